@@ -1,1 +1,28 @@
+//! Takt: a durable workflow engine for manufacturing plants.
+//!
+//! An event **triggers** a **run** of a **workflow**; the **engine** claims it and does its **steps**;
+//! a step uses a **tool**, an **agent**, a **gate** or the **schedule** optimizer; **connectors** are the
+//! rooms of other systems; the **store** keeps everything, **notify** tells people, **audit** reads the
+//! past, **eval** replays it; **http** and **cli** are the doors; the **simulator** is a plant on a laptop.
 
+pub mod expr;
+pub mod tool;
+pub mod schedule;
+pub mod plant;
+pub mod site;
+pub mod workflow;
+pub mod run;
+pub mod postgres;
+pub mod store;
+pub mod engine;
+pub mod step;
+pub mod agent;
+pub mod gate;
+pub mod trigger;
+pub mod notify;
+pub mod connector;
+pub mod audit;
+pub mod eval;
+pub mod simulator;
+pub mod http;
+pub mod cli;

@@ -1,0 +1,1 @@
+//! Motion: claim, work, commit.

@@ -1,0 +1,1 @@
+//! A private PostgreSQL cluster, found or fetched, started and stopped.

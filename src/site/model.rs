@@ -1,0 +1,131 @@
+use chrono_tz::Tz;
+use secrecy::SecretString;
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+/// Everything a plant declares about itself.
+#[derive(Debug, Clone)]
+pub struct Site {
+    /// The folder that holds `takt.yaml`, `workflows/`, `prompts/`, …
+    pub folder: PathBuf,
+    pub name: String,
+    pub time_zone: Tz,
+    pub people: Vec<Person>,
+    pub roles: BTreeMap<String, Role>,
+    pub shifts: Vec<Shift>,
+    pub ladders: BTreeMap<String, Ladder>,
+    /// First is preferred; empty means every agent step runs on its fallback.
+    pub models: Vec<ModelEndpoint>,
+    pub slack: Option<Slack>,
+    /// Webhook sources by name: `POST /hooks/{name}`.
+    pub sources: BTreeMap<String, Source>,
+    /// Connected systems by name, as `connectors/*.yaml` refer to them.
+    pub systems: BTreeMap<String, System>,
+    pub limits: Limits,
+    /// Free values, visible to workflows as `site.<name>`.
+    pub values: serde_json::Map<String, serde_json::Value>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Person {
+    /// The SSO subject, or the sign-in name of a local person.
+    pub id: String,
+    pub name: String,
+    pub email: Option<String>,
+    pub slack_id: Option<String>,
+    pub roles: Vec<String>,
+    /// Shifts this person works; empty means always reachable.
+    pub shifts: Vec<String>,
+    /// Argon2 hash of a local password; `None` means no local sign-in.
+    pub password_hash: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Role {
+    pub title: String,
+    /// Ladder that is climbed when nobody in this role answers.
+    pub ladder: Option<String>,
+    /// Slack channel that messages to this role go to.
+    pub slack_channel: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Shift {
+    pub id: String,
+    pub starts: chrono::NaiveTime,
+    pub ends: chrono::NaiveTime,
+}
+
+/// Who is asked next when nobody answers; each rung is a role or a person.
+#[derive(Debug, Clone)]
+pub struct Ladder {
+    pub rungs: Vec<Rung>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Rung {
+    pub ask: Addressee,
+    pub within: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Addressee {
+    Role(String),
+    Person(String),
+}
+
+#[derive(Debug, Clone)]
+pub struct ModelEndpoint {
+    pub name: String,
+    pub base_url: String,
+    pub model: String,
+    pub api_key: SecretString,
+    /// True for the hand-written transcripts of `demo --model authored`.
+    pub authored: bool,
+    pub usd_per_million_input: f64,
+    pub usd_per_million_output: f64,
+}
+
+#[derive(Debug, Clone)]
+pub struct Slack {
+    pub base_url: String,
+    pub bot_token: SecretString,
+    pub signing_secret: SecretString,
+    pub default_channel: String,
+}
+
+#[derive(Debug, Clone)]
+pub struct Source {
+    pub verify: Verification,
+}
+
+#[derive(Debug, Clone)]
+pub enum Verification {
+    /// <https://www.standardwebhooks.com>, secret `whsec_…`.
+    StandardWebhooks { secret: SecretString },
+}
+
+#[derive(Debug, Clone)]
+pub struct System {
+    pub base_url: String,
+    /// Credentials by the name a connector file uses.
+    pub secrets: BTreeMap<String, SecretString>,
+    /// True where the other side is Takt's plant simulator.
+    pub simulator: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct Limits {
+    pub event_bytes_max: usize,
+    pub payload_bytes_max: usize,
+    pub webhook_age_max: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            event_bytes_max: 256 * 1024,
+            payload_bytes_max: 4 * 1024 * 1024,
+            webhook_age_max: Duration::from_secs(300),
+        }
+    }
+}

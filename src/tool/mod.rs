@@ -1,0 +1,58 @@
+//! What a tool is: the trait every connector and algorithm implements, its declared effect and
+//! idempotency, its schemas, its errors, and the registry the engine, the checker and the agent read.
+//!
+//! Nothing here knows a vendor, a workflow or a database.
+
+mod error;
+mod registry;
+mod spec;
+mod typed;
+
+pub use error::{ToolError, ToolErrorKind};
+pub use registry::{Registry, RegistryError};
+pub use spec::{DataClass, Effect, Idempotency, ToolName, ToolNameError, ToolSpec};
+pub use typed::{Typed, schema_of};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// One call of a tool, as the engine makes it. The key is the same for every attempt of one step,
+/// so that the other side can recognise a repeat.
+#[derive(Debug, Clone)]
+pub struct Call {
+    pub run: Uuid,
+    pub step: String,
+    pub attempt: u32,
+    pub key: String,
+    pub timeout: Duration,
+    /// The run's recorded time, never the wall clock.
+    pub now: DateTime<Utc>,
+    /// W3C `traceparent`, passed on to the other system.
+    pub trace: Option<String>,
+}
+
+/// What a read-back after an unknown outcome found.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Lookup {
+    /// The effect is there; this is the output it would have had.
+    Found(Value),
+    /// The effect is not there: the call may be made again.
+    Absent,
+    /// The other system cannot tell: a person decides.
+    Unknown,
+}
+
+#[async_trait]
+pub trait Tool: Send + Sync {
+    fn spec(&self) -> &ToolSpec;
+
+    async fn call(&self, call: &Call, input: Value) -> Result<Value, ToolError>;
+
+    /// Reads back whether an earlier call with this key took effect.
+    async fn look_up(&self, _call: &Call, _input: &Value) -> Result<Lookup, ToolError> {
+        Ok(Lookup::Unknown)
+    }
+}

@@ -1,0 +1,297 @@
+//! The checked model of a workflow file: what the interpreter in `run` walks.
+
+use crate::expr::{Expr, ValueTemplate};
+use crate::tool::ToolName;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, time::Duration};
+
+/// A place in a workflow file, 1-based; columns count characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+pub struct Place {
+    pub line: u32,
+    pub column: u32,
+}
+
+#[derive(Debug, Clone)]
+pub struct Workflow {
+    pub id: String,
+    pub title: String,
+    pub owner: String,
+    pub autonomy: Autonomy,
+    pub trigger: Trigger,
+    pub inputs: BTreeMap<String, Input>,
+    pub sla: Vec<Sla>,
+    pub steps: Vec<Step>,
+    pub on_failure: Vec<Step>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Autonomy {
+    Shadow,
+    Assist,
+    Auto,
+}
+
+#[derive(Debug, Clone)]
+pub enum Trigger {
+    Events(EventTrigger),
+    Cron(CronTrigger),
+    Manual,
+}
+
+#[derive(Debug, Clone)]
+pub struct EventTrigger {
+    /// At least one; `any:` gives several.
+    pub patterns: Vec<EventPattern>,
+    /// Holds for all patterns, beside each pattern's own `where`.
+    pub condition: Option<Expr>,
+    /// The condition must still hold this long after the event.
+    pub hold: Option<Duration>,
+    /// One open run per key; later events with the same key join it.
+    pub key: Option<Expr>,
+    pub flood: Option<Flood>,
+}
+
+#[derive(Debug, Clone)]
+pub struct EventPattern {
+    pub event: String,
+    pub condition: Option<Expr>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Flood {
+    pub count: u32,
+    pub within: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct CronTrigger {
+    /// Five-field cron expression as written.
+    pub cron: String,
+    pub time_zone: chrono_tz::Tz,
+    pub catch_up: CatchUp,
+    pub overlap: Overlap,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CatchUp {
+    /// Missed firings are dropped.
+    #[default]
+    None,
+    /// Only the last missed firing runs.
+    Last,
+    /// Every missed firing runs, in order.
+    All,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Overlap {
+    #[default]
+    Skip,
+    AllowAll,
+}
+
+#[derive(Debug, Clone)]
+pub struct Input {
+    /// `string`, `number`, `integer`, `boolean`, `list`, `object`.
+    pub kind: String,
+    pub default: Option<serde_json::Value>,
+    pub unit: Option<String>,
+    pub title: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Sla {
+    pub step: String,
+    pub within: Duration,
+    /// Ladder that is climbed on a breach.
+    pub escalate: String,
+}
+
+#[derive(Debug, Clone)]
+pub struct Step {
+    pub id: String,
+    pub place: Place,
+    pub condition: Option<Expr>,
+    pub timeout: Option<Duration>,
+    pub retry: Option<Retry>,
+    pub on_error: OnError,
+    pub kind: StepKind,
+}
+
+#[derive(Debug, Clone, Default)]
+pub enum OnError {
+    #[default]
+    Fail,
+    /// The step's output becomes `null` and the run goes on.
+    Continue,
+    Steps(Vec<Step>),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Retry {
+    /// Attempts after the first.
+    pub times: u32,
+    pub wait: Duration,
+    pub backoff: f64,
+    pub max: Option<Duration>,
+    /// Error classes (`ToolError::class`) that are retried; empty means every transient one.
+    pub on: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+pub enum StepKind {
+    Call(CallStep),
+    Agent(AgentStep),
+    Gate(GateStep),
+    Wait(WaitStep),
+    /// Named calls; their ids are the names, their step paths `parent.name`.
+    Parallel(Vec<Step>),
+    Each(EachStep),
+    Choose(Vec<Branch>),
+    Run(RunStep),
+    End(String),
+}
+
+#[derive(Debug, Clone)]
+pub struct CallStep {
+    pub tool: ToolName,
+    pub with: ValueTemplate,
+    /// Names of rules in `rules/`, checked immediately before a write.
+    pub rules: Vec<String>,
+    pub undo: Option<Undo>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Undo {
+    pub tool: ToolName,
+    pub with: ValueTemplate,
+}
+
+#[derive(Debug, Clone)]
+pub struct AgentStep {
+    /// Path of the prompt in the site folder.
+    pub prompt: String,
+    pub tools: Vec<ToolName>,
+    pub with: ValueTemplate,
+    /// Path of the output's JSON Schema.
+    pub output: String,
+    pub limits: AgentLimits,
+    /// Field names masked besides those the tools' data classes name.
+    pub mask: Vec<String>,
+    pub check: Vec<Expr>,
+    pub fallback: ValueTemplate,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AgentLimits {
+    pub turns: u32,
+    pub time: Duration,
+    pub cost_usd: f64,
+    pub tool_calls: u32,
+    pub tokens: u64,
+}
+
+#[derive(Debug, Clone)]
+pub struct GateStep {
+    pub form: GateForm,
+    /// The role that is asked.
+    pub ask: String,
+    /// Path of the message template.
+    pub message: Option<String>,
+    /// Evaluates to the list of options of a `choose` gate.
+    pub options: Option<ValueTemplate>,
+    /// Evaluates to the list of items of an `acknowledge` or `form` gate that are answered one by one.
+    pub items: Option<ValueTemplate>,
+    /// Evaluates to the text or object that an `edit` starts from.
+    pub draft: Option<ValueTemplate>,
+    pub allow: Vec<Allow>,
+    pub second: Option<Second>,
+    pub auto_if: Option<Expr>,
+    /// The meaning of a signature: answered on the web with re-authentication.
+    pub sign: Option<String>,
+    pub recheck: Option<Duration>,
+    pub remind: Option<Duration>,
+    pub expires: Duration,
+    pub on_expire: OnExpire,
+    /// Ladder; without it the role's own.
+    pub escalate: Option<String>,
+    /// The run goes on while the gate is open.
+    pub background: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GateForm {
+    Acknowledge,
+    Approve,
+    Choose,
+    Form,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Allow {
+    Acknowledge,
+    Approve,
+    Choose,
+    Edit,
+    Reject,
+}
+
+#[derive(Debug, Clone)]
+pub struct Second {
+    /// Without a condition every answer needs a second person.
+    pub condition: Option<Expr>,
+    pub ask: String,
+}
+
+/// Silence never approves, so there is no `approve` here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnExpire {
+    Escalate,
+    Reject,
+    Fail,
+}
+
+#[derive(Debug, Clone)]
+pub struct WaitStep {
+    pub until: WaitFor,
+    pub timeout: Option<Duration>,
+    /// Steps run when the time is over; the run then goes on.
+    pub on_timeout: Vec<Step>,
+}
+
+#[derive(Debug, Clone)]
+pub enum WaitFor {
+    Event { event: String, condition: Option<Expr> },
+    Duration(Duration),
+    Until(Expr),
+}
+
+#[derive(Debug, Clone)]
+pub struct EachStep {
+    pub list: ValueTemplate,
+    /// Name of the loop variable.
+    pub item: String,
+    pub at_once: usize,
+    /// `run:` on an `each` is one inner step of kind `Run` with id `run`.
+    pub steps: Vec<Step>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Branch {
+    /// `None` is `else`.
+    pub condition: Option<Expr>,
+    pub steps: Vec<Step>,
+    pub place: Place,
+}
+
+#[derive(Debug, Clone)]
+pub struct RunStep {
+    pub workflow: String,
+    pub with: ValueTemplate,
+    pub detach: bool,
+}
