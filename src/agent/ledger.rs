@@ -1,0 +1,223 @@
+//! What is written down of an agent step, entry by entry. The conversation is a fold over these
+//! entries: nothing else is needed to go on after a crash.
+
+use super::model::{Finish, ModelErrorClass, ModelProfile, Usage};
+use crate::tool::ToolName;
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// Keeps entries. Past entries are handed to the loop as a slice when a step resumes.
+#[async_trait]
+pub trait Ledger: Send + Sync {
+    /// Returns only after the entry is durable.
+    async fn append(&self, entry: Entry) -> Result<(), LedgerClosed>;
+}
+
+/// The run no longer belongs to this worker: stop at once, without effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the run now belongs to another worker")]
+pub struct LedgerClosed;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Entry {
+    /// What is fixed for the whole step: tools deployed later do not change a conversation.
+    Started {
+        at: DateTime<Utc>,
+        prompt_sha: String,
+        toolset_sha: String,
+        schema_sha: String,
+        models: Vec<ModelProfile>,
+        tools: Vec<Offered>,
+        /// Listed in the workflow, but not offered: writes, and tools that do not exist.
+        withheld: Vec<ToolName>,
+        limits: Limits,
+    },
+    /// Written before the request leaves.
+    Requested {
+        at: DateTime<Utc>,
+        turn: u32,
+        attempt: u32,
+        /// Index in `started.models`.
+        model: usize,
+        request_sha: String,
+        request: Value,
+        reserve: Reserve,
+    },
+    /// Written before the answer is read.
+    Responded {
+        at: DateTime<Utc>,
+        turn: u32,
+        attempt: u32,
+        status: u16,
+        body: Value,
+        usage: Option<Usage>,
+        finish: Option<Finish>,
+        model: Option<String>,
+        ms: u64,
+    },
+    Failed {
+        at: DateTime<Utc>,
+        turn: u32,
+        attempt: u32,
+        class: ModelErrorClass,
+        status: Option<u16>,
+        retry_after_ms: Option<u64>,
+        message: String,
+    },
+    /// The answer, or one tool call of it, was not accepted.
+    Rejected {
+        turn: u32,
+        rejection: Rejection,
+    },
+    ToolRequested {
+        turn: u32,
+        index: u32,
+        /// The same for every attempt of this call, whatever id the model gave it.
+        call_key: Uuid,
+        tool: ToolName,
+        version: u32,
+        args: Value,
+    },
+    ToolDone {
+        call_key: Uuid,
+        output: Value,
+        ms: u64,
+    },
+    ToolFailed {
+        call_key: Uuid,
+        class: String,
+        message: String,
+        detail: Option<String>,
+        ms: u64,
+    },
+    Finished {
+        at: DateTime<Utc>,
+        source: Source,
+        output: Value,
+        /// Why the fallback was used.
+        why: Option<Why>,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Offered {
+    pub tool: ToolName,
+    pub version: u32,
+    /// Name on the wire, where dots are not allowed.
+    pub wire_name: String,
+    /// The `tools[]` item as the model sees it.
+    pub definition: Value,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Limits {
+    pub turns: u32,
+    pub time: Duration,
+    pub tokens: u64,
+    pub tool_calls: u32,
+    pub cost_usd: f64,
+    /// Rejected answers that may be repaired.
+    pub repairs: u32,
+    /// Times the same tool may be called with the same arguments.
+    pub same_call: u32,
+    /// Attempts of one turn at one endpoint, after the first.
+    pub retries: u32,
+    /// Longest wait for one answer.
+    pub call_time: Duration,
+    /// Tokens of one answer.
+    pub answer_tokens: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            turns: 8,
+            time: Duration::from_secs(120),
+            tokens: 60_000,
+            tool_calls: 12,
+            cost_usd: 0.50,
+            repairs: 1,
+            same_call: 2,
+            retries: 2,
+            call_time: Duration::from_secs(60),
+            answer_tokens: 4_096,
+        }
+    }
+}
+
+/// Taken from the budget before the request leaves, settled when the answer is there.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Reserve {
+    pub input_tokens: u64,
+    pub output_tokens: u64,
+    pub cost_usd: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rejection {
+    pub kind: RejectionKind,
+    /// Which tool call of the answer; `None` is the answer itself.
+    pub index: Option<u32>,
+    /// What the model is told.
+    pub message: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RejectionKind {
+    /// Not JSON, not an object, or not of the schema.
+    InvalidOutput,
+    InvalidArguments,
+    UnknownTool,
+    /// A tool that exists, but that this step may not use.
+    NotPermitted,
+    /// An id or a masked name that occurs in no input and no tool output.
+    Ungrounded,
+    /// The workflow's own `check` is false.
+    CheckFailed,
+    Truncated,
+    Refused,
+    /// Neither an answer nor a tool call.
+    Empty,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The preferred model.
+    Model,
+    /// A model further down the list.
+    FallbackModel,
+    /// The workflow's own fallback.
+    Rules,
+}
+
+/// Why the step ended without a model's answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Why {
+    pub reason: Reason,
+    pub detail: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    NoModel,
+    ModelDown,
+    Quota,
+    Refused,
+    InvalidAnswer,
+    Turns,
+    Time,
+    Tokens,
+    Cost,
+    ToolCalls,
+    /// The same call again and again.
+    Loop,
+    Truncated,
+}

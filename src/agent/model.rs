@@ -1,0 +1,147 @@
+//! The door to a language model: one attempt of one chat completion. Retries, budgets and the
+//! journal are the loop's business; HTTP is the connector's.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::time::Duration;
+
+/// Who answers and what it costs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelProfile {
+    /// Name of the endpoint in `takt.yaml`.
+    pub endpoint: String,
+    /// Model name on the wire.
+    pub model: String,
+    /// Plays hand-written transcripts; every answer says so.
+    pub authored: bool,
+    pub usd_per_million_input: f64,
+    pub usd_per_million_output: f64,
+}
+
+/// A chat-completions endpoint. `complete` makes exactly one attempt and never retries: every attempt
+/// is an entry of the journal.
+#[async_trait]
+pub trait Model: Send + Sync {
+    fn profile(&self) -> &ModelProfile;
+
+    /// `request` is the whole body of a chat completion; it is sent as it is.
+    async fn complete(&self, request: &Value, timeout: Duration) -> Result<ModelReply, ModelError>;
+}
+
+/// An answer with HTTP status 2xx whose body is JSON. Read leniently: servers differ.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelReply {
+    pub status: u16,
+    /// The body as it came.
+    pub body: Value,
+    pub usage: Option<Usage>,
+    pub finish: Option<Finish>,
+    /// The model that answered, as it names itself.
+    pub model: Option<String>,
+    pub ms: u64,
+}
+
+impl ModelReply {
+    /// Takes what the loop needs out of a chat-completion body; missing parts stay `None`.
+    pub fn read(status: u16, body: Value, ms: u64) -> Self {
+        let usage = body.get("usage").and_then(Usage::read);
+        let finish = body.pointer("/choices/0/finish_reason").and_then(Value::as_str).map(Finish::read);
+        let model = body.get("model").and_then(Value::as_str).map(str::to_owned);
+        Self { status, usage, finish, model, body, ms }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Usage {
+    pub input_tokens: u64,
+    pub output_tokens: u64,
+}
+
+impl Usage {
+    fn read(usage: &Value) -> Option<Self> {
+        let tokens = |key: &str| usage.get(key).and_then(Value::as_u64);
+        match (tokens("prompt_tokens"), tokens("completion_tokens")) {
+            (None, None) => None,
+            (input, output) => {
+                Some(Self { input_tokens: input.unwrap_or(0), output_tokens: output.unwrap_or(0) })
+            }
+        }
+    }
+
+    pub fn total(self) -> u64 {
+        self.input_tokens.saturating_add(self.output_tokens)
+    }
+}
+
+/// Why the model stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finish {
+    Stop,
+    ToolCalls,
+    /// The answer was cut off: never parsed as complete.
+    Length,
+    ContentFilter,
+    /// Empty or `abort`: some servers say so when they stopped in the middle.
+    Aborted,
+    /// A word we do not know, such as `eos_token`; the answer is validated like any other.
+    Other,
+}
+
+impl Finish {
+    fn read(word: &str) -> Self {
+        match word {
+            "stop" => Self::Stop,
+            "tool_calls" | "function_call" => Self::ToolCalls,
+            "length" | "max_tokens" => Self::Length,
+            "content_filter" => Self::ContentFilter,
+            "" | "abort" | "error" => Self::Aborted,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// An attempt that gave no answer.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{message}")]
+pub struct ModelError {
+    pub class: ModelErrorClass,
+    /// HTTP status, where there was one.
+    pub status: Option<u16>,
+    pub retry_after: Option<Duration>,
+    /// Safe to show: no key, no request text.
+    pub message: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelErrorClass {
+    /// 429: ask again after `retry_after`.
+    RateLimited,
+    /// The account has no money or quota left: asking again does not help.
+    Quota,
+    /// 401 or 403.
+    Auth,
+    /// The endpoint does not know the model.
+    NotFound,
+    /// 400, 413, 422: this request will never be accepted.
+    BadRequest,
+    /// 400 `content_filter`: the provider refused the prompt.
+    ContentFilter,
+    /// 5xx, 408, 409, or a 200 that holds an error.
+    Server,
+    Network,
+    Timeout,
+    /// 2xx, but not JSON.
+    Unparseable,
+    /// The process ended between the question and the answer; only the journal uses it.
+    Lost,
+}
+
+impl ModelErrorClass {
+    /// The same question may be asked of the same endpoint again.
+    pub fn is_transient(self) -> bool {
+        matches!(self, Self::RateLimited | Self::Server | Self::Network | Self::Timeout | Self::Lost)
+    }
+}
