@@ -104,6 +104,8 @@ pub struct ToolSpec {
     pub output: Value,
     pub effect: Effect,
     pub idempotency: Idempotency,
+    /// Why this write needs no gate, in words; `None` means that only a gate or `auto_if` leads to it.
+    pub ungated: Option<String>,
     pub timeout: Duration,
     pub scopes: Vec<String>,
     /// Class of each field of the input or output, by field name; a field not listed is public.
