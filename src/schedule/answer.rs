@@ -1,0 +1,146 @@
+//! What the optimizer answers: options, the baseline of doing nothing, and what could not be planned.
+
+use super::gantt;
+use super::model::Minute;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Answer {
+    /// Best first by the policy's objective; each accepted by the validator, all pairwise distinct.
+    pub options: Vec<PlanOption>,
+    /// The current plan re-timed around what is blocked: what happens if nobody decides.
+    pub baseline: Baseline,
+    /// Schedules decoded in full to get here.
+    pub evaluated: u64,
+    /// Orders that no option plans, with the cause.
+    pub unscheduled: Vec<Unscheduled>,
+    /// Frozen operations that cannot stay where they are and were planned anew.
+    pub unfrozen: Vec<Unfrozen>,
+    pub warnings: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PlanOption {
+    /// Named by the metric it is best at.
+    pub title: String,
+    /// At most 200 characters; every number in it is one of `kpis`.
+    pub rationale: String,
+    /// The same labels in every option of an answer, so that people can compare.
+    pub facts: Vec<Fact>,
+    pub kpis: Kpis,
+    pub bound: Bound,
+    pub ops: Vec<PlannedOp>,
+    /// Ids of the operations that differ from the current plan, in order of start.
+    pub moved: Vec<String>,
+    pub late_orders: Vec<LateOrder>,
+    /// Orders this plan leaves out, with the cause.
+    pub unscheduled: Vec<Unscheduled>,
+    pub gantt: gantt::Plan,
+}
+
+/// Doing nothing. Its plan may leave orders out where the breakdown makes the old plan impossible.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Baseline {
+    pub kpis: Kpis,
+    pub ops: Vec<PlannedOp>,
+    pub late_orders: Vec<LateOrder>,
+    pub unscheduled: Vec<Unscheduled>,
+    pub gantt: gantt::Plan,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PlannedOp {
+    /// `order/operation`.
+    pub op: String,
+    pub resource: String,
+    pub start: Minute,
+    pub end: Minute,
+    /// Where its changeover starts; it takes the matrix's minutes and ends at or before `start`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub setup_start: Option<Minute>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Fact {
+    pub label: String,
+    pub value: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Kpis {
+    /// The policy's objective; lower is better.
+    pub objective: f64,
+    pub weighted_tardiness: f64,
+    pub late_orders: usize,
+    pub late_by_tier: BTreeMap<String, usize>,
+    pub max_late_minutes: Minute,
+    pub makespan: Minute,
+    pub changeover_minutes: Minute,
+    pub changeovers: usize,
+    pub changeover_cost: f64,
+    pub overtime_minutes: Minute,
+    /// Operations on another resource, or starting more than the tolerance away from the current plan.
+    pub moved_ops: usize,
+    /// Of those, the ones on another resource.
+    pub machine_changes: usize,
+    /// Share of the not yet started operations of the current plan that stay: 1 is unchanged.
+    pub stability: f64,
+    pub unscheduled_orders: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LateOrder {
+    pub order: String,
+    pub tier: String,
+    pub due: Minute,
+    pub minutes_late: Minute,
+}
+
+/// A proven lower bound of the objective for the orders planned.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Bound {
+    pub value: f64,
+    pub kind: BoundKind,
+    /// False when it says nothing, as tardiness bounds of plants with many changeovers do.
+    pub informative: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BoundKind {
+    /// Every order alone in the plant, together with the load of resources without alternative.
+    OrderAlone,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Unscheduled {
+    pub order: String,
+    /// The operation that cannot be placed.
+    pub op: String,
+    pub cause: Cause,
+    /// The cause in words, with ids and local times.
+    pub reason: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    NoResource,
+    LongerThanAnyWindow,
+    PoolTooSmall,
+    CalibrationExpired,
+    CertificationExpired,
+    NoCommonTime,
+    BeyondHorizon,
+    MissesDeadline,
+    ForbiddenChangeover,
+    MaxLag,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Unfrozen {
+    pub op: String,
+    pub reason: String,
+}
