@@ -1,12 +1,22 @@
 //! Expressions and values: CEL for logic, `${{ }}` for values. The only room that knows the `cel` crate.
 //!
-//! Used by workflows, rules and declared connectors alike; knows none of them.
+//! Used by workflows, rules and declared connectors alike; knows none of them. An expression is parsed
+//! once, sees only the names of its [`Scope`], has no side effects, and its result is plain JSON:
+//! timestamps come back as RFC 3339 strings in UTC, durations as seconds (`"5400s"`).
 
+mod arithmetic;
+mod convert;
+mod environment;
+mod explain;
+mod functions;
+mod shift;
+mod template;
 mod value;
 
-pub use value::ValueTemplate;
+pub use value::{Embedded, ValueTemplate};
 
 use serde_json::{Map, Value};
+use std::sync::Arc;
 
 /// The names an expression may see: `trigger`, `inputs`, `steps`, `site`, `now`, loop variables, …
 pub type Scope = Map<String, Value>;
@@ -14,10 +24,11 @@ pub type Scope = Map<String, Value>;
 /// A parsed CEL expression.
 #[derive(Debug, Clone)]
 pub struct Expr {
-    source: std::sync::Arc<str>,
+    source: Arc<str>,
+    compiled: Arc<environment::Compiled>,
 }
 
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{expression}`: {message}")]
 pub struct EvalError {
     pub expression: String,
@@ -36,19 +47,36 @@ pub struct ParseError {
 
 impl Expr {
     pub fn parse(source: &str) -> Result<Self, ParseError> {
-        Ok(Self { source: source.into() })
+        Ok(Self { source: source.into(), compiled: Arc::new(environment::compile(source)?) })
     }
 
     pub fn source(&self) -> &str {
         &self.source
     }
 
-    pub fn eval(&self, _scope: &Scope) -> Result<Value, EvalError> {
-        unimplemented!()
+    pub fn eval(&self, scope: &Scope) -> Result<Value, EvalError> {
+        // A plain path is read as it stands: no copy into CEL, and objects keep the order of their fields.
+        if let Some(value) = self.compiled.plain_path().and_then(|path| convert::look_up(scope, path)) {
+            return Ok(value.clone());
+        }
+        environment::run(&self.compiled, scope).map_err(|message| self.error(message))
     }
 
     /// For `if`, `where`, `check`, `auto_if`: anything but a bool is an error.
-    pub fn test(&self, _scope: &Scope) -> Result<bool, EvalError> {
-        unimplemented!()
+    pub fn test(&self, scope: &Scope) -> Result<bool, EvalError> {
+        match self.eval(scope)? {
+            Value::Bool(answer) => Ok(answer),
+            other => Err(self.error(format!(
+                "a condition must be true or false, this is {}: compare it with something",
+                convert::kind_of(&other)
+            ))),
+        }
+    }
+
+    fn error(&self, message: String) -> EvalError {
+        EvalError { expression: self.source.to_string(), message }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,186 @@
+//! The CEL environment: compiling with positions, and running against a scope.
+
+use super::{ParseError, Scope, arithmetic, convert, explain, functions};
+use cel::{
+    Context, Env, IdedExpr, Value as CelValue,
+    common::{
+        ast::{EntryExpr, Expr as Node, operators},
+        value::CowVal,
+    },
+    context::VariableResolver,
+    extensions,
+};
+use serde_json::Value;
+use std::sync::{Arc, LazyLock};
+
+const SOURCE_CHARS_MAX: usize = 8 * 1024;
+/// Evaluation recurses once per level, so depth is bounded before it is run.
+const DEPTH_MAX: usize = 150;
+
+static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(environment()));
+
+fn environment() -> Env {
+    let mut env = Env::stdlib();
+    let declared = [extensions::strings, extensions::lists, extensions::math, arithmetic::declare]
+        .into_iter()
+        .try_for_each(|extension: fn(&mut Env) -> _| env.add_extension(extension));
+    debug_assert!(declared.is_ok(), "the names of extensions are fixed: {declared:?}");
+    env
+}
+
+/// A compiled expression and what is known of it without running it.
+#[derive(Debug)]
+pub(super) struct Compiled {
+    pub(super) root: IdedExpr,
+    /// Line and column of each node, by its id.
+    places: std::collections::BTreeMap<u64, (u32, u32)>,
+    plain_path: Option<Vec<String>>,
+    functions: Vec<&'static str>,
+}
+
+impl Compiled {
+    /// The names of `a.b.c`, when the expression is nothing else.
+    pub(super) fn plain_path(&self) -> Option<&[String]> {
+        self.plain_path.as_deref()
+    }
+
+    /// Line and column of a node inside the source, 1-based.
+    #[expect(dead_code, reason = "the type checker asks for it")]
+    pub(super) fn place(&self, node: &IdedExpr) -> (u32, u32) {
+        self.places.get(&node.id).copied().unwrap_or((1, 1))
+    }
+}
+
+pub(super) fn compile(source: &str) -> Result<Compiled, ParseError> {
+    let at_start = |message: &str| ParseError { line: 1, column: 1, message: message.to_owned() };
+    if source.trim().is_empty() {
+        return Err(at_start("the expression is empty"));
+    }
+    if source.chars().count() > SOURCE_CHARS_MAX {
+        return Err(at_start("the expression is longer than 8192 characters: split it into steps"));
+    }
+    let program = ENV.compile(source).map_err(|errors| explain::parse_error(source, &errors))?;
+    let mut root = program.expression().clone();
+    let mut places = std::collections::BTreeMap::new();
+    visit(&mut root, 0, &mut |node| {
+        if let Some((start, _)) = program.source_info().offset_for(node.id) {
+            places.insert(node.id, place_of(source, start as usize));
+        }
+        match &node.expr {
+            Node::Unspecified => Err("this is not a complete expression"),
+            Node::Struct(_) => Err("types cannot be constructed here: write a map `{'key': value}`"),
+            _ => Ok(()),
+        }
+    })
+    .map_err(at_start)?;
+    let plain_path = path_of(&root);
+    let mut used = Vec::new();
+    functions::collect_used(&root, &mut used);
+    arithmetic::rewrite(&mut root);
+    Ok(Compiled { root, places, plain_path, functions: used })
+}
+
+/// Runs a compiled expression; the error is a sentence for the author of the workflow.
+pub(super) fn run(compiled: &Compiled, scope: &Scope) -> Result<Value, String> {
+    let names = Names { scope };
+    let mut context = Context::with_env(Arc::clone(&ENV));
+    context.set_variable_resolver(&names);
+    for name in &compiled.functions {
+        functions::add(&mut context, name);
+    }
+    let value = CelValue::resolve(&compiled.root, &context)
+        .map_err(|error| explain::eval_error(&error, &compiled.root, &context, scope))?;
+    convert::to_json(&value)
+}
+
+/// Resolves the longest dotted name that CEL asks for, so that `steps.plans.options` converts only that
+/// value and not the outputs of every step.
+struct Names<'s> {
+    scope: &'s Scope,
+}
+
+impl VariableResolver for Names<'_> {
+    fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
+        let mut parts = name.split('.');
+        let mut value = self.scope.get(parts.next()?)?;
+        for part in parts {
+            value = value.as_object()?.get(part)?;
+        }
+        Some(CowVal::Owned(convert::from_json(value)))
+    }
+}
+
+/// The names of a chain of field selections on an identifier.
+pub(super) fn path_of(node: &IdedExpr) -> Option<Vec<String>> {
+    match &node.expr {
+        Node::Ident(name) => Some(vec![name.clone()]),
+        Node::Select(select) if !select.test => {
+            let mut path = path_of(&select.operand)?;
+            path.push(select.field.clone());
+            Some(path)
+        }
+        _ => None,
+    }
+}
+
+/// Line and column of the character at `offset`.
+fn place_of(source: &str, offset: usize) -> (u32, u32) {
+    let (mut line, mut column) = (1, 1);
+    for character in source.chars().take(offset) {
+        if character == '\n' {
+            line += 1;
+            column = 1;
+        } else {
+            column += 1;
+        }
+    }
+    (line, column)
+}
+
+/// Visits every node, parents first; stops at the first error.
+pub(super) fn visit(
+    node: &mut IdedExpr,
+    depth: usize,
+    check: &mut dyn FnMut(&mut IdedExpr) -> Result<(), &'static str>,
+) -> Result<(), &'static str> {
+    if depth > DEPTH_MAX {
+        return Err("the expression is nested too deeply: split it into steps");
+    }
+    check(node)?;
+    for child in children(node) {
+        visit(child, depth + 1, check)?;
+    }
+    Ok(())
+}
+
+fn children(node: &mut IdedExpr) -> Vec<&mut IdedExpr> {
+    match &mut node.expr {
+        Node::Unspecified | Node::Ident(_) | Node::Literal(_) | Node::Struct(_) => Vec::new(),
+        Node::Call(call) => call.target.as_deref_mut().into_iter().chain(&mut call.args).collect(),
+        Node::Select(select) => vec![&mut select.operand],
+        Node::List(list) => list.elements.iter_mut().collect(),
+        Node::Map(map) => map
+            .entries
+            .iter_mut()
+            .flat_map(|entry| match &mut entry.expr {
+                EntryExpr::MapEntry(entry) => vec![&mut entry.key, &mut entry.value],
+                EntryExpr::StructField(field) => vec![&mut field.value],
+            })
+            .collect(),
+        Node::Comprehension(comprehension) => {
+            let c = comprehension.as_mut();
+            vec![&mut c.iter_range, &mut c.accu_init, &mut c.loop_cond, &mut c.loop_step, &mut c.result]
+        }
+    }
+}
+
+/// The operator as it is written: `_>=_` is `>=`.
+pub(super) fn operator(function: &str) -> &str {
+    match function {
+        operators::CONDITIONAL => "? :",
+        operators::INDEX | operators::OPT_INDEX => "[ ]",
+        operators::OPT_SELECT => ".?",
+        operators::IN => "in",
+        other => other.trim_matches(['_', '@']),
+    }
+}
