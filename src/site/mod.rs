@@ -1,8 +1,25 @@
 //! `takt.yaml` and the environment, read once into a [`Site`]: people, roles, shifts, ladders,
 //! models, channels, webhook sources, connected systems and limits.
 //!
-//! The only reader of environment variables. Secrets are held by reference until they are used.
+//! The only reader of environment variables. A secret stands in the file as a reference and is
+//! resolved last, when everything else is known to be right; it is never part of an error.
 
+mod duration;
+mod environment;
+mod file;
+mod load;
 mod model;
+mod password;
+mod people;
+mod reading;
+mod shift;
 
+#[cfg(test)]
+mod tests;
+
+pub use duration::{DurationError, parse_duration};
+pub use environment::{Environment, ReferenceError};
+pub use load::{Overrides, SiteError, SiteProblem};
 pub use model::*;
+pub use password::{PasswordError, hash_password};
+pub use shift::ShiftSpan;

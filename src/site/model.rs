@@ -21,8 +21,10 @@ pub struct Site {
     /// Connected systems by name, as `connectors/*.yaml` refer to them.
     pub systems: BTreeMap<String, System>,
     pub limits: Limits,
-    /// Free values, visible to workflows as `site.<name>`.
+    /// Free values, visible to workflows as `site.values.<name>`.
     pub values: serde_json::Map<String, serde_json::Value>,
+    /// What is switched off and why, one sentence each: for the start-up lines.
+    pub notices: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -42,16 +44,34 @@ pub struct Person {
 #[derive(Debug, Clone)]
 pub struct Role {
     pub title: String,
+    /// The role that people are given, when this one is that role in another shift.
+    pub from: Option<String>,
+    /// Whose turn it is when this role is asked.
+    pub shift: RoleShift,
     /// Ladder that is climbed when nobody in this role answers.
     pub ladder: Option<String>,
     /// Slack channel that messages to this role go to.
     pub slack_channel: Option<String>,
 }
 
-#[derive(Debug, Clone)]
+/// Which shift's people a role means, seen from the moment it is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RoleShift {
+    /// The shift that is on.
+    #[default]
+    Current,
+    /// The shift whose end is nearest: the outgoing side of a handover, also some minutes after it.
+    Ending,
+    /// The shift whose start is nearest: the incoming side.
+    Starting,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shift {
     pub id: String,
     pub starts: chrono::NaiveTime,
+    /// Not after `starts` when the shift crosses midnight.
     pub ends: chrono::NaiveTime,
 }
 

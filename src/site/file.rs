@@ -1,0 +1,127 @@
+//! `takt.yaml` as it is written: the shapes serde reads, with the places that errors point at.
+
+use super::model::RoleShift;
+use serde::Deserialize;
+use serde_saphyr::Spanned;
+use std::collections::BTreeMap;
+
+pub(super) type Text = Spanned<String>;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SiteFile {
+    pub name: String,
+    pub time_zone: Text,
+    pub shifts: Vec<Spanned<ShiftFile>>,
+    pub roles: BTreeMap<String, Spanned<RoleFile>>,
+    pub people: Vec<Spanned<PersonFile>>,
+    #[serde(default)]
+    pub ladders: BTreeMap<String, Spanned<Vec<Spanned<RungFile>>>>,
+    #[serde(default)]
+    pub models: Vec<Spanned<ModelFile>>,
+    pub slack: Option<Spanned<SlackFile>>,
+    #[serde(default)]
+    pub sources: BTreeMap<String, SourceFile>,
+    #[serde(default)]
+    pub systems: BTreeMap<String, SystemFile>,
+    #[serde(default)]
+    pub limits: LimitsFile,
+    #[serde(default)]
+    pub values: serde_json::Map<String, serde_json::Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ShiftFile {
+    pub id: String,
+    pub starts: Text,
+    pub ends: Text,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RoleFile {
+    pub title: String,
+    pub from: Option<Text>,
+    pub shift: Option<RoleShift>,
+    pub ladder: Option<Text>,
+    pub slack_channel: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PersonFile {
+    pub id: String,
+    pub name: String,
+    pub email: Option<String>,
+    pub slack_id: Option<String>,
+    pub roles: Vec<Text>,
+    #[serde(default)]
+    pub shifts: Vec<Text>,
+    pub password_hash: Option<Text>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RungFile {
+    /// A role; exactly one of `ask` and `person` is given.
+    pub ask: Option<String>,
+    pub person: Option<String>,
+    pub within: Text,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ModelFile {
+    pub name: String,
+    pub base_url: Text,
+    pub model: Text,
+    pub api_key: Text,
+    /// Left out with a notice, instead of an error, when its key is not set.
+    #[serde(default)]
+    pub optional: bool,
+    pub usd_per_million_input: f64,
+    pub usd_per_million_output: f64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SlackFile {
+    pub base_url: Option<Text>,
+    pub bot_token: Text,
+    pub signing_secret: Text,
+    pub default_channel: String,
+    #[serde(default)]
+    pub optional: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SourceFile {
+    pub verify: VerifyFile,
+    pub secret: Text,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum VerifyFile {
+    StandardWebhooks,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SystemFile {
+    pub base_url: Text,
+    #[serde(default)]
+    pub secrets: BTreeMap<String, Text>,
+    #[serde(default)]
+    pub simulator: bool,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LimitsFile {
+    pub event_bytes_max: Option<usize>,
+    pub payload_bytes_max: Option<usize>,
+    pub webhook_age_max: Option<Text>,
+}

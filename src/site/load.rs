@@ -1,0 +1,94 @@
+use super::{Environment, ModelEndpoint, Site, file::SiteFile, reading::Reading};
+use serde_saphyr::{DefaultMessageFormatter, Location, MessageFormatter};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+/// An unknown word is taken for a misspelling of a known one from this Jaro-Winkler similarity on.
+const SIMILAR: f64 = 0.8;
+
+/// What the command line sets over `takt.yaml`.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// Origin (`http://127.0.0.1:7080`) of every system that is marked `simulator: true`.
+    pub simulator: Option<String>,
+    /// Stand in for the declared models.
+    pub models: Option<Vec<ModelEndpoint>>,
+    /// Base URL of Slack's Web API.
+    pub slack: Option<String>,
+    /// Variables that are not set stay empty instead of being errors: for `takt check`, which calls nobody.
+    pub without_secrets: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SiteError {
+    #[error("{path} cannot be read ({reason}): run takt in a site folder or name one with --site")]
+    Unreadable { path: PathBuf, reason: String },
+    #[error("{}", lines(.0))]
+    Invalid(Vec<SiteProblem>),
+}
+
+/// One thing that is wrong in `takt.yaml`, at its place; line and column count from 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SiteProblem {
+    pub path: String,
+    pub line: u64,
+    pub column: u64,
+    pub message: String,
+}
+
+impl fmt::Display for SiteProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}: {}", self.path, self.line, self.column, self.message)
+    }
+}
+
+fn lines(problems: &[SiteProblem]) -> String {
+    problems.iter().map(SiteProblem::to_string).collect::<Vec<_>>().join("\n")
+}
+
+impl Site {
+    /// Reads `takt.yaml` of a site folder; reports everything that is wrong in it at once.
+    pub fn load(folder: &Path, environment: &Environment, overrides: &Overrides) -> Result<Self, SiteError> {
+        let path = folder.join("takt.yaml");
+        let text = std::fs::read_to_string(&path)
+            .map_err(|e| SiteError::Unreadable { path: path.clone(), reason: e.kind().to_string() })?;
+        let mut site = Self::parse(&path.display().to_string(), &text, environment, overrides)?;
+        site.folder = folder.to_owned();
+        Ok(site)
+    }
+
+    /// `path` is only for messages.
+    pub fn parse(
+        path: &str,
+        text: &str,
+        environment: &Environment,
+        overrides: &Overrides,
+    ) -> Result<Self, SiteError> {
+        let file: SiteFile = serde_saphyr::from_str(text)
+            .map_err(|error| SiteError::Invalid(vec![syntax_problem(path, &error)]))?;
+        Reading::new(path, environment, overrides).site(file).map_err(SiteError::Invalid)
+    }
+}
+
+fn syntax_problem(path: &str, error: &serde_saphyr::Error) -> SiteProblem {
+    let location = error.location().unwrap_or(Location::UNKNOWN);
+    let message = match error.without_snippet() {
+        serde_saphyr::Error::SerdeUnknownField { field, expected, .. } => {
+            format!("there is no key `{field}` here{}", did_you_mean(field, expected.iter().copied()))
+        }
+        serde_saphyr::Error::SerdeMissingField { field, .. } => format!("the key `{field}` is missing"),
+        other => DefaultMessageFormatter.format_message(other).into_owned(),
+    };
+    SiteProblem { path: path.to_owned(), line: location.line(), column: location.column(), message }
+}
+
+pub(super) fn did_you_mean<'a>(word: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
+    let similarity = |candidate: &&str| strsim::jaro_winkler(word, candidate);
+    let best = known.clone().max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
+    match best.filter(|best| similarity(best) >= SIMILAR) {
+        Some(best) => format!(": did you mean `{best}`?"),
+        None => format!(" (there are: {})", known.collect::<Vec<_>>().join(", ")),
+    }
+}

@@ -1,0 +1,63 @@
+use super::model::{Person, Role, RoleShift, Shift, Site};
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+impl Site {
+    pub fn person(&self, id: &str) -> Option<&Person> {
+        self.people.iter().find(|person| person.id == id)
+    }
+
+    pub fn person_by_slack(&self, slack_id: &str) -> Option<&Person> {
+        self.people.iter().find(|person| person.slack_id.as_deref() == Some(slack_id))
+    }
+
+    /// Who fills a role at a time. Pass the moment of asking, not of answering: who was asked
+    /// shortly before the end of a shift may still answer after it.
+    pub fn people_in_role(&self, role: &str, at: DateTime<Utc>) -> Vec<&Person> {
+        let Some(declared) = self.roles.get(role) else { return Vec::new() };
+        let shift = match declared.shift {
+            RoleShift::Current => self.shift_at(at),
+            RoleShift::Ending => self.shift_ending_near(at),
+            RoleShift::Starting => self.shift_starting_near(at),
+        };
+        self.people.iter().filter(|person| fills(person, role, declared, shift)).collect()
+    }
+
+    pub fn holds_role(&self, person: &str, role: &str, at: DateTime<Utc>) -> bool {
+        self.people_in_role(role, at).iter().any(|holder| holder.id == person)
+    }
+
+    /// Shifts in which nobody fills this role: a gate that asks it there would wait for its ladder.
+    pub fn uncovered_shifts(&self, role: &str) -> Vec<&Shift> {
+        let Some(declared) = self.roles.get(role) else { return self.shifts.iter().collect() };
+        let covered = |shift: &Shift| self.people.iter().any(|p| fills(p, role, declared, Some(shift)));
+        self.shifts.iter().filter(|shift| !covered(shift)).collect()
+    }
+
+    pub fn role_title<'a>(&'a self, role: &'a str) -> &'a str {
+        self.roles.get(role).map_or(role, |declared| &declared.title)
+    }
+
+    /// What expressions see as `site`.
+    pub fn scope(&self) -> Value {
+        let shifts = self.shifts.iter().map(|shift| {
+            json!({
+                "id": shift.id,
+                "starts": shift.starts.format("%H:%M").to_string(),
+                "ends": shift.ends.format("%H:%M").to_string(),
+            })
+        });
+        json!({
+            "name": self.name,
+            "time_zone": self.time_zone.name(),
+            "shifts": shifts.collect::<Vec<_>>(),
+            "values": self.values,
+        })
+    }
+}
+
+fn fills(person: &Person, role: &str, declared: &Role, shift: Option<&Shift>) -> bool {
+    let given = declared.from.as_deref().unwrap_or(role);
+    let on_shift = person.shifts.is_empty() || shift.is_some_and(|shift| person.shifts.contains(&shift.id));
+    on_shift && person.roles.iter().any(|held| held == given)
+}

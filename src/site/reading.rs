@@ -1,0 +1,305 @@
+//! From the written file to the checked [`Site`]: collects every problem instead of stopping at the first.
+
+use super::{
+    Environment, Overrides, ReferenceError, SiteProblem,
+    environment::{is_reference, resolve},
+    file::*,
+    load::did_you_mean,
+    model::*,
+    parse_duration,
+    password::is_password_hash,
+};
+use chrono::NaiveTime;
+use secrecy::SecretString;
+use serde_saphyr::{Location, Spanned};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    time::Duration,
+};
+
+const SLACK_BASE_URL: &str = "https://slack.com/api";
+
+pub(super) struct Reading<'a> {
+    path: &'a str,
+    environment: &'a Environment,
+    overrides: &'a Overrides,
+    problems: Vec<SiteProblem>,
+    notices: Vec<String>,
+}
+
+/// The words that other parts of the file may refer to.
+struct Names {
+    roles: BTreeSet<String>,
+    people: BTreeSet<String>,
+    shifts: BTreeSet<String>,
+    ladders: BTreeSet<String>,
+}
+
+impl<'a> Reading<'a> {
+    pub(super) fn new(path: &'a str, environment: &'a Environment, overrides: &'a Overrides) -> Self {
+        Self { path, environment, overrides, problems: Vec::new(), notices: Vec::new() }
+    }
+
+    pub(super) fn site(mut self, file: SiteFile) -> Result<Site, Vec<SiteProblem>> {
+        let names = Names {
+            roles: file.roles.keys().cloned().collect(),
+            people: file.people.iter().map(|person| person.value.id.clone()).collect(),
+            shifts: file.shifts.iter().map(|shift| shift.value.id.clone()).collect(),
+            ladders: file.ladders.keys().cloned().collect(),
+        };
+        let time_zone = self.time_zone(&file.time_zone);
+        let shifts = self.shifts(file.shifts);
+        let roles = file.roles.into_iter().map(|(id, role)| (id, self.role(role, &names))).collect();
+        let people = self.people(file.people, &names);
+        let mut ladders = BTreeMap::new();
+        for (id, rungs) in file.ladders {
+            let ladder = self.ladder(&id, rungs, &names);
+            ladders.insert(id, ladder);
+        }
+        let limits = self.limits(file.limits);
+        let models = match &self.overrides.models {
+            Some(models) => models.clone(),
+            None => file.models.into_iter().filter_map(|model| self.model(model.value)).collect(),
+        };
+        let slack = file.slack.and_then(|slack| self.slack(slack.value));
+        let sources = file.sources.into_iter().map(|(name, source)| (name, self.source(&source))).collect();
+        let systems = file.systems.into_iter().map(|(name, system)| (name, self.system(system))).collect();
+        if !self.problems.is_empty() {
+            return Err(self.problems);
+        }
+        Ok(Site {
+            folder: PathBuf::new(),
+            name: file.name,
+            time_zone,
+            people,
+            roles,
+            shifts,
+            ladders,
+            models,
+            slack,
+            sources,
+            systems,
+            limits,
+            values: file.values,
+            notices: self.notices,
+        })
+    }
+
+    fn problem(&mut self, at: Location, message: impl Into<String>) {
+        let (path, message) = (self.path.to_owned(), message.into());
+        self.problems.push(SiteProblem { path, line: at.line(), column: at.column(), message });
+    }
+
+    fn known(&mut self, kind: &str, word: &Text, names: &BTreeSet<String>) {
+        if !names.contains(&word.value) {
+            let hint = did_you_mean(&word.value, names.iter().map(String::as_str));
+            self.problem(word.referenced, format!("there is no {kind} `{}`{hint}", word.value));
+        }
+    }
+
+    fn time_zone(&mut self, name: &Text) -> chrono_tz::Tz {
+        name.value.parse().unwrap_or_else(|_| {
+            let message = format!("`{}` is no IANA time zone: write one like America/Chicago", name.value);
+            self.problem(name.referenced, message);
+            chrono_tz::UTC
+        })
+    }
+
+    fn shifts(&mut self, shifts: Vec<Spanned<ShiftFile>>) -> Vec<Shift> {
+        let mut seen = BTreeSet::new();
+        let mut read = |shift: Spanned<ShiftFile>| {
+            if !seen.insert(shift.value.id.clone()) {
+                self.problem(shift.referenced, format!("two shifts have the id `{}`", shift.value.id));
+            }
+            let (starts, ends) = (self.clock_time(&shift.value.starts), self.clock_time(&shift.value.ends));
+            Shift { id: shift.value.id, starts, ends }
+        };
+        shifts.into_iter().map(&mut read).collect()
+    }
+
+    fn clock_time(&mut self, text: &Text) -> NaiveTime {
+        NaiveTime::parse_from_str(&text.value, "%H:%M").unwrap_or_else(|_| {
+            self.problem(text.referenced, format!("`{}` is no time of day: write \"06:00\"", text.value));
+            NaiveTime::MIN
+        })
+    }
+
+    fn duration(&mut self, text: &Text) -> Duration {
+        parse_duration(&text.value).unwrap_or_else(|error| {
+            self.problem(text.referenced, error.to_string());
+            Duration::ZERO
+        })
+    }
+
+    fn role(&mut self, role: Spanned<RoleFile>, names: &Names) -> Role {
+        let RoleFile { title, from, shift, ladder, slack_channel } = role.value;
+        if let Some(from) = &from {
+            self.known("role", from, &names.roles);
+        }
+        if let Some(ladder) = &ladder {
+            self.known("ladder", ladder, &names.ladders);
+        }
+        Role {
+            title,
+            from: from.map(|from| from.value),
+            shift: shift.unwrap_or_default(),
+            ladder: ladder.map(|ladder| ladder.value),
+            slack_channel,
+        }
+    }
+
+    fn people(&mut self, people: Vec<Spanned<PersonFile>>, names: &Names) -> Vec<Person> {
+        let mut seen = BTreeSet::new();
+        let mut read = |person: Spanned<PersonFile>| {
+            if !seen.insert(person.value.id.clone()) {
+                self.problem(person.referenced, format!("two people have the id `{}`", person.value.id));
+            }
+            self.person(person.value, names)
+        };
+        people.into_iter().map(&mut read).collect()
+    }
+
+    fn person(&mut self, person: PersonFile, names: &Names) -> Person {
+        person.roles.iter().for_each(|role| self.known("role", role, &names.roles));
+        person.shifts.iter().for_each(|shift| self.known("shift", shift, &names.shifts));
+        if let Some(hash) = person.password_hash.as_ref().filter(|hash| !is_password_hash(&hash.value)) {
+            let message = format!("the password_hash of `{}` is not an Argon2 hash ($argon2id$…)", person.id);
+            self.problem(hash.referenced, message);
+        }
+        let values = |texts: Vec<Text>| texts.into_iter().map(|text| text.value).collect();
+        Person {
+            id: person.id,
+            name: person.name,
+            email: person.email,
+            slack_id: person.slack_id,
+            roles: values(person.roles),
+            shifts: values(person.shifts),
+            password_hash: person.password_hash.map(|hash| hash.value),
+        }
+    }
+
+    fn ladder(&mut self, id: &str, rungs: Spanned<Vec<Spanned<RungFile>>>, names: &Names) -> Ladder {
+        let rungs_at = rungs.referenced;
+        let rungs: Vec<_> = rungs.value.into_iter().filter_map(|rung| self.rung(rung, names)).collect();
+        if !matches!(rungs.last(), Some(Rung { ask: Addressee::Person(_), .. })) {
+            let message = format!("the ladder `{id}` must end at a person, so that somebody is always asked");
+            self.problem(rungs_at, message);
+        }
+        Ladder { rungs }
+    }
+
+    fn rung(&mut self, rung: Spanned<RungFile>, names: &Names) -> Option<Rung> {
+        let at = rung.referenced;
+        let within = self.duration(&rung.value.within);
+        let (ask, name, kind, known) = match (rung.value.ask, rung.value.person) {
+            (Some(role), None) => (Addressee::Role(role.clone()), role, "role", &names.roles),
+            (None, Some(person)) => (Addressee::Person(person.clone()), person, "person", &names.people),
+            _ => {
+                self.problem(at, "a rung asks either a role (`ask:`) or a person (`person:`)");
+                return None;
+            }
+        };
+        if !known.contains(&name) {
+            let hint = did_you_mean(&name, known.iter().map(String::as_str));
+            self.problem(at, format!("there is no {kind} `{name}`{hint}"));
+        }
+        Some(Rung { ask, within })
+    }
+
+    fn limits(&mut self, file: LimitsFile) -> Limits {
+        let default = Limits::default();
+        Limits {
+            event_bytes_max: file.event_bytes_max.unwrap_or(default.event_bytes_max),
+            payload_bytes_max: file.payload_bytes_max.unwrap_or(default.payload_bytes_max),
+            webhook_age_max: file.webhook_age_max.map_or(default.webhook_age_max, |age| self.duration(&age)),
+        }
+    }
+}
+
+/// What holds references into the environment.
+impl Reading<'_> {
+    fn model(&mut self, file: ModelFile) -> Option<ModelEndpoint> {
+        if file.optional
+            && let Err(why) = resolve(&file.api_key.value, self.environment)
+        {
+            self.notices.push(format!("model {} is off: {why}", file.name));
+            return None;
+        }
+        Some(ModelEndpoint {
+            name: file.name,
+            base_url: self.text(&file.base_url),
+            model: self.text(&file.model),
+            api_key: self.secret(&file.api_key),
+            authored: false,
+            usd_per_million_input: file.usd_per_million_input,
+            usd_per_million_output: file.usd_per_million_output,
+        })
+    }
+
+    fn slack(&mut self, file: SlackFile) -> Option<Slack> {
+        let missing = [&file.bot_token, &file.signing_secret]
+            .into_iter()
+            .find_map(|secret| resolve(&secret.value, self.environment).err());
+        if let Some(why) = missing.filter(|_| file.optional) {
+            self.notices.push(format!("Slack is off: {why}"));
+            return None;
+        }
+        let declared = file.base_url.map_or_else(|| SLACK_BASE_URL.to_owned(), |url| self.text(&url));
+        Some(Slack {
+            base_url: self.overrides.slack.clone().unwrap_or(declared),
+            bot_token: self.secret(&file.bot_token),
+            signing_secret: self.secret(&file.signing_secret),
+            default_channel: file.default_channel,
+        })
+    }
+
+    fn source(&mut self, file: &SourceFile) -> Source {
+        let secret = self.secret(&file.secret);
+        match file.verify {
+            VerifyFile::StandardWebhooks => Source { verify: Verification::StandardWebhooks { secret } },
+        }
+    }
+
+    fn system(&mut self, file: SystemFile) -> System {
+        let at = file.base_url.referenced;
+        let declared = self.text(&file.base_url);
+        let base_url = match (&self.overrides.simulator, declared.split_once("://")) {
+            (_, None) if !declared.is_empty() => {
+                self.problem(at, "base_url must be a whole address, like https://connect.plex.com");
+                declared
+            }
+            (Some(origin), Some((_, rest))) if file.simulator => {
+                let path = rest.find('/').map_or("", |slash| &rest[slash..]);
+                format!("{}{path}", origin.trim_end_matches('/'))
+            }
+            _ => declared,
+        };
+        let secrets: BTreeMap<_, _> =
+            file.secrets.into_iter().map(|(name, secret)| (name, self.secret(&secret))).collect();
+        System { base_url: base_url.trim_end_matches('/').to_owned(), secrets, simulator: file.simulator }
+    }
+
+    fn secret(&mut self, text: &Text) -> SecretString {
+        if !is_reference(&text.value) {
+            let message = "a secret does not belong in this file: write ${env:NAME} or ${file:/path}";
+            self.problem(text.referenced, message);
+        }
+        self.text(text).into()
+    }
+
+    fn text(&mut self, text: &Text) -> String {
+        match resolve(&text.value, self.environment) {
+            Ok(value) => value,
+            Err(ReferenceError::Unset(_) | ReferenceError::Unreadable { .. })
+                if self.overrides.without_secrets =>
+            {
+                String::new()
+            }
+            Err(error) => {
+                self.problem(text.referenced, error.to_string());
+                String::new()
+            }
+        }
+    }
+}

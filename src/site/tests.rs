@@ -1,0 +1,235 @@
+use super::*;
+use chrono::{DateTime, Utc};
+use secrecy::ExposeSecret;
+use std::{path::Path, time::Duration};
+
+fn demo() -> Site {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    Site::load(folder, &Environment::default(), &Overrides::default()).unwrap()
+}
+
+fn at(time: &str) -> DateTime<Utc> {
+    time.parse().unwrap()
+}
+
+fn names(people: Vec<&Person>) -> Vec<&str> {
+    people.into_iter().map(|person| person.id.as_str()).collect()
+}
+
+const SMALL: &str = r#"name: Small
+time_zone: America/Chicago
+shifts:
+  - { id: A, starts: "06:00", ends: "14:00" }
+roles:
+  lead: { title: Lead, ladder: up }
+people:
+  - { id: ann, name: Ann, roles: [lead] }
+ladders:
+  up: [{ person: ann, within: 5m }]
+systems:
+  plex:
+    base_url: https://connect.plex.com
+    secrets: { api_key: "${env:PLEX_API_KEY}" }
+"#;
+
+fn parse(text: &str) -> Result<Site, SiteError> {
+    Site::parse("takt.yaml", text, &Environment::of([("PLEX_API_KEY", "k-1")]), &Overrides::default())
+}
+
+/// What is wrong after one change in the small site.
+fn wrong(from: &str, to: &str) -> String {
+    assert!(SMALL.contains(from), "{from}");
+    parse(&SMALL.replacen(from, to, 1)).unwrap_err().to_string()
+}
+
+#[test]
+fn the_sample_site_loads_without_any_variable() {
+    let site = demo();
+    assert_eq!(site.systems["plex"].base_url, "http://127.0.0.1:8421/plex");
+    assert!(site.systems.values().all(|system| system.simulator));
+    assert!(site.models.is_empty() && site.slack.is_none());
+    assert_eq!(
+        site.notices,
+        [
+            "model openai is off: the environment variable OPENAI_API_KEY is not set",
+            "Slack is off: the environment variable SLACK_BOT_TOKEN is not set"
+        ]
+    );
+    for role in site.roles.keys() {
+        assert_eq!(site.uncovered_shifts(role), Vec::<&Shift>::new(), "{role}");
+    }
+}
+
+#[test]
+fn the_demo_password_is_the_documented_one() {
+    let site = demo();
+    let sam = site.person("sam").unwrap();
+    assert!(sam.verify_password("takt-demo"));
+    assert!(!sam.verify_password("takt-demo "));
+    let nobody = Person { password_hash: None, ..sam.clone() };
+    assert!(!nobody.verify_password("takt-demo"));
+}
+
+#[test]
+fn variables_and_overrides_win() {
+    let environment = Environment::of([("OPENAI_API_KEY", "sk-1"), ("PLEX_API_KEY", "real")]);
+    let overrides = Overrides { simulator: Some("http://127.0.0.1:9/".into()), ..Overrides::default() };
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let site = Site::load(folder, &environment, &overrides).unwrap();
+    assert_eq!(site.systems["erp"].base_url, "http://127.0.0.1:9/erp");
+    assert_eq!(site.systems["plex"].secrets["api_key"].expose_secret(), "real");
+    assert_eq!(site.models[0].api_key.expose_secret(), "sk-1");
+    assert!(!format!("{site:?}").contains("sk-1"));
+}
+
+#[test]
+fn a_real_system_is_not_redirected_to_the_simulator() {
+    let overrides = Overrides { simulator: Some("http://127.0.0.1:9".into()), ..Overrides::default() };
+    let environment = Environment::of([("PLEX_API_KEY", "k-1")]);
+    let site = Site::parse("takt.yaml", SMALL, &environment, &overrides).unwrap();
+    assert_eq!(site.systems["plex"].base_url, "https://connect.plex.com");
+}
+
+#[test]
+fn roles_follow_the_shifts() {
+    let site = demo();
+    // 06:10 in Chicago: shift A has just begun, C has just ended.
+    let morning = at("2026-11-23T12:10:00Z");
+    assert_eq!(names(site.people_in_role("production_supervisor", morning)), ["sam"]);
+    assert_eq!(names(site.people_in_role("maintenance_on_call", morning)), ["mia"]);
+    assert_eq!(names(site.people_in_role("outgoing_shift_lead", morning)), ["kai"]);
+    assert_eq!(names(site.people_in_role("incoming_shift_lead", morning)), ["ivo"]);
+    for minutes_around_two in ["2026-11-23T19:45:00Z", "2026-11-23T20:20:00Z"] {
+        assert_eq!(names(site.people_in_role("outgoing_shift_lead", at(minutes_around_two))), ["ivo"]);
+        assert_eq!(names(site.people_in_role("incoming_shift_lead", at(minutes_around_two))), ["noor"]);
+    }
+    assert!(site.holds_role("noor", "production_supervisor", at("2026-11-23T20:00:00Z")));
+    assert!(!site.holds_role("sam", "production_supervisor", at("2026-11-23T20:00:00Z")));
+    assert_eq!(site.person_by_slack("U0LEE").map(|person| person.id.as_str()), Some("lee"));
+}
+
+#[test]
+fn shifts_cross_midnight() {
+    let site = demo();
+    let shift = |time| site.shift_at(at(time)).map(|shift| shift.id.as_str());
+    assert_eq!(shift("2026-11-23T11:59:59Z"), Some("C"));
+    assert_eq!(shift("2026-11-23T12:00:00Z"), Some("A"));
+    assert_eq!(shift("2026-11-24T04:00:00Z"), Some("C"));
+}
+
+#[test]
+fn the_night_shift_is_an_hour_longer_or_shorter_when_the_clocks_change() {
+    let site = demo();
+    let hours = |time| {
+        let span = site.shift_span_at(at(time)).unwrap();
+        (span.shift.id.clone(), (span.ends - span.starts).num_hours())
+    };
+    assert_eq!(hours("2026-11-01T06:30:00Z"), ("C".into(), 9), "the hour from 1 to 2 comes twice");
+    assert_eq!(hours("2026-11-01T07:30:00Z"), ("C".into(), 9), "and is still shift C the second time");
+    assert_eq!(hours("2026-03-08T08:30:00Z"), ("C".into(), 7), "the hour from 2 to 3 is skipped");
+    assert_eq!(hours("2026-11-23T08:30:00Z"), ("C".into(), 8));
+}
+
+#[test]
+fn shifts_that_start_inside_a_clock_change_leave_no_gap() {
+    let shifts = r#"
+  - { id: N, starts: "02:30", ends: "10:30" }
+  - { id: D, starts: "10:30", ends: "18:30" }
+  - { id: E, starts: "18:30", ends: "02:30" }"#;
+    let site =
+        parse(&SMALL.replacen("\n  - { id: A, starts: \"06:00\", ends: \"14:00\" }", shifts, 1)).unwrap();
+    for night in ["2026-03-08T00:00:00Z", "2026-11-01T00:00:00Z"] {
+        for minutes in (0..36 * 60).step_by(10) {
+            let time = at(night) + chrono::Duration::minutes(minutes);
+            assert!(site.shift_at(time).is_some(), "{time}");
+        }
+    }
+}
+
+#[test]
+fn nobody_is_on_shift_when_the_plant_is_closed() {
+    let site = parse(SMALL).unwrap();
+    assert!(site.shift_at(at("2026-11-23T03:00:00Z")).is_none());
+    assert_eq!(names(site.people_in_role("lead", at("2026-11-23T03:00:00Z"))), ["ann"]);
+    assert!(site.people_in_role("boss", at("2026-11-23T12:00:00Z")).is_empty());
+    assert_eq!(site.uncovered_shifts("boss").len(), 1);
+}
+
+#[test]
+fn expressions_see_the_shifts_and_values() {
+    let scope = demo().scope();
+    assert_eq!(scope["shifts"][2], serde_json::json!({ "id": "C", "starts": "22:00", "ends": "06:00" }));
+    assert_eq!(scope["time_zone"], "America/Chicago");
+    assert_eq!(scope["values"]["frozen_minutes"], 15);
+}
+
+#[test]
+fn mistakes_are_shown_at_their_place() {
+    for (from, to, message) in [
+        (
+            "roles: [lead]",
+            "rolls: [lead]",
+            "takt.yaml:8:27: there is no key `rolls` here: did you mean `roles`?",
+        ),
+        ("roles: [lead]", "roles: [led]", "takt.yaml:8:35: there is no role `led`: did you mean `lead`?"),
+        ("roles: [lead]", "roles: [lead], shifts: [Z]", "takt.yaml:8:51: there is no shift `Z`"),
+        ("ladder: up", "ladder: upp", "takt.yaml:6:32: there is no ladder `upp`: did you mean `up`?"),
+        ("name: Small\n", "", "the key `name` is missing"),
+        ("America/Chicago", "America/Gotham", "takt.yaml:2:12: `America/Gotham` is no IANA time zone"),
+        ("\"06:00\"", "6am", "takt.yaml:4:22: `6am` is no time of day"),
+        ("within: 5m", "within: 5 minutes", "takt.yaml:10:31: `5 minutes` is not a length of time"),
+        ("person: ann", "ask: lead", "the ladder `up` must end at a person"),
+        ("person: ann", "person: bob", "there is no person `bob`"),
+        ("person: ann", "person: ann, ask: lead", "a rung asks either a role (`ask:`) or a person"),
+        ("${env:PLEX_API_KEY}", "abc", "takt.yaml:14:25: a secret does not belong in this file"),
+        (
+            "${env:PLEX_API_KEY}",
+            "${env:NO_KEY}",
+            "takt.yaml:14:25: the environment variable NO_KEY is not set",
+        ),
+        ("https://connect.plex.com", "plex", "base_url must be a whole address"),
+        (
+            "name: Ann,",
+            "name: Ann, password_hash: hunter2,",
+            "the password_hash of `ann` is not an Argon2 hash",
+        ),
+        ("people:\n", "people:\n  - { id: ann, name: Two, roles: [lead] }\n", "two people have the id `ann`"),
+    ] {
+        let said = wrong(from, to);
+        assert!(said.contains(message), "{to}: {said}");
+        assert!(said.starts_with("takt.yaml:"), "{said}");
+        assert!(!said.contains("hunter2"), "{said}");
+    }
+}
+
+#[test]
+fn every_mistake_is_reported_at_once() {
+    let text = SMALL.replace("roles: [lead]", "roles: [led]").replace("person: ann", "person: bob");
+    assert_eq!(parse(&text).unwrap_err().to_string().lines().count(), 2);
+}
+
+#[test]
+fn checking_a_site_needs_no_secrets() {
+    let overrides = Overrides { without_secrets: true, ..Overrides::default() };
+    assert!(Site::parse("takt.yaml", SMALL, &Environment::default(), &overrides).is_ok());
+    assert!(Site::parse("takt.yaml", SMALL, &Environment::default(), &Overrides::default()).is_err());
+}
+
+#[test]
+fn a_folder_without_a_site_says_what_to_do() {
+    let nowhere = Path::new("/no/such/site");
+    let error = Site::load(nowhere, &Environment::default(), &Overrides::default()).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "/no/such/site/takt.yaml cannot be read (entity not found): run takt in a site folder or name one with --site"
+    );
+}
+
+#[test]
+fn ladders_and_limits_are_read() {
+    let site = demo();
+    let ladder = &site.ladders["maintenance_ladder"];
+    assert_eq!(ladder.rungs[0].ask, Addressee::Role("production_supervisor".into()));
+    assert_eq!(ladder.rungs[0].within, Duration::from_secs(600));
+    assert_eq!(site.limits.webhook_age_max, Duration::from_secs(300));
+}
