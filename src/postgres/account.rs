@@ -26,7 +26,8 @@ impl Account {
         }
         let owner = std::fs::metadata(cluster).ok().map(|metadata| Uid::from_raw(metadata.uid()));
         let by_owner = owner.filter(|uid| !uid.is_root()).and_then(|uid| User::from_uid(uid).ok().flatten());
-        let by_name = || ["takt", "postgres", "nobody"].iter().find_map(|name| User::from_name(name).ok().flatten());
+        let by_name =
+            || ["takt", "postgres", "nobody"].iter().find_map(|name| User::from_name(name).ok().flatten());
         let user = by_owner.or_else(by_name).ok_or(ClusterError::NoAccount)?;
         Ok(Account::Other { name: user.name, uid: user.uid, gid: user.gid })
     }
@@ -73,7 +74,9 @@ impl Account {
 /// The owner of the nearest existing folder, for messages.
 pub(super) fn owner_name(path: &Path) -> String {
     let metadata = path.ancestors().find_map(|ancestor| std::fs::metadata(ancestor).ok());
-    let Some(uid) = metadata.map(|metadata| Uid::from_raw(metadata.uid())) else { return "nobody".to_owned() };
+    let Some(uid) = metadata.map(|metadata| Uid::from_raw(metadata.uid())) else {
+        return "nobody".to_owned();
+    };
     match User::from_uid(uid) {
         Ok(Some(user)) => user.name,
         _ => format!("user number {uid}"),

@@ -54,7 +54,10 @@ impl Binaries {
 }
 
 /// The first installed PostgreSQL that can serve a cluster of this major; an error when only others can.
-pub(super) fn find(search: &Search, installed: Option<(u32, PathBuf)>) -> Result<Option<Binaries>, ClusterError> {
+pub(super) fn find(
+    search: &Search,
+    installed: Option<(u32, PathBuf)>,
+) -> Result<Option<Binaries>, ClusterError> {
     let candidates = match &search.bin {
         Some(bin) => vec![Binaries::at(bin).ok_or_else(|| ClusterError::NotABinFolder(bin.clone()))??],
         None => folders(search).iter().filter_map(|folder| Binaries::at(folder)?.ok()).collect(),
@@ -101,7 +104,8 @@ fn folders(search: &Search) -> Vec<PathBuf> {
 
 fn version_of(program: &Path) -> Result<Version, ClusterError> {
     let broken = |reason: String| ClusterError::BrokenProgram { program: program.to_path_buf(), reason };
-    let output = Command::new(program).arg("--version").output().map_err(|error| broken(error.to_string()))?;
+    let output =
+        Command::new(program).arg("--version").output().map_err(|error| broken(error.to_string()))?;
     let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     let number = text.strip_prefix("postgres (PostgreSQL) ").unwrap_or_default();
     // "18beta1" and "15.18 (Debian …)" both start with their major.
@@ -110,7 +114,11 @@ fn version_of(program: &Path) -> Result<Version, ClusterError> {
         Ok(major) => Ok(Version { major, text: number.to_owned() }),
         Err(_) => Err(broken(format!(
             "`--version` said `{text}`{}",
-            String::from_utf8_lossy(&output.stderr).lines().next().map(|line| format!(" and `{line}`")).unwrap_or_default()
+            String::from_utf8_lossy(&output.stderr)
+                .lines()
+                .next()
+                .map(|line| format!(" and `{line}`"))
+                .unwrap_or_default()
         ))),
     }
 }

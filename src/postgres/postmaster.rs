@@ -38,14 +38,21 @@ impl Launch {
         self.folder.create_private(&fresh, &self.account)?;
         let mut command = self.account.command(&self.binaries.program("initdb"));
         // Locale C: sort order and indexes stay valid when the operating system's locales change.
-        command.arg("--pgdata").arg(&fresh).args(["--username", ROLE, "--auth=trust", "--encoding=UTF8", "--locale=C"]);
+        command.arg("--pgdata").arg(&fresh).args([
+            "--username",
+            ROLE,
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--locale=C",
+        ]);
         match self.durability {
             Durability::Durable => command.arg("--data-checksums"),
             Durability::Throwaway => command.arg("--no-sync"),
         };
         let start = log_length(log);
         let output = self.folder.open_log()?;
-        let status = self.quietly(&mut command, &output)?.wait().map_err(|source| ClusterError::io(log, source))?;
+        let status =
+            self.quietly(&mut command, &output)?.wait().map_err(|source| ClusterError::io(log, source))?;
         if !status.success() {
             let failure = self.failure("initdb", start);
             let _ = std::fs::remove_dir_all(&fresh);
@@ -152,7 +159,8 @@ impl PidFile {
 
 /// True when the server of this folder answers, whoever started it and in whatever container.
 pub(super) fn is_ready(folder: &Folder) -> bool {
-    PidFile::read(folder).is_some_and(|file| file.is_ready) && UnixStream::connect(folder.socket_file()).is_ok()
+    PidFile::read(folder).is_some_and(|file| file.is_ready)
+        && UnixStream::connect(folder.socket_file()).is_ok()
 }
 
 /// The processes of this very cluster, found by the name we gave it; `None` where there is no /proc to ask.

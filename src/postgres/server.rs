@@ -111,7 +111,14 @@ pub fn status(takt_data: &std::path::Path) -> Result<Status, ClusterError> {
     let installed_major = folder.installed_major()?.map(|(major, _)| major);
     let is_used = folder.home.exists() && is_used(&folder)?;
     let running = PidFile::read(&folder).filter(|_| postmaster::is_ready(&folder)).map(|file| file.pid);
-    Ok(Status { folder: folder.home, log: folder.log, socket: folder.socket, installed_major, running, is_used })
+    Ok(Status {
+        folder: folder.home,
+        log: folder.log,
+        socket: folder.socket,
+        installed_major,
+        running,
+        is_used,
+    })
 }
 
 /// Whether `takt db stop` may stop a server that other processes use.
@@ -196,7 +203,8 @@ fn bring_up(launch: &Launch, progress: &Progress) -> Result<Option<Child>, Clust
 /// own, stricter checks.
 fn is_running_after_settling(launch: &Launch, progress: &Progress) -> Result<bool, ClusterError> {
     let folder = &launch.folder;
-    let mut waiting = Patience::new(LINGER_SECONDS_MAX, "the remains of a PostgreSQL that was killed", progress);
+    let mut waiting =
+        Patience::new(LINGER_SECONDS_MAX, "the remains of a PostgreSQL that was killed", progress);
     loop {
         if postmaster::is_ready(folder) {
             return Ok(true);

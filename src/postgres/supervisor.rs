@@ -21,7 +21,9 @@ impl Supervisor {
     pub(super) fn watch(launch: Launch, child: Child) -> Result<Supervisor, ClusterError> {
         let released = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&released);
-        let thread = std::thread::Builder::new().name("postgres".to_owned()).spawn(move || watch(&launch, child, &seen));
+        let thread = std::thread::Builder::new()
+            .name("postgres".to_owned())
+            .spawn(move || watch(&launch, child, &seen));
         let thread = thread.map_err(|error| ClusterError::Internal(error.to_string()))?;
         Ok(Supervisor { released, thread: Some(thread) })
     }

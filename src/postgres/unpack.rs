@@ -29,7 +29,8 @@ pub(super) fn unpack(archive: &Path, home: &Path) -> Result<(), FetchError> {
     unpack_files(archive, home)?;
     let list = home.join(LINKS);
     let text = std::fs::read(&list).map_err(|source| FetchError::io(&list, source))?;
-    let links: Vec<Link> = serde_json::from_slice(&text).map_err(|error| FetchError::Archive(error.to_string()))?;
+    let links: Vec<Link> =
+        serde_json::from_slice(&text).map_err(|error| FetchError::Archive(error.to_string()))?;
     for link in links {
         let (source, target) = (inside(&link.source, "native")?, inside(&link.target, "native")?);
         // All links stay within one folder, so the bare name is enough and survives moving the folder.
