@@ -60,6 +60,7 @@ create table run_summary (
 );
 create unique index run_summary_open_key on run_summary (workflow, key) where ended_at is null and key is not null;
 create index run_summary_started on run_summary (started_at desc, id desc);
+create index run_summary_parent on run_summary (parent_run) where parent_run is not null;
 create index run_summary_workflow on run_summary (workflow, started_at desc, id desc);
 
 -- Append-only history; the truth about every run. Partitions are made ahead and dropped, never deleted from.

@@ -1,1 +1,25 @@
-//! What is true of one execution.
+//! What is true of one execution: ids and paths, the journal's records, the machine that accepts or
+//! refuses them, the state they fold into, what may happen next, and the story people read.
+//!
+//! Pure: no clock, no database, no network. `engine` moves it, `store` keeps it.
+
+mod id;
+mod intent;
+pub mod machine;
+mod next;
+mod path;
+mod record;
+pub mod retry;
+mod scope;
+mod state;
+mod walk;
+pub mod story;
+#[cfg(test)]
+mod tests;
+
+pub use id::{EventId, GateId, RunId, WorkerId};
+pub use intent::{Intent, MessageKind, NewGate, NewRun, OutboxMessage, Reassign};
+pub use next::{Finish, Leaf, Plan, Task, plan};
+pub use path::StepPath;
+pub use record::{Change, Failure, Parent, Record, Signal, SignalKind, StartedRun};
+pub use state::{Phase, State, StepState};

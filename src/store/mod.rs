@@ -1,1 +1,81 @@
-//! All SQL, one file per noun.
+//! All SQL: plain statements, one file per noun, checked at compile time against `.sqlx/`.
+//!
+//! Functions take a connection and give back the types of `run` and `workflow`; rows stay private.
+//! What a statement means for a run is decided elsewhere.
+
+pub mod audit;
+pub mod clock;
+pub mod cron;
+pub mod events;
+pub mod gates;
+pub mod journal;
+pub mod outbox;
+pub mod partitions;
+pub mod runs;
+pub mod sessions;
+pub mod signals;
+pub mod summaries;
+pub mod versions;
+pub mod workers;
+
+use sqlx::{PgPool, postgres::PgPoolOptions};
+use std::time::Duration;
+
+pub use sqlx::PgConnection;
+
+/// What went wrong between us and PostgreSQL.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("PostgreSQL: {0}")]
+    Database(#[from] sqlx::Error),
+    #[error("migrating the database failed: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    #[error("the database holds something this version cannot read ({what}): {source}")]
+    Unreadable { what: &'static str, source: serde_json::Error },
+}
+
+impl StoreError {
+    /// True when a unique constraint of this name refused a row.
+    pub fn violates(&self, constraint: &str) -> bool {
+        matches!(self, Self::Database(sqlx::Error::Database(error)) if error.constraint() == Some(constraint))
+    }
+}
+
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// The database; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pool: PgPool,
+}
+
+impl Store {
+    /// Connects, brings the schema up to date and makes the next days' partitions.
+    pub async fn open(url: &str) -> Result<Self> {
+        let pool = PgPoolOptions::new()
+            .max_connections(16)
+            .acquire_timeout(Duration::from_secs(10))
+            .connect(url)
+            .await?;
+        sqlx::migrate!("./migrations").run(&pool).await?;
+        let store = Self { pool };
+        partitions::make_ahead(&mut *store.connection().await?).await?;
+        Ok(store)
+    }
+
+    pub fn from_pool(pool: PgPool) -> Self {
+        Self { pool }
+    }
+
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    pub async fn connection(&self) -> Result<sqlx::pool::PoolConnection<sqlx::Postgres>> {
+        Ok(self.pool.acquire().await?)
+    }
+
+    pub async fn begin(&self) -> Result<sqlx::Transaction<'static, sqlx::Postgres>> {
+        Ok(self.pool.begin().await?)
+    }
+}

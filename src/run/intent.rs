@@ -1,0 +1,84 @@
+//! What a transition wants written beside its records; the commit that writes them is the engine's.
+
+use super::{GateId, Parent, RunId, StepPath};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Intent {
+    OpenGate(Box<NewGate>),
+    /// Only an open gate can be handed on or closed: if a person was faster, the whole transition is void.
+    Reassign(Reassign),
+    CloseGate(GateId),
+    Subscribe { path: StepPath, event: String },
+    Unsubscribe { path: StepPath },
+    StartRun(Box<NewRun>),
+    Send(Box<OutboxMessage>),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewGate {
+    pub id: GateId,
+    pub path: StepPath,
+    pub form: crate::workflow::GateForm,
+    pub role: Option<String>,
+    pub person: Option<String>,
+    /// People who may not answer: the requester, the first of two.
+    pub excluded: Vec<String>,
+    /// What is shown: title, body, options, items, draft, allow, on_silence.
+    pub ask: Value,
+    pub proposal_hash: String,
+    pub token_hash: String,
+    pub expires_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reassign {
+    pub gate: GateId,
+    pub role: Option<String>,
+    pub person: Option<String>,
+    pub rung: i16,
+    pub expires_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewRun {
+    pub id: RunId,
+    pub workflow: String,
+    pub title: String,
+    pub subject: Option<String>,
+    pub key: Option<String>,
+    pub sha256: String,
+    pub trigger: Value,
+    pub inputs: Value,
+    pub parent: Option<Parent>,
+    pub approved: bool,
+    pub event: Option<Uuid>,
+    pub trace: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MessageKind {
+    /// A question with buttons.
+    Ask,
+    /// An information.
+    Tell,
+    /// The outcome of a question; replaces its buttons.
+    Decided,
+}
+
+/// One message to people. `ordinal` tells several messages of one step apart.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutboxMessage {
+    pub path: StepPath,
+    pub ordinal: u32,
+    pub kind: MessageKind,
+    pub gate: Option<GateId>,
+    pub role: Option<String>,
+    pub person: Option<String>,
+    /// `title`, `body`, and for a question what its card shows.
+    pub message: Value,
+}

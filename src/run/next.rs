@@ -1,0 +1,199 @@
+//! What may happen next in a run: pure changes to record, steps that are ready, a time to wake at, or the end.
+
+use super::{
+    Failure, Phase, State, StepPath,
+    machine::Status,
+    record::Change,
+    scope::Names,
+    walk::{Flow, Walker},
+};
+use crate::{
+    expr::Scope,
+    workflow::{AgentStep, CallStep, GateStep, Retry, RunStep, WaitStep, Workflow},
+};
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use std::{collections::BTreeSet, time::Duration};
+
+/// One step that can be executed now.
+#[derive(Debug, Clone)]
+pub struct Task {
+    pub path: StepPath,
+    pub leaf: Leaf,
+    pub attempt: u32,
+    /// The attempt has not been journaled yet; otherwise it is being taken up again.
+    pub new_attempt: bool,
+    pub timeout: Option<Duration>,
+    pub retry: Option<Retry>,
+    pub scope: Scope,
+}
+
+/// The kinds of step that do something; lists, branches and loops are walked, not executed.
+#[derive(Debug, Clone)]
+pub enum Leaf {
+    Call(CallStep),
+    Agent(AgentStep),
+    Gate(GateStep),
+    Wait(WaitStep),
+    Run(RunStep),
+}
+
+impl Leaf {
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Call(_) => "call",
+            Self::Agent(_) => "agent",
+            Self::Gate(_) => "gate",
+            Self::Wait(_) => "wait",
+            Self::Run(_) => "run",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finish {
+    pub outcome: String,
+}
+
+/// Either `changes` is not empty (record them, then plan again), or the rest says what to do.
+#[derive(Debug, Default)]
+pub struct Plan {
+    pub changes: Vec<(Option<StepPath>, Change)>,
+    pub ready: Vec<Task>,
+    pub wake_at: Option<DateTime<Utc>>,
+    /// Steps that wait for a person, an event, a child or a time.
+    pub waiting_for: Vec<StepPath>,
+    pub finish: Option<Finish>,
+}
+
+/// `in_flight` are the steps this worker is executing at this moment.
+pub fn plan(
+    workflow: &Workflow,
+    state: &State,
+    site: &Value,
+    in_flight: &BTreeSet<StepPath>,
+    now: DateTime<Utc>,
+) -> Plan {
+    let mut names = Names::new(&state.start.trigger, &state.start.inputs, site);
+    match &state.phase {
+        Phase::Ended { outcome } => {
+            Plan { finish: Some(Finish { outcome: outcome.clone() }), ..Plan::default() }
+        }
+        Phase::Main => plan_main(workflow, state, &mut names, in_flight, now),
+        Phase::Failing { step, failure } => {
+            names.set_variable("failure", json!({
+                "step": step, "class": failure.class, "message": failure.message,
+            }));
+            plan_unwinding(workflow, state, names, in_flight, now, "failed")
+        }
+        Phase::Cancelling { by, reason } => {
+            names.set_variable("cancelled", json!({ "by": by, "reason": reason }));
+            plan_unwinding(workflow, state, names, in_flight, now, "cancelled")
+        }
+    }
+}
+
+fn plan_main(
+    workflow: &Workflow,
+    state: &State,
+    names: &mut Names,
+    in_flight: &BTreeSet<StepPath>,
+    now: DateTime<Utc>,
+) -> Plan {
+    let mut walker = Walker::new(state, in_flight, now);
+    let flow = walker.list(&workflow.steps, None, names);
+    let mut plan = walker.plan;
+    watch_sla(workflow, state, now, &mut plan);
+    if !plan.changes.is_empty() {
+        return plan;
+    }
+    match flow {
+        Flow::Blocked => plan,
+        _ if !in_flight.is_empty() => Plan { ready: Vec::new(), ..plan },
+        Flow::Through => ended("done"),
+        Flow::Ended(outcome) => ended(&outcome),
+        Flow::Failed(step, failure) => Plan {
+            changes: vec![(None, Change::RunFailing { step, failure })],
+            ..Plan::default()
+        },
+    }
+}
+
+/// Undo in reverse order, then the workflow's `on_failure` (a cancelled run only undoes).
+fn plan_unwinding(
+    workflow: &Workflow,
+    state: &State,
+    mut names: Names,
+    in_flight: &BTreeSet<StepPath>,
+    now: DateTime<Utc>,
+    outcome: &str,
+) -> Plan {
+    if !in_flight.is_empty() {
+        return Plan::default();
+    }
+    let mut passed = Walker::passive(state, now);
+    passed.list(&workflow.steps, None, &mut names);
+    let undoable = passed.undoable;
+
+    let mut walker = Walker::new(state, in_flight, now);
+    for path in state.done.iter().rev() {
+        let Some(step) = undoable.get(path) else { continue };
+        match walker.leaf(step, &path.child("undo"), &names) {
+            // An undo that failed is in the journal and in what people are told; the others still run.
+            Flow::Through | Flow::Failed(..) => {}
+            Flow::Blocked | Flow::Ended(_) => return walker.plan,
+        }
+    }
+    if outcome == "failed" {
+        match walker.list(&workflow.on_failure, Some(&StepPath::root("on_failure")), &mut names) {
+            Flow::Blocked => return walker.plan,
+            _ if !walker.plan.changes.is_empty() => return walker.plan,
+            Flow::Ended(outcome) => return ended(&outcome),
+            Flow::Through | Flow::Failed(..) => {}
+        }
+    }
+    if walker.plan.changes.is_empty() { ended(outcome) } else { walker.plan }
+}
+
+fn ended(outcome: &str) -> Plan {
+    Plan {
+        changes: vec![(None, Change::RunEnded { outcome: outcome.to_owned() })],
+        ..Plan::default()
+    }
+}
+
+fn watch_sla(workflow: &Workflow, state: &State, now: DateTime<Utc>, plan: &mut Plan) {
+    for sla in &workflow.sla {
+        let settled = state.status(&StepPath::root(&sla.step)).is_settled();
+        if settled || state.breached.contains(&sla.step) {
+            continue;
+        }
+        let deadline = state.started_at + sla.within;
+        if deadline <= now {
+            plan.changes.push((
+                None,
+                Change::SlaBreached { step: sla.step.clone(), ladder: sla.escalate.clone() },
+            ));
+        } else {
+            plan.wake_at = Some(plan.wake_at.map_or(deadline, |at| at.min(deadline)));
+        }
+    }
+}
+
+/// The journal's word for an expression that could not be evaluated.
+pub(super) fn expression_failure(error: &crate::expr::EvalError) -> Failure {
+    Failure::new("expression", error.to_string())
+}
+
+impl State {
+    /// Whether a person (or an explicit `auto_if`) has answered for what this run does.
+    pub fn is_approved(&self) -> bool {
+        let answered = |step: &super::StepState| {
+            step.status == Status::Done
+                && step.output.get("decision").and_then(Value::as_str).is_some_and(|decision| {
+                    matches!(decision, "acknowledge" | "approve" | "choose" | "edit" | "auto")
+                })
+        };
+        self.start.approved || self.steps.values().any(answered)
+    }
+}

@@ -1,0 +1,66 @@
+//! When a failed step is tried again: pure arithmetic over the declared policy.
+
+use crate::workflow::Retry;
+use std::time::Duration;
+
+/// Classes worth another attempt when a policy does not name its own.
+const TRANSIENT: [&str; 4] = ["transient", "rate_limited", "timeout", "outcome_unknown"];
+
+/// Without a declared policy a transient failure is tried again twice.
+fn default_policy() -> Retry {
+    Retry { times: 2, wait: Duration::from_secs(1), backoff: 2.0, max: None, on: Vec::new() }
+}
+
+/// The pause before the next attempt, or `None` when the failure is final. `attempt` counts from 1;
+/// `spread` in 0..1 comes from the run's seed and takes up to a quarter off, so that runs do not retry in step.
+pub fn pause(
+    policy: Option<&Retry>,
+    class: &str,
+    attempt: u32,
+    retry_after: Option<Duration>,
+    spread: f64,
+) -> Option<Duration> {
+    let fallback = default_policy();
+    let policy = policy.unwrap_or(&fallback);
+    let retried = if policy.on.is_empty() {
+        TRANSIENT.contains(&class)
+    } else {
+        policy.on.iter().any(|on| on == class)
+    };
+    if !retried || attempt > policy.times {
+        return None;
+    }
+    let exponent = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
+    let seconds = policy.wait.as_secs_f64() * policy.backoff.max(1.0).powi(exponent);
+    let longest = policy.max.unwrap_or(Duration::from_secs(3600)).as_secs_f64();
+    let pause = Duration::from_secs_f64(seconds.min(longest) * (1.0 - 0.25 * spread.clamp(0.0, 1.0)));
+    Some(pause.max(retry_after.unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backs_off_and_gives_up() {
+        let policy = Retry {
+            times: 3,
+            wait: Duration::from_secs(2),
+            backoff: 2.0,
+            max: Some(Duration::from_secs(5)),
+            on: vec![],
+        };
+        let at = |attempt| pause(Some(&policy), "transient", attempt, None, 0.0);
+        assert_eq!(at(1), Some(Duration::from_secs(2)));
+        assert_eq!(at(2), Some(Duration::from_secs(4)));
+        assert_eq!(at(3), Some(Duration::from_secs(5)));
+        assert_eq!(at(4), None);
+        assert_eq!(pause(Some(&policy), "invalid", 1, None, 0.0), None);
+    }
+
+    #[test]
+    fn waits_at_least_as_long_as_it_was_asked_to() {
+        let asked = Some(Duration::from_secs(30));
+        assert_eq!(pause(None, "rate_limited", 1, asked, 1.0), asked);
+    }
+}

@@ -1,0 +1,167 @@
+//! A run's state: the fold of its journal, and nothing that is not in it.
+
+use super::{
+    Failure, Record, Signal, StartedRun, StepPath,
+    machine::{Illegal, Status},
+    record::Change,
+};
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Which list of steps the run is working through.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Phase {
+    Main,
+    /// A step failed for good: undo, then `on_failure`.
+    Failing { step: StepPath, failure: Failure },
+    /// A person stopped it: undo, then end.
+    Cancelling { by: String, reason: String },
+    Ended { outcome: String },
+}
+
+#[derive(Debug, Clone)]
+pub struct State {
+    pub start: StartedRun,
+    pub started_at: DateTime<Utc>,
+    pub phase: Phase,
+    pub steps: BTreeMap<StepPath, StepState>,
+    /// Paths in the order in which they were done: undo walks it backwards.
+    pub done: Vec<StepPath>,
+    pub breached: BTreeSet<String>,
+    pub next_seq: u32,
+    /// Signals already in the journal.
+    pub heard: BTreeSet<uuid::Uuid>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct StepState {
+    pub status: Status,
+    pub attempt: u32,
+    pub started_at: Option<DateTime<Utc>>,
+    pub settled_at: Option<DateTime<Utc>>,
+    pub wake_at: Option<DateTime<Utc>>,
+    pub output: Value,
+    pub failure: Option<Failure>,
+    pub notes: Vec<Value>,
+    pub signals: Vec<Signal>,
+    /// News has come since the step last looked.
+    pub fresh: bool,
+    pub branch: Option<usize>,
+    pub items: Vec<Value>,
+}
+
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum FoldError {
+    #[error("the journal is empty or does not begin with `run_started`")]
+    NoStart,
+    #[error("journal record {seq} stands where {expected} was expected")]
+    Gap { seq: u32, expected: u32 },
+    #[error("journal record {seq} on `{path}`: {illegal}")]
+    Illegal { seq: u32, path: StepPath, illegal: Illegal },
+    #[error("journal record {seq} (`{kind}`) has no step")]
+    NoPath { seq: u32, kind: &'static str },
+}
+
+impl State {
+    pub fn fold(records: &[Record]) -> Result<Self, FoldError> {
+        let Some((first, rest)) = records.split_first() else { return Err(FoldError::NoStart) };
+        let Change::RunStarted(start) = &first.change else { return Err(FoldError::NoStart) };
+        let mut state = Self {
+            start: (**start).clone(),
+            started_at: first.at,
+            phase: Phase::Main,
+            steps: BTreeMap::new(),
+            done: Vec::new(),
+            breached: BTreeSet::new(),
+            next_seq: first.seq + 1,
+            heard: BTreeSet::new(),
+        };
+        for record in rest {
+            state.apply(record)?;
+        }
+        Ok(state)
+    }
+
+    pub fn step(&self, path: &StepPath) -> Option<&StepState> {
+        self.steps.get(path)
+    }
+
+    pub fn status(&self, path: &StepPath) -> Status {
+        self.steps.get(path).map_or(Status::Pending, |step| step.status)
+    }
+
+    pub fn is_ended(&self) -> bool {
+        matches!(self.phase, Phase::Ended { .. })
+    }
+
+    pub fn apply(&mut self, record: &Record) -> Result<(), FoldError> {
+        if record.seq != self.next_seq {
+            return Err(FoldError::Gap { seq: record.seq, expected: self.next_seq });
+        }
+        match &record.change {
+            Change::RunStarted(_) => return Err(FoldError::Gap { seq: record.seq, expected: 0 }),
+            Change::SlaBreached { step, .. } => {
+                self.breached.insert(step.clone());
+            }
+            Change::RunFailing { step, failure } => {
+                self.phase = Phase::Failing { step: step.clone(), failure: failure.clone() };
+            }
+            Change::CancelRequested { by, reason } => {
+                self.phase = Phase::Cancelling { by: by.clone(), reason: reason.clone() };
+            }
+            Change::RunEnded { outcome } => self.phase = Phase::Ended { outcome: outcome.clone() },
+            change => {
+                let path = record
+                    .path
+                    .clone()
+                    .ok_or(FoldError::NoPath { seq: record.seq, kind: change.kind() })?;
+                self.apply_step(path, record)?;
+            }
+        }
+        self.next_seq += 1;
+        Ok(())
+    }
+
+    fn apply_step(&mut self, path: StepPath, record: &Record) -> Result<(), FoldError> {
+        let step = self.steps.entry(path.clone()).or_default();
+        step.status = step
+            .status
+            .apply(&record.change)
+            .map_err(|illegal| FoldError::Illegal { seq: record.seq, path: path.clone(), illegal })?;
+        match &record.change {
+            Change::Started => {
+                step.attempt = record.attempt;
+                step.started_at = Some(record.at);
+                step.wake_at = None;
+            }
+            Change::Noted { note } => step.notes.push(note.clone()),
+            Change::Waiting { wake_at } => {
+                step.wake_at = *wake_at;
+                step.fresh = false;
+            }
+            Change::Retrying { failure, wake_at } => {
+                step.failure = Some(failure.clone());
+                step.wake_at = Some(*wake_at);
+            }
+            Change::Signalled(signal) => {
+                self.heard.insert(signal.id);
+                step.signals.push(signal.clone());
+                step.fresh = true;
+            }
+            Change::BranchTaken { index } => step.branch = *index,
+            Change::ItemsListed { items } => step.items.clone_from(items),
+            Change::Failed { failure } => step.failure = Some(failure.clone()),
+            Change::Done { output } => {
+                step.output = output.clone();
+                self.done.push(path);
+            }
+            _ => {}
+        }
+        if step.status.is_settled() {
+            step.settled_at = Some(record.at);
+            step.wake_at = None;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,1 @@
+//! What happened, in plain words. To be told after the store exists.

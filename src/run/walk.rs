@@ -1,0 +1,353 @@
+//! Walks the step lists of a definition against a state, collecting names, ready steps and wake times.
+
+use super::{
+    Failure, State, StepPath, StepState,
+    machine::Status,
+    next::{Leaf, Plan, Task, expression_failure},
+    record::Change,
+    scope::Names,
+};
+use crate::workflow::{CallStep, EachStep, OnError, Step, StepKind};
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Most items one `each` may have; more is a mistake in the workflow's data.
+const ITEMS_MAX: usize = 1_000;
+
+/// How far a list got.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Flow {
+    Through,
+    Blocked,
+    Ended(String),
+    Failed(StepPath, Failure),
+}
+
+pub(super) struct Walker<'a> {
+    state: &'a State,
+    in_flight: &'a BTreeSet<StepPath>,
+    now: DateTime<Utc>,
+    /// Only collects names and undoable steps; starts nothing.
+    passive: bool,
+    pub plan: Plan,
+    /// Done calls that declare an `undo`, as calls of their own.
+    pub undoable: BTreeMap<StepPath, Step>,
+}
+
+static NOTHING: BTreeSet<StepPath> = BTreeSet::new();
+
+impl<'a> Walker<'a> {
+    pub(super) fn new(state: &'a State, in_flight: &'a BTreeSet<StepPath>, now: DateTime<Utc>) -> Self {
+        Self { state, in_flight, now, passive: false, plan: Plan::default(), undoable: BTreeMap::new() }
+    }
+
+    pub(super) fn passive(state: &'a State, now: DateTime<Utc>) -> Self {
+        Self { passive: true, ..Self::new(state, &NOTHING, now) }
+    }
+
+    pub(super) fn list(&mut self, steps: &[Step], parent: Option<&StepPath>, names: &mut Names) -> Flow {
+        for step in steps {
+            let path = parent.map_or_else(|| StepPath::root(&step.id), |parent| parent.child(&step.id));
+            match self.step(step, &path, names) {
+                Flow::Through => {}
+                _ if self.passive => {}
+                flow => return flow,
+            }
+        }
+        Flow::Through
+    }
+
+    fn step(&mut self, step: &Step, path: &StepPath, names: &mut Names) -> Flow {
+        if self.state.status(path) == Status::Skipped {
+            return Flow::Through;
+        }
+        let untouched = self.state.status(path) == Status::Pending && !self.has_begun(path);
+        if untouched {
+            if self.passive {
+                return Flow::Blocked;
+            }
+            match self.condition(step, names) {
+                Ok(true) => {}
+                Ok(false) => return self.change(path, Change::Skipped),
+                Err(failure) => return self.change(path, Change::Failed { failure }),
+            }
+        }
+        if let Some(Flow::Failed(at, failure)) = self.settled(path) {
+            return self.failed(step, path, names, at, failure);
+        }
+        let flow = match &step.kind {
+            StepKind::End(outcome) => return Flow::Ended(outcome.clone()),
+            StepKind::Parallel(children) => self.parallel(step, children, path, names),
+            StepKind::Each(each) => self.each(step, each, path, names),
+            StepKind::Choose(_) => self.choose(step, path, names),
+            _ => self.leaf(step, path, names),
+        };
+        match flow {
+            Flow::Failed(at, failure) => self.failed(step, path, names, at, failure),
+            Flow::Through => self.passed(step, path, names),
+            flow => flow,
+        }
+    }
+
+    /// A `parallel` has no status of its own: it has begun when one of its children has.
+    fn has_begun(&self, path: &StepPath) -> bool {
+        let prefix = format!("{path}.");
+        self.state
+            .steps
+            .range(StepPath::from(prefix.clone())..)
+            .next()
+            .is_some_and(|(child, _)| child.as_str().starts_with(&prefix))
+    }
+
+    fn condition(&self, step: &Step, names: &Names) -> Result<bool, Failure> {
+        match &step.condition {
+            None => Ok(true),
+            Some(condition) => {
+                condition.test(&names.at(self.now)).map_err(|error| expression_failure(&error))
+            }
+        }
+    }
+
+    /// A pure change: record it and plan again before anything that follows.
+    fn change(&mut self, path: &StepPath, change: Change) -> Flow {
+        self.plan.changes.push((Some(path.clone()), change));
+        Flow::Blocked
+    }
+
+    fn passed(&mut self, step: &Step, path: &StepPath, names: &mut Names) -> Flow {
+        let Some(done) = self.state.step(path) else { return Flow::Through };
+        if done.status == Status::Done {
+            names.set_step(&step.id, done.output.clone());
+        }
+        if let StepKind::Call(CallStep { undo: Some(undo), .. }) = &step.kind
+            && done.status == Status::Done
+        {
+            let call = CallStep {
+                tool: undo.tool.clone(),
+                with: undo.with.clone(),
+                rules: Vec::new(),
+                undo: None,
+            };
+            let undo = Step { kind: StepKind::Call(call), condition: None, ..step.clone() };
+            self.undoable.insert(path.clone(), undo);
+        }
+        if let StepKind::Wait(wait) = &step.kind
+            && done.output.get("timed_out") == Some(&Value::Bool(true))
+        {
+            return self.list(&wait.on_timeout, Some(&path.child("on_timeout")), names);
+        }
+        Flow::Through
+    }
+
+    fn failed(
+        &mut self,
+        step: &Step,
+        path: &StepPath,
+        names: &mut Names,
+        at: StepPath,
+        failure: Failure,
+    ) -> Flow {
+        match &step.on_error {
+            OnError::Fail => Flow::Failed(at, failure),
+            OnError::Continue => {
+                names.set_step(&step.id, Value::Null);
+                Flow::Through
+            }
+            OnError::Steps(steps) => {
+                names.set_step(&step.id, Value::Null);
+                names.set_variable("failure", json!({
+                    "step": at, "class": failure.class, "message": failure.message,
+                }));
+                self.list(steps, Some(&path.child("on_error")), names)
+            }
+        }
+    }
+
+    fn parallel(&mut self, step: &Step, children: &[Step], path: &StepPath, names: &mut Names) -> Flow {
+        let mut output = Map::new();
+        let mut blocked = false;
+        let mut failed = None;
+        for child in children {
+            let mut own = names.clone();
+            match self.step(child, &path.child(&child.id), &mut own) {
+                Flow::Through => {
+                    let value = own.steps().get(&child.id).cloned().unwrap_or(Value::Null);
+                    output.insert(child.id.clone(), value);
+                }
+                Flow::Blocked | Flow::Ended(_) => blocked = true,
+                flow @ Flow::Failed(..) => failed = failed.or(Some(flow)),
+            }
+        }
+        // A failure waits for its siblings: what they did must be in the journal before undo begins.
+        match (blocked, failed) {
+            (true, _) => Flow::Blocked,
+            (false, Some(flow)) => flow,
+            (false, None) => {
+                names.set_step(&step.id, Value::Object(output));
+                Flow::Through
+            }
+        }
+    }
+
+    fn choose(&mut self, step: &Step, path: &StepPath, names: &mut Names) -> Flow {
+        let StepKind::Choose(branches) = &step.kind else { return Flow::Through };
+        let status = self.state.status(path);
+        if status == Status::Pending {
+            let scope = names.at(self.now);
+            for (index, branch) in branches.iter().enumerate() {
+                match branch.condition.as_ref().map_or(Ok(true), |condition| condition.test(&scope)) {
+                    Ok(true) => return self.change(path, Change::BranchTaken { index: Some(index) }),
+                    Ok(false) => {}
+                    Err(error) => {
+                        return self.change(path, Change::Failed { failure: expression_failure(&error) });
+                    }
+                }
+            }
+            return self.change(path, Change::BranchTaken { index: None });
+        }
+        let taken = self.state.step(path).and_then(|step| step.branch);
+        let inner = match taken.and_then(|index| branches.get(index)) {
+            Some(branch) => self.list(&branch.steps, Some(path), names),
+            None => Flow::Through,
+        };
+        match inner {
+            Flow::Through if status == Status::Open && !self.passive => {
+                self.change(path, Change::Done { output: json!({ "branch": taken }) })
+            }
+            flow => flow,
+        }
+    }
+
+    fn each(&mut self, step: &Step, each: &EachStep, path: &StepPath, names: &mut Names) -> Flow {
+        let status = self.state.status(path);
+        if status == Status::Pending {
+            return match each.list.eval(&names.at(self.now)) {
+                Ok(Value::Array(items)) if items.len() <= ITEMS_MAX => {
+                    self.change(path, Change::ItemsListed { items })
+                }
+                Ok(Value::Array(items)) => self.change(path, Change::Failed {
+                    failure: Failure::new(
+                        "too_large",
+                        format!("`each` has {} items; at most {ITEMS_MAX} are allowed", items.len()),
+                    ),
+                }),
+                Ok(_) => self.change(path, Change::Failed {
+                    failure: Failure::new("expression", "`each` needs a list"),
+                }),
+                Err(error) => self.change(path, Change::Failed { failure: expression_failure(&error) }),
+            };
+        }
+        self.items(step, each, path, names, status)
+    }
+
+    fn items(
+        &mut self,
+        step: &Step,
+        each: &EachStep,
+        path: &StepPath,
+        names: &mut Names,
+        status: Status,
+    ) -> Flow {
+        let state = self.state;
+        let items = state.step(path).map(|step| step.items.as_slice()).unwrap_or_default();
+        let mut results = Vec::with_capacity(items.len());
+        let mut active = 0;
+        let mut failed = None;
+        for (index, item) in items.iter().enumerate() {
+            if active >= each.at_once.max(1) {
+                break;
+            }
+            let mut own = names.clone();
+            own.set_variable(&each.item, item.clone());
+            match self.list(&each.steps, Some(&path.item(index)), &mut own) {
+                Flow::Through => results.push(item_result(each, &own)),
+                Flow::Blocked => active += 1,
+                flow @ Flow::Ended(_) => return flow,
+                flow @ Flow::Failed(..) => {
+                    failed = Some(flow);
+                    break;
+                }
+            }
+        }
+        if active > 0 {
+            return Flow::Blocked;
+        }
+        if let Some(flow) = failed {
+            return flow;
+        }
+        if status == Status::Open && !self.passive {
+            return self.change(path, Change::Done { output: Value::Array(results) });
+        }
+        names.set_step(&step.id, Value::Array(results));
+        Flow::Through
+    }
+
+    fn settled(&self, path: &StepPath) -> Option<Flow> {
+        let step = self.state.step(path).filter(|step| step.status == Status::Failed)?;
+        let failure = step.failure.clone().unwrap_or_else(|| Failure::new("unknown", "the step failed"));
+        Some(Flow::Failed(path.clone(), failure))
+    }
+
+    /// A step that is executed: ready, under way, waiting, or settled.
+    pub(super) fn leaf(&mut self, step: &Step, path: &StepPath, names: &Names) -> Flow {
+        let none = StepState::default();
+        let known = self.state.step(path).unwrap_or(&none);
+        if let Some(flow) = self.settled(path) {
+            return flow;
+        }
+        let due = known.wake_at.is_some_and(|at| at <= self.now);
+        let (is_ready, new_attempt) = match known.status {
+            Status::Done | Status::Skipped => return Flow::Through,
+            Status::Pending => (true, true),
+            Status::Running => (true, false),
+            Status::Waiting => (due || known.fresh, false),
+            Status::Backoff => (due, true),
+            Status::Open | Status::Failed => (false, false),
+        };
+        let runs_beside =
+            matches!(&step.kind, StepKind::Gate(gate) if gate.background) && known.status != Status::Pending;
+        if !self.in_flight.contains(path) && !self.passive {
+            if is_ready {
+                self.ready(step, path, names, known, new_attempt);
+            } else {
+                self.plan.waiting_for.push(path.clone());
+                if let Some(at) = known.wake_at {
+                    self.plan.wake_at = Some(self.plan.wake_at.map_or(at, |earliest| earliest.min(at)));
+                }
+            }
+        }
+        if runs_beside { Flow::Through } else { Flow::Blocked }
+    }
+
+    fn ready(&mut self, step: &Step, path: &StepPath, names: &Names, known: &StepState, new_attempt: bool) {
+        let leaf = match &step.kind {
+            StepKind::Call(call) => Leaf::Call(call.clone()),
+            StepKind::Agent(agent) => Leaf::Agent(agent.clone()),
+            StepKind::Gate(gate) => Leaf::Gate(gate.clone()),
+            StepKind::Wait(wait) => Leaf::Wait(wait.clone()),
+            StepKind::Run(run) => Leaf::Run(run.clone()),
+            StepKind::Parallel(_) | StepKind::Each(_) | StepKind::Choose(_) | StepKind::End(_) => return,
+        };
+        // An attempt that goes on keeps the time it began at, so that its expressions stay equal.
+        let now = if new_attempt { self.now } else { known.started_at.unwrap_or(self.now) };
+        self.plan.ready.push(Task {
+            path: path.clone(),
+            leaf,
+            attempt: known.attempt + u32::from(new_attempt),
+            new_attempt,
+            timeout: step.timeout,
+            retry: step.retry.clone(),
+            scope: names.at(now),
+        });
+    }
+}
+
+/// A child run's output stands for the item; otherwise what the item's steps put out, by id.
+fn item_result(each: &EachStep, names: &Names) -> Value {
+    let own = |step: &Step| names.steps().get(&step.id).cloned().unwrap_or(Value::Null);
+    match each.steps.as_slice() {
+        [only] if matches!(only.kind, StepKind::Run(_)) => own(only),
+        steps => Value::Object(steps.iter().map(|step| (step.id.clone(), own(step))).collect()),
+    }
+}

@@ -1,0 +1,193 @@
+//! Events from outside: stored before they are acknowledged, routed afterwards.
+
+use super::{PgConnection, Result};
+use crate::run::{EventId, RunId, StepPath};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+use std::time::Duration;
+use uuid::Uuid;
+
+#[derive(Debug, Clone, Serialize)]
+pub struct StoredEvent {
+    pub id: Uuid,
+    pub source: String,
+    pub source_id: String,
+    pub r#type: String,
+    pub subject: Option<String>,
+    pub time: DateTime<Utc>,
+    pub received_at: DateTime<Utc>,
+    pub data: Value,
+    pub trace: Option<String>,
+    /// `new`, `routed`, `held`, `joined`, `ignored`, `flooded`, `failed`.
+    pub state: String,
+    pub note: Option<String>,
+}
+
+/// An event as intake verified it.
+#[derive(Debug, Clone)]
+pub struct NewEvent {
+    pub id: EventId,
+    pub source: String,
+    pub source_id: String,
+    pub kind: String,
+    pub subject: Option<String>,
+    pub time: Option<DateTime<Utc>>,
+    pub data: Value,
+    pub trace: Option<String>,
+}
+
+/// False when the source sent this id before.
+pub async fn insert(db: &mut PgConnection, event: &NewEvent) -> Result<bool> {
+    let done = sqlx::query!(
+        "insert into event (id, source, source_id, type, subject, time, data, trace)
+         values ($1, $2, $3, $4, $5, coalesce($6, takt_now()), $7, $8)
+         on conflict (source, source_id) do nothing",
+        event.id.0,
+        event.source,
+        event.source_id,
+        event.kind,
+        event.subject,
+        event.time,
+        event.data,
+        event.trace
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// The oldest events nobody has routed, locked for this transaction.
+pub async fn lock_new(db: &mut PgConnection, limit: i64) -> Result<Vec<StoredEvent>> {
+    let rows = sqlx::query_as!(
+        StoredEvent,
+        "select id, source, source_id, type, subject, time, received_at, data, trace, state, note
+         from event where state = 'new' order by received_at, id limit $1 for update skip locked",
+        limit
+    );
+    Ok(rows.fetch_all(db).await?)
+}
+
+pub async fn mark(db: &mut PgConnection, id: Uuid, state: &str, note: Option<&str>) -> Result<()> {
+    sqlx::query!("update event set state = $2, note = $3 where id = $1", id, state, note).execute(db).await?;
+    Ok(())
+}
+
+/// Puts an event back in the queue, so that it is routed again.
+pub async fn fire_again(db: &mut PgConnection, id: EventId) -> Result<bool> {
+    let done = sqlx::query!(
+        "update event set state = 'new', note = null where id = $1 and state in ('failed', 'ignored', 'flooded')",
+        id.0
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+pub async fn get(db: &mut PgConnection, id: Uuid) -> Result<Option<StoredEvent>> {
+    let found = sqlx::query_as!(
+        StoredEvent,
+        "select id, source, source_id, type, subject, time, received_at, data, trace, state, note
+         from event where id = $1",
+        id
+    );
+    Ok(found.fetch_optional(db).await?)
+}
+
+/// Events, newest first: all, or only those that could not be processed.
+pub async fn list(db: &mut PgConnection, failed_only: bool, limit: i64) -> Result<Vec<StoredEvent>> {
+    let rows = sqlx::query_as!(
+        StoredEvent,
+        "select id, source, source_id, type, subject, time, received_at, data, trace, state, note
+         from event where (not $1 or state = 'failed') order by received_at desc, id desc limit $2",
+        failed_only,
+        limit
+    );
+    Ok(rows.fetch_all(db).await?)
+}
+
+/// Starts or keeps a hold; an earlier one for the same key stands.
+pub async fn hold(db: &mut PgConnection, workflow: &str, key: &str, event: Uuid, hold: Duration) -> Result<bool> {
+    let done = sqlx::query!(
+        "insert into hold (workflow, key, event_id, fire_at)
+         values ($1, $2, $3, takt_now() + make_interval(secs => $4)) on conflict do nothing",
+        workflow,
+        key,
+        event,
+        hold.as_secs_f64()
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Ends a hold whose condition no longer holds.
+pub async fn release_hold(db: &mut PgConnection, workflow: &str, key: &str) -> Result<bool> {
+    let done = sqlx::query!("delete from hold where workflow = $1 and key = $2", workflow, key).execute(db).await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Takes the holds that are over out of the table.
+pub async fn take_due_holds(db: &mut PgConnection) -> Result<Vec<(String, String, Uuid)>> {
+    let rows = sqlx::query!(
+        "delete from hold where (workflow, key) in (
+             select workflow, key from hold where fire_at <= takt_now() order by fire_at limit 100 for update skip locked)
+         returning workflow, key, event_id"
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.workflow, row.key, row.event_id)).collect())
+}
+
+/// When the next hold is over.
+pub async fn next_hold(db: &mut PgConnection) -> Result<Option<DateTime<Utc>>> {
+    Ok(sqlx::query_scalar!("select min(fire_at) from hold").fetch_one(db).await?)
+}
+
+pub async fn subscribe(db: &mut PgConnection, run: RunId, path: &StepPath, event: &str) -> Result<()> {
+    sqlx::query!(
+        "insert into subscription (run_id, path, event_type) values ($1, $2, $3) on conflict do nothing",
+        run.0,
+        path.as_str(),
+        event
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+pub async fn unsubscribe(db: &mut PgConnection, run: RunId, path: &StepPath) -> Result<()> {
+    sqlx::query!("delete from subscription where run_id = $1 and path = $2", run.0, path.as_str())
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Steps that wait for an event of this type.
+pub async fn subscribers(db: &mut PgConnection, event: &str) -> Result<Vec<(RunId, StepPath)>> {
+    let rows = sqlx::query!("select run_id, path from subscription where event_type = $1", event).fetch_all(db).await?;
+    Ok(rows.into_iter().map(|row| (RunId(row.run_id), StepPath::from(row.path))).collect())
+}
+
+/// Counts what was refused at the door; nothing else of it is stored.
+pub async fn count_rejection(db: &mut PgConnection, source: &str, reason: &str) -> Result<()> {
+    sqlx::query!(
+        "insert into intake_rejection (source, reason, day) values ($1, $2, (takt_now() at time zone 'utc')::date)
+         on conflict (source, reason, day) do update set count = intake_rejection.count + 1",
+        source,
+        reason
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+pub async fn rejections(db: &mut PgConnection) -> Result<Vec<(String, String, i64)>> {
+    let rows = sqlx::query!(
+        r#"select source, reason, sum(count)::bigint as "count!" from intake_rejection
+           group by source, reason order by source, reason"#
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.source, row.reason, row.count)).collect())
+}

@@ -1,0 +1,191 @@
+//! Questions to people and their answers.
+
+use super::{PgConnection, Result};
+use crate::run::{GateId, NewGate, Reassign, RunId, StepPath};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Gate {
+    pub id: Uuid,
+    pub run_id: Uuid,
+    pub path: String,
+    /// `acknowledge`, `approve`, `choose`, `form`.
+    pub form: String,
+    /// `open`, `answered`, `closed`.
+    pub state: String,
+    pub role: Option<String>,
+    pub person: Option<String>,
+    pub excluded: Vec<String>,
+    pub ask: Value,
+    pub proposal_hash: String,
+    pub rung: i16,
+    pub opened_at: DateTime<Utc>,
+    pub expires_at: DateTime<Utc>,
+}
+
+/// An accepted answer.
+#[derive(Debug, Clone, Serialize)]
+pub struct Vote {
+    pub gate_id: Uuid,
+    pub person: String,
+    /// `acknowledge`, `approve`, `choose`, `edit`, `reject`.
+    pub decision: String,
+    pub body: Value,
+    pub reason: Option<String>,
+    pub channel: String,
+    pub proposal_hash: String,
+    pub at: DateTime<Utc>,
+}
+
+pub async fn open(db: &mut PgConnection, run: RunId, gate: &NewGate, at: DateTime<Utc>) -> Result<()> {
+    let form = serde_json::to_value(gate.form).ok().and_then(|form| form.as_str().map(str::to_owned));
+    sqlx::query!(
+        "insert into gate (id, run_id, path, form, role, person, excluded, ask, proposal_hash, token_hash,
+                           opened_at, expires_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) on conflict (id) do nothing",
+        gate.id.0,
+        run.0,
+        gate.path.as_str(),
+        form.unwrap_or_default(),
+        gate.role,
+        gate.person,
+        &gate.excluded,
+        gate.ask,
+        gate.proposal_hash,
+        gate.token_hash,
+        at,
+        gate.expires_at
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Those of the gates that are still open, locked until the transaction ends.
+pub async fn lock_open(db: &mut PgConnection, gates: &[Uuid]) -> Result<Vec<Uuid>> {
+    let rows =
+        sqlx::query_scalar!("select id from gate where id = any($1) and state = 'open' order by id for update", gates);
+    Ok(rows.fetch_all(db).await?)
+}
+
+pub async fn reassign(db: &mut PgConnection, to: &Reassign) -> Result<()> {
+    sqlx::query!(
+        "update gate set role = $2, person = $3, rung = $4, expires_at = $5 where id = $1 and state = 'open'",
+        to.gate.0,
+        to.role,
+        to.person,
+        to.rung,
+        to.expires_at
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+pub async fn close(db: &mut PgConnection, gates: &[Uuid]) -> Result<()> {
+    sqlx::query!("update gate set state = 'closed' where id = any($1) and state = 'open'", gates)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+pub async fn close_of_runs(db: &mut PgConnection, runs: &[Uuid]) -> Result<()> {
+    sqlx::query!("update gate set state = 'closed' where run_id = any($1) and state = 'open'", runs)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+pub async fn get(db: &mut PgConnection, id: GateId) -> Result<Option<Gate>> {
+    let found = sqlx::query_as!(
+        Gate,
+        "select id, run_id, path, form, state, role, person, excluded, ask, proposal_hash, rung, opened_at, expires_at
+         from gate where id = $1",
+        id.0
+    );
+    Ok(found.fetch_optional(db).await?)
+}
+
+/// The gate an opaque button token belongs to.
+pub async fn by_token(db: &mut PgConnection, token_hash: &str) -> Result<Option<GateId>> {
+    let found = sqlx::query_scalar!("select id from gate where token_hash = $1", token_hash);
+    Ok(found.fetch_optional(db).await?.map(GateId))
+}
+
+/// Locks a gate for a decision; gives it with the database's time.
+pub async fn lock(db: &mut PgConnection, id: GateId) -> Result<Option<(Gate, DateTime<Utc>)>> {
+    let locked = sqlx::query_scalar!("select id from gate where id = $1 for update", id.0)
+        .fetch_optional(&mut *db)
+        .await?;
+    if locked.is_none() {
+        return Ok(None);
+    }
+    let now = super::clock::now(db).await?;
+    Ok(get(db, id).await?.map(|gate| (gate, now)))
+}
+
+/// Records the one answer of a gate.
+pub async fn answer(db: &mut PgConnection, vote: &Vote) -> Result<()> {
+    sqlx::query!(
+        "insert into gate_vote (gate_id, person, decision, body, reason, channel, proposal_hash, at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        vote.gate_id,
+        vote.person,
+        vote.decision,
+        vote.body,
+        vote.reason,
+        vote.channel,
+        vote.proposal_hash,
+        vote.at
+    )
+    .execute(&mut *db)
+    .await?;
+    sqlx::query!("update gate set state = 'answered' where id = $1", vote.gate_id).execute(db).await?;
+    Ok(())
+}
+
+pub async fn vote(db: &mut PgConnection, id: GateId) -> Result<Option<Vote>> {
+    let found = sqlx::query_as!(
+        Vote,
+        "select gate_id, person, decision, body, reason, channel, proposal_hash, at from gate_vote where gate_id = $1",
+        id.0
+    );
+    Ok(found.fetch_optional(db).await?)
+}
+
+/// Open gates, due first: of these roles or this person, or all when both are `None`.
+pub async fn list_open(
+    db: &mut PgConnection,
+    roles: Option<&[String]>,
+    person: Option<&str>,
+) -> Result<Vec<Gate>> {
+    let rows = sqlx::query_as!(
+        Gate,
+        "select id, run_id, path, form, state, role, person, excluded, ask, proposal_hash, rung, opened_at, expires_at
+         from gate
+         where state = 'open' and (($1::text[] is null and $2::text is null) or role = any($1) or person = $2)
+         order by expires_at, id limit 500",
+        roles,
+        person
+    );
+    Ok(rows.fetch_all(db).await?)
+}
+
+pub async fn of_run(db: &mut PgConnection, run: RunId) -> Result<Vec<Gate>> {
+    let rows = sqlx::query_as!(
+        Gate,
+        "select id, run_id, path, form, state, role, person, excluded, ask, proposal_hash, rung, opened_at, expires_at
+         from gate where run_id = $1 order by opened_at, id",
+        run.0
+    );
+    Ok(rows.fetch_all(db).await?)
+}
+
+impl Gate {
+    pub fn step(&self) -> StepPath {
+        StepPath::from(self.path.clone())
+    }
+}

@@ -1,0 +1,138 @@
+//! Messages on their way to people.
+
+use super::{PgConnection, Result, StoreError};
+use crate::run::{OutboxMessage, RunId};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// A message as it stands in the outbox.
+#[derive(Debug, Clone, Serialize)]
+pub struct Message {
+    pub id: Uuid,
+    pub run_id: Uuid,
+    pub gate_id: Option<Uuid>,
+    pub channel: String,
+    pub role: Option<String>,
+    pub person: Option<String>,
+    /// `{kind, …}` as the step wrote it.
+    pub message: Value,
+    pub attempts: i32,
+    pub created_at: DateTime<Utc>,
+}
+
+/// Queues a message once for each channel; the console needs no delivery, its message is sent by being here.
+pub async fn queue(
+    db: &mut PgConnection,
+    run: RunId,
+    out: &OutboxMessage,
+    channels: &[String],
+) -> Result<()> {
+    let mut message = out.message.clone();
+    if let Some(fields) = message.as_object_mut() {
+        let kind = serde_json::to_value(out.kind)
+            .map_err(|source| StoreError::Unreadable { what: "outbox.message", source })?;
+        fields.insert("kind".into(), kind);
+    } else {
+        message = json!({ "kind": out.kind, "body": message });
+    }
+    for channel in channels {
+        let name = format!("message:{}:{}:{channel}", out.path, out.ordinal);
+        sqlx::query!(
+            "insert into outbox (id, run_id, path, gate_id, channel, role, person, message, state)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, case when $5 = 'console' then 'sent' else 'queued' end)
+             on conflict (id) do nothing",
+            Uuid::new_v5(&run.0, name.as_bytes()),
+            run.0,
+            out.path.as_str(),
+            out.gate.map(|gate| gate.0),
+            channel,
+            out.role,
+            out.person,
+            message
+        )
+        .execute(&mut *db)
+        .await?;
+    }
+    Ok(())
+}
+
+/// Takes messages that are due, and keeps others from taking them for a while.
+pub async fn take_due(db: &mut PgConnection, limit: i64, hold: Duration) -> Result<Vec<Message>> {
+    let rows = sqlx::query_as!(
+        Message,
+        "update outbox set attempts = attempts + 1, next_at = takt_now() + make_interval(secs => $2)
+         where id in (select id from outbox where state = 'queued' and next_at <= takt_now()
+                      order by next_at limit $1 for update skip locked)
+         returning id, run_id, gate_id, channel, role, person, message, attempts, created_at",
+        limit,
+        hold.as_secs_f64()
+    );
+    let mut messages = rows.fetch_all(db).await?;
+    messages.sort_by_key(|message| (message.created_at, message.id));
+    Ok(messages)
+}
+
+pub async fn sent(db: &mut PgConnection, id: Uuid, receipt: &Value) -> Result<()> {
+    sqlx::query!("update outbox set state = 'sent', receipt = $2, error = null where id = $1", id, receipt)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Notes a failed delivery; without a next time the message is given up and stays visible.
+pub async fn failed(db: &mut PgConnection, id: Uuid, error: &str, again: Option<Duration>) -> Result<()> {
+    sqlx::query!(
+        "update outbox set error = $2,
+             state = case when $3::float8 is null then 'failed' else 'queued' end,
+             next_at = takt_now() + make_interval(secs => coalesce($3, 0))
+         where id = $1",
+        id,
+        error,
+        again.map(|pause| pause.as_secs_f64())
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// What a channel gave back for the question of a gate, so that it can be updated in place.
+pub async fn receipts_of_gate(db: &mut PgConnection, gate: Uuid, channel: &str) -> Result<Vec<Value>> {
+    let rows = sqlx::query_scalar!(
+        r#"select receipt as "receipt!" from outbox
+           where gate_id = $1 and channel = $2 and receipt is not null and message ->> 'kind' = 'ask'
+           order by created_at"#,
+        gate,
+        channel
+    );
+    Ok(rows.fetch_all(db).await?)
+}
+
+/// Informations shown in the console's inbox, newest first.
+pub async fn notices(
+    db: &mut PgConnection,
+    roles: &[String],
+    person: &str,
+    limit: i64,
+) -> Result<Vec<Message>> {
+    let rows = sqlx::query_as!(
+        Message,
+        "select id, run_id, gate_id, channel, role, person, message, attempts, created_at
+         from outbox
+         where channel = 'console' and message ->> 'kind' = 'tell' and (role = any($1) or person = $2)
+         order by created_at desc limit $3",
+        roles,
+        person,
+        limit
+    );
+    Ok(rows.fetch_all(db).await?)
+}
+
+/// Deliveries that were given up, for health.
+pub async fn failed_count(db: &mut PgConnection) -> Result<i64> {
+    Ok(sqlx::query_scalar!(r#"select count(*) as "count!" from outbox where state = 'failed'"#)
+        .fetch_one(db)
+        .await?)
+}

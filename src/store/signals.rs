@@ -1,0 +1,71 @@
+//! News for runs: answers, events, children's ends, cancels.
+
+use super::{PgConnection, Result};
+use crate::run::{RunId, Signal, SignalKind, StepPath};
+use serde_json::Value;
+use uuid::Uuid;
+
+fn kind_word(kind: SignalKind) -> &'static str {
+    match kind {
+        SignalKind::Answer => "answer",
+        SignalKind::Event => "event",
+        SignalKind::Child => "child",
+        SignalKind::Cancel => "cancel",
+    }
+}
+
+fn kind_of(word: &str) -> SignalKind {
+    match word {
+        "answer" => SignalKind::Answer,
+        "child" => SignalKind::Child,
+        "cancel" => SignalKind::Cancel,
+        _ => SignalKind::Event,
+    }
+}
+
+/// Leaves a signal and wakes the run if it is parked. False when the run has ended or the signal is known.
+pub async fn send(db: &mut PgConnection, run: RunId, signal: &Signal) -> Result<bool> {
+    // The run's row is locked first, so that a park in the same moment sees the count.
+    let woken = sqlx::query!(
+        "update run set signals = signals + 1,
+             state = case when state = 'parked' then 'ready' else state end,
+             next_at = case when state = 'parked' then null else next_at end
+         where id = $1",
+        run.0
+    )
+    .execute(&mut *db)
+    .await?;
+    if woken.rows_affected() == 0 {
+        return Ok(false);
+    }
+    let done = sqlx::query!(
+        "insert into signal (id, run_id, path, kind, body) values ($1, $2, $3, $4, $5)
+         on conflict (id) do nothing",
+        signal.id,
+        run.0,
+        signal.path.as_ref().map(StepPath::as_str),
+        kind_word(signal.kind),
+        signal.body
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+pub async fn load(db: &mut PgConnection, run: RunId) -> Result<Vec<Signal>> {
+    let rows = sqlx::query!("select id, path, kind, body from signal where run_id = $1 order by at, id", run.0)
+        .fetch_all(db)
+        .await?;
+    let signal = |id: Uuid, path: Option<String>, kind: String, body: Value| Signal {
+        id,
+        kind: kind_of(&kind),
+        path: path.map(StepPath::from),
+        body,
+    };
+    Ok(rows.into_iter().map(|row| signal(row.id, row.path, row.kind, row.body)).collect())
+}
+
+pub async fn forget(db: &mut PgConnection, signals: &[Uuid]) -> Result<()> {
+    sqlx::query!("delete from signal where id = any($1)", signals).execute(db).await?;
+    Ok(())
+}

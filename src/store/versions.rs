@@ -1,0 +1,30 @@
+//! Pinned workflow definitions.
+
+use super::{PgConnection, Result, StoreError};
+use crate::workflow::Bundle;
+
+fn unreadable(source: serde_json::Error) -> StoreError {
+    StoreError::Unreadable { what: "workflow_version.bundle", source }
+}
+
+/// Keeps a bundle for ever; the same content is kept once.
+pub async fn save(db: &mut PgConnection, workflow: &str, sha256: &str, bundle: &Bundle) -> Result<i32> {
+    let bundle = serde_json::to_value(bundle).map_err(unreadable)?;
+    sqlx::query!(
+        "insert into workflow_version (sha256, workflow, bundle) values ($1, $2, $3) on conflict (sha256) do nothing",
+        sha256,
+        workflow,
+        bundle
+    )
+    .execute(&mut *db)
+    .await?;
+    let id = sqlx::query_scalar!("select id from workflow_version where sha256 = $1", sha256);
+    Ok(id.fetch_one(db).await?)
+}
+
+pub async fn load(db: &mut PgConnection, sha256: &str) -> Result<Option<Bundle>> {
+    let found = sqlx::query_scalar!("select bundle from workflow_version where sha256 = $1", sha256)
+        .fetch_optional(db)
+        .await?;
+    found.map(|bundle| serde_json::from_value(bundle).map_err(unreadable)).transpose()
+}

@@ -1,0 +1,81 @@
+//! Worker processes: lease, epoch, takeover.
+
+use super::{PgConnection, Result};
+use crate::run::WorkerId;
+use std::time::Duration;
+
+pub async fn register(db: &mut PgConnection, name: &str, lease: Duration) -> Result<WorkerId> {
+    let id = sqlx::query_scalar!(
+        "insert into worker (name, lease_until)
+         values ($1, clock_timestamp() + make_interval(secs => $2)) returning id",
+        name,
+        lease.as_secs_f64()
+    )
+    .fetch_one(db)
+    .await?;
+    Ok(WorkerId(id))
+}
+
+/// False when somebody took this worker's runs over: it must stop writing.
+pub async fn heartbeat(db: &mut PgConnection, id: WorkerId, epoch: i32, lease: Duration) -> Result<bool> {
+    let done = sqlx::query!(
+        "update worker set lease_until = clock_timestamp() + make_interval(secs => $3)
+         where id = $1 and epoch = $2",
+        id.0,
+        epoch,
+        lease.as_secs_f64()
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Holds the worker's row against a takeover until the transaction ends; false when it already happened.
+pub async fn fence(db: &mut PgConnection, id: WorkerId, epoch: i32) -> Result<bool> {
+    let row = sqlx::query_scalar!("select id from worker where id = $1 and epoch = $2 for share", id.0, epoch)
+        .fetch_optional(db)
+        .await?;
+    Ok(row.is_some())
+}
+
+/// Bumps the epoch of workers whose lease is over and makes their runs ready. Returns who died and how many runs that freed.
+pub async fn take_over(db: &mut PgConnection) -> Result<Vec<(WorkerId, u64)>> {
+    let dead = sqlx::query_scalar!(
+        "update worker set epoch = epoch + 1, lease_until = 'infinity'
+         where id in (select id from worker where lease_until < clock_timestamp() for update skip locked)
+         returning id"
+    )
+    .fetch_all(&mut *db)
+    .await?;
+    let mut freed = Vec::with_capacity(dead.len());
+    for id in dead {
+        let worker = WorkerId(id);
+        freed.push((worker, release_runs(db, worker).await?));
+        sqlx::query!("delete from worker where id = $1", id).execute(&mut *db).await?;
+    }
+    Ok(freed)
+}
+
+async fn release_runs(db: &mut PgConnection, id: WorkerId) -> Result<u64> {
+    let done = sqlx::query!(
+        "update run set state = 'ready', owner = null, next_at = null where owner = $1 and state = 'running'",
+        id.0
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// A worker that stops in peace hands its runs over at once.
+pub async fn retire(db: &mut PgConnection, id: WorkerId) -> Result<u64> {
+    sqlx::query!("delete from worker where id = $1", id.0).execute(&mut *db).await?;
+    release_runs(db, id).await
+}
+
+/// Workers alive now, for health.
+pub async fn alive(db: &mut PgConnection) -> Result<i64> {
+    let count = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from worker where lease_until > clock_timestamp()"#
+    );
+    Ok(count.fetch_one(db).await?)
+}
