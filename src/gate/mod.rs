@@ -1,1 +1,11 @@
-//! Who may answer, and answering.
+//! Who may answer a question, and answering it: one path for the web, Slack and every other channel.
+//!
+//! Opening, reminding and escalating belong to the gate step; showing a question belongs to the doors.
+
+mod decide;
+mod policy;
+mod token;
+
+pub use decide::{Answer, DecideError, Decided, decide};
+pub use policy::{Decision, Refusal, may_answer};
+pub use token::{Token, hash_of};

@@ -12,8 +12,13 @@ pub enum Intent {
     /// Only an open gate can be handed on or closed: if a person was faster, the whole transition is void.
     Reassign(Reassign),
     CloseGate(GateId),
-    Subscribe { path: StepPath, event: String },
-    Unsubscribe { path: StepPath },
+    Subscribe {
+        path: StepPath,
+        event: String,
+    },
+    Unsubscribe {
+        path: StepPath,
+    },
     StartRun(Box<NewRun>),
     Send(Box<OutboxMessage>),
 }

@@ -81,9 +81,12 @@ pub fn plan(
         }
         Phase::Main => plan_main(workflow, state, &mut names, in_flight, now),
         Phase::Failing { step, failure } => {
-            names.set_variable("failure", json!({
-                "step": step, "class": failure.class, "message": failure.message,
-            }));
+            names.set_variable(
+                "failure",
+                json!({
+                    "step": step, "class": failure.class, "message": failure.message,
+                }),
+            );
             plan_unwinding(workflow, state, names, in_flight, now, "failed")
         }
         Phase::Cancelling { by, reason } => {
@@ -112,10 +115,9 @@ fn plan_main(
         _ if !in_flight.is_empty() => Plan { ready: Vec::new(), ..plan },
         Flow::Through => ended("done"),
         Flow::Ended(outcome) => ended(&outcome),
-        Flow::Failed(step, failure) => Plan {
-            changes: vec![(None, Change::RunFailing { step, failure })],
-            ..Plan::default()
-        },
+        Flow::Failed(step, failure) => {
+            Plan { changes: vec![(None, Change::RunFailing { step, failure })], ..Plan::default() }
+        }
     }
 }
 
@@ -156,10 +158,7 @@ fn plan_unwinding(
 }
 
 fn ended(outcome: &str) -> Plan {
-    Plan {
-        changes: vec![(None, Change::RunEnded { outcome: outcome.to_owned() })],
-        ..Plan::default()
-    }
+    Plan { changes: vec![(None, Change::RunEnded { outcome: outcome.to_owned() })], ..Plan::default() }
 }
 
 fn watch_sla(workflow: &Workflow, state: &State, now: DateTime<Utc>, plan: &mut Plan) {
@@ -170,10 +169,8 @@ fn watch_sla(workflow: &Workflow, state: &State, now: DateTime<Utc>, plan: &mut 
         }
         let deadline = state.started_at + sla.within;
         if deadline <= now {
-            plan.changes.push((
-                None,
-                Change::SlaBreached { step: sla.step.clone(), ladder: sla.escalate.clone() },
-            ));
+            plan.changes
+                .push((None, Change::SlaBreached { step: sla.step.clone(), ladder: sla.escalate.clone() }));
         } else {
             plan.wake_at = Some(plan.wake_at.map_or(deadline, |at| at.min(deadline)));
         }

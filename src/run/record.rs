@@ -21,24 +21,50 @@ pub struct Record {
 #[serde(tag = "kind", content = "data", rename_all = "snake_case")]
 pub enum Change {
     RunStarted(Box<StartedRun>),
-    SlaBreached { step: String, ladder: String },
+    SlaBreached {
+        step: String,
+        ladder: String,
+    },
     /// The run cannot go on: undo what was done, then run `on_failure`.
-    RunFailing { step: StepPath, failure: Failure },
-    CancelRequested { by: String, reason: String },
-    RunEnded { outcome: String },
+    RunFailing {
+        step: StepPath,
+        failure: Failure,
+    },
+    CancelRequested {
+        by: String,
+        reason: String,
+    },
+    RunEnded {
+        outcome: String,
+    },
 
     Skipped,
     /// An attempt begins; its time is the `now` that the step's expressions see.
     Started,
     /// Something durable in the middle of a step: a model's answer, an escalation.
-    Noted { note: Value },
-    Waiting { wake_at: Option<DateTime<Utc>> },
+    Noted {
+        note: Value,
+    },
+    Waiting {
+        wake_at: Option<DateTime<Utc>>,
+    },
     Signalled(Signal),
-    Retrying { failure: Failure, wake_at: DateTime<Utc> },
-    Done { output: Value },
-    Failed { failure: Failure },
-    BranchTaken { index: Option<usize> },
-    ItemsListed { items: Vec<Value> },
+    Retrying {
+        failure: Failure,
+        wake_at: DateTime<Utc>,
+    },
+    Done {
+        output: Value,
+    },
+    Failed {
+        failure: Failure,
+    },
+    BranchTaken {
+        index: Option<usize>,
+    },
+    ItemsListed {
+        items: Vec<Value>,
+    },
 }
 
 impl Change {

@@ -14,10 +14,18 @@ use std::collections::{BTreeMap, BTreeSet};
 pub enum Phase {
     Main,
     /// A step failed for good: undo, then `on_failure`.
-    Failing { step: StepPath, failure: Failure },
+    Failing {
+        step: StepPath,
+        failure: Failure,
+    },
     /// A person stopped it: undo, then end.
-    Cancelling { by: String, reason: String },
-    Ended { outcome: String },
+    Cancelling {
+        by: String,
+        reason: String,
+    },
+    Ended {
+        outcome: String,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -112,10 +120,8 @@ impl State {
             }
             Change::RunEnded { outcome } => self.phase = Phase::Ended { outcome: outcome.clone() },
             change => {
-                let path = record
-                    .path
-                    .clone()
-                    .ok_or(FoldError::NoPath { seq: record.seq, kind: change.kind() })?;
+                let path =
+                    record.path.clone().ok_or(FoldError::NoPath { seq: record.seq, kind: change.kind() })?;
                 self.apply_step(path, record)?;
             }
         }
@@ -125,10 +131,11 @@ impl State {
 
     fn apply_step(&mut self, path: StepPath, record: &Record) -> Result<(), FoldError> {
         let step = self.steps.entry(path.clone()).or_default();
-        step.status = step
-            .status
-            .apply(&record.change)
-            .map_err(|illegal| FoldError::Illegal { seq: record.seq, path: path.clone(), illegal })?;
+        step.status = step.status.apply(&record.change).map_err(|illegal| FoldError::Illegal {
+            seq: record.seq,
+            path: path.clone(),
+            illegal,
+        })?;
         match &record.change {
             Change::Started => {
                 step.attempt = record.attempt;

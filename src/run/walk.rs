@@ -123,12 +123,8 @@ impl<'a> Walker<'a> {
         if let StepKind::Call(CallStep { undo: Some(undo), .. }) = &step.kind
             && done.status == Status::Done
         {
-            let call = CallStep {
-                tool: undo.tool.clone(),
-                with: undo.with.clone(),
-                rules: Vec::new(),
-                undo: None,
-            };
+            let call =
+                CallStep { tool: undo.tool.clone(), with: undo.with.clone(), rules: Vec::new(), undo: None };
             let undo = Step { kind: StepKind::Call(call), condition: None, ..step.clone() };
             self.undoable.insert(path.clone(), undo);
         }
@@ -156,9 +152,12 @@ impl<'a> Walker<'a> {
             }
             OnError::Steps(steps) => {
                 names.set_step(&step.id, Value::Null);
-                names.set_variable("failure", json!({
-                    "step": at, "class": failure.class, "message": failure.message,
-                }));
+                names.set_variable(
+                    "failure",
+                    json!({
+                        "step": at, "class": failure.class, "message": failure.message,
+                    }),
+                );
                 self.list(steps, Some(&path.child("on_error")), names)
             }
         }
@@ -226,15 +225,19 @@ impl<'a> Walker<'a> {
                 Ok(Value::Array(items)) if items.len() <= ITEMS_MAX => {
                     self.change(path, Change::ItemsListed { items })
                 }
-                Ok(Value::Array(items)) => self.change(path, Change::Failed {
-                    failure: Failure::new(
-                        "too_large",
-                        format!("`each` has {} items; at most {ITEMS_MAX} are allowed", items.len()),
-                    ),
-                }),
-                Ok(_) => self.change(path, Change::Failed {
-                    failure: Failure::new("expression", "`each` needs a list"),
-                }),
+                Ok(Value::Array(items)) => self.change(
+                    path,
+                    Change::Failed {
+                        failure: Failure::new(
+                            "too_large",
+                            format!("`each` has {} items; at most {ITEMS_MAX} are allowed", items.len()),
+                        ),
+                    },
+                ),
+                Ok(_) => self.change(
+                    path,
+                    Change::Failed { failure: Failure::new("expression", "`each` needs a list") },
+                ),
                 Err(error) => self.change(path, Change::Failed { failure: expression_failure(&error) }),
             };
         }

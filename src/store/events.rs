@@ -107,7 +107,13 @@ pub async fn list(db: &mut PgConnection, failed_only: bool, limit: i64) -> Resul
 }
 
 /// Starts or keeps a hold; an earlier one for the same key stands.
-pub async fn hold(db: &mut PgConnection, workflow: &str, key: &str, event: Uuid, hold: Duration) -> Result<bool> {
+pub async fn hold(
+    db: &mut PgConnection,
+    workflow: &str,
+    key: &str,
+    event: Uuid,
+    hold: Duration,
+) -> Result<bool> {
     let done = sqlx::query!(
         "insert into hold (workflow, key, event_id, fire_at)
          values ($1, $2, $3, takt_now() + make_interval(secs => $4)) on conflict do nothing",
@@ -123,7 +129,8 @@ pub async fn hold(db: &mut PgConnection, workflow: &str, key: &str, event: Uuid,
 
 /// Ends a hold whose condition no longer holds.
 pub async fn release_hold(db: &mut PgConnection, workflow: &str, key: &str) -> Result<bool> {
-    let done = sqlx::query!("delete from hold where workflow = $1 and key = $2", workflow, key).execute(db).await?;
+    let done =
+        sqlx::query!("delete from hold where workflow = $1 and key = $2", workflow, key).execute(db).await?;
     Ok(done.rows_affected() == 1)
 }
 
@@ -165,7 +172,9 @@ pub async fn unsubscribe(db: &mut PgConnection, run: RunId, path: &StepPath) -> 
 
 /// Steps that wait for an event of this type.
 pub async fn subscribers(db: &mut PgConnection, event: &str) -> Result<Vec<(RunId, StepPath)>> {
-    let rows = sqlx::query!("select run_id, path from subscription where event_type = $1", event).fetch_all(db).await?;
+    let rows = sqlx::query!("select run_id, path from subscription where event_type = $1", event)
+        .fetch_all(db)
+        .await?;
     Ok(rows.into_iter().map(|row| (RunId(row.run_id), StepPath::from(row.path))).collect())
 }
 

@@ -66,8 +66,10 @@ pub async fn open(db: &mut PgConnection, run: RunId, gate: &NewGate, at: DateTim
 
 /// Those of the gates that are still open, locked until the transaction ends.
 pub async fn lock_open(db: &mut PgConnection, gates: &[Uuid]) -> Result<Vec<Uuid>> {
-    let rows =
-        sqlx::query_scalar!("select id from gate where id = any($1) and state = 'open' order by id for update", gates);
+    let rows = sqlx::query_scalar!(
+        "select id from gate where id = any($1) and state = 'open' order by id for update",
+        gates
+    );
     Ok(rows.fetch_all(db).await?)
 }
 

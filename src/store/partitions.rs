@@ -37,7 +37,9 @@ async fn make(db: &mut PgConnection, table: &str, day: NaiveDate) -> Result<()> 
     match made {
         Ok(_) => Ok(()),
         // 23514: rows of that day are in the default partition; 42P07: another process was faster.
-        Err(sqlx::Error::Database(error)) if matches!(error.code().as_deref(), Some("23514" | "42P07" | "23505")) => {
+        Err(sqlx::Error::Database(error))
+            if matches!(error.code().as_deref(), Some("23514" | "42P07" | "23505")) =>
+        {
             Ok(())
         }
         Err(error) => Err(error.into()),

@@ -100,9 +100,13 @@ pub async fn remove(db: &mut PgConnection, runs: &[Uuid]) -> Result<()> {
 
 /// Gives up a run without a result: whoever claims it next reads the journal afresh.
 pub async fn give_back(db: &mut PgConnection, run: RunId, worker: WorkerId) -> Result<()> {
-    sqlx::query!("update run set state = 'ready', owner = null where id = $1 and owner = $2", run.0, worker.0)
-        .execute(db)
-        .await?;
+    sqlx::query!(
+        "update run set state = 'ready', owner = null where id = $1 and owner = $2",
+        run.0,
+        worker.0
+    )
+    .execute(db)
+    .await?;
     Ok(())
 }
 

@@ -53,9 +53,10 @@ pub async fn send(db: &mut PgConnection, run: RunId, signal: &Signal) -> Result<
 }
 
 pub async fn load(db: &mut PgConnection, run: RunId) -> Result<Vec<Signal>> {
-    let rows = sqlx::query!("select id, path, kind, body from signal where run_id = $1 order by at, id", run.0)
-        .fetch_all(db)
-        .await?;
+    let rows =
+        sqlx::query!("select id, path, kind, body from signal where run_id = $1 order by at, id", run.0)
+            .fetch_all(db)
+            .await?;
     let signal = |id: Uuid, path: Option<String>, kind: String, body: Value| Signal {
         id,
         kind: kind_of(&kind),

@@ -61,7 +61,12 @@ pub async fn started_since(db: &mut PgConnection, workflow: &str, since: DateTim
     Ok(count.fetch_one(db).await?)
 }
 
-pub async fn end(db: &mut PgConnection, runs: &[Uuid], at: &[DateTime<Utc>], outcomes: &[String]) -> Result<()> {
+pub async fn end(
+    db: &mut PgConnection,
+    runs: &[Uuid],
+    at: &[DateTime<Utc>],
+    outcomes: &[String],
+) -> Result<()> {
     sqlx::query!(
         "update run_summary summary set ended_at = new.at, outcome = new.outcome, waiting_for = null
          from unnest($1::uuid[], $2::timestamptz[], $3::text[]) as new (id, at, outcome)

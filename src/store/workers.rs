@@ -32,9 +32,10 @@ pub async fn heartbeat(db: &mut PgConnection, id: WorkerId, epoch: i32, lease: D
 
 /// Holds the worker's row against a takeover until the transaction ends; false when it already happened.
 pub async fn fence(db: &mut PgConnection, id: WorkerId, epoch: i32) -> Result<bool> {
-    let row = sqlx::query_scalar!("select id from worker where id = $1 and epoch = $2 for share", id.0, epoch)
-        .fetch_optional(db)
-        .await?;
+    let row =
+        sqlx::query_scalar!("select id from worker where id = $1 and epoch = $2 for share", id.0, epoch)
+            .fetch_optional(db)
+            .await?;
     Ok(row.is_some())
 }
 

@@ -1,0 +1,119 @@
+//! The rules of answering, without any I/O.
+
+use crate::{site::Person, store::gates::Gate};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    Acknowledge,
+    Approve,
+    Choose,
+    Edit,
+    Reject,
+}
+
+impl Decision {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Acknowledge => "acknowledge",
+            Self::Approve => "approve",
+            Self::Choose => "choose",
+            Self::Edit => "edit",
+            Self::Reject => "reject",
+        }
+    }
+}
+
+/// Why an answer is not accepted, in words for the person who gave it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("only {asked} can answer this")]
+    WrongRole { asked: String },
+    #[error("you already answered or requested this: a second person must decide")]
+    SamePerson,
+    #[error("this question is no longer open")]
+    NotOpen,
+    #[error("the time to answer is over; it has been passed on")]
+    Expired,
+    #[error("the proposal has changed since you saw it: look at it again")]
+    Changed,
+    #[error("this answer is not offered here")]
+    NotOffered,
+    #[error("choose one of the options")]
+    NoSuchOption,
+    #[error("say why")]
+    ReasonMissing,
+    #[error("answer every item")]
+    ItemsMissing,
+}
+
+/// Whether this person is among those asked.
+pub fn may_answer(gate: &Gate, person: &Person) -> Result<(), Refusal> {
+    if gate.excluded.iter().any(|excluded| *excluded == person.id) {
+        return Err(Refusal::SamePerson);
+    }
+    let by_role = gate.role.as_ref().is_some_and(|role| person.roles.contains(role));
+    let by_name = gate.person.as_ref().is_some_and(|asked| *asked == person.id);
+    if by_role || by_name {
+        return Ok(());
+    }
+    let asked = gate.role.clone().or_else(|| gate.person.clone()).unwrap_or_else(|| "nobody".into());
+    Err(Refusal::WrongRole { asked })
+}
+
+/// Whether this answer fits the question at this time.
+pub(super) fn check(
+    gate: &Gate,
+    person: &Person,
+    answer: &super::Answer,
+    now: DateTime<Utc>,
+) -> Result<(), Refusal> {
+    if gate.state != "open" {
+        return Err(Refusal::NotOpen);
+    }
+    may_answer(gate, person)?;
+    if gate.expires_at <= now {
+        return Err(Refusal::Expired);
+    }
+    if gate.proposal_hash != answer.proposal_hash {
+        return Err(Refusal::Changed);
+    }
+    let offered = list(&gate.ask, "allow").iter().any(|word| word == answer.decision.word());
+    if !offered {
+        return Err(Refusal::NotOffered);
+    }
+    match answer.decision {
+        Decision::Choose => {
+            let options = list(&gate.ask, "options").len();
+            if answer.choice.is_none_or(|choice| choice == 0 || choice > options) {
+                return Err(Refusal::NoSuchOption);
+            }
+        }
+        Decision::Reject | Decision::Edit => {
+            let is_blank = |text: &String| text.trim().is_empty();
+            if answer.reason.as_ref().is_none_or(is_blank) {
+                return Err(Refusal::ReasonMissing);
+            }
+        }
+        Decision::Acknowledge => {
+            let items = list(&gate.ask, "items").len();
+            let answered =
+                answer.items.iter().filter(|item| item.acknowledged || item.note.is_some()).count();
+            if answered < items {
+                return Err(Refusal::ItemsMissing);
+            }
+        }
+        Decision::Approve => {}
+    }
+    Ok(())
+}
+
+fn list<'a>(ask: &'a Value, field: &str) -> &'a [Value] {
+    ask.get(field).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;
