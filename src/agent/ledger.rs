@@ -2,12 +2,12 @@
 //! entries: nothing else is needed to go on after a crash.
 
 use super::model::{Finish, ModelErrorClass, ModelProfile, Usage};
-use crate::tool::ToolName;
+use crate::tool::{DataClass, ToolName};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 use uuid::Uuid;
 
 /// Keeps entries. Past entries are handed to the loop as a slice when a step resumes.
@@ -112,6 +112,12 @@ pub struct Offered {
     pub wire_name: String,
     /// The `tools[]` item as the model sees it.
     pub definition: Value,
+    /// Schema of the arguments as the tool declares it.
+    pub input: Value,
+    /// Class of each field of the result, by name.
+    pub classes: BTreeMap<String, DataClass>,
+    pub timeout: Duration,
+    pub result_bytes_max: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -1,0 +1,73 @@
+//! Whether a model's answer or arguments are accepted: JSON, tokens put back, schema, known ids, the
+//! workflow's checks; in this order, because each needs the one before.
+
+use super::guard::{Corpus, Masker};
+use super::ledger::{Rejection, RejectionKind};
+use super::strict::without_absent;
+use super::task::Check;
+use serde_json::Value;
+
+/// Findings told to the model at once; more would not be repaired in one turn either.
+const FINDINGS_MAX: usize = 5;
+
+pub(super) fn answer(
+    text: &str,
+    schema: &Value,
+    masker: &Masker,
+    corpus: &Corpus,
+    check: &Check,
+) -> Result<Value, Rejection> {
+    let reject = |kind, message| Rejection { kind, index: None, message };
+    let value: Value = serde_json::from_str(unfenced(text))
+        .map_err(|e| reject(RejectionKind::InvalidOutput, format!("it is not JSON: {e}")))?;
+    let value = restored(&value, masker).map_err(|m| reject(RejectionKind::Ungrounded, m))?;
+    let value = without_absent(value, schema);
+    conforms(&value, schema).map_err(|m| reject(RejectionKind::InvalidOutput, m))?;
+    let ungrounded = corpus.ungrounded(&value, schema);
+    if !ungrounded.is_empty() {
+        return Err(reject(RejectionKind::Ungrounded, sentence(ungrounded)));
+    }
+    check(&value).map_err(|m| reject(RejectionKind::CheckFailed, m))?;
+    Ok(value)
+}
+
+pub(super) fn arguments(
+    arguments: Result<Value, String>,
+    schema: &Value,
+    masker: &Masker,
+) -> Result<Value, (RejectionKind, String)> {
+    let value = arguments.map_err(|m| (RejectionKind::InvalidArguments, m))?;
+    let value = restored(&value, masker).map_err(|m| (RejectionKind::Ungrounded, m))?;
+    let value = without_absent(value, schema);
+    conforms(&value, schema).map_err(|m| (RejectionKind::InvalidArguments, m))?;
+    Ok(value)
+}
+
+fn restored(value: &Value, masker: &Masker) -> Result<Value, String> {
+    masker.restore(value).map_err(|unknown| format!("nobody is called {}", unknown.0.join(", ")))
+}
+
+fn conforms(value: &Value, schema: &Value) -> Result<(), String> {
+    let validator = jsonschema::validator_for(schema).map_err(|e| format!("the schema is broken: {e}"))?;
+    let findings: Vec<String> = validator
+        .iter_errors(value)
+        .take(FINDINGS_MAX)
+        .map(|e| match e.instance_path().to_string() {
+            at if at.is_empty() => e.to_string(),
+            at => format!("{at}: {e}"),
+        })
+        .collect();
+    if findings.is_empty() { Ok(()) } else { Err(sentence(findings)) }
+}
+
+fn sentence(mut findings: Vec<String>) -> String {
+    findings.truncate(FINDINGS_MAX);
+    findings.join("; ")
+}
+
+/// Many models wrap JSON in one Markdown fence, also when told not to.
+fn unfenced(text: &str) -> &str {
+    let text = text.trim();
+    let inner = text.strip_prefix("```").and_then(|t| t.strip_suffix("```"));
+    inner.map_or(text, |t| t.strip_prefix("json").unwrap_or(t).trim())
+}

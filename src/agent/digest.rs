@@ -1,0 +1,58 @@
+//! SHA-256 over JSON, equal whatever the order of keys.
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+/// Lower-case hex.
+pub fn sha256_json(value: &Value) -> String {
+    let mut text = String::new();
+    canonical(value, &mut text);
+    sha256_text(&text)
+}
+
+pub fn sha256_text(text: &str) -> String {
+    hex::encode(Sha256::digest(text.as_bytes()))
+}
+
+fn canonical(value: &Value, out: &mut String) {
+    match value {
+        Value::Object(fields) => {
+            let mut keys: Vec<&String> = fields.keys().collect();
+            keys.sort();
+            out.push('{');
+            for (i, key) in keys.into_iter().enumerate() {
+                if i > 0 {
+                    out.push(',');
+                }
+                out.push_str(&Value::from(key.as_str()).to_string());
+                out.push(':');
+                canonical(&fields[key], out);
+            }
+            out.push('}');
+        }
+        Value::Array(items) => {
+            out.push('[');
+            for (i, item) in items.iter().enumerate() {
+                if i > 0 {
+                    out.push(',');
+                }
+                canonical(item, out);
+            }
+            out.push(']');
+        }
+        scalar => out.push_str(&scalar.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn key_order_does_not_matter_and_array_order_does() {
+        assert_eq!(sha256_json(&json!({"a": 1, "b": [1, 2]})), sha256_json(&json!({"b": [1, 2], "a": 1})));
+        assert_ne!(sha256_json(&json!([1, 2])), sha256_json(&json!([2, 1])));
+        assert_ne!(sha256_json(&json!("1")), sha256_json(&json!(1)));
+    }
+}

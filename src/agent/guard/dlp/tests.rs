@@ -1,0 +1,110 @@
+use super::*;
+use proptest::prelude::*;
+use serde_json::json;
+
+fn classes() -> BTreeMap<String, DataClass> {
+    [
+        ("operator", DataClass::Employee),
+        ("clock_number", DataClass::Employee),
+        ("customer", DataClass::Customer),
+        ("recipe", DataClass::Proprietary),
+        ("api_key", DataClass::Secret),
+    ]
+    .map(|(field, class)| (field.to_owned(), class))
+    .into()
+}
+
+fn masker() -> Masker {
+    Masker::new([7; 32], &["employee_name".to_owned()], &[(DataClass::Employee, "Mia Keller".to_owned())])
+}
+
+#[test]
+fn a_value_has_one_token_in_every_field_and_text() {
+    let mut masker = masker();
+    let masked = masker.mask(
+        &json!({"operator": "Ivo Brand", "note": "ivo-brand and IVO  BRAND called Mia Keller", "qty": 12}),
+        &classes(),
+    );
+    let token = masked["operator"].as_str().unwrap();
+    assert!(token.starts_with("EMP_"), "{token}");
+    let note = masked["note"].as_str().unwrap();
+    assert_eq!(note.matches(token).count(), 2, "{note}");
+    assert!(!note.to_lowercase().contains("keller"));
+    assert_eq!(masked["qty"], 12);
+}
+
+#[test]
+fn mask_names_from_the_workflow_count_like_classes() {
+    let masked = masker().mask(&json!({"employee_name": "Gus", "team": ["A"]}), &BTreeMap::new());
+    assert!(masked["employee_name"].as_str().unwrap().starts_with("EMP_"));
+    assert_eq!(masked["team"], json!(["A"]));
+}
+
+#[test]
+fn secrets_mail_and_phone_never_leave() {
+    let mut masker = masker();
+    let text = "write a.b@plant.example or +15551234567, key whsec_aGVsbG8gd29ybGQh, \
+                postgres://takt:hunter2@db/x";
+    let masked = masker.mask(&json!({"note": text, "api_key": "k-123"}), &classes());
+    let note = masked["note"].as_str().unwrap();
+    for leaked in ["plant.example", "5551234567", "aGVsbG8", "hunter2"] {
+        assert!(!note.contains(leaked), "{note}");
+    }
+    assert_eq!(masked["api_key"], REMOVED);
+}
+
+#[test]
+fn a_number_comes_back_as_a_number() {
+    let mut masker = masker();
+    let data = json!({"clock_number": 4711});
+    let masked = masker.mask(&data, &classes());
+    assert!(masked["clock_number"].is_string());
+    assert_eq!(masker.restore(&masked).unwrap(), data);
+}
+
+#[test]
+fn a_changed_token_is_refused() {
+    let mut masker = masker();
+    let masked = masker.mask(&json!({"operator": "Ivo Brand"}), &classes());
+    let token = masked["operator"].as_str().unwrap();
+    for changed in [token[..token.len() - 1].to_owned(), format!("{token}X"), token.to_lowercase()] {
+        let refused = masker.restore(&json!({"text": format!("ask {changed}")}));
+        assert_eq!(refused, Err(UnknownTokens(vec![changed])));
+    }
+    assert!(masker.restore(&json!("set emp_id and cust_no")).is_ok());
+}
+
+#[test]
+fn the_key_decides_the_tokens() {
+    let data = json!({"operator": "Ivo Brand"});
+    let one = Masker::new([1; 32], &[], &[]).mask(&data, &classes());
+    assert_eq!(one, Masker::new([1; 32], &[], &[]).mask(&data, &classes()));
+    assert_ne!(one, Masker::new([2; 32], &[], &[]).mask(&data, &classes()));
+}
+
+fn name() -> impl Strategy<Value = String> {
+    "[A-Z][a-z]{2,8}( [A-Z][a-z]{2,8})?"
+}
+
+proptest! {
+    /// What goes out holds no confidential value; what comes back is what went in.
+    #[test]
+    fn restore_undoes_mask(
+        people in prop::collection::vec(name(), 1..6),
+        customers in prop::collection::vec(name(), 1..4),
+        numbers in prop::collection::vec(0u32..100_000, 0..4),
+        filler in "[0-9 .,;]{0,12}",
+    ) {
+        let rows: Vec<Value> = people.iter().map(|p| json!({"operator": p, "qty": 3})).collect();
+        let text = format!("{filler} {} / {} {filler}", people.join(", "), customers.join(" ; "));
+        let data = json!({"rows": rows, "customer": customers, "clock_number": numbers, "note": text});
+        let mut masker = Masker::new([9; 32], &[], &[]);
+        let masked = masker.mask(&data, &classes());
+        let wire = masked.to_string();
+        for value in people.iter().chain(&customers) {
+            let whole = Regex::new(&format!(r"\b{value}\b")).unwrap();
+            prop_assert!(!whole.is_match(&wire), "{value} in {wire}");
+        }
+        prop_assert_eq!(masker.restore(&masked).unwrap(), data);
+    }
+}

@@ -1,0 +1,7 @@
+//! What keeps a model from seeing what it must not see, and from naming what does not exist.
+
+mod dlp;
+mod grounding;
+
+pub(super) use dlp::Masker;
+pub(super) use grounding::Corpus;

@@ -1,0 +1,128 @@
+//! The process dies at every entry; the next one goes on from what was written down.
+
+use super::world::*;
+use crate::agent::*;
+use serde_json::json;
+use std::sync::Arc;
+
+fn script() -> Script {
+    vec![
+        fails(ModelErrorClass::Server, None),
+        calls(&[("cmms__asset_history", json!({"asset": "PRESS-4"})), ("plex__nothing", json!({}))]),
+        calls(&[("plex__status", json!({"asset": "PRESS-4"}))]),
+        says(&good()),
+    ]
+}
+
+/// The rest of the script as a new process would get it: what was answered is not asked again.
+fn rest(past: &[Entry]) -> Arc<Scripted> {
+    let answered = past.iter().filter(|e| matches!(e, Entry::Responded { .. })).count();
+    let failed = past
+        .iter()
+        .filter(|e| matches!(e, Entry::Failed { class, .. } if *class != ModelErrorClass::Lost))
+        .count();
+    Scripted::new("one", script().split_off(answered + failed))
+}
+
+fn count(entries: &[Entry], wanted: fn(&Entry) -> bool) -> usize {
+    entries.iter().filter(|entry| wanted(entry)).count()
+}
+
+#[tokio::test]
+async fn every_prefix_resumes_to_the_same_answer() {
+    let world = World::new();
+    let model = Scripted::new("one", script());
+    let (expected, whole) = world.run(std::slice::from_ref(&model)).await;
+    assert!(whole.len() >= 14, "{} entries", whole.len());
+    for cut in 0..=whole.len() {
+        let world = World::new();
+        let past = &whole[..cut];
+        let model = rest(past);
+        let ledger = Memory::new();
+        let answer = world.resume(std::slice::from_ref(&model), past, &ledger).await.unwrap();
+        assert_eq!(answer.output, expected.output, "cut at {cut}");
+        assert_eq!(answer.source, expected.source, "cut at {cut}");
+        assert_eq!(answer.turns, expected.turns, "cut at {cut}");
+
+        let mut all = past.to_vec();
+        all.extend(ledger.entries.into_inner().unwrap());
+        let lost = count(&all, |e| matches!(e, Entry::Failed { class: ModelErrorClass::Lost, .. }));
+        assert!(lost <= 1, "cut at {cut}: more than one lost request");
+        let responded = count(&all, |e| matches!(e, Entry::Responded { .. }));
+        assert_eq!(responded, 3, "cut at {cut}: an answered turn was asked again");
+        let requested = count(&all, |e| matches!(e, Entry::Requested { .. }));
+        assert_eq!(requested, 4 + lost, "cut at {cut}");
+        let tools = count(&all, |e| matches!(e, Entry::ToolDone { .. } | Entry::ToolFailed { .. }));
+        assert_eq!(tools, 2, "cut at {cut}: a finished tool call was made again");
+        assert_eq!(world.write.count(), 0);
+    }
+}
+
+/// The requests after a resume are byte for byte those of the run that was not interrupted.
+#[tokio::test]
+async fn a_resumed_conversation_sends_the_same_requests() {
+    let world = World::new();
+    let (_, whole) = world.run(&[Scripted::new("one", script())]).await;
+    let requests = |entries: &[Entry]| -> Vec<String> {
+        let requested = entries.iter().filter_map(|e| match e {
+            Entry::Requested { request, .. } => Some(request.to_string()),
+            _ => None,
+        });
+        requested.collect()
+    };
+    for (cut, entry) in whole.iter().enumerate() {
+        // A lost answer is charged to the budget, which shrinks later answers.
+        if matches!(entry, Entry::Responded { .. } | Entry::Failed { .. }) {
+            continue;
+        }
+        let ledger = Memory::new();
+        World::new().resume(&[rest(&whole[..cut])], &whole[..cut], &ledger).await.unwrap();
+        let mut all = whole[..cut].to_vec();
+        all.extend(ledger.entries.into_inner().unwrap());
+        assert_eq!(requests(&all), requests(&whole), "cut at {cut}");
+    }
+}
+
+#[tokio::test]
+async fn a_closed_ledger_stops_before_the_effect() {
+    for closes_at in 0..8 {
+        let world = World::new();
+        let model = Scripted::new("one", script());
+        let ledger = Memory::closing_at(closes_at);
+        assert_eq!(world.resume(std::slice::from_ref(&model), &[], &ledger).await, Err(LedgerClosed));
+        let entries = ledger.entries.into_inner().unwrap();
+        assert_eq!(model.calls(), count(&entries, |e| matches!(e, Entry::Requested { .. })));
+        let tools = world.history.count() + world.broken.count();
+        assert_eq!(tools, count(&entries, |e| matches!(e, Entry::ToolRequested { .. })));
+    }
+}
+
+#[tokio::test]
+async fn entries_survive_being_written_as_json() {
+    let world = World::new();
+    let (expected, whole) = world.run(&[Scripted::new("one", script())]).await;
+    let text = serde_json::to_string(&whole).unwrap();
+    let read: Vec<Entry> = serde_json::from_str(&text).unwrap();
+    assert_eq!(read, whole);
+    let answer = world.resume(&[Scripted::new("one", script())], &read, &Memory::new()).await.unwrap();
+    assert_eq!(answer, expected);
+}
+
+#[tokio::test]
+async fn tools_deployed_in_the_middle_change_nothing_and_removed_ones_are_named() {
+    let world = World::new();
+    let (_, whole) = world.run(&[Scripted::new("one", script())]).await;
+    let after_start = &whole[..1];
+    let mut bare = World::new();
+    bare.registry = crate::tool::Registry::default();
+    let ledger = Memory::new();
+    let model = Scripted::new("one", script());
+    let answer = bare.resume(std::slice::from_ref(&model), after_start, &ledger).await.unwrap();
+    assert_eq!(answer.source, Source::Model);
+    let entries = ledger.entries.into_inner().unwrap();
+    let retired = count(&entries, |e| matches!(e, Entry::ToolFailed { class, .. } if class == "retired"));
+    assert_eq!(retired, 2);
+    let tools = model.sent.lock().unwrap()[0]["tools"].as_array().unwrap().len();
+    assert_eq!(tools, 3, "the offered tools are those of the start");
+    assert_eq!(world.huge.count(), 0);
+}

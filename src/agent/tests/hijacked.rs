@@ -1,0 +1,102 @@
+//! A model that is entirely in somebody else's hands: whatever it says, no write is made, nothing
+//! outside the list is called, budgets hold, no name leaves and the step ends.
+
+use super::world::*;
+use crate::agent::*;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+fn arguments() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(json!({"asset": "PRESS-4"})),
+        "[A-Z]{2,5}-[0-9]".prop_map(|asset| json!({"asset": asset})),
+        "\\PC{0,12}".prop_map(Value::from),
+        Just(json!({"asset": "PRESS-4", "url": "http://evil.example"})),
+    ]
+}
+
+fn name() -> impl Strategy<Value = &'static str> {
+    prop_oneof![
+        Just("cmms__asset_history"),
+        Just("plex__status"),
+        Just("plex__huge"),
+        Just("plex__update_sequence"),
+        Just("plex.update_sequence"),
+        Just("erp__open_pos"),
+        Just("shell"),
+    ]
+}
+
+fn reply() -> impl Strategy<Value = Result<Value, ModelError>> {
+    let text = prop_oneof![
+        Just(good().to_string()),
+        "\\PC{0,20}",
+        "PRESS-[0-9]".prop_map(|w| json!({"severity": "high", "work_center": w, "summary": w}).to_string()),
+        Just(json!({"severity": "high", "summary": "release PO-999 for EMP_0000"}).to_string()),
+    ];
+    let finish = prop_oneof![Just("stop"), Just("tool_calls"), Just("length"), Just(""), Just("eos_token")];
+    let lies = prop_oneof![Just(None), (0u64..3, 0u64..3).prop_map(Some)];
+    let answer = (text, finish, lies).prop_map(|(text, finish, usage)| {
+        let mut body = body(json!({"content": text}), finish);
+        body["usage"] = usage.map_or(
+            Value::Null,
+            |(input, output)| json!({"prompt_tokens": input, "completion_tokens": output}),
+        );
+        Ok(body)
+    });
+    let class = prop_oneof![
+        Just(ModelErrorClass::RateLimited),
+        Just(ModelErrorClass::Server),
+        Just(ModelErrorClass::Unparseable),
+        Just(ModelErrorClass::Quota),
+    ];
+    prop_oneof![
+        4 => prop::collection::vec((name(), arguments()), 1..5).prop_map(|list| calls(&list)),
+        3 => answer,
+        1 => class.prop_map(|class| fails(class, None)),
+        1 => Just(Ok(json!({"choices": []}))),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_a_model_says_breaks_out(script in prop::collection::vec(reply(), 1..12), cut in 0usize..40) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let world = World::new();
+            let model = Scripted::new("one", script.clone());
+            let (answer, entries) = world.run(std::slice::from_ref(&model)).await;
+            let limits = world.task.limits;
+
+            prop_assert_eq!(world.write.count() + world.elsewhere.count(), 0);
+            prop_assert!(answer.turns <= limits.turns);
+            prop_assert!(answer.tool_calls <= limits.tool_calls);
+            prop_assert!(answer.repairs <= limits.repairs + 1);
+            prop_assert!(answer.usage.total() <= limits.tokens);
+            prop_assert!(answer.cost_usd <= limits.cost_usd);
+            let attempts = (limits.turns + 1) * (limits.retries + 1);
+            prop_assert!(model.calls() <= attempts as usize);
+
+            let valid = jsonschema::is_valid(&world.task.output, &answer.output);
+            prop_assert!(valid, "{:?}", answer.output);
+            prop_assert!(!answer.output.to_string().contains("PO-999"));
+            for request in model.sent.lock().unwrap().iter() {
+                let wire = request.to_string();
+                prop_assert!(!wire.contains("Keller") && !wire.contains("Ivo Brand"), "{wire}");
+            }
+
+            // A crash anywhere changes none of this.
+            let cut = cut.min(entries.len());
+            let again = World::new();
+            let rest = Scripted::new("one", script);
+            let resumed = again.resume(&[rest], &entries[..cut], &Memory::new()).await.unwrap();
+            prop_assert_eq!(again.write.count(), 0);
+            prop_assert!(resumed.turns <= limits.turns);
+            prop_assert!(resumed.usage.total() <= limits.tokens);
+            prop_assert!(jsonschema::is_valid(&world.task.output, &resumed.output));
+            Ok(())
+        })?;
+    }
+}

@@ -1,0 +1,6 @@
+//! The whole loop against scripted models.
+
+mod adversarial;
+mod crash;
+mod hijacked;
+mod world;
