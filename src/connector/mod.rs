@@ -1,1 +1,9 @@
-//! Rooms of other systems.
+//! The rooms of other systems: HTTP systems declared in `connectors/*.yaml`, models behind the OpenAI wire
+//! format, Slack. Each implements a trait of another room (`Tool`, `Model`, `Notifier`).
+//!
+//! Only here does Takt speak another system's language; the engine and the store are never imported.
+
+pub mod breaker;
+pub mod declared;
+pub mod http;
+pub mod redact;

@@ -1,0 +1,199 @@
+//! Reads `connectors/*.yaml` for a site and makes tools of them.
+
+use super::{
+    compile::{Compiler, Defaults},
+    file::{self, Auth, File},
+    operation::{Retry, System},
+    problem::{LoadError, Problem},
+    tool::DeclaredTool,
+    units,
+};
+use crate::{
+    connector::{breaker::Breaker, http, redact::Redactor},
+    site::{self, Site},
+    tool::Tool,
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use reqwest::{
+    Client,
+    header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue},
+};
+use secrecy::ExposeSecret;
+use serde_saphyr::{Location, Spanned};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+const TIMEOUT: Duration = Duration::from_secs(30);
+const RESULT_BYTES_MAX: usize = 1024 * 1024;
+const RETRY: Retry = Retry { times: 2, wait: Duration::from_millis(200) };
+const BREAKER_FAILURES: u32 = 5;
+const BREAKER_COOL_DOWN: Duration = Duration::from_secs(30);
+
+/// Every tool declared in `folder`, or every mistake in it. A site without the folder has no such tools.
+pub fn load(folder: &Path, site: &Site) -> Result<Vec<Arc<dyn Tool>>, LoadError> {
+    let client = http::client()?;
+    let (mut tools, mut problems) = (Vec::new(), Vec::new());
+    for path in files(folder)? {
+        let text = fs::read_to_string(&path).map_err(|source| LoadError::Read { path: path.clone(), source })?;
+        match read(&path, &text, site, &client) {
+            Ok(found) => tools.extend(found),
+            Err(found) => problems.extend(found),
+        }
+    }
+    if problems.is_empty() { Ok(tools) } else { Err(LoadError::Problems(problems)) }
+}
+
+fn files(folder: &Path) -> Result<Vec<PathBuf>, LoadError> {
+    let failed = |source| LoadError::Read { path: folder.to_owned(), source };
+    if !folder.try_exists().map_err(failed)? {
+        return Ok(Vec::new());
+    }
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|extension| extension == "yaml") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The tools of one file.
+pub(super) fn read(
+    path: &Path,
+    text: &str,
+    site: &Site,
+    client: &Client,
+) -> Result<Vec<Arc<dyn Tool>>, Vec<Problem>> {
+    let file = file::parse(path, text).map_err(|problem| vec![problem])?;
+    let mut compiler = Compiler { path, problems: Vec::new() };
+    let system = system(&mut compiler, &file, site, client).map(Arc::new);
+    let defaults = Defaults {
+        timeout: compiler.duration(file.timeout.as_ref(), TIMEOUT),
+        result_bytes_max: file.result_bytes_max.unwrap_or(RESULT_BYTES_MAX),
+        classes: &file.classes,
+        errors: &file.errors,
+    };
+    let mut tools: Vec<Arc<dyn Tool>> = Vec::new();
+    for (name, tool) in &file.tools {
+        let operation = compiler.tool(name, tool, &defaults);
+        if let (Some(system), Some(operation)) = (&system, operation) {
+            tools.push(Arc::new(DeclaredTool::new(system.clone(), operation)));
+        }
+    }
+    if compiler.problems.is_empty() { Ok(tools) } else { Err(compiler.problems) }
+}
+
+fn system(compiler: &mut Compiler<'_>, file: &File, site: &Site, client: &Client) -> Option<System> {
+    let name = &file.system;
+    let Some(declared) = site.systems.get(&name.value) else {
+        let known: Vec<&str> = site.systems.keys().map(String::as_str).collect();
+        let message = format!(
+            "takt.yaml has no system `{}` under `systems:`; it has {}",
+            name.value,
+            if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+        );
+        compiler.report(name.referenced, message);
+        return None;
+    };
+    let mut headers = HeaderMap::new();
+    for (header, value) in &file.headers {
+        match (header.parse::<HeaderName>(), value.parse::<HeaderValue>()) {
+            (Ok(header), Ok(value)) => drop(headers.insert(header, value)),
+            _ => compiler.report(name.referenced, format!("`{header}: {value}` is not a header")),
+        }
+    }
+    let mut redactor = Redactor::new(declared.secrets.values());
+    if let Some((header, value)) = authentication(compiler, &file.auth, declared, name)? {
+        let bare = value.rsplit(' ').next().unwrap_or(&value);
+        redactor = redactor.also(bare);
+        match value.parse::<HeaderValue>() {
+            Ok(mut value) => {
+                value.set_sensitive(true);
+                headers.insert(header, value);
+            }
+            Err(_) => compiler.report(name.referenced, "a secret holds characters that no header may hold"),
+        }
+    }
+    let breaker = match &file.breaker {
+        Some(breaker) => Breaker::new(
+            breaker.failures.max(1),
+            compiler.duration(Some(&breaker.cool_down), BREAKER_COOL_DOWN),
+        ),
+        None => Breaker::new(BREAKER_FAILURES, BREAKER_COOL_DOWN),
+    };
+    let retry = match &file.retry {
+        Some(retry) => Retry { times: retry.times, wait: compiler.duration(Some(&retry.wait), RETRY.wait) },
+        None => RETRY,
+    };
+    Some(System {
+        name: name.value.clone(),
+        client: client.clone(),
+        base_url: declared.base_url.trim_end_matches('/').to_owned(),
+        headers,
+        rate: limiter(compiler, file.rate.as_ref()),
+        breaker,
+        retry,
+        redactor,
+        site: site.scope(),
+    })
+}
+
+fn limiter(compiler: &mut Compiler<'_>, rate: Option<&Spanned<String>>) -> Option<DefaultDirectRateLimiter> {
+    let rate = rate?;
+    match units::rate(&rate.value) {
+        Ok(units::Rate { calls, period }) => {
+            let quota = Quota::with_period(period / calls.get())?.allow_burst(calls);
+            Some(RateLimiter::direct(quota))
+        }
+        Err(message) => {
+            compiler.report(rate.referenced, message);
+            None
+        }
+    }
+}
+
+/// `None` is a mistake, `Some(None)` no authentication.
+fn authentication(
+    compiler: &mut Compiler<'_>,
+    auth: &Auth,
+    system: &site::System,
+    name: &Spanned<String>,
+) -> Option<Option<(HeaderName, String)>> {
+    let mut secret = |wanted: &Spanned<String>, at: Location| match system.secrets.get(&wanted.value) {
+        Some(secret) => Some(secret.expose_secret().to_owned()),
+        None => {
+            let message = format!("system `{}` in takt.yaml has no secret `{}`", name.value, wanted.value);
+            compiler.report(at, message);
+            None
+        }
+    };
+    Some(Some(match auth {
+        Auth::None => return Some(None),
+        Auth::Header { name, secret: wanted } => {
+            let value = secret(wanted, wanted.referenced)?;
+            match name.value.parse() {
+                Ok(header) => (header, value),
+                Err(_) => {
+                    compiler.report(name.referenced, format!("`{}` is not a header name", name.value));
+                    return None;
+                }
+            }
+        }
+        Auth::Bearer(token) => (AUTHORIZATION, format!("Bearer {}", secret(token, token.referenced)?)),
+        Auth::Basic { user, password } => {
+            let (user, password) = (secret(user, user.referenced), secret(password, password.referenced));
+            (AUTHORIZATION, format!("Basic {}", STANDARD.encode(format!("{}:{}", user?, password?))))
+        }
+        Auth::Token { key, secret: wanted } => {
+            let (key, value) = (secret(key, key.referenced), secret(wanted, wanted.referenced));
+            (AUTHORIZATION, format!("token {}:{}", key?, value?))
+        }
+    }))
+}

@@ -1,0 +1,22 @@
+//! Systems declared in `connectors/*.yaml`: each tool is one operation, made of HTTP requests and
+//! expressions. The format is described in `docs/connectors.md`.
+//!
+//! Knows HTTP, never a vendor: what is special about Plex or an ERP stands in its file.
+
+mod answer;
+mod compile;
+mod exchange;
+mod fields;
+mod file;
+mod load;
+mod operation;
+mod problem;
+mod request;
+mod send;
+#[cfg(test)]
+mod tests;
+mod tool;
+mod units;
+
+pub use load::load;
+pub use problem::{LoadError, Problem};

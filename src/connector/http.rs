@@ -1,0 +1,89 @@
+//! The HTTP client that every room shares, and reading answers within limits.
+
+use bytes::{Bytes, BytesMut};
+use chrono::DateTime;
+use reqwest::{Client, Response, header::HeaderMap, redirect::Policy};
+use std::time::Duration;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// One attempt per request, no redirects (a login page is not an answer), no proxy from the environment.
+pub fn client() -> Result<Client, reqwest::Error> {
+    Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .redirect(Policy::none())
+        .no_proxy()
+        .retry(reqwest::retry::never())
+        .user_agent(concat!("takt/", env!("CARGO_PKG_VERSION")))
+        .build()
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    #[error("the answer is larger than {max} bytes")]
+    TooLarge { max: usize },
+    #[error("the connection was lost while reading the answer")]
+    Lost(#[source] reqwest::Error),
+}
+
+/// Reads a body as it streams in, and stops at `max` bytes.
+pub async fn read_body(mut response: Response, max: usize) -> Result<Bytes, BodyError> {
+    let announced = response.content_length().unwrap_or(0);
+    if usize::try_from(announced).map_or(true, |length| length > max) {
+        return Err(BodyError::TooLarge { max });
+    }
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await.map_err(BodyError::Lost)? {
+        if body.len() + chunk.len() > max {
+            return Err(BodyError::TooLarge { max });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+/// How long the other side asks to wait: `retry-after-ms`, or `Retry-After` in seconds or as a date.
+/// A date is measured against the answer's own `Date`, so that our clock does not matter.
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let number = |text: &str| text.parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0);
+    if let Some(milliseconds) = text("retry-after-ms").and_then(number) {
+        return Duration::try_from_secs_f64(milliseconds / 1000.0).ok();
+    }
+    let wait = text("retry-after")?;
+    if let Some(seconds) = number(wait) {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    let until = DateTime::parse_from_rfc2822(wait).ok()?;
+    let said = DateTime::parse_from_rfc2822(text("date")?).ok()?;
+    (until - said).to_std().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reqwest::header::{HeaderName, HeaderValue};
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let pair = |(name, value): &(&'static str, &'static str)| {
+            (HeaderName::from_static(name), HeaderValue::from_static(value))
+        };
+        pairs.iter().map(pair).collect()
+    }
+
+    #[test]
+    fn reads_every_form_of_retry_after() {
+        let wait = |pairs: &[(&'static str, &'static str)]| retry_after(&headers(pairs));
+        assert_eq!(wait(&[("retry-after", "2")]), Some(Duration::from_secs(2)));
+        assert_eq!(wait(&[("retry-after", "1.5")]), Some(Duration::from_millis(1500)));
+        assert_eq!(wait(&[("retry-after", "9"), ("retry-after-ms", "20")]), Some(Duration::from_millis(20)));
+        let dates = [
+            ("date", "Mon, 23 Nov 2026 12:10:00 GMT"),
+            ("retry-after", "Mon, 23 Nov 2026 12:10:07 GMT"),
+        ];
+        assert_eq!(wait(&dates), Some(Duration::from_secs(7)));
+        assert_eq!(wait(&[("retry-after", "soon")]), None);
+        assert_eq!(wait(&[("retry-after", "-1")]), None);
+        assert_eq!(wait(&[]), None);
+    }
+}
