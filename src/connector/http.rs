@@ -77,10 +77,8 @@ mod tests {
         assert_eq!(wait(&[("retry-after", "2")]), Some(Duration::from_secs(2)));
         assert_eq!(wait(&[("retry-after", "1.5")]), Some(Duration::from_millis(1500)));
         assert_eq!(wait(&[("retry-after", "9"), ("retry-after-ms", "20")]), Some(Duration::from_millis(20)));
-        let dates = [
-            ("date", "Mon, 23 Nov 2026 12:10:00 GMT"),
-            ("retry-after", "Mon, 23 Nov 2026 12:10:07 GMT"),
-        ];
+        let dates =
+            [("date", "Mon, 23 Nov 2026 12:10:00 GMT"), ("retry-after", "Mon, 23 Nov 2026 12:10:07 GMT")];
         assert_eq!(wait(&dates), Some(Duration::from_secs(7)));
         assert_eq!(wait(&[("retry-after", "soon")]), None);
         assert_eq!(wait(&[("retry-after", "-1")]), None);

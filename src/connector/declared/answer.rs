@@ -47,9 +47,7 @@ impl Answer {
             404 | 410 => ToolErrorKind::NotFound,
             429 => ToolErrorKind::RateLimited { retry_after: self.retry_after },
             408 | 500..=599 if !repeatable => ToolErrorKind::OutcomeUnknown,
-            503 if self.retry_after.is_some() => {
-                ToolErrorKind::RateLimited { retry_after: self.retry_after }
-            }
+            503 if self.retry_after.is_some() => ToolErrorKind::RateLimited { retry_after: self.retry_after },
             408 | 500..=599 => ToolErrorKind::Transient,
             _ => ToolErrorKind::Permanent,
         }

@@ -5,10 +5,10 @@ use super::{
     fields, file,
     operation::{Each, ErrorRule, KeyPlace, LookUp, Operation, Request},
     problem::Problem,
-    units,
 };
 use crate::{
     expr::{Expr, ValueTemplate},
+    site::parse_duration,
     tool::{Effect, Idempotency, ToolName, ToolSpec},
 };
 use jsonschema::Validator;
@@ -93,8 +93,8 @@ impl Compiler<'_> {
 
     pub(super) fn duration(&mut self, text: Option<&Spanned<String>>, default: Duration) -> Duration {
         let Some(text) = text else { return default };
-        units::duration(&text.value).unwrap_or_else(|message| {
-            self.report(text.referenced, message);
+        parse_duration(&text.value).unwrap_or_else(|error| {
+            self.report(text.referenced, error.to_string());
             default
         })
     }
@@ -103,7 +103,10 @@ impl Compiler<'_> {
         use file::Idempotency as Written;
         let (class, key) = match &tool.idempotency {
             None if tool.effect == Effect::Write => {
-                self.report(at, "a write must say `idempotency`: idempotent, unsafe, { header: … } or { field: … }");
+                self.report(
+                    at,
+                    "a write must say `idempotency`: idempotent, unsafe, { header: … } or { field: … }",
+                );
                 return None;
             }
             None | Some(Written::Read) => (Idempotency::Read, KeyPlace::Nowhere),
@@ -233,7 +236,9 @@ impl Compiler<'_> {
         for (name, value) in self.templates(written) {
             match name.parse() {
                 Ok(name) => headers.push((name, value)),
-                Err(_) => self.report(at.unwrap_or(Location::UNKNOWN), format!("`{name}` is not a header name")),
+                Err(_) => {
+                    self.report(at.unwrap_or(Location::UNKNOWN), format!("`{name}` is not a header name"))
+                }
             }
         }
         headers

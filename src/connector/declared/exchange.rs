@@ -29,12 +29,7 @@ pub(super) struct Exchange<'c> {
 }
 
 impl<'c> Exchange<'c> {
-    pub(super) fn new(
-        system: &'c System,
-        operation: &'c Operation,
-        call: &'c Call,
-        input: Value,
-    ) -> Self {
+    pub(super) fn new(system: &'c System, operation: &'c Operation, call: &'c Call, input: Value) -> Self {
         let mut scope = Scope::new();
         scope.insert("input".to_owned(), input);
         let about = json!({
@@ -103,7 +98,8 @@ impl<'c> Exchange<'c> {
         {
             return Ok(None);
         }
-        let part = if request.write && self.operation.has_parts() { Some(self.part(request, item)) } else { None };
+        let part =
+            if request.write && self.operation.has_parts() { Some(self.part(request, item)) } else { None };
         let key = request.write.then(|| WriteKey { key: &self.call.key, part });
         let prepared = prepare(request, &self.scope, &self.operation.key, key.as_ref());
         let mut prepared = prepared.map_err(|error| {

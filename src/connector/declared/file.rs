@@ -6,7 +6,7 @@ use crate::tool::{DataClass, Effect};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use serde_saphyr::{
-    Spanned,
+    DefaultMessageFormatter, MessageFormatter, Spanned,
     granit_parser::{Event, Parser},
 };
 use std::{collections::BTreeMap, path::Path};
@@ -180,11 +180,9 @@ pub(super) struct LookUp {
 pub(super) fn parse(path: &Path, text: &str) -> Result<File, Problem> {
     refuse_references(path, text)?;
     serde_saphyr::from_str(text).map_err(|error| {
-        let error = error.without_snippet();
         let place = error.location().map_or((1, 1), |place| (place.line(), place.column()));
-        let message = error.to_string();
-        let message = message.split_once(": ").map_or(message.as_str(), |(_, rest)| rest).to_owned();
-        Problem::new(path, place, if message.is_empty() { error.to_string() } else { message })
+        let message = DefaultMessageFormatter.format_message(error.without_snippet());
+        Problem::new(path, place, message)
     })
 }
 
@@ -195,6 +193,9 @@ fn refuse_references(path: &Path, text: &str) -> Result<(), Problem> {
         let Ok((event, span)) = event else { return Ok(()) };
         let what = match &event {
             Event::Alias(_) | Event::UnresolvedAlias(_) => "an alias (*)",
+            Event::Scalar(_, _, _, Some(_))
+            | Event::SequenceStart(_, _, Some(_))
+            | Event::MappingStart(_, _, Some(_)) => "a tag (!)",
             Event::Scalar(_, _, anchor, _)
             | Event::SequenceStart(_, anchor, _)
             | Event::MappingStart(_, anchor, _)
@@ -202,9 +203,6 @@ fn refuse_references(path: &Path, text: &str) -> Result<(), Problem> {
             {
                 "an anchor (&)"
             }
-            Event::Scalar(_, _, _, Some(_))
-            | Event::SequenceStart(_, _, Some(_))
-            | Event::MappingStart(_, _, Some(_)) => "a tag (!)",
             _ => continue,
         };
         let place = (span.start.line() as u64, span.start.col() as u64 + 1);

@@ -5,8 +5,8 @@ use super::{
     file::{self, Auth, File},
     operation::{Retry, System},
     problem::{LoadError, Problem},
+    rate,
     tool::DeclaredTool,
-    units,
 };
 use crate::{
     connector::{breaker::Breaker, http, redact::Redactor},
@@ -39,7 +39,8 @@ pub fn load(folder: &Path, site: &Site) -> Result<Vec<Arc<dyn Tool>>, LoadError>
     let client = http::client()?;
     let (mut tools, mut problems) = (Vec::new(), Vec::new());
     for path in files(folder)? {
-        let text = fs::read_to_string(&path).map_err(|source| LoadError::Read { path: path.clone(), source })?;
+        let text =
+            fs::read_to_string(&path).map_err(|source| LoadError::Read { path: path.clone(), source })?;
         match read(&path, &text, site, &client) {
             Ok(found) => tools.extend(found),
             Err(found) => problems.extend(found),
@@ -87,6 +88,7 @@ pub(super) fn read(
             tools.push(Arc::new(DeclaredTool::new(system.clone(), operation)));
         }
     }
+    compiler.problems.sort_by_key(|problem| (problem.line, problem.column));
     if compiler.problems.is_empty() { Ok(tools) } else { Err(compiler.problems) }
 }
 
@@ -146,14 +148,14 @@ fn system(compiler: &mut Compiler<'_>, file: &File, site: &Site, client: &Client
 }
 
 fn limiter(compiler: &mut Compiler<'_>, rate: Option<&Spanned<String>>) -> Option<DefaultDirectRateLimiter> {
-    let rate = rate?;
-    match units::rate(&rate.value) {
-        Ok(units::Rate { calls, period }) => {
+    let written = rate?;
+    match rate::rate(&written.value) {
+        Ok(rate::Rate { calls, period }) => {
             let quota = Quota::with_period(period / calls.get())?.allow_burst(calls);
             Some(RateLimiter::direct(quota))
         }
         Err(message) => {
-            compiler.report(rate.referenced, message);
+            compiler.report(written.referenced, message);
             None
         }
     }

@@ -11,12 +11,12 @@ mod file;
 mod load;
 mod operation;
 mod problem;
+mod rate;
 mod request;
 mod send;
 #[cfg(test)]
 mod tests;
 mod tool;
-mod units;
 
 pub use load::load;
 pub use problem::{LoadError, Problem};

@@ -31,10 +31,7 @@ impl fmt::Display for Problem {
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     #[error("cannot read {path}: {source}")]
-    Read {
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    Read { path: PathBuf, source: std::io::Error },
     #[error("cannot set up the HTTP client: {0}")]
     Client(#[from] reqwest::Error),
     #[error("{}", lines(.0))]

@@ -9,7 +9,7 @@ use crate::{
 use bytes::Bytes;
 use governor::clock::{Clock, DefaultClock};
 use reqwest::{StatusCode, header};
-use std::{error::Error as _, time::Duration};
+use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 /// An error body is read this far, to tell people what the system said.
@@ -120,8 +120,7 @@ impl System {
         http::read_body(response, bytes_max).await.map_err(|error| match error {
             BodyError::Lost(error) => self.not_answered(request, error, left),
             BodyError::TooLarge { max } => {
-                let message =
-                    format!("{} answered {} with more than {max} bytes", self.name, request.name());
+                let message = format!("{} answered {} with more than {max} bytes", self.name, request.name());
                 ToolError::new(ToolErrorKind::TooLarge, message)
             }
         })
@@ -130,8 +129,7 @@ impl System {
     /// What it means that no answer came: before sending nothing can have happened, after sending a
     /// write anything can.
     fn not_answered(&self, request: &Prepared, error: reqwest::Error, left: Duration) -> ToolError {
-        let unknown =
-            if request.write { ToolErrorKind::OutcomeUnknown } else { ToolErrorKind::Transient };
+        let unknown = if request.write { ToolErrorKind::OutcomeUnknown } else { ToolErrorKind::Transient };
         let (kind, message) = if error.is_connect() {
             let message = format!("cannot reach {} at {}", self.name, self.base_url);
             (ToolErrorKind::Transient, message)
