@@ -163,7 +163,7 @@ impl<'c> Exchange<'c> {
         answer: &Answer,
         kind: Option<ToolErrorKind>,
     ) -> ToolError {
-        let rule = if kind.is_none() { self.operation.errors.get(&answer.status) } else { None };
+        let rule = self.operation.errors.get(&answer.status);
         let repeatable = !request.write || self.operation.is_repeatable();
         let kind = match rule {
             Some(rule) => named(rule.kind, answer),
