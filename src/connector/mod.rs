@@ -6,4 +6,5 @@
 pub mod breaker;
 pub mod declared;
 pub mod http;
+pub mod openai;
 pub mod redact;

@@ -1,0 +1,125 @@
+use super::*;
+use serde_json::json;
+use wiremock::{
+    Mock, MockServer, ResponseTemplate,
+    matchers::{body_json, header, method, path},
+};
+
+fn model(base_url: &str) -> OpenAi {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let endpoint = ModelEndpoint {
+        name: "plant".to_owned(),
+        base_url: format!("{base_url}/v1/"),
+        model: "small".to_owned(),
+        api_key: SecretString::from("sk-very-secret".to_owned()),
+        authored: false,
+        usd_per_million_input: 1.0,
+        usd_per_million_output: 2.0,
+    };
+    OpenAi::new(&endpoint).expect("a client")
+}
+
+fn request() -> Value {
+    json!({ "model": "small", "messages": [{ "role": "user", "content": "hello" }] })
+}
+
+async fn complete(template: ResponseTemplate) -> (Result<ModelReply, ModelError>, usize) {
+    let server = MockServer::start().await;
+    Mock::given(method("POST")).respond_with(template).mount(&server).await;
+    let reply = model(&server.uri()).complete(&request(), Duration::from_secs(2)).await;
+    (reply, server.received_requests().await.expect("recorded").len())
+}
+
+#[tokio::test]
+async fn sends_the_request_as_it_is_and_keeps_the_answer_as_it_came() {
+    let server = MockServer::start().await;
+    // No id, no `created`, arguments as an object: typed parsing would refuse this.
+    let body = json!({
+        "model": "small-2026",
+        "choices": [{ "finish_reason": "tool_calls", "message": { "role": "assistant", "content": null,
+            "tool_calls": [{ "function": { "name": "t", "arguments": { "a": 1 } } }] } }],
+        "usage": { "prompt_tokens": 7, "completion_tokens": 3 },
+    });
+    Mock::given(method("POST"))
+        .and(path("/v1/chat/completions"))
+        .and(header("authorization", "Bearer sk-very-secret"))
+        .and(body_json(request()))
+        .respond_with(ResponseTemplate::new(200).set_body_json(&body))
+        .expect(1)
+        .mount(&server)
+        .await;
+    let reply = model(&server.uri()).complete(&request(), Duration::from_secs(2)).await.expect("a reply");
+    assert_eq!((reply.status, &reply.body), (200, &body));
+    assert_eq!(reply.usage.map(|usage| usage.total()), Some(10));
+    assert_eq!(reply.model.as_deref(), Some("small-2026"));
+}
+
+#[tokio::test]
+async fn every_error_answer_has_its_class_and_is_asked_once() {
+    use ModelErrorClass as Class;
+    let error = |code: &str, kind: &str| json!({ "error": { "message": "no", "type": kind, "code": code } });
+    let cases = [
+        (400, error("context_length_exceeded", "invalid_request_error"), Class::BadRequest),
+        (400, error("content_filter", ""), Class::ContentFilter),
+        (400, json!({ "error": { "message": "no", "code": 400 } }), Class::BadRequest),
+        (401, error("invalid_api_key", ""), Class::Auth),
+        (403, json!({ "detail": "country" }), Class::Auth),
+        (404, json!({ "detail": "Not Found" }), Class::NotFound),
+        (408, json!(null), Class::Server),
+        (409, json!(null), Class::Server),
+        (422, json!([{ "loc": ["body"] }]), Class::BadRequest),
+        (429, error("rate_limit_exceeded", "tokens"), Class::RateLimited),
+        (429, json!({ "message": "slow down" }), Class::RateLimited),
+        (429, error("insufficient_quota", "x"), Class::Quota),
+        (429, error("", "insufficient_quota"), Class::Quota),
+        (500, error("server_error", ""), Class::Server),
+        (503, error("server_is_overloaded", "service_unavailable_error"), Class::Server),
+        (200, error("internal", ""), Class::Server),
+    ];
+    for (status, body, class) in cases {
+        let (reply, asked) = complete(ResponseTemplate::new(status).set_body_json(&body)).await;
+        let error = reply.expect_err("a failure");
+        assert_eq!((error.class, error.status, asked), (class, Some(status), 1), "{status} {body}: {error}");
+        assert!(error.message.starts_with(&format!("model endpoint `plant` answered {status}")), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn the_server_says_when_and_whether_to_ask_again() {
+    let patient = ResponseTemplate::new(429).insert_header("retry-after-ms", "1500");
+    let error = complete(patient).await.0.expect_err("a failure");
+    assert_eq!(error.retry_after, Some(Duration::from_millis(1500)));
+    for (status, says, class) in [
+        (429, "false", ModelErrorClass::Quota),
+        (500, "false", ModelErrorClass::BadRequest),
+        (400, "true", ModelErrorClass::Server),
+    ] {
+        let template = ResponseTemplate::new(status).insert_header("x-should-retry", says);
+        assert_eq!(complete(template).await.0.expect_err("a failure").class, class, "{status} {says}");
+    }
+}
+
+#[tokio::test]
+async fn no_secret_in_an_error() {
+    let body = json!({ "error": { "message": "Incorrect API key provided: sk-very-secret" } });
+    let error = complete(ResponseTemplate::new(401).set_body_json(body)).await.0.expect_err("a failure");
+    assert!(error.message.ends_with("Incorrect API key provided: [redacted]"), "{error}");
+}
+
+#[tokio::test]
+async fn silence_a_page_and_nobody_are_told_apart() {
+    let server = MockServer::start().await;
+    let slow = ResponseTemplate::new(200).set_delay(Duration::from_secs(9)).set_body_json(json!({}));
+    Mock::given(method("POST")).respond_with(slow).mount(&server).await;
+    let error = model(&server.uri()).complete(&request(), Duration::from_millis(100)).await;
+    assert_eq!(error.expect_err("silence").class, ModelErrorClass::Timeout);
+
+    let page = ResponseTemplate::new(200).set_body_raw("<html>", "text/html");
+    assert_eq!(complete(page).await.0.expect_err("a page").class, ModelErrorClass::Unparseable);
+
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let nobody = format!("http://{}", listener.local_addr().expect("an address"));
+    drop(listener);
+    let error = model(&nobody).complete(&request(), Duration::from_secs(1)).await.expect_err("nobody");
+    assert_eq!(error.class, ModelErrorClass::Network);
+}
