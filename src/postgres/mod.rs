@@ -34,6 +34,9 @@ use server::Membership;
 /// The one database role; it owns everything in the cluster.
 const ROLE: &str = "takt";
 
+/// The database in it that Takt keeps everything in.
+pub const DATABASE: &str = "takt";
+
 /// Where progress is told, one sentence at a time. A later line about the same download replaces the earlier.
 pub type Progress = Arc<dyn Fn(&str) + Send + Sync>;
 
@@ -81,7 +84,7 @@ impl Cluster {
         started.await.unwrap_or_else(|panic| Err(ClusterError::Internal(panic.to_string())))
     }
 
-    /// A URL that sqlx, psql and every libpq program understand.
+    /// Where to connect; see [`url`].
     pub fn url(&self, database: &str) -> String {
         url(&self.socket, database)
     }
@@ -130,7 +133,8 @@ fn is_duplicate_database(error: &dyn sqlx::error::DatabaseError) -> bool {
     matches!(error.code().as_deref(), Some("42P04" | "23505"))
 }
 
-fn url(socket: &Path, database: &str) -> String {
+/// A URL that sqlx, psql and every libpq program understand.
+pub fn url(socket: &Path, database: &str) -> String {
     let host = percent_encode(&socket.to_string_lossy());
     format!("postgres://{ROLE}@localhost/{}?host={host}&sslmode=disable", percent_encode(database))
 }

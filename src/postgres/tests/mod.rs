@@ -1,0 +1,53 @@
+mod fetch;
+mod find;
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use proptest::prelude::*;
+use sqlx::postgres::PgConnectOptions;
+
+use super::postmaster::PidFile;
+
+/// A folder of a test's own, removed at the end.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Scratch {
+        let folder = std::env::temp_dir().join(format!("takt-unit-{}", uuid::Uuid::new_v4().simple()));
+        std::fs::create_dir(&folder).expect("a folder");
+        Scratch(folder)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_url_leads_back_to_the_socket_and_the_database(folder in "/[ -~äß]{1,40}", database in "[a-z][ -~äß]{0,20}") {
+        let url = super::url(&PathBuf::from(&folder), &database);
+        let options = PgConnectOptions::from_str(&url).expect("a URL");
+        prop_assert_eq!(options.get_socket(), Some(&PathBuf::from(folder)));
+        prop_assert_eq!(options.get_database(), Some(database.as_str()));
+        prop_assert_eq!(options.get_username(), "takt");
+    }
+
+    #[test]
+    fn no_pid_file_breaks_the_reader(text in "\\PC*") {
+        let _ = PidFile::parse(&text);
+    }
+}
+
+#[test]
+fn the_pid_file_says_when_the_server_is_ready() {
+    let starting = "4711\n/data\n1795000000\n5432\n/socket\n\n  5001001    720896\nstarting\n";
+    assert_eq!(PidFile::parse(starting), Some(PidFile { pid: 4711, is_ready: false }));
+    let ready = starting.replace("starting", "ready   ");
+    assert_eq!(PidFile::parse(&ready), Some(PidFile { pid: 4711, is_ready: true }));
+    assert_eq!(PidFile::parse("4711\n/data\n"), Some(PidFile { pid: 4711, is_ready: false }), "half written");
+    assert_eq!(PidFile::parse(""), None);
+}
