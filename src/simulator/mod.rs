@@ -1,1 +1,2 @@
 //! A plant on a laptop.
+pub mod model;

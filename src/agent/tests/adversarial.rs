@@ -292,3 +292,23 @@ async fn parallel_calls_with_one_id_are_all_answered() {
     assert_eq!(asked, answered);
     assert_ne!(asked[0], asked[1]);
 }
+
+/// Every request of a long conversation is legal for the published description of the API.
+#[tokio::test]
+async fn requests_have_the_official_shape() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/openai/chat_completions_subset.openapi.json");
+    let mut document: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    document["$ref"] = json!("#/components/schemas/CreateChatCompletionRequest");
+    let validator = jsonschema::validator_for(&document).unwrap();
+    let world = World::new();
+    let script = vec![calls(&[(HISTORY, press_4()), ("nothing", json!("{"))]), says(&good())];
+    let model = Scripted::new("one", script);
+    world.run(std::slice::from_ref(&model)).await;
+    let sent = model.sent.lock().unwrap();
+    assert_eq!(sent.len(), 2);
+    for request in sent.iter() {
+        let errors: Vec<String> =
+            validator.iter_errors(request).map(|e| format!("{}: {e}", e.instance_path())).collect();
+        assert!(errors.is_empty(), "{errors:#?}");
+    }
+}
