@@ -1,25 +1,17 @@
-//! A workflow with everything it refers to, pinned by its SHA-256.
+//! A workflow with everything it refers to, compiled and pinned by its SHA-256.
 
-use super::{Workflow, problem::Problem};
-use serde::{Deserialize, Serialize};
+use super::{
+    Bundle, Place, Rule, Workflow,
+    bundle::{ReferenceKind, references},
+    decode,
+    problem::{Problem, Severity},
+    render::Templates,
+    source::{Data, Document, Node},
+};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// The text of a workflow and of every prompt, message, schema and rule it names: what a run keeps.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Bundle {
-    /// Path of the workflow file in the site folder.
-    pub path: String,
-    /// Content by path, the workflow file included.
-    pub files: BTreeMap<String, String>,
-}
-
-impl Bundle {
-    /// Lower-case hex SHA-256 over the canonical JSON of the bundle.
-    pub fn sha256(&self) -> String {
-        unimplemented!()
-    }
-}
+pub use super::render::RenderError;
 
 /// A compiled bundle.
 #[derive(Debug)]
@@ -27,27 +19,139 @@ pub struct Definition {
     pub bundle: Bundle,
     pub sha256: String,
     pub workflow: Workflow,
-    pub rules: BTreeMap<String, super::Rule>,
+    pub rules: BTreeMap<String, Rule>,
     /// JSON Schemas by path.
     pub schemas: BTreeMap<String, Value>,
-    // templates: handlebars registry, private
-}
-
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{path}: {message}")]
-pub struct RenderError {
-    pub path: String,
-    pub message: String,
+    /// Of the loader; errors would have kept the bundle from compiling.
+    pub warnings: Vec<Problem>,
+    templates: Templates,
+    document: Document,
 }
 
 impl Definition {
     /// Parses a bundle; does not need the tools or the site, so a pinned one compiles for ever.
-    pub fn compile(_bundle: Bundle) -> Result<Self, Vec<Problem>> {
-        unimplemented!()
+    pub fn compile(bundle: Bundle) -> Result<Self, Vec<Problem>> {
+        let path = bundle.path.clone();
+        let Some(text) = bundle.files.get(&path) else {
+            let place = Place { line: 1, column: 1 };
+            return Err(vec![error("T001", &path, place, "the file is not there", "check its path")]);
+        };
+        let document = Document::parse(&path, text)?;
+        let (workflow, mut problems) = decode::workflow(&path, &document);
+        let Some(workflow) = workflow else { return Err(problems) };
+        let mut named = Named::default();
+        for reference in references(&workflow) {
+            let place = place_of_text(&document, reference.step, &reference.path);
+            match bundle.files.get(&reference.path) {
+                Some(text) => named.add(reference.kind, &reference.path, text, &mut problems),
+                None => problems.push(missing(&path, place, reference.kind, &reference.path)),
+            }
+        }
+        if problems.iter().any(|problem| problem.severity == Severity::Error) {
+            return Err(problems);
+        }
+        let Named { templates, schemas, rules } = named;
+        let sha256 = bundle.sha256();
+        Ok(Self { sha256, workflow, rules, schemas, warnings: problems, templates, document, bundle })
     }
 
     /// Renders a prompt or message (Handlebars, strict, no HTML escaping) with this data.
-    pub fn render(&self, _path: &str, _data: &Value) -> Result<String, RenderError> {
-        unimplemented!()
+    pub fn render(&self, path: &str, data: &Value) -> Result<String, RenderError> {
+        self.templates.render(path, data)
+    }
+
+    /// The part of the file that holds a step, to find the places of what is in it.
+    pub(super) fn node_of(&self, step: Place) -> Option<&Node> {
+        map_at(&self.document.root, step)
+    }
+
+    pub(super) fn document(&self) -> &Document {
+        &self.document
+    }
+}
+
+#[derive(Default)]
+struct Named {
+    templates: Templates,
+    schemas: BTreeMap<String, Value>,
+    rules: BTreeMap<String, Rule>,
+}
+
+impl Named {
+    fn add(&mut self, kind: ReferenceKind, path: &str, text: &str, problems: &mut Vec<Problem>) {
+        match kind {
+            ReferenceKind::Template => problems.extend(self.templates.add(path, text).err()),
+            ReferenceKind::Schema => match schema(path, text) {
+                Ok(schema) => drop(self.schemas.insert(path.to_owned(), schema)),
+                Err(problem) => problems.push(problem),
+            },
+            ReferenceKind::Rule => match Rule::parse(path, text) {
+                Ok(rule) if Rule::path_of(&rule.id) == path => drop(self.rules.insert(rule.id.clone(), rule)),
+                Ok(rule) => {
+                    let message = format!("this file holds the rule `{}`", rule.id);
+                    let fix = format!("name the file {}", Rule::path_of(&rule.id));
+                    problems.push(error("T003", path, Place { line: 1, column: 1 }, &message, &fix));
+                }
+                Err(found) => problems.extend(found),
+            },
+        }
+    }
+}
+
+fn schema(path: &str, text: &str) -> Result<Value, Problem> {
+    let fix = "write a JSON Schema, with `\"type\": \"object\"` and its `properties`";
+    let schema: Value = serde_json::from_str(text).map_err(|cause| {
+        let place = Place { line: cause.line() as u32, column: cause.column().max(1) as u32 };
+        error("T017", path, place, &format!("not valid JSON: {cause}"), fix)
+    })?;
+    jsonschema::validator_for(&schema).map_err(|cause| {
+        error("T017", path, Place { line: 1, column: 1 }, &format!("not a valid JSON Schema: {cause}"), fix)
+    })?;
+    Ok(schema)
+}
+
+fn missing(path: &str, place: Place, kind: ReferenceKind, named: &str) -> Problem {
+    let (code, what) = match kind {
+        ReferenceKind::Template => ("T019", "template"),
+        ReferenceKind::Schema => ("T017", "output schema"),
+        ReferenceKind::Rule => ("T006", "rule"),
+    };
+    let message = format!("the {what} `{named}` is not there");
+    error(code, path, place, &message, "write the file, or correct the name")
+}
+
+fn error(code: &'static str, path: &str, place: Place, message: &str, fix: &str) -> Problem {
+    Problem {
+        code,
+        severity: Severity::Error,
+        path: path.to_owned(),
+        place,
+        message: message.to_owned(),
+        fix: Some(fix.to_owned()),
+    }
+}
+
+fn map_at(node: &Node, place: Place) -> Option<&Node> {
+    match &node.data {
+        Data::Map(_) if node.place == place => Some(node),
+        Data::Map(entries) => entries.iter().find_map(|(_, value)| map_at(value, place)),
+        Data::List(items) => items.iter().find_map(|item| map_at(item, place)),
+        Data::Scalar(_) => None,
+    }
+}
+
+/// Where a step writes this path; the rule's id stands for its file.
+fn place_of_text(document: &Document, step: Place, path: &str) -> Place {
+    let rule = path.strip_prefix("rules/").and_then(|rest| rest.strip_suffix(".yaml"));
+    let found = map_at(&document.root, step)
+        .and_then(|node| scalar_with(node, &|text| text == path || Some(text) == rule));
+    found.unwrap_or(step)
+}
+
+fn scalar_with(node: &Node, matches: &dyn Fn(&str) -> bool) -> Option<Place> {
+    match &node.data {
+        Data::Scalar(scalar) => matches(&scalar.text).then_some(node.place),
+        Data::Map(entries) => entries.iter().find_map(|(_, value)| scalar_with(value, matches)),
+        Data::List(items) => items.iter().find_map(|item| scalar_with(item, matches)),
     }
 }

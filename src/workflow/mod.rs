@@ -3,11 +3,29 @@
 //! Pure: reads files when a library is loaded, and nothing else. Knows tools and the site only by
 //! their declarations; what a run does with a definition is `run`'s business.
 
-mod definition;
 mod model;
-pub mod problem;
+mod source;
+mod decode;
+mod duration;
+mod cron_fields;
+mod suggest;
+mod walk;
 mod rule;
+mod bundle;
+mod render;
+mod definition;
+mod check;
+mod library;
+pub mod problem;
+mod report;
 
-pub use definition::{Bundle, Definition, RenderError};
+pub use bundle::Bundle;
+pub use check::check;
+pub use definition::{Definition, RenderError};
+pub use library::{Library, read, workflow_files};
 pub use model::*;
+pub use report::report;
 pub use rule::Rule;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,101 @@
+//! The text of a workflow and of everything it names: what a run is pinned to.
+
+use super::{
+    StepKind, Workflow,
+    decode::{self, messages_in},
+    rule::Rule,
+    source::Document,
+    walk,
+};
+use crate::expr::ValueTemplate;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::{collections::BTreeMap, fs, io, path::Path};
+
+/// The text of a workflow and of every prompt, message, schema and rule it names: what a run keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bundle {
+    /// Path of the workflow file in the site folder.
+    pub path: String,
+    /// Content by path as the workflow writes it, the workflow file included.
+    pub files: BTreeMap<String, String>,
+}
+
+impl Bundle {
+    /// Lower-case hex SHA-256 over the canonical JSON of the bundle: no spaces, keys sorted.
+    pub fn sha256(&self) -> String {
+        let mut hash = Sha256::new();
+        // Strings and maps of strings always have a JSON form.
+        hash.update(serde_json::to_vec(self).unwrap_or_default());
+        hex::encode(hash.finalize())
+    }
+
+    /// Reads a workflow file and what it names. A named file that is not there is left out: compiling
+    /// the bundle says so at the place that names it.
+    pub fn collect(folder: &Path, path: &str) -> io::Result<Self> {
+        let text = fs::read_to_string(folder.join(path))?;
+        let named =
+            Document::parse(path, &text).ok().and_then(|document| decode::workflow(path, &document).0);
+        let mut files = BTreeMap::from([(path.to_owned(), text)]);
+        let own_folder = Path::new(path).parent().unwrap_or(Path::new(""));
+        for reference in named.iter().flat_map(references) {
+            // A path stands for itself, or is relative to the workflow or to `prompts/`.
+            let places = [folder.to_owned(), folder.join(own_folder), folder.join("prompts")];
+            let text = places.iter().find_map(|place| fs::read_to_string(place.join(&reference.path)).ok());
+            if let Some(text) = text {
+                files.insert(reference.path, text);
+            }
+        }
+        Ok(Self { path: path.to_owned(), files })
+    }
+}
+
+/// A file that a workflow names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Reference {
+    pub kind: ReferenceKind,
+    pub path: String,
+    /// The step that names it.
+    pub step: super::Place,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ReferenceKind {
+    Template,
+    Schema,
+    Rule,
+}
+
+pub(super) fn references(workflow: &Workflow) -> Vec<Reference> {
+    use ReferenceKind::{Rule as RuleFile, Schema, Template};
+    let mut found = Vec::new();
+    walk::every_step(workflow, &mut |step| {
+        let mut add =
+            |kind, path: &str| found.push(Reference { kind, path: path.to_owned(), step: step.place });
+        let messages = |with: &ValueTemplate| {
+            let mut paths = Vec::new();
+            messages_in(with.raw(), &mut paths);
+            paths
+        };
+        match &step.kind {
+            StepKind::Call(call) => {
+                messages(&call.with).iter().for_each(|path| add(Template, path));
+                call.rules.iter().for_each(|rule| add(RuleFile, &Rule::path_of(rule)));
+                let undo = call.undo.iter().flat_map(|undo| messages(&undo.with));
+                undo.for_each(|path| add(Template, &path));
+            }
+            StepKind::Agent(agent) => {
+                add(Template, &agent.prompt);
+                add(Schema, &agent.output);
+            }
+            StepKind::Gate(gate) => gate.message.iter().for_each(|path| add(Template, path)),
+            StepKind::Run(_)
+            | StepKind::Wait(_)
+            | StepKind::Parallel(_)
+            | StepKind::Each(_)
+            | StepKind::Choose(_)
+            | StepKind::End(_) => {}
+        }
+    });
+    found
+}

@@ -1,0 +1,97 @@
+//! Whether a five-field cron expression is one; when it fires is the engine's business.
+
+const MONTHS: [&str; 12] =
+    ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
+const DAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
+
+struct Field {
+    name: &'static str,
+    from: u32,
+    to: u32,
+    words: &'static [&'static str],
+}
+
+const FIELDS: [Field; 5] = [
+    Field { name: "minute", from: 0, to: 59, words: &[] },
+    Field { name: "hour", from: 0, to: 23, words: &[] },
+    Field { name: "day", from: 1, to: 31, words: &[] },
+    Field { name: "month", from: 1, to: 12, words: &MONTHS },
+    // 0 and 7 are both Sunday.
+    Field { name: "weekday", from: 0, to: 7, words: &DAYS },
+];
+
+/// The error says which field is wrong and what it may hold.
+pub(super) fn check(cron: &str) -> Result<(), String> {
+    let parts: Vec<&str> = cron.split_whitespace().collect();
+    if parts.len() != FIELDS.len() {
+        return Err(format!("`{cron}` has {} fields, cron has five", parts.len()));
+    }
+    for (part, field) in parts.iter().zip(&FIELDS) {
+        if !part.split(',').all(|item| field.takes(item)) {
+            return Err(format!(
+                "`{part}` is no {}: it takes {} to {}, `*`, `a-b`, `a,b` and `*/n`",
+                field.name, field.from, field.to
+            ));
+        }
+    }
+    Ok(())
+}
+
+impl Field {
+    fn takes(&self, item: &str) -> bool {
+        let (range, step) = match item.split_once('/') {
+            Some((range, step)) => (range, Some(step)),
+            None => (item, None),
+        };
+        let step_fits =
+            step.is_none_or(|step| step.parse::<u32>().is_ok_and(|n| n >= 1 && n <= self.to.max(1)));
+        let range_fits = match range.split_once('-') {
+            _ if range == "*" => true,
+            Some((from, to)) => match (self.value(from), self.value(to)) {
+                (Some(from), Some(to)) => from <= to,
+                _ => false,
+            },
+            None => step.is_none() && self.value(range).is_some(),
+        };
+        step_fits && range_fits
+    }
+
+    fn value(&self, text: &str) -> Option<u32> {
+        if let Some(index) = self.words.iter().position(|word| word.eq_ignore_ascii_case(text)) {
+            return Some(index as u32 + self.from);
+        }
+        let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        text.parse().ok().filter(|n| digits && (self.from..=self.to).contains(n))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn five_fields_in_range() {
+        let good = ["0 6 * * *", "30 5,13,21 * * 1-5", "*/15 * * * *", "0 6 13 * FRI", "0 0 1 JAN-MAR 7"];
+        for cron in good {
+            assert_eq!(check(cron), Ok(()), "{cron}");
+        }
+        let bad = [
+            "",
+            "0 6 * *",
+            "0 0 6 * * *",
+            "60 * * * *",
+            "0 24 * * *",
+            "0 6 0 * *",
+            "0 6 * 13 *",
+            "0 6 * * 8",
+            "0 6 * * FRI-MON",
+            "5/2 * * * *",
+            "*/0 * * * *",
+            "a * * * *",
+            "+1 * * * *",
+        ];
+        for cron in bad {
+            assert!(check(cron).is_err(), "{cron}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Reading the keys of a map, and telling what is unknown, missing or of the wrong shape.
+
+use super::{Decoder, kind_of};
+use crate::workflow::{
+    source::{Data, Key, Node},
+    suggest,
+};
+
+/// A map whose keys are asked for one by one; what was never asked for is unknown.
+pub(in crate::workflow) struct Fields<'d> {
+    pub(in crate::workflow) node: &'d Node,
+    entries: &'d [(Key, Node)],
+    asked: Vec<&'static str>,
+}
+
+impl<'d> Fields<'d> {
+    pub(in crate::workflow) fn get(&mut self, name: &'static str) -> Option<&'d Node> {
+        self.asked.push(name);
+        self.node.get(name)
+    }
+
+    pub(in crate::workflow) fn has(&self, name: &str) -> bool {
+        self.node.get(name).is_some()
+    }
+}
+
+impl<'d> Decoder<'d> {
+    pub(in crate::workflow) fn fields(&mut self, node: &'d Node, what: &str) -> Option<Fields<'d>> {
+        let entries = self.map(node, what)?;
+        Some(Fields { node, entries, asked: Vec::new() })
+    }
+
+    pub(in crate::workflow) fn map(&mut self, node: &'d Node, what: &str) -> Option<&'d [(Key, Node)]> {
+        if let Data::Map(entries) = &node.data {
+            return Some(entries);
+        }
+        let message = format!("{what} needs keys, this is {}", kind_of(node));
+        self.error("T002", node.place, message, "write `key: value` lines, indented below");
+        None
+    }
+
+    pub(in crate::workflow) fn list(&mut self, node: &'d Node, what: &str) -> Option<&'d [Node]> {
+        if let Data::List(items) = &node.data {
+            return Some(items);
+        }
+        let message = format!("`{what}` needs a list, this is {}", kind_of(node));
+        self.error("T002", node.place, message, "write `- item` lines, or `[one, two]`");
+        None
+    }
+
+    pub(in crate::workflow) fn required(
+        &mut self,
+        fields: &mut Fields<'d>,
+        name: &'static str,
+        value: &str,
+    ) -> Option<&'d Node> {
+        let found = fields.get(name);
+        if found.is_none() {
+            let place = fields.node.place;
+            self.error("T002", place, format!("`{name}` is missing"), format!("add `{name}:` with {value}"));
+        }
+        found
+    }
+
+    /// Reports every key that nothing asked for.
+    pub(in crate::workflow) fn finish(&mut self, fields: &Fields<'d>, what: &str) {
+        for (key, _) in fields.entries {
+            if fields.asked.contains(&key.name.as_str()) {
+                continue;
+            }
+            let mut known = fields.asked.clone();
+            known.sort_unstable();
+            known.dedup();
+            let fix = match suggest::closest(&key.name, known.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("{what} takes {}", known.join(", ")),
+            };
+            self.error("T002", key.place, format!("unknown key `{}` in {what}", key.name), fix);
+        }
+    }
+}

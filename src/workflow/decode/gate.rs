@@ -1,0 +1,134 @@
+//! A question to people.
+
+use super::{Decoder, Fields};
+use crate::workflow::{Allow, GateForm, GateStep, OnExpire, Second, source::Node};
+use serde_json::Value;
+
+const FORMS: [(&str, GateForm); 4] = [
+    ("acknowledge", GateForm::Acknowledge),
+    ("approve", GateForm::Approve),
+    ("choose", GateForm::Choose),
+    ("form", GateForm::Form),
+];
+
+const ANSWERS: [(&str, Allow); 5] = [
+    ("acknowledge", Allow::Acknowledge),
+    ("approve", Allow::Approve),
+    ("choose", Allow::Choose),
+    ("edit", Allow::Edit),
+    ("reject", Allow::Reject),
+];
+
+const EXPIRIES: [(&str, OnExpire); 3] =
+    [("escalate", OnExpire::Escalate), ("reject", OnExpire::Reject), ("fail", OnExpire::Fail)];
+
+impl<'d> Decoder<'d> {
+    pub(super) fn gate(&mut self, fields: &mut Fields<'d>, kind: &'d Node) -> Option<GateStep> {
+        let form = self.one_of(kind, &FORMS);
+        let ask = match fields.get("ask") {
+            Some(node) => self.text(node),
+            None => {
+                self.error("T012", kind.place, "this gate asks nobody", "add `ask:` with a role");
+                None
+            }
+        };
+        let message = fields.get("message").and_then(|node| self.file(node));
+        let options = fields.get("options").and_then(|node| self.template(node));
+        if form == Some(GateForm::Choose) && !fields.has("options") {
+            let fix = "add `options: ${{ … }}` with the list to choose from";
+            self.error("T002", kind.place, "a `choose` gate needs `options`", fix);
+        }
+        let items = fields.get("items").and_then(|node| self.template(node));
+        let draft = fields.get("draft").and_then(|node| self.template(node));
+        let allow = fields.get("allow").map(|node| self.answers(node));
+        let second = fields.get("second").and_then(|node| self.second(node));
+        let auto_if = fields.get("auto_if").and_then(|node| self.expr(node));
+        let sign = fields.get("sign").and_then(|node| self.text(node));
+        let recheck = fields.get("recheck").and_then(|node| self.duration(node));
+        let remind = fields.get("remind").and_then(|node| self.duration(node));
+        let expires = fields.get("expires").and_then(|node| self.duration(node));
+        if !fields.has("expires") {
+            let fix = "add `expires:` with a time like 30m; nobody waits for ever";
+            self.error("T012", kind.place, "this gate never expires", fix);
+        }
+        let on_expire = self.on_expire(fields, kind);
+        let escalate = fields.get("escalate").and_then(|node| self.text(node));
+        let background = fields.get("background").map_or(Some(false), |node| self.boolean(node));
+        let form = form?;
+        Some(GateStep {
+            allow: allow.unwrap_or_else(|| usual_answers(form)),
+            form,
+            ask: ask?,
+            message,
+            options,
+            items,
+            draft,
+            second,
+            auto_if,
+            sign,
+            recheck,
+            remind,
+            expires: expires?,
+            on_expire: on_expire?,
+            escalate,
+            background: background?,
+        })
+    }
+
+    fn on_expire(&mut self, fields: &mut Fields<'d>, kind: &'d Node) -> Option<OnExpire> {
+        let Some(node) = fields.get("on_expire") else {
+            let fix = "add `on_expire: escalate`, `reject` or `fail`";
+            self.error("T012", kind.place, "this gate does not say what happens when it expires", fix);
+            return None;
+        };
+        if node.scalar().is_some_and(|scalar| scalar.text == "approve") {
+            let fix = "silence never approves: write `escalate`, `reject` or `fail`";
+            self.error("T012", node.place, "`on_expire: approve` does not exist", fix);
+            return None;
+        }
+        self.one_of(node, &EXPIRIES)
+    }
+
+    fn answers(&mut self, node: &'d Node) -> Vec<Allow> {
+        let items = self.list(node, "allow").unwrap_or_default();
+        items.iter().filter_map(|item| self.one_of(item, &ANSWERS)).collect()
+    }
+
+    fn second(&mut self, node: &'d Node) -> Option<Second> {
+        let mut fields = self.fields(node, "`second`")?;
+        let condition = fields.get("if").and_then(|node| self.expr(node));
+        let ask = self.required(&mut fields, "ask", "a role").and_then(|node| self.text(node));
+        self.finish(&fields, "`second`");
+        Some(Second { condition, ask: ask? })
+    }
+
+    /// A path of the site folder.
+    pub(super) fn file(&mut self, node: &'d Node) -> Option<String> {
+        let path = self.text(node)?;
+        let escapes = path.starts_with('/') || path.split(['/', '\\']).any(|part| part == "..");
+        if escapes {
+            let fix = "write a path inside the site folder, like messages/ask.hbs";
+            self.error("T019", node.place, format!("`{path}` leaves the site folder"), fix);
+            return None;
+        }
+        Some(path)
+    }
+}
+
+fn usual_answers(form: GateForm) -> Vec<Allow> {
+    match form {
+        GateForm::Acknowledge => vec![Allow::Acknowledge],
+        GateForm::Choose => vec![Allow::Choose, Allow::Reject],
+        GateForm::Approve | GateForm::Form => vec![Allow::Approve, Allow::Reject],
+    }
+}
+
+/// Whether a `with` names a message file: those travel with the workflow that names them.
+pub(in crate::workflow) fn messages_in(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::String(text) if text.ends_with(".hbs") && !text.contains("${{") => found.push(text.clone()),
+        Value::Array(items) => items.iter().for_each(|item| messages_in(item, found)),
+        Value::Object(fields) => fields.values().for_each(|field| messages_in(field, found)),
+        _ => {}
+    }
+}

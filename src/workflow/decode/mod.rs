@@ -1,0 +1,195 @@
+//! The tree of a workflow file to the model, with every problem at its place and not only the first.
+//!
+//! Decoding goes on after a problem wherever what follows can still be understood. A file has a model
+//! only when it has no error.
+
+mod agent;
+mod fields;
+mod gate;
+mod scalar;
+mod step;
+mod trigger;
+
+use fields::Fields;
+pub(super) use gate::messages_in;
+
+use super::{
+    Autonomy, Input, Place, Sla, Workflow,
+    problem::{Problem, Severity},
+    source::{Data, Document, Node, Scalar},
+};
+use std::collections::BTreeMap;
+
+/// Names that mean something else where a step id could stand; the second line cannot follow a dot in CEL.
+const RESERVED: [&str; 22] = [
+    "trigger", "inputs", "steps", "site", "now", "event", "answer", "output", "failure", "reads", "write",
+    "true", "false", "null", "in", "as", "break", "else", "for", "if", "import", "return",
+];
+
+const INPUT_TYPES: [&str; 6] = ["string", "number", "integer", "boolean", "list", "object"];
+
+pub(super) struct Decoder<'d> {
+    path: &'d str,
+    document: &'d Document,
+    pub(super) problems: Vec<Problem>,
+    ids: BTreeMap<String, Place>,
+}
+
+/// The model of a workflow file, when nothing in it is an error, and every problem found.
+pub(super) fn workflow(path: &str, document: &Document) -> (Option<Workflow>, Vec<Problem>) {
+    let mut decoder = Decoder::new(path, document);
+    let workflow = decoder.workflow();
+    let mut problems = decoder.problems;
+    problems.sort_by_key(|problem| problem.place);
+    let has_error = problems.iter().any(|problem| problem.severity == Severity::Error);
+    (workflow.filter(|_| !has_error), problems)
+}
+
+impl<'d> Decoder<'d> {
+    pub(super) fn new(path: &'d str, document: &'d Document) -> Self {
+        Self { path, document, problems: Vec::new(), ids: BTreeMap::new() }
+    }
+
+    pub(super) fn root(&self) -> &'d Node {
+        &self.document.root
+    }
+
+    fn workflow(&mut self) -> Option<Workflow> {
+        let root = self.root();
+        let mut fields = self.fields(root, "a workflow")?;
+        let id = fields.get("workflow").and_then(|node| self.id(node));
+        if !fields.has("workflow") {
+            self.error("T002", root.place, "`workflow` is missing", "begin with `workflow: an_id`");
+        }
+        let title = fields.get("title").and_then(|node| self.text(node));
+        let owner = fields.get("owner").and_then(|node| self.text(node));
+        if !fields.has("owner") {
+            self.error("T002", root.place, "`owner` is missing", "add `owner:` with who answers for it");
+        }
+        let autonomy = fields.get("autonomy").map_or(Some(Autonomy::Assist), |node| {
+            let words =
+                [("shadow", Autonomy::Shadow), ("assist", Autonomy::Assist), ("auto", Autonomy::Auto)];
+            self.one_of(node, &words)
+        });
+        let trigger = fields.get("trigger").and_then(|node| self.trigger(node));
+        if !fields.has("trigger") {
+            self.error("T002", root.place, "`trigger` is missing", "add `trigger:`, or `trigger: manual`");
+        }
+        let inputs = fields.get("inputs").map(|node| self.inputs(node)).unwrap_or_default();
+        let sla = fields.get("sla").map(|node| self.sla(node)).unwrap_or_default();
+        let steps = fields.get("steps").map(|node| self.steps(node)).unwrap_or_default();
+        if !fields.has("steps") {
+            self.error("T002", root.place, "`steps` is missing", "add `steps:` with at least one step");
+        }
+        let on_failure = fields.get("on_failure").map(|node| self.steps(node)).unwrap_or_default();
+        self.finish(&fields, "a workflow");
+        let id = id?;
+        let title = title.unwrap_or_else(|| id.clone());
+        let trigger = trigger?;
+        Some(Workflow {
+            title,
+            owner: owner?,
+            autonomy: autonomy?,
+            trigger,
+            inputs,
+            sla,
+            steps,
+            on_failure,
+            id,
+        })
+    }
+
+    fn inputs(&mut self, node: &'d Node) -> BTreeMap<String, Input> {
+        let Some(entries) = self.map(node, "inputs") else { return BTreeMap::new() };
+        let mut inputs = BTreeMap::new();
+        for (key, node) in entries {
+            self.check_id(&key.name, key.place);
+            let Some(mut fields) = self.fields(node, "an input") else { continue };
+            let kind = match fields.get("type") {
+                Some(node) => self.one_of(node, &INPUT_TYPES.map(|word| (word, word))),
+                None => {
+                    let fix = format!("add `type:`, one of {}", INPUT_TYPES.join(", "));
+                    self.error("T002", node.place, "`type` is missing", fix);
+                    None
+                }
+            };
+            let default = fields.get("default").map(|node| self.json(node));
+            let unit = fields.get("unit").and_then(|node| self.text(node));
+            let title = fields.get("title").and_then(|node| self.text(node));
+            self.finish(&fields, "an input");
+            if let Some(kind) = kind {
+                inputs.insert(key.name.clone(), Input { kind: kind.to_owned(), default, unit, title });
+            }
+        }
+        inputs
+    }
+
+    fn sla(&mut self, node: &'d Node) -> Vec<Sla> {
+        let mut found = Vec::new();
+        for node in self.list(node, "sla").unwrap_or_default() {
+            let Some(mut fields) = self.fields(node, "an sla") else { continue };
+            let step = self.required(&mut fields, "step", "the id of a step").and_then(|n| self.text(n));
+            let within =
+                self.required(&mut fields, "within", "a time like 15m").and_then(|n| self.duration(n));
+            let escalate = self.required(&mut fields, "escalate", "a ladder").and_then(|n| self.text(n));
+            self.finish(&fields, "an sla");
+            if let (Some(step), Some(within), Some(escalate)) = (step, within, escalate) {
+                found.push(Sla { step, within, escalate });
+            }
+        }
+        found
+    }
+
+    /// An id of a step or workflow: snake_case and not a name of the language.
+    fn check_id(&mut self, id: &str, place: Place) -> bool {
+        let snake = id.starts_with(|c: char| c.is_ascii_lowercase())
+            && id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+        if !snake {
+            let message = format!("`{id}` is not an id");
+            self.error("T003", place, message, "use lower case letters, digits and `_`, a letter first");
+        } else if RESERVED.contains(&id) {
+            let message = format!("`{id}` is a name of the language");
+            self.error("T003", place, message, "choose another id");
+            return false;
+        }
+        snake
+    }
+
+    fn id(&mut self, node: &'d Node) -> Option<String> {
+        let id = self.text(node)?;
+        self.check_id(&id, node.place).then_some(id)
+    }
+
+    pub(super) fn error(
+        &mut self,
+        code: &'static str,
+        place: Place,
+        message: impl Into<String>,
+        fix: impl Into<String>,
+    ) {
+        self.report(code, Severity::Error, place, message.into(), fix.into());
+    }
+
+    fn warn(&mut self, code: &'static str, place: Place, message: String, fix: String) {
+        self.report(code, Severity::Warning, place, message, fix);
+    }
+
+    fn report(&mut self, code: &'static str, severity: Severity, place: Place, message: String, fix: String) {
+        let path = self.path.to_owned();
+        self.problems.push(Problem { code, severity, path, place, message, fix: Some(fix) });
+    }
+
+    fn place_in(&self, scalar: &Scalar, offset: usize) -> Place {
+        self.document.place_in(scalar, offset)
+    }
+}
+
+/// What a node is, in words for an error.
+fn kind_of(node: &Node) -> &'static str {
+    match &node.data {
+        Data::Scalar(scalar) if scalar.text.is_empty() => "empty",
+        Data::Scalar(_) => "a single value",
+        Data::Map(_) => "a group of keys",
+        Data::List(_) => "a list",
+    }
+}

@@ -1,0 +1,69 @@
+//! Durations and rates as people write them: `90s`, `2m`, `1h30m`, `21d`, `10 per 10m`.
+
+use super::Flood;
+use std::time::Duration;
+
+const UNITS: [(&str, u64); 6] =
+    [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000), ("w", 604_800_000)];
+
+/// `None` when it is no duration, or none that fits ten years.
+pub(super) fn parse(text: &str) -> Option<Duration> {
+    const YEARS_TEN: u64 = 10 * 366 * 86_400_000;
+    let (mut rest, mut total) = (text.trim(), 0u64);
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).filter(|at| *at > 0)?;
+        let (count, after) = rest.split_at(digits);
+        let unit = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
+        let (unit, next) = after.split_at(unit);
+        let (_, millis) = UNITS.iter().find(|(name, _)| *name == unit)?;
+        total = count.parse::<u64>().ok()?.checked_mul(*millis)?.checked_add(total)?;
+        rest = next.trim_start();
+    }
+    (total <= YEARS_TEN).then(|| Duration::from_millis(total))
+}
+
+/// `10 per 10m`.
+pub(super) fn parse_flood(text: &str) -> Option<Flood> {
+    let (count, within) = text.split_once(" per ")?;
+    let flood = Flood { count: count.trim().parse().ok()?, within: parse(within)? };
+    (flood.count > 0 && !flood.within.is_zero()).then_some(flood)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn durations_of_the_examples() {
+        let seconds = |text| parse(text).map(|d| d.as_secs());
+        assert_eq!(seconds("2m"), Some(120));
+        assert_eq!(seconds("90s"), Some(90));
+        assert_eq!(seconds("12h"), Some(43_200));
+        assert_eq!(seconds("21d"), Some(1_814_400));
+        assert_eq!(seconds("1h30m"), Some(5_400));
+        assert_eq!(parse("250ms"), Some(Duration::from_millis(250)));
+        for wrong in ["", "5", "m", "2 minutes", "-2m", "2.5h", "2m!", "99999999999999999999d", "9999d"] {
+            assert_eq!(parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn floods() {
+        let flood = Flood { count: 10, within: Duration::from_secs(600) };
+        assert_eq!(parse_flood("10 per 10m"), Some(flood));
+        for wrong in ["10", "per 10m", "0 per 1m", "10 per 0s", "10 per"] {
+            assert_eq!(parse_flood(wrong), None, "{wrong}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_duration_or_none(text in "[0-9a-z ]{0,8}") {
+            let _ = parse(&text);
+        }
+    }
+}

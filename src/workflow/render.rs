@@ -1,0 +1,125 @@
+//! Prompts and messages: Handlebars in strict mode, without HTML escaping, with a few helpers.
+//!
+//! Helpers: `json`, `minutes` (a duration in minutes as `2 h 5 min`), `time` (a time in the site's zone,
+//! `06:10`, with the day when it is not today), `round`.
+
+use super::{
+    Place,
+    problem::{Problem, Severity},
+};
+use chrono::DateTime;
+use chrono_tz::Tz;
+use handlebars::{Context, Handlebars, Helper, HelperResult, Output, RenderContext, RenderErrorReason};
+use serde_json::Value;
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{path}: {message}")]
+pub struct RenderError {
+    pub path: String,
+    pub message: String,
+}
+
+#[derive(Debug)]
+pub(super) struct Templates {
+    registry: Handlebars<'static>,
+}
+
+impl Default for Templates {
+    fn default() -> Self {
+        let mut registry = Handlebars::new();
+        registry.set_strict_mode(true);
+        registry.register_escape_fn(handlebars::no_escape);
+        registry.register_helper("json", Box::new(json));
+        registry.register_helper("minutes", Box::new(minutes));
+        registry.register_helper("time", Box::new(time));
+        registry.register_helper("round", Box::new(round));
+        Self { registry }
+    }
+}
+
+impl Templates {
+    pub(super) fn add(&mut self, path: &str, text: &str) -> Result<(), Problem> {
+        self.registry.register_template_string(path, text).map_err(|error| {
+            let (line, column) = error.pos().unwrap_or((1, 1));
+            Problem {
+                code: "T019",
+                severity: Severity::Error,
+                path: path.to_owned(),
+                place: Place { line: line.max(1) as u32, column: column.max(1) as u32 },
+                message: error.reason().to_string(),
+                fix: Some("correct the template; blocks are closed with `{{/if}}`, `{{/each}}`".to_owned()),
+            }
+        })
+    }
+
+    pub(super) fn render(&self, path: &str, data: &Value) -> Result<String, RenderError> {
+        self.registry.render(path, data).map_err(|error| {
+            let message = match error.reason() {
+                RenderErrorReason::TemplateNotFound(_) => "no such template in this workflow".to_owned(),
+                RenderErrorReason::MissingVariable(Some(name)) => format!("`{name}` is not there"),
+                other => other.to_string(),
+            };
+            let line = error.line_no.map_or(String::new(), |line| format!("line {line}: "));
+            RenderError { path: path.to_owned(), message: format!("{line}{message}") }
+        })
+    }
+}
+
+type Rendering<'a, 'reg, 'rc> = &'a mut RenderContext<'reg, 'rc>;
+
+fn json(helper: &Helper, _: &Handlebars, _: &Context, _: Rendering, out: &mut dyn Output) -> HelperResult {
+    let value = argument(helper, "json")?;
+    let text = serde_json::to_string_pretty(value).map_err(|error| refused("json", &error.to_string()))?;
+    Ok(out.write(&text)?)
+}
+
+fn minutes(helper: &Helper, _: &Handlebars, _: &Context, _: Rendering, out: &mut dyn Output) -> HelperResult {
+    let minutes = number(helper, "minutes")?.round() as i64;
+    let (hours, rest) = (minutes / 60, minutes % 60);
+    let text = match (hours, rest) {
+        (0, rest) => format!("{rest} min"),
+        (hours, 0) => format!("{hours} h"),
+        (hours, rest) => format!("{hours} h {} min", rest.abs()),
+    };
+    Ok(out.write(&text)?)
+}
+
+/// The site's zone and the day of `now` come from the data a template is rendered with.
+fn time(
+    helper: &Helper,
+    _: &Handlebars,
+    context: &Context,
+    _: Rendering,
+    out: &mut dyn Output,
+) -> HelperResult {
+    let data = context.data();
+    let zone = data.pointer("/site/time_zone").and_then(Value::as_str).and_then(|name| name.parse().ok());
+    let zone: Tz = zone.unwrap_or(Tz::UTC);
+    let local = |value: &Value| {
+        let parsed = DateTime::parse_from_rfc3339(value.as_str()?).ok()?;
+        Some(parsed.with_timezone(&zone))
+    };
+    let time =
+        local(argument(helper, "time")?).ok_or_else(|| refused("time", "it takes an RFC 3339 time"))?;
+    let today = data.get("now").and_then(local).map(|now| now.date_naive());
+    let format = if today == Some(time.date_naive()) { "%H:%M" } else { "%a %-d %b %H:%M" };
+    Ok(out.write(&time.format(format).to_string())?)
+}
+
+fn round(helper: &Helper, _: &Handlebars, _: &Context, _: Rendering, out: &mut dyn Output) -> HelperResult {
+    let digits = helper.param(1).and_then(|digits| digits.value().as_u64()).unwrap_or(0).min(9) as usize;
+    Ok(out.write(&format!("{:.digits$}", number(helper, "round")?))?)
+}
+
+fn argument<'a>(helper: &'a Helper, name: &'static str) -> Result<&'a Value, handlebars::RenderError> {
+    let param = helper.param(0).filter(|param| !param.is_value_missing());
+    Ok(param.ok_or_else(|| refused(name, "its value is not there"))?.value())
+}
+
+fn number(helper: &Helper, name: &'static str) -> Result<f64, handlebars::RenderError> {
+    argument(helper, name)?.as_f64().ok_or_else(|| refused(name, "it takes a number"))
+}
+
+fn refused(helper: &str, message: &str) -> handlebars::RenderError {
+    RenderErrorReason::Other(format!("{helper}: {message}")).into()
+}

@@ -1,0 +1,45 @@
+//! "Did you mean": the known word closest to an unknown one.
+
+/// `None` when nothing is close enough to be what was meant.
+pub(super) fn closest<'k>(wrong: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    let limit = (wrong.chars().count() / 3).max(1);
+    let near = known.into_iter().map(|word| (distance(wrong, word), word));
+    near.filter(|(distance, _)| *distance <= limit)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, word)| word)
+}
+
+/// Edits between two words; a swap of neighbours counts as one.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) =
+        (a.to_lowercase().chars().collect(), b.to_lowercase().chars().collect());
+    let mut rows = vec![(0..=b.len()).collect::<Vec<usize>>()];
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let changed = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut best = changed.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(rows[i - 2][j - 2] + 1);
+            }
+            row.push(best);
+        }
+        rows.push(row);
+    }
+    rows[a.len()][b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slips_of_the_finger_are_found_and_strangers_are_not() {
+        let known = ["call", "gate", "wait", "expires", "on_expire", "with"];
+        assert_eq!(closest("expiers", known), Some("expires"));
+        assert_eq!(closest("wiht", known), Some("with"));
+        assert_eq!(closest("Gate", known), Some("gate"));
+        assert_eq!(closest("timeout", known), None);
+        assert_eq!(closest("x", known), None);
+    }
+}

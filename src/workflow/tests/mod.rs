@@ -1,0 +1,4 @@
+//! The loader and the checker over whole files: one case per finding, drawn as authors see it.
+
+mod loader;
+mod support;
