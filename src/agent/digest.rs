@@ -1,13 +1,17 @@
-//! SHA-256 over JSON, equal whatever the order of keys.
+//! JSON with sorted keys, and SHA-256 over it: equal whatever order a database kept the keys in.
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 /// Lower-case hex.
 pub fn sha256_json(value: &Value) -> String {
+    sha256_text(&sorted_json(value))
+}
+
+pub(super) fn sorted_json(value: &Value) -> String {
     let mut text = String::new();
     canonical(value, &mut text);
-    sha256_text(&text)
+    text
 }
 
 pub fn sha256_text(text: &str) -> String {

@@ -17,6 +17,7 @@ mod budget;
 mod strict;
 mod guard;
 mod digest;
+mod tape;
 
 #[cfg(test)]
 mod tests;
@@ -28,4 +29,5 @@ pub use ledger::{
 pub use model::{Finish, Model, ModelError, ModelErrorClass, ModelProfile, ModelReply, Usage};
 pub use run::run;
 pub use strict::{NotStrict, strict};
+pub use tape::{Exchange, Parts, Played, Tape, TapePlayer};
 pub use task::{Answer, Check, Clock, Task};

@@ -1,9 +1,10 @@
 //! What a model is sent: the instructions, the data as JSON, the tools, the shape of the answer.
 //!
 //! Text from outside travels only inside JSON strings of user and tool messages, cleaned of
-//! characters that people cannot see.
+//! characters that people cannot see. Keys are sorted: a journal may not keep their order, and a
+//! resumed or replayed conversation must be the same text.
 
-use super::digest::sha256_json;
+use super::digest::{sha256_json, sorted_json};
 use super::ledger::Offered;
 use super::strict::strict;
 use crate::tool::{Effect, Registry, ToolName, ToolSpec};
@@ -24,12 +25,12 @@ the requested schema and nothing else.";
 pub(super) fn opening(instructions: &str, input: &Value) -> Vec<Value> {
     vec![
         json!({"role": "system", "content": format!("{}\n\n{RULES}", instructions.trim_end())}),
-        json!({"role": "user", "content": json!({"data": clean(input)}).to_string()}),
+        json!({"role": "user", "content": sorted_json(&json!({"data": clean(input)}))}),
     ]
 }
 
 pub(super) fn tool_result(id: &str, result: &Value) -> Value {
-    let content = json!({"ok": true, "result": clean(result)}).to_string();
+    let content = sorted_json(&json!({"ok": true, "result": clean(result)}));
     json!({"role": "tool", "tool_call_id": id, "content": content})
 }
 

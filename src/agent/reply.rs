@@ -1,7 +1,7 @@
 //! Reads the assistant message out of a chat completion, leniently: servers leave out ids, send
 //! arguments as objects and content as parts. What cannot be read is judged later, not here.
 
-use super::model::Finish;
+use super::{digest::sorted_json, model::Finish};
 use serde_json::{Value, json};
 
 #[derive(Debug, Clone, PartialEq)]
@@ -54,7 +54,7 @@ pub(super) fn assistant_calls(calls: &[WireCall]) -> Value {
         .iter()
         .map(|call| {
             let arguments = match &call.arguments {
-                Ok(arguments) => arguments.to_string(),
+                Ok(arguments) => sorted_json(arguments),
                 // Servers parse the history again and refuse what is not JSON.
                 Err(_) => "{}".to_owned(),
             };

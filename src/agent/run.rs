@@ -33,7 +33,10 @@ pub async fn run(
     loop {
         match session.next(clock.now(), tools, &profiles) {
             Action::Done(answer) => return Ok(answer),
-            Action::Wait(duration) => clock.sleep(duration).await,
+            Action::Wait(duration) => {
+                clock.sleep(duration).await;
+                session.waited();
+            }
             Action::Record(entry) => keep(&mut session, ledger, entry).await?,
             Action::Ask { entry, model, request, timeout } => {
                 let (turn, attempt) = match &entry {

@@ -142,6 +142,13 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// The pause before the next attempt is over, also where a clock stands still.
+    pub(super) fn waited(&mut self) {
+        if let Phase::Ask { not_before } = &mut self.phase {
+            *not_before = None;
+        }
+    }
+
     fn open(&mut self) {
         let input = self.masker.mask(&self.task.input, &self.task.classes);
         let instructions = self.masker.mask_text(&self.task.instructions);

@@ -3,4 +3,5 @@
 mod adversarial;
 mod crash;
 mod hijacked;
+mod replay;
 mod world;

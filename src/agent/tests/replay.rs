@@ -1,0 +1,84 @@
+//! A tape answers exactly the conversation it was made from, and says what changed otherwise.
+
+use super::world::*;
+use crate::agent::*;
+use serde_json::{Value, json};
+
+fn script() -> Script {
+    vec![
+        fails(ModelErrorClass::RateLimited, Some(1)),
+        calls(&[("cmms__asset_history", json!({"asset": "PRESS-4"}))]),
+        says(&good()),
+    ]
+}
+
+async fn replay(world: &World, tape: Tape) -> (Answer, Vec<String>) {
+    let player = TapePlayer::new(tape);
+    let (models, ledger) = (player.models(), Memory::new());
+    let answer = run(&world.task, &models, &world.registry, &[], &ledger, &world.clock).await;
+    (answer.unwrap(), player.stale())
+}
+
+async fn recorded() -> (Answer, Tape) {
+    let (answer, entries) = World::new().run(&[Scripted::new("one", script())]).await;
+    (answer, Tape::from_entries(&entries))
+}
+
+#[tokio::test]
+async fn a_replay_is_exact_and_repeatable() {
+    let (answer, tape) = recorded().await;
+    assert_eq!(tape.exchanges.len(), 3);
+    for _ in 0..2 {
+        assert_eq!(replay(&World::new(), tape.clone()).await, (answer.clone(), vec![]));
+    }
+}
+
+/// A journal in Postgres does not keep the order of keys.
+#[tokio::test]
+async fn the_order_of_keys_does_not_matter() {
+    fn reversed(value: &Value) -> Value {
+        match value {
+            Value::Object(fields) => {
+                Value::Object(fields.iter().rev().map(|(k, v)| (k.clone(), reversed(v))).collect())
+            }
+            Value::Array(items) => items.iter().map(reversed).collect(),
+            scalar => scalar.clone(),
+        }
+    }
+    let (answer, tape) = recorded().await;
+    let mut world = World::new();
+    world.task.input = reversed(&world.task.input);
+    assert_eq!(replay(&world, tape).await, (answer, vec![]));
+}
+
+#[tokio::test]
+async fn any_change_makes_the_tape_stale_and_is_named() {
+    let (_, tape) = recorded().await;
+    let changes: [(&str, fn(&mut World)); 6] = [
+        ("the prompt", |w| w.task.instructions.push('.')),
+        ("the input data", |w| w.task.input["work_center"] = json!("PRESS-5")),
+        ("tool plex__huge is gone", |w| w.task.tools.retain(|t| t.as_str() != "plex.huge")),
+        ("tool erp__open_pos is new", |w| w.task.tools.push("erp.open_pos".parse().unwrap())),
+        ("the answer's schema", |w| w.task.output["properties"]["summary"]["maxLength"] = json!(201)),
+        ("limits or settings", |w| w.task.limits.answer_tokens += 1),
+    ];
+    for (named, change) in changes {
+        let mut world = World::new();
+        change(&mut world);
+        let (answer, stale) = replay(&world, tape.clone()).await;
+        assert_eq!(answer.source, Source::Rules);
+        assert!(stale[0].contains(named), "{named}: {stale:?}");
+        assert!(stale.iter().any(|s| s.contains("not asked for")), "{stale:?}");
+    }
+    let mut other_model = tape.clone();
+    other_model.models[0].model = "newer".into();
+    let (_, stale) = replay(&World::new(), other_model).await;
+    assert!(stale[0].contains("the model: one-1 → newer"), "{stale:?}");
+}
+
+#[tokio::test]
+async fn a_tape_survives_being_written_as_json() {
+    let (_, tape) = recorded().await;
+    let text = serde_json::to_string(&tape).unwrap();
+    assert_eq!(serde_json::from_str::<Tape>(&text).unwrap(), tape);
+}
