@@ -1,1 +1,16 @@
-//! The door for browsers and systems.
+//! The web door: signed webhooks in, the console for people, an API for programs.
+//!
+//! Every route stands in `router`. Nothing here decides anything: answers go through `gate::decide`,
+//! events are stored and left to `trigger`. Without a session only sign-in, hooks, health and assets answer.
+
+mod router;
+mod state;
+mod auth;
+mod problem;
+mod health;
+mod hook;
+
+mod console;
+
+pub use router::router;
+pub use state::AppState;

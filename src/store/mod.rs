@@ -4,10 +4,12 @@
 //! What a statement means for a run is decided elsewhere.
 
 pub mod audit;
+pub mod changes;
 pub mod clock;
 pub mod cron;
 pub mod events;
 pub mod gates;
+pub mod health;
 pub mod journal;
 pub mod outbox;
 pub mod partitions;

@@ -1,0 +1,20 @@
+//! Who is asking: the session cookie of a browser, the token of a program, and the proof that a form is ours.
+//!
+//! Signing in itself is a page of the console.
+
+mod cookie;
+mod form;
+mod limit;
+mod session;
+
+pub(super) use cookie::{cookie, set_cookie};
+pub(super) use form::{Fields, PostedForm};
+pub(super) use limit::SignInLimit;
+pub(super) use session::{SESSION_COOKIE, SESSION_LENGTH, SignedIn};
+
+use subtle::ConstantTimeEq;
+
+/// Equality that takes the same time wherever the difference is.
+pub(super) fn is_same_secret(given: &str, known: &str) -> bool {
+    given.as_bytes().ct_eq(known.as_bytes()).into()
+}

@@ -1,0 +1,87 @@
+use super::cookie;
+use crate::{
+    gate::hash_of,
+    http::{
+        console::{PageError, query_value},
+        problem::{Cause, Problem},
+        state::Shared,
+    },
+    site::Person,
+    store::{StoreError, sessions},
+};
+use axum::{
+    extract::FromRequestParts,
+    http::{Method, StatusCode, request::Parts},
+    response::{IntoResponse, Redirect, Response},
+};
+use std::time::Duration;
+
+pub(in crate::http) const SESSION_COOKIE: &str = "takt_session";
+/// One shift and its handover.
+pub(in crate::http) const SESSION_LENGTH: Duration = Duration::from_secs(12 * 3600);
+
+/// The person whose browser this is.
+#[derive(Debug, Clone)]
+pub(in crate::http) struct SignedIn {
+    pub person: Person,
+    /// Comes back in every form of this session.
+    pub csrf: String,
+    pub token_hash: String,
+}
+
+/// Why a request has no person: a browser is led to the sign-in page and back.
+#[derive(Debug)]
+pub(in crate::http) enum NotSignedIn {
+    Redirect {
+        next: String,
+    },
+    /// A fragment was asked for: only a whole page can show the sign-in.
+    Reload,
+    Refuse,
+    Store(StoreError),
+}
+
+impl SignedIn {
+    /// The session of these headers, if it is known and its person still is.
+    pub(in crate::http) async fn find(parts: &Parts, door: &Shared) -> Result<Option<Self>, StoreError> {
+        let Some(secret) = cookie(&parts.headers, SESSION_COOKIE) else { return Ok(None) };
+        let token_hash = hash_of(secret);
+        let mut db = door.app.store.connection().await?;
+        let Some(session) = sessions::find(&mut db, &token_hash).await? else { return Ok(None) };
+        let person = door.app.site.person(&session.person).cloned();
+        Ok(person.map(|person| Self { person, csrf: session.csrf, token_hash }))
+    }
+}
+
+impl FromRequestParts<Shared> for SignedIn {
+    type Rejection = NotSignedIn;
+
+    async fn from_request_parts(parts: &mut Parts, door: &Shared) -> Result<Self, NotSignedIn> {
+        if let Some(found) = Self::find(parts, door).await.map_err(NotSignedIn::Store)? {
+            return Ok(found);
+        }
+        if parts.headers.contains_key("hx-request") {
+            return Err(NotSignedIn::Reload);
+        }
+        if parts.method != Method::GET {
+            return Err(NotSignedIn::Refuse);
+        }
+        let next = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+        Err(NotSignedIn::Redirect { next: next.to_owned() })
+    }
+}
+
+impl IntoResponse for NotSignedIn {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Redirect { next } => {
+                Redirect::to(&format!("/sign-in?next={}", query_value(&next))).into_response()
+            }
+            Self::Reload => (StatusCode::UNAUTHORIZED, [("hx-refresh", "true")]).into_response(),
+            Self::Refuse => {
+                Problem::new(Cause::NotSignedIn, "the session has ended; sign in again").into_response()
+            }
+            Self::Store(error) => PageError::from(error).into_response(),
+        }
+    }
+}

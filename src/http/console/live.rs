@@ -1,0 +1,120 @@
+//! Server-sent events: the word `changed`, when a page would look different. The page is then fetched again.
+
+use super::{PageError, template::Live};
+use crate::{
+    http::{auth::SignedIn, problem::Cause, state::Shared},
+    run::{GateId, RunId},
+    site::Person,
+    store::{StoreError, changes},
+};
+use axum::{
+    extract::{Path, Query, State},
+    response::{
+        IntoResponse, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
+};
+use futures::{StreamExt, stream};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use std::{convert::Infallible, time::Duration};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// The browser connects again after it, and its session is checked again.
+const STREAM_LENGTH_MAX: Duration = Duration::from_secs(600);
+
+#[derive(Debug, Clone)]
+pub(super) enum Topic {
+    Inbox { roles: Vec<String>, person: String },
+    Runs,
+    Run(RunId),
+    Gate(GateId),
+    Events,
+}
+
+impl Topic {
+    fn read(path: &str, door: &Shared, person: &Person) -> Option<Self> {
+        match path.split_once('/') {
+            None if path == "inbox" => Some(Self::Inbox {
+                roles: super::inbox::roles_of(&door.app.site, person),
+                person: person.id.clone(),
+            }),
+            None if path == "runs" => Some(Self::Runs),
+            None if path == "events" => Some(Self::Events),
+            Some(("runs", id)) => id.parse().ok().map(Self::Run),
+            Some(("gates", id)) => id.parse().ok().map(Self::Gate),
+            _ => None,
+        }
+    }
+
+    async fn mark(&self, door: &Shared) -> Result<String, StoreError> {
+        let mut db = door.app.store.connection().await?;
+        let mark = match self {
+            Self::Inbox { roles, person } => changes::of_inbox(&mut db, roles, person).await,
+            Self::Runs => changes::of_runs(&mut db).await,
+            Self::Run(run) => changes::of_run(&mut db, *run).await,
+            Self::Gate(gate) => changes::of_gate(&mut db, *gate).await,
+            Self::Events => changes::of_events(&mut db).await,
+        };
+        Ok(hex::encode(&Sha256::digest(mark?)[..8]))
+    }
+
+    fn path(&self) -> String {
+        match self {
+            Self::Inbox { .. } => "inbox".into(),
+            Self::Runs => "runs".into(),
+            Self::Events => "events".into(),
+            Self::Run(run) => format!("runs/{run}"),
+            Self::Gate(gate) => format!("gates/{gate}"),
+        }
+    }
+
+    /// What a page carries to be told of changes. Ask for it before the page's data is read, so that
+    /// nothing falls between the two.
+    pub(super) async fn live(&self, door: &Shared) -> Result<Live, StoreError> {
+        let mark = self.mark(door).await?;
+        let stream = format!("/live/{}?seen={mark}", self.path());
+        Ok(Live { stream, poll: !matches!(self, Self::Gate(_)) })
+    }
+}
+
+/// The mark of the page as it was rendered.
+#[derive(Debug, Deserialize)]
+pub(in crate::http) struct Seen {
+    seen: String,
+}
+
+pub(in crate::http) async fn stream(
+    State(door): State<Shared>,
+    Path(path): Path<String>,
+    Query(seen): Query<Seen>,
+    who: SignedIn,
+) -> Result<Response, PageError> {
+    let topic = Topic::read(&path, &door, &who.person).ok_or(PageError::new(Cause::NotFound))?;
+    let mut ticks = interval(LOOK_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let end = Instant::now() + STREAM_LENGTH_MAX;
+    let changes = stream::unfold((seen.seen, ticks), move |(seen, mut ticks)| {
+        let (door, topic) = (door.clone(), topic.clone());
+        async move {
+            loop {
+                if ticks.tick().await >= end {
+                    return None;
+                }
+                match topic.mark(&door).await {
+                    Ok(mark) if mark != seen => {
+                        return Some((Event::default().event("changed").data("1"), (mark, ticks)));
+                    }
+                    Ok(_) => {}
+                    Err(error) => {
+                        tracing::warn!(%error, "a live page lost the database");
+                        return None;
+                    }
+                }
+            }
+        }
+    });
+    let changes = changes.map(Ok::<_, Infallible>);
+    Ok(Sse::new(changes).keep_alive(KeepAlive::default()).into_response())
+}

@@ -1,0 +1,17 @@
+//! The console: pages rendered on the server that work without scripts; scripts only refresh them.
+//!
+//! One file per page, its template in `templates/`, styles and scripts in `assets/`. A page shows
+//! records and sends answers to `gate::decide`; it decides nothing.
+
+pub(super) mod inbox;
+pub(super) mod status;
+pub(super) mod sign_in;
+pub(super) mod live;
+pub(super) mod assets;
+mod error;
+mod link;
+mod template;
+mod when;
+
+pub(super) use error::{PageError, not_found};
+pub(super) use link::query_value;

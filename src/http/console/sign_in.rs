@@ -1,0 +1,134 @@
+//! Local sign-in and sign-out.
+
+use super::{
+    PageError,
+    link::local_path,
+    template::{Frame, render},
+};
+use crate::{
+    gate::Token,
+    http::{
+        auth::{Fields, PostedForm, SESSION_COOKIE, SESSION_LENGTH, cookie, is_same_secret, set_cookie},
+        problem::Cause,
+        state::Shared,
+    },
+    site::Person,
+    store::{audit, sessions},
+};
+use axum::{
+    Form,
+    extract::{Query, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Redirect, Response},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::time::Duration;
+
+/// Proves that the sign-in form is ours: the same word in a cookie and in the form.
+const FORM_COOKIE: &str = "takt_form";
+const FORM_LENGTH: Duration = Duration::from_secs(3600);
+
+#[derive(Debug, Deserialize)]
+pub(in crate::http) struct Next {
+    next: Option<String>,
+}
+
+#[derive(Serialize)]
+struct SignIn<'a> {
+    site_name: &'a str,
+    next: &'a str,
+    name: &'a str,
+    proof: &'a str,
+    error: Option<&'a str>,
+}
+
+pub(in crate::http) async fn page(
+    State(door): State<Shared>,
+    Query(query): Query<Next>,
+) -> Result<Response, PageError> {
+    show(&door, local_path(query.next.as_deref()), "", None)
+}
+
+fn show(
+    door: &Shared,
+    next: &str,
+    name: &str,
+    refusal: Option<(StatusCode, &str)>,
+) -> Result<Response, PageError> {
+    let proof = Token::random().secret;
+    let error = refusal.map(|(_, words)| words);
+    let site_name = door.app.site.name.as_str();
+    let form = SignIn { site_name, next, name, proof: &proof, error };
+    let page = render("sign_in", Frame::of_nobody("Sign in"), &form)?;
+    let status = refusal.map_or(StatusCode::OK, |(status, _)| status);
+    let mut response = (status, page).into_response();
+    add_cookie(&mut response, set_cookie(FORM_COOKIE, &proof, FORM_LENGTH, door.is_https()));
+    Ok(response)
+}
+
+fn add_cookie(response: &mut Response, cookie: Option<HeaderValue>) {
+    if let Some(cookie) = cookie {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+}
+
+pub(in crate::http) async fn sign_in(
+    State(door): State<Shared>,
+    headers: HeaderMap,
+    Form(fields): Form<Vec<(String, String)>>,
+) -> Result<Response, PageError> {
+    let fields = Fields(fields);
+    let proof = fields.get("proof").unwrap_or_default();
+    if !cookie(&headers, FORM_COOKIE).is_some_and(|known| is_same_secret(proof, known)) {
+        return Err(PageError::new(Cause::CsrfMissing));
+    }
+    let next = local_path(fields.get("next"));
+    let name = fields.text("name").unwrap_or_default().to_lowercase();
+    if !door.sign_in_limit.allows(&name) {
+        let refusal = (StatusCode::TOO_MANY_REQUESTS, "Too many attempts. Wait a minute and try again.");
+        return show(&door, next, &name, Some(refusal));
+    }
+    let password = fields.get("password").unwrap_or_default().to_owned();
+    let known = door.app.site.person(&name).cloned();
+    let is_right = check(known.clone(), &door, password).await;
+    let Some(person) = known.filter(|_| is_right) else {
+        let mut db = door.app.store.connection().await?;
+        audit::add(&mut db, "nobody", "sign_in.refused", Some(&name), &json!({})).await?;
+        let refusal = (StatusCode::UNAUTHORIZED, "That name and password do not go together.");
+        return show(&door, next, &name, Some(refusal));
+    };
+    let token = Token::random();
+    let mut tx = door.app.store.begin().await?;
+    sessions::create(&mut tx, &token.hash, &person.id, &Token::random().secret, SESSION_LENGTH).await?;
+    audit::add(&mut tx, &person.id, "sign_in", None, &json!({})).await?;
+    tx.commit().await.map_err(crate::store::StoreError::from)?;
+    let mut response = Redirect::to(next).into_response();
+    add_cookie(&mut response, set_cookie(SESSION_COOKIE, &token.secret, SESSION_LENGTH, door.is_https()));
+    add_cookie(&mut response, set_cookie(FORM_COOKIE, "", Duration::ZERO, door.is_https()));
+    Ok(response)
+}
+
+/// Takes as long for a name that nobody has, so that names cannot be found by timing.
+async fn check(known: Option<Person>, door: &Shared, password: String) -> bool {
+    let has_password = known.as_ref().is_some_and(|person| person.password_hash.is_some());
+    let checked = if has_password {
+        known
+    } else {
+        door.app.site.people.iter().find(|person| person.password_hash.is_some()).cloned()
+    };
+    let Some(checked) = checked else { return false };
+    let verified = tokio::task::spawn_blocking(move || checked.verify_password(&password)).await;
+    has_password && verified.unwrap_or(false)
+}
+
+pub(in crate::http) async fn sign_out(
+    State(door): State<Shared>,
+    form: PostedForm,
+) -> Result<Response, PageError> {
+    let mut db = door.app.store.connection().await?;
+    sessions::end(&mut db, &form.who.token_hash).await?;
+    let mut response = Redirect::to("/sign-in").into_response();
+    add_cookie(&mut response, set_cookie(SESSION_COOKIE, "", Duration::ZERO, door.is_https()));
+    Ok(response)
+}

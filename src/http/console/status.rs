@@ -1,0 +1,86 @@
+//! Whether everything works, for people: workers, queue, refused webhooks, broken workflow files.
+
+use super::{
+    PageError,
+    template::{Frame, render},
+};
+use crate::{
+    http::{auth::SignedIn, health::Health, state::Shared},
+    store::events,
+    workflow::problem::{Problem, Severity},
+};
+use axum::{extract::State, response::Html};
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Status {
+    health: Health,
+    /// What people should look at, in words; empty when all is well.
+    worries: Vec<String>,
+    rejections: Vec<Rejection>,
+    problems: Vec<Finding>,
+    notices: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Rejection {
+    source: String,
+    reason: String,
+    count: i64,
+}
+
+#[derive(Serialize)]
+struct Finding {
+    place: String,
+    code: &'static str,
+    is_error: bool,
+    message: String,
+    fix: Option<String>,
+}
+
+pub(in crate::http) async fn page(
+    State(door): State<Shared>,
+    who: SignedIn,
+) -> Result<Html<String>, PageError> {
+    let health = Health::read(&door).await?;
+    let mut db = door.app.store.connection().await?;
+    let rejections = events::rejections(&mut db).await?;
+    let status = Status {
+        worries: worries(&health),
+        health,
+        rejections: rejections
+            .into_iter()
+            .map(|(source, reason, count)| Rejection { source, reason, count })
+            .collect(),
+        problems: (door.app.problems)().iter().map(finding).collect(),
+        notices: door.app.site.notices.clone(),
+    };
+    Ok(render("status", Frame::new(&door, &who, "status", "Health"), &status)?)
+}
+
+fn worries(health: &Health) -> Vec<String> {
+    let mut worries = Vec::new();
+    if health.workers == 0 {
+        worries.push("No worker is alive: runs stand still until `takt serve` runs somewhere.".to_owned());
+    }
+    if health.events_failed > 0 {
+        worries.push(format!("Events that could not be processed: {}. See Events.", health.events_failed));
+    }
+    if health.messages_failed > 0 {
+        worries.push(format!("Messages that could not be delivered: {}.", health.messages_failed));
+    }
+    if health.workflow_problems > 0 {
+        worries.push("A workflow file is broken; its last good version stays in use.".to_owned());
+    }
+    worries
+}
+
+fn finding(problem: &Problem) -> Finding {
+    Finding {
+        place: format!("{}:{}:{}", problem.path, problem.place.line, problem.place.column),
+        code: problem.code,
+        is_error: problem.severity == Severity::Error,
+        message: problem.message.clone(),
+        fix: problem.fix.clone(),
+    }
+}

@@ -1,0 +1,60 @@
+//! `/health`: whether this server can do its work, for probes. Numbers only, no names.
+
+use super::state::Shared;
+use crate::store::{StoreError, events, health, outbox, workers};
+use axum::{
+    Json,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use serde_json::json;
+
+/// What the probe and the page both show.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Health {
+    /// `ok`, or `degraded` when people should look.
+    pub status: &'static str,
+    pub workers: i64,
+    pub runs: health::Runs,
+    /// Events that no router has looked at yet.
+    pub events_new: i64,
+    pub events_failed: i64,
+    pub messages_failed: i64,
+    pub intake_rejections: i64,
+    pub workflow_problems: usize,
+}
+
+impl Health {
+    pub(super) async fn read(door: &Shared) -> Result<Self, StoreError> {
+        let mut db = door.app.store.connection().await?;
+        let workers = workers::alive(&mut db).await?;
+        let events = health::events(&mut db).await?;
+        let messages_failed = outbox::failed_count(&mut db).await?;
+        let workflow_problems = (door.app.problems)().len();
+        let is_ok = workers > 0 && events.failed == 0 && messages_failed == 0 && workflow_problems == 0;
+        Ok(Self {
+            status: if is_ok { "ok" } else { "degraded" },
+            workers,
+            runs: health::runs(&mut db).await?,
+            events_new: events.new,
+            events_failed: events.failed,
+            messages_failed,
+            intake_rejections: events::rejections(&mut db).await?.iter().map(|(_, _, count)| count).sum(),
+            workflow_problems,
+        })
+    }
+}
+
+/// 503 only when the database does not answer: everything else people must mend, not a restart.
+pub(super) async fn probe(State(door): State<Shared>) -> Response {
+    match Health::read(&door).await {
+        Ok(health) => Json(health).into_response(),
+        Err(error) => {
+            tracing::warn!(%error, "the health probe cannot ask the database");
+            let body = json!({ "status": "down", "detail": "the database does not answer" });
+            (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! CloudEvents 1.0 over HTTP, structured and binary; anything else must be plain JSON with its id in the headers.
+
+use crate::{run::EventId, store::events::NewEvent};
+use axum::http::{HeaderMap, header};
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use serde_json::Value;
+use std::borrow::Cow;
+
+/// Longest id, source, type or subject; they are shown and indexed.
+const ATTRIBUTE_CHARS_MAX: usize = 512;
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Malformed {
+    #[error("the body is not JSON: {0}")]
+    NotJson(String),
+    #[error("CloudEvents of version `{0}` are not read here, only 1.0")]
+    Version(String),
+    #[error("the attribute `{0}` is missing or empty")]
+    Missing(&'static str),
+    #[error("the attribute `{0}` is longer than {ATTRIBUTE_CHARS_MAX} characters")]
+    TooLong(&'static str),
+    #[error("`time` is not an RFC 3339 time: `{0}`")]
+    Time(String),
+    #[error("the header `{0}` is not percent-encoded UTF-8")]
+    Encoding(String),
+    #[error("a batch of events is not accepted; send them one by one")]
+    Batch,
+    #[error("`{0}` holds a NUL character, which cannot be kept")]
+    Nul(&'static str),
+    #[error("`data_base64` is not accepted; send JSON in `data`")]
+    Binary,
+}
+
+/// The attributes as they came, in either mode.
+#[derive(Debug, Default, Deserialize)]
+struct Attributes {
+    specversion: Option<String>,
+    id: Option<String>,
+    source: Option<String>,
+    r#type: Option<String>,
+    subject: Option<String>,
+    time: Option<String>,
+    traceparent: Option<String>,
+    #[serde(default)]
+    data: Value,
+    data_base64: Option<Value>,
+}
+
+pub(super) fn read(id: EventId, headers: &HeaderMap, body: &[u8]) -> Result<NewEvent, Malformed> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.to_ascii_lowercase();
+    if kind.starts_with("application/cloudevents-batch") {
+        return Err(Malformed::Batch);
+    }
+    let attributes =
+        if kind.starts_with("application/cloudevents") { structured(body)? } else { binary(headers, body)? };
+    event(id, attributes)
+}
+
+fn json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Malformed> {
+    serde_json::from_slice(body).map_err(|error| Malformed::NotJson(error.to_string()))
+}
+
+fn structured(body: &[u8]) -> Result<Attributes, Malformed> {
+    json(body)
+}
+
+fn binary(headers: &HeaderMap, body: &[u8]) -> Result<Attributes, Malformed> {
+    let attribute = |name: &str| -> Result<Option<String>, Malformed> {
+        let name = format!("ce-{name}");
+        let Some(value) = headers.get(&name) else { return Ok(None) };
+        let text = value.to_str().ok().and_then(unescape);
+        text.map(|text| Some(text.into_owned())).ok_or(Malformed::Encoding(name))
+    };
+    Ok(Attributes {
+        specversion: attribute("specversion")?,
+        id: attribute("id")?,
+        source: attribute("source")?,
+        r#type: attribute("type")?,
+        subject: attribute("subject")?,
+        time: attribute("time")?,
+        traceparent: attribute("traceparent")?,
+        data: if body.is_empty() { Value::Null } else { json(body)? },
+        data_base64: None,
+    })
+}
+
+/// Header values may be quoted, and are percent-encoded once.
+fn unescape(value: &str) -> Option<Cow<'_, str>> {
+    let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
+    if !value.contains('%') {
+        return Some(Cow::Borrowed(value));
+    }
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut rest = value.as_bytes();
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        if *first == b'%' {
+            let (pair, tail) = tail.split_at_checked(2)?;
+            bytes.extend(hex::decode(pair).ok()?);
+            rest = tail;
+        } else {
+            bytes.push(*first);
+        }
+    }
+    String::from_utf8(bytes).ok().map(Cow::Owned)
+}
+
+fn event(id: EventId, attributes: Attributes) -> Result<NewEvent, Malformed> {
+    match attributes.specversion.as_deref() {
+        Some("1.0") => {}
+        Some(other) => return Err(Malformed::Version(other.chars().take(20).collect())),
+        None => return Err(Malformed::Missing("specversion")),
+    }
+    if attributes.data_base64.is_some() {
+        return Err(Malformed::Binary);
+    }
+    if has_nul(&attributes.data) {
+        return Err(Malformed::Nul("data"));
+    }
+    let time = match attributes.time {
+        None => None,
+        Some(text) => {
+            let parsed = DateTime::parse_from_rfc3339(&text);
+            Some(parsed.map_err(|_| Malformed::Time(text.chars().take(40).collect()))?.with_timezone(&Utc))
+        }
+    };
+    Ok(NewEvent {
+        id,
+        source_id: required("id", attributes.id)?,
+        source: required("source", attributes.source)?,
+        kind: required("type", attributes.r#type)?,
+        subject: attributes.subject.map(|subject| required("subject", Some(subject))).transpose()?,
+        time,
+        data: attributes.data,
+        trace: attributes.traceparent.filter(|trace| trace.len() <= ATTRIBUTE_CHARS_MAX),
+    })
+}
+
+fn required(name: &'static str, value: Option<String>) -> Result<String, Malformed> {
+    let value = value.filter(|value| !value.is_empty()).ok_or(Malformed::Missing(name))?;
+    if value.chars().count() > ATTRIBUTE_CHARS_MAX {
+        return Err(Malformed::TooLong(name));
+    }
+    // PostgreSQL keeps no NUL in text.
+    if value.contains('\0') { Err(Malformed::Nul(name)) } else { Ok(value) }
+}
+
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(has_nul),
+        Value::Object(fields) => fields.iter().any(|(name, value)| name.contains('\0') || has_nul(value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}

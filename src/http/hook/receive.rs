@@ -1,0 +1,120 @@
+use super::cloudevent;
+use crate::{
+    http::{
+        problem::{Cause, Problem},
+        state::Shared,
+    },
+    run::EventId,
+    site::{Source, Verification},
+    store::{audit, events},
+};
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{Path, State, rejection::BytesRejection},
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+};
+use secrecy::ExposeSecret;
+use serde_json::json;
+use standardwebhooks::{HEADER_WEBHOOK_ID, HEADER_WEBHOOK_SIGNATURE, HEADER_WEBHOOK_TIMESTAMP, Webhook};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use subtle::ConstantTimeEq;
+
+/// A name of a source as it is counted; longer ones are somebody's guesses.
+const SOURCE_NAME_MAX: usize = 64;
+
+/// Stores an event before it is acknowledged; of a refused request only its count and cause are kept.
+pub(in crate::http) async fn receive(
+    State(door): State<Shared>,
+    Path(source): Path<String>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    match accept(&door, &source, &headers, body).await {
+        Ok(response) => Ok(response),
+        Err(problem) => {
+            refuse(&door, &source, problem.cause).await?;
+            Err(problem)
+        }
+    }
+}
+
+async fn accept(
+    door: &Shared,
+    source: &str,
+    headers: &HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let bytes_max = door.app.site.limits.event_bytes_max;
+    let body = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            Problem::new(Cause::TooLarge, format!("an event may have {bytes_max} bytes"))
+        }
+        _ => Problem::new(Cause::Malformed, "the body did not arrive whole"),
+    })?;
+    let declared = door.app.site.sources.get(source);
+    verify(declared, headers, &body, SystemTime::now(), door.app.site.limits.webhook_age_max)?;
+    let id = EventId::new();
+    let event = cloudevent::read(id, headers, &body)
+        .map_err(|error| Problem::new(Cause::Malformed, error.to_string()))?;
+    let mut db = door.app.store.connection().await?;
+    let is_new = events::insert(&mut db, &event).await?;
+    door.app.event_arrived.notify_one();
+    let answer = json!({ "id": event.source_id, "source": event.source, "duplicate": !is_new });
+    Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
+}
+
+/// Counts and audits a refusal. A source that is not declared is one count, whatever it calls itself.
+async fn refuse(door: &Shared, source: &str, cause: Cause) -> Result<(), Problem> {
+    let is_declared = door.app.site.sources.contains_key(source);
+    let counted = if is_declared { source } else { "unknown" };
+    let mut tx = door.app.store.begin().await?;
+    events::count_rejection(&mut tx, counted, cause.word()).await?;
+    let named: String = source.chars().take(SOURCE_NAME_MAX).collect();
+    audit::add(&mut tx, "webhook", "event.refused", Some(&named), &json!({ "cause": cause.word() })).await?;
+    tx.commit().await.map_err(crate::store::StoreError::from)?;
+    Ok(())
+}
+
+/// Standard Webhooks: HMAC-SHA256 of `{id}.{timestamp}.{body}`, one signature of the list must fit.
+fn verify(
+    source: Option<&Source>,
+    headers: &HeaderMap,
+    body: &[u8],
+    now: SystemTime,
+    age_max: Duration,
+) -> Result<(), Problem> {
+    let unknown = || Problem::new(Cause::UnknownSource, "declare it under `sources` in takt.yaml");
+    let Source { verify: Verification::StandardWebhooks { secret } } = source.ok_or_else(unknown)?;
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let (Some(id), Some(timestamp), Some(signatures)) =
+        (header(HEADER_WEBHOOK_ID), header(HEADER_WEBHOOK_TIMESTAMP), header(HEADER_WEBHOOK_SIGNATURE))
+    else {
+        return Err(Problem::new(
+            Cause::SignatureMissing,
+            "`webhook-id`, `webhook-timestamp` and `webhook-signature` are needed",
+        ));
+    };
+    let invalid = |words: &str| Problem::new(Cause::SignatureInvalid, words);
+    let seconds: i64 =
+        timestamp.parse().map_err(|_| invalid("`webhook-timestamp` is not a number of seconds"))?;
+    let webhook = Webhook::new(secret.expose_secret()).map_err(|error| {
+        tracing::error!(%error, "the secret of a webhook source cannot be read");
+        Problem::new(Cause::Internal, "this source's secret is not usable; see the log")
+    })?;
+    let expected = webhook.sign(id, seconds, body).map_err(|_| invalid("the body is not UTF-8"))?;
+    let fits = signatures
+        .split(' ')
+        .fold(subtle::Choice::from(0), |any, given| any | given.as_bytes().ct_eq(expected.as_bytes()));
+    if !bool::from(fits) {
+        return Err(invalid("sign `{id}.{timestamp}.{body}` with the secret of this source"));
+    }
+    let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let distance = now.abs_diff(u64::try_from(seconds).unwrap_or(0));
+    if distance > age_max.as_secs() {
+        let words = format!("{distance} s from this server's clock, {} s are allowed", age_max.as_secs());
+        return Err(Problem::new(Cause::SignatureTooOld, words));
+    }
+    Ok(())
+}

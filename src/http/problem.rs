@@ -1,0 +1,131 @@
+//! Errors for programs: `application/problem+json` (RFC 9457), one kind per cause.
+
+use crate::{gate::DecideError, store::StoreError};
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::{Map, Value, json};
+
+/// Every cause a program may have to tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    NotSignedIn,
+    NoSuchPerson,
+    CsrfMissing,
+    NotFound,
+    Malformed,
+    TooLarge,
+    UnknownSource,
+    SignatureMissing,
+    SignatureInvalid,
+    SignatureTooOld,
+    AnswerRefused,
+    AlreadyAnswered,
+    Internal,
+}
+
+impl Cause {
+    fn parts(self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::NotSignedIn => (StatusCode::UNAUTHORIZED, "not-signed-in", "sign in first"),
+            Self::NoSuchPerson => {
+                (StatusCode::FORBIDDEN, "no-such-person", "nobody of this name is known here")
+            }
+            Self::CsrfMissing => {
+                (StatusCode::FORBIDDEN, "csrf-token", "the request does not come from this console")
+            }
+            Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "there is no such thing"),
+            Self::Malformed => (StatusCode::BAD_REQUEST, "malformed", "the request cannot be read"),
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "the body is too large"),
+            Self::UnknownSource => {
+                (StatusCode::UNAUTHORIZED, "unknown-source", "no webhook source of this name is declared")
+            }
+            Self::SignatureMissing => {
+                (StatusCode::UNAUTHORIZED, "signature-missing", "the request is not signed")
+            }
+            Self::SignatureInvalid => {
+                (StatusCode::UNAUTHORIZED, "signature-invalid", "the signature does not fit the body")
+            }
+            Self::SignatureTooOld => {
+                (StatusCode::UNAUTHORIZED, "signature-too-old", "the signature's time is too far from now")
+            }
+            Self::AnswerRefused => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "answer-refused", "this answer cannot be accepted")
+            }
+            Self::AlreadyAnswered => (StatusCode::CONFLICT, "already-answered", "somebody was faster"),
+            Self::Internal => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "internal", "this did not work, and it is our fault")
+            }
+        }
+    }
+
+    pub(super) fn status(self) -> StatusCode {
+        self.parts().0
+    }
+
+    /// The word in the problem's `type`, in counters and in the audit.
+    pub(super) fn word(self) -> &'static str {
+        self.parts().1
+    }
+}
+
+/// One refusal on its way out.
+#[derive(Debug)]
+pub(super) struct Problem {
+    pub cause: Cause,
+    detail: String,
+    more: Map<String, Value>,
+}
+
+impl Problem {
+    pub(super) fn new(cause: Cause, detail: impl Into<String>) -> Self {
+        Self { cause, detail: detail.into(), more: Map::new() }
+    }
+
+    pub(super) fn with(mut self, field: &str, value: Value) -> Self {
+        self.more.insert(field.to_owned(), value);
+        self
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (status, word, title) = self.cause.parts();
+        let mut body = json!({
+            "type": format!("urn:takt:problem:{word}"),
+            "title": title,
+            "status": status.as_u16(),
+            "detail": self.detail,
+        });
+        if let Some(fields) = body.as_object_mut() {
+            fields.extend(self.more);
+        }
+        let mut response = (status, body.to_string()).into_response();
+        let kind = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        response
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "a request failed");
+        Self::new(Cause::Internal, "the database could not be asked; try again")
+    }
+}
+
+impl From<DecideError> for Problem {
+    fn from(error: DecideError) -> Self {
+        let words = error.to_string();
+        match error {
+            DecideError::NoSuchGate => Self::new(Cause::NotFound, words),
+            DecideError::NoSuchPerson(_) => Self::new(Cause::NoSuchPerson, words),
+            DecideError::Refused { earlier: Some(vote), .. } => {
+                Self::new(Cause::AlreadyAnswered, words).with("vote", json!(vote))
+            }
+            DecideError::Refused { .. } => Self::new(Cause::AnswerRefused, words),
+            DecideError::Store(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Every route on one screen.
+
+use super::{
+    console, health, hook,
+    problem::{Cause, Problem},
+    state::{AppState, Door, Shared},
+};
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    middleware::map_response,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use std::{any::Any, time::Duration};
+use tower_http::{catch_panic::CatchPanicLayer, timeout::TimeoutLayer, trace::TraceLayer};
+
+/// Largest form or API body; webhooks have the site's own limit.
+const FORM_BYTES_MAX: usize = 256 * 1024;
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// The whole web door as one service.
+pub fn router(state: AppState) -> Router {
+    let event_bytes_max = state.site.limits.event_bytes_max;
+    let door = Door::new(state);
+
+    // Programs that prove themselves by a signature.
+    let hooks = Router::new()
+        .route("/hooks/{source}", post(hook::receive))
+        .layer(DefaultBodyLimit::max(event_bytes_max));
+
+    // Programs, and scripts of our own pages.
+    let programs = Router::<Shared>::new();
+
+    // People.
+    let pages = Router::new()
+        .route("/", get(console::inbox::page))
+        .route("/status", get(console::status::page))
+        .route("/live/{*topic}", get(console::live::stream))
+        .route("/sign-out", post(console::sign_in::sign_out));
+
+    // The only ones that answer to anybody.
+    let open = Router::new()
+        .route("/sign-in", get(console::sign_in::page).post(console::sign_in::sign_in))
+        .route("/assets/{*path}", get(console::assets::asset))
+        .route("/health", get(health::probe));
+
+    programs
+        .merge(pages)
+        .merge(open)
+        .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
+        .merge(hooks)
+        .fallback(console::not_found)
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, ANSWER_TIME_MAX))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(map_response(harden))
+        .layer(TraceLayer::new_for_http())
+        .with_state(door)
+}
+
+/// Headers of every answer. Scripts, styles and images come from us or not at all.
+async fn harden(mut response: Response) -> Response {
+    const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+        connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+    let always = [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "same-origin"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    ];
+    let headers = response.headers_mut();
+    for (name, value) in always {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// A bug in one page must not stop the others; the words of a panic stay in the log.
+fn panicked(cause: Box<dyn Any + Send + 'static>) -> Response {
+    let words = cause.downcast_ref::<String>().map(String::as_str);
+    let words = words.or_else(|| cause.downcast_ref::<&str>().copied()).unwrap_or("no message");
+    tracing::error!(panic = words, "a request panicked");
+    Problem::new(Cause::Internal, "this request hit a bug; it has been logged").into_response()
+}

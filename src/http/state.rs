@@ -1,0 +1,42 @@
+use super::auth::SignInLimit;
+use crate::{site::Site, store::Store, workflow::problem::Problem};
+use secrecy::SecretString;
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+/// What the composition root gives the web door. Cheap to clone.
+#[derive(Clone)]
+pub struct AppState {
+    pub store: Store,
+    pub site: Arc<Site>,
+    /// What is wrong with the workflow files as they stand now.
+    pub problems: Arc<dyn Fn() -> Vec<Problem> + Send + Sync>,
+    /// Told when an event has been stored; only a hint, the router also looks by itself.
+    pub event_arrived: Arc<Notify>,
+    /// Told when an answer has been given; only a hint too.
+    pub answer_given: Arc<Notify>,
+    /// How people reach the console, without a slash at the end.
+    pub base_url: String,
+    /// Lets the demo and the command line act for a person they name; absent, the API wants a session.
+    pub api_token: Option<SecretString>,
+}
+
+/// The state of the routes: what was given, and what the door keeps for itself.
+pub(super) struct Door {
+    pub app: AppState,
+    pub sign_in_limit: SignInLimit,
+}
+
+pub(super) type Shared = Arc<Door>;
+
+impl Door {
+    pub(super) fn new(app: AppState) -> Shared {
+        let sign_in_limit = SignInLimit::new(&app.site);
+        Arc::new(Self { app, sign_in_limit })
+    }
+
+    /// Browsers send such cookies back over TLS only.
+    pub(super) fn is_https(&self) -> bool {
+        self.app.base_url.starts_with("https://")
+    }
+}
