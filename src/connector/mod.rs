@@ -8,3 +8,4 @@ pub mod declared;
 pub mod http;
 pub mod openai;
 pub mod redact;
+pub mod slack;

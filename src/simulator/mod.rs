@@ -1,2 +1,3 @@
 //! A plant on a laptop.
 pub mod model;
+pub mod slack;

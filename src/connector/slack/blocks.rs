@@ -1,0 +1,124 @@
+//! Block Kit as typed values: only what Takt's cards and modals use, with Slack's limits kept by the
+//! constructors. Text is escaped here, so that no name or alarm text can mention a channel.
+
+use serde::{Deserialize, Serialize};
+
+pub(super) const HEADER_CHARS_MAX: usize = 150;
+pub(super) const SECTION_CHARS_MAX: usize = 3000;
+pub(super) const BUTTON_CHARS_MAX: usize = 75;
+pub(super) const TITLE_CHARS_MAX: usize = 24;
+pub(super) const INPUT_CHARS_MAX: usize = 3000;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Block {
+    Header { text: Text },
+    Section { text: Text },
+    Context { elements: Vec<Text> },
+    Divider,
+    Actions { block_id: String, elements: Vec<Element> },
+    Input { block_id: String, label: Text, element: Element, optional: bool },
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Text {
+    PlainText { text: String, emoji: bool },
+    Mrkdwn { text: String },
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Element {
+    Button {
+        text: Text,
+        action_id: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        value: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        url: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        style: Option<Style>,
+    },
+    PlainTextInput {
+        action_id: String,
+        multiline: bool,
+        max_length: usize,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        initial_value: Option<String>,
+    },
+    StaticSelect {
+        action_id: String,
+        placeholder: Text,
+        options: Vec<Choice>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Style {
+    Primary,
+    Danger,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Choice {
+    pub text: Text,
+    pub value: String,
+}
+
+/// A dialog over the conversation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct View {
+    #[serde(rename = "type")]
+    pub kind: ViewKind,
+    pub callback_id: String,
+    pub private_metadata: String,
+    pub title: Text,
+    pub submit: Text,
+    pub close: Text,
+    pub blocks: Vec<Block>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ViewKind {
+    Modal,
+}
+
+pub(super) fn header(text: &str) -> Block {
+    Block::Header { text: plain(text, HEADER_CHARS_MAX) }
+}
+
+/// `markup` is escaped already where it holds text of others.
+pub(super) fn section(markup: &str) -> Block {
+    Block::Section { text: Text::Mrkdwn { text: clip(markup, SECTION_CHARS_MAX) } }
+}
+
+pub(super) fn context(markup: &str) -> Block {
+    Block::Context { elements: vec![Text::Mrkdwn { text: clip(markup, SECTION_CHARS_MAX) }] }
+}
+
+pub(super) fn plain(text: &str, chars_max: usize) -> Text {
+    // Slack refuses empty text.
+    let text = if text.trim().is_empty() { "–" } else { text };
+    Text::PlainText { text: clip(&one_line(text), chars_max), emoji: true }
+}
+
+/// Slack's three control characters; without them no text can hold a link or mention anybody.
+pub(super) fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// Shortens to at most so many characters, the last being an ellipsis.
+pub(super) fn clip(text: &str, chars_max: usize) -> String {
+    if text.chars().count() <= chars_max {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(chars_max.saturating_sub(1)).collect();
+    format!("{}…", kept.trim_end())
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

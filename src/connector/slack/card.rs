@@ -1,0 +1,205 @@
+//! How a message looks in Slack: what is asked and of whom, options that compare, the deadline, what
+//! happens on silence, at most four buttons. After the answer: who, what and when, and no buttons.
+
+use super::{
+    blocks::{BUTTON_CHARS_MAX, Block, Element, Style, clip, context, escape, header, plain, section},
+    press::Press,
+};
+use crate::notify::{Button, CardOption, Decided, Message, Notice, Question};
+use chrono_tz::Tz;
+
+/// More buttons are not read; the rest is one tap away on the page.
+const BUTTONS_MAX: usize = 4;
+/// Slack documents more and refuses some messages from about 13 200 characters on.
+pub(super) const CARD_CHARS_MAX: usize = 6000;
+const FACT_CHARS_MAX: usize = 60;
+const FOLLOWED_MAX: usize = 5;
+const TEXT_CHARS_MAX: usize = 300;
+
+/// How much of everything a card takes.
+#[derive(Clone, Copy)]
+struct Room {
+    body: usize,
+    /// Of one line: who is asked, what happens on silence, what followed.
+    line: usize,
+    rationale: usize,
+    facts: usize,
+    options: usize,
+}
+
+/// Tried in turn until the card fits. Even the last one has title, deadline, options and buttons.
+const ROOMS: [Room; 4] = [
+    Room { body: 1500, line: 300, rationale: 200, facts: 6, options: 6 },
+    Room { body: 700, line: 200, rationale: 120, facts: 4, options: 4 },
+    Room { body: 200, line: 120, rationale: 0, facts: 4, options: 3 },
+    Room { body: 0, line: 60, rationale: 0, facts: 0, options: 3 },
+];
+
+/// A message as Slack shows it; `text` is for notifications and screen readers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Card {
+    pub text: String,
+    pub blocks: Vec<Block>,
+}
+
+impl Card {
+    pub fn of(message: &Message, zone: Tz) -> Self {
+        let text = escape(&clip(&fallback(message, zone), TEXT_CHARS_MAX));
+        let mut blocks = Vec::new();
+        for room in ROOMS {
+            blocks = match message {
+                Message::Ask(question) => asked(question, zone, room),
+                Message::Tell(notice) => told(notice, room),
+                Message::Decided(decided) => settled(decided, zone, room),
+            };
+            if chars(&blocks) <= CARD_CHARS_MAX {
+                break;
+            }
+        }
+        Self { text, blocks }
+    }
+}
+
+pub(super) fn chars(blocks: &[Block]) -> usize {
+    serde_json::to_string(blocks).map_or(usize::MAX, |json| json.chars().count())
+}
+
+fn fallback(message: &Message, zone: Tz) -> String {
+    match message {
+        Message::Ask(question) => format!("{}: answer by {}", question.title, deadline(question, zone)),
+        Message::Tell(notice) => notice.title.clone(),
+        Message::Decided(decided) => format!("{}: {}", decided.title, decided.settled.sentence(zone)),
+    }
+}
+
+fn asked(question: &Question, zone: Tz, room: Room) -> Vec<Block> {
+    let minutes = (question.expires_at - question.asked_at).num_minutes().max(0);
+    let by = format!("Answer by *{}* ({minutes} min)", deadline(question, zone));
+    let asked = line(&question.asked, room);
+    let whom = if asked.is_empty() { by } else { format!("{by}  ·  For: {asked}") };
+    let mut blocks = vec![header(&question.title), context(&whom)];
+    blocks.extend(body(&question.body, room.body));
+    for (at, option) in question.options.iter().take(room.options).enumerate() {
+        blocks.push(section(&choice(at + 1, option, room)));
+    }
+    let mut notes = vec![format!("If nobody answers: {}", line(&question.on_silence, room))];
+    notes.extend(question.second.as_ref().map(|second| line(second, room)));
+    notes.extend(question.url.as_ref().map(|url| link(url, "Details")));
+    blocks.push(context(&notes.join("  ·  ")));
+    let buttons = buttons(question);
+    if !buttons.is_empty() {
+        blocks.push(Block::Actions { block_id: format!("gate-{}", question.gate), elements: buttons });
+    }
+    blocks
+}
+
+fn told(notice: &Notice, room: Room) -> Vec<Block> {
+    let mut blocks = vec![header(&notice.title)];
+    blocks.extend(body(&notice.body, room.body));
+    blocks.extend(notice.url.as_ref().map(|url| context(&link(url, "Details"))));
+    blocks
+}
+
+fn settled(decided: &Decided, zone: Tz, room: Room) -> Vec<Block> {
+    let mut blocks = vec![header(&decided.title)];
+    blocks.extend(body(&decided.body, room.body));
+    let mut says = vec![format!("*{}*", line(&decided.settled.sentence(zone), room))];
+    says.extend(decided.followed.iter().take(FOLLOWED_MAX).map(|followed| line(followed, room)));
+    blocks.push(section(&says.join("\n")));
+    blocks.extend(decided.url.as_ref().map(|url| context(&link(url, "Details"))));
+    blocks
+}
+
+fn choice(number: usize, option: &CardOption, room: Room) -> String {
+    let facts = option.facts.iter().take(room.facts).map(|fact| {
+        let (label, value) = (clip(&fact.label, FACT_CHARS_MAX), clip(&fact.value, FACT_CHARS_MAX));
+        format!("{} *{}*", escape(&label), escape(&value))
+    });
+    let facts = facts.collect::<Vec<_>>().join("  ·  ");
+    let rationale = escape(&clip(&option.rationale, room.rationale));
+    let title = format!("*{number}  {}*", escape(&clip(&option.title, room.line)));
+    [title, facts, rationale].into_iter().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+fn buttons(question: &Question) -> Vec<Element> {
+    let allowed = |button: Button| question.allow.contains(&button);
+    let mut last = Vec::new();
+    // A draft is edited on the page, where there is room for it.
+    if let (true, Some(url)) = (allowed(Button::Edit), &question.url) {
+        last.push(page("More / edit", url));
+    }
+    if allowed(Button::Reject) {
+        last.push(press(question, Button::Reject, None, "Reject", Some(Style::Danger)));
+    }
+    let mut first = Vec::new();
+    if allowed(Button::Acknowledge) {
+        first.push(press(question, Button::Acknowledge, None, "I take it", Some(Style::Primary)));
+    }
+    if allowed(Button::Approve) {
+        first.push(press(question, Button::Approve, None, "Approve", Some(Style::Primary)));
+    }
+    if allowed(Button::Choose) {
+        // No option is highlighted: a default is chosen without being read.
+        let choose =
+            |number| press(question, Button::Choose, Some(number), &format!("Choose {number}"), None);
+        first.extend((1..=question.options.len()).map(choose));
+    }
+    let room = BUTTONS_MAX - last.len();
+    if first.len() > room
+        && let Some(url) = &question.url
+        && !allowed(Button::Edit)
+    {
+        last.insert(0, page("More", url));
+    }
+    first.truncate(BUTTONS_MAX - last.len());
+    first.extend(last);
+    first
+}
+
+fn press(
+    question: &Question,
+    button: Button,
+    option: Option<usize>,
+    label: &str,
+    style: Option<Style>,
+) -> Element {
+    let press = Press { token: question.token.clone(), button, option };
+    Element::Button {
+        text: plain(label, BUTTON_CHARS_MAX),
+        action_id: press.action_id(),
+        value: Some(press.value()),
+        url: None,
+        style,
+    }
+}
+
+fn page(label: &str, url: &str) -> Element {
+    Element::Button {
+        text: plain(label, BUTTON_CHARS_MAX),
+        action_id: "takt.page".to_owned(),
+        value: None,
+        url: Some(url.to_owned()),
+        style: None,
+    }
+}
+
+fn body(text: &str, chars_max: usize) -> Option<Block> {
+    let text = clip(text.trim(), chars_max);
+    (chars_max > 0 && !text.is_empty()).then(|| section(&escape(&text)))
+}
+
+fn line(text: &str, room: Room) -> String {
+    escape(&clip(text.trim(), room.line))
+}
+
+/// Slack takes `|` and `>` for the end of the address.
+fn link(url: &str, label: &str) -> String {
+    let url = escape(&url.replace('|', "%7C").replace('>', "%3E").replace('<', "%3C"));
+    format!("<{url}|{label}>")
+}
+
+fn deadline(question: &Question, zone: Tz) -> String {
+    let (asked, expires) = (question.asked_at.with_timezone(&zone), question.expires_at.with_timezone(&zone));
+    let format = if asked.date_naive() == expires.date_naive() { "%H:%M" } else { "%a %H:%M" };
+    expires.format(format).to_string()
+}
