@@ -1,1 +1,30 @@
-//! Motion: claim, work, commit.
+//! Motion: claims runs, drives them step by step, commits what happened in groups, keeps its lease.
+//!
+//! Knows step kinds only as [`Execute`]; knows no vendor, no model and no chat. What a run's state means
+//! is `run`'s, what SQL is sent is `store`'s.
+
+mod clock;
+mod commit;
+mod committer;
+mod crash;
+mod definitions;
+mod drive;
+mod execute;
+mod hints;
+mod ladders;
+mod memory;
+mod start;
+mod worker;
+
+pub use clock::Clock;
+pub use commit::{Commit, CommitError, Journal, RowChange};
+pub use committer::Committer;
+pub use crash::{CRASH_POINTS, arm as arm_crash_point, crash_point};
+pub use definitions::{DefinitionError, Definitions};
+pub use drive::{Driven, Driver, Services};
+pub use execute::{Execute, Executors, Outcome, StepContext, StepError};
+pub use hints::Hints;
+pub use ladders::{Ladders, RungOf};
+pub use memory::MemoryJournal;
+pub use start::{StartError, start_run};
+pub use worker::{Worker, WorkerOptions};

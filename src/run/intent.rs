@@ -60,6 +60,8 @@ pub struct NewRun {
     pub inputs: Value,
     pub parent: Option<Parent>,
     pub approved: bool,
+    /// Who started it by hand; may not approve it.
+    pub started_by: Option<String>,
     pub event: Option<Uuid>,
     pub trace: Option<String>,
 }

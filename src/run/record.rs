@@ -100,6 +100,8 @@ pub struct StartedRun {
     pub parent: Option<Parent>,
     /// A person already answered for what this run does (it is a child of a run with a decided gate).
     pub approved: bool,
+    /// Who started it by hand; may not approve it.
+    pub started_by: Option<String>,
     pub trace: Option<String>,
 }
 

@@ -10,6 +10,7 @@ pub mod cron;
 pub mod events;
 pub mod gates;
 pub mod health;
+pub mod hints;
 pub mod journal;
 pub mod outbox;
 pub mod partitions;

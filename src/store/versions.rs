@@ -18,8 +18,8 @@ pub async fn save(db: &mut PgConnection, workflow: &str, sha256: &str, bundle: &
     )
     .execute(&mut *db)
     .await?;
-    let id = sqlx::query_scalar!("select id from workflow_version where sha256 = $1", sha256);
-    Ok(id.fetch_one(db).await?)
+    let id = id_of(db, sha256).await?;
+    id.ok_or_else(|| StoreError::Database(sqlx::Error::RowNotFound))
 }
 
 pub async fn load(db: &mut PgConnection, sha256: &str) -> Result<Option<Bundle>> {
@@ -27,4 +27,9 @@ pub async fn load(db: &mut PgConnection, sha256: &str) -> Result<Option<Bundle>>
         .fetch_optional(db)
         .await?;
     found.map(|bundle| serde_json::from_value(bundle).map_err(unreadable)).transpose()
+}
+
+pub async fn id_of(db: &mut PgConnection, sha256: &str) -> Result<Option<i32>> {
+    let id = sqlx::query_scalar!("select id from workflow_version where sha256 = $1", sha256);
+    Ok(id.fetch_optional(db).await?)
 }

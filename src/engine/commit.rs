@@ -1,0 +1,42 @@
+//! What one run wants written, and the promise of whoever writes it.
+
+use crate::run::{Intent, Record, RunId};
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+/// Outcomes of one run since its last commit: all of it becomes true, or none.
+#[derive(Debug, Clone)]
+pub struct Commit {
+    pub run: RunId,
+    pub records: Vec<Record>,
+    pub intents: Vec<Intent>,
+    /// Signals that are in the journal now.
+    pub heard: Vec<Uuid>,
+    pub row: RowChange,
+}
+
+/// What becomes of the run's hot row.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RowChange {
+    /// The run goes on in memory.
+    Keep,
+    Park { wake_at: Option<DateTime<Utc>>, signals: i32, waiting_for: Option<String> },
+    End { outcome: String, parent: Option<crate::run::Parent>, output: serde_json::Value },
+}
+
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CommitError {
+    #[error("this worker's lease was taken over: another worker has its runs")]
+    Fenced,
+    #[error("the run changed meanwhile (a person answered): read it again")]
+    Conflict,
+    #[error("the outcome of the commit is unknown ({0}): read the run again")]
+    Unknown(String),
+}
+
+/// Keeps what happened. A commit that returned `Ok` is durable.
+#[async_trait]
+pub trait Journal: Send + Sync {
+    async fn commit(&self, commit: Commit) -> Result<(), CommitError>;
+}

@@ -1,0 +1,362 @@
+//! Drives one claimed run in memory: plan, execute what is ready, journal what happened, until it parks or ends.
+
+use super::{
+    Clock, Commit, CommitError, Execute, Executors, Journal, Ladders, Outcome, RowChange, StepContext,
+    execute::NoteRequest,
+};
+use crate::{
+    run::{
+        Change, Failure, Intent, Leaf, MessageKind, OutboxMessage, Phase, Plan, Record, RunId, Signal,
+        SignalKind, State, StepPath, Task, machine::Status, plan, retry,
+    },
+    workflow::Definition,
+};
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use std::{collections::{BTreeMap, BTreeSet}, sync::Arc};
+use tokio::{sync::mpsc, task::JoinSet};
+use uuid::Uuid;
+
+/// What every run of a worker shares.
+pub struct Services {
+    pub journal: Arc<dyn Journal>,
+    pub clock: Arc<Clock>,
+    pub executors: Executors,
+    pub ladders: Arc<dyn Ladders>,
+    /// `site` as expressions see it.
+    pub site: Value,
+    pub payload_bytes_max: usize,
+}
+
+/// How a drive came to its end.
+#[derive(Debug)]
+pub enum Driven {
+    Parked,
+    Ended { outcome: String },
+    /// Somebody else has the run, or it must be read again.
+    Lost(CommitError),
+}
+
+/// One run in this worker's memory.
+pub struct Driver {
+    services: Arc<Services>,
+    definition: Arc<Definition>,
+    run: RunId,
+    state: State,
+    signals_seen: i32,
+    records: Vec<Record>,
+    intents: Vec<Intent>,
+    heard: Vec<Uuid>,
+    in_flight: BTreeMap<StepPath, Task>,
+    tasks: JoinSet<(StepPath, Outcome)>,
+    note_to: mpsc::Sender<NoteRequest>,
+    notes: mpsc::Receiver<NoteRequest>,
+}
+
+impl Driver {
+    pub fn new(
+        services: Arc<Services>,
+        definition: Arc<Definition>,
+        run: RunId,
+        state: State,
+        signals_seen: i32,
+    ) -> Self {
+        let (note_to, notes) = mpsc::channel(16);
+        Self {
+            services,
+            definition,
+            run,
+            state,
+            signals_seen,
+            records: Vec::new(),
+            intents: Vec::new(),
+            heard: Vec::new(),
+            in_flight: BTreeMap::new(),
+            tasks: JoinSet::new(),
+            note_to,
+            notes,
+        }
+    }
+
+    /// Runs until there is nothing left to do in memory. `signals` are what came since the last time.
+    pub async fn drive(mut self, signals: Vec<Signal>) -> Driven {
+        for signal in signals {
+            self.hear(signal);
+        }
+        loop {
+            let planned = self.plan_through();
+            let next = match planned.finish {
+                Some(finish) => return self.end(finish.outcome).await,
+                None => self.start(planned).await,
+            };
+            match next {
+                Ok(Next::Again) => {}
+                Ok(Next::Parked) => return Driven::Parked,
+                Err(error) => {
+                    self.tasks.abort_all();
+                    return Driven::Lost(error);
+                }
+            }
+        }
+    }
+
+    /// Records every pure change that follows from what is known.
+    fn plan_through(&mut self) -> Plan {
+        loop {
+            let busy: BTreeSet<StepPath> = self.in_flight.keys().cloned().collect();
+            let now = self.services.clock.now();
+            let planned =
+                plan(&self.definition.workflow, &self.state, &self.services.site, &busy, now);
+            if planned.changes.is_empty() {
+                return planned;
+            }
+            for (path, change) in planned.changes {
+                if let Change::SlaBreached { step, ladder } = &change {
+                    self.tell_breach(step, ladder);
+                }
+                self.record(path, 0, change);
+            }
+        }
+    }
+
+    /// Executes what is ready; with nothing ready waits for an outcome; with nothing under way parks.
+    async fn start(&mut self, planned: Plan) -> Result<Next, CommitError> {
+        if planned.ready.is_empty() {
+            if self.in_flight.is_empty() {
+                return self.park(&planned).await;
+            }
+            return self.wait(planned.wake_at).await;
+        }
+        for task in &planned.ready {
+            if task.new_attempt {
+                self.record(Some(task.path.clone()), task.attempt, Change::Started);
+            }
+        }
+        self.flush(RowChange::Keep).await?;
+        for task in planned.ready {
+            self.spawn(task);
+        }
+        Ok(Next::Again)
+    }
+
+    fn spawn(&mut self, task: Task) {
+        let Some(executor) = self.services.executors.get(task.leaf.kind()).cloned() else {
+            let failure = Failure::new("unsupported", format!("no executor for `{}`", task.leaf.kind()));
+            self.record(Some(task.path.clone()), task.attempt, Change::Failed { failure });
+            return;
+        };
+        let context = self.context(&task);
+        self.in_flight.insert(task.path.clone(), task.clone());
+        self.tasks.spawn(async move {
+            let outcome = executor.execute(&task, &context).await;
+            (task.path, outcome)
+        });
+    }
+
+    fn context(&self, task: &Task) -> StepContext {
+        let known = self.state.step(&task.path).cloned().unwrap_or_default();
+        StepContext {
+            run: self.run,
+            start: Arc::new(self.state.start.clone()),
+            definition: self.definition.clone(),
+            path: task.path.clone(),
+            attempt: task.attempt,
+            scope: task.scope.clone(),
+            now: known.started_at.unwrap_or_else(|| self.services.clock.now()),
+            clock: self.services.clock.clone(),
+            resumed: !task.new_attempt,
+            notes: known.notes,
+            signals: known.signals,
+            approved: self.state.is_approved(),
+            note_to: self.note_to.clone(),
+        }
+    }
+
+    async fn wait(&mut self, wake_at: Option<DateTime<Utc>>) -> Result<Next, CommitError> {
+        let pause = wake_at.and_then(|at| (at - self.services.clock.now()).to_std().ok());
+        tokio::select! {
+            // A deadline of another step comes while this one is under way.
+            () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => Ok(Next::Again),
+            Some(request) = self.notes.recv() => {
+                self.record(Some(request.path), 0, Change::Noted { note: request.note });
+                self.flush(RowChange::Keep).await?;
+                // A step that is gone needs no answer.
+                let _ = request.durable.send(());
+                Ok(Next::Again)
+            }
+            Some(finished) = self.tasks.join_next() => {
+                match finished {
+                    Ok((path, outcome)) => self.settle(path, outcome),
+                    Err(error) => self.settle_panicked(&error),
+                }
+            }
+            else => Ok(Next::Again),
+        }
+    }
+
+    fn settle(&mut self, path: StepPath, outcome: Outcome) -> Result<Next, CommitError> {
+        let Some(task) = self.in_flight.remove(&path) else { return Ok(Next::Again) };
+        match outcome {
+            Outcome::Lost => return Err(CommitError::Unknown("the step lost its run".into())),
+            Outcome::Done { output, intents } => {
+                let size = output.to_string().len();
+                let change = if size > self.services.payload_bytes_max {
+                    let limit = self.services.payload_bytes_max;
+                    let text = format!("the output is {size} bytes; at most {limit} are kept");
+                    Change::Failed { failure: Failure::new("too_large", text) }
+                } else {
+                    Change::Done { output }
+                };
+                self.record(Some(path), task.attempt, change);
+                self.intents.extend(intents);
+            }
+            Outcome::Park { wake_at, note, intents } => {
+                if let Some(note) = note {
+                    self.record(Some(path.clone()), task.attempt, Change::Noted { note });
+                }
+                self.record(Some(path), task.attempt, Change::Waiting { wake_at });
+                self.intents.extend(intents);
+            }
+            Outcome::Fail(error) => {
+                self.intents.extend(error.intents);
+                let change = self.after_failure(&task, error.failure, error.retry_after);
+                self.record(Some(path), task.attempt, change);
+            }
+        }
+        Ok(Next::Again)
+    }
+
+    fn after_failure(
+        &self,
+        task: &Task,
+        failure: Failure,
+        retry_after: Option<std::time::Duration>,
+    ) -> Change {
+        let seed = Uuid::new_v5(&self.run.0, format!("{}:{}", task.path, task.attempt).as_bytes());
+        let spread = f64::from(seed.as_bytes()[0]) / 255.0;
+        // Undo and the like are calls too; a gate or a wait has no attempts to repeat.
+        let may_retry = matches!(task.leaf, Leaf::Call(_));
+        let pause = may_retry
+            .then(|| retry::pause(task.retry.as_ref(), &failure.class, task.attempt, retry_after, spread))
+            .flatten();
+        match pause {
+            Some(pause) => Change::Retrying { failure, wake_at: self.services.clock.now() + pause },
+            None => Change::Failed { failure },
+        }
+    }
+
+    /// A step that panicked is a defect of ours: it fails visibly instead of taking the worker down.
+    fn settle_panicked(&mut self, error: &tokio::task::JoinError) -> Result<Next, CommitError> {
+        tracing::error!(run.id = %self.run, %error, "a step panicked");
+        let paths: Vec<StepPath> = self.in_flight.keys().cloned().collect();
+        for path in paths {
+            let failure = Failure::new("panic", "the step crashed inside Takt; see the log");
+            if let Some(task) = self.in_flight.remove(&path) {
+                self.record(Some(path), task.attempt, Change::Failed { failure });
+            }
+        }
+        self.tasks.abort_all();
+        Ok(Next::Again)
+    }
+
+    async fn park(&mut self, planned: &Plan) -> Result<Next, CommitError> {
+        let waiting_for: Vec<&str> = planned.waiting_for.iter().map(StepPath::as_str).collect();
+        let row = RowChange::Park {
+            wake_at: planned.wake_at,
+            signals: self.signals_seen,
+            waiting_for: (!waiting_for.is_empty()).then(|| waiting_for.join(", ")),
+        };
+        self.flush(row).await?;
+        Ok(Next::Parked)
+    }
+
+    async fn end(mut self, outcome: String) -> Driven {
+        let output = self.state.result();
+        let row = RowChange::End {
+            outcome: outcome.clone(),
+            parent: self.state.start.parent.clone(),
+            output,
+        };
+        match self.flush(row).await {
+            Ok(()) => Driven::Ended { outcome },
+            Err(error) => Driven::Lost(error),
+        }
+    }
+
+    async fn flush(&mut self, row: RowChange) -> Result<(), CommitError> {
+        let is_empty = self.records.is_empty() && self.intents.is_empty() && self.heard.is_empty();
+        if is_empty && row == RowChange::Keep {
+            return Ok(());
+        }
+        let commit = Commit {
+            run: self.run,
+            records: std::mem::take(&mut self.records),
+            intents: std::mem::take(&mut self.intents),
+            heard: std::mem::take(&mut self.heard),
+            row,
+        };
+        self.services.journal.commit(commit).await
+    }
+
+    /// Appends to the run's history in memory; a change the machine refuses is a defect and is logged.
+    fn record(&mut self, path: Option<StepPath>, attempt: u32, change: Change) {
+        let record = Record { seq: self.state.next_seq, at: self.services.clock.now(), path, attempt, change };
+        match self.state.apply(&record) {
+            Ok(()) => self.records.push(record),
+            Err(error) => tracing::error!(run.id = %self.run, %error, "refused a change"),
+        }
+    }
+
+    /// News is kept in the journal where its step still listens, and dropped where it has settled.
+    fn hear(&mut self, signal: Signal) {
+        self.heard.push(signal.id);
+        if self.state.heard.contains(&signal.id) {
+            return;
+        }
+        if signal.kind == SignalKind::Cancel {
+            let word = |field: &str| signal.body[field].as_str().unwrap_or_default().to_owned();
+            if matches!(self.state.phase, Phase::Main) {
+                self.record(None, 0, Change::CancelRequested { by: word("by"), reason: word("reason") });
+            }
+            return;
+        }
+        let Some(path) = signal.path.clone() else { return };
+        if matches!(self.state.status(&path), Status::Running | Status::Waiting) {
+            self.record(Some(path), 0, Change::Signalled(signal));
+        }
+    }
+
+    fn tell_breach(&mut self, step: &str, ladder: &str) {
+        let Some(rung) = self.services.ladders.rung(ladder, 0) else { return };
+        let title = &self.definition.workflow.title;
+        self.intents.push(Intent::Send(Box::new(OutboxMessage {
+            path: StepPath::root("sla").child(step),
+            ordinal: 0,
+            kind: MessageKind::Tell,
+            gate: None,
+            role: rung.role,
+            person: rung.person,
+            message: json!({
+                "title": format!("{title}: `{step}` is late"),
+                "body": format!("Nobody has answered `{step}` in the time agreed."),
+            }),
+        })));
+    }
+}
+
+enum Next {
+    Again,
+    Parked,
+}
+
+impl State {
+    /// What a parent run sees of a child: the outputs of its top-level steps.
+    pub(super) fn result(&self) -> Value {
+        let outputs = self
+            .steps
+            .iter()
+            .filter(|(path, step)| step.status == Status::Done && !path.as_str().contains(['.', '[']))
+            .map(|(path, step)| (path.to_string(), step.output.clone()));
+        Value::Object(outputs.collect())
+    }
+}

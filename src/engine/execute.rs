@@ -1,0 +1,113 @@
+//! What a step kind implements, and what it is given.
+
+use super::Clock;
+use crate::{
+    expr::Scope,
+    run::{Failure, Intent, RunId, Signal, StartedRun, StepPath, Task},
+    tool::ToolError,
+    workflow::Definition,
+};
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+
+/// One step kind. It returns what happened; it never writes to the store.
+#[async_trait]
+pub trait Execute: Send + Sync {
+    async fn execute(&self, task: &Task, context: &StepContext) -> Outcome;
+}
+
+/// Step kinds by [`crate::run::Leaf::kind`].
+pub type Executors = BTreeMap<&'static str, Arc<dyn Execute>>;
+
+#[derive(Debug)]
+pub enum Outcome {
+    Done {
+        output: Value,
+        intents: Vec<Intent>,
+    },
+    /// Wait for a signal or a time; `note` is added to the step's notes.
+    Park {
+        wake_at: Option<DateTime<Utc>>,
+        note: Option<Value>,
+        intents: Vec<Intent>,
+    },
+    Fail(StepError),
+    /// The worker lost the run while the step was under way.
+    Lost,
+}
+
+impl Outcome {
+    pub fn done(output: Value) -> Self {
+        Self::Done { output, intents: Vec::new() }
+    }
+
+    pub fn fail(class: &str, message: impl Into<String>) -> Self {
+        Self::Fail(StepError { failure: Failure::new(class, message), retry_after: None, intents: Vec::new() })
+    }
+}
+
+#[derive(Debug)]
+pub struct StepError {
+    pub failure: Failure,
+    pub retry_after: Option<Duration>,
+    pub intents: Vec<Intent>,
+}
+
+impl From<ToolError> for StepError {
+    fn from(error: ToolError) -> Self {
+        let retry_after = match error.kind {
+            crate::tool::ToolErrorKind::RateLimited { retry_after } => retry_after,
+            _ => None,
+        };
+        let mut failure = Failure::new(error.class(), error.message);
+        failure.detail = error.detail;
+        Self { failure, retry_after, intents: Vec::new() }
+    }
+}
+
+/// A request to journal something in the middle of a step.
+pub(super) struct NoteRequest {
+    pub path: StepPath,
+    pub note: Value,
+    pub durable: oneshot::Sender<()>,
+}
+
+/// What a step knows of its run.
+pub struct StepContext {
+    pub run: RunId,
+    pub start: Arc<StartedRun>,
+    pub definition: Arc<Definition>,
+    pub path: StepPath,
+    pub attempt: u32,
+    /// The names its expressions see; `now` in it is the attempt's recorded time.
+    pub scope: Scope,
+    /// The attempt's recorded time.
+    pub now: DateTime<Utc>,
+    /// The time as it goes on, for deadlines.
+    pub clock: Arc<Clock>,
+    /// The step was executed before: by a worker that died, or before it parked.
+    pub resumed: bool,
+    pub notes: Vec<Value>,
+    pub signals: Vec<Signal>,
+    /// A person, or an `auto_if`, has answered for this run.
+    pub approved: bool,
+    pub(super) note_to: mpsc::Sender<NoteRequest>,
+}
+
+impl StepContext {
+    /// Journals something durably; `None` means that the worker lost the run and the step must stop.
+    pub async fn note(&self, note: Value) -> Option<()> {
+        let (durable, done) = oneshot::channel();
+        self.note_to.send(NoteRequest { path: self.path.clone(), note, durable }).await.ok()?;
+        done.await.ok()
+    }
+
+    /// The idempotency key of this step: the same for every attempt, another for every run and step.
+    pub fn key(&self) -> String {
+        Uuid::new_v5(&self.run.0, self.path.as_str().as_bytes()).to_string()
+    }
+}

@@ -1,0 +1,25 @@
+//! Who is told next, as the engine needs to know it.
+
+use std::time::Duration;
+
+/// One rung: a role or a person, and how long they have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RungOf {
+    pub role: Option<String>,
+    pub person: Option<String>,
+    /// How it is called among people: the role's title or the person's name.
+    pub title: String,
+    pub within: Duration,
+}
+
+/// Escalation ladders and role titles of a site.
+pub trait Ladders: Send + Sync {
+    /// The n-th rung of a ladder, from 0; `None` above the top.
+    fn rung(&self, ladder: &str, n: usize) -> Option<RungOf>;
+
+    /// The ladder a role climbs when a gate names none.
+    fn of_role(&self, role: &str) -> Option<String>;
+
+    /// What a role is called among people.
+    fn role_title(&self, role: &str) -> String;
+}
