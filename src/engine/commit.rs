@@ -21,8 +21,16 @@ pub struct Commit {
 pub enum RowChange {
     /// The run goes on in memory.
     Keep,
-    Park { wake_at: Option<DateTime<Utc>>, signals: i32, waiting_for: Option<String> },
-    End { outcome: String, parent: Option<crate::run::Parent>, output: serde_json::Value },
+    Park {
+        wake_at: Option<DateTime<Utc>>,
+        signals: i32,
+        waiting_for: Option<String>,
+    },
+    End {
+        outcome: String,
+        parent: Option<crate::run::Parent>,
+        output: serde_json::Value,
+    },
 }
 
 #[derive(Debug, Clone, thiserror::Error)]

@@ -47,13 +47,7 @@ struct Writer {
 
 impl Committer {
     /// Starts the committer tasks; they end when the `Committer` is dropped.
-    pub fn start(
-        store: Store,
-        worker: WorkerId,
-        epoch: i32,
-        channels: Vec<String>,
-        hints: Hints,
-    ) -> Self {
+    pub fn start(store: Store, worker: WorkerId, epoch: i32, channels: Vec<String>, hints: Hints) -> Self {
         let (queue, waiting) = mpsc::channel(BATCH_MAX);
         let waiting = Arc::new(Mutex::new(waiting));
         let writer = Arc::new(Writer { store, worker, epoch, channels, hints });

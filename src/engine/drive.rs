@@ -1,7 +1,7 @@
 //! Drives one claimed run in memory: plan, execute what is ready, journal what happened, until it parks or ends.
 
 use super::{
-    Clock, Commit, CommitError, Execute, Executors, Journal, Ladders, Outcome, RowChange, StepContext,
+    Clock, Commit, CommitError, Executors, Journal, Ladders, Outcome, RowChange, StepContext,
     execute::NoteRequest,
 };
 use crate::{
@@ -13,7 +13,10 @@ use crate::{
 };
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use std::{collections::{BTreeMap, BTreeSet}, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use tokio::{sync::mpsc, task::JoinSet};
 use uuid::Uuid;
 
@@ -32,7 +35,9 @@ pub struct Services {
 #[derive(Debug)]
 pub enum Driven {
     Parked,
-    Ended { outcome: String },
+    Ended {
+        outcome: String,
+    },
     /// Somebody else has the run, or it must be read again.
     Lost(CommitError),
 }
@@ -105,8 +110,7 @@ impl Driver {
         loop {
             let busy: BTreeSet<StepPath> = self.in_flight.keys().cloned().collect();
             let now = self.services.clock.now();
-            let planned =
-                plan(&self.definition.workflow, &self.state, &self.services.site, &busy, now);
+            let planned = plan(&self.definition.workflow, &self.state, &self.services.site, &busy, now);
             if planned.changes.is_empty() {
                 return planned;
             }
@@ -272,11 +276,8 @@ impl Driver {
 
     async fn end(mut self, outcome: String) -> Driven {
         let output = self.state.result();
-        let row = RowChange::End {
-            outcome: outcome.clone(),
-            parent: self.state.start.parent.clone(),
-            output,
-        };
+        let row =
+            RowChange::End { outcome: outcome.clone(), parent: self.state.start.parent.clone(), output };
         match self.flush(row).await {
             Ok(()) => Driven::Ended { outcome },
             Err(error) => Driven::Lost(error),
@@ -300,7 +301,8 @@ impl Driver {
 
     /// Appends to the run's history in memory; a change the machine refuses is a defect and is logged.
     fn record(&mut self, path: Option<StepPath>, attempt: u32, change: Change) {
-        let record = Record { seq: self.state.next_seq, at: self.services.clock.now(), path, attempt, change };
+        let record =
+            Record { seq: self.state.next_seq, at: self.services.clock.now(), path, attempt, change };
         match self.state.apply(&record) {
             Ok(()) => self.records.push(record),
             Err(error) => tracing::error!(run.id = %self.run, %error, "refused a change"),

@@ -46,7 +46,11 @@ impl Outcome {
     }
 
     pub fn fail(class: &str, message: impl Into<String>) -> Self {
-        Self::Fail(StepError { failure: Failure::new(class, message), retry_after: None, intents: Vec::new() })
+        Self::Fail(StepError {
+            failure: Failure::new(class, message),
+            retry_after: None,
+            intents: Vec::new(),
+        })
     }
 }
 

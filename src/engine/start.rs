@@ -26,11 +26,7 @@ impl From<StartError> for StoreError {
 }
 
 /// False when the run exists already, or an open run of the workflow has the same key.
-pub async fn start_run(
-    db: &mut PgConnection,
-    run: &NewRun,
-    now: DateTime<Utc>,
-) -> Result<bool, StartError> {
+pub async fn start_run(db: &mut PgConnection, run: &NewRun, now: DateTime<Utc>) -> Result<bool, StartError> {
     let Some(version) = versions::id_of(db, &run.sha256).await? else {
         return Err(StartError::NoVersion { workflow: run.workflow.clone(), sha256: run.sha256.clone() });
     };

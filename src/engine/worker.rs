@@ -95,8 +95,9 @@ impl Worker {
     }
 
     async fn serve(self: Arc<Self>, stop: &CancellationToken) -> Result<(), StoreError> {
-        let id = workers::register(&mut *self.store.connection().await?, &self.options.name, self.options.lease)
-            .await?;
+        let id =
+            workers::register(&mut *self.store.connection().await?, &self.options.name, self.options.lease)
+                .await?;
         let epoch = 1;
         tracing::info!(worker.id = %id, "worker registered");
         let mut channels = vec!["console".to_owned()];
@@ -253,9 +254,7 @@ impl One {
     }
 
     async fn give_back(&self, run: RunId) {
-        let given = async {
-            runs::give_back(&mut *self.store.connection().await?, run, self.worker).await
-        };
+        let given = async { runs::give_back(&mut *self.store.connection().await?, run, self.worker).await };
         match given.await {
             Ok(()) => self.hints.tell(),
             // The lease will run out and somebody takes the run over.

@@ -4,6 +4,7 @@
 //! Pure: no clock, no database, no network. `engine` moves it, `store` keeps it.
 
 mod id;
+mod inputs;
 mod intent;
 pub mod machine;
 mod next;
@@ -18,6 +19,7 @@ pub mod story;
 mod tests;
 
 pub use id::{EventId, GateId, RunId, WorkerId};
+pub use inputs::inputs_from;
 pub use intent::{Intent, MessageKind, NewGate, NewRun, OutboxMessage, Reassign};
 pub use next::{Finish, Leaf, Plan, Task, plan};
 pub use path::StepPath;

@@ -1,1 +1,18 @@
-//! One file per step kind.
+//! One file per step kind. Each executes one leaf step and says what happened; none writes to the store.
+//!
+//! `call` is the only kind that may write to the outside, and only after its rules held on live data.
+
+mod agent;
+mod call;
+mod gate;
+mod notify;
+mod rules;
+mod run;
+mod wait;
+
+pub use agent::{AgentExecutor, AgentSettings};
+pub use call::CallExecutor;
+pub use gate::GateExecutor;
+pub use notify::notify_role;
+pub use run::RunExecutor;
+pub use wait::WaitExecutor;

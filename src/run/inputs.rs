@@ -1,0 +1,42 @@
+//! The inputs of a run: what was given, completed by the declared defaults.
+
+use crate::workflow::Workflow;
+use serde_json::{Map, Value};
+
+/// Refuses unknown inputs and wrong types, in words for whoever gave them.
+pub fn inputs_from(workflow: &Workflow, given: &Value) -> Result<Value, String> {
+    let empty = Map::new();
+    let given = match given {
+        Value::Null => &empty,
+        Value::Object(given) => given,
+        _ => return Err(format!("the inputs of `{}` must be named values", workflow.id)),
+    };
+    if let Some(unknown) = given.keys().find(|name| !workflow.inputs.contains_key(*name)) {
+        let known: Vec<&str> = workflow.inputs.keys().map(String::as_str).collect();
+        return Err(format!("`{}` has no input `{unknown}`; it has: {}", workflow.id, known.join(", ")));
+    }
+    let mut inputs = Map::new();
+    for (name, declared) in &workflow.inputs {
+        let value = given.get(name).or(declared.default.as_ref());
+        let Some(value) = value else {
+            return Err(format!("`{}` needs the input `{name}` ({})", workflow.id, declared.kind));
+        };
+        if !is_of(value, &declared.kind) {
+            return Err(format!("the input `{name}` of `{}` must be a {}", workflow.id, declared.kind));
+        }
+        inputs.insert(name.clone(), value.clone());
+    }
+    Ok(Value::Object(inputs))
+}
+
+fn is_of(value: &Value, kind: &str) -> bool {
+    match kind {
+        "string" => value.is_string(),
+        "number" => value.is_number(),
+        "integer" => value.is_i64() || value.is_u64(),
+        "boolean" => value.is_boolean(),
+        "list" => value.is_array(),
+        "object" => value.is_object(),
+        _ => true,
+    }
+}

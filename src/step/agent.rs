@@ -1,0 +1,150 @@
+//! `agent`: hands the step to the agent loop and keeps its ledger in the run's journal.
+
+use crate::{
+    agent::{self, Entry, Ledger, LedgerClosed, Limits, Model},
+    engine::{Execute, Outcome, StepContext},
+    run::{Leaf, Task},
+    tool::{DataClass, Registry},
+    workflow::AgentStep,
+};
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+/// What agent steps of a site share.
+#[derive(Clone, Default)]
+pub struct AgentSettings {
+    /// In order of preference; none means that every agent step runs on its fallback.
+    pub models: Vec<Arc<dyn Model>>,
+    /// Names that are masked in free text: people's, customers'.
+    pub known: Vec<(DataClass, String)>,
+}
+
+pub struct AgentExecutor {
+    pub tools: Registry,
+    pub settings: AgentSettings,
+}
+
+#[async_trait]
+impl Execute for AgentExecutor {
+    async fn execute(&self, task: &Task, context: &StepContext) -> Outcome {
+        let Leaf::Agent(step) = &task.leaf else {
+            return Outcome::fail("unsupported", "not an agent step");
+        };
+        let past: Result<Vec<Entry>, _> = context.notes.iter().cloned().map(serde_json::from_value).collect();
+        let past = match past {
+            Ok(past) => past,
+            Err(error) => return Outcome::fail("unreadable", format!("the agent's ledger: {error}")),
+        };
+        let asked = match self.asked(step, task, context) {
+            Ok(asked) => asked,
+            Err(message) => return Outcome::fail("expression", message),
+        };
+        let answer = agent::run(
+            &asked,
+            &self.settings.models,
+            &self.tools,
+            &past,
+            &Notes(context),
+            &RunClock(context),
+        );
+        let Ok(answer) = answer.await else { return Outcome::Lost };
+        let mut output = answer.output.clone();
+        if let Some(fields) = output.as_object_mut() {
+            fields.insert("source".into(), json!(answer.source));
+            fields.insert("model".into(), json!(answer.model));
+            fields.insert("authored".into(), json!(answer.authored));
+            fields.insert("used_fallback".into(), json!(answer.why_fallback.is_some()));
+            fields.insert("why_fallback".into(), json!(answer.why_fallback));
+        }
+        Outcome::done(output)
+    }
+}
+
+impl AgentExecutor {
+    fn asked(
+        &self,
+        step: &AgentStep,
+        task: &Task,
+        context: &StepContext,
+    ) -> Result<agent::Task, String> {
+        let scope = &context.scope;
+        let fallback = step.fallback.eval(scope).map_err(|error| error.to_string())?;
+        let input = step.with.eval(scope).map_err(|error| error.to_string())?;
+        let instructions = context
+            .definition
+            .render(&step.prompt, &Value::Object(scope.clone()))
+            .map_err(|error| error.to_string())?;
+        let output = context.definition.schemas.get(&step.output);
+        let output = output.ok_or_else(|| format!("there is no schema `{}`", step.output))?.clone();
+        Ok(agent::Task {
+            run: context.run.0,
+            step: task.path.to_string(),
+            instructions,
+            input,
+            tools: step.tools.clone(),
+            output,
+            limits: Limits {
+                turns: step.limits.turns,
+                time: step.limits.time,
+                tokens: step.limits.tokens,
+                tool_calls: step.limits.tool_calls,
+                cost_usd: step.limits.cost_usd,
+                ..Limits::default()
+            },
+            mask: step.mask.clone(),
+            classes: self.classes(),
+            known: self.settings.known.clone(),
+            mask_key: Sha256::digest(context.run.0.as_bytes()).into(),
+            check: check(step, scope.clone()),
+            fallback,
+            trace: context.start.trace.clone(),
+        })
+    }
+
+    /// What the tools say of their fields holds for the step's input too: it is made of their outputs.
+    fn classes(&self) -> BTreeMap<String, DataClass> {
+        self.tools.specs().flat_map(|spec| spec.classes.clone()).collect()
+    }
+}
+
+fn check(step: &AgentStep, scope: crate::expr::Scope) -> agent::Check {
+    let checks = step.check.clone();
+    Arc::new(move |output: &Value| {
+        let mut scope = scope.clone();
+        scope.insert("output".into(), output.clone());
+        for check in &checks {
+            match check.test(&scope) {
+                Ok(true) => {}
+                Ok(false) => return Err(format!("this must hold, and does not: {}", check.source())),
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        Ok(())
+    })
+}
+
+struct Notes<'a>(&'a StepContext);
+
+#[async_trait]
+impl Ledger for Notes<'_> {
+    async fn append(&self, entry: Entry) -> Result<(), LedgerClosed> {
+        let note = serde_json::to_value(entry).map_err(|_| LedgerClosed)?;
+        self.0.note(note).await.ok_or(LedgerClosed)
+    }
+}
+
+struct RunClock<'a>(&'a StepContext);
+
+#[async_trait]
+impl agent::Clock for RunClock<'_> {
+    fn now(&self) -> DateTime<Utc> {
+        self.0.clock.now()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+}

@@ -1,0 +1,154 @@
+//! `call`: one typed tool, and for a write the checks that stand before it.
+
+use super::{notify, rules};
+use crate::{
+    engine::{Execute, Outcome, StepContext, StepError, crash_point},
+    run::{Failure, Leaf, Task},
+    tool::{Call, Effect, Idempotency, Lookup, Registry, Tool, ToolError, ToolErrorKind},
+    workflow::{Autonomy, CallStep},
+};
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+pub struct CallExecutor {
+    pub tools: Registry,
+}
+
+#[async_trait]
+impl Execute for CallExecutor {
+    async fn execute(&self, task: &Task, context: &StepContext) -> Outcome {
+        let Leaf::Call(step) = &task.leaf else {
+            return Outcome::fail("unsupported", "not a call");
+        };
+        match self.call(step, task, context).await {
+            Ok(outcome) => outcome,
+            Err(error) => Outcome::Fail(error),
+        }
+    }
+}
+
+fn failure(class: &str, message: impl Into<String>) -> StepError {
+    StepError { failure: Failure::new(class, message), retry_after: None, intents: Vec::new() }
+}
+
+impl CallExecutor {
+    async fn call(
+        &self,
+        step: &CallStep,
+        task: &Task,
+        context: &StepContext,
+    ) -> Result<Outcome, StepError> {
+        let tool = self
+            .tools
+            .get(&step.tool)
+            .ok_or_else(|| failure("not_found", format!("there is no tool `{}`", step.tool)))?;
+        let input = step.with.eval(&context.scope).map_err(|e| failure("expression", e.to_string()))?;
+        if notify::is_notification(&step.tool) {
+            return notify::send(&input, context).map_err(|e| failure("expression", e));
+        }
+        if tool.spec().effect == Effect::Write {
+            if context.definition.workflow.autonomy == Autonomy::Shadow {
+                return Ok(Outcome::done(json!({ "shadow": true, "not_written": input })));
+            }
+            self.permit(step, tool.as_ref(), &input, context).await?;
+        }
+        let call = Call {
+            run: context.run.0,
+            step: context.path.to_string(),
+            attempt: task.attempt,
+            key: context.key(),
+            timeout: task.timeout.unwrap_or(tool.spec().timeout),
+            now: context.now,
+            trace: context.start.trace.clone(),
+        };
+        let is_repeat = context.resumed || task.attempt > 1;
+        if is_repeat && let Some(outcome) = look_up(tool, &call, &input).await? {
+            return Ok(outcome);
+        }
+        crash_point("before_call");
+        let output = with_timeout(tool, &call, input).await?;
+        crash_point("after_call");
+        Ok(Outcome::done(output))
+    }
+
+    /// What must hold before anything is written: somebody answered for it, and every rule holds now.
+    async fn permit(
+        &self,
+        step: &CallStep,
+        tool: &dyn Tool,
+        input: &Value,
+        context: &StepContext,
+    ) -> Result<(), StepError> {
+        let is_undo = context.path.leaf() == "undo";
+        if tool.spec().ungated.is_none() && !context.approved && !is_undo {
+            return Err(failure(
+                "not_approved",
+                format!("`{}` writes, and nobody has approved it in this run", step.tool),
+            ));
+        }
+        let mut verdicts = Vec::new();
+        for name in &step.rules {
+            let rule = context.definition.rules.get(name).ok_or_else(|| {
+                failure("rule", format!("rule `{name}` is not part of this workflow's definition"))
+            })?;
+            let verdict = rules::check(rule, input, &self.tools, context)
+                .await
+                .map_err(|failure| StepError { failure, retry_after: None, intents: Vec::new() })?;
+            let refused = (!verdict.holds).then(|| verdict.because.clone());
+            verdicts.push(verdict.to_json());
+            if let Some(because) = refused {
+                // Journaled before the step fails, so that the run shows which rule spoke.
+                context.note(json!({ "rules": verdicts })).await;
+                return Err(failure("rule", format!("not written: {because}")));
+            }
+        }
+        if !verdicts.is_empty() {
+            context
+                .note(json!({ "rules": verdicts }))
+                .await
+                .ok_or_else(|| failure("lost", "the run belongs to another worker"))?;
+        }
+        Ok(())
+    }
+}
+
+/// Before a write is repeated: did the first attempt take effect? `None` means that it may be made (again).
+async fn look_up(
+    tool: &Arc<dyn Tool>,
+    call: &Call,
+    input: &Value,
+) -> Result<Option<Outcome>, StepError> {
+    let class = tool.spec().idempotency;
+    if tool.spec().effect != Effect::Write || class == Idempotency::Idempotent {
+        return Ok(None);
+    }
+    match tool.look_up(call, input).await? {
+        Lookup::Found(output) => Ok(Some(Outcome::done(output))),
+        Lookup::Absent => Ok(None),
+        Lookup::Unknown if class == Idempotency::Unsafe => Err(failure(
+            "needs_person",
+            format!(
+                "nobody knows whether `{}` took effect, and it cannot be read back: a person must look",
+                tool.spec().name
+            ),
+        )),
+        // The other side recognises the key.
+        Lookup::Unknown => Ok(None),
+    }
+}
+
+async fn with_timeout(tool: &Arc<dyn Tool>, call: &Call, input: Value) -> Result<Value, ToolError> {
+    match tokio::time::timeout(call.timeout, tool.call(call, input)).await {
+        Ok(result) => result,
+        Err(_) => {
+            let kind = if tool.spec().effect == Effect::Write {
+                ToolErrorKind::OutcomeUnknown
+            } else {
+                ToolErrorKind::Transient
+            };
+            let seconds = call.timeout.as_secs();
+            Err(ToolError::new(kind, format!("`{}` gave no answer within {seconds} s", tool.spec().name)))
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! `gate`: asks a role, and waits durably for the answer, the second answer, or what silence means.
+//!
+//! Answers come in through `gate::decide`; here they are only read. What has been asked so far is in the
+//! step's notes, so that any worker can go on.
+
+mod ask;
+mod outcome;
+
+use crate::{
+    engine::{Execute, Ladders, Outcome, StepContext},
+    gate::hash_of,
+    run::{GateId, Intent, Leaf, MessageKind, Reassign, Signal, SignalKind, Task},
+    workflow::{Autonomy, GateStep, OnExpire},
+};
+use ask::Ask;
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use outcome::{automatic, decided, is_positive};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+pub struct GateExecutor {
+    pub ladders: Arc<dyn Ladders>,
+}
+
+/// A question as the notes keep it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Opened {
+    gate: GateId,
+    role: Option<String>,
+    person: Option<String>,
+    opened_at: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+    rung: i16,
+    reminded: u32,
+    ask: Value,
+}
+
+/// One entry in a gate step's notes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Note {
+    Opened(Box<Opened>),
+    SecondOpened(Box<Opened>),
+    Escalated { rung: i16, role: Option<String>, person: Option<String>, expires_at: DateTime<Utc> },
+    Reminded(u32),
+}
+
+#[async_trait]
+impl Execute for GateExecutor {
+    async fn execute(&self, task: &Task, context: &StepContext) -> Outcome {
+        let Leaf::Gate(step) = &task.leaf else {
+            return Outcome::fail("unsupported", "not a gate");
+        };
+        match self.go_on(step, context) {
+            Ok(outcome) => outcome,
+            Err(message) => Outcome::fail("expression", message),
+        }
+    }
+}
+
+impl GateExecutor {
+    fn go_on(&self, step: &GateStep, context: &StepContext) -> Result<Outcome, String> {
+        let (first, second) = asked_so_far(&context.notes)?;
+        let Some(first) = first else { return self.open(step, context) };
+        let first_answer = answer_to(&first, &context.signals);
+        match (second, first_answer) {
+            (Some(second), Some(first_answer)) => match answer_to(&second, &context.signals) {
+                Some(answer) => Ok(decided(step, &first, first_answer, Some((&second, answer)), context)),
+                None => self.still_waiting(step, &second, context),
+            },
+            (None, Some(answer)) if self.needs_second(step, &first, answer, context)? => {
+                self.open_second(step, &first, answer, context)
+            }
+            (None, Some(answer)) => Ok(decided(step, &first, answer, None, context)),
+            (_, None) => self.still_waiting(step, &first, context),
+        }
+    }
+
+    fn open(&self, step: &GateStep, context: &StepContext) -> Result<Outcome, String> {
+        let ask = Ask::first(step, context, self.ladders.as_ref())?;
+        if context.definition.workflow.autonomy == Autonomy::Shadow {
+            return Ok(automatic("shadow", &ask.json, context));
+        }
+        if context.definition.workflow.autonomy == Autonomy::Auto
+            && let Some(condition) = &step.auto_if
+            && condition.test(&context.scope).map_err(|error| error.to_string())?
+        {
+            return Ok(automatic("auto", &ask.json, context));
+        }
+        let (opened, intents) = self.put(step, ask, context, "");
+        park(&opened, step, Some(Note::Opened(Box::new(opened.clone()))), intents)
+    }
+
+    fn needs_second(
+        &self,
+        step: &GateStep,
+        first: &Opened,
+        answer: &Signal,
+        context: &StepContext,
+    ) -> Result<bool, String> {
+        let Some(second) = &step.second else { return Ok(false) };
+        if !is_positive(&answer.body) {
+            return Ok(false);
+        }
+        let Some(condition) = &second.condition else { return Ok(true) };
+        let mut scope = context.scope.clone();
+        scope.insert("answer".into(), outcome::answer_json(first, answer));
+        condition.test(&scope).map_err(|error| error.to_string())
+    }
+
+    fn open_second(
+        &self,
+        step: &GateStep,
+        first: &Opened,
+        answer: &Signal,
+        context: &StepContext,
+    ) -> Result<Outcome, String> {
+        let ask = Ask::second(step, first, answer, context, self.ladders.as_ref())?;
+        let (opened, intents) = self.put(step, ask, context, ".second");
+        park(&opened, step, Some(Note::SecondOpened(Box::new(opened.clone()))), intents)
+    }
+
+    /// The gate and its message, in one transition.
+    fn put(
+        &self,
+        step: &GateStep,
+        ask: Ask,
+        context: &StepContext,
+        suffix: &str,
+    ) -> (Opened, Vec<Intent>) {
+        let now = context.clock.now();
+        let path = crate::run::StepPath::from(format!("{}{suffix}", context.path));
+        let opened = Opened {
+            gate: GateId::of(context.run, &path),
+            role: Some(ask.role.clone()),
+            person: None,
+            opened_at: now,
+            expires_at: now + TimeDelta::from_std(step.expires).unwrap_or(TimeDelta::MAX),
+            rung: 0,
+            reminded: 0,
+            ask: ask.json.clone(),
+        };
+        let token = crate::gate::Token::random();
+        let gate = Intent::OpenGate(Box::new(crate::run::NewGate {
+            id: opened.gate,
+            path: context.path.clone(),
+            form: step.form,
+            role: opened.role.clone(),
+            person: None,
+            excluded: ask.excluded,
+            proposal_hash: hash_of(&ask.json.to_string()),
+            ask: ask.json,
+            token_hash: token.hash,
+            expires_at: opened.expires_at,
+        }));
+        let mut message = ask::message(&opened);
+        message["token"] = json!(token.secret);
+        let ordinal = if suffix.is_empty() { 0 } else { 100 };
+        let send = ask::send(context, &opened, MessageKind::Ask, ordinal, message);
+        (opened, vec![gate, send])
+    }
+
+    /// No answer yet: remind, escalate, reject, fail, or go on waiting.
+    fn still_waiting(
+        &self,
+        step: &GateStep,
+        opened: &Opened,
+        context: &StepContext,
+    ) -> Result<Outcome, String> {
+        let now = context.clock.now();
+        if now >= opened.expires_at {
+            return self.expired(step, opened, context);
+        }
+        let Some(at) = next_reminder(step, opened) else { return park(opened, step, None, Vec::new()) };
+        if at > now {
+            return park(opened, step, None, Vec::new());
+        }
+        let reminded = Opened { reminded: opened.reminded + 1, ..opened.clone() };
+        let mut message = ask::message(opened);
+        message["title"] = json!(format!("Still open: {}", opened.ask["title"].as_str().unwrap_or_default()));
+        let send =
+            ask::send(context, opened, MessageKind::Tell, ordinal(opened) + 50 + reminded.reminded, message);
+        let note = Note::Reminded(reminded.reminded);
+        park(&reminded, step, Some(note), vec![send])
+    }
+
+    fn expired(&self, step: &GateStep, opened: &Opened, context: &StepContext) -> Result<Outcome, String> {
+        let close = Intent::CloseGate(opened.gate);
+        match step.on_expire {
+            OnExpire::Reject => Ok(outcome::rejected_by_silence(opened, close, context)),
+            OnExpire::Fail => Ok(outcome::nobody_answered(opened, close)),
+            OnExpire::Escalate => {
+                let ladder = step.escalate.clone().or_else(|| self.ladders.of_role(&step.ask));
+                let next = usize::try_from(opened.rung).unwrap_or_default();
+                let Some(rung) = ladder.as_deref().and_then(|ladder| self.ladders.rung(ladder, next)) else {
+                    return Ok(outcome::nobody_answered(opened, close));
+                };
+                let within = TimeDelta::from_std(rung.within).unwrap_or(TimeDelta::MAX);
+                let escalated = Opened {
+                    role: rung.role.clone(),
+                    person: rung.person.clone(),
+                    expires_at: context.clock.now() + within,
+                    rung: opened.rung + 1,
+                    ..opened.clone()
+                };
+                let hand_on = Intent::Reassign(Reassign {
+                    gate: opened.gate,
+                    role: rung.role.clone(),
+                    person: rung.person.clone(),
+                    rung: escalated.rung,
+                    expires_at: escalated.expires_at,
+                });
+                let mut message = ask::message(&escalated);
+                let title = opened.ask["title"].as_str().unwrap_or_default();
+                message["title"] = json!(format!("Passed on to {}: {title}", rung.title));
+                let number = ordinal(opened) + u32::try_from(escalated.rung).unwrap_or_default();
+                let send = ask::send(context, &escalated, MessageKind::Tell, number, message);
+                let note = Note::Escalated {
+                    rung: escalated.rung,
+                    role: rung.role,
+                    person: rung.person,
+                    expires_at: escalated.expires_at,
+                };
+                park(&escalated, step, Some(note), vec![hand_on, send])
+            }
+        }
+    }
+}
+
+/// Messages of the second question are numbered from 100.
+fn ordinal(opened: &Opened) -> u32 {
+    if opened.ask.get("first").is_some() { 100 } else { 0 }
+}
+
+fn park(
+    opened: &Opened,
+    step: &GateStep,
+    note: Option<Note>,
+    intents: Vec<Intent>,
+) -> Result<Outcome, String> {
+    let wake_at = next_reminder(step, opened).map_or(opened.expires_at, |at| at.min(opened.expires_at));
+    let note = note.map(serde_json::to_value).transpose().map_err(|error| error.to_string())?;
+    Ok(Outcome::Park { wake_at: Some(wake_at), note, intents })
+}
+
+fn next_reminder(step: &GateStep, opened: &Opened) -> Option<DateTime<Utc>> {
+    let every = TimeDelta::from_std(step.remind?).ok()?;
+    let at = opened.opened_at + every * i32::try_from(opened.reminded + 1).ok()?;
+    (at < opened.expires_at).then_some(at)
+}
+
+/// Folds the notes into the first question and, if it was asked, the second.
+fn asked_so_far(notes: &[Value]) -> Result<(Option<Opened>, Option<Opened>), String> {
+    let (mut first, mut second): (Option<Opened>, Option<Opened>) = (None, None);
+    for note in notes {
+        let note: Note =
+            serde_json::from_value(note.clone()).map_err(|error| format!("the gate's notes: {error}"))?;
+        let latest = if second.is_some() { &mut second } else { &mut first };
+        match (note, latest) {
+            (Note::Opened(opened), _) => first = Some(*opened),
+            (Note::SecondOpened(opened), _) => second = Some(*opened),
+            (Note::Escalated { rung, role, person, expires_at }, Some(opened)) => {
+                *opened = Opened { rung, role, person, expires_at, ..opened.clone() };
+            }
+            (Note::Reminded(times), Some(opened)) => opened.reminded = times,
+            (_, None) => {}
+        }
+    }
+    Ok((first, second))
+}
+
+fn answer_to<'a>(opened: &Opened, signals: &'a [Signal]) -> Option<&'a Signal> {
+    let gate = json!(opened.gate);
+    signals.iter().find(|signal| signal.kind == SignalKind::Answer && signal.body.get("gate") == Some(&gate))
+}

@@ -1,0 +1,170 @@
+//! What is asked: the content of a gate and of the messages that carry it.
+
+use super::Opened;
+use crate::{
+    engine::{Ladders, StepContext},
+    run::{Intent, MessageKind, OutboxMessage, Signal},
+    step::notify::split_title,
+    workflow::{Allow, GateForm, GateStep, OnExpire},
+};
+use serde_json::{Value, json};
+
+/// Most options people can compare.
+const OPTIONS_MAX: usize = 3;
+
+pub(super) struct Ask {
+    pub role: String,
+    pub excluded: Vec<String>,
+    pub json: Value,
+}
+
+impl Ask {
+    pub(super) fn first(
+        step: &GateStep,
+        context: &StepContext,
+        ladders: &dyn Ladders,
+    ) -> Result<Self, String> {
+        let list = |template: &Option<crate::expr::ValueTemplate>, what: &str| match template {
+            None => Ok(Vec::new()),
+            Some(template) => match template.eval(&context.scope).map_err(|error| error.to_string())? {
+                Value::Array(items) => Ok(items),
+                other => Err(format!("`{what}` of the gate gave {other}, which is no list")),
+            },
+        };
+        let mut options = list(&step.options, "options")?;
+        options.truncate(OPTIONS_MAX);
+        let items = list(&step.items, "items")?;
+        let draft = step.draft.as_ref().map(|draft| draft.eval(&context.scope)).transpose();
+        let draft = draft.map_err(|error| error.to_string())?;
+        let (title, body) = words(step, context, &options)?;
+        let json = json!({
+            "title": title,
+            "body": body,
+            "subject": context.start.trigger.get("subject"),
+            "options": options,
+            "items": items,
+            "draft": draft,
+            "allow": allowed(step, options.is_empty()),
+            "on_silence": on_silence(step, ladders),
+            "workflow": context.definition.workflow.id,
+            "workflow_title": context.definition.workflow.title,
+            "step": context.path,
+            "role_title": ladders.role_title(&step.ask),
+            "sign": step.sign,
+        });
+        Ok(Self { role: step.ask.clone(), excluded: requester(step, context), json })
+    }
+
+    /// The second person sees the first one's answer and confirms or rejects it.
+    pub(super) fn second(
+        step: &GateStep,
+        first: &Opened,
+        answer: &Signal,
+        context: &StepContext,
+        ladders: &dyn Ladders,
+    ) -> Result<Self, String> {
+        let role = step.second.as_ref().map(|second| second.ask.clone()).unwrap_or_default();
+        let by = answer.body["by"].as_str().unwrap_or_default().to_owned();
+        let by_name = answer.body["by_name"].as_str().unwrap_or(&by).to_owned();
+        let chosen = super::outcome::chosen(&first.ask, &answer.body);
+        let title = first.ask["title"].as_str().unwrap_or_default();
+        let choice = chosen["title"].as_str().map(|option| format!(" \u{201c}{option}\u{201d}"));
+        let mut json = first.ask.clone();
+        json["title"] = json!(format!("Second approval: {title}"));
+        json["body"] = json!(format!(
+            "{by_name} decided{}. A second person must confirm.\n\n{}",
+            choice.unwrap_or_default(),
+            first.ask["body"].as_str().unwrap_or_default()
+        ));
+        json["options"] = if chosen.is_null() { json!([]) } else { json!([chosen]) };
+        json["allow"] = json!(["approve", "reject"]);
+        json["role_title"] = json!(ladders.role_title(&role));
+        json["first"] = json!({ "by": by, "by_name": by_name, "decision": answer.body["decision"] });
+        let mut excluded = requester(step, context);
+        excluded.push(by);
+        Ok(Self { role, excluded, json })
+    }
+}
+
+fn requester(step: &GateStep, context: &StepContext) -> Vec<String> {
+    match step.form {
+        GateForm::Approve | GateForm::Choose => context.start.started_by.iter().cloned().collect(),
+        GateForm::Acknowledge | GateForm::Form => Vec::new(),
+    }
+}
+
+fn words(step: &GateStep, context: &StepContext, options: &[Value]) -> Result<(String, String), String> {
+    let Some(path) = &step.message else {
+        return Ok((format!("{}: {}", context.definition.workflow.title, context.path), String::new()));
+    };
+    let mut data = Value::Object(context.scope.clone());
+    data["options"] = json!(options);
+    let text = context.definition.render(path, &data).map_err(|error| error.to_string())?;
+    let (title, body) = split_title(&text);
+    Ok((title.to_owned(), body.to_owned()))
+}
+
+/// Without options there is nothing to choose: the person can only take the matter over.
+fn allowed(step: &GateStep, no_options: bool) -> Vec<Allow> {
+    let mut allow = step.allow.clone();
+    if allow.is_empty() {
+        allow = match step.form {
+            GateForm::Acknowledge => vec![Allow::Acknowledge],
+            GateForm::Approve | GateForm::Form => vec![Allow::Approve, Allow::Reject],
+            GateForm::Choose => vec![Allow::Choose, Allow::Reject],
+        };
+    }
+    if step.form == GateForm::Choose && no_options {
+        allow.retain(|allow| *allow != Allow::Choose);
+    }
+    allow
+}
+
+fn on_silence(step: &GateStep, ladders: &dyn Ladders) -> String {
+    match step.on_expire {
+        OnExpire::Reject => "Without an answer it counts as rejected.".into(),
+        OnExpire::Fail => "Without an answer the run stops and people are told.".into(),
+        OnExpire::Escalate => {
+            let ladder = step.escalate.clone().or_else(|| ladders.of_role(&step.ask));
+            match ladder.and_then(|ladder| ladders.rung(&ladder, 0)) {
+                Some(rung) => format!("Without an answer {} is asked. Silence never approves.", rung.title),
+                None => "Without an answer the run stops and people are told.".into(),
+            }
+        }
+    }
+}
+
+/// What a message about a question carries; the doors make cards of it.
+pub(super) fn message(opened: &Opened) -> Value {
+    let mut message = opened.ask.clone();
+    message["gate"] = json!(opened.gate);
+    message["expires_at"] = json!(opened.expires_at);
+    // Charts stay in the console: a card is read on a phone.
+    if let Some(options) = message["options"].as_array_mut() {
+        for option in options {
+            if let Some(fields) = option.as_object_mut() {
+                fields.remove("gantt");
+                fields.remove("sequence");
+            }
+        }
+    }
+    message
+}
+
+pub(super) fn send(
+    context: &StepContext,
+    opened: &Opened,
+    kind: MessageKind,
+    ordinal: u32,
+    message: Value,
+) -> Intent {
+    Intent::Send(Box::new(OutboxMessage {
+        path: context.path.clone(),
+        ordinal,
+        kind,
+        gate: Some(opened.gate),
+        role: opened.role.clone(),
+        person: opened.person.clone(),
+        message,
+    }))
+}

@@ -1,0 +1,151 @@
+//! What a gate step puts out: the decision, by whom, and what was chosen.
+
+use super::{Opened, ask, ordinal};
+use crate::{
+    engine::{Outcome, StepContext, StepError},
+    run::{Failure, Intent, MessageKind, Signal},
+    workflow::{GateForm, GateStep},
+};
+use serde_json::{Value, json};
+
+pub(super) fn is_positive(answer: &Value) -> bool {
+    answer["decision"].as_str().is_some_and(|decision| decision != "reject")
+}
+
+/// The option an answer picked; `null` where there was none to pick.
+pub(super) fn chosen(ask: &Value, answer: &Value) -> Value {
+    let number = answer["choice"].as_u64().and_then(|choice| usize::try_from(choice).ok());
+    number.and_then(|number| ask["options"].get(number.checked_sub(1)?)).cloned().unwrap_or(Value::Null)
+}
+
+/// An answer as `second.if` sees it.
+pub(super) fn answer_json(opened: &Opened, answer: &Signal) -> Value {
+    json!({
+        "decision": answer.body["decision"],
+        "by": answer.body["by"],
+        "choice": answer.body["choice"],
+        "chosen": chosen(&opened.ask, &answer.body),
+        "edited": answer.body["edited"],
+        "reason": answer.body["reason"],
+    })
+}
+
+pub(super) fn decided(
+    step: &GateStep,
+    first: &Opened,
+    answer: &Signal,
+    second: Option<(&Opened, &Signal)>,
+    context: &StepContext,
+) -> Outcome {
+    let body = &answer.body;
+    let rejected_by_second = second.filter(|(_, answer)| !is_positive(&answer.body));
+    let last = rejected_by_second.map_or(body, |(_, answer)| &answer.body);
+    let edited = match &body["edited"] {
+        Value::Null => first.ask["draft"].clone(),
+        edited => edited.clone(),
+    };
+    let output = json!({
+        "decision": last["decision"],
+        "by": body["by"],
+        "by_name": body["by_name"],
+        "answered_at": last["at"],
+        "channel": body["channel"],
+        "reason": last["reason"],
+        "choice": body["choice"],
+        "chosen": chosen(&first.ask, body),
+        "edited": edited,
+        "items": items(&first.ask, body),
+        "second_by": second.map(|(_, answer)| answer.body["by"].clone()),
+    });
+    let (shown, by) = second.map_or((first, body), |(second, answer)| (second, &answer.body));
+    let mut message = ask::message(shown);
+    let name = by["by_name"].as_str().unwrap_or_default();
+    let title = first.ask["title"].as_str().unwrap_or_default();
+    let verb = verb(step, &output);
+    message["title"] = json!(title);
+    message["body"] = json!(format!("{name} {verb}."));
+    message["decided"] = json!({
+        "by": by["by"], "by_name": name, "verb": verb, "at": by["at"], "channel": by["channel"], "reason": by["reason"],
+    });
+    let mut intents = vec![ask::send(context, shown, MessageKind::Decided, ordinal(shown) + 90, message.clone())];
+    if second.is_some() {
+        message["gate"] = json!(first.gate);
+        intents.push(ask::send(context, first, MessageKind::Decided, 91, message));
+    }
+    Outcome::Done { output, intents }
+}
+
+fn verb(step: &GateStep, output: &Value) -> String {
+    match output["decision"].as_str().unwrap_or_default() {
+        "choose" => match output["chosen"]["title"].as_str() {
+            Some(title) => format!("chose {}: {title}", output["choice"]),
+            None => format!("chose {}", output["choice"]),
+        },
+        "acknowledge" => "acknowledged".into(),
+        "approve" if step.form == GateForm::Choose => "confirmed".into(),
+        "approve" => "approved".into(),
+        "edit" => "approved with changes".into(),
+        "reject" => "rejected".into(),
+        other => other.to_owned(),
+    }
+}
+
+/// The items that were asked about, each with its answer.
+fn items(ask: &Value, answer: &Value) -> Value {
+    let asked = ask["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let answers = answer["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+    asked
+        .iter()
+        .enumerate()
+        .map(|(index, item)| {
+            let mut item = if item.is_object() { item.clone() } else { json!({ "title": item }) };
+            let answer = answers.get(index);
+            item["acknowledged"] = answer.map_or(Value::Bool(false), |answer| answer["acknowledged"].clone());
+            item["note"] = answer.map_or(Value::Null, |answer| answer["note"].clone());
+            item
+        })
+        .collect()
+}
+
+/// No card: an `auto_if` held, or the workflow only watches. The first option stands.
+pub(super) fn automatic(decision: &str, ask: &Value, context: &StepContext) -> Outcome {
+    Outcome::done(json!({
+        "decision": decision,
+        "by": decision,
+        "by_name": decision,
+        "answered_at": context.clock.now(),
+        "channel": null,
+        "reason": null,
+        "choice": ask["options"].get(0).map(|_| 1),
+        "chosen": ask["options"].get(0).cloned().unwrap_or(Value::Null),
+        "edited": ask["draft"],
+        "items": items(ask, &Value::Null),
+        "second_by": null,
+    }))
+}
+
+pub(super) fn rejected_by_silence(opened: &Opened, close: Intent, context: &StepContext) -> Outcome {
+    let output = json!({
+        "decision": "reject",
+        "by": "silence",
+        "by_name": "nobody",
+        "answered_at": context.clock.now(),
+        "channel": null,
+        "reason": "nobody answered in time",
+        "choice": null,
+        "chosen": null,
+        "edited": opened.ask["draft"],
+        "items": items(&opened.ask, &Value::Null),
+        "second_by": null,
+    });
+    Outcome::Done { output, intents: vec![close] }
+}
+
+pub(super) fn nobody_answered(opened: &Opened, close: Intent) -> Outcome {
+    let title = opened.ask["title"].as_str().unwrap_or_default();
+    Outcome::Fail(StepError {
+        failure: Failure::new("expired", format!("nobody answered \u{201c}{title}\u{201d} in time")),
+        retry_after: None,
+        intents: vec![close],
+    })
+}

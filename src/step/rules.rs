@@ -1,0 +1,75 @@
+//! Business rules, read and checked on live data immediately before a write.
+
+use crate::{
+    engine::StepContext,
+    expr::Scope,
+    run::Failure,
+    tool::{Call, Effect, Registry},
+    workflow::Rule,
+};
+use serde_json::{Map, Value, json};
+
+/// One verdict as it goes into the journal.
+#[derive(Debug)]
+pub(super) struct Verdict {
+    pub rule: String,
+    pub version: u32,
+    pub holds: bool,
+    pub because: String,
+}
+
+impl Verdict {
+    pub(super) fn to_json(&self) -> Value {
+        json!({ "rule": self.rule, "version": self.version, "holds": self.holds, "because": self.because })
+    }
+}
+
+/// Checks one rule against what is about to be written.
+pub(super) async fn check(
+    rule: &Rule,
+    write: &Value,
+    tools: &Registry,
+    context: &StepContext,
+) -> Result<Verdict, Failure> {
+    let mut scope: Scope = context.scope.clone();
+    scope.insert("write".into(), write.clone());
+    let mut reads = Map::new();
+    for (name, tool_name, with) in &rule.reads {
+        let failed = |message: String| {
+            Failure::new("rule", format!("rule `{}` could not be checked: {message}", rule.id))
+        };
+        let tool = tools.get(tool_name).ok_or_else(|| failed(format!("there is no tool `{tool_name}`")))?;
+        if tool.spec().effect != Effect::Read {
+            return Err(failed(format!("`{tool_name}` is not a read tool")));
+        }
+        scope.insert("reads".into(), Value::Object(reads.clone()));
+        let input = with.eval(&scope).map_err(|error| failed(error.to_string()))?;
+        let call = Call {
+            run: context.run.0,
+            step: context.path.to_string(),
+            attempt: context.attempt,
+            key: format!("{}:{}:{name}", context.key(), rule.id),
+            timeout: tool.spec().timeout,
+            now: context.clock.now(),
+            trace: context.start.trace.clone(),
+        };
+        let answer = tokio::time::timeout(tool.spec().timeout, tool.call(&call, input)).await;
+        // A rule that cannot be read is not a rule that holds: the write is tried again later, not let through.
+        let output = answer
+            .map_err(|_| Failure::new("transient", format!("rule `{}`: `{tool_name}` did not answer", rule.id)))?
+            .map_err(|error| Failure::new(error.class(), format!("rule `{}`: {}", rule.id, error.message)))?;
+        reads.insert(name.clone(), output);
+    }
+    scope.insert("reads".into(), Value::Object(reads));
+    let broken = |error: crate::expr::EvalError| Failure::new("rule", format!("rule `{}`: {error}", rule.id));
+    let holds = rule.check.test(&scope).map_err(broken)?;
+    let because = if holds {
+        rule.title.clone()
+    } else {
+        match rule.because.eval(&scope).map_err(broken)? {
+            Value::String(text) => text,
+            other => other.to_string(),
+        }
+    };
+    Ok(Verdict { rule: rule.id.clone(), version: rule.version, holds, because })
+}
