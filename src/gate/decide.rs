@@ -59,17 +59,13 @@ pub async fn decide(
     person: &str,
     answer: &Answer,
 ) -> Result<Decided, DecideError> {
-    let person = site
-        .people
-        .iter()
-        .find(|known| known.id == person)
-        .ok_or_else(|| DecideError::NoSuchPerson(person.to_owned()))?;
+    let person = site.person(person).ok_or_else(|| DecideError::NoSuchPerson(person.to_owned()))?;
     let mut tx = store.begin().await?;
     let Some(asked) = gates::get(&mut tx, gate).await? else { return Err(DecideError::NoSuchGate) };
     let Some((asked, now)) = gates::lock(&mut tx, GateId(asked.id)).await? else {
         return Err(DecideError::NoSuchGate);
     };
-    if let Err(refusal) = check(&asked, person, answer, now) {
+    if let Err(refusal) = check(site, &asked, person, answer, now) {
         let earlier = gates::vote(&mut tx, gate).await?;
         if let Some(vote) = &earlier
             && vote.person == person.id

@@ -1,6 +1,9 @@
 //! The rules of answering, without any I/O.
 
-use crate::{site::Person, store::gates::Gate};
+use crate::{
+    site::{Person, Site},
+    store::gates::Gate,
+};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -50,22 +53,29 @@ pub enum Refusal {
     ItemsMissing,
 }
 
-/// Whether this person is among those asked.
-pub fn may_answer(gate: &Gate, person: &Person) -> Result<(), Refusal> {
+/// Whether this person is among those asked: who filled the role when it was asked, or fills it now.
+pub fn may_answer(site: &Site, gate: &Gate, person: &Person, now: DateTime<Utc>) -> Result<(), Refusal> {
     if gate.excluded.iter().any(|excluded| *excluded == person.id) {
         return Err(Refusal::SamePerson);
     }
-    let by_role = gate.role.as_ref().is_some_and(|role| person.roles.contains(role));
+    let by_role = gate.role.as_ref().is_some_and(|role| {
+        site.holds_role(&person.id, role, gate.opened_at) || site.holds_role(&person.id, role, now)
+    });
     let by_name = gate.person.as_ref().is_some_and(|asked| *asked == person.id);
     if by_role || by_name {
         return Ok(());
     }
-    let asked = gate.role.clone().or_else(|| gate.person.clone()).unwrap_or_else(|| "nobody".into());
+    let asked = match (&gate.role, &gate.person) {
+        (Some(role), _) => site.role_title(role).to_owned(),
+        (None, Some(person)) => site.person(person).map_or(person.clone(), |person| person.name.clone()),
+        (None, None) => "nobody".to_owned(),
+    };
     Err(Refusal::WrongRole { asked })
 }
 
 /// Whether this answer fits the question at this time.
 pub(super) fn check(
+    site: &Site,
     gate: &Gate,
     person: &Person,
     answer: &super::Answer,
@@ -74,7 +84,7 @@ pub(super) fn check(
     if gate.state != "open" {
         return Err(Refusal::NotOpen);
     }
-    may_answer(gate, person)?;
+    may_answer(site, gate, person, now)?;
     if gate.expires_at <= now {
         return Err(Refusal::Expired);
     }

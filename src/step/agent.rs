@@ -42,14 +42,8 @@ impl Execute for AgentExecutor {
             Ok(asked) => asked,
             Err(message) => return Outcome::fail("expression", message),
         };
-        let answer = agent::run(
-            &asked,
-            &self.settings.models,
-            &self.tools,
-            &past,
-            &Notes(context),
-            &RunClock(context),
-        );
+        let (notes, clock) = (Notes(context), RunClock(context));
+        let answer = agent::run(&asked, &self.settings.models, &self.tools, &past, &notes, &clock);
         let Ok(answer) = answer.await else { return Outcome::Lost };
         let mut output = answer.output.clone();
         if let Some(fields) = output.as_object_mut() {
@@ -64,12 +58,7 @@ impl Execute for AgentExecutor {
 }
 
 impl AgentExecutor {
-    fn asked(
-        &self,
-        step: &AgentStep,
-        task: &Task,
-        context: &StepContext,
-    ) -> Result<agent::Task, String> {
+    fn asked(&self, step: &AgentStep, task: &Task, context: &StepContext) -> Result<agent::Task, String> {
         let scope = &context.scope;
         let fallback = step.fallback.eval(scope).map_err(|error| error.to_string())?;
         let input = step.with.eval(scope).map_err(|error| error.to_string())?;

@@ -33,12 +33,7 @@ fn failure(class: &str, message: impl Into<String>) -> StepError {
 }
 
 impl CallExecutor {
-    async fn call(
-        &self,
-        step: &CallStep,
-        task: &Task,
-        context: &StepContext,
-    ) -> Result<Outcome, StepError> {
+    async fn call(&self, step: &CallStep, task: &Task, context: &StepContext) -> Result<Outcome, StepError> {
         let tool = self
             .tools
             .get(&step.tool)
@@ -114,11 +109,7 @@ impl CallExecutor {
 }
 
 /// Before a write is repeated: did the first attempt take effect? `None` means that it may be made (again).
-async fn look_up(
-    tool: &Arc<dyn Tool>,
-    call: &Call,
-    input: &Value,
-) -> Result<Option<Outcome>, StepError> {
+async fn look_up(tool: &Arc<dyn Tool>, call: &Call, input: &Value) -> Result<Option<Outcome>, StepError> {
     let class = tool.spec().idempotency;
     if tool.spec().effect != Effect::Write || class == Idempotency::Idempotent {
         return Ok(None);

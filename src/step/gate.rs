@@ -123,13 +123,7 @@ impl GateExecutor {
     }
 
     /// The gate and its message, in one transition.
-    fn put(
-        &self,
-        step: &GateStep,
-        ask: Ask,
-        context: &StepContext,
-        suffix: &str,
-    ) -> (Opened, Vec<Intent>) {
+    fn put(&self, step: &GateStep, ask: Ask, context: &StepContext, suffix: &str) -> (Opened, Vec<Intent>) {
         let now = context.clock.now();
         let path = crate::run::StepPath::from(format!("{}{suffix}", context.path));
         let opened = Opened {

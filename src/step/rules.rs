@@ -56,7 +56,9 @@ pub(super) async fn check(
         let answer = tokio::time::timeout(tool.spec().timeout, tool.call(&call, input)).await;
         // A rule that cannot be read is not a rule that holds: the write is tried again later, not let through.
         let output = answer
-            .map_err(|_| Failure::new("transient", format!("rule `{}`: `{tool_name}` did not answer", rule.id)))?
+            .map_err(|_| {
+                Failure::new("transient", format!("rule `{}`: `{tool_name}` did not answer", rule.id))
+            })?
             .map_err(|error| Failure::new(error.class(), format!("rule `{}`: {}", rule.id, error.message)))?;
         reads.insert(name.clone(), output);
     }

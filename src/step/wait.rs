@@ -18,9 +18,7 @@ impl Execute for WaitExecutor {
             return Outcome::fail("unsupported", "not a wait");
         };
         match &step.until {
-            WaitFor::Event { event, condition } => {
-                wait_for_event(step, event, condition.as_ref(), context)
-            }
+            WaitFor::Event { event, condition } => wait_for_event(step, event, condition.as_ref(), context),
             WaitFor::Duration(pause) => until(context.now + *pause, context),
             WaitFor::Until(time) => match time.eval(&context.scope) {
                 Ok(Value::String(at)) => match at.parse::<DateTime<Utc>>() {
@@ -66,7 +64,8 @@ fn wait_for_event(
             }
         }
     }
-    let deadline = step.timeout.and_then(|timeout| TimeDelta::from_std(timeout).ok()).map(|t| context.now + t);
+    let deadline =
+        step.timeout.and_then(|timeout| TimeDelta::from_std(timeout).ok()).map(|t| context.now + t);
     if deadline.is_some_and(|deadline| deadline <= context.clock.now()) {
         let output = json!({ "timed_out": true });
         return Outcome::Done { output, intents: vec![Intent::Unsubscribe { path }] };

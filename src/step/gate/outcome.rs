@@ -67,7 +67,8 @@ pub(super) fn decided(
     message["decided"] = json!({
         "by": by["by"], "by_name": name, "verb": verb, "at": by["at"], "channel": by["channel"], "reason": by["reason"],
     });
-    let mut intents = vec![ask::send(context, shown, MessageKind::Decided, ordinal(shown) + 90, message.clone())];
+    let mut intents =
+        vec![ask::send(context, shown, MessageKind::Decided, ordinal(shown) + 90, message.clone())];
     if second.is_some() {
         message["gate"] = json!(first.gate);
         intents.push(ask::send(context, first, MessageKind::Decided, 91, message));
