@@ -4,9 +4,11 @@
 //! The outbox that makes delivery durable lives in the store and the engine.
 
 mod channel;
-mod deliver;
+mod backoff;
+mod delivery;
 mod message;
 
+pub use backoff::{ATTEMPTS_MAX, try_again};
 pub use channel::{Destination, Notifier, NotifyError, Receipt};
-pub use deliver::{ATTEMPTS_MAX, try_again};
+pub use delivery::{Addresses, Delivery};
 pub use message::{Button, CardOption, Decided, Fact, Message, Notice, Question, Settled};

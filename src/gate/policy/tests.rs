@@ -1,5 +1,6 @@
 use super::*;
 use crate::gate::Answer;
+use crate::site::{Environment, Overrides};
 use chrono::TimeDelta;
 use serde_json::json;
 
@@ -21,16 +22,25 @@ fn gate(now: DateTime<Utc>) -> Gate {
     }
 }
 
-fn person(id: &str, role: &str) -> Person {
-    Person {
-        id: id.into(),
-        name: id.into(),
-        email: None,
-        slack_id: None,
-        roles: vec![role.into()],
-        shifts: vec![],
-        password_hash: None,
-    }
+fn site() -> Site {
+    let yaml = "
+name: Plant
+time_zone: UTC
+roles:
+  production_supervisor: { title: Production supervisor }
+  maintenance: { title: Maintenance }
+people:
+  - { id: sam, name: Sam, roles: [production_supervisor] }
+  - { id: lee, name: Lee, roles: [production_supervisor] }
+  - { id: mia, name: Mia, roles: [maintenance] }
+";
+    Site::parse("takt.yaml", yaml, &Environment::of([]), &Overrides::default()).expect("a good site")
+}
+
+fn checked(gate: &Gate, person: &str, answer: &Answer, now: DateTime<Utc>) -> Result<(), Refusal> {
+    let site = site();
+    let person = site.person(person).expect("a person");
+    check(&site, gate, person, answer, now)
 }
 
 fn choose(choice: usize) -> Answer {
@@ -48,27 +58,23 @@ fn choose(choice: usize) -> Answer {
 #[test]
 fn only_the_asked_may_answer_and_only_once_each() {
     let now = Utc::now();
-    let sam = person("sam", "production_supervisor");
-    assert_eq!(check(&gate(now), &sam, &choose(1), now), Ok(()));
-    let mia = person("mia", "maintenance");
-    assert!(matches!(check(&gate(now), &mia, &choose(1), now), Err(Refusal::WrongRole { .. })));
-    let lee = person("lee", "production_supervisor");
-    assert_eq!(check(&gate(now), &lee, &choose(1), now), Err(Refusal::SamePerson));
+    assert_eq!(checked(&gate(now), "sam", &choose(1), now), Ok(()));
+    assert!(matches!(checked(&gate(now), "mia", &choose(1), now), Err(Refusal::WrongRole { .. })));
+    assert_eq!(checked(&gate(now), "lee", &choose(1), now), Err(Refusal::SamePerson));
 }
 
 #[test]
 fn late_changed_or_unoffered_answers_are_refused() {
     let now = Utc::now();
-    let sam = person("sam", "production_supervisor");
-    assert_eq!(check(&gate(now), &sam, &choose(1), now + TimeDelta::minutes(11)), Err(Refusal::Expired));
-    assert_eq!(check(&gate(now), &sam, &choose(3), now), Err(Refusal::NoSuchOption));
-    assert_eq!(check(&gate(now), &sam, &choose(0), now), Err(Refusal::NoSuchOption));
+    assert_eq!(checked(&gate(now), "sam", &choose(1), now + TimeDelta::minutes(11)), Err(Refusal::Expired));
+    assert_eq!(checked(&gate(now), "sam", &choose(3), now), Err(Refusal::NoSuchOption));
+    assert_eq!(checked(&gate(now), "sam", &choose(0), now), Err(Refusal::NoSuchOption));
     let changed = Answer { proposal_hash: "other".into(), ..choose(1) };
-    assert_eq!(check(&gate(now), &sam, &changed, now), Err(Refusal::Changed));
+    assert_eq!(checked(&gate(now), "sam", &changed, now), Err(Refusal::Changed));
     let approve = Answer { decision: Decision::Approve, ..choose(1) };
-    assert_eq!(check(&gate(now), &sam, &approve, now), Err(Refusal::NotOffered));
+    assert_eq!(checked(&gate(now), "sam", &approve, now), Err(Refusal::NotOffered));
     let reject = Answer { decision: Decision::Reject, reason: Some("  ".into()), ..choose(1) };
-    assert_eq!(check(&gate(now), &sam, &reject, now), Err(Refusal::ReasonMissing));
+    assert_eq!(checked(&gate(now), "sam", &reject, now), Err(Refusal::ReasonMissing));
     let closed = Gate { state: "answered".into(), ..gate(now) };
-    assert_eq!(check(&closed, &sam, &choose(1), now), Err(Refusal::NotOpen));
+    assert_eq!(checked(&closed, "sam", &choose(1), now), Err(Refusal::NotOpen));
 }

@@ -138,6 +138,8 @@ fn on_silence(step: &GateStep, ladders: &dyn Ladders) -> String {
 pub(super) fn message(opened: &Opened) -> Value {
     let mut message = opened.ask.clone();
     message["gate"] = json!(opened.gate);
+    message["asked"] = opened.ask["role_title"].clone();
+    message["asked_at"] = json!(opened.opened_at);
     message["expires_at"] = json!(opened.expires_at);
     // Charts stay in the console: a card is read on a phone.
     if let Some(options) = message["options"].as_array_mut() {

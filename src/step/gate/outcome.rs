@@ -64,9 +64,10 @@ pub(super) fn decided(
     let verb = verb(step, &output);
     message["title"] = json!(title);
     message["body"] = json!(format!("{name} {verb}."));
-    message["decided"] = json!({
-        "by": by["by"], "by_name": name, "verb": verb, "at": by["at"], "channel": by["channel"], "reason": by["reason"],
-    });
+    message["settled"] = json!({ "answered": {
+        "by": name, "button": by["decision"], "option": by["choice"], "at": by["at"],
+        "channel": by["channel"], "reason": by["reason"],
+    } });
     let mut intents =
         vec![ask::send(context, shown, MessageKind::Decided, ordinal(shown) + 90, message.clone())];
     if second.is_some() {

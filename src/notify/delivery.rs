@@ -1,0 +1,95 @@
+//! Takes messages out of the outbox and gives them to their channels; what fails stays and is tried again.
+
+use super::{Destination, Message, Notifier, NotifyError, Receipt, try_again};
+use crate::store::{Store, StoreError, outbox};
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// Messages taken at once.
+const BATCH_MAX: i64 = 16;
+/// Nobody else takes a message while it is being delivered.
+const HOLD: Duration = Duration::from_secs(60);
+
+/// Where in a channel a role or a person is reached.
+pub trait Addresses: Send + Sync {
+    fn find(&self, channel: &str, role: Option<&str>, person: Option<&str>) -> Option<Destination>;
+}
+
+pub struct Delivery {
+    pub store: Store,
+    pub notifiers: BTreeMap<&'static str, Arc<dyn Notifier>>,
+    pub addresses: Arc<dyn Addresses>,
+    /// Address of the console, for links.
+    pub base_url: String,
+}
+
+impl Delivery {
+    /// Delivers until `stop`: on a hint at once, otherwise every second.
+    pub async fn run(self, mut wake: watch::Receiver<u64>, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            match self.pass().await {
+                Ok(0) => {}
+                Ok(_) => continue,
+                Err(error) => tracing::warn!(%error, "the outbox could not be read; trying again"),
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = wake.changed() => {}
+                () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            }
+        }
+    }
+
+    /// Delivers what is due; says how many messages that were.
+    pub async fn pass(&self) -> Result<usize, StoreError> {
+        let due = outbox::take_due(&mut *self.store.connection().await?, BATCH_MAX, HOLD).await?;
+        for message in &due {
+            let delivered = self.deliver(message).await?;
+            let mut db = self.store.connection().await?;
+            match delivered {
+                Ok(receipt) => outbox::sent(&mut db, message.id, &receipt).await?,
+                Err(error) => {
+                    tracing::warn!(message.id = %message.id, channel = message.channel, %error, "not delivered");
+                    let attempts = u32::try_from(message.attempts).unwrap_or(u32::MAX);
+                    let again = try_again(&error, attempts);
+                    outbox::failed(&mut db, message.id, &error.message, again).await?;
+                }
+            }
+        }
+        Ok(due.len())
+    }
+
+    async fn deliver(&self, queued: &outbox::Message) -> Result<Result<Value, NotifyError>, StoreError> {
+        let never = |message: String| NotifyError { retryable: false, retry_after: None, message };
+        let Some(notifier) = self.notifiers.get(queued.channel.as_str()) else {
+            return Ok(Err(never(format!("the channel `{}` is not configured", queued.channel))));
+        };
+        let mut content = queued.message.clone();
+        content["url"] = json!(match queued.gate_id {
+            Some(gate) => format!("{}/gates/{gate}", self.base_url),
+            None => format!("{}/runs/{}", self.base_url, queued.run_id),
+        });
+        let message: Message = match serde_json::from_value(content) {
+            Ok(message) => message,
+            Err(error) => return Ok(Err(never(format!("the message cannot be read: {error}")))),
+        };
+        if let (Message::Decided(_), Some(gate)) = (&message, queued.gate_id) {
+            let mut db = self.store.connection().await?;
+            let receipts = outbox::receipts_of_gate(&mut db, gate, &queued.channel).await?;
+            drop(db);
+            for receipt in receipts {
+                if let Err(error) = notifier.update(&Receipt(receipt), &message).await {
+                    return Ok(Err(error));
+                }
+            }
+            return Ok(Ok(Value::Null));
+        }
+        let to = self.addresses.find(&queued.channel, queued.role.as_deref(), queued.person.as_deref());
+        let Some(to) = to else {
+            return Ok(Err(never(format!("nobody is reachable on `{}`", queued.channel))));
+        };
+        Ok(notifier.send(&message, &to).await.map(|receipt| receipt.0))
+    }
+}
