@@ -57,7 +57,7 @@ pub(in crate::http) async fn page(
     let clock = Clock { zone: site.time_zone, now: clock::now(&mut db).await? };
     let open = gates::list_open(&mut db, Some(&roles), Some(&who.person.id)).await?;
     let told = outbox::notices(&mut db, &roles, &who.person.id, NOTICES_MAX).await?;
-    let mine = open.iter().filter(|gate| may_answer(gate, &who.person).is_ok());
+    let mine = open.iter().filter(|gate| may_answer(site, gate, &who.person, clock.now).is_ok());
     let inbox = Inbox {
         asked: mine.map(|gate| question(gate, site, &clock)).collect(),
         told: told.iter().map(|message| notice(message, &clock)).collect(),
