@@ -1,0 +1,279 @@
+//! A case: one run of one workflow as a file, with what came from outside and what must come of it.
+
+use crate::agent::{Source, Tape};
+use crate::tool::ToolName;
+use chrono::{DateTime, FixedOffset, NaiveDate, TimeDelta, Utc};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+use uuid::Uuid;
+
+use super::world::{World, WorldError};
+
+const SUFFIX: &str = ".case.yaml";
+
+/// `evals/<workflow>/<case>.case.yaml`.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    /// Unique within its workflow; the file is called so.
+    pub case: String,
+    pub workflow: String,
+    /// Where the case comes from. Never left out: a hand-written case proves less than a recorded one.
+    pub origin: Origin,
+    /// When the run starts. Its clock stands still but for jumps to the next thing that happens.
+    pub starts: DateTime<FixedOffset>,
+    /// The run's id: call keys and masked names follow from it.
+    pub run: Uuid,
+    #[serde(default)]
+    pub trigger: Value,
+    #[serde(default)]
+    pub inputs: Map<String, Value>,
+    /// File beside this one with what the tools answer.
+    pub world: String,
+    /// File beside this one with what the models answered. Without it every agent step has no model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tape: Option<String>,
+    /// What people and other systems do, in order.
+    #[serde(default)]
+    pub timeline: Vec<Moment>,
+    pub expect: Expect,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Origin {
+    /// Made by `takt eval record` from a finished run.
+    Recorded { run: Uuid, ended: DateTime<Utc> },
+    /// Written by hand.
+    Authored { by: String, written: NaiveDate },
+}
+
+/// Exactly one of `answer`, `event` and `child`.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Moment {
+    /// Time since the run's start: `9m`, `1h30m`, `12.5s`.
+    pub after: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<AnswerMoment>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<EventMoment>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub child: Option<ChildMoment>,
+}
+
+/// A person answers a question.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AnswerMoment {
+    /// Path of the gate's step; a second person's question is `<gate>.second`.
+    pub gate: String,
+    pub by: String,
+    /// `acknowledge`, `approve`, `choose`, `edit`, `reject`.
+    pub decision: String,
+    /// Option number, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub choice: Option<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edited: Option<Value>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// An event that a `wait` may be waiting for.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EventMoment {
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The event as expressions see it.
+    pub data: Map<String, Value>,
+}
+
+/// A child run ends; children are not replayed with their parent.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChildMoment {
+    pub step: String,
+    pub outcome: String,
+    #[serde(default)]
+    pub output: Value,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Expect {
+    pub outcome: String,
+    /// Steps in the order in which they began; one that failed ends in `!`. Left out: any path.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub path: Vec<String>,
+    /// Every write, in order: one that is not listed must not happen.
+    #[serde(default)]
+    pub writes: Vec<ExpectedWrite>,
+    /// Tools that must not be called, reads included.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
+    pub never: Vec<ToolName>,
+    /// The decision of each gate that was answered.
+    #[serde(default)]
+    pub gates: BTreeMap<String, String>,
+    #[serde(default)]
+    pub agents: BTreeMap<String, ExpectedAgent>,
+    /// Workflows that are started, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub starts: Vec<String>,
+    /// Longest time from start to end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minutes_max: Option<f64>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExpectedWrite {
+    #[schemars(with = "String")]
+    pub tool: ToolName,
+    /// These arguments must be so; others may be anything.
+    #[serde(default)]
+    pub with: Value,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExpectedAgent {
+    #[schemars(with = "String")]
+    pub source: Source,
+    /// These fields of the answer must be so; others may be anything.
+    #[serde(default)]
+    pub output: Value,
+    /// Answers or calls of the model that were rejected.
+    #[serde(default)]
+    pub rejections: u32,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum CaseError {
+    #[error("cannot read {path}: {source}")]
+    Read { path: String, source: std::io::Error },
+    #[error("{path}: {message}")]
+    Parse { path: String, message: String },
+    #[error("{path}: {message}")]
+    Invalid { path: String, message: String },
+    #[error(transparent)]
+    World(#[from] WorldError),
+}
+
+impl Case {
+    /// `evals/<workflow>/<case>`: how reports and the baseline call it.
+    pub fn id(&self) -> String {
+        format!("{}/{}", self.workflow, self.case)
+    }
+
+    pub fn load(path: &Path) -> Result<Self, CaseError> {
+        let shown = path.display().to_string();
+        let text =
+            fs::read_to_string(path).map_err(|source| CaseError::Read { path: shown.clone(), source })?;
+        let case: Self = serde_saphyr::from_str(&text)
+            .map_err(|e| CaseError::Parse { path: shown.clone(), message: e.to_string() })?;
+        let invalid = |message: String| CaseError::Invalid { path: shown.clone(), message };
+        let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        if file != format!("{}{SUFFIX}", case.case) {
+            return Err(invalid(format!("the case `{}` must be in a file of that name", case.case)));
+        }
+        for name in [Some(&case.world), case.tape.as_ref()].into_iter().flatten() {
+            if name.contains(['/', '\\']) {
+                return Err(invalid(format!("`{name}` must be a file beside the case")));
+            }
+        }
+        let mut last = TimeDelta::zero();
+        for moment in &case.timeline {
+            let at = moment.offset().map_err(&invalid)?;
+            if at < last {
+                return Err(invalid(format!("the timeline goes back at `after: {}`", moment.after)));
+            }
+            last = at;
+            let kinds = [moment.answer.is_some(), moment.event.is_some(), moment.child.is_some()];
+            if kinds.iter().filter(|given| **given).count() != 1 {
+                let message = format!("`after: {}` needs one of answer, event, child", moment.after);
+                return Err(invalid(message));
+            }
+        }
+        Ok(case)
+    }
+
+    /// Every case below these files and folders, in the order of their paths.
+    pub fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, CaseError> {
+        let mut found = Vec::new();
+        for path in paths {
+            if path.is_dir() { walk(path, &mut found)? } else { found.push(path.clone()) }
+        }
+        found.sort();
+        found.dedup();
+        Ok(found)
+    }
+
+    pub fn load_world(&self, case_path: &Path) -> Result<World, CaseError> {
+        Ok(World::load(&case_path.with_file_name(&self.world))?)
+    }
+
+    pub fn load_tape(&self, case_path: &Path) -> Result<Tape, CaseError> {
+        let Some(name) = &self.tape else { return Ok(Tape::default()) };
+        let path = case_path.with_file_name(name);
+        let shown = path.display().to_string();
+        let text =
+            fs::read_to_string(&path).map_err(|source| CaseError::Read { path: shown.clone(), source })?;
+        serde_json::from_str(&text)
+            .map_err(|e| CaseError::Parse { path: shown, message: format!("not a tape: {e}") })
+    }
+}
+
+impl Moment {
+    /// Time since the run's start.
+    pub fn offset(&self) -> Result<TimeDelta, String> {
+        let wrong = || format!("`after: {}` is no time: write it like 9m, 1h30m or 12.5s", self.after);
+        let mut rest = self.after.trim();
+        let mut milliseconds = 0.0;
+        if rest.is_empty() {
+            return Err(wrong());
+        }
+        while !rest.is_empty() {
+            let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(wrong)?;
+            let (number, unit) = rest.split_at(digits);
+            let number: f64 = number.parse().map_err(|_| wrong())?;
+            let (unit_ms, width) = match unit {
+                u if u.starts_with("ms") => (1.0, 2),
+                u if u.starts_with('s') => (1e3, 1),
+                u if u.starts_with('m') => (60e3, 1),
+                u if u.starts_with('h') => (3_600e3, 1),
+                u if u.starts_with('d') => (86_400e3, 1),
+                _ => return Err(wrong()),
+            };
+            milliseconds += number * unit_ms;
+            rest = &unit[width..];
+        }
+        TimeDelta::try_milliseconds(milliseconds.round() as i64).ok_or_else(wrong)
+    }
+}
+
+fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), CaseError> {
+    let unreadable = |source| CaseError::Read { path: folder.display().to_string(), source };
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path.is_dir() {
+            walk(&path, found)?;
+        } else if path.to_string_lossy().ends_with(SUFFIX) {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

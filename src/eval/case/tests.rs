@@ -1,0 +1,64 @@
+use super::*;
+
+const CASE: &str = r#"
+case: leak
+workflow: downtime_escalation
+origin: { authored: { by: tests, written: 2026-11-22 } }
+starts: 2026-11-23T06:12:00-06:00
+run: 01939d4e-0000-7000-8000-000000000001
+trigger: { work_center: PRESS-4 }
+world: leak.world.json
+timeline:
+  - { after: 3m, answer: { gate: ack, by: mia, decision: acknowledge } }
+  - { after: 1h30m, event: { type: plex.work_center_status, data: { status: RUNNING } } }
+expect:
+  outcome: done
+  writes: [{ tool: tickets.create, with: { title: PRESS-4 down } }]
+"#;
+
+fn load(name: &str, text: &str) -> Result<Case, CaseError> {
+    let folder = std::env::temp_dir().join(format!("takt-case-{}", Uuid::now_v7()));
+    fs::create_dir_all(&folder).unwrap();
+    let path = folder.join(name);
+    fs::write(&path, text).unwrap();
+    let case = Case::load(&path);
+    fs::remove_dir_all(&folder).unwrap();
+    case
+}
+
+fn refused(from: &str, to: &str) -> String {
+    assert!(CASE.contains(from));
+    load("leak.case.yaml", &CASE.replace(from, to)).unwrap_err().to_string()
+}
+
+#[test]
+fn a_case_reads() {
+    let case = load("leak.case.yaml", CASE).unwrap();
+    assert_eq!(case.id(), "downtime_escalation/leak");
+    assert_eq!(case.timeline[1].offset().unwrap(), TimeDelta::minutes(90));
+    assert_eq!(case.expect.writes[0].tool.as_str(), "tickets.create");
+}
+
+#[test]
+fn mistakes_are_named() {
+    assert!(refused("origin: { authored: { by: tests, written: 2026-11-22 } }\n", "").contains("origin"));
+    assert!(refused("after: 3m", "after: 3 minutes").contains("is no time"));
+    assert!(refused("after: 1h30m", "after: 1m").contains("goes back"));
+    assert!(refused("case: leak", "case: drip").contains("file of that name"));
+    assert!(refused("world: leak.world.json", "world: ../secrets.json").contains("beside the case"));
+    assert!(refused("outcome: done", "outcome: done\n  outcomes: x").contains("outcomes"));
+    assert!(
+        refused("answer: { gate: ack, by: mia, decision: acknowledge }", "nothing: 1").contains("nothing")
+    );
+}
+
+#[test]
+fn offsets_add_up() {
+    let offset =
+        |after: &str| Moment { after: after.into(), answer: None, event: None, child: None }.offset();
+    assert_eq!(offset("1d2h3m4.5s").unwrap(), TimeDelta::milliseconds(93_784_500));
+    assert_eq!(offset("250ms").unwrap(), TimeDelta::milliseconds(250));
+    for wrong in ["", "5", "m", "5y", "1.2.3s"] {
+        assert!(offset(wrong).is_err(), "{wrong}");
+    }
+}

@@ -1,0 +1,248 @@
+//! What the tools answer in a replay, and the registry that answers so. Nothing leaves the process.
+//!
+//! An answer is found by tool and arguments. A read that was never recorded cannot be answered: the
+//! case is stale. A write with other arguments is answered, because its score will say so.
+
+use crate::agent::sha256_json;
+use crate::tool::{
+    Call, Effect, Registry, RegistryError, Tool, ToolError, ToolErrorKind, ToolName, ToolSpec,
+};
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::{
+    fs,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct World {
+    pub calls: Vec<WorldCall>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WorldCall {
+    pub tool: ToolName,
+    /// Left out: whatever the arguments are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub args: Option<Value>,
+    #[serde(flatten)]
+    pub answer: WorldAnswer,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WorldAnswer {
+    Output(Value),
+    /// `class` is a `ToolError` class: `transient`, `not_found`, …
+    Error {
+        class: String,
+        message: String,
+    },
+}
+
+/// A call that the replay made.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MadeCall {
+    pub step: String,
+    pub tool: ToolName,
+    pub effect: Effect,
+    pub args: Value,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum WorldError {
+    #[error("cannot read {path}: {source}")]
+    Read { path: String, source: std::io::Error },
+    #[error("{path}: {message}")]
+    Parse { path: String, message: String },
+}
+
+impl World {
+    /// `.json`, or `.yaml` for those written by hand.
+    pub fn load(path: &Path) -> Result<Self, WorldError> {
+        let shown = path.display().to_string();
+        let text =
+            fs::read_to_string(path).map_err(|source| WorldError::Read { path: shown.clone(), source })?;
+        let parsed = match path.extension().is_some_and(|e| e == "json") {
+            true => serde_json::from_str(&text).map_err(|e| e.to_string()),
+            false => serde_saphyr::from_str(&text).map_err(|e| e.to_string()),
+        };
+        parsed.map_err(|message| WorldError::Parse { path: shown, message })
+    }
+}
+
+/// Answers every call of a replay from its world and keeps what was called.
+pub struct WorldTools {
+    calls: Mutex<Vec<(WorldCall, bool)>>,
+    made: Mutex<Vec<MadeCall>>,
+    misses: Mutex<Vec<String>>,
+}
+
+impl WorldTools {
+    pub fn new(world: World) -> Arc<Self> {
+        let calls = world.calls.into_iter().map(|call| (call, false)).collect();
+        Arc::new(Self { calls: Mutex::new(calls), made: Mutex::default(), misses: Mutex::default() })
+    }
+
+    /// Every tool of a site, with its own declarations and this world's answers.
+    pub fn registry(self: &Arc<Self>, site: &Registry) -> Result<Registry, RegistryError> {
+        let mut registry = Registry::default();
+        for spec in site.specs() {
+            registry.add(Arc::new(WorldTool { spec: spec.clone(), world: Arc::clone(self) }))?;
+        }
+        Ok(registry)
+    }
+
+    pub fn made(&self) -> Vec<MadeCall> {
+        lock(&self.made).clone()
+    }
+
+    /// Reads that were never recorded.
+    pub fn stale(&self) -> Vec<String> {
+        lock(&self.misses).clone()
+    }
+
+    fn answer(&self, spec: &ToolSpec, call: &Call, args: &Value) -> Result<Value, ToolError> {
+        let made = MadeCall {
+            step: call.step.clone(),
+            tool: spec.name.clone(),
+            effect: spec.effect,
+            args: args.clone(),
+        };
+        lock(&self.made).push(made);
+        let wanted = sha256_json(args);
+        let mut calls = lock(&self.calls);
+        let same = |known: &WorldCall| {
+            known.tool == spec.name && known.args.as_ref().is_none_or(|args| sha256_json(args) == wanted)
+        };
+        let position = |test: &dyn Fn(&WorldCall, bool) -> bool| {
+            calls.iter().position(|(known, played)| test(known, *played))
+        };
+        let found = position(&|known, played| !played && same(known))
+            // A call made once more than recorded gets the last answer again.
+            .or_else(|| calls.iter().rposition(|(known, _)| same(known)))
+            .or_else(|| {
+                (spec.effect == Effect::Write)
+                    .then(|| position(&|known, played| !played && known.tool == spec.name))
+                    .flatten()
+            });
+        let Some(entry) = found.and_then(|at| calls.get_mut(at)) else {
+            let miss =
+                format!("step `{}` now calls {} with {args}: that was never recorded", call.step, spec.name);
+            lock(&self.misses).push(miss.clone());
+            return Err(ToolError::new(ToolErrorKind::Permanent, miss));
+        };
+        entry.1 = true;
+        match &entry.0.answer {
+            WorldAnswer::Output(output) => Ok(output.clone()),
+            WorldAnswer::Error { class, message } => Err(ToolError::new(kind_of(class), message.clone())),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn kind_of(class: &str) -> ToolErrorKind {
+    match class {
+        "invalid" => ToolErrorKind::Invalid,
+        "not_found" => ToolErrorKind::NotFound,
+        "denied" => ToolErrorKind::Denied,
+        "rate_limited" => ToolErrorKind::RateLimited { retry_after: None },
+        "transient" | "timeout" => ToolErrorKind::Transient,
+        "outcome_unknown" => ToolErrorKind::OutcomeUnknown,
+        "too_large" => ToolErrorKind::TooLarge,
+        _ => ToolErrorKind::Permanent,
+    }
+}
+
+struct WorldTool {
+    spec: ToolSpec,
+    world: Arc<WorldTools>,
+}
+
+#[async_trait]
+impl Tool for WorldTool {
+    fn spec(&self) -> &ToolSpec {
+        &self.spec
+    }
+
+    async fn call(&self, call: &Call, input: Value) -> Result<Value, ToolError> {
+        self.world.answer(&self.spec, call, &input)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tool::Idempotency;
+    use chrono::DateTime;
+    use serde_json::json;
+    use std::time::Duration;
+    use uuid::Uuid;
+
+    fn site() -> Registry {
+        let mut registry = Registry::default();
+        for (name, effect) in [("plex.inventory", Effect::Read), ("tickets.create", Effect::Write)] {
+            let spec = ToolSpec {
+                name: name.parse().unwrap(),
+                version: 1,
+                description: String::new(),
+                input: json!({}),
+                output: json!({}),
+                effect,
+                idempotency: Idempotency::Read,
+                ungated: None,
+                timeout: Duration::from_secs(1),
+                scopes: vec![],
+                classes: [].into(),
+                result_bytes_max: 1_000,
+            };
+            registry.add(Arc::new(WorldTool { spec, world: WorldTools::new(World::default()) })).unwrap();
+        }
+        registry
+    }
+
+    async fn ask(registry: &Registry, tool: &str, args: Value) -> Result<Value, ToolErrorKind> {
+        let call = Call {
+            run: Uuid::nil(),
+            step: "s".into(),
+            attempt: 1,
+            key: String::new(),
+            timeout: Duration::from_secs(1),
+            now: DateTime::UNIX_EPOCH,
+            trace: None,
+        };
+        let tool = registry.get(&tool.parse().unwrap()).unwrap();
+        tool.call(&call, args).await.map_err(|error| error.kind)
+    }
+
+    #[tokio::test]
+    async fn answers_come_by_arguments_and_in_order() {
+        let world: World = serde_json::from_value(json!({"calls": [
+            {"tool": "plex.inventory", "args": {"b": 1, "a": 2}, "error": {"class": "transient", "message": "busy"}},
+            {"tool": "plex.inventory", "args": {"a": 2, "b": 1}, "output": {"lots": 3}},
+            {"tool": "tickets.create", "args": {"title": "x"}, "output": {"number": "INC-1"}},
+        ]}))
+        .unwrap();
+        let world = WorldTools::new(world);
+        let tools = world.registry(&site()).unwrap();
+        let args = json!({"a": 2, "b": 1});
+        assert_eq!(ask(&tools, "plex.inventory", args.clone()).await, Err(ToolErrorKind::Transient));
+        assert_eq!(ask(&tools, "plex.inventory", args.clone()).await, Ok(json!({"lots": 3})));
+        assert_eq!(ask(&tools, "plex.inventory", args).await, Ok(json!({"lots": 3})));
+        assert!(world.stale().is_empty());
+
+        let other = ask(&tools, "tickets.create", json!({"title": "y"})).await;
+        assert_eq!(other, Ok(json!({"number": "INC-1"})));
+        assert!(world.stale().is_empty(), "a changed write is a regression, not a stale case");
+
+        assert_eq!(ask(&tools, "plex.inventory", json!({"a": 3})).await, Err(ToolErrorKind::Permanent));
+        assert_eq!(world.stale().len(), 1);
+        assert_eq!(world.made().len(), 5);
+    }
+}
