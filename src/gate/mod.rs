@@ -6,6 +6,6 @@ mod decide;
 mod policy;
 mod token;
 
-pub use decide::{Answer, DecideError, Decided, decide};
+pub use decide::{Answer, DecideError, Decided, ItemAnswer, decide};
 pub use policy::{Decision, Refusal, may_answer};
 pub use token::{Token, hash_of};

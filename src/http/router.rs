@@ -36,6 +36,8 @@ pub fn router(state: AppState) -> Router {
     // People.
     let pages = Router::new()
         .route("/", get(console::inbox::page))
+        .route("/gates/{id}", get(console::gate::page))
+        .route("/gates/{id}/answer", post(console::gate::answer))
         .route("/status", get(console::status::page))
         .route("/live/{*topic}", get(console::live::stream))
         .route("/sign-out", post(console::sign_in::sign_out));

@@ -2,7 +2,6 @@ use super::auth::SignInLimit;
 use crate::{site::Site, store::Store, workflow::problem::Problem};
 use secrecy::SecretString;
 use std::sync::Arc;
-use tokio::sync::Notify;
 
 /// What the composition root gives the web door. Cheap to clone.
 #[derive(Clone)]
@@ -11,10 +10,8 @@ pub struct AppState {
     pub site: Arc<Site>,
     /// What is wrong with the workflow files as they stand now.
     pub problems: Arc<dyn Fn() -> Vec<Problem> + Send + Sync>,
-    /// Told when an event has been stored; only a hint, the router also looks by itself.
-    pub event_arrived: Arc<Notify>,
-    /// Told when an answer has been given; only a hint too.
-    pub answer_given: Arc<Notify>,
+    /// Told when an event was stored or an answer given; only a hint, the engine also looks by itself.
+    pub tell_engine: Arc<dyn Fn() + Send + Sync>,
     /// How people reach the console, without a slash at the end.
     pub base_url: String,
     /// Lets the demo and the command line act for a person they name; absent, the API wants a session.

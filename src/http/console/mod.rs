@@ -3,6 +3,7 @@
 //! One file per page, its template in `templates/`, styles and scripts in `assets/`. A page shows
 //! records and sends answers to `gate::decide`; it decides nothing.
 
+pub(super) mod gate;
 pub(super) mod inbox;
 pub(super) mod status;
 pub(super) mod sign_in;

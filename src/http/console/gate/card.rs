@@ -1,0 +1,277 @@
+//! What a question's card shows: the proposal, who is asked and until when, or what was answered.
+
+use super::{
+    answer::Typed,
+    draft::{self, DraftField},
+};
+use crate::{
+    http::console::{
+        inbox::{addressee, text},
+        when::{Clock, When},
+    },
+    site::Site,
+    store::{
+        gates::{Gate, Vote},
+        summaries::Summary,
+    },
+};
+use serde::Serialize;
+use serde_json::Value;
+
+/// Everything read for one card.
+pub(super) struct Seen {
+    pub clock: Clock,
+    pub gate: Gate,
+    pub vote: Option<Vote>,
+    pub run: Option<Summary>,
+    pub others: Vec<Gate>,
+    /// Whether the person looking may answer, or why not.
+    pub may: Result<(), String>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Card {
+    id: String,
+    proposal: String,
+    pub title: String,
+    /// Paragraphs and lists as the workflow's message wrote them.
+    body: Option<String>,
+    why: String,
+    asked: String,
+    asked_people: String,
+    escalated: bool,
+    due: When,
+    state: &'static str,
+    may: bool,
+    why_not: Option<String>,
+    options: Vec<OptionCard>,
+    items: Vec<Item>,
+    draft: Vec<DraftField>,
+    has_draft: bool,
+    allow: Allow,
+    on_silence: Option<String>,
+    sign: Option<String>,
+    answer: Option<Given>,
+    others: Vec<Other>,
+    run: String,
+    run_title: Option<String>,
+    error: Option<String>,
+    typed: Typed,
+}
+
+#[derive(Serialize)]
+struct OptionCard {
+    number: usize,
+    title: String,
+    rationale: Option<String>,
+    facts: Vec<Fact>,
+    chart: Option<String>,
+    chosen: bool,
+}
+
+#[derive(Serialize)]
+struct Fact {
+    label: String,
+    value: String,
+}
+
+#[derive(Serialize)]
+struct Item {
+    number: usize,
+    title: String,
+    detail: Option<String>,
+    acknowledged: bool,
+    note: Option<String>,
+}
+
+#[derive(Default, Serialize)]
+struct Allow {
+    acknowledge: bool,
+    approve: bool,
+    choose: bool,
+    edit: bool,
+    reject: bool,
+}
+
+/// The answer that counts.
+#[derive(Serialize)]
+struct Given {
+    name: String,
+    did: String,
+    at: When,
+    via: &'static str,
+    reason: Option<String>,
+}
+
+/// Another question of the same run: the second approval, an earlier step.
+#[derive(Serialize)]
+struct Other {
+    id: String,
+    title: String,
+    state: &'static str,
+}
+
+impl Card {
+    pub(super) fn new(site: &Site, seen: &Seen, error: Option<String>, typed: Typed) -> Self {
+        let (gate, ask) = (&seen.gate, &seen.gate.ask);
+        let asked = text(ask, "role_title").map_or_else(|| addressee(gate, site), str::to_owned);
+        let asked = if gate.rung > 0 { addressee(gate, site) } else { asked };
+        let chosen = seen.vote.as_ref().and_then(|vote| vote.body.get("choice")).and_then(Value::as_u64);
+        let owned = |field| text(ask, field).filter(|text| !text.trim().is_empty()).map(str::to_owned);
+        Self {
+            id: gate.id.to_string(),
+            proposal: gate.proposal_hash.clone(),
+            title: owned("title").unwrap_or_else(|| "A question".into()),
+            body: owned("body").map(|body| body.trim().to_owned()),
+            why: owned("why").unwrap_or_else(|| why(gate, &asked)),
+            asked_people: people(gate, site),
+            asked,
+            escalated: gate.rung > 0,
+            due: seen.clock.when(gate.expires_at),
+            state: state(gate, &seen.clock),
+            may: seen.may.is_ok() && gate.state == "open" && gate.expires_at > seen.clock.now,
+            why_not: seen.may.as_ref().err().cloned(),
+            options: options(ask, chosen),
+            items: items(ask, seen.vote.as_ref(), &typed),
+            draft: draft::fields(ask.get("draft"), &typed),
+            has_draft: ask.get("draft").is_some_and(|draft| !draft.is_null()),
+            allow: allowed(ask),
+            on_silence: owned("on_silence"),
+            sign: owned("sign"),
+            answer: seen.vote.as_ref().map(|vote| given(vote, ask, site, &seen.clock)),
+            others: seen.others.iter().map(|other| sibling(other, &seen.clock)).collect(),
+            run: gate.run_id.to_string(),
+            run_title: seen.run.as_ref().map(|run| run.title.clone()),
+            error,
+            typed,
+        }
+    }
+}
+
+fn why(gate: &Gate, asked: &str) -> String {
+    let asked = asked.to_lowercase();
+    match (&gate.role, gate.rung) {
+        (Some(_), 0) => format!("You are asked as {asked}."),
+        (Some(_), _) => format!("Nobody answered before, so you are asked as {asked}."),
+        (None, 0) => "You are asked by name.".to_owned(),
+        (None, _) => "Nobody answered before, so you are asked by name.".to_owned(),
+    }
+}
+
+/// The names of those who are asked now, if they are few.
+fn people(gate: &Gate, site: &Site) -> String {
+    let Some(role) = &gate.role else { return String::new() };
+    let asked = site.people_in_role(role, gate.opened_at);
+    let names = asked.iter().filter(|person| !gate.excluded.contains(&person.id)).map(|person| person.name.as_str());
+    names.collect::<Vec<_>>().join(", ")
+}
+
+fn state(gate: &Gate, clock: &Clock) -> &'static str {
+    match gate.state.as_str() {
+        "open" if gate.expires_at <= clock.now => "overdue",
+        "open" => "open",
+        "answered" => "answered",
+        _ => "closed",
+    }
+}
+
+fn list<'a>(ask: &'a Value, field: &str) -> &'a [Value] {
+    ask.get(field).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}
+
+fn options(ask: &Value, chosen: Option<u64>) -> Vec<OptionCard> {
+    let card = |(index, option): (usize, &Value)| OptionCard {
+        number: index + 1,
+        title: text(option, "title").map_or_else(|| format!("Option {}", index + 1), str::to_owned),
+        rationale: text(option, "rationale").map(str::to_owned),
+        facts: list(option, "facts").iter().map(fact).collect(),
+        chart: None,
+        chosen: chosen == u64::try_from(index + 1).ok(),
+    };
+    list(ask, "options").iter().enumerate().map(card).collect()
+}
+
+fn fact(fact: &Value) -> Fact {
+    let value = match fact.get("value") {
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+        None => "–".to_owned(),
+    };
+    Fact { label: text(fact, "label").unwrap_or_default().to_owned(), value }
+}
+
+fn items(ask: &Value, vote: Option<&Vote>, typed: &Typed) -> Vec<Item> {
+    let answers = vote.map(|vote| list(&vote.body, "items")).unwrap_or_default();
+    let item = |(index, item): (usize, &Value)| {
+        let number = index + 1;
+        let answer = answers.get(index);
+        let title = item.as_str().or_else(|| text(item, "title")).unwrap_or("An item");
+        Item {
+            number,
+            title: title.to_owned(),
+            detail: text(item, "detail").map(str::to_owned),
+            acknowledged: match answer {
+                Some(answer) => answer.get("acknowledged") == Some(&Value::Bool(true)),
+                None => typed.of(&format!("item-{number}")).is_some(),
+            },
+            note: match answer {
+                Some(answer) => text(answer, "note").map(str::to_owned),
+                None => typed.of(&format!("note-{number}")).map(str::to_owned),
+            },
+        }
+    };
+    list(ask, "items").iter().enumerate().map(item).collect()
+}
+
+fn allowed(ask: &Value) -> Allow {
+    let has = |word: &str| list(ask, "allow").iter().any(|allowed| allowed == word);
+    Allow {
+        acknowledge: has("acknowledge"),
+        approve: has("approve"),
+        choose: has("choose"),
+        edit: has("edit"),
+        reject: has("reject"),
+    }
+}
+
+fn given(vote: &Vote, ask: &Value, site: &Site, clock: &Clock) -> Given {
+    let choice = vote.body.get("choice").and_then(Value::as_u64).and_then(|choice| usize::try_from(choice).ok());
+    let title = choice.and_then(|choice| list(ask, "options").get(choice.checked_sub(1)?));
+    let title = title.and_then(|option| text(option, "title"));
+    let did = match (vote.decision.as_str(), choice, title) {
+        ("choose", Some(choice), Some(title)) => format!("chose {choice}: {title}"),
+        ("choose", Some(choice), None) => format!("chose {choice}"),
+        ("approve", ..) => "approved".into(),
+        ("acknowledge", ..) => "acknowledged".into(),
+        ("edit", ..) => "approved with changes".into(),
+        ("reject", ..) => "rejected".into(),
+        (other, ..) => other.to_owned(),
+    };
+    Given {
+        name: site.person(&vote.person).map_or(vote.person.as_str(), |person| &person.name).to_owned(),
+        did,
+        at: clock.when(vote.at),
+        via: via(&vote.channel),
+        reason: vote.reason.clone(),
+    }
+}
+
+/// The channel of an answer in words.
+pub(in crate::http::console) fn via(channel: &str) -> &'static str {
+    match channel {
+        "web" => "in the console",
+        "slack" => "in Slack",
+        "teams" => "in Teams",
+        "mail" => "by mail",
+        "api" => "through the API",
+        _ => "on another channel",
+    }
+}
+
+fn sibling(gate: &Gate, clock: &Clock) -> Other {
+    Other {
+        id: gate.id.to_string(),
+        title: text(&gate.ask, "title").unwrap_or("A question").to_owned(),
+        state: state(gate, clock),
+    }
+}

@@ -1,0 +1,118 @@
+//! One question to people: the card, and taking the answer.
+
+mod answer;
+mod card;
+mod draft;
+
+use super::{
+    PageError,
+    live::Topic,
+    template::{Frame, render},
+    when::Clock,
+};
+use crate::{
+    gate::{DecideError, Refusal, decide, may_answer},
+    http::{
+        auth::{PostedForm, SignedIn},
+        problem::Cause,
+        state::Shared,
+    },
+    run::{GateId, RunId},
+    store::{clock, gates, summaries},
+};
+use answer::Typed;
+use axum::{
+    extract::{Path, State},
+    http::StatusCode,
+    response::{IntoResponse, Redirect, Response},
+};
+use card::{Card, Seen};
+
+pub(in crate::http) async fn page(
+    State(door): State<Shared>,
+    Path(id): Path<String>,
+    who: SignedIn,
+) -> Result<Response, PageError> {
+    let id = gate_id(&id)?;
+    Ok(show(&door, &who, id, None, Typed::default()).await?.into_response())
+}
+
+/// Takes the answer of a form. Whoever comes late, or forgot something, sees the card again and why.
+pub(in crate::http) async fn answer(
+    State(door): State<Shared>,
+    Path(id): Path<String>,
+    form: PostedForm,
+) -> Result<Response, PageError> {
+    let id = gate_id(&id)?;
+    let mut db = door.app.store.connection().await?;
+    let gate = gates::get(&mut db, id).await?.ok_or(PageError::new(Cause::NotFound))?;
+    drop(db);
+    let typed = Typed::read(&form.fields);
+    let answer = match answer::read(&form.fields, &gate.ask) {
+        Ok(answer) => answer,
+        Err(mistake) => return refuse(&door, &form.who, id, &mistake.to_string(), typed).await,
+    };
+    match decide(&door.app.store, &door.app.site, id, &form.who.person.id, &answer).await {
+        Ok(_) => {
+            (door.app.tell_engine)();
+            Ok(Redirect::to(&format!("/gates/{id}")).into_response())
+        }
+        Err(DecideError::Refused { refusal, earlier }) => {
+            let words = match earlier {
+                Some(vote) => {
+                    let name = door.app.site.person(&vote.person).map_or(vote.person.as_str(), |person| &person.name);
+                    format!("Too late: already answered by {name}. Your answer was not taken.")
+                }
+                None => in_words(&refusal),
+            };
+            refuse(&door, &form.who, id, &words, typed).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn gate_id(text: &str) -> Result<GateId, PageError> {
+    text.parse().map_err(|_| PageError::new(Cause::NotFound))
+}
+
+fn in_words(refusal: &Refusal) -> String {
+    let words = refusal.to_string();
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), letters.as_str()))
+}
+
+async fn refuse(
+    door: &Shared,
+    who: &SignedIn,
+    id: GateId,
+    words: &str,
+    typed: Typed,
+) -> Result<Response, PageError> {
+    let page = show(door, who, id, Some(words.to_owned()), typed).await?;
+    Ok((StatusCode::CONFLICT, page).into_response())
+}
+
+async fn show(
+    door: &Shared,
+    who: &SignedIn,
+    id: GateId,
+    error: Option<String>,
+    typed: Typed,
+) -> Result<impl IntoResponse + use<>, PageError> {
+    let site = &door.app.site;
+    let live = Topic::Gate(id).live(door).await?;
+    let mut db = door.app.store.connection().await?;
+    let gate = gates::get(&mut db, id).await?.ok_or(PageError::new(Cause::NotFound))?;
+    let run = RunId(gate.run_id);
+    let seen = Seen {
+        clock: Clock { zone: site.time_zone, now: clock::now(&mut db).await? },
+        vote: gates::vote(&mut db, id).await?,
+        run: summaries::get(&mut db, run).await?,
+        others: gates::of_run(&mut db, run).await?.into_iter().filter(|other| other.id != gate.id).collect(),
+        may: may_answer(&gate, &who.person).map_err(|refusal| in_words(&refusal)),
+        gate,
+    };
+    let card = Card::new(site, &seen, error, typed);
+    let frame = Frame::new(door, who, "inbox", card.title.clone()).live(live);
+    Ok(render("gate", frame, &card)?)
+}
