@@ -1,5 +1,5 @@
 use super::auth::SignInLimit;
-use crate::{site::Site, store::Store, workflow::problem::Problem};
+use crate::{engine::Hints, site::Site, store::Store, workflow::problem::Problem};
 use secrecy::SecretString;
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ pub struct AppState {
     /// What is wrong with the workflow files as they stand now.
     pub problems: Arc<dyn Fn() -> Vec<Problem> + Send + Sync>,
     /// Told when an event was stored or an answer given; only a hint, the engine also looks by itself.
-    pub tell_engine: Arc<dyn Fn() + Send + Sync>,
+    pub hints: Hints,
     /// How people reach the console, without a slash at the end.
     pub base_url: String,
     /// Lets the demo and the command line act for a person they name; absent, the API wants a session.

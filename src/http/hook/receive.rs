@@ -60,7 +60,7 @@ async fn accept(
         .map_err(|error| Problem::new(Cause::Malformed, error.to_string()))?;
     let mut db = door.app.store.connection().await?;
     let is_new = events::insert(&mut db, &event).await?;
-    (door.app.tell_engine)();
+    door.app.hints.tell();
     let answer = json!({ "id": event.source_id, "source": event.source, "duplicate": !is_new });
     Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
 }

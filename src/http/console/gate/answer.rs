@@ -82,14 +82,18 @@ mod tests {
     fn a_tap_on_an_option_is_a_choice() {
         let tapped = fields(&[("decision", "choose"), ("choice", "2"), ("proposal", "abc")]);
         let answer = read(&tapped, &json!({})).unwrap();
-        assert_eq!((answer.decision, answer.choice, answer.proposal_hash.as_str()), (Decision::Choose, Some(2), "abc"));
+        assert_eq!(
+            (answer.decision, answer.choice, answer.proposal_hash.as_str()),
+            (Decision::Choose, Some(2), "abc")
+        );
         assert_eq!(answer.channel, "web");
     }
 
     #[test]
     fn every_item_gets_an_answer() {
         let ask = json!({ "items": [{ "title": "a" }, { "title": "b" }, { "title": "c" }] });
-        let sent = fields(&[("decision", "acknowledge"), ("item-1", "on"), ("note-2", " unclear "), ("note-3", "")]);
+        let sent =
+            fields(&[("decision", "acknowledge"), ("item-1", "on"), ("note-2", " unclear "), ("note-3", "")]);
         let items = read(&sent, &ask).unwrap().items;
         assert_eq!(items.iter().map(|item| item.acknowledged).collect::<Vec<_>>(), [true, false, false]);
         assert_eq!(items[1].note.as_deref(), Some("unclear"));

@@ -162,7 +162,8 @@ fn why(gate: &Gate, asked: &str) -> String {
 fn people(gate: &Gate, site: &Site) -> String {
     let Some(role) = &gate.role else { return String::new() };
     let asked = site.people_in_role(role, gate.opened_at);
-    let names = asked.iter().filter(|person| !gate.excluded.contains(&person.id)).map(|person| person.name.as_str());
+    let names =
+        asked.iter().filter(|person| !gate.excluded.contains(&person.id)).map(|person| person.name.as_str());
     names.collect::<Vec<_>>().join(", ")
 }
 
@@ -235,7 +236,8 @@ fn allowed(ask: &Value) -> Allow {
 }
 
 fn given(vote: &Vote, ask: &Value, site: &Site, clock: &Clock) -> Given {
-    let choice = vote.body.get("choice").and_then(Value::as_u64).and_then(|choice| usize::try_from(choice).ok());
+    let choice =
+        vote.body.get("choice").and_then(Value::as_u64).and_then(|choice| usize::try_from(choice).ok());
     let title = choice.and_then(|choice| list(ask, "options").get(choice.checked_sub(1)?));
     let title = title.and_then(|option| text(option, "title"));
     let did = match (vote.decision.as_str(), choice, title) {

@@ -26,10 +26,18 @@ pub(super) fn fields(draft: Option<&Value>, typed: &Typed) -> Vec<DraftField> {
     let field = |name: String, label: String, value: &Value| {
         let text = typed.of(&name).map_or_else(|| text_of(value), str::to_owned);
         let rows = text.lines().map(|line| 1 + line.chars().count() / LINE_CHARS).sum::<usize>();
-        DraftField { name, label, rows: (rows + 1).clamp(2, ROWS_MAX), is_json: !value.is_string(), value: text }
+        DraftField {
+            name,
+            label,
+            rows: (rows + 1).clamp(2, ROWS_MAX),
+            is_json: !value.is_string(),
+            value: text,
+        }
     };
     match draft {
-        None | Some(Value::Null) => vec![field(WHOLE.into(), "What should happen instead".into(), &Value::from(""))],
+        None | Some(Value::Null) => {
+            vec![field(WHOLE.into(), "What should happen instead".into(), &Value::from(""))]
+        }
         Some(Value::Object(parts)) => {
             parts.iter().map(|(key, value)| field(format!("{WHOLE}.{key}"), title(key), value)).collect()
         }

@@ -54,13 +54,17 @@ pub(in crate::http) async fn answer(
     };
     match decide(&door.app.store, &door.app.site, id, &form.who.person.id, &answer).await {
         Ok(_) => {
-            (door.app.tell_engine)();
+            door.app.hints.tell();
             Ok(Redirect::to(&format!("/gates/{id}")).into_response())
         }
         Err(DecideError::Refused { refusal, earlier }) => {
             let words = match earlier {
                 Some(vote) => {
-                    let name = door.app.site.person(&vote.person).map_or(vote.person.as_str(), |person| &person.name);
+                    let name = door
+                        .app
+                        .site
+                        .person(&vote.person)
+                        .map_or(vote.person.as_str(), |person| &person.name);
                     format!("Too late: already answered by {name}. Your answer was not taken.")
                 }
                 None => in_words(&refusal),
@@ -104,12 +108,13 @@ async fn show(
     let mut db = door.app.store.connection().await?;
     let gate = gates::get(&mut db, id).await?.ok_or(PageError::new(Cause::NotFound))?;
     let run = RunId(gate.run_id);
+    let now = clock::now(&mut db).await?;
     let seen = Seen {
-        clock: Clock { zone: site.time_zone, now: clock::now(&mut db).await? },
+        clock: Clock { zone: site.time_zone, now },
         vote: gates::vote(&mut db, id).await?,
         run: summaries::get(&mut db, run).await?,
         others: gates::of_run(&mut db, run).await?.into_iter().filter(|other| other.id != gate.id).collect(),
-        may: may_answer(&gate, &who.person).map_err(|refusal| in_words(&refusal)),
+        may: may_answer(site, &gate, &who.person, now).map_err(|refusal| in_words(&refusal)),
         gate,
     };
     let card = Card::new(site, &seen, error, typed);
