@@ -25,4 +25,5 @@ pub mod audit;
 pub mod eval;
 pub mod simulator;
 pub mod http;
+pub mod app;
 pub mod cli;

@@ -1,5 +1,10 @@
 use super::auth::SignInLimit;
-use crate::{engine::Hints, site::Site, store::Store, workflow::problem::Problem};
+use crate::{
+    engine::{Definitions, Hints},
+    site::Site,
+    store::Store,
+    workflow::problem::Problem,
+};
 use secrecy::SecretString;
 use std::sync::Arc;
 
@@ -10,8 +15,10 @@ pub struct AppState {
     pub site: Arc<Site>,
     /// What is wrong with the workflow files as they stand now.
     pub problems: Arc<dyn Fn() -> Vec<Problem> + Send + Sync>,
-    /// Told when an event was stored or an answer given; only a hint, the engine also looks by itself.
+    /// Told when an event has been stored or an answer given; only a hint, the loops also look by themselves.
     pub hints: Hints,
+    /// The workflows that new runs start on, and those that live runs are pinned to.
+    pub definitions: Arc<Definitions>,
     /// How people reach the console, without a slash at the end.
     pub base_url: String,
     /// Lets the demo and the command line act for a person they name; absent, the API wants a session.

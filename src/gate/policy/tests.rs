@@ -26,7 +26,7 @@ fn site() -> Site {
     let yaml = "
 name: Plant
 time_zone: UTC
-shifts: [{ id: A, starts: "00:00", ends: "00:00" }]
+shifts: [{ id: A, starts: '00:00', ends: '00:00' }]
 roles:
   production_supervisor: { title: Production supervisor }
   maintenance: { title: Maintenance }

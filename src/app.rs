@@ -1,0 +1,339 @@
+//! The composition root: the only file that knows every room, and puts a running Takt together.
+
+use crate::{
+    agent::Model,
+    connector::{declared, openai::OpenAi},
+    engine::{Clock, Definitions, Executors, Hints, Ladders, RungOf, Worker, WorkerOptions},
+    http,
+    notify::{Addresses, Delivery, Destination, Notifier},
+    site::{Addressee, Environment, Overrides, Site, SiteError},
+    step::{
+        AgentExecutor, AgentSettings, CallExecutor, GateExecutor, RunExecutor, WaitExecutor, notify_role,
+    },
+    store::{Store, StoreError, clock},
+    tool::{DataClass, Registry, RegistryError},
+    trigger::Router,
+    workflow::{Definition, Library, problem::Problem},
+};
+use secrecy::SecretString;
+use std::{
+    collections::BTreeMap,
+    io,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+/// How often edited workflow files are looked for.
+const RELOAD_EVERY: Duration = Duration::from_secs(2);
+
+/// What the command line decides.
+#[derive(Debug, Clone)]
+pub struct AppOptions {
+    pub site: PathBuf,
+    pub overrides: Overrides,
+    pub database_url: String,
+    pub bind: SocketAddr,
+    /// How people reach the console; `None` means the address it listens on.
+    pub base_url: Option<String>,
+    /// Lets the demo act for a person it names.
+    pub api_token: Option<SecretString>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    #[error(transparent)]
+    Site(#[from] SiteError),
+    #[error("{0}")]
+    Connectors(#[from] declared::LoadError),
+    #[error(transparent)]
+    Tools(#[from] RegistryError),
+    #[error(transparent)]
+    ToolName(#[from] crate::tool::ToolNameError),
+    #[error("the workflows in {folder} cannot be read: {source}")]
+    Workflows { folder: PathBuf, source: io::Error },
+    #[error("the database cannot be used: {0}")]
+    Store(#[from] StoreError),
+    #[error("{address} is taken by another program: stop it, or choose another address with --bind")]
+    Bind { address: SocketAddr, source: io::Error },
+    #[error("an HTTP client could not be made: {0}")]
+    Client(#[from] reqwest::Error),
+    #[error("the web server stopped: {0}")]
+    Serve(io::Error),
+}
+
+/// A site with its tools and workflows: what `takt check` needs, and what everything else builds on.
+pub struct Plant {
+    pub site: Arc<Site>,
+    pub tools: Registry,
+    pub library: Library,
+}
+
+impl Plant {
+    pub fn load(
+        folder: &std::path::Path,
+        environment: &Environment,
+        overrides: &Overrides,
+    ) -> Result<Self, AppError> {
+        let site = Arc::new(Site::load(folder, environment, overrides)?);
+        let tools = tools_of(&site)?;
+        let library = Library::load(&tools, &site)
+            .map_err(|source| AppError::Workflows { folder: folder.to_owned(), source })?;
+        Ok(Self { site, tools, library })
+    }
+}
+
+/// Every tool of a site: declared systems, algorithms built in, and messages to people.
+pub fn tools_of(site: &Site) -> Result<Registry, AppError> {
+    let mut tools = Registry::default();
+    for tool in declared::load(&site.folder.join("connectors"), site)? {
+        tools.add(tool)?;
+    }
+    tools.add(notify_role()?)?;
+    Ok(tools)
+}
+
+/// A Takt ready to serve.
+pub struct App {
+    site: Arc<Site>,
+    tools: Registry,
+    library: Arc<RwLock<Library>>,
+    definitions: Arc<Definitions>,
+    store: Store,
+    clock: Arc<Clock>,
+    hints: Hints,
+    models: Vec<Arc<dyn Model>>,
+    notifiers: BTreeMap<&'static str, Arc<dyn Notifier>>,
+    listener: TcpListener,
+    base_url: String,
+    api_token: Option<SecretString>,
+}
+
+impl App {
+    /// Loads the site, opens the database and takes the port; nothing runs yet.
+    pub async fn build(options: AppOptions) -> Result<Self, AppError> {
+        let plant = Plant::load(&options.site, &Environment::of_process(), &options.overrides)?;
+        let listener = TcpListener::bind(options.bind)
+            .await
+            .map_err(|source| AppError::Bind { address: options.bind, source })?;
+        let address = listener.local_addr().map_err(AppError::Serve)?;
+        let store = Store::open(&options.database_url).await?;
+        let mut db = store.connection().await?;
+        let now = clock::now(&mut db).await?;
+        let definitions = Arc::new(Definitions::default());
+        definitions.publish(&mut db, current(&plant.library)).await?;
+        drop(db);
+        let mut models: Vec<Arc<dyn Model>> = Vec::new();
+        for endpoint in &plant.site.models {
+            models.push(Arc::new(OpenAi::new(endpoint)?));
+        }
+        Ok(Self {
+            notifiers: notifiers(&plant.site)?,
+            site: plant.site,
+            tools: plant.tools,
+            library: Arc::new(RwLock::new(plant.library)),
+            definitions,
+            store,
+            clock: Arc::new(Clock::running(now)),
+            hints: Hints::default(),
+            models,
+            listener,
+            base_url: options.base_url.unwrap_or_else(|| format!("http://{address}")),
+            api_token: options.api_token,
+        })
+    }
+
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    pub fn site(&self) -> &Site {
+        &self.site
+    }
+
+    /// What is wrong with the workflow files.
+    pub fn problems(&self) -> Vec<Problem> {
+        let library = self.library.read().unwrap_or_else(PoisonError::into_inner);
+        library.problems().cloned().collect()
+    }
+
+    /// Runs every part until `stop`; then the worker hands its runs over.
+    pub async fn serve(self, stop: CancellationToken) -> Result<(), AppError> {
+        let mut parts = JoinSet::new();
+        let worker = self.worker();
+        parts.spawn(worker.run(stop.clone()));
+        let router = Router {
+            store: self.store.clone(),
+            definitions: self.definitions.clone(),
+            site: self.site.scope(),
+            hints: self.hints.clone(),
+        };
+        parts.spawn(router.run(stop.clone()));
+        let delivery = Delivery {
+            store: self.store.clone(),
+            notifiers: self.notifiers.clone(),
+            addresses: Arc::new(SiteAddresses(self.site.clone())),
+            base_url: self.base_url.clone(),
+        };
+        parts.spawn(delivery.run(self.hints.subscribe(), stop.clone()));
+        let exchange = tokio::spawn(self.hints.clone().exchange(self.store.clone()));
+        parts.spawn(self.watch_files(stop.clone()));
+        let library = self.library.clone();
+        let state = http::AppState {
+            store: self.store.clone(),
+            site: self.site.clone(),
+            problems: Arc::new(move || {
+                library.read().unwrap_or_else(PoisonError::into_inner).problems().cloned().collect()
+            }),
+            hints: self.hints.clone(),
+            definitions: self.definitions.clone(),
+            base_url: self.base_url.clone(),
+            api_token: self.api_token.clone(),
+        };
+        let stopped = stop.clone();
+        let served = axum::serve(self.listener, http::router(state))
+            .with_graceful_shutdown(async move { stopped.cancelled().await })
+            .await;
+        stop.cancel();
+        while parts.join_next().await.is_some() {}
+        exchange.abort();
+        self.store.pool().close().await;
+        served.map_err(AppError::Serve)
+    }
+
+    fn worker(&self) -> Worker {
+        let ladders: Arc<dyn Ladders> = Arc::new(SiteLadders(self.site.clone()));
+        let settings = AgentSettings { models: self.models.clone(), known: known_names(&self.site) };
+        Worker {
+            store: self.store.clone(),
+            definitions: self.definitions.clone(),
+            executors: executors(&self.tools, &self.definitions, &ladders, settings),
+            ladders,
+            site: self.site.scope(),
+            clock: self.clock.clone(),
+            hints: self.hints.clone(),
+            payload_bytes_max: self.site.limits.payload_bytes_max,
+            options: WorkerOptions {
+                channels: self.notifiers.keys().map(|channel| (*channel).to_owned()).collect(),
+                ..WorkerOptions::default()
+            },
+        }
+    }
+
+    /// Publishes edited workflow files; a broken one leaves its last good version in force.
+    fn watch_files(&self, stop: CancellationToken) -> impl Future<Output = ()> + Send + 'static {
+        let (library, definitions, store) =
+            (self.library.clone(), self.definitions.clone(), self.store.clone());
+        let (tools, site) = (self.tools.clone(), self.site.clone());
+        async move {
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(RELOAD_EVERY) => {}
+                }
+                let (library, tools, site) = (library.clone(), tools.clone(), site.clone());
+                let reloaded = tokio::task::spawn_blocking(move || {
+                    let mut library = library.write().unwrap_or_else(PoisonError::into_inner);
+                    library.reload(&tools, &site).map(|()| current(&library))
+                });
+                let reloaded = match reloaded.await {
+                    Ok(Ok(reloaded)) => reloaded,
+                    Ok(Err(error)) => {
+                        tracing::warn!(%error, "the workflow files cannot be read");
+                        continue;
+                    }
+                    Err(_) => continue,
+                };
+                if is_published(&definitions, &reloaded) {
+                    continue;
+                }
+                let published =
+                    async { definitions.publish(&mut *store.connection().await?, reloaded).await };
+                match published.await {
+                    Ok(()) => tracing::info!("published edited workflows"),
+                    Err(error) => tracing::warn!(%error, "edited workflows could not be published"),
+                }
+            }
+        }
+    }
+}
+
+fn current(library: &Library) -> Vec<Arc<Definition>> {
+    library.definitions().cloned().collect()
+}
+
+fn is_published(definitions: &Definitions, wanted: &[Arc<Definition>]) -> bool {
+    let published = definitions.all_current();
+    let sha = |list: &[Arc<Definition>]| {
+        list.iter().map(|definition| definition.sha256.clone()).collect::<std::collections::BTreeSet<_>>()
+    };
+    sha(&published) == sha(wanted)
+}
+
+/// The step kinds of a running Takt and of an eval: the same code for both.
+pub fn executors(
+    tools: &Registry,
+    definitions: &Arc<Definitions>,
+    ladders: &Arc<dyn Ladders>,
+    settings: AgentSettings,
+) -> Executors {
+    let mut executors = Executors::new();
+    executors.insert("call", Arc::new(CallExecutor { tools: tools.clone() }));
+    executors.insert("agent", Arc::new(AgentExecutor { tools: tools.clone(), settings }));
+    executors.insert("gate", Arc::new(GateExecutor { ladders: ladders.clone() }));
+    executors.insert("wait", Arc::new(WaitExecutor));
+    executors.insert("run", Arc::new(RunExecutor { definitions: definitions.clone() }));
+    executors
+}
+
+/// Names that no external model may read, wherever they stand.
+pub fn known_names(site: &Site) -> Vec<(DataClass, String)> {
+    site.people.iter().map(|person| (DataClass::Employee, person.name.clone())).collect()
+}
+
+fn notifiers(_site: &Site) -> Result<BTreeMap<&'static str, Arc<dyn Notifier>>, AppError> {
+    Ok(BTreeMap::new())
+}
+
+/// The site's ladders as the engine reads them.
+pub struct SiteLadders(pub Arc<Site>);
+
+impl Ladders for SiteLadders {
+    fn rung(&self, ladder: &str, n: usize) -> Option<RungOf> {
+        let rung = self.0.ladders.get(ladder)?.rungs.get(n)?;
+        let (role, person, title) = match &rung.ask {
+            Addressee::Role(role) => (Some(role.clone()), None, self.0.role_title(role).to_owned()),
+            Addressee::Person(id) => {
+                let name = self.0.person(id).map_or(id.clone(), |person| person.name.clone());
+                (None, Some(id.clone()), name)
+            }
+        };
+        Some(RungOf { role, person, title, within: rung.within })
+    }
+
+    fn of_role(&self, role: &str) -> Option<String> {
+        self.0.roles.get(role)?.ladder.clone()
+    }
+
+    fn role_title(&self, role: &str) -> String {
+        self.0.role_title(role).to_owned()
+    }
+}
+
+/// Where people are reached in a channel.
+struct SiteAddresses(Arc<Site>);
+
+impl Addresses for SiteAddresses {
+    fn find(&self, channel: &str, role: Option<&str>, person: Option<&str>) -> Option<Destination> {
+        let slack = self.0.slack.as_ref().filter(|_| channel == "slack")?;
+        if let Some(person) = person.and_then(|id| self.0.person(id)) {
+            let (id, email) = (person.slack_id.clone(), person.email.clone());
+            return Some(Destination::Person { id, email });
+        }
+        let room = role.and_then(|role| self.0.roles.get(role)?.slack_channel.clone());
+        Some(Destination::Room(room.unwrap_or_else(|| slack.default_channel.clone())))
+    }
+}
