@@ -339,12 +339,3 @@ fn yaml_surprises_are_refused() {
         .join("\n")
     );
 }
-
-#[test]
-fn the_connectors_of_the_sample_site_load() {
-    install_tls();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let site = Site::load(folder, &Environment::default(), &Overrides::default()).expect("takt.yaml");
-    let tools = super::load(&folder.join("connectors"), &site).unwrap_or_else(|error| panic!("{error}"));
-    assert!(tools.len() >= 20, "only {} tools", tools.len());
-}
