@@ -6,6 +6,7 @@
 pub mod breaker;
 pub mod declared;
 pub mod http;
+pub mod native;
 pub mod openai;
 pub mod redact;
 pub mod slack;

@@ -1,4 +1,4 @@
-use super::model::{Person, Role, RoleShift, Shift, Site};
+use super::model::{Person, RoleShift, Shift, Site};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
@@ -20,7 +20,7 @@ impl Site {
             RoleShift::Ending => self.shift_ending_near(at),
             RoleShift::Starting => self.shift_starting_near(at),
         };
-        self.people.iter().filter(|person| fills(person, role, declared, shift)).collect()
+        self.people.iter().filter(|person| fills(person, role, shift)).collect()
     }
 
     pub fn holds_role(&self, person: &str, role: &str, at: DateTime<Utc>) -> bool {
@@ -29,8 +29,7 @@ impl Site {
 
     /// Shifts in which nobody fills this role: a gate that asks it there would wait for its ladder.
     pub fn uncovered_shifts(&self, role: &str) -> Vec<&Shift> {
-        let Some(declared) = self.roles.get(role) else { return self.shifts.iter().collect() };
-        let covered = |shift: &Shift| self.people.iter().any(|p| fills(p, role, declared, Some(shift)));
+        let covered = |shift: &Shift| self.people.iter().any(|p| fills(p, role, Some(shift)));
         self.shifts.iter().filter(|shift| !covered(shift)).collect()
     }
 
@@ -56,8 +55,7 @@ impl Site {
     }
 }
 
-fn fills(person: &Person, role: &str, declared: &Role, shift: Option<&Shift>) -> bool {
-    let given = declared.from.as_deref().unwrap_or(role);
+fn fills(person: &Person, role: &str, shift: Option<&Shift>) -> bool {
     let on_shift = person.shifts.is_empty() || shift.is_some_and(|shift| person.shifts.contains(&shift.id));
-    on_shift && person.roles.iter().any(|held| held == given)
+    on_shift && person.roles.iter().any(|held| held == role)
 }

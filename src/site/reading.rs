@@ -50,8 +50,10 @@ impl<'a> Reading<'a> {
         };
         let time_zone = self.time_zone(&file.time_zone);
         let shifts = self.shifts(file.shifts);
-        let roles = file.roles.into_iter().map(|(id, role)| (id, self.role(role, &names))).collect();
-        let people = self.people(file.people, &names);
+        let roles: BTreeMap<_, _> =
+            file.roles.into_iter().map(|(id, role)| (id, self.role(role, &names))).collect();
+        let mut people = self.people(file.people, &names);
+        give_derived_roles(&mut people, &roles);
         let mut ladders = BTreeMap::new();
         for (id, rungs) in file.ladders {
             let ladder = self.ladder(&id, rungs, &names);
@@ -214,6 +216,17 @@ impl<'a> Reading<'a> {
             payload_bytes_max: file.payload_bytes_max.unwrap_or(default.payload_bytes_max),
             webhook_age_max: file.webhook_age_max.map_or(default.webhook_age_max, |age| self.duration(&age)),
         }
+    }
+}
+
+/// Who has a role also has the roles made `from` it; the shift decides when they are asked.
+fn give_derived_roles(people: &mut [Person], roles: &BTreeMap<String, Role>) {
+    for person in people {
+        let derived = roles.iter().filter(|(id, role)| {
+            role.from.as_ref().is_some_and(|from| person.roles.contains(from)) && !person.roles.contains(id)
+        });
+        let derived: Vec<String> = derived.map(|(id, _)| id.clone()).collect();
+        person.roles.extend(derived);
     }
 }
 

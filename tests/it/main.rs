@@ -3,5 +3,6 @@
 mod connectors;
 mod peers;
 mod postgres;
+mod sample_site;
 mod slack;
 mod support;
