@@ -45,7 +45,6 @@ impl Compiled {
     }
 
     /// Line and column of a node inside the source, 1-based.
-    #[expect(dead_code, reason = "the type checker asks for it")]
     pub(super) fn place(&self, node: &IdedExpr) -> (u32, u32) {
         self.places.get(&node.id).copied().unwrap_or((1, 1))
     }

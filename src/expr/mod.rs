@@ -9,10 +9,15 @@ mod convert;
 mod environment;
 mod explain;
 mod functions;
+mod infer;
 mod shift;
+mod signature;
 mod template;
+mod types;
 mod value;
 
+pub use infer::{PlacedProblem, TypeProblem, TypeProblemKind, Types};
+pub use types::{Field, Misfit, Shape, Type};
 pub use value::{Embedded, ValueTemplate};
 
 use serde_json::{Map, Value};

@@ -2,7 +2,9 @@
 
 use super::{
     EvalError, Expr, ParseError, Scope,
+    infer::Types,
     template::{self, Part, Placed, Text},
+    types::Type,
 };
 use serde_json::{Map, Value};
 
@@ -61,6 +63,11 @@ impl ValueTemplate {
         let mut found = Vec::new();
         self.node.collect(&mut String::new(), &mut found);
         found
+    }
+
+    /// What it evaluates to, as far as that is known beforehand.
+    pub(super) fn kind(&self, types: &Types) -> Type {
+        self.node.kind(types)
     }
 
     /// The expression that this is, when it is exactly one `${{ }}`.
@@ -131,6 +138,20 @@ impl Node {
                 Value::Object(nodes.iter().map(field).collect::<Result<Map<_, _>, EvalError>>()?)
             }
         })
+    }
+
+    fn kind(&self, types: &Types) -> Type {
+        match self {
+            Self::Literal(value) => Type::of(value),
+            Self::Whole(placed) => placed.expr.infer(types).0,
+            Self::Mixed(_) => Type::String,
+            Self::List(nodes) => {
+                Type::list(nodes.iter().map(|node| node.kind(types)).fold(Type::Unset, Type::join))
+            }
+            Self::Object(nodes) => {
+                Type::object(nodes.iter().map(|(name, node)| (name.clone(), node.kind(types))))
+            }
+        }
     }
 
     fn collect<'t>(&'t self, pointer: &mut String, found: &mut Vec<Embedded<'t>>) {

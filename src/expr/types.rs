@@ -1,0 +1,270 @@
+//! Types of values, read from JSON Schemas, so that an expression can be checked before it runs.
+//!
+//! A type says what is known; what a schema leaves open is [`Type::Any`] and passes every check.
+
+use serde_json::Value;
+use std::{collections::BTreeMap, fmt};
+
+/// How deep references between schemas are followed; deeper is left open.
+const DEPTH_MAX: usize = 24;
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Type {
+    #[default]
+    Any,
+    /// Nothing yet: the items of an empty list, or `null`. Fits everywhere.
+    Unset,
+    Bool,
+    Int,
+    /// Whole or fractional: JSON does not tell.
+    Number,
+    String,
+    /// A text that is one of these.
+    Word(Vec<String>),
+    Timestamp,
+    Duration,
+    List(Box<Type>),
+    Object(Shape),
+    Optional(Box<Type>),
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Shape {
+    pub fields: BTreeMap<String, Field>,
+    /// Type of fields that are not listed; `None` means there are none.
+    pub rest: Option<Box<Type>>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Field {
+    pub kind: Type,
+    pub required: bool,
+}
+
+impl Type {
+    /// An object of which only some fields are known.
+    pub fn open(fields: impl IntoIterator<Item = (&'static str, Type)>) -> Self {
+        let Self::Object(shape) = Self::object(fields) else { return Self::Any };
+        Self::Object(Shape { rest: Some(Box::new(Self::Any)), ..shape })
+    }
+
+    /// An object with exactly these fields.
+    pub fn object<N: Into<String>>(fields: impl IntoIterator<Item = (N, Type)>) -> Self {
+        let field = |(name, kind): (N, Type)| (name.into(), Field { kind, required: true });
+        Self::Object(Shape { fields: fields.into_iter().map(field).collect(), rest: None })
+    }
+
+    pub fn list(item: Type) -> Self {
+        Self::List(Box::new(item))
+    }
+
+    /// What a JSON Schema promises. Fields that a schema does not list count as absent, unless it says
+    /// `additionalProperties`: what a tool documents is what a workflow may use.
+    pub fn from_schema(schema: &Value) -> Self {
+        convert(schema, schema, 0)
+    }
+
+    /// The type of a value that is written out.
+    pub fn of(value: &Value) -> Self {
+        match value {
+            Value::Null => Self::Unset,
+            Value::Bool(_) => Self::Bool,
+            Value::Number(number) if number.is_f64() => Self::Number,
+            Value::Number(_) => Self::Int,
+            Value::String(text) => Self::Word(vec![text.clone()]),
+            Value::Array(items) => Self::list(items.iter().map(Self::of).fold(Self::Unset, Self::join)),
+            Value::Object(fields) => {
+                Self::object(fields.iter().map(|(name, value)| (name.clone(), Self::of(value))))
+            }
+        }
+    }
+
+    /// The type of something that is one or the other.
+    #[must_use]
+    pub fn join(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Unset, kind) | (kind, Self::Unset) => kind,
+            (a, b) if a == b => a,
+            (Self::Int | Self::Number, Self::Int | Self::Number) => Self::Number,
+            (Self::Word(mut a), Self::Word(b)) => {
+                // In the order a schema lists them, as people know them.
+                a.extend(b.into_iter().filter(|word| !a.contains(word)).collect::<Vec<_>>());
+                Self::Word(a)
+            }
+            (Self::String, Self::Word(_)) | (Self::Word(_), Self::String) => Self::String,
+            (Self::List(a), Self::List(b)) => Self::list(a.join(*b)),
+            (Self::Object(a), Self::Object(b)) => Self::Object(a.join(b)),
+            (Self::Optional(a), Self::Optional(b)) => Self::Optional(Box::new(a.join(*b))),
+            _ => Self::Any,
+        }
+    }
+
+    pub fn is_text(&self) -> bool {
+        matches!(self, Self::String | Self::Word(_))
+    }
+
+    pub fn is_number(&self) -> bool {
+        matches!(self, Self::Int | Self::Number)
+    }
+
+    pub fn is_known(&self) -> bool {
+        !matches!(self, Self::Any | Self::Unset)
+    }
+
+    /// Why a value of this type does not fit where `wanted` is needed, with the path to the misfit.
+    pub fn misfit(&self, wanted: &Self) -> Option<Misfit> {
+        let no = || Some(Misfit { path: Vec::new(), message: format!("{wanted} is needed, this is {self}") });
+        match (self, wanted) {
+            (Self::Any | Self::Unset, _) | (_, Self::Any | Self::Unset) => None,
+            (Self::Optional(inner), _) => inner.misfit(wanted),
+            (_, Self::Optional(inner)) => self.misfit(inner),
+            (Self::Word(words), Self::Word(known)) => {
+                let stranger = words.iter().find(|word| !known.contains(word))?;
+                let message = format!("`{stranger}` is not one of {}", known.join(", "));
+                Some(Misfit { path: Vec::new(), message })
+            }
+            (Self::String, Self::Word(_)) => None,
+            (Self::Word(_) | Self::Timestamp | Self::Duration, Self::String) => None,
+            (Self::Int, Self::Number) => None,
+            (Self::List(item), Self::List(known)) => item.misfit(known).map(|m| m.below("[…]")),
+            (Self::Object(shape), Self::Object(known)) => shape.misfit(known),
+            (a, b) if std::mem::discriminant(a) == std::mem::discriminant(b) => None,
+            _ => no(),
+        }
+    }
+}
+
+/// Where below a value, and why, it does not fit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Misfit {
+    pub path: Vec<String>,
+    pub message: String,
+}
+
+impl Misfit {
+    fn below(mut self, name: &str) -> Self {
+        self.path.insert(0, name.to_owned());
+        self
+    }
+}
+
+impl Shape {
+    fn join(mut self, other: Self) -> Self {
+        for (name, field) in &mut self.fields {
+            field.required &= other.fields.get(name).is_some_and(|field| field.required);
+        }
+        for (name, mut field) in other.fields {
+            match self.fields.remove(&name) {
+                Some(own) => {
+                    let kind = own.kind.join(field.kind);
+                    self.fields.insert(name, Field { kind, required: own.required });
+                }
+                None => {
+                    field.required = false;
+                    self.fields.insert(name, field);
+                }
+            }
+        }
+        let rest = self.rest.or(other.rest);
+        Self { fields: self.fields, rest }
+    }
+
+    fn misfit(&self, known: &Self) -> Option<Misfit> {
+        for (name, field) in &known.fields {
+            let own = self.fields.get(name);
+            if own.is_none() && field.required && self.rest.is_none() {
+                return Some(Misfit { path: vec![name.clone()], message: format!("`{name}` is missing") });
+            }
+            if let Some(misfit) = own.and_then(|own| own.kind.misfit(&field.kind)) {
+                return Some(misfit.below(name));
+            }
+        }
+        None
+    }
+}
+
+fn convert(schema: &Value, root: &Value, depth: usize) -> Type {
+    if depth > DEPTH_MAX {
+        return Type::Any;
+    }
+    if let Some(pointer) = schema.get("$ref").and_then(Value::as_str).and_then(|r| r.strip_prefix('#')) {
+        return root.pointer(pointer).map_or(Type::Any, |target| convert(target, root, depth + 1));
+    }
+    if let Some(value) = schema.get("const") {
+        return Type::of(value);
+    }
+    if let Some(Value::Array(values)) = schema.get("enum") {
+        return values.iter().map(Type::of).fold(Type::Unset, Type::join);
+    }
+    for union in ["anyOf", "oneOf"] {
+        if let Some(Value::Array(options)) = schema.get(union) {
+            let options = options.iter().map(|option| convert(option, root, depth + 1));
+            return options.fold(Type::Unset, Type::join);
+        }
+    }
+    match schema.get("type") {
+        Some(Value::String(name)) => named(name, schema, root, depth),
+        Some(Value::Array(names)) => {
+            let names = names.iter().filter_map(Value::as_str);
+            names.map(|name| named(name, schema, root, depth)).fold(Type::Unset, Type::join)
+        }
+        _ if schema.get("properties").is_some() => named("object", schema, root, depth),
+        _ => Type::Any,
+    }
+}
+
+fn named(name: &str, schema: &Value, root: &Value, depth: usize) -> Type {
+    match name {
+        "null" => Type::Unset,
+        "boolean" => Type::Bool,
+        "integer" => Type::Int,
+        "number" => Type::Number,
+        "string" => Type::String,
+        "array" => Type::list(schema.get("items").map_or(Type::Any, |items| convert(items, root, depth + 1))),
+        "object" => object(schema, root, depth),
+        _ => Type::Any,
+    }
+}
+
+fn object(schema: &Value, root: &Value, depth: usize) -> Type {
+    let required: Vec<&str> = match schema.get("required") {
+        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let properties = schema.get("properties").and_then(Value::as_object);
+    let field = |(name, schema): (&String, &Value)| {
+        let kind = convert(schema, root, depth + 1);
+        (name.clone(), Field { kind, required: required.contains(&name.as_str()) })
+    };
+    let rest = match schema.get("additionalProperties") {
+        Some(Value::Bool(true)) => Some(Type::Any),
+        Some(Value::Bool(false)) => None,
+        Some(schema) => Some(convert(schema, root, depth + 1)),
+        None if properties.is_none() || schema.get("allOf").is_some() => Some(Type::Any),
+        None => None,
+    };
+    let fields = properties.into_iter().flatten().map(field).collect();
+    Type::Object(Shape { fields, rest: rest.map(Box::new) })
+}
+
+impl fmt::Display for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("anything"),
+            Self::Unset => f.write_str("nothing"),
+            Self::Bool => f.write_str("true or false"),
+            Self::Int => f.write_str("a whole number"),
+            Self::Number => f.write_str("a number"),
+            Self::String => f.write_str("a text"),
+            Self::Word(words) => match words.as_slice() {
+                [word] => write!(f, "the text `{word}`"),
+                words => write!(f, "one of {}", words.join(", ")),
+            },
+            Self::Timestamp => f.write_str("a time"),
+            Self::Duration => f.write_str("a duration"),
+            Self::List(_) => f.write_str("a list"),
+            Self::Object(_) => f.write_str("an object"),
+            Self::Optional(inner) => write!(f, "{inner} that may be absent"),
+        }
+    }
+}
