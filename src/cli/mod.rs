@@ -1,5 +1,6 @@
 //! The door for terminals.
 
+pub mod check;
 pub mod cluster;
 pub mod db;
 pub mod simulate;

@@ -318,8 +318,14 @@ impl Inference<'_> {
 
     fn report(&mut self, node: &IdedExpr, kind: TypeProblemKind, message: String, fix: String) {
         let (line, column) = self.compiled.place(node);
-        // A selection stands at its dot; its field follows.
-        let column = column + u32::from(matches!(node.expr, Node::Select(_)));
+        // A selection stands at its dot and its field follows; a function stands at its parenthesis.
+        let column = match &node.expr {
+            Node::Select(_) => column + 1,
+            Node::Call(call) if call.target.is_none() && call.func_name.starts_with(char::is_alphabetic) => {
+                column.saturating_sub(call.func_name.chars().count() as u32).max(1)
+            }
+            _ => column,
+        };
         let problem = TypeProblem { kind, line, column, message, fix };
         // A macro may hold the same node twice.
         if !self.found.contains(&problem) {

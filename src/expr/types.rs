@@ -99,6 +99,23 @@ impl Type {
         }
     }
 
+    /// Without the exact words: what a setting may be changed to.
+    #[must_use]
+    pub fn widened(self) -> Self {
+        match self {
+            Self::Word(_) => Self::String,
+            Self::Int => Self::Number,
+            Self::List(item) => Self::list(item.widened()),
+            Self::Object(mut shape) => {
+                for field in shape.fields.values_mut() {
+                    field.kind = std::mem::take(&mut field.kind).widened();
+                }
+                Self::Object(shape)
+            }
+            other => other,
+        }
+    }
+
     pub fn is_text(&self) -> bool {
         matches!(self, Self::String | Self::Word(_))
     }
@@ -173,7 +190,7 @@ impl Shape {
         for (name, field) in &known.fields {
             let own = self.fields.get(name);
             if own.is_none() && field.required && self.rest.is_none() {
-                return Some(Misfit { path: vec![name.clone()], message: format!("`{name}` is missing") });
+                return Some(Misfit { path: Vec::new(), message: format!("`{name}` is missing") });
             }
             if let Some(misfit) = own.and_then(|own| own.kind.misfit(&field.kind)) {
                 return Some(misfit.below(name));

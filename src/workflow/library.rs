@@ -61,6 +61,15 @@ impl Library {
         self.files.values().filter_map(|file| file.definition.as_ref())
     }
 
+    /// Path and findings of every workflow file, as it is now.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &[Problem])> {
+        self.files.iter().map(|(path, file)| (path.as_str(), file.problems.as_slice()))
+    }
+
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.files.keys().map(String::as_str)
+    }
+
     pub fn problems(&self) -> impl Iterator<Item = &Problem> {
         self.files.values().flat_map(|file| &file.problems)
     }

@@ -150,6 +150,11 @@ impl Document {
         Place { line, column }
     }
 
+    /// Whether a `,` of a flow map or list ends this scalar, where quotes would have kept it going.
+    pub(crate) fn is_cut_by_comma(&self, scalar: &Scalar) -> bool {
+        scalar.style == Style::Plain && self.source.get(scalar.end) == Some(&',')
+    }
+
     /// The `#…` that ends a plain scalar early, when it does not look like a remark.
     pub(crate) fn comment_glued_to(&self, scalar: &Scalar) -> Option<String> {
         if scalar.style != Style::Plain {
@@ -277,6 +282,9 @@ impl<'t> Reader<'t> {
         let fix = match value.chars().next() {
             _ if line.starts_with('%') => "remove this line",
             Some('!' | '&' | '*' | '@' | '`') => "put the expression in quotes",
+            _ if error.info().contains("flow") => {
+                "inside `{ }` and `[ ]`, put expressions and texts in quotes"
+            }
             _ if value.contains(": ") => "put text that holds `: ` in quotes",
             _ => "check the indentation and the quotes of this line and the one before",
         };

@@ -90,7 +90,7 @@ impl<'d> Decoder<'d> {
         let parsed = Expr::parse(&scalar.text);
         if let Err(error) = &parsed {
             let place = self.place_in(scalar, offset_of(&scalar.text, error));
-            self.cel_error(place, error);
+            self.cel_error(scalar, place, error);
         }
         self.warn_of_comment(scalar);
         parsed.ok()
@@ -127,7 +127,7 @@ impl<'d> Decoder<'d> {
             Data::Scalar(scalar) => {
                 if let Err((_, error)) = ValueTemplate::parse(Value::String(scalar.text.clone())) {
                     let place = self.place_in(scalar, offset_of(&scalar.text, &error));
-                    self.cel_error(place, &error);
+                    self.cel_error(scalar, place, &error);
                 }
             }
             Data::List(items) => items.iter().for_each(|item| self.check_templates(item)),
@@ -171,8 +171,12 @@ impl<'d> Decoder<'d> {
         found
     }
 
-    fn cel_error(&mut self, place: Place, error: &ParseError) {
-        self.error("T004", place, error.message.clone(), "expressions look like `a.b == 'x' && c > 2`");
+    fn cel_error(&mut self, scalar: &Scalar, place: Place, error: &ParseError) {
+        let fix = match self.document.is_cut_by_comma(scalar) {
+            true => "inside `{ }` and `[ ]` a comma ends a value: put the expression in quotes",
+            false => "expressions look like `a.b == 'x' && c > 2`",
+        };
+        self.error("T004", place, error.message.clone(), fix);
     }
 
     fn warn_of_comment(&mut self, scalar: &Scalar) {

@@ -46,6 +46,7 @@ const CASES: &[(&str, &str)] = &[
         "T004 inside with",
         "  - id: a\n    call: tickets.create\n    with:\n      title: down ${{ trigger.x }} since ${{ now + }}\n      list: ['${{ a b }}', '${{ ok']",
     ),
+    ("T004 cut by a comma", "  - { id: a, if: round(trigger.x, 1) > 2, end: x }"),
     ("T005 in if", "  - { id: a, if: \"${{ trigger.x }} == 'y'\", end: x }"),
     ("T005 in a key", "  - id: a\n    call: tickets.create\n    with: { '${{ x }}': 1 }"),
     ("T009 tool name", "  - { id: a, call: inventory }"),

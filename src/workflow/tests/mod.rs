@@ -1,4 +1,5 @@
 //! The loader and the checker over whole files: one case per finding, drawn as authors see it.
 
+mod checker;
 mod loader;
 mod support;

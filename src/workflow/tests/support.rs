@@ -1,7 +1,12 @@
 //! Bundles made from a few lines of YAML, and findings drawn for snapshots.
 
-use crate::workflow::{Bundle, Definition, problem::Problem, report};
-use std::collections::BTreeMap;
+use crate::{
+    site::{Environment, Overrides, Site},
+    tool::{Call, Effect, Idempotency, Registry, Tool, ToolError, ToolSpec},
+    workflow::{Bundle, Definition, check, problem::Problem, report},
+};
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// A bundle of one workflow and the files its tests name.
 pub(super) fn bundle(yaml: &str) -> Bundle {
@@ -43,4 +48,151 @@ pub(super) fn draw(problems: &[Problem], bundle: &Bundle) -> String {
     let drawn = problems.iter().map(|p| report(p, bundle.files.get(&p.path).map(String::as_str), false));
     let drawn: Vec<String> = drawn.collect();
     if drawn.is_empty() { "no findings".to_owned() } else { drawn.join("\n\n") }
+}
+
+/// What `takt check` prints for a file: loading, and checking against the tools and people below.
+pub(super) fn findings(yaml: &str) -> (Vec<Problem>, String) {
+    let bundle = bundle(yaml);
+    let problems = match Definition::compile(bundle.clone()) {
+        Ok(definition) => {
+            let mut problems = definition.warnings.clone();
+            problems.extend(check(&definition, &registry(), &site()));
+            problems
+        }
+        Err(problems) => problems,
+    };
+    let drawn = draw(&problems, &bundle);
+    (problems, drawn)
+}
+
+struct Declared(ToolSpec);
+
+#[async_trait::async_trait]
+impl Tool for Declared {
+    fn spec(&self) -> &ToolSpec {
+        &self.0
+    }
+
+    async fn call(&self, _: &Call, _: Value) -> Result<Value, ToolError> {
+        Err(ToolError::invalid("declared for the checker only"))
+    }
+}
+
+pub(super) fn registry() -> Registry {
+    let order = json!({ "type": "object", "properties": { "order": { "type": "string" }, "tier": { "enum": ["A", "B", "C"] } } });
+    let option = json!({ "type": "object", "properties": {
+        "title": { "type": "string" }, "moves_priority_a": { "type": "boolean" }, "overtime_hours": { "type": "number" },
+        "sequence": { "type": "array", "items": { "type": "object", "properties": { "job": { "type": "string" } }, "required": ["job"] } },
+        "late_orders": { "type": "array", "items": order } } });
+    let object = |fields: Value, required: Value| json!({ "type": "object", "properties": fields, "required": required });
+    let center = json!({ "work_center": { "type": "string" } });
+    let tools = [
+        (
+            "plex.inventory",
+            Effect::Read,
+            None,
+            object(center.clone(), json!(["work_center"])),
+            object(json!({ "free": { "type": "integer" } }), json!([])),
+        ),
+        (
+            "plex.orders_affected",
+            Effect::Read,
+            None,
+            object(center, json!([])),
+            json!({ "type": "array", "items": order }),
+        ),
+        (
+            "cmms.asset_history",
+            Effect::Read,
+            None,
+            object(json!({ "asset": { "type": "string" } }), json!([])),
+            json!({ "type": "object" }),
+        ),
+        (
+            "schedule.resequence",
+            Effect::Propose,
+            None,
+            object(
+                json!({ "down": { "type": "string" }, "down_minutes": { "type": "integer" }, "context": {}, "objective": { "type": "array", "items": { "enum": ["due_dates", "setup_time", "overtime"] } }, "options": { "type": "integer" } }),
+                json!(["down"]),
+            ),
+            object(json!({ "options": { "type": "array", "items": option }, "before": {} }), json!([])),
+        ),
+        (
+            "plex.update_sequence",
+            Effect::Write,
+            None,
+            object(
+                json!({ "sequence": { "type": "array", "items": { "type": "object", "properties": { "job": { "type": "string" } }, "required": ["job"] } }, "reason": { "type": "string" }, "work_center": { "type": "string" } }),
+                json!(["sequence"]),
+            ),
+            object(json!({ "snapshot": { "type": "string" } }), json!([])),
+        ),
+        (
+            "plex.restore_sequence",
+            Effect::Write,
+            None,
+            object(json!({ "snapshot": { "type": "string" } }), json!(["snapshot"])),
+            json!({ "type": "object" }),
+        ),
+        (
+            "tickets.create",
+            Effect::Write,
+            Some("a ticket only records"),
+            object(json!({ "title": { "type": "string" } }), json!(["title"])),
+            object(json!({ "number": { "type": "string" } }), json!([])),
+        ),
+        (
+            "notify.role",
+            Effect::Write,
+            Some("a message"),
+            object(
+                json!({ "role": { "type": "string" }, "message": { "type": "string" }, "data": {} }),
+                json!(["role", "message"]),
+            ),
+            json!({ "type": "object" }),
+        ),
+    ];
+    let mut registry = Registry::default();
+    for (name, effect, ungated, input, output) in tools {
+        let spec = ToolSpec {
+            name: name.parse().expect("a name"),
+            version: 1,
+            description: String::new(),
+            input,
+            output,
+            effect,
+            idempotency: Idempotency::Keyed,
+            ungated: ungated.map(str::to_owned),
+            timeout: Duration::from_secs(10),
+            scopes: Vec::new(),
+            classes: BTreeMap::new(),
+            result_bytes_max: 1 << 20,
+        };
+        registry.add(Arc::new(Declared(spec))).expect("names differ");
+    }
+    registry
+}
+
+/// Roles: `supervisor` (sam, shift A; ladder to gus), `lead` (lee, always; no ladder), `empty` (nobody).
+pub(super) fn site() -> Site {
+    let yaml = r#"
+name: Plant 1
+time_zone: America/Chicago
+shifts:
+  - { id: A, starts: "06:00", ends: "14:00" }
+  - { id: B, starts: "14:00", ends: "06:00" }
+roles:
+  supervisor: { title: Supervisor, ladder: good }
+  lead: { title: Lead }
+  empty: { title: Nobody, ladder: good }
+people:
+  - { id: sam, name: Sam, roles: [supervisor], shifts: [A] }
+  - { id: lee, name: Lee, roles: [lead] }
+  - { id: gus, name: Gus, roles: [] }
+ladders:
+  good: [{ ask: lead, within: 10m }, { person: gus, within: 30m }]
+values: { frozen_minutes: 30 }
+"#;
+    Site::parse("takt.yaml", yaml, &Environment::default(), &Overrides::default()).expect("a site")
 }

@@ -1,0 +1,96 @@
+//! `takt check`: every workflow of a site against its tools and people; no database, no network.
+
+use crate::{
+    site::Site,
+    tool::Registry,
+    workflow::{
+        Library,
+        problem::{Problem, Severity},
+        report,
+    },
+};
+use std::{
+    fs,
+    io::{self, IsTerminal, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+/// Checks workflow files and says where and why something is wrong
+#[derive(Debug, clap::Args)]
+pub struct CheckArgs {
+    /// A workflow file, or a folder of them; all workflows of the site when left out
+    pub path: Option<PathBuf>,
+
+    /// Folder that holds takt.yaml, workflows/, connectors/ and the rest
+    #[arg(long, env = "TAKT_SITE", default_value = ".", value_name = "DIR")]
+    pub site: PathBuf,
+
+    /// How findings are written to standard output
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// Drawn like a compiler's messages
+    Text,
+    /// One JSON array
+    Json,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    #[error("the workflows of {folder} cannot be read: {cause}")]
+    Unreadable { folder: PathBuf, cause: io::Error },
+    #[error("{path} is no workflow of the site {site}: give a file or folder below its workflows/")]
+    NotInSite { path: PathBuf, site: PathBuf },
+    #[error("the findings cannot be written: {0}")]
+    Write(#[from] io::Error),
+}
+
+/// Exit code 0 without an error, 1 with one; warnings do not count.
+pub fn run(args: &CheckArgs, site: &Site, tools: &Registry) -> Result<ExitCode, CheckError> {
+    let unreadable = |cause| CheckError::Unreadable { folder: site.folder.clone(), cause };
+    let library = Library::load(tools, site).map_err(unreadable)?;
+    let chosen = args.path.as_deref().map(|path| in_site(path, &site.folder)).transpose()?;
+    let is_chosen = |path: &str| chosen.as_ref().is_none_or(|chosen| Path::new(path).starts_with(chosen));
+    if let (Some(path), false) = (&args.path, library.paths().any(is_chosen)) {
+        return Err(CheckError::NotInSite { path: path.clone(), site: site.folder.clone() });
+    }
+    let chosen = library.files().filter(|(path, _)| is_chosen(path));
+    let problems: Vec<&Problem> = chosen.flat_map(|(_, problems)| problems).collect();
+    let mut out = io::stdout().lock();
+    match args.format {
+        Format::Text => {
+            let colour = out.is_terminal();
+            for problem in &problems {
+                let source = source_of(problem, &site.folder);
+                writeln!(out, "{}\n", report(problem, source.as_deref(), colour))?;
+            }
+        }
+        Format::Json => {
+            serde_json::to_writer_pretty(&mut out, &problems).map_err(io::Error::from)?;
+            writeln!(out)?;
+        }
+    }
+    let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
+    let files = library.paths().filter(|path| is_chosen(path)).count();
+    let warnings = problems.len() - errors;
+    writeln!(io::stderr(), "{files} workflows checked: {errors} errors, {warnings} warnings")?;
+    Ok(if errors == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// The path below the site folder, however it was given.
+fn in_site(path: &Path, site: &Path) -> Result<PathBuf, CheckError> {
+    let outside = || CheckError::NotInSite { path: path.to_owned(), site: site.to_owned() };
+    let site = site.canonicalize().map_err(|_| outside())?;
+    let path = path.canonicalize().map_err(|_| outside())?;
+    path.strip_prefix(&site).map(Path::to_owned).map_err(|_| outside())
+}
+
+/// A template may be named relative to `workflows/` or `prompts/`.
+fn source_of(problem: &Problem, site: &Path) -> Option<String> {
+    let places = [site.to_owned(), site.join("workflows"), site.join("prompts")];
+    places.iter().find_map(|place| fs::read_to_string(place.join(&problem.path)).ok())
+}

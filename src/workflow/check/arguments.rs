@@ -1,0 +1,130 @@
+//! T009: tools and their arguments. T011: what an agent is offered. T017: the fallback.
+
+use super::Checker;
+use crate::{
+    expr::{Shape, Type, Types, ValueTemplate},
+    tool::{Effect, ToolName},
+    workflow::{
+        AgentStep, Place,
+        source::{Data, Node},
+        suggest,
+    },
+};
+
+impl<'c> Checker<'c> {
+    pub(super) fn arguments(
+        &mut self,
+        tool: &ToolName,
+        tool_node: Option<&'c Node>,
+        with: &ValueTemplate,
+        with_node: Option<&'c Node>,
+        types: &Types,
+    ) {
+        let given = self.template(with, with_node, types);
+        let place = tool_node.map_or(Place::default(), |node| node.place);
+        let Some(spec) = self.registry.spec(tool) else {
+            self.unknown_tool(tool, place);
+            return;
+        };
+        let (Type::Object(given), Type::Object(wanted)) = (given, Type::from_schema(&spec.input)) else {
+            return;
+        };
+        for (name, field) in &given.fields {
+            let key = key_place(with_node, name).unwrap_or(place);
+            match wanted.fields.get(name) {
+                None if wanted.rest.is_none() => self.extra_argument(tool, name, key, &wanted),
+                None => {}
+                Some(known) => {
+                    if let Some(misfit) = field.kind.misfit(&known.kind) {
+                        let value = with_node.and_then(|node| node.get(name)).map_or(key, |node| node.place);
+                        let mut path = vec![name.clone()];
+                        path.extend(misfit.path);
+                        let message = format!("argument `{}` of {tool}: {}", path.join("."), misfit.message);
+                        self.error(
+                            "T009",
+                            value,
+                            message,
+                            format!("`takt tools {tool}` shows what it takes"),
+                        );
+                    }
+                }
+            }
+        }
+        let missing =
+            wanted.fields.iter().filter(|(name, field)| field.required && !given.fields.contains_key(*name));
+        let missing: Vec<String> =
+            missing.map(|(name, field)| format!("`{name}` ({})", field.kind)).collect();
+        if !missing.is_empty() {
+            let message = format!("{tool} needs {}", missing.join(" and "));
+            self.error("T009", place, message, "add it to `with`");
+        }
+    }
+
+    fn extra_argument(&mut self, tool: &ToolName, name: &str, place: Place, wanted: &Shape) {
+        let known: Vec<&str> = wanted.fields.keys().map(String::as_str).collect();
+        let fix = match suggest::closest(name, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if known.is_empty() => "it takes no arguments".to_owned(),
+            None => format!("it takes {}", known.join(", ")),
+        };
+        self.error("T009", place, format!("{tool} takes no `{name}`"), fix);
+    }
+
+    pub(super) fn unknown_tool(&mut self, tool: &ToolName, place: Place) {
+        let names: Vec<&str> = self.registry.specs().map(|spec| spec.name.as_str()).collect();
+        let of_system: Vec<&str> =
+            names.iter().copied().filter(|name| name.split('.').next() == Some(tool.system())).collect();
+        let fix = match suggest::closest(tool.as_str(), names.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if of_system.is_empty() => format!("no connector declares a system `{}`", tool.system()),
+            None => format!("`{}` has: {}", tool.system(), of_system.join(", ")),
+        };
+        self.error("T009", place, format!("there is no tool `{tool}`"), fix);
+    }
+
+    pub(super) fn agent_tools(&mut self, agent: &AgentStep, node: Option<&'c Node>) {
+        for (index, tool) in agent.tools.iter().enumerate() {
+            let item = node.and_then(|node| node.at(&format!("/{index}")));
+            let place = item.map_or(Place::default(), |node| node.place);
+            match self.registry.spec(tool).map(|spec| spec.effect) {
+                None => self.unknown_tool(tool, place),
+                Some(Effect::Write) => {
+                    let fix = "let it propose, and write in a `call` after a gate";
+                    self.error(
+                        "T011",
+                        place,
+                        format!("`{tool}` writes: an agent may only read and propose"),
+                        fix,
+                    );
+                }
+                Some(Effect::Read | Effect::Propose) => {}
+            }
+        }
+    }
+
+    /// The fallback stands in for the model's answer, so it must be one.
+    pub(super) fn fallback(&mut self, fallback: &Type, schema: &Type, node: Option<&'c Node>) {
+        let Some(node) = node else { return };
+        if let Some(misfit) = fallback.misfit(schema) {
+            let place =
+                misfit.path.first().and_then(|name| key_place(Some(node), name)).unwrap_or(node.place);
+            let at =
+                if misfit.path.is_empty() { String::new() } else { format!("`{}`: ", misfit.path.join(".")) };
+            let message = format!("the fallback does not fit the output schema: {at}{}", misfit.message);
+            self.error("T017", place, message, "make it an answer that the schema allows");
+        }
+        if let (Type::Object(given), Type::Object(Shape { fields, rest: None })) = (fallback, schema) {
+            for name in given.fields.keys().filter(|name| !fields.contains_key(*name)) {
+                let place = key_place(Some(node), name).unwrap_or(node.place);
+                let known: Vec<&str> = fields.keys().map(String::as_str).collect();
+                let message = format!("the output schema has no `{name}`");
+                self.error("T017", place, message, format!("it has: {}", known.join(", ")));
+            }
+        }
+    }
+}
+
+fn key_place(node: Option<&Node>, name: &str) -> Option<Place> {
+    let Data::Map(entries) = &node?.data else { return None };
+    entries.iter().find(|(key, _)| key.name == name).map(|(key, _)| key.place)
+}

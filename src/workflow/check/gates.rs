@@ -1,0 +1,99 @@
+//! T012: everybody who is asked exists and is somebody in every shift, and silence has a ladder to climb.
+//! That every ladder ends at a person is seen to where `takt.yaml` is read.
+
+use super::Checker;
+use crate::workflow::{GateStep, OnExpire, Place, StepKind, source::Node, suggest, walk};
+
+impl<'c> Checker<'c> {
+    pub(super) fn gates(&mut self) {
+        let definition = self.definition;
+        let mut gates = Vec::new();
+        let mut told = Vec::new();
+        walk::every_step(&definition.workflow, &mut |step| match &step.kind {
+            StepKind::Gate(gate) => gates.push((gate, step.place)),
+            StepKind::Call(call) if call.tool.system() == "notify" => told.push(step.place),
+            _ => {}
+        });
+        for (gate, place) in gates {
+            self.gate_people(gate, definition.node_of(place), place);
+        }
+        for place in told {
+            let node = definition.node_of(place).and_then(|node| node.at("/with/role"));
+            let literal = node.and_then(Node::scalar).filter(|scalar| !scalar.text.contains("${{"));
+            if let (Some(scalar), Some(node)) = (literal, node) {
+                self.role(&scalar.text, node.place, false);
+            }
+        }
+        let sla = definition.document().root.get("sla");
+        for (index, promise) in definition.workflow.sla.iter().enumerate() {
+            if let Some(node) = sla.and_then(|node| node.at(&format!("/{index}/escalate"))) {
+                self.ladder(&promise.escalate, node.place);
+            }
+        }
+    }
+
+    fn gate_people(&mut self, gate: &GateStep, node: Option<&'c Node>, step: Place) {
+        let place = |path: &str| node.and_then(|node| node.at(path)).map_or(step, |node| node.place);
+        self.role(&gate.ask, place("/ask"), true);
+        if let Some(second) = &gate.second {
+            self.role(&second.ask, place("/second/ask"), true);
+        }
+        let of_role = self.site.roles.get(&gate.ask).and_then(|role| role.ladder.clone());
+        match (&gate.escalate, of_role) {
+            (Some(ladder), _) => self.ladder(ladder, place("/escalate")),
+            (None, Some(ladder)) => self.ladder(&ladder, place("/ask")),
+            (None, None) if gate.on_expire == OnExpire::Escalate => {
+                let message = format!("`{}` has no ladder to escalate to", gate.ask);
+                self.error(
+                    "T012",
+                    place("/on_expire"),
+                    message,
+                    "add `escalate:` with a ladder of takt.yaml",
+                );
+            }
+            (None, None) => {}
+        }
+    }
+
+    fn role(&mut self, role: &str, place: Place, is_asked: bool) {
+        let site = self.site;
+        if !site.roles.contains_key(role) {
+            let known: Vec<&str> = site.roles.keys().map(String::as_str).collect();
+            let fix = match suggest::closest(role, known.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("takt.yaml has: {}", known.join(", ")),
+            };
+            self.error("T012", place, format!("there is no role `{role}`"), fix);
+            return;
+        }
+        let uncovered = site.uncovered_shifts(role);
+        let shifts: Vec<&str> = uncovered.iter().map(|shift| shift.id.as_str()).collect();
+        let given = site.roles.get(role).and_then(|declared| declared.from.as_deref()).unwrap_or(role);
+        if !site.people.iter().any(|person| person.roles.iter().any(|held| held == given)) {
+            self.error(
+                "T012",
+                place,
+                format!("nobody has the role `{role}`"),
+                "give it to somebody in takt.yaml",
+            );
+        } else if is_asked && !shifts.is_empty() {
+            let message = format!("nobody has the role `{role}` in shift {}", shifts.join(", "));
+            let fix =
+                "its ladder is climbed at once there; give the role to somebody of that shift".to_owned();
+            self.warn("T012", place, message, fix);
+        }
+    }
+
+    fn ladder(&mut self, name: &str, place: Place) {
+        let site = self.site;
+        if site.ladders.contains_key(name) {
+            return;
+        }
+        let known: Vec<&str> = site.ladders.keys().map(String::as_str).collect();
+        let fix = match suggest::closest(name, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("takt.yaml has: {}", known.join(", ")),
+        };
+        self.error("T012", place, format!("there is no ladder `{name}`"), fix);
+    }
+}

@@ -1,0 +1,65 @@
+//! What each kind of step puts out.
+
+use super::Checker;
+use crate::{
+    expr::{Field, Shape, Type},
+    tool::ToolName,
+    workflow::AgentStep,
+};
+
+impl Checker<'_> {
+    pub(super) fn tool_output(&self, tool: &ToolName) -> Type {
+        self.registry.spec(tool).map_or(Type::Any, |spec| Type::from_schema(&spec.output))
+    }
+
+    /// The answer as its schema says, and where it came from.
+    pub(super) fn agent_output(&self, agent: &AgentStep) -> Type {
+        let answer = self.definition.schemas.get(&agent.output).map_or(Type::Any, Type::from_schema);
+        let Type::Object(mut shape) = answer else { return answer };
+        let own = [
+            ("source", Type::String),
+            ("model", Type::String),
+            ("authored", Type::Bool),
+            ("used_fallback", Type::Bool),
+            ("why_fallback", Type::String),
+        ];
+        for (name, kind) in own {
+            shape.fields.insert(name.to_owned(), Field { kind, required: true });
+        }
+        Type::Object(shape)
+    }
+}
+
+/// `option` and `item` are what the gate's lists hold.
+pub(super) fn gate_output(option: Type, item: Type, draft: Type) -> Type {
+    let item = match item {
+        Type::Object(Shape { mut fields, rest }) => {
+            fields.insert("acknowledged".to_owned(), Field { kind: Type::Bool, required: true });
+            fields.insert("note".to_owned(), Field { kind: Type::String, required: true });
+            Type::Object(Shape { fields, rest })
+        }
+        _ => Type::Any,
+    };
+    let decisions = ["acknowledge", "approve", "choose", "edit", "reject", "auto", "shadow"];
+    Type::object([
+        ("decision", Type::Word(decisions.map(str::to_owned).to_vec())),
+        ("by", Type::String),
+        ("by_name", Type::String),
+        ("answered_at", Type::String),
+        ("channel", Type::String),
+        ("reason", Type::String),
+        ("choice", Type::Int),
+        ("chosen", option),
+        ("edited", draft.widened()),
+        ("items", Type::list(item)),
+        ("second_by", Type::String),
+    ])
+}
+
+/// The item type of a list; open where the list is not known.
+pub(super) fn item_of(list: &Type) -> Type {
+    match list {
+        Type::List(item) => (**item).clone(),
+        _ => Type::Any,
+    }
+}

@@ -1,0 +1,111 @@
+//! The rules of a workflow's writes, each checked against the arguments of every write that names it.
+
+use super::{Checker, places::place_of, scope::event_type};
+use crate::{
+    expr::{Type, TypeProblem, TypeProblemKind, Types},
+    tool::Effect,
+    workflow::{
+        Place, Rule, StepKind,
+        problem::{Problem, Severity},
+        source::{Document, Node},
+        walk,
+    },
+};
+
+impl Checker<'_> {
+    pub(super) fn rules(&mut self) {
+        let definition = self.definition;
+        let mut uses = Vec::new();
+        walk::every_step(&definition.workflow, &mut |step| {
+            if let StepKind::Call(call) = &step.kind {
+                uses.extend(call.rules.iter().map(|rule| (rule, &call.tool)));
+            }
+        });
+        for (name, tool) in uses {
+            let path = Rule::path_of(name);
+            let (Some(rule), Some(text)) = (definition.rules.get(name), definition.bundle.files.get(&path))
+            else {
+                continue;
+            };
+            // It was parsed when the bundle was compiled.
+            let Ok(document) = Document::parse(&path, text) else { continue };
+            let write = self.registry.spec(tool).map_or(Type::Any, |spec| Type::from_schema(&spec.input));
+            RuleCheck { checker: self, rule, path: &path, document: &document }.run(write);
+        }
+    }
+}
+
+struct RuleCheck<'r, 'c> {
+    checker: &'r mut Checker<'c>,
+    rule: &'r Rule,
+    path: &'r str,
+    document: &'r Document,
+}
+
+impl RuleCheck<'_, '_> {
+    fn run(&mut self, write: Type) {
+        let mut types = Types::from([
+            ("write".to_owned(), write),
+            ("trigger".to_owned(), event_type()),
+            ("inputs".to_owned(), Type::Any),
+            ("steps".to_owned(), Type::Any),
+            ("site".to_owned(), self.checker.site_type.clone()),
+            ("now".to_owned(), Type::String),
+        ]);
+        let root = &self.document.root;
+        let mut reads = Vec::new();
+        for (name, tool, with) in &self.rule.reads {
+            types.insert("reads".to_owned(), Type::object(reads.clone()));
+            let (_, problems) = with.infer(&types);
+            for found in problems {
+                let node = root.at(&format!("/reads/{name}/with{}", found.pointer));
+                self.type_problem(node, found.offset, &found.source, found.problem);
+            }
+            let place = root.at(&format!("/reads/{name}/call")).map_or(root.place, |node| node.place);
+            match self.checker.registry.spec(tool).map(|spec| spec.effect) {
+                None => {
+                    self.report(
+                        "T009",
+                        place,
+                        format!("there is no tool `{tool}`"),
+                        "correct its name".to_owned(),
+                    );
+                }
+                Some(Effect::Read) => {}
+                Some(Effect::Propose | Effect::Write) => {
+                    let message = format!("`{tool}` does not only read");
+                    self.report("T009", place, message, "a rule looks and changes nothing".to_owned());
+                }
+            }
+            reads.push((name.clone(), self.checker.tool_output(tool)));
+        }
+        types.insert("reads".to_owned(), Type::object(reads));
+        let (kind, problems) = self.rule.check.infer(&types);
+        let check = root.get("check");
+        for problem in problems {
+            self.type_problem(check, 0, self.rule.check.source(), problem);
+        }
+        if kind.is_known() && kind != Type::Bool {
+            let place = check.map_or(root.place, |node| node.place);
+            let message = format!("a check is true or false, this is {kind}");
+            self.report("T007", place, message, "compare it with something".to_owned());
+        }
+        for found in self.rule.because.infer(&types).1 {
+            self.type_problem(root.get("because"), found.offset, &found.source, found.problem);
+        }
+    }
+
+    fn type_problem(&mut self, node: Option<&Node>, offset: usize, source: &str, problem: TypeProblem) {
+        let place = place_of(self.document, node, offset, source, &problem);
+        let code = match problem.kind {
+            TypeProblemKind::Mismatch => "T007",
+            TypeProblemKind::Unknown { .. } => "T006",
+        };
+        self.report(code, place, problem.message, problem.fix);
+    }
+
+    fn report(&mut self, code: &'static str, place: Place, message: String, fix: String) {
+        let (path, severity) = (self.path.to_owned(), Severity::Error);
+        self.checker.problems.push(Problem { code, severity, path, place, message, fix: Some(fix) });
+    }
+}
