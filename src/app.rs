@@ -2,7 +2,7 @@
 
 use crate::{
     agent::Model,
-    connector::{declared, openai::OpenAi},
+    connector::{declared, native, openai::OpenAi, slack},
     engine::{Clock, Definitions, Executors, Hints, Ladders, RungOf, Worker, WorkerOptions},
     http,
     notify::{Addresses, Delivery, Destination, Notifier},
@@ -90,6 +90,9 @@ impl Plant {
 pub fn tools_of(site: &Site) -> Result<Registry, AppError> {
     let mut tools = Registry::default();
     for tool in declared::load(&site.folder.join("connectors"), site)? {
+        tools.add(tool)?;
+    }
+    for tool in native::tools(site)? {
         tools.add(tool)?;
     }
     tools.add(notify_role()?)?;
@@ -294,8 +297,13 @@ pub fn known_names(site: &Site) -> Vec<(DataClass, String)> {
     site.people.iter().map(|person| (DataClass::Employee, person.name.clone())).collect()
 }
 
-fn notifiers(_site: &Site) -> Result<BTreeMap<&'static str, Arc<dyn Notifier>>, AppError> {
-    Ok(BTreeMap::new())
+fn notifiers(site: &Site) -> Result<BTreeMap<&'static str, Arc<dyn Notifier>>, AppError> {
+    let mut notifiers: BTreeMap<&'static str, Arc<dyn Notifier>> = BTreeMap::new();
+    if let Some(settings) = &site.slack {
+        let slack = slack::Slack::new(settings, site.time_zone)?;
+        notifiers.insert(slack.channel(), Arc::new(slack));
+    }
+    Ok(notifiers)
 }
 
 /// The site's ladders as the engine reads them.
@@ -328,12 +336,6 @@ struct SiteAddresses(Arc<Site>);
 
 impl Addresses for SiteAddresses {
     fn find(&self, channel: &str, role: Option<&str>, person: Option<&str>) -> Option<Destination> {
-        let slack = self.0.slack.as_ref().filter(|_| channel == "slack")?;
-        if let Some(person) = person.and_then(|id| self.0.person(id)) {
-            let (id, email) = (person.slack_id.clone(), person.email.clone());
-            return Some(Destination::Person { id, email });
-        }
-        let room = role.and_then(|role| self.0.roles.get(role)?.slack_channel.clone());
-        Some(Destination::Room(room.unwrap_or_else(|| slack.default_channel.clone())))
+        (channel == "slack").then(|| slack::destination(&self.0, role, person)).flatten()
     }
 }

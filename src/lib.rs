@@ -9,6 +9,7 @@ pub mod expr;
 pub mod tool;
 pub mod schedule;
 pub mod plant;
+pub mod telemetry;
 pub mod site;
 pub mod workflow;
 pub mod run;

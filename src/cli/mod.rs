@@ -1,6 +1,84 @@
-//! The door for terminals.
+//! The door for terminals: one file per command.
+//!
+//! Data goes to standard output, everything else to standard error. Exit codes: 0 fine, 1 the user's
+//! input, 2 our failure; `eval` has its own.
 
 pub mod check;
 pub mod cluster;
+mod database;
 pub mod db;
 pub mod simulate;
+mod demo;
+mod serve;
+
+use crate::telemetry;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Takt: durable workflows for manufacturing plants
+#[derive(Debug, Parser)]
+#[command(name = "takt", version, about, propagate_version = true)]
+struct Cli {
+    /// What is logged, as a tracing filter such as `info` or `takt=debug`
+    #[arg(long, env = "TAKT_LOG", default_value = "warn,takt=info", global = true, value_name = "FILTER")]
+    log: String,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::DemoArgs),
+    Serve(serve::ServeArgs),
+    Simulate(simulate::SimulateArgs),
+    Db(db::DbArgs),
+}
+
+/// Parses the command line and runs it.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // TLS without a provider would panic at the first connection.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("no threads can be started: {error}"), 2),
+    };
+    runtime.block_on(async move {
+        match cli.command {
+            Command::Demo(args) => {
+                telemetry::start(&quiet(&cli.log));
+                finish(demo::run(args).await)
+            }
+            Command::Serve(args) => {
+                telemetry::start(&cli.log);
+                finish(serve::run(args).await)
+            }
+            Command::Simulate(args) => {
+                telemetry::start(&cli.log);
+                finish(simulate::run(args).await)
+            }
+            Command::Db(args) => match db::run(args).await {
+                Ok(code) => code,
+                Err(error) => fail(&error.to_string(), 1),
+            },
+        }
+    })
+}
+
+/// The demo tells its own story; only troubles are logged beside it.
+fn quiet(filter: &str) -> String {
+    if filter == "warn,takt=info" { "error".to_owned() } else { filter.to_owned() }
+}
+
+fn finish<E: std::fmt::Display>(result: Result<(), E>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error.to_string(), 1),
+    }
+}
+
+fn fail(message: &str, code: u8) -> ExitCode {
+    eprintln!("takt: {message}");
+    ExitCode::from(code)
+}

@@ -20,3 +20,8 @@ pub async fn set(db: &mut PgConnection, to: DateTime<Utc>) -> Result<()> {
     sqlx::query!("update clock set ahead = greatest(ahead, $1 - clock_timestamp())", to).execute(db).await?;
     Ok(())
 }
+
+/// True where somebody has moved the clock: never on a real site.
+pub async fn is_ahead(db: &mut PgConnection) -> Result<bool> {
+    Ok(sqlx::query_scalar!(r#"select ahead > interval '0' as "ahead!" from clock"#).fetch_one(db).await?)
+}

@@ -1,0 +1,69 @@
+//! `--answer`: people's answers for scripts, given through the one path that every channel uses.
+
+use super::DemoError;
+use crate::{
+    gate::{Answer, Decision, decide, may_answer},
+    run::GateId,
+    site::{Person, Site},
+    store::{Store, clock, gates::Gate, hints},
+};
+use serde_json::Value;
+use std::sync::Arc;
+
+pub(super) struct Answers {
+    option: Option<usize>,
+    store: Store,
+    site: Arc<Site>,
+}
+
+impl Answers {
+    pub(super) fn new(option: Option<usize>, store: Store, site: Arc<Site>) -> Self {
+        Self { option, store, site }
+    }
+
+    pub(super) fn are_scripted(&self) -> bool {
+        self.option.is_some()
+    }
+
+    /// Somebody who may answer this gate.
+    pub(super) async fn person_for(&self, gate: &Gate) -> Result<Option<&Person>, DemoError> {
+        let now = clock::now(&mut *self.store.connection().await?).await?;
+        Ok(self.site.people.iter().find(|person| may_answer(&self.site, gate, person, now).is_ok()))
+    }
+
+    /// Answers as the script says; nothing happens when people are to answer.
+    pub(super) async fn give(&self, gate: &Gate) -> Result<(), DemoError> {
+        let Some(option) = self.option else { return Ok(()) };
+        let Some(person) = self.person_for(gate).await? else { return Ok(()) };
+        let allows = |word: &str| list(&gate.ask, "allow").iter().any(|allowed| allowed == word);
+        let decision = if allows("choose") {
+            Decision::Choose
+        } else if allows("approve") {
+            Decision::Approve
+        } else if allows("acknowledge") {
+            Decision::Acknowledge
+        } else {
+            Decision::Reject
+        };
+        if decision == Decision::Choose && option > list(&gate.ask, "options").len() {
+            return Err(DemoError::NoSuchOption(option));
+        }
+        let items = list(&gate.ask, "items").iter();
+        let answer = Answer {
+            decision,
+            choice: (decision == Decision::Choose).then_some(option),
+            edited: None,
+            items: items.map(|_| crate::gate::ItemAnswer { acknowledged: true, note: None }).collect(),
+            reason: (decision == Decision::Reject).then(|| "decided by hand".to_owned()),
+            channel: "demo".into(),
+            proposal_hash: gate.proposal_hash.clone(),
+        };
+        decide(&self.store, &self.site, GateId(gate.id), &person.id, &answer).await?;
+        hints::send(&self.store).await?;
+        Ok(())
+    }
+}
+
+fn list<'a>(ask: &'a Value, field: &str) -> &'a [Value] {
+    ask.get(field).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}

@@ -1,0 +1,210 @@
+//! `takt demo`: the whole story on one computer. Starts the database, the plant simulator and a real
+//! `takt serve` process, makes something happen in the plant, and tells what follows as it happens.
+
+mod answers;
+mod child;
+mod narrator;
+mod plant;
+mod summary;
+
+use super::{
+    database::{Database, DatabaseArgs},
+    serve::stop_on_signals,
+};
+use crate::{
+    app::{AppError, Plant},
+    postgres::ClusterError,
+    site::{Environment, ModelEndpoint, Overrides},
+    simulator::{Simulator, StartError},
+    store::{Store, StoreError},
+};
+use answers::Answers;
+use child::Server;
+use narrator::Narrator;
+use secrecy::SecretString;
+use std::{net::SocketAddr, path::PathBuf};
+
+/// Watch one machine alarm become an approved, audited write-back
+#[derive(Debug, clap::Args)]
+pub struct DemoArgs {
+    /// What happens in the plant
+    #[arg(long, value_enum, default_value_t = Scenario::DowntimeEscalation)]
+    workflow: Scenario,
+
+    /// Answer every question with this option instead of waiting for people
+    #[arg(long, value_name = "OPTION")]
+    answer: Option<usize>,
+
+    /// Kill the worker with SIGKILL in the middle of the run and start a new one
+    #[arg(long)]
+    kill: bool,
+
+    /// Where agent steps get their answers without OPENAI_API_KEY: the workflow's rules, or hand-written transcripts
+    #[arg(long, value_enum, default_value_t = ModelChoice::Configured)]
+    model: ModelChoice,
+
+    /// Also play Slack: shows the messages that supervisors would get
+    #[arg(long)]
+    slack: bool,
+
+    /// Site folder
+    #[arg(long, env = "TAKT_SITE", default_value = ".", value_name = "DIR")]
+    site: PathBuf,
+
+    /// Address of the console
+    #[arg(long, env = "TAKT_BIND", default_value = "127.0.0.1:8420", value_name = "ADDRESS")]
+    bind: SocketAddr,
+
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(super) enum Scenario {
+    DowntimeEscalation,
+    SupplierDelay,
+    ShiftHandover,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum ModelChoice {
+    /// What takt.yaml says; without a key the declared fallback
+    Configured,
+    /// Hand-written transcripts over the real wire format, labelled `authored` wherever they show
+    Authored,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    #[error(transparent)]
+    App(#[from] AppError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Simulator(#[from] StartError),
+    #[error("{0}")]
+    ModelSimulator(String),
+    #[error("{address} is taken by another program: stop it, or choose another address with --bind")]
+    Bind { address: SocketAddr },
+    #[error("the plant simulator did not answer: {0}")]
+    Plant(#[from] reqwest::Error),
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    #[error("takt serve ended by itself ({status}); its log is {log}")]
+    ServerEnded { status: String, log: String },
+    #[error("takt serve did not become ready within {seconds} s; its log is {log}")]
+    NotReady { seconds: u64, log: String },
+    #[error("this database belongs to a real site, and the demo would move its clock: unset DATABASE_URL")]
+    NotADemo,
+    #[error("the run ended as {0}, which is not how this story goes; open it in the console")]
+    EndedBadly(String),
+    #[error("some write took effect more than once; see {0}/sim/writes")]
+    Repeated(String),
+    #[error("nothing more happened for {0} s; open the run in the console")]
+    Stuck(u64),
+    #[error("option {0} is not among the options that were offered")]
+    NoSuchOption(usize),
+    #[error(transparent)]
+    Decide(#[from] crate::gate::DecideError),
+    #[error("the run's journal cannot be read: {0}")]
+    Journal(String),
+}
+
+/// The endpoint that plays authored transcripts.
+pub(super) fn authored_model(origin: &str) -> ModelEndpoint {
+    ModelEndpoint {
+        name: "authored".into(),
+        base_url: format!("{origin}/v1"),
+        model: "authored".into(),
+        api_key: SecretString::from("authored"),
+        authored: true,
+        usd_per_million_input: 0.0,
+        usd_per_million_output: 0.0,
+    }
+}
+
+pub(super) async fn run(args: DemoArgs) -> Result<(), DemoError> {
+    let stop = stop_on_signals()?;
+    let told = tell(&args);
+    tokio::select! {
+        result = told => result,
+        () = stop.cancelled() => {
+            println!("\nStopping.");
+            Ok(())
+        }
+    }
+}
+
+async fn tell(args: &DemoArgs) -> Result<(), DemoError> {
+    let site = Plant::load(&args.site, &Environment::of_process(), &Overrides::default())?;
+    println!("Takt demo: {}. Everything outside Takt is played by Takt's plant simulator.", site.site.name);
+    let database = args.database.open_named("takt_demo").await?;
+    println!("  database   {}", database.describe());
+    let store = Store::open(&database.url).await?;
+    let scene = plant::Scene::set(&store, &site, args.workflow).await?;
+    let bind = free_address(args.bind)?;
+    let simulator = Simulator::start(scene.simulator(bind)).await?;
+    println!("  simulator  {} (its writes: /sim/writes)", simulator.base_url);
+    let models = match args.model {
+        ModelChoice::Authored => Some(plant::authored_model_server(&args.site).await?),
+        ModelChoice::Configured => None,
+    };
+    let mut server = start_server(args, &database, bind, &simulator.base_url, models.as_deref()).await?;
+    println!("  console    http://{bind}  (sign in as sam, mia, lee, ana, …; password takt-demo)");
+    match &models {
+        Some(_) => println!("  model      authored: hand-written transcripts, no model is asked"),
+        None => site.site.notices.iter().for_each(|notice| println!("  note       {notice}")),
+    }
+    println!();
+    let answers = Answers::new(args.answer, store.clone(), site.site.clone());
+    let mut narrator = Narrator::new(store.clone(), site, scene, simulator.base_url.clone(), bind, answers);
+    if args.kill {
+        narrator.kill_at_random();
+    }
+    let ended = narrator.tell(&mut server).await?;
+    summary::print(&store, &narrator, &ended, &simulator.base_url, bind).await?;
+    if args.answer.is_none() {
+        println!("\nThe console stays open. Press Ctrl-C to stop.");
+        server.wait().await?;
+    }
+    server.stop().await?;
+    simulator.stop().await;
+    store.pool().close().await;
+    drop(database);
+    Ok(())
+}
+
+async fn start_server(
+    args: &DemoArgs,
+    database: &Database,
+    bind: SocketAddr,
+    simulator: &str,
+    models: Option<&str>,
+) -> Result<Server, DemoError> {
+    let mut extra = Vec::new();
+    if let Some(origin) = models {
+        extra.extend(["--authored-model".to_owned(), origin.to_owned()]);
+    }
+    if args.slack {
+        extra.extend(plant::slack_server(bind).await?);
+    }
+    let log = args.database.cluster.data().join("demo-serve.log");
+    Server::start(child::Settings {
+        site: args.site.clone(),
+        bind,
+        database_url: database.url.clone(),
+        simulator: simulator.to_owned(),
+        extra,
+        log,
+    })
+    .await
+}
+
+/// The address `takt serve` will listen on, with its port chosen here if it was left open.
+fn free_address(wanted: SocketAddr) -> Result<SocketAddr, DemoError> {
+    let listener = std::net::TcpListener::bind(wanted).map_err(|_| DemoError::Bind { address: wanted })?;
+    Ok(listener.local_addr()?)
+}

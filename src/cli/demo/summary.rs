@@ -1,0 +1,116 @@
+//! The end of the story: what changed outside, how long it took, and that nothing was done twice.
+
+use super::{
+    DemoError,
+    narrator::{Ended, Narrator},
+};
+use crate::{
+    connector::http,
+    run::{Change, Record},
+    store::Store,
+};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Deserialize;
+use serde_json::Value;
+use std::net::SocketAddr;
+
+/// Outcomes with which a story ends well.
+const GOOD: [&str; 5] = ["done", "handled_manually", "watch_only", "no_shortage", "handed_over_in_person"];
+
+#[derive(Debug, Deserialize)]
+struct Summary {
+    applied: u64,
+    repeated: u64,
+    refused: u64,
+    duplicate_effects: u64,
+    keys: Vec<KeySummary>,
+}
+
+#[derive(Debug, Deserialize)]
+struct KeySummary {
+    system: String,
+    applied: u64,
+    targets: Vec<Target>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Target {
+    target: String,
+    applied: u64,
+}
+
+pub(super) async fn print(
+    _store: &Store,
+    narrator: &Narrator,
+    ended: &Ended,
+    simulator: &str,
+    bind: SocketAddr,
+) -> Result<(), DemoError> {
+    let client = http::client()?;
+    let url = format!("{simulator}/sim/writes/summary");
+    let summary: Summary = client.get(url).send().await?.error_for_status()?.json().await?;
+    println!("\nOutcome: {}", ended.outcome.replace('_', " "));
+    println!(
+        "Writes the plant received: {} took effect, {} repeated without effect, {} refused, {} done twice",
+        summary.applied, summary.repeated, summary.refused, summary.duplicate_effects
+    );
+    for key in summary.keys.iter().filter(|key| key.applied > 0) {
+        let changed = key.targets.iter().filter(|target| target.applied > 0);
+        let names: Vec<&str> = changed.map(|target| target.target.as_str()).collect();
+        println!("  {:8} one call changed {}: {}", key.system, count(names.len()), brief(&names));
+    }
+    let began = event_time(&ended.records).unwrap_or_else(|| narrator.started());
+    for (what, at) in [("acknowledge", acknowledged(&ended.records)), ("coordinate", coordinated(&ended.records))] {
+        if let Some(at) = at {
+            println!("Time to {what}: {} (plant time)", span(at - began));
+        }
+    }
+    println!("Look at it again: http://{bind}/runs/{}", ended.run);
+    if summary.duplicate_effects > 0 {
+        return Err(DemoError::Repeated(simulator.to_owned()));
+    }
+    if GOOD.contains(&ended.outcome.as_str()) { Ok(()) } else { Err(DemoError::EndedBadly(ended.outcome.clone())) }
+}
+
+fn count(targets: usize) -> String {
+    if targets == 1 { "1 thing".into() } else { format!("{targets} things") }
+}
+
+fn brief(names: &[&str]) -> String {
+    const SHOWN: usize = 4;
+    let mut text = names.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
+    if names.len() > SHOWN {
+        text.push_str(", …");
+    }
+    text
+}
+
+fn event_time(records: &[Record]) -> Option<DateTime<Utc>> {
+    let Change::RunStarted(start) = &records.first()?.change else { return None };
+    start.trigger["time"].as_str()?.parse().ok()
+}
+
+/// When somebody first acknowledged.
+fn acknowledged(records: &[Record]) -> Option<DateTime<Utc>> {
+    decided(records, &["acknowledge"])
+}
+
+/// Mean time to coordinate ends with the first approved plan.
+fn coordinated(records: &[Record]) -> Option<DateTime<Utc>> {
+    decided(records, &["choose", "approve", "edit"])
+}
+
+fn decided(records: &[Record], decisions: &[&str]) -> Option<DateTime<Utc>> {
+    records.iter().find_map(|record| match &record.change {
+        Change::Done { output } => {
+            let decision = output.get("decision").and_then(Value::as_str)?;
+            decisions.contains(&decision).then_some(record.at)
+        }
+        _ => None,
+    })
+}
+
+fn span(length: TimeDelta) -> String {
+    let seconds = length.num_seconds().max(0);
+    if seconds < 60 { format!("{seconds} s") } else { format!("{} min {} s", seconds / 60, seconds % 60) }
+}

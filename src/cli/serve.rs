@@ -1,0 +1,112 @@
+//! `takt serve`: everything a plant needs, until it is told to stop.
+
+use super::database::DatabaseArgs;
+use crate::{
+    app::{App, AppError, AppOptions},
+    engine::arm_crash_point,
+    postgres::ClusterError,
+    site::Overrides,
+};
+use secrecy::SecretString;
+use std::{net::SocketAddr, path::PathBuf};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// Run Takt: intake, engine and console
+#[derive(Debug, clap::Args)]
+pub struct ServeArgs {
+    /// Site folder: takt.yaml, workflows/, prompts/, connectors/, …
+    #[arg(long, env = "TAKT_SITE", default_value = ".", value_name = "DIR")]
+    pub site: PathBuf,
+
+    /// Address the console and the webhooks listen on
+    #[arg(long, env = "TAKT_BIND", default_value = "127.0.0.1:8420", value_name = "ADDRESS")]
+    pub bind: SocketAddr,
+
+    /// How people reach the console, where that is not the address it listens on
+    #[arg(long, env = "TAKT_BASE_URL", value_name = "URL")]
+    pub base_url: Option<String>,
+
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+
+    /// Lets a program answer for people it names; the demo uses it
+    #[arg(long, env = "TAKT_API_TOKEN", hide = true, hide_env_values = true)]
+    pub api_token: Option<String>,
+
+    /// Origin of the plant simulator, for every system that takt.yaml marks `simulator: true`
+    #[arg(long, env = "TAKT_SIMULATOR", value_name = "URL")]
+    pub simulator: Option<String>,
+
+    /// Origin of the model endpoint that plays authored transcripts
+    #[arg(long, env = "TAKT_AUTHORED_MODEL", hide = true)]
+    pub authored_model: Option<String>,
+
+    /// Base URL of Slack's Web API, for the Slack simulator
+    #[arg(long, env = "TAKT_SLACK_URL", hide = true)]
+    pub slack_url: Option<String>,
+
+    /// Abort at a crash point (tests)
+    #[arg(long, env = "TAKT_CRASH_AT", hide = true)]
+    pub crash_at: Option<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    #[error(transparent)]
+    App(#[from] AppError),
+    #[error("signals cannot be received: {0}")]
+    Signals(#[from] std::io::Error),
+}
+
+/// Serves until SIGINT or SIGTERM.
+pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
+    arm_crash_point(args.crash_at.clone());
+    let stop = stop_on_signals()?;
+    let database = args.database.open().await?;
+    let app = App::build(AppOptions {
+        site: args.site,
+        overrides: Overrides {
+            simulator: args.simulator,
+            models: args.authored_model.map(|origin| vec![super::demo::authored_model(&origin)]),
+            slack: args.slack_url,
+            without_secrets: false,
+        },
+        database_url: database.url.clone(),
+        bind: args.bind,
+        base_url: args.base_url,
+        api_token: args.api_token.map(SecretString::from),
+    })
+    .await?;
+    tracing::info!(console = app.base_url(), database = database.describe(), "takt serves");
+    for notice in &app.site().notices {
+        tracing::info!("{notice}");
+    }
+    for problem in app.problems() {
+        tracing::warn!(
+            code = problem.code,
+            place = format!("{}:{}:{}", problem.path, problem.place.line, problem.place.column),
+            "{}", problem.message
+        );
+    }
+    app.serve(stop).await?;
+    Ok(())
+}
+
+/// Cancelled by the first SIGINT or SIGTERM; a second one ends the process as usual.
+pub fn stop_on_signals() -> Result<CancellationToken, std::io::Error> {
+    let stop = CancellationToken::new();
+    let (mut interrupt, mut terminate) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let told = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        told.cancel();
+    });
+    Ok(stop)
+}
