@@ -300,7 +300,7 @@ pub fn known_names(site: &Site) -> Vec<(DataClass, String)> {
 fn notifiers(site: &Site) -> Result<BTreeMap<&'static str, Arc<dyn Notifier>>, AppError> {
     let mut notifiers: BTreeMap<&'static str, Arc<dyn Notifier>> = BTreeMap::new();
     if let Some(settings) = &site.slack {
-        let slack = slack::Slack::new(settings, site.time_zone)?;
+        let slack = slack::SlackNotifier::new(settings, site.time_zone)?;
         notifiers.insert(slack.channel(), Arc::new(slack));
     }
     Ok(notifiers)

@@ -38,7 +38,7 @@ pub struct ServeArgs {
     #[arg(long, env = "TAKT_SIMULATOR", value_name = "URL")]
     pub simulator: Option<String>,
 
-    /// Origin of the model endpoint that plays authored transcripts
+    /// Base URL of the model endpoint that plays authored transcripts
     #[arg(long, env = "TAKT_AUTHORED_MODEL", hide = true)]
     pub authored_model: Option<String>,
 
@@ -70,7 +70,7 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
         site: args.site,
         overrides: Overrides {
             simulator: args.simulator,
-            models: args.authored_model.map(|origin| vec![super::demo::authored_model(&origin)]),
+            models: args.authored_model.map(|base_url| vec![super::demo::authored_model(&base_url)]),
             slack: args.slack_url,
             without_secrets: false,
         },
@@ -88,7 +88,8 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
         tracing::warn!(
             code = problem.code,
             place = format!("{}:{}:{}", problem.path, problem.place.line, problem.place.column),
-            "{}", problem.message
+            "{}",
+            problem.message
         );
     }
     app.serve(stop).await?;
@@ -98,8 +99,7 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
 /// Cancelled by the first SIGINT or SIGTERM; a second one ends the process as usual.
 pub fn stop_on_signals() -> Result<CancellationToken, std::io::Error> {
     let stop = CancellationToken::new();
-    let (mut interrupt, mut terminate) =
-        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let told = stop.clone();
     tokio::spawn(async move {
         tokio::select! {

@@ -13,6 +13,7 @@ pub(super) struct Settings {
     pub database_url: String,
     pub simulator: String,
     pub extra: Vec<String>,
+    pub environment: Vec<(&'static str, String)>,
     pub log: PathBuf,
 }
 
@@ -95,6 +96,7 @@ fn spawn(settings: &Settings) -> Result<Child, DemoError> {
         .args(["--bind", &settings.bind.to_string(), "--simulator", &settings.simulator])
         .args(&settings.extra)
         .env("DATABASE_URL", &settings.database_url)
+        .envs(settings.environment.iter().map(|(name, value)| (*name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)

@@ -14,8 +14,8 @@ use super::{
 use crate::{
     app::{AppError, Plant},
     postgres::ClusterError,
-    site::{Environment, ModelEndpoint, Overrides},
     simulator::{Simulator, StartError},
+    site::{Environment, ModelEndpoint, Overrides, Site},
     store::{Store, StoreError},
 };
 use answers::Answers;
@@ -114,11 +114,11 @@ pub enum DemoError {
 }
 
 /// The endpoint that plays authored transcripts.
-pub(super) fn authored_model(origin: &str) -> ModelEndpoint {
+pub(super) fn authored_model(base_url: &str) -> ModelEndpoint {
     ModelEndpoint {
         name: "authored".into(),
-        base_url: format!("{origin}/v1"),
-        model: "authored".into(),
+        base_url: base_url.to_owned(),
+        model: crate::simulator::model::MODEL.into(),
         api_key: SecretString::from("authored"),
         authored: true,
         usd_per_million_input: 0.0,
@@ -152,7 +152,8 @@ async fn tell(args: &DemoArgs) -> Result<(), DemoError> {
         ModelChoice::Authored => Some(plant::authored_model_server(&args.site).await?),
         ModelChoice::Configured => None,
     };
-    let mut server = start_server(args, &database, bind, &simulator.base_url, models.as_deref()).await?;
+    let authored = models.as_ref().map(|models| models.base_url.as_str());
+    let mut server = start_server(args, &site.site, &database, bind, &simulator.base_url, authored).await?;
     println!("  console    http://{bind}  (sign in as sam, mia, lee, ana, …; password takt-demo)");
     match &models {
         Some(_) => println!("  model      authored: hand-written transcripts, no model is asked"),
@@ -179,17 +180,23 @@ async fn tell(args: &DemoArgs) -> Result<(), DemoError> {
 
 async fn start_server(
     args: &DemoArgs,
+    site: &Site,
     database: &Database,
     bind: SocketAddr,
     simulator: &str,
     models: Option<&str>,
 ) -> Result<Server, DemoError> {
-    let mut extra = Vec::new();
+    let (mut extra, mut environment) = (Vec::new(), Vec::new());
     if let Some(origin) = models {
         extra.extend(["--authored-model".to_owned(), origin.to_owned()]);
     }
     if args.slack {
-        extra.extend(plant::slack_server(bind).await?);
+        let person = |person: &crate::site::Person| Some((person.slack_id.clone()?, person.email.clone()?));
+        let origin = plant::slack_server(bind, site.people.iter().filter_map(person).collect()).await?;
+        println!("  slack      {origin}/messages");
+        extra.extend(["--slack-url".to_owned(), origin]);
+        environment.push(("SLACK_BOT_TOKEN", plant::SLACK_BOT_TOKEN.to_owned()));
+        environment.push(("SLACK_SIGNING_SECRET", plant::SLACK_SIGNING_SECRET.to_owned()));
     }
     let log = args.database.cluster.data().join("demo-serve.log");
     Server::start(child::Settings {
@@ -198,6 +205,7 @@ async fn start_server(
         database_url: database.url.clone(),
         simulator: simulator.to_owned(),
         extra,
+        environment,
         log,
     })
     .await

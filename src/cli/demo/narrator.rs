@@ -106,7 +106,8 @@ impl Narrator {
             Some(event) => {
                 self.fire(&event).await?;
             }
-            None => self.say(now, "Nothing happens in the plant; the workflow has a schedule, and its time is near."),
+            None => self
+                .say(now, "Nothing happens in the plant; the workflow has a schedule, and its time is near."),
         }
         Ok(self.scene.start)
     }
@@ -131,17 +132,23 @@ impl Narrator {
                 let about = event.subject.clone().unwrap_or_default();
                 let status = event.data["status"].as_str().map_or(String::new(), |s| format!(" {s}"));
                 let reason = event.data["reason_text"].as_str().map_or(String::new(), |r| format!(": {r}"));
-                self.say(event.received_at, &format!("Event {} {about}{status}{reason} (signed webhook, stored)", event.r#type));
+                self.say(
+                    event.received_at,
+                    &format!("Event {} {about}{status}{reason} (signed webhook, stored)", event.r#type),
+                );
             }
         }
         if let Some(fire_at) = events::next_hold(&mut db).await? {
             let now = clock::now(&mut db).await?;
             if fire_at > now {
                 let wait = (fire_at - now).to_std().unwrap_or_default();
-                self.say(now, &format!(
-                    "Held for {} s in case it is only a short stop; the demo moves its clock ahead",
-                    wait.as_secs()
-                ));
+                self.say(
+                    now,
+                    &format!(
+                        "Held for {} s in case it is only a short stop; the demo moves its clock ahead",
+                        wait.as_secs()
+                    ),
+                );
                 clock::advance(&mut db, wait).await?;
                 drop(db);
                 self.control("clock", &json!({ "advance_seconds": wait.as_secs() })).await?;
@@ -158,7 +165,8 @@ impl Narrator {
         };
         let mut db = self.store.connection().await?;
         let newest = summaries::list(&mut db, &filter, 1).await?.into_iter().next();
-        let Some(newest) = newest.filter(|run| run.started_at >= self.scene.start || run.ended_at.is_none()) else {
+        let Some(newest) = newest.filter(|run| run.started_at >= self.scene.start || run.ended_at.is_none())
+        else {
             return Ok(None);
         };
         self.say(newest.started_at, &format!("Run http://{}/runs/{}", self.bind, newest.id));
@@ -220,7 +228,9 @@ impl Narrator {
             if step.status != Status::Waiting || self.played.contains(path) {
                 continue;
             }
-            let Some(StepKind::Wait(wait)) = story::find(workflow, path).map(|step| &step.kind) else { continue };
+            let Some(StepKind::Wait(wait)) = story::find(workflow, path).map(|step| &step.kind) else {
+                continue;
+            };
             let WaitFor::Event { event, .. } = &wait.until else { continue };
             let trigger = &state.start.trigger;
             let happening = match event.as_str() {
@@ -239,7 +249,12 @@ impl Narrator {
     async fn kill(&mut self, server: &mut Server, records: usize) -> Result<(), DemoError> {
         let now = clock::now(&mut *self.store.connection().await?).await?;
         let pid = server.pid().map_or(String::new(), |pid| format!(" (process {pid})"));
-        self.say(now, &format!("*** SIGKILL to takt serve{pid} after {records} journal records; starting a new one ***"));
+        self.say(
+            now,
+            &format!(
+                "*** SIGKILL to takt serve{pid} after {records} journal records; starting a new one ***"
+            ),
+        );
         server.kill_and_restart().await
     }
 

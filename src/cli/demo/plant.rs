@@ -95,9 +95,8 @@ fn begin(plant: &Plant, scenario: Scenario, now: DateTime<Utc>) -> DateTime<Utc>
     let morning = zone.from_local_datetime(&monday.and_time(time)).earliest().map_or(now, |at| at.to_utc());
     let trigger = plant.library.get(scenario.workflow()).map(|definition| &definition.workflow.trigger);
     let Some(Trigger::Cron(trigger)) = trigger else { return morning };
-    let firing = CronTimes::new(&trigger.cron, trigger.time_zone)
-        .ok()
-        .and_then(|times| times.after(morning).next());
+    let firing =
+        CronTimes::new(&trigger.cron, trigger.time_zone).ok().and_then(|times| times.after(morning).next());
     firing.map_or(morning, |at| at - BEFORE_FIRING)
 }
 
@@ -109,7 +108,10 @@ pub(super) async fn authored_model_server(site: &Path) -> Result<model::ModelHan
 }
 
 /// Plays a Slack workspace with the site's people in it; gives its base URL.
-pub(super) async fn slack_server(takt: SocketAddr, people: Vec<(String, String)>) -> Result<String, DemoError> {
+pub(super) async fn slack_server(
+    takt: SocketAddr,
+    people: Vec<(String, String)>,
+) -> Result<String, DemoError> {
     let config = slack::SlackConfig {
         bot_token: SLACK_BOT_TOKEN.to_owned(),
         signing_secret: SLACK_SIGNING_SECRET.to_owned(),

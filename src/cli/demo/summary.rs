@@ -60,7 +60,9 @@ pub(super) async fn print(
         println!("  {:8} one call changed {}: {}", key.system, count(names.len()), brief(&names));
     }
     let began = event_time(&ended.records).unwrap_or_else(|| narrator.started());
-    for (what, at) in [("acknowledge", acknowledged(&ended.records)), ("coordinate", coordinated(&ended.records))] {
+    for (what, at) in
+        [("acknowledge", acknowledged(&ended.records)), ("coordinate", coordinated(&ended.records))]
+    {
         if let Some(at) = at {
             println!("Time to {what}: {} (plant time)", span(at - began));
         }
@@ -69,7 +71,11 @@ pub(super) async fn print(
     if summary.duplicate_effects > 0 {
         return Err(DemoError::Repeated(simulator.to_owned()));
     }
-    if GOOD.contains(&ended.outcome.as_str()) { Ok(()) } else { Err(DemoError::EndedBadly(ended.outcome.clone())) }
+    if GOOD.contains(&ended.outcome.as_str()) {
+        Ok(())
+    } else {
+        Err(DemoError::EndedBadly(ended.outcome.clone()))
+    }
 }
 
 fn count(targets: usize) -> String {
