@@ -12,6 +12,8 @@ pub struct Answer {
     pub options: Vec<PlanOption>,
     /// The current plan re-timed around what is blocked: what happens if nobody decides.
     pub baseline: Baseline,
+    /// The current plan as it was made, to draw next to an option.
+    pub before: gantt::Plan,
     /// Schedules decoded in full to get here.
     pub evaluated: u64,
     /// Orders that no option plans, with the cause.

@@ -1,0 +1,76 @@
+//! A lower bound of the objective: every order alone in the plant, plus the load of single resources.
+//!
+//! Changeovers and pools are left out, so for plants full of them it is often 0 and says so.
+
+use super::answer::{Bound, BoundKind};
+use super::construct::tails;
+use super::decode::Timed;
+use super::facts::Facts;
+use super::model::Minute;
+use super::problem::{OpIx, Problem};
+
+/// For the orders that `timed` plans.
+pub(super) fn bound(problem: &Problem, facts: &Facts, timed: &Timed) -> Bound {
+    let weights = &problem.model.policy.weights;
+    let alone = ends_alone(problem, facts);
+    let mut tardiness = 0.0;
+    let mut makespan = Minute::MIN;
+    for order in &problem.orders {
+        let is_open = order.ops.iter().any(|&op| !facts.is_done[op]);
+        let is_planned = order.ops.iter().all(|&op| timed.slots[op].is_some());
+        let end = order.ops.iter().map(|&op| alone[op]).max();
+        if let Some(end) = end.filter(|_| is_planned && is_open) {
+            tardiness += order.weight * (end - order.due).max(0) as f64;
+            makespan = makespan.max(end);
+        }
+    }
+    makespan = makespan.max(busiest(problem, facts, timed)).max(0);
+    let value = weights.tardiness * tardiness + weights.makespan * makespan as f64;
+    Bound { value, kind: BoundKind::OrderAlone, informative: value > 0.0 }
+}
+
+/// By operation: its earliest end if its order had the plant to itself.
+pub(super) fn ends_alone(problem: &Problem, facts: &Facts) -> Vec<Minute> {
+    let tail = tails(problem);
+    let mut by_depth: Vec<OpIx> = (0..problem.ops.len()).collect();
+    // An operation has a longer tail than anything behind it, so this order is topological.
+    by_depth.sort_by_key(|&op| std::cmp::Reverse((tail[op], op)));
+    let mut ends = vec![Minute::MIN; problem.ops.len()];
+    for op in by_depth {
+        let data = &problem.ops[op];
+        if let Some(slot) = facts.slots[op] {
+            ends[op] = slot.end;
+            continue;
+        }
+        let preds = data.preds.iter().map(|&pred| ends[pred].saturating_add(data.min_lag));
+        let from = preds.fold(data.earliest, Minute::max);
+        let alone = data.alts.iter().filter_map(|alt| {
+            let open = &problem.resources[alt.resource].open;
+            if data.splits {
+                open.work(from, alt.minutes).map(|work| work.1)
+            } else {
+                open.fit(from, alt.minutes).map(|start| start + alt.minutes)
+            }
+        });
+        ends[op] = alone.min().unwrap_or(from);
+    }
+    ends
+}
+
+/// When the last resource is done with the work that can go nowhere else.
+fn busiest(problem: &Problem, facts: &Facts, timed: &Timed) -> Minute {
+    let mut load: Vec<(Minute, Minute)> = vec![(0, Minute::MAX); problem.resources.len()];
+    for (op, data) in problem.ops.iter().enumerate() {
+        if let ([alt], false, true) = (data.alts.as_slice(), facts.is_decided(op), timed.slots[op].is_some())
+        {
+            let (minutes, from) = &mut load[alt.resource];
+            *minutes += alt.minutes;
+            *from = data.earliest.min(*from);
+        }
+    }
+    let end = |(resource, &(minutes, from)): (usize, &(Minute, Minute))| {
+        let from = from.max(problem.now());
+        problem.resources[resource].open.work(from, minutes).filter(|_| minutes > 0).map(|work| work.1)
+    };
+    load.iter().enumerate().filter_map(end).max().unwrap_or(Minute::MIN)
+}

@@ -1,0 +1,53 @@
+//! How much the search may spend: decoded schedules, time, and a caller's wish to stop.
+
+use super::model::Policy;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Spent when the policy sets no limit: enough for a good plan of a plant, and reproducible.
+const EVALUATIONS: u64 = 20_000;
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Budget<'a> {
+    evaluations: Option<u64>,
+    started: Instant,
+    time: Option<Duration>,
+    cancel: &'a AtomicBool,
+}
+
+impl<'a> Budget<'a> {
+    pub(super) fn of(policy: &Policy, cancel: &'a AtomicBool) -> Self {
+        let evaluations = match (policy.evaluations, policy.budget_ms) {
+            (None, None) => Some(EVALUATIONS),
+            (evaluations, _) => evaluations,
+        };
+        Self {
+            evaluations,
+            started: Instant::now(),
+            time: policy.budget_ms.map(Duration::from_millis),
+            cancel,
+        }
+    }
+
+    /// The share of one search out of `searches` that run `rounds` after each other, from now on.
+    pub(super) fn share(&self, searches: usize, rounds_left: usize) -> Budget<'a> {
+        let left = self.time.map(|time| time.saturating_sub(self.started.elapsed()));
+        Budget {
+            evaluations: self.evaluations.map(|all| all / searches.max(1) as u64),
+            started: Instant::now(),
+            time: left.map(|left| left / rounds_left.max(1) as u32),
+            cancel: self.cancel,
+        }
+    }
+
+    /// The part used up, from 0 to 1; 1 means stop.
+    pub(super) fn spent(&self, evaluations: u64) -> f64 {
+        if self.cancel.load(Ordering::Relaxed) {
+            return 1.0;
+        }
+        let counted = self.evaluations.map_or(0.0, |all| evaluations as f64 / all.max(1) as f64);
+        let timed =
+            self.time.map_or(0.0, |all| self.started.elapsed().as_secs_f64() / all.as_secs_f64().max(1e-3));
+        counted.max(timed).min(1.0)
+    }
+}

@@ -1,0 +1,154 @@
+//! The figures of a plan: the few the search compares by, and the full set people read.
+
+use super::answer::{Kpis, LateOrder};
+use super::decode::Timed;
+use super::facts::{Facts, Slot};
+use super::model::{Minute, Weights};
+use super::problem::{OpIx, OrderIx, Problem, Status};
+use std::collections::BTreeMap;
+
+/// An order left out outweighs everything else.
+pub(super) const DROPPED: f64 = 1e9;
+
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct Figures {
+    pub(super) tardiness: f64,
+    pub(super) makespan: Minute,
+    pub(super) changeover_minutes: Minute,
+    pub(super) changeover_cost: f64,
+    pub(super) overtime: Minute,
+    pub(super) moved: usize,
+    /// Weight of the orders left out.
+    pub(super) dropped: f64,
+}
+
+impl Figures {
+    pub(super) fn of(problem: &Problem, facts: &Facts, timed: &Timed) -> Figures {
+        let mut figures = Figures::default();
+        for (op, slot) in timed.slots.iter().enumerate() {
+            let Some(slot) = slot else { continue };
+            figures.makespan = figures.makespan.max(slot.end);
+            figures.changeover_minutes += slot.setup_minutes;
+            figures.changeover_cost += slot.setup_cost;
+            figures.overtime += overtime(problem, op, slot);
+            figures.moved += usize::from(moved(problem, op, slot));
+        }
+        for order in &problem.orders {
+            figures.tardiness += order.weight * lateness(&order.ops, order.due, facts, timed) as f64;
+        }
+        figures.dropped = timed.dropped.iter().map(|dropped| problem.orders[dropped.order].weight).sum();
+        figures
+    }
+
+    pub(super) fn objective(&self, weights: &Weights) -> f64 {
+        weights.tardiness * self.tardiness
+            + weights.makespan * self.makespan as f64
+            + weights.changeover * (self.changeover_minutes as f64 + self.changeover_cost)
+            + weights.moves * self.moved as f64
+            + weights.overtime * self.overtime as f64
+            + DROPPED * self.dropped
+    }
+}
+
+/// The full set for a plan without dropped orders; `unscheduled` counts those left out of it.
+pub(super) fn kpis(problem: &Problem, facts: &Facts, timed: &Timed, unscheduled: usize) -> Kpis {
+    let figures = Figures { dropped: 0.0, ..Figures::of(problem, facts, timed) };
+    let late = late_orders(problem, facts, timed);
+    let mut late_by_tier: BTreeMap<String, usize> =
+        problem.orders.iter().map(|order| (order.tier.clone(), 0)).collect();
+    for order in &late {
+        *late_by_tier.entry(order.tier.clone()).or_default() += 1;
+    }
+    let placed = || timed.slots.iter().enumerate().filter_map(|(op, slot)| Some((op, slot.as_ref()?)));
+    let machine_changes =
+        placed().filter(|&(op, slot)| moved(problem, op, slot) && changed_resource(problem, op, slot));
+    let movable = placed().filter(|&(op, _)| is_movable(problem, op)).count();
+    let stability = if movable == 0 { 1.0 } else { 1.0 - figures.moved as f64 / movable as f64 };
+    Kpis {
+        objective: figures.objective(&problem.model.policy.weights),
+        weighted_tardiness: figures.tardiness,
+        late_orders: late.len(),
+        late_by_tier,
+        max_late_minutes: late.iter().map(|order| order.minutes_late).max().unwrap_or(0),
+        makespan: figures.makespan,
+        changeover_minutes: figures.changeover_minutes,
+        changeovers: placed().filter(|(_, slot)| slot.setup_minutes > 0).count(),
+        changeover_cost: figures.changeover_cost,
+        overtime_minutes: figures.overtime,
+        moved_ops: figures.moved,
+        machine_changes: machine_changes.count(),
+        stability,
+        unscheduled_orders: unscheduled,
+    }
+}
+
+/// Worst first.
+pub(super) fn late_orders(problem: &Problem, facts: &Facts, timed: &Timed) -> Vec<LateOrder> {
+    let mut late: Vec<LateOrder> = problem
+        .orders
+        .iter()
+        .map(|order| LateOrder {
+            order: order.id.clone(),
+            tier: order.tier.clone(),
+            due: order.due,
+            minutes_late: lateness(&order.ops, order.due, facts, timed),
+        })
+        .filter(|order| order.minutes_late > 0)
+        .collect();
+    late.sort_by(|a, b| b.minutes_late.cmp(&a.minutes_late).then_with(|| a.order.cmp(&b.order)));
+    late
+}
+
+pub(super) fn is_late(problem: &Problem, facts: &Facts, timed: &Timed, order: OrderIx) -> bool {
+    let order = &problem.orders[order];
+    lateness(&order.ops, order.due, facts, timed) > 0
+}
+
+/// On another resource, or too far from its start in the current plan; new and started ones never are.
+pub(super) fn moved(problem: &Problem, op: OpIx, slot: &Slot) -> bool {
+    let tolerance = problem.model.policy.move_tolerance;
+    is_movable(problem, op)
+        && problem.ops[op].current.is_some_and(|current| {
+            current.resource != slot.resource || (current.start - slot.start).abs() > tolerance
+        })
+}
+
+pub(super) fn changed_resource(problem: &Problem, op: OpIx, slot: &Slot) -> bool {
+    problem.ops[op].current.is_some_and(|current| current.resource != slot.resource)
+}
+
+fn is_movable(problem: &Problem, op: OpIx) -> bool {
+    let status = problem.ops[op].current.map(|current| current.status);
+    matches!(status, Some(Status::Planned | Status::Frozen))
+}
+
+/// Minutes late of an order that is planned in full and not over yet.
+fn lateness(ops: &[OpIx], due: Minute, facts: &Facts, timed: &Timed) -> Minute {
+    let mut end = Minute::MIN;
+    let mut is_open = false;
+    for &op in ops {
+        let Some(slot) = timed.slots[op] else { return 0 };
+        end = end.max(slot.end);
+        is_open |= !facts.is_done[op];
+    }
+    if is_open { (end - due).max(0) } else { 0 }
+}
+
+fn overtime(problem: &Problem, op: OpIx, slot: &Slot) -> Minute {
+    let resource = &problem.resources[slot.resource];
+    let status = problem.ops[op].current.map(|current| current.status);
+    if !resource.has_overtime || status == Some(Status::Done) {
+        return 0;
+    }
+    let runs = matches!(status, Some(Status::Running { .. }));
+    let outside = |from, to| resource.open.covered(from, to) - resource.regular.covered(from, to);
+    let setup = match slot.setup_minutes {
+        0 => 0,
+        minutes => outside(slot.setup_start, slot.setup_start + minutes),
+    };
+    let from = slot.start.max(problem.now());
+    let minutes =
+        problem.ops[op].alts.iter().find(|alt| alt.resource == slot.resource).map(|alt| alt.minutes);
+    let pauses = problem.ops[op].splits && !runs && minutes == Some(resource.regular.covered(from, slot.end));
+    setup + if pauses { 0 } else { outside(from, slot.end) }
+}

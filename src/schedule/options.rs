@@ -1,0 +1,252 @@
+//! Several weightings searched, and from what they find two or three plans that really differ.
+
+use super::budget::Budget;
+use super::decode::{Decoder, Hours};
+use super::facts::Facts;
+use super::finish::{Finished, finish};
+use super::model::Weights;
+use super::problem::{OpIx, Problem};
+use super::{answer::Unscheduled, construct, repair, search};
+use std::collections::HashMap;
+
+/// Below this share of swapped pairs, and on the same resources, two plans are the same to people.
+const KENDALL_MIN: f64 = 0.05;
+/// How much dearer the profile's own figure gets against the policy.
+const EMPHASIS: f64 = 20.0;
+/// Weights that stand in for a 0 in the policy when a profile wants to emphasise them.
+const MOVES_FLOOR: f64 = 0.5;
+const CHANGEOVER_FLOOR: f64 = 0.2;
+
+/// What one search optimises for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Profile {
+    pub(super) weights: Weights,
+    pub(super) hours: Hours,
+}
+
+/// The policy first; the others only where the problem has something to trade.
+pub(super) fn profiles(problem: &Problem) -> Vec<Profile> {
+    let policy = problem.model.policy.weights;
+    let mut profiles = vec![Profile { weights: policy, hours: Hours::Open }];
+    if problem.model.policy.options == 1 {
+        return profiles;
+    }
+    if problem.ops.iter().any(|op| op.current.is_some()) {
+        let moves = policy.moves.max(MOVES_FLOOR) * EMPHASIS;
+        profiles.push(Profile { weights: Weights { moves, ..policy }, hours: Hours::Open });
+    }
+    if problem.resources.iter().any(|resource| resource.setup.is_some()) {
+        let changeover = policy.changeover.max(CHANGEOVER_FLOOR) * EMPHASIS;
+        profiles.push(Profile { weights: Weights { changeover, ..policy }, hours: Hours::Open });
+    }
+    if problem.resources.iter().any(|resource| resource.has_overtime) {
+        profiles.push(Profile { weights: policy, hours: Hours::Regular });
+    }
+    if profiles.len() < 3 {
+        let weights = Weights { makespan: policy.makespan.max(1.0) * EMPHASIS, ..policy };
+        profiles.push(Profile { weights, hours: Hours::Open });
+    }
+    profiles
+}
+
+/// Searches every profile; plans come back grouped by profile, each profile's best first.
+pub(super) fn search_all(
+    problem: &Problem,
+    facts: &Facts,
+    free: &[OpIx],
+    screened: &[Unscheduled],
+    budget: &Budget,
+) -> (Vec<Vec<Finished>>, u64) {
+    let profiles = profiles(problem);
+    let threads = problem.model.policy.threads.min(profiles.len());
+    let mut plans = Vec::new();
+    let mut decoded = 0;
+    let rounds = profiles.len().div_ceil(threads);
+    for (round, together) in profiles.chunks(threads).enumerate() {
+        let share = budget.share(profiles.len(), rounds - round);
+        let seed = problem.model.policy.seed.wrapping_add((round * threads) as u64);
+        let task = Task { problem, facts, free, screened, budget: &share };
+        let done: Vec<(Vec<Finished>, u64)> = std::thread::scope(|scope| {
+            let running: Vec<_> = (seed..)
+                .zip(together)
+                .map(|(seed, profile)| {
+                    let task = &task;
+                    scope.spawn(move || task.run(profile, seed))
+                })
+                .collect();
+            // A panic in a search is a defect; it goes on in the caller instead of being hidden.
+            running
+                .into_iter()
+                .map(|run| run.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                .collect()
+        });
+        for (found, count) in done {
+            plans.push(found);
+            decoded += count;
+        }
+    }
+    (plans, decoded)
+}
+
+struct Task<'a> {
+    problem: &'a Problem,
+    facts: &'a Facts,
+    free: &'a [OpIx],
+    screened: &'a [Unscheduled],
+    budget: &'a Budget<'a>,
+}
+
+impl Task<'_> {
+    fn run(&self, profile: &Profile, seed: u64) -> (Vec<Finished>, u64) {
+        let Task { problem, facts, free, screened, budget } = *self;
+        let mut decoder = Decoder::new(problem, facts, profile.hours);
+        let mut starts = vec![repair::keep(problem, free)];
+        starts.push(repair::reroute(problem, &mut decoder, free, &profile.weights));
+        starts.extend(construct::dispatched(problem, &mut decoder, free));
+        let found = search::anneal(problem, facts, &mut decoder, &starts, &profile.weights, seed, budget);
+        let mut plans: Vec<Finished> = Vec::new();
+        for sequence in found.into_iter().rev() {
+            let plan = finish(problem, facts, &mut decoder, sequence, screened);
+            if plans.iter().all(|known| known.timed.slots != plan.timed.slots) {
+                plans.push(plan);
+            }
+        }
+        (plans, decoder.decoded())
+    }
+}
+
+/// At most `wanted` plans, best by the policy first, all distinct.
+///
+/// The best of each profile come first, those farthest from what is chosen already; then the rest.
+pub(super) fn choose(problem: &Problem, plans: Vec<Vec<Finished>>, wanted: usize) -> Vec<Finished> {
+    let mut candidates: Vec<(bool, Finished)> = plans
+        .into_iter()
+        .flat_map(|found| found.into_iter().enumerate().map(|(index, plan)| (index == 0, plan)))
+        .collect();
+    let efficient: Vec<bool> = candidates
+        .iter()
+        .map(|(_, plan)| !candidates.iter().any(|(_, other)| dominates(other, plan)))
+        .collect();
+    let mut chosen: Vec<Finished> = Vec::new();
+    let best = (0..candidates.len()).min_by(|&a, &b| order(&candidates[a].1, &candidates[b].1));
+    let Some(best) = best else { return chosen };
+    let mut ranked: Vec<(bool, bool, Finished)> = candidates
+        .drain(..)
+        .zip(efficient)
+        .map(|((winner, plan), efficient)| (efficient, winner, plan))
+        .collect();
+    chosen.push(ranked.swap_remove(best).2);
+    while chosen.len() < wanted {
+        let next = ranked
+            .iter()
+            .enumerate()
+            .filter(|(_, (_, _, plan))| chosen.iter().all(|other| are_distinct(problem, plan, other)))
+            .map(|(index, (efficient, winner, plan))| {
+                let nearest =
+                    chosen.iter().map(|other| distance(problem, plan, other)).fold(f64::MAX, f64::min);
+                (index, *efficient, *winner, nearest)
+            })
+            .max_by(|a, b| (a.1, a.2).cmp(&(b.1, b.2)).then(a.3.total_cmp(&b.3)).then(b.0.cmp(&a.0)));
+        match next {
+            Some((index, ..)) => chosen.push(ranked.swap_remove(index).2),
+            None => break,
+        }
+    }
+    chosen.sort_by(order);
+    chosen
+}
+
+/// Fewer orders left out first, then the policy's objective.
+fn order(a: &Finished, b: &Finished) -> std::cmp::Ordering {
+    let left_out = a.unscheduled.len().cmp(&b.unscheduled.len());
+    left_out.then(a.kpis.objective.total_cmp(&b.kpis.objective))
+}
+
+/// At least as good in everything people trade against each other, and better in something.
+fn dominates(a: &Finished, b: &Finished) -> bool {
+    let key = |plan: &Finished| {
+        let kpis = &plan.kpis;
+        [
+            plan.unscheduled.len() as f64,
+            kpis.weighted_tardiness,
+            kpis.changeover_minutes as f64,
+            kpis.overtime_minutes as f64,
+            kpis.moved_ops as f64,
+            kpis.makespan as f64,
+        ]
+    };
+    let (a, b) = (key(a), key(b));
+    a.iter().zip(&b).all(|(a, b)| a <= b) && a != b
+}
+
+/// Another resource for some operation, or enough pairs in another order.
+pub(super) fn are_distinct(problem: &Problem, a: &Finished, b: &Finished) -> bool {
+    reassigned(a, b) > 0 || left_out(a) != left_out(b) || kendall(problem, a, b) >= KENDALL_MIN
+}
+
+fn left_out(plan: &Finished) -> Vec<&str> {
+    plan.unscheduled.iter().map(|order| order.order.as_str()).collect()
+}
+
+fn distance(problem: &Problem, a: &Finished, b: &Finished) -> f64 {
+    let ops = a.sequence.order.len().max(1) as f64;
+    kendall(problem, a, b) + reassigned(a, b) as f64 / ops
+}
+
+fn reassigned(a: &Finished, b: &Finished) -> usize {
+    let pairs = a.timed.slots.iter().zip(&b.timed.slots);
+    pairs.filter(|(a, b)| matches!((a, b), (Some(a), Some(b)) if a.resource != b.resource)).count()
+}
+
+/// Share of pairs of free operations whose starts come in another order, 0 to 1.
+fn kendall(problem: &Problem, a: &Finished, b: &Finished) -> f64 {
+    let by_start = |plan: &Finished| {
+        let start = |op: OpIx| plan.timed.slots[op].map(|slot| slot.start);
+        let mut ops: Vec<OpIx> = plan.sequence.order.clone();
+        ops.sort_by_key(|&op| (start(op), &problem.ops[op].name));
+        ops
+    };
+    let place: HashMap<OpIx, usize> =
+        by_start(b).into_iter().enumerate().map(|(place, op)| (op, place)).collect();
+    let mut places: Vec<usize> = by_start(a).iter().filter_map(|op| place.get(op).copied()).collect();
+    let pairs = places.len() * places.len().saturating_sub(1) / 2;
+    if pairs == 0 { 0.0 } else { inversions(&mut places) as f64 / pairs as f64 }
+}
+
+/// Sorts, counting the swaps of neighbours that takes.
+fn inversions(values: &mut [usize]) -> usize {
+    if values.len() < 2 {
+        return 0;
+    }
+    let (left, right) = values.split_at_mut(values.len() / 2);
+    let mut count = inversions(left) + inversions(right);
+    let mut merged = Vec::with_capacity(left.len() + right.len());
+    let (mut i, mut j) = (0, 0);
+    while i < left.len() || j < right.len() {
+        if j == right.len() || (i < left.len() && left[i] <= right[j]) {
+            merged.push(left[i]);
+            i += 1;
+        } else {
+            count += left.len() - i;
+            merged.push(right[j]);
+            j += 1;
+        }
+    }
+    values.copy_from_slice(&merged);
+    count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::inversions;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn inversions_are_counted_as_by_the_definition(values in prop::collection::vec(0usize..50, 0..40)) {
+            let pairs = (0..values.len()).flat_map(|i| (0..i).map(move |j| (j, i)));
+            let expected = pairs.filter(|&(j, i)| values[j] > values[i]).count();
+            prop_assert_eq!(inversions(&mut values.clone()), expected);
+        }
+    }
+}

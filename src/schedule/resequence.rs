@@ -1,0 +1,112 @@
+//! One question, one answer: facts, screening, searches, validation and the choice of options.
+
+use super::answer::{Answer, PlanOption, PlannedOp, Unscheduled};
+use super::bound::bound;
+use super::budget::Budget;
+use super::decode::{Decoder, Hours};
+use super::error::ScheduleError;
+use super::facts::Facts;
+use super::finish::{Finished, baseline, chart, chart_before, finish, moved_ops, planned_ops};
+use super::kpi;
+use super::options;
+use super::problem::{OpIx, Problem};
+use super::validate::{self, Claim};
+use super::{repair, screen, words};
+use std::sync::atomic::AtomicBool;
+
+/// Up to `policy.options` distinct plans, best first, each accepted by the validator.
+pub fn resequence(problem: &Problem) -> Result<Answer, ScheduleError> {
+    resequence_until(problem, &AtomicBool::new(false))
+}
+
+/// Like [`resequence`]; setting `cancel` ends the search with the best plans found so far.
+pub fn resequence_until(problem: &Problem, cancel: &AtomicBool) -> Result<Answer, ScheduleError> {
+    let budget = Budget::of(&problem.model.policy, cancel);
+    let facts = Facts::of(problem);
+    let impossible = screen::impossible(problem, &facts);
+    let mut can_plan = vec![true; problem.orders.len()];
+    impossible.iter().for_each(|order| can_plan[order.order] = false);
+    let screened: Vec<Unscheduled> = impossible.into_iter().map(|order| order.report).collect();
+    let free: Vec<OpIx> = (0..problem.ops.len())
+        .filter(|&op| !facts.is_decided(op) && can_plan[problem.ops[op].order])
+        .collect();
+    let mut decoder = Decoder::new(problem, &facts, Hours::Open);
+    let nothing = finish(problem, &facts, &mut decoder, repair::keep(problem, &free), &screened);
+    let (plans, searched) = options::search_all(problem, &facts, &free, &screened, &budget);
+    let mut warnings = [problem.warnings.clone(), facts.warnings.clone()].concat();
+    let (plans, rejected) = accepted(problem, &facts, plans);
+    let chosen = options::choose(problem, plans, problem.model.policy.options);
+    let Some(best) = chosen.first() else { return Err(ScheduleError::Rejected(rejected.join("; "))) };
+    if let Some(order) = best.unscheduled.first().filter(|_| problem.model.policy.strict) {
+        return Err(ScheduleError::Unschedulable {
+            order: order.order.clone(),
+            reason: order.reason.clone(),
+        });
+    }
+    warnings.extend(rejected.iter().map(|reason| format!("the validator rejected a plan: {reason}")));
+    if chosen.len() < problem.model.policy.options.min(2) {
+        warnings.push("there is only one plan worth showing; the others found do not differ from it".into());
+    }
+    let unscheduled = best.unscheduled.iter().filter(|order| {
+        chosen.iter().all(|plan| plan.unscheduled.iter().any(|other| other.order == order.order))
+    });
+    Ok(Answer {
+        unscheduled: unscheduled.cloned().collect(),
+        options: describe(problem, &facts, &chosen, &nothing),
+        baseline: baseline(problem, &facts, &nothing),
+        before: chart_before(problem),
+        evaluated: decoder.decoded() + searched,
+        unfrozen: facts.unfrozen.clone(),
+        warnings,
+    })
+}
+
+/// What the validator lets through, grouped as before, and why it refused the rest.
+fn accepted(
+    problem: &Problem,
+    facts: &Facts,
+    plans: Vec<Vec<Finished>>,
+) -> (Vec<Vec<Finished>>, Vec<String>) {
+    let mut rejected = Vec::new();
+    let mut accept = |plan: &Finished| {
+        let ops = planned_ops(problem, &plan.timed);
+        let violations = check(problem, facts, plan, &ops);
+        if let Some(violation) = violations.first() {
+            rejected.push(violation.to_string());
+        }
+        violations.is_empty()
+    };
+    let plans = plans.into_iter().map(|found| found.into_iter().filter(&mut accept).collect()).collect();
+    rejected.sort();
+    rejected.dedup();
+    (plans, rejected)
+}
+
+fn check(problem: &Problem, facts: &Facts, plan: &Finished, ops: &[PlannedOp]) -> Vec<validate::Violation> {
+    let claim = Claim {
+        ops,
+        unscheduled: &plan.unscheduled,
+        unfrozen: &facts.unfrozen,
+        kpis: &plan.kpis,
+        moved: &moved_ops(problem, &plan.timed),
+        bound: bound(problem, facts, &plan.timed).value,
+    };
+    validate::check(&problem.model, &claim)
+}
+
+fn describe(problem: &Problem, facts: &Facts, chosen: &[Finished], nothing: &Finished) -> Vec<PlanOption> {
+    let titles = words::titles(&chosen.iter().map(|plan| &plan.kpis).collect::<Vec<_>>());
+    let option = |(plan, title): (&Finished, String)| PlanOption {
+        title,
+        rationale: words::rationale(&plan.kpis, &nothing.kpis),
+        facts: words::facts(problem, &plan.kpis),
+        kpis: plan.kpis.clone(),
+        bound: bound(problem, facts, &plan.timed),
+        ops: planned_ops(problem, &plan.timed),
+        moved: moved_ops(problem, &plan.timed),
+        late_orders: kpi::late_orders(problem, facts, &plan.timed),
+        unscheduled: plan.unscheduled.clone(),
+        gantt: chart(problem, facts, &plan.timed),
+    };
+    chosen.iter().zip(titles).map(option).collect()
+}

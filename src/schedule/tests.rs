@@ -1,0 +1,306 @@
+use super::model::{Alternative, Blocked, BlockedKind, Current, Model, State, Weights};
+use super::validate::{self, Claim};
+use super::*;
+use decode::{Decoder, Hours};
+use proptest::prelude::*;
+use serde_json::json;
+use std::sync::atomic::AtomicBool;
+
+fn violations(model: &Model, option: &PlanOption, unfrozen: &[Unfrozen]) -> Vec<String> {
+    let claim = Claim {
+        ops: &option.ops,
+        unscheduled: &option.unscheduled,
+        unfrozen,
+        kpis: &option.kpis,
+        moved: &option.moved,
+        bound: option.bound.value,
+    };
+    validate::check(model, &claim).iter().map(ToString::to_string).collect()
+}
+
+fn answer(model: &Model) -> Answer {
+    resequence(&Problem::parse(model.clone()).unwrap()).unwrap()
+}
+
+/// Two presses and a welder; PRESS-4 breaks down for four hours with three jobs planned on it.
+fn breakdown() -> Model {
+    let job = |id: &str, due: i64, tier: &str, weight: f64| {
+        json!({ "id": id, "due": due, "tier": tier, "weight": weight, "ops": [
+            { "id": "10", "family": "RED", "alts": [
+                { "resource": "PRESS-4", "minutes": 60 }, { "resource": "PRESS-2", "minutes": 75 } ] },
+            { "id": "20", "alts": [{ "resource": "WELD-1", "minutes": 30 }] } ] })
+    };
+    let planned = |op: &str, resource: &str, start: i64, end: i64| json!({ "op": op, "resource": resource, "start": start, "end": end });
+    serde_json::from_value(json!({
+        "epoch": "2026-11-23T06:00:00-06:00", "now": 10, "horizon": 2880,
+        "families": ["RED", "BLUE"],
+        "setups": [{ "id": "S", "minutes": [[0, 20], [20, 0]] }],
+        "resources": [
+            { "id": "PRESS-4", "setup": "S", "state": "RED",
+              "blocked": [{ "from": 10, "to": 250, "why": "hydraulics", "kind": "breakdown" }] },
+            { "id": "PRESS-2", "setup": "S", "state": "BLUE" },
+            { "id": "WELD-1" } ],
+        "orders": [job("WO-1", 200, "A", 4.0), job("WO-2", 260, "B", 2.0), job("WO-3", 600, "C", 1.0)],
+        "current": [
+            planned("WO-1/10", "PRESS-4", 15, 75), planned("WO-1/20", "WELD-1", 75, 105),
+            planned("WO-2/10", "PRESS-4", 75, 135), planned("WO-2/20", "WELD-1", 135, 165),
+            planned("WO-3/10", "PRESS-4", 135, 195), planned("WO-3/20", "WELD-1", 195, 225) ],
+        "policy": { "evaluations": 400 }
+    }))
+    .unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(120) })]
+
+    #[test]
+    fn the_validator_accepts_every_plan_the_search_makes(seed in any::<u64>()) {
+        let model = sample::random(seed);
+        let answer = answer(&model);
+        for option in &answer.options {
+            prop_assert_eq!(violations(&model, option, &answer.unfrozen), Vec::<String>::new());
+        }
+        let rejected: Vec<&String> = answer.warnings.iter().filter(|text| text.contains("validator")).collect();
+        prop_assert!(rejected.is_empty(), "{rejected:?}");
+    }
+
+    #[test]
+    fn the_first_option_is_never_worse_than_the_greedy_start_or_the_current_plan(seed in any::<u64>()) {
+        let model = sample::random(seed);
+        let problem = Problem::parse(model.clone()).unwrap();
+        let facts = facts::Facts::of(&problem);
+        let answer = resequence(&problem).unwrap();
+        let screened = screen::impossible(&problem, &facts);
+        let free: Vec<usize> = (0..problem.ops.len())
+            .filter(|&op| !facts.is_decided(op) && screened.iter().all(|order| order.order != problem.ops[op].order))
+            .collect();
+        let mut decoder = Decoder::new(&problem, &facts, Hours::Open);
+        let mut starts = construct::dispatched(&problem, &mut decoder, &free);
+        starts.push(repair::keep(&problem, &free));
+        for start in starts {
+            let timed = decoder.decode(&start);
+            // A start that drops orders is compared by what it drops, which may not be fewer.
+            if timed.dropped.is_empty() {
+                let greedy = kpi::Figures::of(&problem, &facts, timed).objective(&model.policy.weights);
+                prop_assert!(answer.options[0].kpis.objective <= greedy + 1e-6);
+                prop_assert_eq!(answer.options[0].unscheduled.len(), screened.len());
+            }
+        }
+    }
+
+    #[test]
+    fn options_differ_in_pairs_and_say_only_true_numbers(seed in any::<u64>()) {
+        let answer = answer(&sample::random(seed));
+        for (index, option) in answer.options.iter().enumerate() {
+            prop_assert!(option.rationale.chars().count() <= 200, "{}", option.rationale);
+            let late = format!("{} late order", option.kpis.late_orders);
+            prop_assert!(option.rationale.contains(&late), "{}", option.rationale);
+            prop_assert_eq!(option.moved.len(), option.kpis.moved_ops);
+            prop_assert_eq!(option.late_orders.len(), option.kpis.late_orders);
+            for other in &answer.options[..index] {
+                prop_assert_ne!(&option.title, &other.title);
+                prop_assert!(option.ops != other.ops, "two options are the same plan");
+                let labels = |option: &PlanOption| option.facts.iter().map(|fact| fact.label.clone()).collect::<Vec<_>>();
+                prop_assert_eq!(labels(option), labels(other));
+            }
+        }
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_answer_on_one_thread_or_two() {
+    for seed in 0..20 {
+        let mut model = sample::random(seed);
+        let first = answer(&model);
+        assert_eq!(first, answer(&model));
+        model.policy.threads = 2;
+        assert_eq!(first, answer(&model));
+    }
+}
+
+#[test]
+fn a_breakdown_is_answered_with_distinct_plans_better_than_doing_nothing() {
+    let answer = answer(&breakdown());
+    let (first, nothing) = (&answer.options[0], &answer.baseline);
+    // Doing nothing waits for the press: 250 + 60 + 30 for the first order, due at 200.
+    assert_eq!(nothing.kpis.weighted_tardiness, 4.0 * 140.0 + 2.0 * 140.0);
+    assert!(first.kpis.weighted_tardiness < nothing.kpis.weighted_tardiness);
+    assert!(answer.options.len() >= 2, "{:?}", answer.warnings);
+    assert!(answer.evaluated >= 400);
+    let moved = first.ops.iter().find(|op| op.op == "WO-1/10").unwrap();
+    assert_eq!((moved.resource.as_str(), moved.setup_start), ("PRESS-2", Some(10)));
+    assert!(answer.before.down[0].breakdown && answer.before.bars.len() == 6);
+    assert!(first.gantt.bars.iter().any(|bar| bar.moved));
+}
+
+#[test]
+fn an_answer_survives_the_trip_through_json() {
+    let answer = answer(&breakdown());
+    let text = serde_json::to_string(&answer).unwrap();
+    assert_eq!(serde_json::from_str::<Answer>(&text).unwrap(), answer);
+    let schema = serde_json::to_value(schemars::schema_for!(Model)).unwrap();
+    assert!(jsonschema::is_valid(&schema, &serde_json::to_value(breakdown()).unwrap()));
+}
+
+#[test]
+fn a_running_operation_stays_and_ends_after_the_breakdown() {
+    let mut model = breakdown();
+    model.current[0] = Current {
+        start: -20,
+        end: 40,
+        state: State::Running,
+        remaining: Some(30),
+        ..model.current[0].clone()
+    };
+    let answer = answer(&model);
+    for option in &answer.options {
+        let running = option.ops.iter().find(|op| op.op == "WO-1/10").unwrap();
+        assert_eq!((running.resource.as_str(), running.start, running.end), ("PRESS-4", -20, 280));
+    }
+}
+
+#[test]
+fn a_frozen_operation_on_the_broken_machine_is_set_free_and_reported() {
+    let mut model = breakdown();
+    model.policy.frozen_until = Some(100);
+    let answer = answer(&model);
+    let freed: Vec<&str> = answer.unfrozen.iter().map(|entry| entry.op.as_str()).collect();
+    assert_eq!(freed, ["WO-1/10", "WO-1/20", "WO-2/10"]);
+    assert!(answer.unfrozen[0].reason.contains("PRESS-4 is closed or blocked between Mon 06:15"));
+}
+
+#[test]
+fn an_order_without_a_living_machine_is_left_out_with_the_cause_and_the_rest_planned() {
+    let mut model = breakdown();
+    model.orders[2].ops[1].alts.clear();
+    model.current.retain(|entry| entry.op != "WO-3/20");
+    let answer = answer(&model);
+    assert_eq!(answer.unscheduled.len(), 1);
+    assert_eq!(
+        (answer.unscheduled[0].op.as_str(), answer.unscheduled[0].cause),
+        ("WO-3/20", Cause::NoResource)
+    );
+    assert!(answer.options[0].ops.iter().all(|op| !op.op.starts_with("WO-3")));
+    model.policy.strict = true;
+    let error = resequence(&Problem::parse(model).unwrap()).unwrap_err();
+    assert!(error.to_string().starts_with("order `WO-3` cannot be planned"), "{error}");
+}
+
+/// What hinders WO-3's second operation, told by changing one thing of the model.
+fn cause_when(change: impl FnOnce(&mut Model)) -> (Cause, String) {
+    let mut model = breakdown();
+    model.current.clear();
+    change(&mut model);
+    let answer = answer(&model);
+    let order = answer.unscheduled.into_iter().find(|order| order.order == "WO-3").expect("WO-3 is left out");
+    (order.cause, order.reason)
+}
+
+fn need(model: &mut Model, pool: serde_json::Value, qty: i64) {
+    let id = pool["id"].as_str().unwrap().to_owned();
+    model.pools.push(serde_json::from_value(pool).unwrap());
+    model.orders[2].ops[1].needs.push(model::Need { pool: id, qty });
+}
+
+#[test]
+fn every_hopeless_operation_is_explained() {
+    let (cause, reason) = cause_when(|model| {
+        model
+            .calendars
+            .push(serde_json::from_value(json!({"id": "day", "open": [[0, 480], [1440, 1920]]})).unwrap());
+        model.resources[2].calendar = Some("day".into());
+        model.orders[2].ops[1].alts = vec![Alternative { resource: "WELD-1".into(), minutes: 500 }];
+    });
+    assert_eq!(
+        (cause, reason.contains("longest open window of WELD-1 is 480 min")),
+        (Cause::LongerThanAnyWindow, true)
+    );
+
+    let (cause, reason) = cause_when(|model| {
+        model.calendars.push(serde_json::from_value(json!({"id": "day", "open": [[0, 480]]})).unwrap());
+        model.calendars.push(serde_json::from_value(json!({"id": "night", "open": [[480, 960]]})).unwrap());
+        model.resources[2].calendar = Some("day".into());
+        need(model, json!({"id": "WELDER", "kind": "operator", "capacity": 1, "calendar": "night"}), 1);
+    });
+    assert_eq!(cause, Cause::NoCommonTime);
+    assert!(reason.contains("WELD-1") && reason.contains("WELDER"), "{reason}");
+
+    let (cause, reason) =
+        cause_when(|model| need(model, json!({"id": "JIG", "kind": "tool", "capacity": 1}), 2));
+    assert_eq!((cause, reason.contains("never has more than 1")), (Cause::PoolTooSmall, true));
+
+    let (cause, reason) = cause_when(|model| {
+        need(model, json!({"id": "TORQUE-7", "kind": "tool", "capacity": 1, "calibrated_until": 60}), 1);
+    });
+    assert_eq!(cause, Cause::CalibrationExpired);
+    assert!(reason.contains("TORQUE-7, which is out of calibration from Mon 07:00"), "{reason}");
+
+    let (cause, reason) = cause_when(|model| {
+        need(model, json!({"id": "WELDER-6G", "kind": "operator", "capacity": 1, "certified_until": 60}), 1);
+    });
+    assert_eq!((cause, reason.contains("not certified")), (Cause::CertificationExpired, true));
+
+    let (cause, _) = cause_when(|model| model.orders[2].deadline = Some(100));
+    assert_eq!(cause, Cause::MissesDeadline);
+
+    let (cause, _) = cause_when(|model| {
+        model.resources[2].blocked =
+            vec![Blocked { from: 0, to: 2870, why: "no weld gas".into(), kind: BlockedKind::Breakdown }];
+    });
+    assert_eq!(cause, Cause::LongerThanAnyWindow);
+}
+
+#[test]
+fn two_running_operations_on_one_machine_are_kept_and_reported() {
+    let mut model = breakdown();
+    for entry in [0, 2] {
+        model.current[entry].state = State::Running;
+        (model.current[entry].start, model.current[entry].end) = (-10, 50);
+    }
+    let answer = answer(&model);
+    assert!(
+        answer.warnings.iter().any(|text| text.contains("another operation is reported running on PRESS-4"))
+    );
+}
+
+#[test]
+fn a_maximum_lag_delays_the_predecessor_instead_of_giving_up() {
+    let mut model = breakdown();
+    model.current.clear();
+    model.orders.truncate(1);
+    model.orders[0].ops[1].material_at = Some(600);
+    model.orders[0].ops[1].max_lag = Some(20);
+    let answer = answer(&model);
+    assert_eq!(answer.unscheduled, []);
+    let ends = answer.options[0].ops.iter().find(|op| op.op == "WO-1/10").unwrap().end;
+    assert!((580..=600).contains(&ends), "{ends}");
+}
+
+#[test]
+fn a_plan_without_overtime_is_offered_where_overtime_is_possible() {
+    let mut model = breakdown();
+    let calendar =
+        json!({"id": "long", "open": [[0, 700], [1440, 2140]], "regular": [[0, 240], [1440, 2000]]});
+    model.calendars.push(serde_json::from_value(calendar).unwrap());
+    model.resources.iter_mut().for_each(|resource| resource.calendar = Some("long".into()));
+    model.policy.weights = Weights { overtime: 0.01, ..Weights::default() };
+    let answer = answer(&model);
+    let overtime: Vec<i64> = answer.options.iter().map(|option| option.kpis.overtime_minutes).collect();
+    assert!(overtime.contains(&0) && overtime.iter().any(|&minutes| minutes > 0), "{overtime:?}");
+}
+
+#[test]
+fn cancelling_still_answers_with_valid_plans() {
+    let model =
+        Model { policy: model::Policy { budget_ms: Some(3_600_000), ..Default::default() }, ..breakdown() };
+    let answer = resequence_until(&Problem::parse(model.clone()).unwrap(), &AtomicBool::new(true)).unwrap();
+    assert_eq!(violations(&model, &answer.options[0], &answer.unfrozen), Vec::<String>::new());
+}
+
+#[test]
+fn nothing_to_plan_is_an_answer_too() {
+    let mut model = breakdown();
+    (model.orders, model.current) = (Vec::new(), Vec::new());
+    let answer = answer(&model);
+    assert_eq!((answer.options.len(), answer.options[0].ops.len()), (1, 0));
+}
