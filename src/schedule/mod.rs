@@ -1,8 +1,13 @@
 //! The schedule optimizer: re-sequences a flexible job shop with family setups, calendars and pools.
 //!
-//! A caller builds a [`model::Model`] (the JSON form), parses it into a `Problem` and asks
-//! `resequence` for two or three distinct plans, each accepted by the independent validator. Pure:
-//! no I/O and no clock but the time budget the policy asks for. Drawing a plan is [`gantt`].
+//! Build a [`model::Model`] (the JSON form, with a schema), make it a [`Problem`] with
+//! [`Problem::parse`] (typed errors that name the place), and ask [`resequence`] for an [`Answer`]: two
+//! or three distinct [`PlanOption`]s, best first, each accepted by [`validate`]; the [`Baseline`] of
+//! doing nothing; what stays unscheduled and why. [`resequence_until`] can be cancelled. Draw an option
+//! with [`gantt`] from `answer.before` and `option.gantt`. Everything is synchronous and pure: no I/O,
+//! no clock but the policy's time budget. With a budget in evaluations the answer depends on model and
+//! seed alone. The path of a question: `parse` → `facts` → `screen` → `construct`/`repair` → `search`
+//! (`moves`, `decode`) → `finish` → `validate` → `options` → `words`.
 
 mod answer;
 mod bound;

@@ -3,8 +3,10 @@
 use super::answer::{Fact, Kpis};
 use super::problem::Problem;
 
+type Figure = fn(&Kpis) -> f64;
+
 /// What an option can be best at, in the order people ask: the figure and the name it gives.
-const METRICS: [(&str, fn(&Kpis) -> f64); 5] = [
+const METRICS: [(&str, Figure); 5] = [
     ("Least late", |kpis| kpis.weighted_tardiness),
     ("Fewest moves", |kpis| kpis.moved_ops as f64),
     ("Least changeover", |kpis| kpis.changeover_minutes as f64),
