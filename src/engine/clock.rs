@@ -47,4 +47,14 @@ impl Clock {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         *seen = Seen { time: time.max(now), at: Instant::now(), runs: seen.runs };
     }
+
+    /// Waits so long. A clock that stands jumps instead: nobody waits in a replay.
+    pub async fn sleep(&self, duration: std::time::Duration) {
+        let runs = self.seen.lock().unwrap_or_else(PoisonError::into_inner).runs;
+        if runs {
+            tokio::time::sleep(duration).await;
+        } else {
+            self.set(self.now() + TimeDelta::from_std(duration).unwrap_or_default());
+        }
+    }
 }

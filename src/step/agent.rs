@@ -134,6 +134,6 @@ impl agent::Clock for RunClock<'_> {
     }
 
     async fn sleep(&self, duration: Duration) {
-        tokio::time::sleep(duration).await;
+        self.0.clock.sleep(duration).await;
     }
 }
