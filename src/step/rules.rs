@@ -16,11 +16,16 @@ pub(super) struct Verdict {
     pub version: u32,
     pub holds: bool,
     pub because: String,
+    /// What the rule saw: the evidence for its verdict.
+    pub reads: Map<String, Value>,
 }
 
 impl Verdict {
     pub(super) fn to_json(&self) -> Value {
-        json!({ "rule": self.rule, "version": self.version, "holds": self.holds, "because": self.because })
+        json!({
+            "rule": self.rule, "version": self.version, "holds": self.holds, "because": self.because,
+            "reads": self.reads,
+        })
     }
 }
 
@@ -62,7 +67,7 @@ pub(super) async fn check(
             .map_err(|error| Failure::new(error.class(), format!("rule `{}`: {}", rule.id, error.message)))?;
         reads.insert(name.clone(), output);
     }
-    scope.insert("reads".into(), Value::Object(reads));
+    scope.insert("reads".into(), Value::Object(reads.clone()));
     let broken = |error: crate::expr::EvalError| Failure::new("rule", format!("rule `{}`: {error}", rule.id));
     let holds = rule.check.test(&scope).map_err(broken)?;
     let because = if holds {
@@ -73,5 +78,5 @@ pub(super) async fn check(
             other => other.to_string(),
         }
     };
-    Ok(Verdict { rule: rule.id.clone(), version: rule.version, holds, because })
+    Ok(Verdict { rule: rule.id.clone(), version: rule.version, holds, because, reads })
 }
