@@ -26,6 +26,7 @@ pub use library::{Library, read, workflow_files};
 pub use model::*;
 pub use report::report;
 pub use rule::Rule;
+pub use walk::every_step;
 
 #[cfg(test)]
 mod tests;

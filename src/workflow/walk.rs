@@ -3,7 +3,7 @@
 use super::{OnError, Step, StepKind, Workflow};
 
 /// Parents before children, in the order they are written; `on_failure` last.
-pub(super) fn every_step<'w>(workflow: &'w Workflow, visit: &mut dyn FnMut(&'w Step)) {
+pub fn every_step<'w>(workflow: &'w Workflow, visit: &mut dyn FnMut(&'w Step)) {
     for step in workflow.steps.iter().chain(&workflow.on_failure) {
         descend(step, visit);
     }
