@@ -6,6 +6,8 @@
 
 mod case;
 mod world;
+mod replay;
+mod record;
 mod score;
 mod report;
 
@@ -13,6 +15,8 @@ pub use case::{
     AnswerMoment, Case, CaseError, ChildMoment, EventMoment, Expect, ExpectedAgent, ExpectedWrite, Moment,
     Origin,
 };
+pub use record::{RecordError, Recorder, Recording};
+pub use replay::{ReplayError, Stage, replay};
 pub use report::{Baseline, BaselineError, CaseReport, Report, Verdict};
 pub use score::{Check, Metrics, Replayed, Score, score};
 pub use world::{MadeCall, World, WorldAnswer, WorldCall, WorldError, WorldTools};

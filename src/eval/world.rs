@@ -5,7 +5,7 @@
 
 use crate::agent::sha256_json;
 use crate::tool::{
-    Call, Effect, Registry, RegistryError, Tool, ToolError, ToolErrorKind, ToolName, ToolSpec,
+    Call, Effect, Lookup, Registry, RegistryError, Tool, ToolError, ToolErrorKind, ToolName, ToolSpec,
 };
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -147,7 +147,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn kind_of(class: &str) -> ToolErrorKind {
+pub(super) fn kind_of(class: &str) -> ToolErrorKind {
     match class {
         "invalid" => ToolErrorKind::Invalid,
         "not_found" => ToolErrorKind::NotFound,
@@ -173,6 +173,11 @@ impl Tool for WorldTool {
 
     async fn call(&self, call: &Call, input: Value) -> Result<Value, ToolError> {
         self.world.answer(&self.spec, call, &input)
+    }
+
+    /// A call that failed here had no effect: it may be made again.
+    async fn look_up(&self, _call: &Call, _input: &Value) -> Result<Lookup, ToolError> {
+        Ok(Lookup::Absent)
     }
 }
 

@@ -1,0 +1,285 @@
+//! Drives one run from its start to its end: the real interpreter, a journal in memory, and a clock
+//! that stands still while steps run and jumps to the next thing that happens.
+
+use super::case::{AnswerMoment, Case, ChildMoment, EventMoment, Moment};
+use super::score::Replayed;
+use crate::engine::{
+    Clock, Commit, CommitError, Driven, Driver, Executors, Ladders, MemoryJournal, RowChange, Services,
+};
+use crate::run::{
+    Change, GateId, Intent, NewGate, Record, RunId, Signal, SignalKind, StartedRun, State, StepPath,
+};
+use crate::workflow::{Definition, StepKind, every_step};
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+use uuid::Uuid;
+
+/// Times that the clock may jump: a run that never comes to rest is a defect, not a long case.
+const JUMPS_MAX: usize = 10_000;
+
+/// What the composition root supplies: everything a worker would have, but for the database.
+pub struct Stage {
+    pub definition: Arc<Definition>,
+    pub executors: Executors,
+    pub ladders: Arc<dyn Ladders>,
+    /// `site` as expressions see it.
+    pub site: Value,
+    pub payload_bytes_max: usize,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    #[error("the timeline: {0}")]
+    Timeline(String),
+    #[error("the replay's journal cannot be read: {0}")]
+    Journal(String),
+    #[error("the run was lost: {0}")]
+    Lost(CommitError),
+    #[error("the run does not come to rest after {JUMPS_MAX} jumps of the clock")]
+    Restless,
+}
+
+/// Replays a case. Calls and staleness are for the caller to add: it made the tools and models.
+pub async fn replay(case: &Case, stage: Stage) -> Result<Replayed, ReplayError> {
+    let started = case.starts.with_timezone(&Utc);
+    let clock = Arc::new(Clock::standing(started));
+    let journal = Arc::new(MemoryJournal::default());
+    let services = Arc::new(Services {
+        journal: journal.clone(),
+        clock: clock.clone(),
+        executors: stage.executors,
+        ladders: stage.ladders,
+        site: stage.site,
+        payload_bytes_max: stage.payload_bytes_max,
+    });
+    let mut play = Play::begin(case, &stage.definition, started)?;
+    let mut signals = Vec::new();
+    for _ in 0..JUMPS_MAX {
+        let state = State::fold(&play.records).map_err(|error| ReplayError::Journal(error.to_string()))?;
+        let driver = Driver::new(services.clone(), stage.definition.clone(), RunId(case.run), state, 0);
+        let driven = driver.drive(std::mem::take(&mut signals)).await;
+        for commit in journal.take() {
+            play.keep(commit);
+        }
+        match driven {
+            Driven::Ended { .. } => return Ok(play.finish(&stage.definition, None)),
+            Driven::Lost(error) => return Err(ReplayError::Lost(error)),
+            Driven::Parked => {}
+        }
+        match play.next() {
+            Next::Wake(at) => clock.set(at),
+            Next::Moment(at, moment) => {
+                clock.set(at);
+                signals = play.happen(moment, clock.now());
+            }
+            Next::Nothing => {
+                let waiting_for = play.waiting_for.take();
+                return Ok(play.finish(&stage.definition, waiting_for));
+            }
+        }
+    }
+    Err(ReplayError::Restless)
+}
+
+/// The outside world of one run.
+struct Play<'a> {
+    run: RunId,
+    started: DateTime<Utc>,
+    timeline: std::iter::Peekable<std::vec::IntoIter<(DateTime<Utc>, &'a Moment)>>,
+    records: Vec<Record>,
+    gates: BTreeMap<GateId, NewGate>,
+    waits: BTreeSet<(StepPath, String)>,
+    starts: Vec<String>,
+    unheard: Vec<String>,
+    wake_at: Option<DateTime<Utc>>,
+    waiting_for: Option<String>,
+}
+
+enum Next<'a> {
+    Wake(DateTime<Utc>),
+    Moment(DateTime<Utc>, &'a Moment),
+    Nothing,
+}
+
+impl<'a> Play<'a> {
+    fn begin(case: &'a Case, definition: &Definition, started: DateTime<Utc>) -> Result<Self, ReplayError> {
+        let at = |moment: &'a Moment| {
+            let offset = moment.offset().map_err(ReplayError::Timeline)?;
+            Ok((started + offset, moment))
+        };
+        let timeline: Vec<(DateTime<Utc>, &Moment)> =
+            case.timeline.iter().map(at).collect::<Result<_, ReplayError>>()?;
+        let start = StartedRun {
+            workflow: definition.workflow.id.clone(),
+            sha256: definition.sha256.clone(),
+            trigger: case.trigger.clone(),
+            inputs: Value::Object(case.inputs.clone()),
+            parent: None,
+            approved: false,
+            started_by: None,
+            trace: None,
+        };
+        let change = Change::RunStarted(Box::new(start));
+        Ok(Self {
+            run: RunId(case.run),
+            started,
+            timeline: timeline.into_iter().peekable(),
+            records: vec![Record { seq: 0, at: started, path: None, attempt: 0, change }],
+            gates: BTreeMap::new(),
+            waits: BTreeSet::new(),
+            starts: Vec::new(),
+            unheard: Vec::new(),
+            wake_at: None,
+            waiting_for: None,
+        })
+    }
+
+    fn keep(&mut self, commit: Commit) {
+        self.records.extend(commit.records);
+        for intent in commit.intents {
+            match intent {
+                Intent::OpenGate(gate) => {
+                    self.gates.insert(gate.id, *gate);
+                }
+                Intent::Reassign(to) => {
+                    if let Some(gate) = self.gates.get_mut(&to.gate) {
+                        gate.expires_at = to.expires_at;
+                    }
+                }
+                Intent::CloseGate(gate) => {
+                    self.gates.remove(&gate);
+                }
+                Intent::Subscribe { path, event } => {
+                    self.waits.insert((path, event));
+                }
+                Intent::Unsubscribe { path } => self.waits.retain(|(waiting, _)| *waiting != path),
+                Intent::StartRun(run) => self.starts.push(run.workflow),
+                Intent::Send(_) => {}
+            }
+        }
+        if let RowChange::Park { wake_at, waiting_for, .. } = commit.row {
+            (self.wake_at, self.waiting_for) = (wake_at, waiting_for);
+        }
+    }
+
+    fn next(&mut self) -> Next<'a> {
+        let moment_at = self.timeline.peek().map(|(at, _)| *at);
+        match (self.wake_at.take(), moment_at) {
+            (Some(wake), Some(at)) if wake > at => self.next_moment(),
+            (None, Some(_)) => self.next_moment(),
+            (Some(wake), _) => Next::Wake(wake),
+            (None, None) => Next::Nothing,
+        }
+    }
+
+    fn next_moment(&mut self) -> Next<'a> {
+        self.timeline.next().map_or(Next::Nothing, |(at, moment)| Next::Moment(at, moment))
+    }
+
+    /// The signals that a moment of the timeline sends.
+    fn happen(&mut self, moment: &Moment, now: DateTime<Utc>) -> Vec<Signal> {
+        let signals = if let Some(answer) = &moment.answer {
+            self.answer(answer, now).map(|signal| vec![signal])
+        } else if let Some(event) = &moment.event {
+            self.event(event, &moment.after)
+        } else if let Some(child) = &moment.child {
+            Ok(vec![self.child(child)])
+        } else {
+            Ok(Vec::new())
+        };
+        signals.unwrap_or_else(|why| {
+            self.unheard.push(format!("at {}: {why}", moment.after));
+            Vec::new()
+        })
+    }
+
+    /// As `gate::decide` leaves it; who holds which role is that room's business and its tests'.
+    fn answer(&mut self, answer: &AnswerMoment, now: DateTime<Utc>) -> Result<Signal, String> {
+        let asked = GateId::of(self.run, &StepPath::from(answer.gate.clone()));
+        let Some(gate) = self.gates.get(&asked) else {
+            return Err(format!("nobody is asked `{}`", answer.gate));
+        };
+        if gate.excluded.contains(&answer.by) {
+            return Err(format!("{} may not answer `{}`", answer.by, answer.gate));
+        }
+        if gate.expires_at <= now {
+            return Err(format!("`{}` has expired", answer.gate));
+        }
+        let options = gate.ask.get("options").and_then(Value::as_array).map_or(0, Vec::len);
+        if answer.choice.is_some_and(|choice| choice == 0 || choice > options) {
+            return Err(format!("`{}` has {options} options", answer.gate));
+        }
+        let signal = Signal {
+            id: Uuid::new_v5(&asked.0, b"answer"),
+            kind: SignalKind::Answer,
+            path: Some(gate.path.clone()),
+            body: json!({
+                "gate": asked, "by": answer.by, "by_name": answer.by, "decision": answer.decision,
+                "choice": answer.choice, "edited": answer.edited, "items": answer.items,
+                "reason": answer.reason, "channel": "eval", "at": now,
+                "proposal_hash": gate.proposal_hash,
+            }),
+        };
+        self.gates.remove(&asked);
+        Ok(signal)
+    }
+
+    fn event(&self, event: &EventMoment, after: &str) -> Result<Vec<Signal>, String> {
+        let mut body = event.data.clone();
+        body.entry("type").or_insert_with(|| json!(event.kind));
+        let waiting = self.waits.iter().filter(|(_, wanted)| *wanted == event.kind);
+        let signals: Vec<Signal> = waiting
+            .map(|(path, _)| Signal {
+                id: Uuid::new_v5(&self.run.0, format!("event:{path}:{after}").as_bytes()),
+                kind: SignalKind::Event,
+                path: Some(path.clone()),
+                body: Value::Object(body.clone()),
+            })
+            .collect();
+        if signals.is_empty() { Err(format!("nothing waits for {}", event.kind)) } else { Ok(signals) }
+    }
+
+    fn child(&self, child: &ChildMoment) -> Signal {
+        let path = StepPath::from(child.step.clone());
+        let run = RunId::child_of(self.run, &path);
+        Signal {
+            id: Uuid::new_v5(&run.0, b"ended"),
+            kind: SignalKind::Child,
+            path: Some(path),
+            body: json!({ "run": run, "outcome": child.outcome, "output": child.output }),
+        }
+    }
+
+    fn finish(mut self, definition: &Definition, waiting_for: Option<String>) -> Replayed {
+        let left: Vec<String> = self.timeline.by_ref().map(|(_, moment)| moment.after.clone()).collect();
+        self.unheard.extend(left.into_iter().map(|after| format!("at {after}: the run had ended")));
+        let schemas = schemas(definition, &self.records);
+        tracing::debug!(run.id = %self.run, started = %self.started, records = self.records.len(), "replayed");
+        Replayed {
+            records: self.records,
+            starts: self.starts,
+            unheard: self.unheard,
+            waiting_for,
+            schemas,
+            ..Replayed::default()
+        }
+    }
+}
+
+/// The answer's schema of every agent step that the run came to.
+fn schemas(definition: &Definition, records: &[Record]) -> BTreeMap<String, Value> {
+    let mut by_id: BTreeMap<&str, &Value> = BTreeMap::new();
+    every_step(&definition.workflow, &mut |step| {
+        if let StepKind::Agent(agent) = &step.kind
+            && let Some(schema) = definition.schemas.get(&agent.output)
+        {
+            by_id.insert(&step.id, schema);
+        }
+    });
+    let paths = records.iter().filter_map(|record| record.path.as_ref());
+    paths.filter_map(|path| Some((path.to_string(), (*by_id.get(path.leaf())?).clone()))).collect()
+}
