@@ -79,6 +79,10 @@ impl Folder {
         self.socket.join(SOCKET_NAME)
     }
 
+    pub(super) fn socket_lock_file(&self) -> PathBuf {
+        self.socket.join(format!("{SOCKET_NAME}.lock"))
+    }
+
     pub(super) fn start_lock(&self) -> Result<File, ClusterError> {
         self.open_lock("start.lock")
     }

@@ -121,12 +121,15 @@ impl Launch {
         let text = std::fs::read(&log).unwrap_or_default();
         let new = text.get(usize::try_from(log_start).unwrap_or(0)..).unwrap_or_default();
         let new = String::from_utf8_lossy(new);
-        if new.contains("No space left on device") || new.contains("Disk quota exceeded") {
+        let signs_of_a_full_disk =
+            ["No space left on device", "Disk quota exceeded", "Check free disk space"];
+        if signs_of_a_full_disk.iter().any(|sign| new.contains(sign)) {
             return ClusterError::DiskFull(self.folder.home.clone());
         }
-        let telling = ["FATAL", "PANIC", "error:"];
-        let line = new.lines().rfind(|line| telling.iter().any(|word| line.contains(word)));
-        let reason = line.or(new.lines().last()).unwrap_or("it said nothing").trim().to_owned();
+        // From the word on: what stands before it is the time and the process.
+        let telling = |line: &str| ["FATAL:", "PANIC:", "error:"].iter().find_map(|word| line.find(word));
+        let reason = new.lines().rev().find_map(|line| line.get(telling(line)?..));
+        let reason = reason.or(new.lines().last()).unwrap_or("it said nothing").trim().to_owned();
         ClusterError::Server { what, reason, log }
     }
 }
@@ -148,7 +151,12 @@ impl PidFile {
     }
 
     pub(super) fn read(folder: &Folder) -> Option<PidFile> {
-        PidFile::parse(&std::fs::read_to_string(PidFile::path(folder)).ok()?)
+        PidFile::read_at(&PidFile::path(folder))
+    }
+
+    /// The socket's lock file has the same first lines.
+    pub(super) fn read_at(path: &Path) -> Option<PidFile> {
+        PidFile::parse(&std::fs::read_to_string(path).ok()?)
     }
 
     pub(super) fn parse(text: &str) -> Option<PidFile> {

@@ -143,15 +143,11 @@ pub fn stop_server(takt_data: &std::path::Path, stop_if: StopIf) -> Result<StopO
     }
     let start = folder.start_lock()?;
     start.lock().map_err(|source| ClusterError::io(&folder.home, source))?;
-    if PidFile::read(&folder).is_none() {
-        return Ok(StopOutcome::WasNotRunning);
-    }
     let users = folder.users_lock()?;
     if users.try_lock().is_err() && stop_if == StopIf::Unused {
         return Ok(StopOutcome::InUse);
     }
-    stop(&folder)?;
-    Ok(StopOutcome::Stopped)
+    Ok(if stop(&folder)? { StopOutcome::Stopped } else { StopOutcome::WasNotRunning })
 }
 
 /// While somebody starts or stops the server it counts as used.
@@ -198,9 +194,6 @@ fn bring_up(launch: &Launch, progress: &Progress) -> Result<Option<Child>, Clust
 }
 
 /// Waits while a server that nobody watches any more comes up, or the remains of a killed one go away.
-/// When none is left, a pid file whose number went to some other process is removed: PostgreSQL itself
-/// would take that process for a running server and refuse to start. Any other stale file is left to its
-/// own, stricter checks.
 fn is_running_after_settling(launch: &Launch, progress: &Progress) -> Result<bool, ClusterError> {
     let folder = &launch.folder;
     let mut waiting =
@@ -215,22 +208,32 @@ fn is_running_after_settling(launch: &Launch, progress: &Progress) -> Result<boo
             return Err(ClusterError::Stuck { pid: *first, log: folder.log.clone() });
         }
     }
-    let Some(PidFile { pid, .. }) = PidFile::read(folder) else { return Ok(false) };
-    if postmaster::is_alive(pid) {
-        let path = PidFile::path(folder);
-        std::fs::remove_file(&path).map_err(|source| ClusterError::io(&path, source))?;
-    }
-    tracing::info!("the last PostgreSQL of this folder was killed; it recovers now");
+    remove_misleading_locks(folder)?;
     Ok(false)
 }
 
+/// None of the cluster's processes is left, but PostgreSQL would take a lock file for a running server's if
+/// its number is some other process by now, or a zombie that nobody reaps. Lock files of numbers that are
+/// free are left to PostgreSQL's own, stricter checks.
+fn remove_misleading_locks(folder: &Folder) -> Result<(), ClusterError> {
+    for path in [PidFile::path(folder), folder.socket_lock_file()] {
+        let Some(PidFile { pid, .. }) = PidFile::read_at(&path) else { continue };
+        tracing::info!(pid, "the last PostgreSQL of this folder was killed; it recovers now");
+        if postmaster::is_alive(pid) {
+            std::fs::remove_file(&path).map_err(|source| ClusterError::io(&path, source))?;
+        }
+    }
+    Ok(())
+}
+
 /// A fast shutdown: sessions are closed, a checkpoint is written, nothing needs recovery afterwards.
-fn stop(folder: &Folder) -> Result<(), ClusterError> {
+/// Says whether there was a server to stop.
+fn stop(folder: &Folder) -> Result<bool, ClusterError> {
     let pid_file = PidFile::path(folder);
-    let Some(PidFile { pid, .. }) = PidFile::read(folder) else { return Ok(()) };
+    let Some(PidFile { pid, .. }) = PidFile::read(folder) else { return Ok(false) };
     if postmaster::inhabitants(folder).is_some_and(|inhabitants| !inhabitants.contains(&pid)) {
         // Killed before us; or it runs in another container, whose processes we neither see nor may signal.
-        return Ok(());
+        return Ok(false);
     }
     postmaster::signal(pid, Signal::SIGINT).map_err(|source| ClusterError::io(&pid_file, source))?;
     let quiet: Progress = std::sync::Arc::new(|line| tracing::info!("{line}"));
@@ -241,7 +244,7 @@ fn stop(folder: &Folder) -> Result<(), ClusterError> {
             return Err(ClusterError::Stuck { pid, log: folder.log.clone() });
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Polls a condition with a limit, and says what it waits for when that takes long.

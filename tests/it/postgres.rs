@@ -1,6 +1,9 @@
 //! The private PostgreSQL: started, shared, left, killed and refused, on real servers.
 
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Command;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
@@ -117,17 +120,24 @@ async fn db_stop_spares_a_server_in_use_unless_told() {
     drop(cluster);
 }
 
+/// After a restart of a container the old numbers belong to other processes of the same account.
 #[tokio::test]
-async fn a_pid_file_that_names_a_strange_process_does_not_stop_the_start() {
+async fn lock_files_that_name_a_strange_process_do_not_stop_the_start() {
     let folder = Folder::new();
     let cluster = start(&folder.0).await.expect("starting");
     write_note(&cluster).await;
     assert_eq!(cluster.stop().expect("stopping"), Left::ServerStopped);
-    let pid_file = folder.0.join("postgres/data/postmaster.pid");
-    // Process 1 always exists and is never this PostgreSQL.
-    std::fs::write(&pid_file, "1\n/somewhere\n0\n5432\n\n\n0 0\nready\n").expect("writing");
-    let again = start(&folder.0).await.expect("starting over the stale file");
-    assert_eq!(notes(&again).await, 1);
+    let data = folder.0.join("postgres/data");
+    let owner = std::fs::metadata(&data).expect("the cluster").uid();
+    let mut stranger =
+        Command::new("sleep").arg("600").uid(owner).spawn().expect("a process of the same account");
+    let lock = format!("{}\n/somewhere\n0\n5432\n\n\n0 0\nready\n", stranger.id());
+    std::fs::write(data.join("postmaster.pid"), &lock).expect("writing");
+    std::fs::write(folder.0.join("postgres/socket/.s.PGSQL.5432.lock"), &lock).expect("writing");
+    let again = start(&folder.0).await;
+    stranger.kill().expect("ending the stranger");
+    stranger.wait().expect("reaping it");
+    assert_eq!(notes(&again.expect("starting over the stale files")).await, 1);
 }
 
 #[tokio::test]
