@@ -63,6 +63,7 @@ fn default_folder(variable: &str, in_home: &str, of_root: &str) -> PathBuf {
     told.or_else(in_home).map_or_else(|| PathBuf::from(".takt"), |folder| folder.join("takt"))
 }
 
+#[expect(clippy::disallowed_methods, reason = "the door for terminals is where the environment comes in")]
 fn environment(variable: &str) -> Option<std::ffi::OsString> {
     std::env::var_os(variable)
 }
