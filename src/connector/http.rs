@@ -3,12 +3,17 @@
 use bytes::{Bytes, BytesMut};
 use chrono::DateTime;
 use reqwest::{Client, Response, header::HeaderMap, redirect::Policy};
+use rustls::crypto::{CryptoProvider, ring};
 use std::time::Duration;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// One attempt per request, no redirects (a login page is not an answer), no proxy from the environment.
 pub fn client() -> Result<Client, reqwest::Error> {
+    // Without a provider reqwest panics; `main` installs one before anything else, a library's user may not.
+    if CryptoProvider::get_default().is_none() {
+        let _ = ring::default_provider().install_default();
+    }
     Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .redirect(Policy::none())

@@ -45,7 +45,7 @@ pub struct Question {
     pub allow: Vec<Button>,
     pub asked_at: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
-    /// What happens when nobody answers, in words. Silence never approves.
+    /// What happens when nobody answers, as a sentence. Silence never approves.
     pub on_silence: String,
     /// Who has to agree as well, in words.
     #[serde(default)]
@@ -170,7 +170,7 @@ mod tests {
     fn reads_a_question_from_the_outbox() {
         let message: Message = serde_json::from_value(json!({
             "kind": "ask", "title": "PRESS-4 down", "gate": Uuid::nil(), "token": "t", "allow": ["choose", "reject"],
-            "asked_at": "2026-11-23T12:12:00Z", "expires_at": "2026-11-23T12:27:00Z", "on_silence": "passed on",
+            "asked_at": "2026-11-23T12:12:00Z", "expires_at": "2026-11-23T12:27:00Z", "on_silence": "Without an answer it counts as rejected.",
             "options": [{ "title": "Move", "facts": [{ "label": "Late", "value": 0 }], "sequence": [], "gantt": {} }],
         }))
         .expect("a question");

@@ -35,7 +35,7 @@ fn question() -> Value {
         "asked": "production supervisor: Sam", "allow": ["choose", "edit", "reject"],
         "options": [option("Move 3 jobs", "0"), option("Split PO-1188", "1"), option("Wait", "4")],
         "asked_at": "2026-11-23T12:12:00Z", "expires_at": "2026-11-23T12:27:00Z",
-        "on_silence": "passed on to the plant scheduler", "url": "http://127.0.0.1:4000/gates/1",
+        "on_silence": "Without an answer the plant scheduler is asked.", "url": "http://127.0.0.1:4000/gates/1",
     })
 }
 

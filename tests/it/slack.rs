@@ -61,7 +61,7 @@ async fn a_rejection_goes_through_its_dialog_and_the_card_loses_its_buttons() {
     let question = message(json!({
         "kind": "ask", "title": "PRESS-4 down", "gate": "01890a5d-ac96-774b-bcce-b302099a8057", "token": "tok",
         "allow": ["approve", "reject"], "asked_at": "2026-11-23T12:12:00Z", "expires_at": "2026-11-23T12:27:00Z",
-        "on_silence": "passed on",
+        "on_silence": "Without an answer it counts as rejected.",
     }));
     let sam = Destination::Person { id: None, email: Some("sam@plant1.example".to_owned()) };
     let receipt = notifier.send(&question, &sam).await.expect("posted");

@@ -98,14 +98,8 @@ fn tools(text: &str, base_url: &str) -> Result<Vec<Arc<dyn Tool>>, Vec<String>> 
 }
 
 fn tool(name: &str, base_url: &str) -> Arc<dyn Tool> {
-    install_tls();
     let tools = tools(ERP, base_url).expect("no problems");
     tools.into_iter().find(|tool| tool.spec().name.as_str() == name).expect("declared")
-}
-
-/// reqwest is built without a provider of its own.
-fn install_tls() {
-    let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 fn call() -> Call {
@@ -272,6 +266,37 @@ async fn a_lost_answer_of_a_write_is_an_unknown_outcome_and_can_be_looked_up() {
 }
 
 #[tokio::test]
+async fn a_connection_lost_after_a_write_is_an_unknown_outcome() {
+    use tokio::io::AsyncReadExt;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = format!("http://{}", listener.local_addr().expect("an address"));
+    tokio::spawn(async move {
+        while let Ok((mut connection, _)) = listener.accept().await {
+            // The request arrives, and no answer follows.
+            let _ = connection.read(&mut [0_u8; 4096]).await;
+        }
+    });
+    let write = tool("erp.create_requisition", &address).call(&call(), json!({ "part": "A" })).await;
+    assert_eq!(write.expect_err("lost").kind, ToolErrorKind::OutcomeUnknown);
+    let read = tool("erp.open_pos", &address).call(&call(), json!({ "part": "A" })).await;
+    assert_eq!(read.expect_err("lost").kind, ToolErrorKind::Transient);
+}
+
+#[tokio::test]
+async fn a_call_ends_with_its_time_and_a_rate_is_kept() {
+    let server = MockServer::start().await;
+    answer(&server, "GET", ResponseTemplate::new(200).set_body_json(json!({ "data": [] }))).await;
+    let slow = ERP.replace("retry:", "rate: 1 per 1h\nretry:");
+    let tools = tools(&slow, &server.uri()).expect("no problems");
+    let tool = tools.iter().find(|tool| tool.spec().name.as_str() == "erp.open_pos").expect("declared");
+    tool.call(&call(), json!({ "part": "A" })).await.expect("the first");
+    let error = tool.call(&call(), json!({ "part": "A" })).await.expect_err("the second");
+    let ToolErrorKind::RateLimited { retry_after: Some(wait) } = error.kind else { panic!("{error:?}") };
+    assert!(wait > Duration::from_secs(3000), "{wait:?}");
+    assert_eq!(server.received_requests().await.expect("recorded").len(), 1);
+}
+
+#[tokio::test]
 async fn nothing_happened_where_nobody_listens() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = format!("http://{}", listener.local_addr().expect("an address"));
@@ -308,7 +333,6 @@ async fn a_page_in_place_of_json_and_a_flood_are_refused() {
 
 #[test]
 fn every_mistake_of_a_file_is_reported_with_its_place() {
-    install_tls();
     let broken = ERP
         .replace("item_code, \"=\", \"${{ input.part }}\"", "item_code, \"=\", \"${{ input.part + }}\"")
         .replace("if: part != 'skip'", "if: ${{ part }} != 'skip'")
@@ -321,7 +345,6 @@ fn every_mistake_of_a_file_is_reported_with_its_place() {
 
 #[test]
 fn yaml_surprises_are_refused() {
-    install_tls();
     let refused = |from: &str, to: &str| {
         let problems = tools(&ERP.replace(from, to), "http://localhost").err().expect("refused");
         assert_eq!(problems.len(), 1, "{problems:?}");

@@ -6,7 +6,6 @@ use wiremock::{
 };
 
 fn model(base_url: &str) -> OpenAi {
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let endpoint = ModelEndpoint {
         name: "plant".to_owned(),
         base_url: format!("{base_url}/v1/"),

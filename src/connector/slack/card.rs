@@ -82,7 +82,7 @@ fn asked(question: &Question, zone: Tz, room: Room) -> Vec<Block> {
     for (at, option) in question.options.iter().take(room.options).enumerate() {
         blocks.push(section(&choice(at + 1, option, room)));
     }
-    let mut notes = vec![format!("If nobody answers: {}", line(&question.on_silence, room))];
+    let mut notes = vec![line(&question.on_silence, room)];
     notes.extend(question.second.as_ref().map(|second| line(second, room)));
     notes.extend(question.url.as_ref().map(|url| link(url, "Details")));
     blocks.push(context(&notes.join("  ·  ")));

@@ -42,7 +42,7 @@ fn question() -> Question {
         allow: vec![Button::Choose, Button::Edit, Button::Reject],
         asked_at: "2026-11-23T12:12:00Z".parse().expect("a time"),
         expires_at: "2026-11-23T12:27:00Z".parse().expect("a time"),
-        on_silence: "passed on to the plant scheduler".to_owned(),
+        on_silence: "Without an answer the plant scheduler is asked. Silence never approves.".to_owned(),
         second: Some("PRESS-6 needs a second approval (scheduler)".to_owned()),
         url: Some("http://127.0.0.1:4000/gates/1?a=1&b=2".to_owned()),
     }
@@ -115,6 +115,9 @@ fn nobody_is_mentioned_by_an_alarm_text() {
 }
 
 proptest! {
+    // Long texts are slow to make in a debug build.
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn a_card_fits_whatever_the_tools_said(
         texts in prop::collection::vec(".{0,2500}", 6),
@@ -216,7 +219,6 @@ fn refuses_what_is_no_click_of_ours() {
 }
 
 fn slack(server: &MockServer) -> site::Slack {
-    let _ = rustls::crypto::ring::default_provider().install_default();
     site::Slack {
         base_url: format!("{}/api", server.uri()),
         bot_token: SecretString::from("xoxb-secret".to_owned()),
