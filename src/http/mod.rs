@@ -9,6 +9,7 @@ mod auth;
 mod problem;
 mod health;
 mod hook;
+mod api;
 
 mod console;
 

@@ -1,9 +1,9 @@
 //! Every route on one screen.
 
 use super::{
-    console, health, hook,
+    api, console, health, hook,
     problem::{Cause, Problem},
-    state::{AppState, Door, Shared},
+    state::{AppState, Door},
 };
 use axum::{
     Router,
@@ -31,11 +31,22 @@ pub fn router(state: AppState) -> Router {
         .layer(DefaultBodyLimit::max(event_bytes_max));
 
     // Programs, and scripts of our own pages.
-    let programs = Router::<Shared>::new();
+    let programs = Router::new()
+        .route("/api/runs", get(api::runs::list))
+        .route("/api/runs/{id}", get(api::runs::show))
+        .route("/api/gates/{id}", get(api::gates::show))
+        .route("/api/gates/{id}/answer", post(api::gates::answer))
+        .route("/api/events", get(api::events::list))
+        .route("/api/{*rest}", get(api::not_found));
 
     // People.
     let pages = Router::new()
         .route("/", get(console::inbox::page))
+        .route("/runs", get(console::runs::page))
+        .route("/runs/{id}", get(console::run::page))
+        .route("/runs/{id}/cancel", post(console::run::cancel))
+        .route("/events", get(console::events::page))
+        .route("/events/{id}/fire-again", post(console::events::fire_again))
         .route("/gates/{id}", get(console::gate::page))
         .route("/gates/{id}/answer", post(console::gate::answer))
         .route("/status", get(console::status::page))

@@ -2,11 +2,13 @@
 //!
 //! Signing in itself is a page of the console.
 
+mod caller;
 mod cookie;
 mod form;
 mod limit;
 mod session;
 
+pub(super) use caller::Caller;
 pub(super) use cookie::{cookie, set_cookie};
 pub(super) use form::{Fields, PostedForm};
 pub(super) use limit::SignInLimit;

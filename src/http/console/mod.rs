@@ -4,6 +4,9 @@
 //! records and sends answers to `gate::decide`; it decides nothing.
 
 pub(super) mod gate;
+pub(super) mod runs;
+pub(super) mod run;
+pub(super) mod events;
 pub(super) mod inbox;
 pub(super) mod status;
 pub(super) mod sign_in;

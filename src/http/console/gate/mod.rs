@@ -1,7 +1,7 @@
 //! One question to people: the card, and taking the answer.
 
 mod answer;
-mod card;
+pub(super) mod card;
 mod draft;
 
 use super::{

@@ -1,0 +1,68 @@
+use super::{id, missing, runs::Asked};
+use crate::{
+    gate::{Answer, Decision, ItemAnswer, decide},
+    http::{
+        auth::Caller,
+        problem::{Cause, Problem},
+        state::Shared,
+    },
+    run::GateId,
+    store::gates,
+};
+use axum::{
+    Json,
+    extract::{Path, State, rejection::JsonRejection},
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+pub(in crate::http) async fn show(
+    State(door): State<Shared>,
+    Path(gate): Path<String>,
+    _caller: Caller,
+) -> Result<Response, Problem> {
+    let gate: GateId = id(&gate, "gate")?;
+    let mut db = door.app.store.connection().await?;
+    let found = gates::get(&mut db, gate).await?.ok_or_else(|| missing("gate"))?;
+    let vote = gates::vote(&mut db, gate).await?;
+    Ok(Json(Asked { gate: found, vote }).into_response())
+}
+
+/// An answer as programs send it. `proposal_hash` is that of the gate as it was read: nobody
+/// approves what they have not seen.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct GivenAnswer {
+    decision: Decision,
+    choice: Option<usize>,
+    edited: Option<Value>,
+    #[serde(default)]
+    items: Vec<ItemAnswer>,
+    reason: Option<String>,
+    proposal_hash: String,
+}
+
+pub(in crate::http) async fn answer(
+    State(door): State<Shared>,
+    Path(gate): Path<String>,
+    caller: Caller,
+    given: Result<Json<GivenAnswer>, JsonRejection>,
+) -> Result<Response, Problem> {
+    let gate: GateId = id(&gate, "gate")?;
+    let unnamed = || Problem::new(Cause::NoSuchPerson, "say who answers with `X-Takt-Person`");
+    let person = caller.person.ok_or_else(unnamed)?;
+    let Json(given) = given.map_err(|rejection| Problem::new(Cause::Malformed, rejection.body_text()))?;
+    let answer = Answer {
+        decision: given.decision,
+        choice: given.choice,
+        edited: given.edited,
+        items: given.items,
+        reason: given.reason,
+        channel: caller.channel.to_owned(),
+        proposal_hash: given.proposal_hash,
+    };
+    let decided = decide(&door.app.store, &door.app.site, gate, &person.id, &answer).await?;
+    door.app.hints.tell();
+    Ok(Json(json!({ "vote": decided.vote })).into_response())
+}

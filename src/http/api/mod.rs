@@ -1,0 +1,20 @@
+//! What programs ask: runs with their story, gates and their answers, events. Errors are problem bodies.
+
+pub(super) mod events;
+pub(super) mod gates;
+pub(super) mod runs;
+
+use super::problem::{Cause, Problem};
+
+pub(super) async fn not_found() -> Problem {
+    Problem::new(Cause::NotFound, "no such path under /api")
+}
+
+/// Reads an id of the path; what is not one cannot be found.
+fn id<T: std::str::FromStr>(text: &str, what: &str) -> Result<T, Problem> {
+    text.parse().map_err(|_| missing(what))
+}
+
+fn missing(what: &str) -> Problem {
+    Problem::new(Cause::NotFound, format!("there is no {what} of this id"))
+}

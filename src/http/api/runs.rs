@@ -1,0 +1,71 @@
+use super::{id, missing};
+use crate::{
+    http::{
+        auth::Caller,
+        console::{
+            run::Read,
+            runs::{Search, keyset},
+        },
+        problem::Problem,
+        state::Shared,
+    },
+    run::story,
+    store::{gates, summaries},
+};
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+};
+use serde::Serialize;
+use uuid::Uuid;
+
+const PAGE: usize = 100;
+
+#[derive(Serialize)]
+pub(in crate::http) struct Runs {
+    runs: Vec<summaries::Summary>,
+    /// Give it back as `before` for the page that follows.
+    next: Option<String>,
+}
+
+pub(in crate::http) async fn list(
+    State(door): State<Shared>,
+    Query(search): Query<Search>,
+    _caller: Caller,
+) -> Result<Json<Runs>, Problem> {
+    let mut db = door.app.store.connection().await?;
+    let mut runs = summaries::list(&mut db, &search.filter(), PAGE as i64 + 1).await?;
+    let has_more = runs.len() > PAGE;
+    runs.truncate(PAGE);
+    let next = has_more.then(|| runs.last().map(keyset)).flatten();
+    Ok(Json(Runs { runs, next }))
+}
+
+#[derive(Serialize)]
+pub(in crate::http) struct Run {
+    run: summaries::Summary,
+    story: Vec<story::Line>,
+    gates: Vec<Asked>,
+    children: Vec<Uuid>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Asked {
+    #[serde(flatten)]
+    pub gate: gates::Gate,
+    pub vote: Option<gates::Vote>,
+}
+
+pub(in crate::http) async fn show(
+    State(door): State<Shared>,
+    Path(run): Path<String>,
+    _caller: Caller,
+) -> Result<Json<Run>, Problem> {
+    let read = Read::load(&door, id(&run, "run")?).await?.ok_or_else(|| missing("run"))?;
+    Ok(Json(Run {
+        story: read.story(),
+        children: read.children.iter().map(|child| child.id).collect(),
+        gates: read.gates.into_iter().map(|(gate, vote)| Asked { gate, vote }).collect(),
+        run: read.summary,
+    }))
+}

@@ -1,0 +1,183 @@
+//! An agent's conversation as its ledger has it: what was asked, what it said, the tools it called, what it cost.
+
+use super::steps::shown;
+use crate::{
+    agent::{Entry, ModelProfile, Source, Usage},
+    http::console::when::Clock,
+};
+use serde::Serialize;
+use serde_json::Value;
+
+#[derive(Default, Serialize)]
+pub(super) struct Transcript {
+    models: Vec<String>,
+    /// A model that plays hand-written answers took part.
+    authored: bool,
+    /// Who the answer is from, in words.
+    source: Option<&'static str>,
+    why_fallback: Option<String>,
+    tokens: u64,
+    cost: Option<String>,
+    tool_calls: usize,
+    withheld: Vec<String>,
+    entries: Vec<Line>,
+}
+
+/// One thing that happened in the conversation.
+#[derive(Serialize)]
+struct Line {
+    /// `asked`, `said`, `tool`, `result`, `trouble`, `end`.
+    kind: &'static str,
+    heading: String,
+    meta: Option<String>,
+    text: Option<String>,
+    json: Option<String>,
+}
+
+/// `None` when the notes are not those of an agent.
+pub(super) fn read(notes: &[Value], clock: &Clock) -> Option<Transcript> {
+    let entries: Vec<Entry> =
+        notes.iter().cloned().map(serde_json::from_value).collect::<Result<_, _>>().ok()?;
+    if entries.is_empty() {
+        return None;
+    }
+    let mut reader =
+        Reader { transcript: Transcript::default(), profiles: Vec::new(), model: 0, cost: 0.0, clock };
+    for entry in &entries {
+        reader.entry(entry);
+    }
+    let mut transcript = reader.transcript;
+    transcript.cost = (reader.cost > 0.0).then(|| format!("{:.4} USD", reader.cost));
+    Some(transcript)
+}
+
+struct Reader<'a> {
+    transcript: Transcript,
+    profiles: Vec<ModelProfile>,
+    /// The model asked last.
+    model: usize,
+    cost: f64,
+    clock: &'a Clock,
+}
+
+impl Reader<'_> {
+    fn line(&mut self, kind: &'static str, heading: impl Into<String>) -> &mut Line {
+        let entries = &mut self.transcript.entries;
+        entries.push(Line { kind, heading: heading.into(), meta: None, text: None, json: None });
+        let last = entries.len() - 1;
+        &mut entries[last]
+    }
+
+    fn entry(&mut self, entry: &Entry) {
+        match entry {
+            Entry::Started { models, withheld, .. } => {
+                self.profiles.clone_from(models);
+                self.transcript.withheld = withheld.iter().map(ToString::to_string).collect();
+            }
+            Entry::Requested { at, turn, attempt, model, request, .. } => {
+                self.model = *model;
+                self.requested(self.clock.exact(*at), *turn, *attempt, request);
+            }
+            Entry::Responded { body, usage, ms, .. } => self.responded(body, *usage, *ms),
+            Entry::Failed { class, status, message, .. } => {
+                let status = status.map_or_else(String::new, |status| format!(", HTTP {status}"));
+                let class = word(class);
+                self.line("trouble", format!("The model did not answer: {message}")).meta =
+                    Some(format!("{class}{status}"));
+            }
+            Entry::Rejected { rejection, .. } => {
+                let kind = word(&rejection.kind);
+                let line = self.line("trouble", "The answer was not accepted");
+                line.meta = Some(kind);
+                line.text = Some(rejection.message.clone());
+            }
+            Entry::ToolRequested { tool, args, .. } => {
+                self.transcript.tool_calls += 1;
+                self.line("tool", format!("Called {tool}")).json = shown(args);
+            }
+            Entry::ToolDone { output, ms, .. } => {
+                let line = self.line("result", "It gave");
+                line.meta = Some(format!("{ms} ms"));
+                line.json = shown(output);
+            }
+            Entry::ToolFailed { class, message, ms, .. } => {
+                self.line("trouble", format!("It failed: {message}")).meta =
+                    Some(format!("{class} · {ms} ms"));
+            }
+            Entry::Finished { source, why, .. } => self.finished(*source, why.as_ref()),
+        }
+    }
+
+    fn requested(&mut self, at: String, turn: u32, attempt: u32, request: &Value) {
+        let again = if attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
+        let name = self.profiles.get(self.model).map_or("the model", |profile| &profile.model).to_owned();
+        let messages =
+            request.get("messages").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        // Later turns repeat the conversation; only the first shows what it began with.
+        let opening: Vec<String> =
+            if turn <= 1 { messages.iter().filter_map(spoken).collect() } else { Vec::new() };
+        let line = self.line("asked", format!("Turn {turn}{again}: asked {name}"));
+        line.meta = Some(at);
+        line.json = (!opening.is_empty()).then(|| opening.join("\n\n"));
+    }
+
+    fn responded(&mut self, body: &Value, usage: Option<Usage>, ms: u64) {
+        let profile = self.profiles.get(self.model);
+        let authored = profile.is_some_and(|profile| profile.authored);
+        let name = profile.map_or_else(|| "the model".to_owned(), |profile| profile.model.clone());
+        if let (Some(usage), Some(profile)) = (usage, profile) {
+            let price = |tokens: u64, per_million: f64| tokens as f64 * per_million / 1e6;
+            self.cost += price(usage.input_tokens, profile.usd_per_million_input)
+                + price(usage.output_tokens, profile.usd_per_million_output);
+        }
+        let tokens = usage.map_or(0, Usage::total);
+        self.transcript.tokens += tokens;
+        self.transcript.authored |= authored;
+        if !self.transcript.models.contains(&name) {
+            self.transcript.models.push(name.clone());
+        }
+        let message = body.pointer("/choices/0/message");
+        let content = message.and_then(|message| message.get("content")).and_then(Value::as_str);
+        let calls = message
+            .and_then(|message| message.get("tool_calls"))
+            .and_then(Value::as_array)
+            .map_or(0, Vec::len);
+        let heading = match (content, calls) {
+            (Some(text), _) if !text.trim().is_empty() => format!("{name} answered"),
+            (_, 1) => format!("{name} asked for a tool"),
+            (_, calls) => format!("{name} asked for {calls} tools"),
+        };
+        // An answer that is JSON is laid out as such.
+        let parsed =
+            content.and_then(|text| serde_json::from_str::<Value>(text).ok()).filter(Value::is_object);
+        let text = content.filter(|text| parsed.is_none() && !text.trim().is_empty()).map(str::to_owned);
+        let line = self.line("said", heading);
+        line.meta = Some(format!("{tokens} tokens · {ms} ms{}", if authored { " · authored" } else { "" }));
+        line.json = parsed.as_ref().and_then(shown);
+        line.text = text;
+    }
+
+    fn finished(&mut self, source: Source, why: Option<&crate::agent::Why>) {
+        let words = match source {
+            Source::Model => "the model",
+            Source::FallbackModel => "the second model",
+            Source::Rules => "the workflow’s own fallback",
+        };
+        self.transcript.source = Some(words);
+        self.transcript.why_fallback =
+            why.map(|why| format!("{}: {}", word(&why.reason).replace('_', " "), why.detail));
+    }
+}
+
+/// An enum's word as the ledger has it.
+fn word(value: &impl Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// A message of the opening request, with who speaks.
+fn spoken(message: &Value) -> Option<String> {
+    let role = message.get("role")?.as_str()?;
+    let content = message.get("content")?;
+    let content = content.as_str().map_or_else(|| content.to_string(), str::to_owned);
+    Some(format!("{role}:\n{content}"))
+}

@@ -1,0 +1,230 @@
+//! What the run's page shows, put together from what was read.
+
+use super::{
+    Read, inputs,
+    steps::{self, StepView, shown},
+    timeline,
+};
+use crate::{
+    http::console::{
+        gate::card::via,
+        inbox::{addressee, text},
+        runs::outcome_words,
+        when::{Clock, When, words},
+    },
+    run::{Change, story},
+    site::Site,
+    store::{
+        gates::{Gate, Vote},
+        summaries::Summary,
+    },
+};
+use serde::Serialize;
+
+#[derive(Serialize)]
+pub(super) struct RunPage {
+    id: String,
+    pub title: String,
+    pub is_open: bool,
+    /// What is going on now, or how it ended, in one sentence.
+    headline: String,
+    tone: &'static str,
+    workflow: String,
+    workflow_title: String,
+    version: Option<String>,
+    started: When,
+    started_words: String,
+    lasted: Option<String>,
+    /// The gate that a person can answer now.
+    asks: Vec<Asked>,
+    story: Vec<Told>,
+    timeline: Option<String>,
+    steps: Vec<StepView>,
+    gates: Vec<Asked>,
+    parent: Option<Linked>,
+    children: Vec<Linked>,
+    event: Option<EventView>,
+    trigger: Option<String>,
+    inputs: Option<String>,
+    records: usize,
+}
+
+#[derive(Serialize)]
+struct Told {
+    at: String,
+    iso: String,
+    mark: &'static str,
+    sign: &'static str,
+    text: String,
+    anchor: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Asked {
+    id: String,
+    title: String,
+    asked: String,
+    due: When,
+    state: String,
+    answer: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Linked {
+    id: String,
+    title: String,
+    state: String,
+}
+
+#[derive(Serialize)]
+struct EventView {
+    id: String,
+    kind: String,
+    subject: Option<String>,
+    source: String,
+    at: String,
+}
+
+impl RunPage {
+    pub(super) fn new(read: &Read, site: &Site) -> Self {
+        let (clock, summary) = (&read.clock, &read.summary);
+        let is_open = summary.ended_at.is_none();
+        let given =
+            read.definition.as_ref().map(|definition| inputs::of_steps(definition, &read.records, site));
+        let steps = steps::views(&read.records, &given.unwrap_or_default(), clock);
+        let gates: Vec<Asked> =
+            read.gates.iter().map(|(gate, vote)| asked(gate, vote.as_ref(), site, clock)).collect();
+        let asks = read.gates.iter().filter(|(gate, _)| gate.state == "open");
+        let start = read.records.first().and_then(|record| match &record.change {
+            Change::RunStarted(start) => Some(start),
+            _ => None,
+        });
+        let (headline, tone) = headline(read, site, &steps);
+        Self {
+            id: summary.id.to_string(),
+            title: summary.title.clone(),
+            is_open,
+            headline,
+            tone,
+            workflow: summary.workflow.clone(),
+            workflow_title: read
+                .definition
+                .as_ref()
+                .map_or_else(|| summary.workflow.clone(), |definition| definition.workflow.title.clone()),
+            version: start.map(|start| start.sha256.chars().take(12).collect()),
+            started: clock.when(summary.started_at),
+            started_words: clock.exact(summary.started_at),
+            lasted: summary.ended_at.map(|ended| words(ended - summary.started_at)),
+            asks: asks.map(|(gate, vote)| asked(gate, vote.as_ref(), site, clock)).collect(),
+            story: read.story().iter().map(|line| told(line, clock)).collect(),
+            timeline: timeline::svg(&read.records, clock, is_open),
+            steps,
+            gates,
+            parent: read.parent.as_ref().map(linked),
+            children: read.children.iter().map(linked).collect(),
+            event: read.event.as_ref().map(|event| EventView {
+                id: event.id.to_string(),
+                kind: event.r#type.clone(),
+                subject: event.subject.clone(),
+                source: event.source.clone(),
+                at: clock.exact(event.received_at),
+            }),
+            trigger: start.and_then(|start| shown(&start.trigger)),
+            inputs: start.and_then(|start| shown(&start.inputs)),
+            records: read.records.len(),
+        }
+    }
+}
+
+fn headline(read: &Read, site: &Site, steps: &[StepView]) -> (String, &'static str) {
+    let summary = &read.summary;
+    if let Some(ended) = summary.ended_at {
+        let (outcome, tone) = outcome_words(summary.outcome.as_deref().unwrap_or("done"));
+        return (format!("Ended: {outcome}, after {}", words(ended - summary.started_at)), tone);
+    }
+    let open: Vec<&Gate> =
+        read.gates.iter().map(|(gate, _)| gate).filter(|gate| gate.state == "open").collect();
+    if let Some(first) = open.iter().min_by_key(|gate| gate.expires_at) {
+        let left = read.clock.when(first.expires_at);
+        let time = if left.is_past { "time is over".to_owned() } else { format!("{} left", left.distance) };
+        let more =
+            if open.len() > 1 { format!(" (and {} more questions)", open.len() - 1) } else { String::new() };
+        return (format!("Waiting for {}, {time}{more}", who(first, site)), "accent");
+    }
+    let of = |status: &str| {
+        let paths: Vec<&str> =
+            steps.iter().filter(|step| step.status == status).map(|step| step.path.as_str()).collect();
+        (!paths.is_empty()).then(|| paths.join(", "))
+    };
+    if let Some(paths) = of("working") {
+        return (format!("Working on {paths}"), "accent");
+    }
+    if let Some(paths) = of("will be tried again") {
+        return (format!("{paths} failed and will be tried again"), "warn");
+    }
+    match of("waiting").or_else(|| summary.waiting_for.clone()) {
+        Some(what) => (format!("Waiting: {what}"), "accent"),
+        None => ("About to go on".to_owned(), "accent"),
+    }
+}
+
+/// The people a gate asks, by first name if they are few, else the role.
+fn who(gate: &Gate, site: &Site) -> String {
+    let Some(role) = &gate.role else { return addressee(gate, site) };
+    let names: Vec<&str> = site
+        .people_in_role(role, gate.opened_at)
+        .iter()
+        .filter(|person| !gate.excluded.contains(&person.id))
+        .map(|person| person.name.split(' ').next().unwrap_or(&person.name))
+        .collect();
+    let title = site.role_title(role).to_lowercase();
+    if names.is_empty() || names.len() > 3 { title } else { format!("{} ({title})", names.join(" or ")) }
+}
+
+fn told(line: &story::Line, clock: &Clock) -> Told {
+    let (mark, sign) = match line.mark {
+        story::Mark::Began => ("began", "▶"),
+        story::Mark::Fact => ("fact", "·"),
+        story::Mark::Thought => ("thought", "✦"),
+        story::Mark::Asked => ("asked", "?"),
+        story::Mark::Answered => ("answered", "✓"),
+        story::Mark::Wrote => ("wrote", "✎"),
+        story::Mark::Waits => ("waits", "…"),
+        story::Mark::Trouble => ("trouble", "!"),
+        story::Mark::Ended => ("ended", "■"),
+    };
+    Told {
+        at: clock.exact(line.at),
+        iso: clock.when(line.at).iso,
+        mark,
+        sign,
+        text: line.text.clone(),
+        anchor: line.path.as_ref().map(|path| path.as_str().replace(['.', '[', ']'], "-")),
+    }
+}
+
+fn asked(gate: &Gate, vote: Option<&Vote>, site: &Site, clock: &Clock) -> Asked {
+    let answer = vote.map(|vote| {
+        let name = site.person(&vote.person).map_or(vote.person.as_str(), |person| &person.name);
+        let at = clock.when(vote.at).local;
+        let reason = vote.reason.as_ref().map_or(String::new(), |reason| format!(": “{reason}”"));
+        format!("{name}: {} at {at} {}{reason}", vote.decision, via(&vote.channel))
+    });
+    Asked {
+        id: gate.id.to_string(),
+        title: text(&gate.ask, "title").unwrap_or("A question").to_owned(),
+        asked: addressee(gate, site),
+        due: clock.when(gate.expires_at),
+        state: gate.state.clone(),
+        answer,
+    }
+}
+
+fn linked(summary: &Summary) -> Linked {
+    let state = match (&summary.outcome, summary.ended_at) {
+        (Some(outcome), _) => outcome_words(outcome).0,
+        (None, Some(_)) => "ended".to_owned(),
+        (None, None) => "open".to_owned(),
+    };
+    Linked { id: summary.id.to_string(), title: summary.title.clone(), state }
+}

@@ -1,0 +1,235 @@
+//! The list of runs: open first to look at, newest on top, one page at a time.
+
+use super::{
+    PageError,
+    inbox::addressee,
+    link::query_value,
+    live::Topic,
+    template::{Frame, render},
+    when::{Clock, When, words},
+};
+use crate::{
+    http::{auth::SignedIn, state::Shared},
+    store::{
+        clock, gates,
+        summaries::{self, Filter, Summary},
+    },
+};
+use axum::{
+    extract::{Query, State},
+    response::Html,
+};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use uuid::Uuid;
+
+const PAGE: usize = 50;
+
+#[derive(Debug, Default, Clone, Deserialize)]
+pub(in crate::http) struct Search {
+    /// `open`, `ended`, or all.
+    show: Option<String>,
+    workflow: Option<String>,
+    q: Option<String>,
+    /// Keyset: `{time}_{id}` of the last row seen.
+    before: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Runs {
+    q: String,
+    show: &'static str,
+    workflow: String,
+    chips: Vec<Chip>,
+    workflows: Vec<WorkflowChoice>,
+    runs: Vec<Row>,
+    older: Option<String>,
+    is_first: bool,
+}
+
+#[derive(Serialize)]
+struct Chip {
+    label: &'static str,
+    link: String,
+    current: bool,
+}
+
+#[derive(Serialize)]
+struct WorkflowChoice {
+    id: String,
+    title: String,
+    current: bool,
+}
+
+#[derive(Serialize)]
+struct Row {
+    id: String,
+    title: String,
+    workflow: String,
+    state: String,
+    tone: &'static str,
+    /// What it waits for, in words.
+    waiting: Option<String>,
+    started: When,
+    lasted: Option<String>,
+}
+
+impl Search {
+    fn text(field: Option<&String>) -> Option<String> {
+        field.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+    }
+
+    fn show(&self) -> &'static str {
+        match self.show.as_deref() {
+            Some("open") => "open",
+            Some("ended") => "ended",
+            _ => "all",
+        }
+    }
+
+    pub(in crate::http) fn filter(&self) -> Filter {
+        Filter {
+            open: match self.show() {
+                "open" => Some(true),
+                "ended" => Some(false),
+                _ => None,
+            },
+            workflow: Self::text(self.workflow.as_ref()),
+            text: Self::text(self.q.as_ref()),
+            before: self.before.as_deref().and_then(read_keyset),
+        }
+    }
+
+    /// This search with another state and from another row.
+    fn link(&self, show: &str, before: Option<&str>) -> String {
+        let mut link = format!("/runs?show={show}");
+        for (name, value) in
+            [("workflow", Self::text(self.workflow.as_ref())), ("q", Self::text(self.q.as_ref()))]
+        {
+            if let Some(value) = value {
+                link.push_str(&format!("&{name}={}", query_value(&value)));
+            }
+        }
+        if let Some(before) = before {
+            link.push_str(&format!("&before={}", query_value(before)));
+        }
+        link
+    }
+}
+
+/// The place after a row: rows older than this come next.
+pub(in crate::http) fn keyset(row: &Summary) -> String {
+    format!("{}_{}", row.started_at.timestamp_micros(), row.id)
+}
+
+fn read_keyset(text: &str) -> Option<(DateTime<Utc>, Uuid)> {
+    let (time, id) = text.split_once('_')?;
+    Some((DateTime::from_timestamp_micros(time.parse().ok()?)?, id.parse().ok()?))
+}
+
+pub(in crate::http) async fn page(
+    State(door): State<Shared>,
+    Query(search): Query<Search>,
+    who: SignedIn,
+) -> Result<Html<String>, PageError> {
+    let site = &door.app.site;
+    let live = Topic::Runs.live(&door).await?;
+    let mut db = door.app.store.connection().await?;
+    let clock = Clock { zone: site.time_zone, now: clock::now(&mut db).await? };
+    let mut rows = summaries::list(&mut db, &search.filter(), PAGE as i64 + 1).await?;
+    let has_more = rows.len() > PAGE;
+    rows.truncate(PAGE);
+    let asked: HashMap<Uuid, String> = gates::list_open(&mut db, None, None)
+        .await?
+        .iter()
+        .map(|gate| (gate.run_id, addressee(gate, site)))
+        .collect();
+    let chip = |label, show: &'static str| Chip {
+        label,
+        link: search.link(show, None),
+        current: search.show() == show,
+    };
+    let chosen = Search::text(search.workflow.as_ref()).unwrap_or_default();
+    let workflows = door.app.definitions.all_current();
+    let runs = Runs {
+        q: search.q.clone().unwrap_or_default(),
+        show: search.show(),
+        chips: vec![chip("All", "all"), chip("Open", "open"), chip("Ended", "ended")],
+        workflows: workflows
+            .iter()
+            .map(|definition| WorkflowChoice {
+                id: definition.workflow.id.clone(),
+                title: definition.workflow.title.clone(),
+                current: definition.workflow.id == chosen,
+            })
+            .collect(),
+        workflow: chosen,
+        older: has_more
+            .then(|| rows.last())
+            .flatten()
+            .map(|row| search.link(search.show(), Some(&keyset(row)))),
+        is_first: search.before.is_none(),
+        runs: rows.iter().map(|row| view(row, &asked, &clock)).collect(),
+    };
+    let frame = Frame::new(&door, &who, "runs", "Runs");
+    // An older page does not change under the reader.
+    let frame = if runs.is_first { frame.live(live) } else { frame };
+    Ok(render("runs", frame, &runs)?)
+}
+
+fn view(row: &Summary, asked: &HashMap<Uuid, String>, clock: &Clock) -> Row {
+    let (state, tone) = match (&row.outcome, row.ended_at) {
+        (Some(outcome), _) => outcome_words(outcome),
+        (None, Some(_)) => ("ended".to_owned(), ""),
+        (None, None) => ("open".to_owned(), "accent"),
+    };
+    let waiting = match row.ended_at {
+        Some(_) => None,
+        None => asked
+            .get(&row.id)
+            .map(|who| format!("Waiting for {}", who.to_lowercase()))
+            .or_else(|| row.waiting_for.as_ref().map(|what| format!("Waiting: {what}"))),
+    };
+    Row {
+        id: row.id.to_string(),
+        title: row.title.clone(),
+        workflow: row.workflow.clone(),
+        state,
+        tone,
+        waiting,
+        started: clock.when(row.started_at),
+        lasted: row.ended_at.map(|ended| words(ended - row.started_at)),
+    }
+}
+
+/// How a run ended, in words, and the class of its tag.
+pub(super) fn outcome_words(outcome: &str) -> (String, &'static str) {
+    let tone = match outcome {
+        "failed" => "bad",
+        "cancelled" => "warn",
+        _ => "good",
+    };
+    (outcome.replace('_', " "), tone)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_keyset_is_read_back_exactly() {
+        let at: DateTime<Utc> = "2026-11-23T12:10:00.123456Z".parse().unwrap();
+        let id = Uuid::from_u128(7);
+        assert_eq!(read_keyset(&format!("{}_{id}", at.timestamp_micros())), Some((at, id)));
+        for broken in ["", "_", "1_", "x_y", "99999999999999999999_0"] {
+            assert_eq!(read_keyset(broken), None, "{broken}");
+        }
+    }
+
+    #[test]
+    fn links_keep_the_search() {
+        let search = Search { q: Some(" SO 1&2 ".into()), ..Search::default() };
+        assert_eq!(search.link("open", None), "/runs?show=open&q=SO%201%262");
+    }
+}
