@@ -84,6 +84,12 @@ impl SlackClient {
         self.ask("chat.update", &body).await.map(drop)
     }
 
+    /// Says something to one person in a channel; nobody else sees it, and it is gone after a reload.
+    pub async fn post_ephemeral(&self, channel: &str, user: &str, text: &str) -> Result<(), NotifyError> {
+        let body = json!({ "channel": channel, "user": user, "text": text });
+        self.ask("chat.postEphemeral", &body).await.map(drop)
+    }
+
     /// Slack's id of the person with this mail address.
     pub async fn user_by_email(&self, email: &str) -> Result<String, NotifyError> {
         let answer = self.get("users.lookupByEmail", &[("email", email)]).await?;
