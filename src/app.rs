@@ -195,6 +195,7 @@ impl App {
             definitions: self.definitions.clone(),
             base_url: self.base_url.clone(),
             api_token: self.api_token.clone(),
+            stop: stop.clone(),
         };
         let stopped = stop.clone();
         let served = axum::serve(self.listener, http::router(state))

@@ -28,6 +28,7 @@ pub fn router(state: AppState) -> Router {
     // Programs that prove themselves by a signature.
     let hooks = Router::new()
         .route("/hooks/{source}", post(hook::receive))
+        .route("/slack/interactions", post(hook::interactions))
         .layer(DefaultBodyLimit::max(event_bytes_max));
 
     // Programs, and scripts of our own pages.

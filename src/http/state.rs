@@ -1,5 +1,6 @@
 use super::auth::SignInLimit;
 use crate::{
+    connector::slack::client::SlackClient,
     engine::{Definitions, Hints},
     site::Site,
     store::Store,
@@ -7,6 +8,7 @@ use crate::{
 };
 use secrecy::SecretString;
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 
 /// What the composition root gives the web door. Cheap to clone.
 #[derive(Clone)]
@@ -23,12 +25,16 @@ pub struct AppState {
     pub base_url: String,
     /// Lets the demo and the command line act for a person they name; absent, the API wants a session.
     pub api_token: Option<SecretString>,
+    /// Ends the streams of open pages, which a graceful stop would wait for.
+    pub stop: CancellationToken,
 }
 
 /// The state of the routes: what was given, and what the door keeps for itself.
 pub(super) struct Door {
     pub app: AppState,
     pub sign_in_limit: SignInLimit,
+    /// Opens dialogs and tells people in Slack; absent when the site has no Slack.
+    pub slack: Option<Arc<SlackClient>>,
 }
 
 pub(super) type Shared = Arc<Door>;
@@ -36,7 +42,11 @@ pub(super) type Shared = Arc<Door>;
 impl Door {
     pub(super) fn new(app: AppState) -> Shared {
         let sign_in_limit = SignInLimit::new(&app.site);
-        Arc::new(Self { app, sign_in_limit })
+        let slack = app.site.slack.as_ref().and_then(|slack| {
+            let made = SlackClient::new(slack);
+            made.inspect_err(|error| tracing::error!(%error, "Slack cannot be reached")).ok().map(Arc::new)
+        });
+        Arc::new(Self { app, sign_in_limit, slack })
     }
 
     /// Browsers send such cookies back over TLS only.

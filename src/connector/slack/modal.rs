@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 pub(super) const CALLBACK: &str = "takt.answer";
 pub(super) const CODE: &str = "code";
-pub(super) const REASON: &str = "reason";
+/// The dialog's text field; errors are shown beside it.
+pub const REASON: &str = "reason";
 const TEXT_CHARS_MAX: usize = 500;
 
 /// Why people say no, most often first.

@@ -99,7 +99,8 @@ pub(in crate::http) async fn stream(
         let (door, topic) = (door.clone(), topic.clone());
         async move {
             loop {
-                if ticks.tick().await >= end {
+                let tick = door.app.stop.run_until_cancelled(ticks.tick()).await?;
+                if tick >= end {
                     return None;
                 }
                 match topic.mark(&door).await {

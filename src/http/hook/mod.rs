@@ -1,6 +1,42 @@
-//! Signed requests of other systems: webhooks that become events.
+//! Signed requests of other systems: webhooks that become events, clicks in Slack that become answers.
+//!
+//! A request that is not signed as declared leaves a count and an audit line, and nothing else.
 
 mod cloudevent;
 mod receive;
+mod slack;
 
 pub(super) use receive::receive;
+pub(super) use slack::interactions;
+
+use super::{
+    problem::{Cause, Problem},
+    state::Shared,
+};
+use crate::store::{StoreError, audit, events};
+use axum::{extract::rejection::BytesRejection, http::StatusCode};
+use serde_json::json;
+
+/// A name of a source as it is audited; longer ones are somebody's guesses.
+const SOURCE_NAME_MAX: usize = 64;
+
+/// Counts and audits a refusal. Sources that are not declared are one count, whatever they call themselves.
+async fn refuse(door: &Shared, source: &str, is_declared: bool, cause: Cause) -> Result<(), Problem> {
+    let counted = if is_declared { source } else { "unknown" };
+    let mut tx = door.app.store.begin().await?;
+    events::count_rejection(&mut tx, counted, cause.word()).await?;
+    let named: String = source.chars().take(SOURCE_NAME_MAX).filter(|letter| !letter.is_control()).collect();
+    audit::add(&mut tx, "webhook", "event.refused", Some(&named), &json!({ "cause": cause.word() })).await?;
+    tx.commit().await.map_err(StoreError::from)?;
+    Ok(())
+}
+
+/// Why a body could not be read.
+fn unread(rejection: &BytesRejection, bytes_max: usize) -> Problem {
+    match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            Problem::new(Cause::TooLarge, format!("a request here may have {bytes_max} bytes"))
+        }
+        _ => Problem::new(Cause::Malformed, "the body did not arrive whole"),
+    }
+}

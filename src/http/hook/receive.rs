@@ -1,4 +1,4 @@
-use super::cloudevent;
+use super::{cloudevent, refuse, unread};
 use crate::{
     http::{
         problem::{Cause, Problem},
@@ -6,7 +6,7 @@ use crate::{
     },
     run::EventId,
     site::{Source, Verification},
-    store::{audit, events},
+    store::events,
 };
 use axum::{
     Json,
@@ -21,9 +21,6 @@ use standardwebhooks::{HEADER_WEBHOOK_ID, HEADER_WEBHOOK_SIGNATURE, HEADER_WEBHO
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use subtle::ConstantTimeEq;
 
-/// A name of a source as it is counted; longer ones are somebody's guesses.
-const SOURCE_NAME_MAX: usize = 64;
-
 /// Stores an event before it is acknowledged; of a refused request only its count and cause are kept.
 pub(in crate::http) async fn receive(
     State(door): State<Shared>,
@@ -34,7 +31,8 @@ pub(in crate::http) async fn receive(
     match accept(&door, &source, &headers, body).await {
         Ok(response) => Ok(response),
         Err(problem) => {
-            refuse(&door, &source, problem.cause).await?;
+            let is_declared = door.app.site.sources.contains_key(&source);
+            refuse(&door, &source, is_declared, problem.cause).await?;
             Err(problem)
         }
     }
@@ -46,13 +44,7 @@ async fn accept(
     headers: &HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let bytes_max = door.app.site.limits.event_bytes_max;
-    let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            Problem::new(Cause::TooLarge, format!("an event may have {bytes_max} bytes"))
-        }
-        _ => Problem::new(Cause::Malformed, "the body did not arrive whole"),
-    })?;
+    let body = body.map_err(|rejection| unread(&rejection, door.app.site.limits.event_bytes_max))?;
     let declared = door.app.site.sources.get(source);
     verify(declared, headers, &body, SystemTime::now(), door.app.site.limits.webhook_age_max)?;
     let id = EventId::new();
@@ -63,18 +55,6 @@ async fn accept(
     door.app.hints.tell();
     let answer = json!({ "id": event.source_id, "source": event.source, "duplicate": !is_new });
     Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
-}
-
-/// Counts and audits a refusal. A source that is not declared is one count, whatever it calls itself.
-async fn refuse(door: &Shared, source: &str, cause: Cause) -> Result<(), Problem> {
-    let is_declared = door.app.site.sources.contains_key(source);
-    let counted = if is_declared { source } else { "unknown" };
-    let mut tx = door.app.store.begin().await?;
-    events::count_rejection(&mut tx, counted, cause.word()).await?;
-    let named: String = source.chars().take(SOURCE_NAME_MAX).collect();
-    audit::add(&mut tx, "webhook", "event.refused", Some(&named), &json!({ "cause": cause.word() })).await?;
-    tx.commit().await.map_err(crate::store::StoreError::from)?;
-    Ok(())
 }
 
 /// Standard Webhooks: HMAC-SHA256 of `{id}.{timestamp}.{body}`, one signature of the list must fit.
