@@ -1,7 +1,8 @@
 //! Takes messages out of the outbox and gives them to their channels; what fails stays and is tried again.
 
 use super::{Destination, Message, Notifier, NotifyError, Receipt, try_again};
-use crate::store::{Store, StoreError, outbox};
+use crate::run::GateId;
+use crate::store::{Store, StoreError, gates, outbox};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::sync::watch;
@@ -61,6 +62,11 @@ impl Delivery {
         Ok(due.len())
     }
 
+    async fn is_open(&self, gate: uuid::Uuid) -> Result<bool, StoreError> {
+        let found = gates::get(&mut *self.store.connection().await?, GateId(gate)).await?;
+        Ok(found.is_some_and(|gate| gate.state == "open"))
+    }
+
     async fn deliver(&self, queued: &outbox::Message) -> Result<Result<Value, NotifyError>, StoreError> {
         let never = |message: String| NotifyError { retryable: false, retry_after: None, message };
         let Some(notifier) = self.notifiers.get(queued.channel.as_str()) else {
@@ -75,6 +81,12 @@ impl Delivery {
             Ok(message) => message,
             Err(error) => return Ok(Err(never(format!("the message cannot be read: {error}")))),
         };
+        if let (Message::Ask(_), Some(gate)) = (&message, queued.gate_id)
+            && !self.is_open(gate).await?
+        {
+            // Somebody was faster elsewhere: a card with live buttons would only mislead.
+            return Ok(Ok(Value::Null));
+        }
         if let (Message::Decided(_), Some(gate)) = (&message, queued.gate_id) {
             let mut db = self.store.connection().await?;
             let receipts = outbox::receipts_of_gate(&mut db, gate, &queued.channel).await?;

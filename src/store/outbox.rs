@@ -102,7 +102,7 @@ pub async fn failed(db: &mut PgConnection, id: Uuid, error: &str, again: Option<
 pub async fn receipts_of_gate(db: &mut PgConnection, gate: Uuid, channel: &str) -> Result<Vec<Value>> {
     let rows = sqlx::query_scalar!(
         r#"select receipt as "receipt!" from outbox
-           where gate_id = $1 and channel = $2 and receipt is not null and message ->> 'kind' = 'ask'
+           where gate_id = $1 and channel = $2 and jsonb_typeof(receipt) = 'object' and message ->> 'kind' = 'ask'
            order by created_at"#,
         gate,
         channel

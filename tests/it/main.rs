@@ -7,6 +7,7 @@
 )]
 
 mod connectors;
+mod crash;
 mod peers;
 mod postgres;
 mod sample_site;

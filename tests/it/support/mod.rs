@@ -1,5 +1,6 @@
 //! What the integration tests stand on.
 
 pub mod pg;
+pub mod plant;
 pub mod python;
 pub mod slack;

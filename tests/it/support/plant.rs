@@ -1,0 +1,308 @@
+//! A whole Takt for one test: the plant simulator in this process, `takt serve` as a real process that can be
+//! killed, a database of its own, and people who answer through the one path there is.
+
+use super::pg::{self, Database};
+use serde_json::{Value, json};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use takt::{
+    gate::{Answer, Decision, ItemAnswer, decide, may_answer},
+    run::{Change, GateId, Record, RunId, State},
+    simulator::{Handle, Simulator, SimulatorConfig},
+    site::{Environment, Overrides, Site},
+    store::{Store, clock, gates, hints, journal, summaries},
+};
+
+const PATIENCE: Duration = Duration::from_secs(90);
+
+pub struct Plant {
+    pub database: Database,
+    pub store: Store,
+    pub site: Arc<Site>,
+    pub simulator: Handle,
+    pub address: SocketAddr,
+    pub log: PathBuf,
+    client: reqwest::Client,
+    child: Option<Child>,
+}
+
+impl Plant {
+    /// Everything but `takt serve`.
+    pub async fn new() -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let database = pg::database().await;
+        let store = Store::from_pool(database.pool.clone());
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let site = Site::load(folder, &Environment::of([]), &Overrides::default()).expect("the sample site");
+        let start = SimulatorConfig::demo_start().max(chrono::Utc::now());
+        clock::set(&mut store.connection().await.expect("a connection"), start)
+            .await
+            .expect("setting the clock");
+        let address =
+            std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port");
+        let simulator = Simulator::start(SimulatorConfig {
+            start,
+            target: Some(format!("http://{address}/hooks/plant")),
+            ..SimulatorConfig::default()
+        })
+        .await
+        .expect("the plant simulator");
+        let log = std::env::temp_dir().join(format!("takt-test-serve-{}.log", address.port()));
+        let client = reqwest::Client::new();
+        Self { database, store, site: Arc::new(site), simulator, address, log, client, child: None }
+    }
+
+    /// Starts `takt serve`, armed with a crash point if one is named, and waits until it answers.
+    pub async fn serve(&mut self, crash_at: Option<&str>) {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(&self.log).expect("a log file");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_takt"));
+        command
+            .args(["serve", "--site", env!("CARGO_MANIFEST_DIR"), "--bind", &self.address.to_string()])
+            .args(["--simulator", &self.simulator.base_url])
+            .env_clear()
+            .env("DATABASE_URL", &self.database.url)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log);
+        if let Some(point) = crash_at {
+            command.args(["--crash-at", point]);
+        }
+        self.child = Some(command.spawn().expect("starting takt serve"));
+        if crash_at.is_none() {
+            self.ready().await;
+        }
+    }
+
+    async fn ready(&self) {
+        let url = format!("http://{}/health", self.address);
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            if self.client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+        panic!("takt serve did not become ready:\n{}", self.log());
+    }
+
+    pub fn pid(&self) -> i32 {
+        i32::try_from(self.child.as_ref().expect("a server").id()).expect("a pid")
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Waits until the server has died by itself, at its crash point.
+    pub async fn died(&mut self) {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            if let Some(child) = &mut self.child
+                && child.try_wait().expect("waiting").is_some()
+            {
+                self.child = None;
+                return;
+            }
+            self.answer_open().await;
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+        panic!("takt serve reached no crash point:\n{}", self.log());
+    }
+
+    /// SIGSTOP: the process is still there, but does nothing.
+    pub fn freeze(&self) {
+        signal(self.pid(), nix::sys::signal::Signal::SIGSTOP);
+    }
+
+    /// Starts a second server on another port and gives back the first; the plant's events follow.
+    pub async fn replace(&mut self) -> Frozen {
+        let child = self.child.take().expect("a server");
+        let frozen = Frozen { child, log: self.log.clone() };
+        self.address =
+            std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port");
+        self.log = self.log.with_extension("second.log");
+        let target = json!({ "url": format!("http://{}/hooks/plant", self.address) });
+        let url = format!("{}/sim/target", self.simulator.base_url);
+        self.client.post(url).json(&target).send().await.expect("the simulator answers");
+        self.serve(None).await;
+        frozen
+    }
+
+    /// Waits until a question of this step is open.
+    pub async fn wait_for_gate(&self, step: &str) {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            let mut db = self.store.connection().await.expect("a connection");
+            let open = gates::list_open(&mut db, None, None).await.expect("gates");
+            if open.iter().any(|gate| gate.path == step) {
+                return;
+            }
+            drop(db);
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+        panic!("nobody was asked `{step}`:\n{}", self.log());
+    }
+
+    pub async fn fire(&self, event: &Value) {
+        let url = format!("{}/sim/fire", self.simulator.base_url);
+        let answer = self.client.post(url).json(event).send().await.expect("the simulator answers");
+        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap_or_default());
+    }
+
+    pub async fn advance(&self, by: Duration) {
+        clock::advance(&mut self.store.connection().await.expect("a connection"), by)
+            .await
+            .expect("advancing");
+        hints::send(&self.store).await.expect("a hint");
+    }
+
+    pub async fn press_4_goes_down(&self) {
+        self.fire(&json!({ "event": "machine_down", "work_center": "PRESS-4", "reason_text": "hydraulic" }))
+            .await;
+    }
+
+    /// The newest run of a workflow, once there is one. Holds are let pass by moving the clock.
+    pub async fn run_of(&mut self, workflow: &str) -> RunId {
+        let filter =
+            summaries::Filter { workflow: Some(workflow.to_owned()), ..summaries::Filter::default() };
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            let mut db = self.store.connection().await.expect("a connection");
+            if let Some(run) = summaries::list(&mut db, &filter, 1).await.expect("runs").first() {
+                return RunId(run.id);
+            }
+            if takt::store::events::next_hold(&mut db).await.expect("holds").is_some() {
+                drop(db);
+                self.advance(Duration::from_secs(121)).await;
+            }
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+        panic!("no run of {workflow} began:\n{}", self.log());
+    }
+
+    pub async fn records(&self, run: RunId) -> Vec<Record> {
+        let mut db = self.store.connection().await.expect("a connection");
+        journal::load(&mut db, run).await.expect("a journal")
+    }
+
+    /// Answers every open question the way its people would: yes, and option 1.
+    pub async fn answer_open(&self) {
+        let mut db = self.store.connection().await.expect("a connection");
+        let open = gates::list_open(&mut db, None, None).await.expect("gates");
+        let now = clock::now(&mut db).await.expect("the time");
+        drop(db);
+        for gate in open {
+            let Some(person) =
+                self.site.people.iter().find(|p| may_answer(&self.site, &gate, p, now).is_ok())
+            else {
+                continue;
+            };
+            let allows =
+                |word: &str| gate.ask["allow"].as_array().is_some_and(|a| a.iter().any(|w| w == word));
+            let decision = match () {
+                () if allows("choose") => Decision::Choose,
+                () if allows("approve") => Decision::Approve,
+                () => Decision::Acknowledge,
+            };
+            let items = gate.ask["items"].as_array().map_or(0, Vec::len);
+            let answer = Answer {
+                decision,
+                choice: (decision == Decision::Choose).then_some(1),
+                edited: None,
+                items: vec![ItemAnswer { acknowledged: true, note: None }; items],
+                reason: None,
+                channel: "test".into(),
+                proposal_hash: gate.proposal_hash.clone(),
+            };
+            // Somebody else's answer (a run that ended meanwhile closed the gate) is no failure of the test.
+            let _ = decide(&self.store, &self.site, GateId(gate.id), &person.id, &answer).await;
+            hints::send(&self.store).await.expect("a hint");
+        }
+    }
+
+    /// Plays people and plant until the run ends; gives its outcome.
+    pub async fn to_the_end(&self, run: RunId) -> String {
+        let begun = Instant::now();
+        let mut is_back = false;
+        while begun.elapsed() < PATIENCE {
+            let records = self.records(run).await;
+            let state = State::fold(&records).expect("a journal that folds");
+            if let Some(Change::RunEnded { outcome }) = records.last().map(|record| &record.change) {
+                return outcome.clone();
+            }
+            let waits = |path: &str| {
+                state.status(&takt::run::StepPath::root(path)) == takt::run::machine::Status::Waiting
+            };
+            if waits("back_up") && !is_back {
+                self.fire(&json!({ "event": "machine_up", "work_center": "PRESS-4" })).await;
+                is_back = true;
+            }
+            self.answer_open().await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the run did not end: {:#?}\n{}", self.records(run).await.last(), self.log());
+    }
+
+    /// What the simulated systems say about the writes they received.
+    pub async fn writes(&self) -> Value {
+        let url = format!("{}/sim/writes/summary", self.simulator.base_url);
+        self.client.get(url).send().await.expect("the simulator answers").json().await.expect("JSON")
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+/// A server that stands still.
+pub struct Frozen {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Frozen {
+    /// SIGCONT.
+    pub fn thaw(&self) {
+        signal(i32::try_from(self.child.id()).expect("a pid"), nix::sys::signal::Signal::SIGCONT);
+    }
+
+    pub async fn until_log_says(&self, words: &str) {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            if std::fs::read_to_string(&self.log).unwrap_or_default().contains(words) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+        panic!("the log never said `{words}`: {}", std::fs::read_to_string(&self.log).unwrap_or_default());
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn signal(pid: i32, signal: nix::sys::signal::Signal) {
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal).expect("sending a signal");
+}
+
+impl Drop for Plant {
+    fn drop(&mut self) {
+        self.kill();
+        if !std::thread::panicking() {
+            let _ = std::fs::remove_file(&self.log);
+        }
+    }
+}
