@@ -5,9 +5,10 @@ use super::{
     bundle::{ReferenceKind, references},
     decode,
     problem::{Problem, Severity},
-    render::Templates,
+    render::{TemplateProblem, Templates},
     source::{Data, Document, Node},
 };
+use crate::expr::Types;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -58,6 +59,10 @@ impl Definition {
     /// Renders a prompt or message (Handlebars, strict, no HTML escaping) with this data.
     pub fn render(&self, path: &str, data: &Value) -> Result<String, RenderError> {
         self.templates.render(path, data)
+    }
+
+    pub(super) fn template_problems(&self, path: &str, types: &Types) -> Vec<TemplateProblem> {
+        self.templates.check(path, types)
     }
 
     /// The part of the file that holds a step, to find the places of what is in it.

@@ -3,10 +3,15 @@
 //! Helpers: `json`, `minutes` (a duration in minutes as `2 h 5 min`), `time` (a time in the site's zone,
 //! `06:10`, with the day when it is not today), `round`.
 
+mod typed;
+
+pub(super) use typed::TemplateProblem;
+
 use super::{
     Place,
     problem::{Problem, Severity},
 };
+use crate::expr::Types;
 use chrono::DateTime;
 use chrono_tz::Tz;
 use handlebars::{Context, Handlebars, Helper, HelperResult, Output, RenderContext, RenderErrorReason};
@@ -46,10 +51,16 @@ impl Templates {
                 severity: Severity::Error,
                 path: path.to_owned(),
                 place: Place { line: line.max(1) as u32, column: column.max(1) as u32 },
-                message: error.reason().to_string(),
+                // The parser lists every token it would have taken; nobody reads that.
+                message: error.reason().to_string().split(": expected").next().unwrap_or_default().to_owned(),
                 fix: Some("correct the template; blocks are closed with `{{/if}}`, `{{/each}}`".to_owned()),
             }
         })
+    }
+
+    /// What this template names and its data would not have; nothing where there is no such template.
+    pub(super) fn check(&self, path: &str, types: &Types) -> Vec<TemplateProblem> {
+        self.registry.get_template(path).map(|template| typed::check(template, types)).unwrap_or_default()
     }
 
     pub(super) fn render(&self, path: &str, data: &Value) -> Result<String, RenderError> {
@@ -113,7 +124,8 @@ fn round(helper: &Helper, _: &Handlebars, _: &Context, _: Rendering, out: &mut d
 
 fn argument<'a>(helper: &'a Helper, name: &'static str) -> Result<&'a Value, handlebars::RenderError> {
     let param = helper.param(0).filter(|param| !param.is_value_missing());
-    Ok(param.ok_or_else(|| refused(name, "its value is not there"))?.value())
+    let path = helper.param(0).and_then(|param| param.relative_path()).map_or("its value", String::as_str);
+    Ok(param.ok_or_else(|| refused(name, &format!("`{path}` is not there")))?.value())
 }
 
 fn number(helper: &Helper, name: &'static str) -> Result<f64, handlebars::RenderError> {
@@ -123,3 +135,6 @@ fn number(helper: &Helper, name: &'static str) -> Result<f64, handlebars::Render
 fn refused(helper: &str, message: &str) -> handlebars::RenderError {
     RenderErrorReason::Other(format!("{helper}: {message}")).into()
 }
+
+#[cfg(test)]
+mod tests;

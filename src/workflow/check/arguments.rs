@@ -21,6 +21,7 @@ impl<'c> Checker<'c> {
         types: &Types,
     ) {
         let given = self.template(with, with_node, types);
+        self.message(with, &given, types);
         let place = tool_node.map_or(Place::default(), |node| node.place);
         let Some(spec) = self.registry.spec(tool) else {
             self.unknown_tool(tool, place);

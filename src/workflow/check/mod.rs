@@ -8,6 +8,7 @@ mod outputs;
 mod places;
 mod rules;
 mod scope;
+mod templates;
 mod writes;
 
 use super::{

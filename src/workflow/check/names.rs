@@ -145,6 +145,7 @@ impl<'c> Checker<'c> {
     fn agent(&mut self, agent: &'c AgentStep, node: Option<&'c Node>, names: &Names) -> Type {
         let at = |name: &str| node.and_then(|node| node.get(name));
         self.template(&agent.with, at("with"), &names.types());
+        self.rendered(&agent.prompt, &names.types());
         self.agent_tools(agent, at("tools"));
         let output = self.agent_output(agent);
         let schema = self.definition.schemas.get(&agent.output).map_or(Type::Any, Type::from_schema);
@@ -173,6 +174,9 @@ impl<'c> Checker<'c> {
                 let message = format!("`{}` needs a list, this is {kind}", &name[1..]);
                 self.error("T007", node.place, message, "give it a list");
             }
+        }
+        if let Some(message) = &gate.message {
+            self.rendered(message, &names.with("options", options.clone()).types());
         }
         let output = gate_output(item_of(&options), item_of(&items), draft);
         if let Some(condition) = gate.second.as_ref().and_then(|second| second.condition.as_ref()) {

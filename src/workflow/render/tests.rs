@@ -1,0 +1,97 @@
+use super::*;
+use serde_json::json;
+
+fn render(text: &str, data: Value) -> Result<String, String> {
+    let mut templates = Templates::default();
+    templates.add("messages/m.hbs", text).map_err(|problem| {
+        format!("{} {}:{} {}", problem.code, problem.place.line, problem.place.column, problem.message)
+    })?;
+    templates.render("messages/m.hbs", &data).map_err(|error| error.message)
+}
+
+#[test]
+fn helpers_write_what_people_read() {
+    let data = json!({ "site": { "time_zone": "America/Chicago" }, "now": "2026-11-23T14:00:00Z", "m": 125, "x": 2.345, "o": { "a": [1] } });
+    let gives = |text: &str, expected: &str| {
+        assert_eq!(render(text, data.clone()), Ok(expected.to_owned()), "{text}")
+    };
+    gives("{{minutes m}} {{minutes 60}} {{minutes 5.4}} {{minutes 0}}", "2 h 5 min 1 h 5 min 0 min");
+    gives("{{round x 1}} {{round x}} {{round m 2}}", "2.3 2 125.00");
+    gives(
+        "{{time now}}, {{time '2026-11-24T05:30:00Z'}}, {{time '2026-11-24T06:30:00Z'}}",
+        "08:00, 23:30, Tue 24 Nov 00:30",
+    );
+    gives("{{json o.a}}", "[\n  1\n]");
+    gives("{{#if m}}yes{{else}}no{{/if}} {{#each o.a}}{{@index}}:{{this}}{{/each}}", "yes 0:1");
+}
+
+#[test]
+fn text_is_not_escaped_and_not_rendered_twice() {
+    let data = json!({ "text": "<b>{{m}}</b> & 'x'" });
+    assert_eq!(render("{{text}}", data), Ok("<b>{{m}}</b> & 'x'".to_owned()));
+}
+
+#[test]
+fn what_is_missing_is_an_error_unless_it_is_asked_for() {
+    let missing = |text: &str| render(text, json!({ "a": {} })).unwrap_err();
+    assert_eq!(missing("one\n{{a.b}}"), "line 2: `a.b` is not there");
+    assert_eq!(missing("{{time a.b}}"), "line 1: time: `a.b` is not there");
+    assert_eq!(
+        render("{{#if a.b}}x{{a.b.c}}{{/if}}{{#unless b}}y{{/unless}}", json!({ "a": {} })),
+        Ok("y".to_owned())
+    );
+    assert_eq!(missing("{{#each a.list}}x{{/each}}"), "line 1: `a.list` is not there");
+    assert_eq!(
+        render("{{#if a.list}}{{#each a.list}}x{{/each}}{{/if}}", json!({ "a": {} })),
+        Ok(String::new())
+    );
+}
+
+#[test]
+fn a_broken_template_has_a_place() {
+    insta::assert_debug_snapshot!([
+        render("one\n{{#if a}} two", json!({})),
+        render("{{a", json!({})),
+        render("{{nope a}}", json!({ "a": 1 })),
+        render("{{minutes 'x'}}", json!({})),
+        render("{{time 'yesterday'}}", json!({})),
+    ]);
+}
+
+#[test]
+fn names_are_checked_against_the_types_of_the_data() {
+    use crate::expr::Type;
+    let item = Type::object([("title", Type::String), ("facts", Type::list(Type::String))]);
+    let steps = Type::object([("plans", Type::object([("options", Type::list(item))]))]);
+    let types = Types::from([
+        ("steps".to_owned(), steps),
+        ("trigger".to_owned(), Type::open([("id", Type::String)])),
+    ]);
+    let check = |text: &str| {
+        let mut templates = Templates::default();
+        templates.add("m", text).expect("parses");
+        let drawn = templates
+            .check("m", &types)
+            .into_iter()
+            .map(|p| format!("{}:{} {}; {}", p.line, p.column, p.message, p.fix));
+        drawn.collect::<Vec<_>>().join(" | ")
+    };
+    let good = [
+        "{{trigger.anything}} {{steps.plans.options.[0].title}} {{steps.plans.options.length}}",
+        "{{#each steps.plans.options}}{{title}} {{this.title}} {{@index}} {{#each facts}}{{this}}{{../title}}{{/each}}{{/each}}",
+        "{{#if failure}}{{failure.message}}{{/if}}{{#if (eq trigger.id 'x')}}y{{/if}}",
+        "{{#each steps.plans.options as |option|}}{{option.title}}{{/each}}",
+        "{{#with steps.plans}}{{options.length}}{{/with}} {{minutes trigger.m}} {{json steps}} {{round (len steps.plans.options) 0}}",
+    ];
+    for text in good {
+        assert_eq!(check(text), "", "{text}");
+    }
+    insta::assert_debug_snapshot!([
+        check("one\n two {{steps.plan.options}}"),
+        check("{{#each steps.plans.options}}\n{{titel}}{{/each}}"),
+        check("{{failure.message}}"),
+        check("{{minuts trigger.m}}"),
+        check("{{#iff trigger.m}}x{{/iff}}"),
+        check("{{time steps.plans.at}}"),
+    ]);
+}
