@@ -1,10 +1,9 @@
 //! `takt check`: every workflow of a site against its tools and people; no database, no network.
 
 use crate::{
-    site::Site,
-    tool::Registry,
+    app::{AppError, Plant},
+    site::{Environment, Overrides},
     workflow::{
-        Library,
         problem::{Problem, Severity},
         report,
     },
@@ -41,8 +40,8 @@ pub enum Format {
 
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
-    #[error("the workflows of {folder} cannot be read: {cause}")]
-    Unreadable { folder: PathBuf, cause: io::Error },
+    #[error(transparent)]
+    Site(#[from] AppError),
     #[error("{path} is no workflow of the site {site}: give a file or folder below its workflows/")]
     NotInSite { path: PathBuf, site: PathBuf },
     #[error("the findings cannot be written: {0}")]
@@ -50,9 +49,9 @@ pub enum CheckError {
 }
 
 /// Exit code 0 without an error, 1 with one; warnings do not count.
-pub fn run(args: &CheckArgs, site: &Site, tools: &Registry) -> Result<ExitCode, CheckError> {
-    let unreadable = |cause| CheckError::Unreadable { folder: site.folder.clone(), cause };
-    let library = Library::load(tools, site).map_err(unreadable)?;
+pub fn run(args: &CheckArgs) -> Result<ExitCode, CheckError> {
+    let Plant { site, library, .. } =
+        Plant::load(&args.site, &Environment::of_process(), &Overrides::default())?;
     let chosen = args.path.as_deref().map(|path| in_site(path, &site.folder)).transpose()?;
     let is_chosen = |path: &str| chosen.as_ref().is_none_or(|chosen| Path::new(path).starts_with(chosen));
     if let (Some(path), false) = (&args.path, library.paths().any(is_chosen)) {

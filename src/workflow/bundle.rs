@@ -38,7 +38,7 @@ impl Bundle {
             Document::parse(path, &text).ok().and_then(|document| decode::workflow(path, &document).0);
         let mut files = BTreeMap::from([(path.to_owned(), text)]);
         let own_folder = Path::new(path).parent().unwrap_or(Path::new(""));
-        for reference in named.iter().flat_map(references) {
+        for reference in named.iter().flat_map(references).filter(|reference| stays_inside(&reference.path)) {
             // A path stands for itself, or is relative to the workflow or to `prompts/`.
             let places = [folder.to_owned(), folder.join(own_folder), folder.join("prompts")];
             let text = places.iter().find_map(|place| fs::read_to_string(place.join(&reference.path)).ok());
@@ -48,6 +48,11 @@ impl Bundle {
         }
         Ok(Self { path: path.to_owned(), files })
     }
+}
+
+/// Whether a path that a workflow writes stays in the site folder.
+pub(super) fn stays_inside(path: &str) -> bool {
+    !path.starts_with('/') && path.split(['/', '\\']).all(|part| part != "..")
 }
 
 /// A file that a workflow names.

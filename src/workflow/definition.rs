@@ -1,8 +1,8 @@
 //! A workflow with everything it refers to, compiled and pinned by its SHA-256.
 
 use super::{
-    Bundle, Place, Rule, Workflow,
-    bundle::{ReferenceKind, references},
+    Bundle, Place, Rule, Step, Workflow,
+    bundle::{ReferenceKind, references, stays_inside},
     decode,
     problem::{Problem, Severity},
     render::{TemplateProblem, Templates},
@@ -70,6 +70,12 @@ impl Definition {
         map_at(&self.document.root, step)
     }
 
+    /// Where a step writes the workflow it runs.
+    pub(super) fn place_of_run(&self, step: &Step) -> Place {
+        let node = self.node_of(step.place).and_then(|node| node.get("run"));
+        node.map_or(step.place, |node| node.place)
+    }
+
     pub(super) fn document(&self) -> &Document {
         &self.document
     }
@@ -116,6 +122,10 @@ fn schema(path: &str, text: &str) -> Result<Value, Problem> {
 }
 
 fn missing(path: &str, place: Place, kind: ReferenceKind, named: &str) -> Problem {
+    if !stays_inside(named) {
+        let fix = "write a path inside the site folder, like messages/ask.hbs";
+        return error("T019", path, place, &format!("`{named}` leaves the site folder"), fix);
+    }
     let (code, what) = match kind {
         ReferenceKind::Template => ("T019", "template"),
         ReferenceKind::Schema => ("T017", "output schema"),

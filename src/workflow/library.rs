@@ -1,10 +1,10 @@
 //! Every workflow of a site folder, by id. A file that broke keeps its last good version.
 
 use super::{
-    Bundle, Definition, Place, StepKind,
+    Bundle, Definition, Place, RunStep, StepKind, Workflow,
     check::check,
     problem::{Problem, Severity},
-    walk,
+    suggest, walk,
 };
 use crate::{site::Site, tool::Registry};
 use std::{
@@ -27,6 +27,8 @@ pub struct Library {
 struct File {
     /// The last version without an error.
     definition: Option<Arc<Definition>>,
+    /// Of the file as it is now, as far as it compiles.
+    id: Option<String>,
     /// Of the file as it is now.
     problems: Vec<Problem>,
 }
@@ -43,9 +45,11 @@ impl Library {
         let paths = workflow_files(&site.folder)?;
         self.files.retain(|path, _| paths.contains(path));
         for path in paths {
-            let (definition, problems) = read(&site.folder, &path, registry, site);
+            let (compiled, problems) = read(&site.folder, &path, registry, site);
             let file = self.files.entry(path).or_default();
-            file.definition = definition.map(Arc::new).or(file.definition.take());
+            file.id = compiled.as_ref().map(|definition| definition.workflow.id.clone());
+            let sound = compiled.filter(|_| is_sound(&problems));
+            file.definition = sound.map(Arc::new).or(file.definition.take());
             file.problems = problems;
         }
         self.check_ids();
@@ -95,32 +99,58 @@ impl Library {
         }
     }
 
-    /// Every `run:` must name a workflow of this site.
+    /// Every `run:` must name a workflow of this site and give it the inputs it takes. One that is only
+    /// broken has its own findings.
     fn check_runs(&mut self) {
-        let ids: BTreeSet<String> = self.definitions().map(|d| d.workflow.id.clone()).collect();
+        let good: BTreeMap<String, Arc<Definition>> =
+            self.definitions().map(|d| (d.workflow.id.clone(), Arc::clone(d))).collect();
+        let broken: BTreeSet<String> = self.files.values().filter_map(|file| file.id.clone()).collect();
         for (path, file) in &mut self.files {
             let Some(definition) = file.definition.clone() else { continue };
             walk::every_step(&definition.workflow, &mut |step| {
                 let StepKind::Run(run) = &step.kind else { return };
-                if !ids.contains(&run.workflow) {
-                    let message = format!("there is no workflow `{}`", run.workflow);
-                    let known: Vec<&str> = ids.iter().map(String::as_str).collect();
-                    let fix = format!("the site has: {}", known.join(", "));
-                    file.problems.push(error("T006", path, step.place, message, &fix));
+                let place = definition.place_of_run(step);
+                let found = match good.get(&run.workflow) {
+                    Some(child) => inputs_problem(run, &child.workflow),
+                    None if broken.contains(&run.workflow) => None,
+                    None => {
+                        let known: Vec<&str> = good.keys().map(String::as_str).collect();
+                        let fix = format!("the site has: {}", known.join(", "));
+                        Some(("T006", format!("there is no workflow `{}`", run.workflow), fix))
+                    }
+                };
+                if let Some((code, message, fix)) = found {
+                    file.problems.push(error(code, path, place, message, &fix));
                 }
             });
         }
     }
 }
 
-/// Collects, compiles and checks one file. Without an error there is a definition; problems may be there
-/// either way.
-pub fn read(
-    folder: &Path,
-    path: &str,
-    registry: &Registry,
-    site: &Site,
-) -> (Option<Definition>, Vec<Problem>) {
+/// What is wrong with the inputs that a `run:` gives: code, message and fix.
+fn inputs_problem(run: &RunStep, child: &Workflow) -> Option<(&'static str, String, String)> {
+    let given = run.with.raw().as_object()?;
+    let takes: Vec<&str> = child.inputs.keys().map(String::as_str).collect();
+    if let Some(stranger) = given.keys().find(|name| !child.inputs.contains_key(*name)) {
+        let fix = match suggest::closest(stranger, takes.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if takes.is_empty() => "it takes no inputs".to_owned(),
+            None => format!("it takes {}", takes.join(", ")),
+        };
+        return Some(("T009", format!("the workflow `{}` takes no `{stranger}`", child.id), fix));
+    }
+    let missing =
+        child.inputs.iter().find(|(name, input)| input.default.is_none() && !given.contains_key(*name))?;
+    let message = format!("the workflow `{}` needs `{}`", child.id, missing.0);
+    Some(("T009", message, "add it to `with`, or give the input a default".to_owned()))
+}
+
+fn is_sound(problems: &[Problem]) -> bool {
+    problems.iter().all(|problem| problem.severity == Severity::Warning)
+}
+
+/// Collects, compiles and checks one file. What compiles is there even when a check failed.
+fn read(folder: &Path, path: &str, registry: &Registry, site: &Site) -> (Option<Definition>, Vec<Problem>) {
     let bundle = match Bundle::collect(folder, path) {
         Ok(bundle) => bundle,
         Err(cause) => {
@@ -134,15 +164,14 @@ pub fn read(
             let mut problems = definition.warnings.clone();
             problems.extend(check(&definition, registry, site));
             problems.sort_by_key(|problem| problem.place);
-            let sound = problems.iter().all(|problem| problem.severity == Severity::Warning);
-            (sound.then_some(definition), problems)
+            (Some(definition), problems)
         }
         Err(problems) => (None, problems),
     }
 }
 
 /// Paths of the workflow files of a site, tests left out.
-pub fn workflow_files(folder: &Path) -> io::Result<BTreeSet<String>> {
+fn workflow_files(folder: &Path) -> io::Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();
     for entry in fs::read_dir(folder.join(FOLDER))? {
         let name = entry?.file_name().to_string_lossy().into_owned();
@@ -157,3 +186,6 @@ fn error(code: &'static str, path: &str, place: Place, message: String, fix: &st
     let (path, fix) = (path.to_owned(), Some(fix.to_owned()));
     Problem { code, severity: Severity::Error, path, place, message, fix }
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,7 +22,7 @@ mod report;
 pub use bundle::Bundle;
 pub use check::check;
 pub use definition::{Definition, RenderError};
-pub use library::{Library, read, workflow_files};
+pub use library::Library;
 pub use model::*;
 pub use report::report;
 pub use rule::Rule;

@@ -1,7 +1,7 @@
 //! A question to people.
 
 use super::{Decoder, Fields};
-use crate::workflow::{Allow, GateForm, GateStep, OnExpire, Second, source::Node};
+use crate::workflow::{Allow, GateForm, GateStep, OnExpire, Second, bundle::stays_inside, source::Node};
 use serde_json::Value;
 
 const FORMS: [(&str, GateForm); 4] = [
@@ -105,8 +105,7 @@ impl<'d> Decoder<'d> {
     /// A path of the site folder.
     pub(super) fn file(&mut self, node: &'d Node) -> Option<String> {
         let path = self.text(node)?;
-        let escapes = path.starts_with('/') || path.split(['/', '\\']).any(|part| part == "..");
-        if escapes {
+        if !stays_inside(&path) {
             let fix = "write a path inside the site folder, like messages/ask.hbs";
             self.error("T019", node.place, format!("`{path}` leaves the site folder"), fix);
             return None;

@@ -226,7 +226,7 @@ impl<'d> Decoder<'d> {
         let steps = match (run, steps) {
             (Some(run), None) => {
                 let kind = self.run(fields, run).map(StepKind::Run);
-                kind.map(|kind| vec![plain("run", node.place, kind)])
+                kind.map(|kind| vec![plain("run", run.place, kind)])
             }
             (None, Some(steps)) => Some(self.steps(steps)),
             _ => {

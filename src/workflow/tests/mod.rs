@@ -2,4 +2,4 @@
 
 mod checker;
 mod loader;
-mod support;
+pub(super) mod support;

@@ -78,7 +78,7 @@ impl Tool for Declared {
     }
 }
 
-pub(super) fn registry() -> Registry {
+pub(in crate::workflow) fn registry() -> Registry {
     let order = json!({ "type": "object", "properties": { "order": { "type": "string" }, "tier": { "enum": ["A", "B", "C"] } } });
     let option = json!({ "type": "object", "properties": {
         "title": { "type": "string" }, "moves_priority_a": { "type": "boolean" }, "overtime_hours": { "type": "number" },
@@ -175,7 +175,7 @@ pub(super) fn registry() -> Registry {
 }
 
 /// Roles: `supervisor` (sam, shift A; ladder to gus), `lead` (lee, always; no ladder), `empty` (nobody).
-pub(super) fn site() -> Site {
+pub(in crate::workflow) fn site() -> Site {
     let yaml = r#"
 name: Plant 1
 time_zone: America/Chicago

@@ -1,0 +1,121 @@
+use super::*;
+use crate::workflow::tests::support::{registry, site};
+use std::path::PathBuf;
+
+/// A site folder that is removed at the end of the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("takt-library-{name}-{}", std::process::id()));
+        for folder in ["workflows", "messages"] {
+            fs::create_dir_all(path.join(folder)).expect("a folder");
+        }
+        Self(path)
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        fs::write(self.0.join(path), text).expect("written");
+    }
+
+    fn site(&self) -> Site {
+        Site { folder: self.0.clone(), ..site() }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn workflow(id: &str, steps: &str) -> String {
+    format!(
+        "workflow: {id}\nowner: me\ntrigger: manual\ninputs: {{ part: {{ type: string }} }}\nsteps:\n{steps}\n"
+    )
+}
+
+fn messages(library: &Library) -> Vec<String> {
+    let drawn =
+        library.problems().map(|p| format!("{} {}:{} {}", p.path, p.place.line, p.place.column, p.message));
+    drawn.collect()
+}
+
+#[test]
+fn a_broken_file_keeps_its_last_good_version() {
+    let folder = Folder::new("broken");
+    folder.write("workflows/a.yaml", &workflow("a", "  - { id: x, end: done }"));
+    folder.write("workflows/a.test.yaml", "not: a workflow");
+    let (tools, site) = (registry(), folder.site());
+    let mut library = Library::load(&tools, &site).expect("loads");
+    let first = library.get("a").expect("is there").sha256.clone();
+    assert_eq!(messages(&library), Vec::<String>::new());
+
+    folder.write("workflows/a.yaml", &workflow("a", "  - { id: x, call: plex.inventry }"));
+    library.reload(&tools, &site).expect("reloads");
+    assert_eq!(library.get("a").expect("is still there").sha256, first);
+    assert_eq!(messages(&library), ["workflows/a.yaml 6:20 there is no tool `plex.inventry`"]);
+
+    folder.write("workflows/a.yaml", "steps: [");
+    library.reload(&tools, &site).expect("reloads");
+    assert_eq!(library.get("a").expect("is still there").sha256, first);
+
+    folder.write("workflows/a.yaml", &workflow("a", "  - { id: y, end: done }"));
+    library.reload(&tools, &site).expect("reloads");
+    assert_ne!(library.get("a").expect("is new").sha256, first);
+    assert_eq!(messages(&library), Vec::<String>::new());
+
+    fs::remove_file(folder.0.join("workflows/a.yaml")).expect("removed");
+    library.reload(&tools, &site).expect("reloads");
+    assert!(library.get("a").is_none());
+}
+
+#[test]
+fn a_changed_message_is_a_new_version() {
+    let folder = Folder::new("message");
+    let steps =
+        "  - { id: x, gate: approve, ask: lead, message: messages/m.hbs, expires: 1h, on_expire: fail }";
+    folder.write("workflows/a.yaml", &workflow("a", steps));
+    folder.write("messages/m.hbs", "one");
+    let (tools, site) = (registry(), folder.site());
+    let mut library = Library::load(&tools, &site).expect("loads");
+    let first = library.get("a").expect("is there").clone();
+    assert_eq!(first.render("messages/m.hbs", &serde_json::json!({})).as_deref(), Ok("one"));
+    folder.write("messages/m.hbs", "two");
+    library.reload(&tools, &site).expect("reloads");
+    let second = library.get("a").expect("is there");
+    assert_ne!(second.sha256, first.sha256);
+    assert_eq!(first.render("messages/m.hbs", &serde_json::json!({})).as_deref(), Ok("one"));
+    let again =
+        Definition::compile(first.bundle.clone()).expect("a pinned bundle compiles without its files");
+    assert_eq!(again.sha256, first.sha256);
+}
+
+#[test]
+fn workflows_that_run_others_are_checked_against_them() {
+    let folder = Folder::new("runs");
+    folder.write("workflows/a.yaml", &workflow("a", "  - { id: x, run: b, with: { part: P } }\n  - { id: y, run: b }\n  - { id: z, run: b, with: { prt: P } }\n  - { id: w, each: '${{ [1] }}', run: c }\n  - { id: v, run: broken }"));
+    folder.write("workflows/b.yaml", &workflow("b", "  - { id: x, end: done }"));
+    folder.write("workflows/b2.yaml", &workflow("b", "  - { id: x, end: done }"));
+    folder.write("workflows/broken.yaml", &workflow("broken", "  - { id: x, call: plex.nope }"));
+    let library = Library::load(&registry(), &folder.site()).expect("loads");
+    assert_eq!(
+        messages(&library),
+        [
+            "workflows/a.yaml 7:19 the workflow `b` needs `part`",
+            "workflows/a.yaml 8:19 the workflow `b` takes no `prt`",
+            "workflows/a.yaml 9:39 there is no workflow `c`",
+            "workflows/b2.yaml 1:1 the workflow `b` is also in workflows/b.yaml",
+            "workflows/broken.yaml 6:20 there is no tool `plex.nope`",
+        ]
+    );
+}
+
+#[test]
+fn a_file_cannot_reach_out_of_the_site() {
+    let folder = Folder::new("reach");
+    let steps = "  - { id: x, call: notify.role, with: { role: lead, message: ../../../etc/x.hbs } }";
+    folder.write("workflows/a.yaml", &workflow("a", steps));
+    let library = Library::load(&registry(), &folder.site()).expect("loads");
+    assert!(messages(&library)[0].contains("leaves the site folder"), "{:?}", messages(&library));
+}
