@@ -1,9 +1,10 @@
 //! `takt check`: every workflow of a site against its tools and people; no database, no network.
 
 use crate::{
-    app::{AppError, Plant},
-    site::{Environment, Overrides},
+    site::Site,
+    tool::Registry,
     workflow::{
+        Library,
         problem::{Problem, Severity},
         report,
     },
@@ -40,8 +41,8 @@ pub enum Format {
 
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
-    #[error(transparent)]
-    Site(#[from] AppError),
+    #[error("the workflows of {folder} cannot be read: {cause}")]
+    Unreadable { folder: PathBuf, cause: io::Error },
     #[error("{path} is no workflow of the site {site}: give a file or folder below its workflows/")]
     NotInSite { path: PathBuf, site: PathBuf },
     #[error("the findings cannot be written: {0}")]
@@ -49,9 +50,9 @@ pub enum CheckError {
 }
 
 /// Exit code 0 without an error, 1 with one; warnings do not count.
-pub fn run(args: &CheckArgs) -> Result<ExitCode, CheckError> {
-    let Plant { site, library, .. } =
-        Plant::load(&args.site, &Environment::of_process(), &Overrides::default())?;
+pub fn run(args: &CheckArgs, site: &Site, tools: &Registry) -> Result<ExitCode, CheckError> {
+    let unreadable = |cause| CheckError::Unreadable { folder: site.folder.clone(), cause };
+    let library = Library::load(tools, site).map_err(unreadable)?;
     let chosen = args.path.as_deref().map(|path| in_site(path, &site.folder)).transpose()?;
     let is_chosen = |path: &str| chosen.as_ref().is_none_or(|chosen| Path::new(path).starts_with(chosen));
     if let (Some(path), false) = (&args.path, library.paths().any(is_chosen)) {

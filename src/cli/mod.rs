@@ -64,10 +64,6 @@ pub fn main() -> ExitCode {
                 telemetry::start(&cli.log);
                 finish(simulate::run(args).await)
             }
-            Command::Check(args) => match check::run(&args) {
-                Ok(code) => code,
-                Err(error) => fail(&error.to_string(), 1),
-            },
             Command::Db(args) => match db::run(args).await {
                 Ok(code) => code,
                 Err(error) => fail(&error.to_string(), 1),
