@@ -39,8 +39,13 @@ impl Bench {
             started_by: None,
             trace: None,
         };
-        let first =
-            Record { seq: 0, at: midnight(), path: None, attempt: 0, change: Change::RunStarted(Box::new(start)) };
+        let first = Record {
+            seq: 0,
+            at: midnight(),
+            path: None,
+            attempt: 0,
+            change: Change::RunStarted(Box::new(start)),
+        };
         Self { definition, records: vec![first], now: midnight(), executed: Vec::new() }
     }
 
@@ -144,7 +149,8 @@ fn a_failure_undoes_in_reverse_order_then_tells_people() {
     let mut bench = Bench::new(definition(
         "  - { id: a, call: x.write, undo: { call: x.unwrite } }\n  - { id: b, call: x.write, undo: { call: x.unwrite } }\n  - { id: c, call: x.read }\non_failure:\n  - { id: tell, call: x.tell, with: { what: \"${{ failure.message }}\" } }\n",
     ));
-    let outcome = bench.run(&mut |path, _| if path.as_str() == "c" { failed("permanent") } else { done(json!({})) });
+    let outcome =
+        bench.run(&mut |path, _| if path.as_str() == "c" { failed("permanent") } else { done(json!({})) });
     assert_eq!(outcome.as_deref(), Some("failed"));
     assert_eq!(bench.executed(), ["a", "b", "c", "b.undo", "a.undo", "on_failure.tell"]);
 }
@@ -164,9 +170,8 @@ fn a_background_gate_lets_the_run_go_on() {
 
 #[test]
 fn an_answer_wakes_a_waiting_step_once() {
-    let mut bench = Bench::new(definition(
-        "  - { id: g, gate: approve, ask: r, expires: 30m, on_expire: fail }\n",
-    ));
+    let mut bench =
+        Bench::new(definition("  - { id: g, gate: approve, ask: r, expires: 30m, on_expire: fail }\n"));
     let late = bench.now + TimeDelta::days(1);
     let planned = bench.plan();
     assert_eq!(planned.ready.len(), 1);
