@@ -11,7 +11,11 @@ pub mod simulate;
 mod demo;
 mod serve;
 
-use crate::telemetry;
+use crate::{
+    app,
+    site::{Environment, Overrides, Site},
+    telemetry,
+};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -55,10 +59,7 @@ pub fn main() -> ExitCode {
                 telemetry::start(&cli.log);
                 finish(serve::run(args).await)
             }
-            Command::Check(args) => match check::run(&args) {
-                Ok(code) => code,
-                Err(error) => fail(&error.to_string(), 1),
-            },
+            Command::Check(args) => check_site(&args),
             Command::Simulate(args) => {
                 telemetry::start(&cli.log);
                 finish(simulate::run(args).await)
@@ -69,6 +70,20 @@ pub fn main() -> ExitCode {
             },
         }
     })
+}
+
+fn check_site(args: &check::CheckArgs) -> ExitCode {
+    let overrides = Overrides { without_secrets: true, ..Overrides::default() };
+    let site = match Site::load(&args.site, &Environment::of_process(), &overrides) {
+        Ok(site) => site,
+        Err(error) => return fail(&error.to_string(), 1),
+    };
+    let checked = app::tools_of(&site).map(|tools| check::run(args, &site, &tools));
+    match checked {
+        Ok(Ok(code)) => code,
+        Ok(Err(error)) => fail(&error.to_string(), 1),
+        Err(error) => fail(&error.to_string(), 1),
+    }
 }
 
 /// The demo tells its own story; only troubles are logged beside it.
