@@ -6,24 +6,32 @@ use super::ledger::{Rejection, RejectionKind};
 use super::strict::without_absent;
 use super::task::Check;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// Findings told to the model at once; more would not be repaired in one turn either.
 const FINDINGS_MAX: usize = 5;
 
+/// What an answer is held against.
+pub(super) struct Facts<'a> {
+    pub(super) masker: &'a Masker,
+    pub(super) corpus: &'a Corpus,
+    /// Field names whose values the model only saw as tokens.
+    pub(super) confidential: &'a BTreeSet<String>,
+}
+
 pub(super) fn answer(
     text: &str,
     schema: &Value,
-    masker: &Masker,
-    corpus: &Corpus,
+    facts: &Facts<'_>,
     check: &Check,
 ) -> Result<Value, Rejection> {
     let reject = |kind, message| Rejection { kind, index: None, message };
     let value: Value = serde_json::from_str(unfenced(text))
         .map_err(|e| reject(RejectionKind::InvalidOutput, format!("it is not JSON: {e}")))?;
-    let value = restored(&value, masker).map_err(|m| reject(RejectionKind::Ungrounded, m))?;
+    let value = restored(&value, facts.masker).map_err(|m| reject(RejectionKind::Ungrounded, m))?;
     let value = without_absent(value, schema);
     conforms(&value, schema).map_err(|m| reject(RejectionKind::InvalidOutput, m))?;
-    let ungrounded = corpus.ungrounded(&value, schema);
+    let ungrounded = facts.corpus.ungrounded(&value, schema, facts.confidential);
     if !ungrounded.is_empty() {
         return Err(reject(RejectionKind::Ungrounded, sentence(ungrounded)));
     }

@@ -2,7 +2,7 @@
 //! decides what comes next; a resumed step is the same fold over the past.
 
 use super::budget::Budget;
-use super::guard::{Corpus, Masker};
+use super::guard::{Corpus, Masker, confidential_fields};
 use super::ledger::{Entry, Limits, Offered, Reason, Rejection, RejectionKind, Reserve, Source, Why};
 use super::model::{Finish, ModelErrorClass, ModelProfile, Usage};
 use super::reply::{Reply, WireCall, assistant_calls};
@@ -10,7 +10,10 @@ use super::task::{Answer, Task};
 use super::{digest::sha256_json, prompt};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 use uuid::Uuid;
 
 const RETRY_WAIT: Duration = Duration::from_millis(500);
@@ -21,6 +24,8 @@ pub(super) struct Session<'a> {
     pub(super) phase: Phase,
     pub(super) masker: Masker,
     pub(super) corpus: Corpus,
+    /// Field names whose values the model only sees as tokens.
+    pub(super) confidential: BTreeSet<String>,
     pub(super) budget: Budget,
     pub(super) messages: Vec<Value>,
     pub(super) models: Vec<ModelProfile>,
@@ -82,6 +87,7 @@ impl<'a> Session<'a> {
             phase: Phase::New,
             masker: Masker::new(task.mask_key, &task.mask, &task.known),
             corpus,
+            confidential: confidential_fields(task),
             budget: Budget::default(),
             messages: Vec::new(),
             models: Vec::new(),

@@ -51,7 +51,7 @@ impl Session<'_> {
     }
 
     fn started(&self, at: DateTime<Utc>, registry: &Registry, models: &[ModelProfile]) -> Entry {
-        let (tools, withheld) = prompt::offer(registry, &self.task.tools);
+        let (tools, withheld) = prompt::offer(registry, &self.task.tools, &self.confidential);
         Entry::Started {
             at,
             prompt_sha: digest::sha256_text(&self.task.instructions),
@@ -79,7 +79,7 @@ impl Session<'_> {
             return Action::Record(self.fallback(now, why(Reason::NoModel, "no model is left")));
         };
         let may_call = self.turn + 1 < self.limits.turns && self.tool_calls < self.limits.tool_calls;
-        let format = prompt::response_format(&self.task.output);
+        let format = prompt::response_format(&self.task.output, &self.confidential);
         let mut request = prompt::body(&profile.model, &self.messages, &self.tools, &format, 0, may_call);
         let wanted = self.limits.answer_tokens << self.truncations.min(4);
         match self.budget.reserve(&self.limits, profile, request.to_string().len(), wanted) {
@@ -126,7 +126,12 @@ impl Session<'_> {
             }
             Reply::Answer(text) => {
                 let task = self.task;
-                match accept::answer(&text, &task.output, &self.masker, &self.corpus, &task.check) {
+                let facts = accept::Facts {
+                    masker: &self.masker,
+                    corpus: &self.corpus,
+                    confidential: &self.confidential,
+                };
+                match accept::answer(&text, &task.output, &facts, &task.check) {
                     Err(rejection) => Entry::Rejected { turn: self.turn, rejection },
                     Ok(output) => {
                         let source = if self.model == 0 { Source::Model } else { Source::FallbackModel };

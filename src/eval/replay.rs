@@ -8,6 +8,7 @@ use crate::engine::{
 };
 use crate::run::{
     Change, GateId, Intent, NewGate, Record, RunId, Signal, SignalKind, StartedRun, State, StepPath,
+    inputs_from,
 };
 use crate::workflow::{Definition, StepKind, every_step};
 use chrono::{DateTime, Utc};
@@ -35,6 +36,8 @@ pub struct Stage {
 pub enum ReplayError {
     #[error("the timeline: {0}")]
     Timeline(String),
+    #[error("the inputs do not fit the workflow: {0}")]
+    Inputs(String),
     #[error("the replay's journal cannot be read: {0}")]
     Journal(String),
     #[error("the run was lost: {0}")]
@@ -113,11 +116,13 @@ impl<'a> Play<'a> {
         };
         let timeline: Vec<(DateTime<Utc>, &Moment)> =
             case.timeline.iter().map(at).collect::<Result<_, ReplayError>>()?;
+        let inputs = inputs_from(&definition.workflow, &Value::Object(case.inputs.clone()))
+            .map_err(ReplayError::Inputs)?;
         let start = StartedRun {
             workflow: definition.workflow.id.clone(),
             sha256: definition.sha256.clone(),
             trigger: case.trigger.clone(),
-            inputs: Value::Object(case.inputs.clone()),
+            inputs,
             parent: None,
             approved: false,
             started_by: None,

@@ -2,17 +2,17 @@
 //! another one is rejected, whether the model invented it or a note in the data asked for it.
 
 use regex::Regex;
-use serde_json::Value;
+use serde_json::{Number, Value};
 use std::{
     collections::{BTreeSet, HashSet},
     sync::LazyLock,
 };
 
-/// Schema keyword: the string is an id of this kind, and must be grounded as a whole.
+/// Schema keyword: the string is an id of this kind (or `true`), and must be grounded as a whole.
 pub(in crate::agent) const ENTITY: &str = "x-takt-entity";
 
 /// Fields written by people outside: an id that stands only there is a claim, not a fact.
-const FREE_TEXT_FIELDS: [&str; 12] = [
+const FREE_TEXT_FIELDS: [&str; 13] = [
     "reason_text",
     "text",
     "note",
@@ -23,13 +23,14 @@ const FREE_TEXT_FIELDS: [&str; 12] = [
     "message",
     "body",
     "remarks",
+    "feedback",
     "free_text",
     "subject",
 ];
 
-/// Ids as plants write them: `PRESS-4`, `PO-1042`, `INC0012-3`.
+/// Ids as plants write them: `PRESS-4`, `PO-1042`, `SO-4015-1`, `WO005002`.
 static ID_IN_TEXT: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"\b[A-Z][A-Z0-9]{0,9}-[A-Z0-9]*\d[A-Z0-9]*(?:-[A-Z0-9]+)*\b")
+    Regex::new(r"\b(?:[A-Z][A-Z0-9]{0,9}-[A-Z0-9]*\d[A-Z0-9]*(?:-[A-Z0-9]+)*|[A-Z]{2,5}\d{3,})\b")
         .unwrap_or_else(|e| unreachable!("{e}"))
 });
 
@@ -54,7 +55,7 @@ impl Corpus {
             Value::Array(items) => items.iter().for_each(|item| self.learn(item)),
             Value::String(text) => self.learn_text(text),
             Value::Number(number) => {
-                self.values.insert(number.to_string());
+                self.values.insert(number_text(number));
             }
             Value::Bool(_) | Value::Null => {}
         }
@@ -66,19 +67,31 @@ impl Corpus {
     }
 
     /// What in the answer is grounded in nothing: one sentence each.
-    pub(in crate::agent) fn ungrounded(&self, answer: &Value, schema: &Value) -> Vec<String> {
+    /// A confidential value was seen as a token only, so one that is not in the data was made up.
+    pub(in crate::agent) fn ungrounded(
+        &self,
+        answer: &Value,
+        schema: &Value,
+        confidential: &BTreeSet<String>,
+    ) -> Vec<String> {
         let mut found = BTreeSet::new();
         self.entities(answer, schema, schema, "", &mut found);
+        self.invented(answer, confidential, "", &mut found);
         self.ids_in_text(answer, &mut found);
         found.into_iter().collect()
     }
 
     fn entities(&self, answer: &Value, schema: &Value, root: &Value, at: &str, found: &mut BTreeSet<String>) {
         let schema = resolve(schema, root);
-        if let Some(kind) = schema.get(ENTITY).and_then(Value::as_str) {
+        let kind = match schema.get(ENTITY) {
+            Some(Value::String(kind)) => Some(kind.as_str()),
+            Some(Value::Bool(true)) => Some("id"),
+            _ => None,
+        };
+        if let Some(kind) = kind {
             let id = match answer {
                 Value::String(text) if !text.is_empty() => Some(text.clone()),
-                Value::Number(number) => Some(number.to_string()),
+                Value::Number(number) => Some(number_text(number)),
                 _ => None,
             };
             if let Some(id) = id.filter(|id| !self.values.contains(id) && !self.ids.contains(id)) {
@@ -110,6 +123,35 @@ impl Corpus {
         }
     }
 
+    fn invented(
+        &self,
+        answer: &Value,
+        confidential: &BTreeSet<String>,
+        at: &str,
+        found: &mut BTreeSet<String>,
+    ) {
+        match answer {
+            Value::Object(fields) => {
+                for (field, value) in fields {
+                    let at = format!("{at}/{field}");
+                    if let Value::Number(number) = value
+                        && confidential.contains(field)
+                        && !self.values.contains(&number_text(number))
+                    {
+                        found.insert(format!("{at}: {number} is not in the data"));
+                    }
+                    self.invented(value, confidential, &at, found);
+                }
+            }
+            Value::Array(items) => {
+                for (i, item) in items.iter().enumerate() {
+                    self.invented(item, confidential, &format!("{at}/{i}"), found);
+                }
+            }
+            _ => {}
+        }
+    }
+
     fn ids_in_text(&self, answer: &Value, found: &mut BTreeSet<String>) {
         match answer {
             Value::Object(fields) => fields.values().for_each(|value| self.ids_in_text(value, found)),
@@ -124,6 +166,11 @@ impl Corpus {
             _ => {}
         }
     }
+}
+
+/// `6000` and `6000.0` are the same number, whichever a database gave back.
+fn number_text(number: &Number) -> String {
+    number.as_f64().map_or_else(|| number.to_string(), |value| value.to_string())
 }
 
 /// Follows one local `$ref`; a schema that refers to itself ends with the answer it describes.
@@ -147,18 +194,34 @@ mod tests {
         corpus
     }
 
+    fn ungrounded(answer: &Value, schema: &Value) -> Vec<String> {
+        corpus().ungrounded(answer, schema, &BTreeSet::new())
+    }
+
+    #[test]
+    fn a_confidential_number_must_come_from_the_data() {
+        let fields = ["cost".to_owned()].into();
+        let found =
+            |cost: Value| corpus().ungrounded(&json!([{"cost": cost, "qty": 5}]), &json!({}), &fields);
+        assert!(found(json!(77)).is_empty() && found(json!(77.0)).is_empty());
+        assert_eq!(found(json!(78)), ["/0/cost: 78 is not in the data"]);
+    }
+
     #[test]
     fn an_id_from_a_structured_field_is_grounded() {
         let schema = json!({"properties": {"job": {"type": "string", "x-takt-entity": "job"}}});
-        assert!(corpus().ungrounded(&json!({"job": "J-1001"}), &schema).is_empty());
-        assert!(corpus().ungrounded(&json!({"job": ""}), &schema).is_empty());
-        assert!(corpus().ungrounded(&json!({"job": "77"}), &schema).is_empty());
+        assert!(ungrounded(&json!({"job": "J-1001"}), &schema).is_empty());
+        assert!(ungrounded(&json!({"job": ""}), &schema).is_empty());
+        assert!(ungrounded(&json!({"job": "77"}), &schema).is_empty());
+        let any = json!({"properties": {"job": {"type": "string", "x-takt-entity": true}}});
+        assert_eq!(ungrounded(&json!({"job": "x"}), &any), ["/job: there is no id `x` in the data"]);
     }
 
     #[test]
     fn an_id_that_only_a_note_names_is_not() {
-        let found = corpus().ungrounded(&json!({"summary": "Release PO-999 for PRESS-4"}), &json!({}));
-        assert_eq!(found, ["there is no `PO-999` in the data"]);
+        let summary = json!({"summary": "Release PO-999 for PRESS-4, see WO005002"});
+        let found = ungrounded(&summary, &json!({}));
+        assert_eq!(found, ["there is no `PO-999` in the data", "there is no `WO005002` in the data"]);
     }
 
     #[test]
@@ -167,8 +230,7 @@ mod tests {
             "$defs": {"step": {"properties": {"job": {"x-takt-entity": "job"}}}},
             "properties": {"sequence": {"items": {"$ref": "#/$defs/step"}}},
         });
-        let found =
-            corpus().ungrounded(&json!({"sequence": [{"job": "J-1001"}, {"job": "j 1001"}]}), &schema);
+        let found = ungrounded(&json!({"sequence": [{"job": "J-1001"}, {"job": "j 1001"}]}), &schema);
         assert_eq!(found, ["/sequence/1/job: there is no job `j 1001` in the data"]);
     }
 }

@@ -1,7 +1,9 @@
 //! What keeps a model from seeing what it must not see, and from naming what does not exist.
 
+mod confidential;
 mod dlp;
 mod grounding;
 
+pub(super) use confidential::{as_tokens, confidential_fields};
 pub(super) use dlp::Masker;
 pub(super) use grounding::Corpus;
