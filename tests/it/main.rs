@@ -8,6 +8,7 @@
 
 mod connectors;
 mod crash;
+mod eval;
 mod peers;
 mod postgres;
 mod sample_site;

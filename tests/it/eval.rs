@@ -1,0 +1,195 @@
+//! Runs recorded and replayed: sample workflows on the simulated plant, with authored models, no database.
+
+use serde_json::{Value, json};
+use std::{path::Path, sync::Arc};
+use takt::{
+    agent::{Model, Source, Tape, TapePlayer},
+    app::{Plant, SiteLadders, executors, known_names},
+    connector::openai::OpenAi,
+    engine::{Definitions, Ladders},
+    eval::{Case, RecordError, Recording, Replayed, Stage, World, WorldTools, replay, score},
+    run::RunId,
+    simulator::{Handle, Simulator, SimulatorConfig, model},
+    site::{Environment, ModelEndpoint, Overrides},
+    step::AgentSettings,
+    tool::Registry,
+};
+use uuid::Uuid;
+
+fn plant(simulator: Option<String>) -> Plant {
+    // Another test may have installed it already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let overrides = Overrides { simulator, without_secrets: true, ..Overrides::default() };
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let plant = Plant::load(folder, &Environment::default(), &overrides).unwrap_or_else(|e| panic!("{e}"));
+    for p in plant.library.problems() {
+        println!("{p:?}");
+    }
+    plant
+}
+
+fn stage(plant: &Plant, workflow: &str, tools: &Registry, models: Vec<Arc<dyn Model>>) -> Stage {
+    let definitions = Arc::new(Definitions::default());
+    definitions.publish_in_memory(plant.library.definitions().cloned().collect());
+    let ladders: Arc<dyn Ladders> = Arc::new(SiteLadders(plant.site.clone()));
+    let settings = AgentSettings { models, known: known_names(&plant.site) };
+    Stage {
+        definition: plant.library.get(workflow).unwrap_or_else(|| panic!("no {workflow}")).clone(),
+        executors: executors(tools, &definitions, &ladders, settings),
+        ladders,
+        site: plant.site.scope(),
+        payload_bytes_max: plant.site.limits.payload_bytes_max,
+    }
+}
+
+const RUN: Uuid = Uuid::from_u128(0x01939d4e_0000_7000_8000_000000000001);
+
+/// A sample workflow on the simulated plant, with a model that plays transcripts over HTTP.
+async fn live(plant: &Plant, case: &Case) -> Replayed {
+    let transcripts = model::Transcripts::load(&plant.site.folder.join("evals/transcripts")).unwrap();
+    let endpoint = model::start("127.0.0.1:0".parse().unwrap(), transcripts).await.unwrap();
+    let authored = ModelEndpoint {
+        name: "authored".into(),
+        base_url: endpoint.base_url.clone(),
+        model: model::MODEL.into(),
+        api_key: "authored".to_owned().into(),
+        authored: true,
+        usd_per_million_input: 0.0,
+        usd_per_million_output: 0.0,
+    };
+    let models: Vec<Arc<dyn Model>> = vec![Arc::new(OpenAi::new(&authored).unwrap())];
+    let replayed = replay(case, stage(plant, &case.workflow, &plant.tools, models)).await.unwrap();
+    endpoint.stop().await;
+    replayed
+}
+
+fn case(workflow: &str, trigger: &Value, timeline: Value) -> Case {
+    serde_json::from_value(json!({
+        "case": "live", "workflow": workflow,
+        "origin": {"authored": {"by": "tests", "written": "2026-11-22"}},
+        "starts": "2026-11-23T06:10:00-06:00", "run": RUN,
+        "trigger": trigger, "inputs": {}, "world": "none.json", "timeline": timeline,
+        "expect": {"outcome": "done"},
+    }))
+    .unwrap()
+}
+
+fn trigger(event: &Value) -> Value {
+    let mut trigger = event["data"].clone();
+    for field in ["id", "type", "subject", "time"] {
+        trigger[field] = event[field].clone();
+    }
+    trigger
+}
+
+async fn fire(simulator: &str, event: Value) -> Value {
+    let response = reqwest::Client::new().post(format!("{simulator}/sim/fire")).json(&event).send().await;
+    response.unwrap().json::<Value>().await.unwrap()["event"].clone()
+}
+
+async fn start() -> (Handle, Plant) {
+    let simulator = Simulator::start(SimulatorConfig::default()).await.unwrap();
+    let plant = plant(Some(simulator.base_url.clone()));
+    (simulator, plant)
+}
+
+/// Ana takes the first option; the goods come two days later.
+async fn supplier_delay(simulator: &Handle) -> Case {
+    let event = fire(&simulator.base_url, json!({"event": "supplier_delay"})).await;
+    let received = json!({"po_number": event["data"]["po_number"], "qty": 6000});
+    let timeline = json!([
+        {"after": "10m", "answer": {"gate": "decide", "by": "ana", "decision": "choose", "choice": 1}},
+        {"after": "2d", "event": {"type": "erp.goods_receipt", "data": received}},
+    ]);
+    case("supplier_delay", &trigger(&event), timeline)
+}
+
+/// Makes a case of a run that was driven on live tools.
+async fn record(plant: &Plant, live: &Replayed) -> (Case, World, Tape) {
+    let recording = Recording::read(RunId(RUN), &live.records).unwrap();
+    let case = recording.case("recorded");
+    let (recorder, models) = recording.recorder();
+    let tools = recorder.registry(&plant.tools).unwrap();
+    let again = replay(&case, stage(plant, &case.workflow, &tools, models)).await.unwrap();
+    recorder.finish(case, &again).unwrap()
+}
+
+async fn replay_offline(plant: &Plant, case: &Case, world: World, tape: Tape) -> Replayed {
+    let (tools, player) = (WorldTools::new(world), TapePlayer::new(tape));
+    let registry = tools.registry(&plant.tools).unwrap();
+    let mut replayed = replay(case, stage(plant, &case.workflow, &registry, player.models())).await.unwrap();
+    replayed.calls = tools.made();
+    replayed.stale = [tools.stale(), player.stale()].concat();
+    replayed
+}
+
+fn failing(replayed: &Replayed, case: &Case) -> Vec<String> {
+    let checks = score(replayed, &case.expect).checks;
+    let failing = checks.into_iter().filter(|(_, check)| !check.holds);
+    failing.map(|(name, check)| format!("{name}: {}", check.detail)).collect()
+}
+
+#[tokio::test]
+async fn a_run_becomes_a_case_that_replays_exactly() {
+    let (simulator, plant) = start().await;
+    let live = live(&plant, &supplier_delay(&simulator).await).await;
+    assert_eq!(live.unheard, Vec::<String>::new());
+    simulator.stop().await;
+
+    let (case, world, tape) = record(&plant, &live).await;
+    assert_eq!(case.expect.outcome, "done");
+    assert_eq!(case.expect.gates["decide"], "choose");
+    assert_eq!(case.expect.agents["plan"].source, Source::Model);
+    assert!(case.expect.writes.iter().any(|write| write.tool.as_str() == "erp.create_requisition"));
+    assert!(tape.models[0].authored, "the tape says that nobody but a transcript answered");
+
+    let first = replay_offline(&plant, &case, world.clone(), tape.clone()).await;
+    assert_eq!((&first.stale, failing(&first, &case)), (&vec![], vec![]));
+    let second = replay_offline(&plant, &case, world, tape).await;
+    assert_eq!(first.records, second.records, "a replay is the same every time");
+}
+
+#[tokio::test]
+async fn a_changed_workflow_is_a_regression_and_a_changed_question_is_stale() {
+    let (simulator, plant) = start().await;
+    let live = live(&plant, &supplier_delay(&simulator).await).await;
+    simulator.stop().await;
+    let (case, world, tape) = record(&plant, &live).await;
+
+    let mut other_choice = case.clone();
+    if let Some(answer) = &mut other_choice.timeline[0].answer {
+        answer.choice = Some(2);
+    }
+    let replayed = replay_offline(&plant, &other_choice, world.clone(), tape.clone()).await;
+    assert!(
+        failing(&replayed, &other_choice).iter().any(|f| f.starts_with("writes: ")),
+        "{:?}",
+        replayed.calls
+    );
+
+    let mut excluded = case.clone();
+    if let Some(answer) = &mut excluded.timeline[0].answer {
+        answer.gate = "approve".into();
+    }
+    let replayed = replay_offline(&plant, &excluded, world.clone(), tape.clone()).await;
+    assert!(failing(&replayed, &excluded).iter().any(|f| f.contains("nobody is asked `approve`")));
+
+    let mut poorer = world.clone();
+    poorer.calls.retain(|call| call.tool.as_str() != "erp.approved_sources");
+    let replayed = replay_offline(&plant, &case, poorer, tape.clone()).await;
+    assert!(replayed.stale.iter().any(|s| s.contains("erp.approved_sources")), "{:?}", replayed.stale);
+
+    let mut late = case.clone();
+    late.trigger["days_late"] = json!(7);
+    let replayed = replay_offline(&plant, &late, world, tape).await;
+    assert!(replayed.stale.iter().any(|s| s.contains("the input data")), "{:?}", replayed.stale);
+}
+
+#[tokio::test]
+async fn an_unfinished_run_is_no_case() {
+    let (simulator, plant) = start().await;
+    let mut live = live(&plant, &supplier_delay(&simulator).await).await;
+    simulator.stop().await;
+    live.records.pop();
+    assert!(matches!(Recording::read(RunId(RUN), &live.records), Err(RecordError::NotEnded)));
+}
