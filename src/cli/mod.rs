@@ -9,6 +9,7 @@ mod database;
 pub mod db;
 pub mod simulate;
 mod demo;
+mod eval;
 mod serve;
 
 use crate::{
@@ -37,6 +38,7 @@ enum Command {
     Serve(serve::ServeArgs),
     Check(check::CheckArgs),
     Simulate(simulate::SimulateArgs),
+    Eval(eval::EvalArgs),
     Db(db::DbArgs),
 }
 
@@ -63,6 +65,13 @@ pub fn main() -> ExitCode {
             Command::Simulate(args) => {
                 telemetry::start(&cli.log);
                 finish(simulate::run(args).await)
+            }
+            Command::Eval(args) => {
+                telemetry::start(&quiet(&cli.log));
+                match eval::run(args).await {
+                    Ok(code) => code,
+                    Err(error) => fail(&error.to_string(), 2),
+                }
             }
             Command::Db(args) => match db::run(args).await {
                 Ok(code) => code,

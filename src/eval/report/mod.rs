@@ -177,6 +177,9 @@ impl Report {
 
     /// A table for terminals and logs; readable without colour.
     pub fn to_text(&self) -> String {
+        if self.cases.is_empty() {
+            return "no cases found\n".to_owned();
+        }
         let width = self.cases.iter().map(|case| case.case.chars().count()).max().unwrap_or(4).max(4);
         let mut out = format!(
             "{:width$}  {:8}  {:9}  {:18}  {:>6}  {:>8}  {:>5}  {:>6}\n",
