@@ -28,3 +28,6 @@ mod world;
 
 pub use config::{Credentials, SignatureClock, SimulatorConfig};
 pub use server::{Handle, Simulator, StartError};
+
+#[cfg(test)]
+mod tests;

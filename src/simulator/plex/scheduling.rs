@@ -74,7 +74,7 @@ fn operation_json(world: &World, operation: &JobOperation) -> Option<Value> {
         "scheduledStartDate": time(operation.start), "completedDate": optional_time(operation.completed),
         "jobOperationStatus": status_text(world, operation), "setupTime": operation.setup_minutes as f64,
         "rate": (rate * 10.0).round() / 10.0, "unitOfMeasure": "pcs/hr",
-        "runTime": operation.run_minutes as f64, "batchCriteria": null, "partOperationType": "Production",
+        "runTime": world.run_minutes_expected(operation), "batchCriteria": null, "partOperationType": "Production",
         "batchOperation": false, "preProcessOperation": false,
     }))
 }

@@ -16,7 +16,8 @@ use uuid::Uuid;
 pub const SCARCE: &str = "FST-3050";
 const SCARCE_COVER: f64 = 0.45;
 /// Components are staged so long before the operation starts.
-const STAGED_AHEAD: TimeDelta = TimeDelta::hours(8);
+const STAGED_AHEAD: TimeDelta = TimeDelta::hours(12);
+const STAGED_AHEAD_SCARCE: TimeDelta = TimeDelta::hours(8);
 const STAGED_AHEAD_PRESS_4: TimeDelta = TimeDelta::hours(16);
 
 type SupplierRow =
