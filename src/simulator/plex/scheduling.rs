@@ -265,8 +265,10 @@ async fn schedule_operations(
             .iter()
             .map(|schedule| check(&world, id, schedule, earliest))
             .collect::<Result<Vec<Change>, PlexError>>()?;
-        let changed =
-            changes.into_iter().fold(false, |changed, change| apply(&mut world, &change) || changed);
+        let mut changed = false;
+        for change in &changes {
+            changed |= apply(&mut world, change);
+        }
         let ids: Vec<String> =
             schedules.iter().map(|schedule| schedule.job_operation_id.to_string()).collect();
         Written::when(changed, format!("job-operation:{}", ids.join(",")))

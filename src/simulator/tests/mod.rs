@@ -2,6 +2,7 @@
 
 mod events;
 mod faults;
+mod memory;
 mod peers;
 mod plex;
 
