@@ -9,6 +9,8 @@
 mod connectors;
 mod crash;
 mod eval;
+mod demo;
+mod journey;
 mod peers;
 mod postgres;
 mod sample_site;
