@@ -6,6 +6,7 @@
     reason = "tests read their environment and ask the database in run-time strings"
 )]
 
+mod architecture;
 mod connectors;
 mod crash;
 mod eval;
