@@ -30,7 +30,7 @@ const TABLE: &[(&str, &str)] = &[
     ("gate", "site run store engine"),
     ("step", "expr tool workflow run engine agent gate"),
     ("trigger", "expr workflow run store engine"),
-    ("notify", "store"),
+    ("notify", "run store"),
     ("connector", "expr tool site agent notify"),
     ("connector/native", "expr tool schedule plant site"),
     ("audit", "run store"),
