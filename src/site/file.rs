@@ -36,6 +36,10 @@ pub(super) struct ShiftFile {
     pub id: String,
     pub starts: Text,
     pub ends: Text,
+    /// Absent means every day.
+    pub days: Option<Vec<Text>>,
+    #[serde(default)]
+    pub overtime: Vec<Text>,
 }
 
 #[derive(Deserialize)]

@@ -73,6 +73,10 @@ pub struct Shift {
     pub starts: chrono::NaiveTime,
     /// Not after `starts` when the shift crosses midnight.
     pub ends: chrono::NaiveTime,
+    /// Days on which it starts to work in normal hours; for planning, who can be asked does not depend on it.
+    pub days: Vec<chrono::Weekday>,
+    /// Days on which it can work, paid as overtime.
+    pub overtime: Vec<chrono::Weekday>,
 }
 
 /// Who is asked next when nobody answers; each rung is a role or a person.

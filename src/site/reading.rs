@@ -9,7 +9,7 @@ use super::{
     parse_duration,
     password::is_password_hash,
 };
-use chrono::NaiveTime;
+use chrono::{NaiveTime, Weekday};
 use secrecy::SecretString;
 use serde_saphyr::{Location, Spanned};
 use std::{
@@ -18,6 +18,8 @@ use std::{
     time::Duration,
 };
 
+const EVERY_DAY: [Weekday; 7] =
+    [Weekday::Mon, Weekday::Tue, Weekday::Wed, Weekday::Thu, Weekday::Fri, Weekday::Sat, Weekday::Sun];
 const SLACK_BASE_URL: &str = "https://slack.com/api";
 
 pub(super) struct Reading<'a> {
@@ -114,10 +116,34 @@ impl<'a> Reading<'a> {
             if !seen.insert(shift.value.id.clone()) {
                 self.problem(shift.referenced, format!("two shifts have the id `{}`", shift.value.id));
             }
-            let (starts, ends) = (self.clock_time(&shift.value.starts), self.clock_time(&shift.value.ends));
-            Shift { id: shift.value.id, starts, ends }
+            self.shift(shift.value)
         };
         shifts.into_iter().map(&mut read).collect()
+    }
+
+    fn shift(&mut self, shift: ShiftFile) -> Shift {
+        let days = shift.days.map_or_else(|| EVERY_DAY.to_vec(), |days| self.days(&days));
+        Shift {
+            starts: self.clock_time(&shift.starts),
+            ends: self.clock_time(&shift.ends),
+            id: shift.id,
+            days,
+            overtime: self.days(&shift.overtime),
+        }
+    }
+
+    fn days(&mut self, days: &[Text]) -> Vec<Weekday> {
+        let mut read = |day: &Text| {
+            let read = day.value.parse().ok();
+            if read.is_none() {
+                self.problem(
+                    day.referenced,
+                    format!("`{}` is no day of the week: write mon, tue, …", day.value),
+                );
+            }
+            read
+        };
+        days.iter().filter_map(&mut read).collect()
     }
 
     fn clock_time(&mut self, text: &Text) -> NaiveTime {

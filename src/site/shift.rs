@@ -30,12 +30,16 @@ impl Site {
         self.spans_around(at).into_iter().min_by_key(distance).map(|span| span.shift)
     }
 
+    /// The shifts that start on a local day, in the order of takt.yaml.
+    pub fn shift_spans_on(&self, day: NaiveDate) -> Vec<ShiftSpan<'_>> {
+        self.shifts.iter().filter_map(|shift| self.span(day, shift)).collect()
+    }
+
     /// Every occurrence that starts on the local day of `at`, the day before or the day after.
     fn spans_around(&self, at: DateTime<Utc>) -> Vec<ShiftSpan<'_>> {
         let today = at.with_timezone(&self.time_zone).date_naive();
         let days = [today.checked_sub_days(Days::new(1)), Some(today), today.checked_add_days(Days::new(1))];
-        let of_day = |day| self.shifts.iter().filter_map(move |shift| self.span(day, shift));
-        days.into_iter().flatten().flat_map(of_day).collect()
+        days.into_iter().flatten().flat_map(|day| self.shift_spans_on(day)).collect()
     }
 
     fn span<'a>(&self, day: NaiveDate, shift: &'a Shift) -> Option<ShiftSpan<'a>> {

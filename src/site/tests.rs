@@ -175,6 +175,11 @@ fn mistakes_are_shown_at_their_place() {
         ("roles: [lead]", "roles: [lead], shifts: [Z]", "takt.yaml:8:51: there is no shift `Z`"),
         ("ladder: up", "ladder: upp", "takt.yaml:6:32: there is no ladder `upp`: did you mean `up`?"),
         ("name: Small\n", "", "the key `name` is missing"),
+        (
+            "ends: \"14:00\"",
+            "ends: \"14:00\", days: [mon, tus]",
+            "takt.yaml:4:58: `tus` is no day of the week",
+        ),
         ("America/Chicago", "America/Gotham", "takt.yaml:2:12: `America/Gotham` is no IANA time zone"),
         ("\"06:00\"", "6am", "takt.yaml:4:22: `6am` is no time of day"),
         ("within: 5m", "within: 5 minutes", "takt.yaml:10:31: `5 minutes` is not a length of time"),
