@@ -4,6 +4,7 @@
 
 mod handover;
 mod material;
+mod resequence;
 mod work_instructions;
 
 use crate::{
@@ -19,6 +20,7 @@ const RESULT_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Every native tool of a site.
 pub fn tools(site: &Site) -> Result<Vec<Arc<dyn Tool>>, ToolNameError> {
     Ok(vec![
+        resequence::resequence(site)?,
         material::shortage_forecast()?,
         material::simulate()?,
         material::response_options()?,
