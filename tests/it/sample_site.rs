@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use takt::{
-    connector::{declared, native},
     site::{Environment, Overrides, Site},
     tool::Registry,
     workflow::Library,
@@ -17,13 +16,7 @@ pub(crate) fn site(simulator: Option<String>) -> Site {
 pub(crate) fn registry(site: &Site) -> Registry {
     // Another test may have installed it already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let declared = declared::load(&site.folder.join("connectors"), site).unwrap_or_else(|e| panic!("{e}"));
-    let native = native::tools(site).unwrap_or_else(|e| panic!("{e}"));
-    let mut registry = Registry::default();
-    for tool in declared.into_iter().chain(native) {
-        registry.add(tool).unwrap();
-    }
-    registry
+    takt::app::tools_of(site).unwrap_or_else(|e| panic!("{e}"))
 }
 
 #[test]
