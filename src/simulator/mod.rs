@@ -15,7 +15,6 @@ mod erp;
 mod events;
 mod faults;
 mod ledger;
-mod memory;
 pub mod model;
 mod plex;
 mod portal;
@@ -27,8 +26,5 @@ mod state;
 mod tickets;
 mod world;
 
-pub use config::{Credentials, MemoryFile, SignatureClock, SimulatorConfig};
+pub use config::{Credentials, SignatureClock, SimulatorConfig};
 pub use server::{Handle, Simulator, StartError};
-
-#[cfg(test)]
-mod tests;

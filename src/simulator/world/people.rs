@@ -20,10 +20,7 @@ pub fn shift_at(at: Instant, zone: Tz) -> &'static str {
     }
 }
 
-/// User, first and last name, position, department, shift.
-type LeaderRow = (&'static str, &'static str, &'static str, &'static str, &'static str, Option<&'static str>);
-
-const LEADERS: [LeaderRow; 8] = [
+const LEADERS: [(&str, &str, &str, &str, &str, Option<&str>); 8] = [
     ("mia", "Mia", "Novak", "Maintenance Lead", "Maintenance", None),
     ("sam", "Sam", "Carter", "Production Supervisor", "Production", Some("A")),
     ("lee", "Lee", "Chen", "Plant Scheduler", "Planning", None),
