@@ -1,14 +1,14 @@
 //! `takt simulate`: the plant simulator on its own, until Ctrl-C.
 
-use crate::simulator::{SignatureClock, Simulator, SimulatorConfig, StartError};
+use crate::simulator::{MemoryFile, SignatureClock, Simulator, SimulatorConfig, StartError};
 use chrono::{DateTime, Utc};
-use std::{io::Write, net::SocketAddr};
+use std::{io::Write, net::SocketAddr, path::PathBuf};
 
 /// Run the plant simulator: Plex, CMMS, tickets, ERP, supplier portal and andon board of one plant.
 #[derive(Debug, clap::Args)]
 pub struct SimulateArgs {
     /// Address to listen on.
-    #[arg(long, default_value = "127.0.0.1:8430")]
+    #[arg(long, default_value = "127.0.0.1:8421")]
     pub listen: SocketAddr,
     /// The same seed makes the same plant.
     #[arg(long, default_value_t = 1)]
@@ -22,6 +22,9 @@ pub struct SimulateArgs {
     /// Plex calls that are answered per minute; the real system allows 200.
     #[arg(long, default_value_t = SimulatorConfig::default().plex_calls_per_minute)]
     pub plex_calls_per_minute: usize,
+    /// Keep the plant in this file, and go on with the one that is in it.
+    #[arg(long)]
+    pub memory: Option<PathBuf>,
     /// Stamp webhooks with the plant's clock instead of this machine's.
     #[arg(long)]
     pub plant_clock_signatures: bool,
@@ -46,6 +49,7 @@ pub async fn run(args: SimulateArgs) -> Result<(), SimulateError> {
         start: args.start,
         target: args.target,
         plex_calls_per_minute: args.plex_calls_per_minute,
+        memory: args.memory.map(|path| MemoryFile { path, resume: true }),
         signature_clock: if args.plant_clock_signatures {
             SignatureClock::Plant
         } else {

@@ -141,7 +141,11 @@ impl Tenure<'_> {
                         tracing::warn!(worker.id = %self.id, "the lease was taken over; starting afresh");
                         return Ok(());
                     }
-                    for (dead, freed) in workers::take_over(&mut db).await? {
+                    drop(db);
+                    let mut tx = self.worker.store.begin().await?;
+                    let taken = workers::take_over(&mut tx).await?;
+                    tx.commit().await?;
+                    for (dead, freed) in taken {
                         tracing::warn!(worker.id = %dead, runs = freed, "took over the runs of a dead worker");
                         self.worker.hints.tell();
                     }
@@ -205,8 +209,9 @@ impl Tenure<'_> {
         let finish = async { while self.drives.join_next().await.is_some() {} };
         let _ = timeout(self.worker.options.drain, finish).await;
         self.drives.shutdown().await;
-        let mut db = self.worker.store.connection().await?;
-        let freed = workers::retire(&mut db, self.id).await?;
+        let mut tx = self.worker.store.begin().await?;
+        let freed = workers::retire(&mut tx, self.id).await?;
+        tx.commit().await?;
         tracing::info!(worker.id = %self.id, runs = freed, "worker stopped and handed its runs over");
         self.worker.hints.tell();
         Ok(())

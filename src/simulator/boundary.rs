@@ -4,6 +4,7 @@ use super::{
     connection::Link,
     faults::{FaultKind, Victim},
     ledger::{Effect, Write, Written},
+    memory::{self, What},
     state::{Plant, Shared},
 };
 use axum::{
@@ -91,16 +92,19 @@ struct Call {
     method: Method,
     path: String,
     key: Option<String>,
+    idempotency_key: Option<String>,
 }
 
 impl Call {
     fn of(request: &Request) -> Self {
         let path = request.uri().path();
+        let header = |name| request.headers().get(name).and_then(|key| key.to_str().ok()).map(str::to_owned);
         Self {
             system: path.trim_start_matches('/').split('/').next().unwrap_or_default().to_owned(),
             method: request.method().clone(),
             path: path.to_owned(),
-            key: request.headers().get("x-takt-key").and_then(|key| key.to_str().ok()).map(str::to_owned),
+            key: header("x-takt-key"),
+            idempotency_key: header("idempotency-key"),
         }
     }
 
@@ -119,11 +123,22 @@ fn record(plant: &Plant, call: &Call, body: &Bytes, response: &Response) {
         (true, None) => (Effect::Applied, call.path.clone()),
         (false, _) => (Effect::Refused, call.path.clone()),
     };
-    let body = serde_json::from_slice(body)
+    let body: Value = serde_json::from_slice(body)
         .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(body).into_owned()));
+    let at = plant.clock.now();
+    if effect == Effect::Applied {
+        let deed = memory::Written {
+            method: call.method.to_string(),
+            path: call.path.clone(),
+            takt_key: call.key.clone(),
+            idempotency_key: call.idempotency_key.clone(),
+            body: body.clone(),
+        };
+        plant.remember(at, What::Written(deed));
+    }
     plant.ledger().record(Write {
         seq: 0,
-        at: plant.clock.now(),
+        at,
         system: call.system.clone(),
         method: call.method.to_string(),
         path: call.path.clone(),

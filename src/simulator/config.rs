@@ -1,7 +1,10 @@
 //! What a simulator is started with: address, seed, first instant, credentials, where events go.
 
 use chrono::{DateTime, TimeDelta, TimeZone, Utc};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
 
 /// Everything a simulator needs to start; `default()` is the plant of the demo on a free port.
 #[derive(Debug, Clone)]
@@ -19,8 +22,19 @@ pub struct SimulatorConfig {
     pub signature_clock: SignatureClock,
     /// Plex's documented limit is 200; the demo's default leaves room for a parallel fan-out.
     pub plex_calls_per_minute: usize,
+    /// The plant outlives the process in this file.
+    pub memory: Option<MemoryFile>,
     /// A schedule write may start so far in the past: people take minutes to approve.
     pub schedule_past_tolerance: TimeDelta,
+}
+
+/// Where a plant is remembered over restarts.
+#[derive(Debug, Clone)]
+pub struct MemoryFile {
+    pub path: PathBuf,
+    /// Go on with the plant in the file, if there is one; its seed and first instant count then, and `start` is
+    /// what the clock is moved on to. Otherwise the file is begun anew.
+    pub resume: bool,
 }
 
 /// Which clock stamps `webhook-timestamp`.
@@ -66,6 +80,7 @@ impl Default for SimulatorConfig {
             webhook_secret: Self::DEMO_WEBHOOK_SECRET.to_owned(),
             signature_clock: SignatureClock::Wall,
             plex_calls_per_minute: 6_000,
+            memory: None,
             schedule_past_tolerance: TimeDelta::minutes(30),
         }
     }

@@ -6,7 +6,7 @@ use axum::{
 };
 use std::{
     io,
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     pin::Pin,
     sync::{
         Arc,
@@ -27,6 +27,11 @@ pub struct Link {
 }
 
 impl Link {
+    /// No connection at all: a request that the simulator makes to itself.
+    pub fn local() -> Self {
+        Self { peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), cut: Arc::default() }
+    }
+
     /// The connection carries nothing more: not even the reply being written now.
     pub fn cut(&self) {
         self.cut.store(true, Ordering::Release);

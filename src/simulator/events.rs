@@ -1,6 +1,9 @@
 //! Events to the outside: signed CloudEvents in the Standard Webhooks scheme, posted until the target takes them.
 
-use super::config::SignatureClock;
+use super::{
+    clock::{Clock, wall_now},
+    config::SignatureClock,
+};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, Utc};
 use hmac::{Hmac, KeyInit, Mac};
@@ -64,7 +67,8 @@ pub struct Outbox {
     target: watch::Sender<Option<String>>,
     client: reqwest::Client,
     signer: Signer,
-    clock: SignatureClock,
+    signature_clock: SignatureClock,
+    clock: Arc<Clock>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -80,12 +84,14 @@ impl Outbox {
     pub fn new(
         client: reqwest::Client,
         signer: Signer,
-        clock: SignatureClock,
+        signature_clock: SignatureClock,
+        clock: Arc<Clock>,
         target: Option<String>,
         stop: CancellationToken,
     ) -> Self {
         let (target, _) = watch::channel(target);
-        Self { postings: Arc::default(), target, client, signer, clock, tasks: TaskTracker::new(), stop }
+        let tasks = TaskTracker::new();
+        Self { postings: Arc::default(), target, client, signer, signature_clock, clock, tasks, stop }
     }
 
     pub fn set_target(&self, url: String) {
@@ -96,8 +102,8 @@ impl Outbox {
         lock(&self.postings).clone()
     }
 
-    /// Posts from a task of its own. `offset` is how far the plant's clock is ahead of the machine's.
-    pub fn dispatch(&self, dispatch: Dispatch, offset: chrono::TimeDelta) {
+    /// Posts from a task of its own.
+    pub fn dispatch(&self, dispatch: Dispatch) {
         for copy in 0..dispatch.copies.max(1) {
             let index = {
                 let mut postings = lock(&self.postings);
@@ -109,12 +115,12 @@ impl Outbox {
             let delivery = Delivery {
                 index,
                 delay,
-                offset,
                 postings: Arc::clone(&self.postings),
                 target: self.target.subscribe(),
                 client: self.client.clone(),
                 signer: self.signer.clone(),
-                clock: self.clock,
+                signature_clock: self.signature_clock,
+                clock: Arc::clone(&self.clock),
             };
             let stop = self.stop.clone();
             self.tasks.spawn(async move { stop.run_until_cancelled(delivery.run()).await });
@@ -131,12 +137,12 @@ impl Outbox {
 struct Delivery {
     index: usize,
     delay: Duration,
-    offset: chrono::TimeDelta,
     postings: Arc<Mutex<Vec<Posting>>>,
     target: watch::Receiver<Option<String>>,
     client: reqwest::Client,
     signer: Signer,
-    clock: SignatureClock,
+    signature_clock: SignatureClock,
+    clock: Arc<Clock>,
 }
 
 enum Attempt {
@@ -171,10 +177,9 @@ impl Delivery {
             posting.attempts += 1;
             (posting.event_id.clone(), posting.event.to_string())
         };
-        let wall = Utc::now();
-        let stamp = match self.clock {
-            SignatureClock::Wall => wall,
-            SignatureClock::Plant => wall + self.offset,
+        let stamp = match self.signature_clock {
+            SignatureClock::Wall => wall_now(),
+            SignatureClock::Plant => self.clock.now(),
         }
         .timestamp();
         let reply = self
@@ -194,7 +199,7 @@ impl Delivery {
             Ok(reply) => {
                 posting.last_status = Some(reply.status().as_u16());
                 if reply.status().is_success() {
-                    posting.delivered_at = Some(wall + self.offset);
+                    posting.delivered_at = Some(self.clock.now());
                     return Attempt::Taken;
                 }
                 tracing::debug!(event = id, status = %reply.status(), "the target did not take the event");

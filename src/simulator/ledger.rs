@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::{borrow::Borrow, collections::BTreeMap};
 
 /// What a write did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -132,13 +132,13 @@ fn key_summary(key: Option<&str>, system: &str, writes: &[&Write]) -> KeySummary
         .map(|((target, method), writes)| TargetSummary {
             target: target.to_owned(),
             method: method.to_owned(),
-            counts: Counts::of(writes),
+            counts: Counts::of(&writes),
         })
         .collect();
     KeySummary {
         takt_key: key.map(str::to_owned),
         system: system.to_owned(),
-        counts: Counts::of(writes.iter().copied()),
+        counts: Counts::of(writes),
         // Writes without a key are not claimed to be one write, so nothing is a duplicate among them.
         duplicate_effects: match key {
             Some(_) => targets.iter().map(|target| target.counts.applied.saturating_sub(1)).sum(),
@@ -149,9 +149,10 @@ fn key_summary(key: Option<&str>, system: &str, writes: &[&Write]) -> KeySummary
 }
 
 impl Counts {
-    fn of<'a>(writes: impl IntoIterator<Item = &'a Write>) -> Self {
+    fn of<W: Borrow<Write>>(writes: &[W]) -> Self {
         let mut counts = Self::default();
         for write in writes {
+            let write = write.borrow();
             counts.received += 1;
             match write.effect {
                 Effect::Applied => counts.applied += 1,

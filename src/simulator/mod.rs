@@ -15,6 +15,7 @@ mod erp;
 mod events;
 mod faults;
 mod ledger;
+mod memory;
 pub mod model;
 mod plex;
 mod portal;
@@ -26,5 +27,8 @@ mod state;
 mod tickets;
 mod world;
 
-pub use config::{Credentials, SignatureClock, SimulatorConfig};
+pub use config::{Credentials, MemoryFile, SignatureClock, SimulatorConfig};
 pub use server::{Handle, Simulator, StartError};
+
+#[cfg(test)]
+mod tests;

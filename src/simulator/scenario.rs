@@ -3,6 +3,7 @@
 
 use super::{
     events::{Dispatch, Posting},
+    memory::What,
     state::{Plant, Shared},
     world::{
         PLANT_NAME, SCARCE, World, id_of,
@@ -12,12 +13,12 @@ use super::{
     },
 };
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 
 /// An order to let something happen, and how its event travels.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Firing {
     #[serde(flatten)]
     pub what: Happening,
@@ -36,7 +37,7 @@ fn one() -> u32 {
     1
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Happening {
     MachineDown {
@@ -110,14 +111,23 @@ struct Draft {
 impl Plant {
     /// Lets it happen, and posts the event. Returns the event's id and the event.
     pub fn fire(&self, firing: Firing) -> Result<(String, Value), FireError> {
+        self.fire_as(None, firing)
+    }
+
+    /// The same under an id that the event had before a restart.
+    pub fn fire_as(&self, id: Option<String>, firing: Firing) -> Result<(String, Value), FireError> {
         let (draft, now) = {
             let mut world = self.world();
-            (happen(&mut world, firing.what)?, world.now)
+            (happen(&mut world, firing.what.clone())?, world.now)
         };
         let delay = Duration::try_from_secs_f64(firing.delay_seconds).unwrap_or_default();
         let happened = now - TimeDelta::seconds(firing.age_seconds);
-        let sequence = self.outbox.postings().len() + 1;
-        let id = format!("evt_{}", id_of("event", &format!("{}/{sequence}", self.config.seed)).simple());
+        // With the instant in it: another plant of the same seed is another source of events.
+        let sequence = self.outbox.postings().len();
+        let id =
+            id.unwrap_or_else(|| format!("evt_{}", id_of("event", &format!("{now}/{sequence}")).simple()));
+        let again = Firing { copies: 1, delay_seconds: 0.0, ..firing.clone() };
+        self.remember(now, What::Fired { event_id: id.clone(), firing: again });
         let event = json!({
             "specversion": "1.0", "id": id, "source": format!("/plants/{}/{}", slug(), draft.system),
             "type": draft.kind, "subject": draft.subject, "time": time(happened),
@@ -135,8 +145,7 @@ impl Plant {
             last_error: None,
             event: event.clone(),
         };
-        let offset = self.clock.now() - Utc::now();
-        self.outbox.dispatch(Dispatch { posting, copies: firing.copies, delay }, offset);
+        self.outbox.dispatch(Dispatch { posting, copies: firing.copies, delay });
         Ok((id, event))
     }
 }
@@ -155,7 +164,7 @@ pub fn recover_after_write(plant: &Shared) {
             age_seconds: 0,
         };
         if let Err(error) = plant.fire(up) {
-            tracing::warn!(%error, "the machine was not brought back");
+            tracing::debug!(%error, "the machine was not brought back");
         }
     });
 }

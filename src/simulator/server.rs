@@ -1,11 +1,14 @@
 //! The listening server: one router of all simulated systems, started and stopped as a whole.
 
 use super::{
-    andon, boundary, cmms,
+    andon, boundary,
+    clock::Clock,
+    cmms,
     config::SimulatorConfig,
     connection::{Link, SimulatorListener},
     control, erp,
     events::{Outbox, SecretError, Signer},
+    memory::{self, Deed, Memory, MemoryError, Origin},
     plex, portal,
     state::{Plant, Shared},
     tickets,
@@ -36,29 +39,43 @@ pub enum StartError {
     Listen { address: SocketAddr, source: io::Error },
     #[error(transparent)]
     Secret(#[from] SecretError),
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
     #[error("the plant simulator cannot make an HTTP client for its events")]
     Client(#[from] reqwest::Error),
 }
 
 impl Simulator {
     /// Generates the plant and serves it; returns when it listens.
-    pub async fn start(config: SimulatorConfig) -> Result<Handle, StartError> {
+    pub async fn start(mut config: SimulatorConfig) -> Result<Handle, StartError> {
         let address = config.listen;
         let listener = TcpListener::bind(address).await.map_err(|source| match source.kind() {
             io::ErrorKind::AddrInUse => StartError::PortTaken(address),
             _ => StartError::Listen { address, source },
         })?;
         let addr = listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
+        let until = config.start;
+        let (memory, deeds) = recall(&mut config)?;
         let stop = CancellationToken::new();
+        let clock = Arc::new(Clock::starting_at(config.start));
         let outbox = Outbox::new(
             http_client()?,
             Signer::new(&config.webhook_secret)?,
             config.signature_clock,
+            Arc::clone(&clock),
             config.target.clone(),
             stop.clone(),
         );
-        let plant = Arc::new(Plant::new(config, outbox));
-        let service = router(Arc::clone(&plant)).into_make_service_with_connect_info::<Link>();
+        let plant = Arc::new(Plant::new(config, clock, outbox));
+        let router = router(Arc::clone(&plant));
+        memory::relive(&plant, &router, deeds).await;
+        if plant.clock.set(until).is_err() {
+            tracing::debug!("the remembered plant is ahead of the given start");
+        }
+        if let Some(memory) = memory {
+            plant.remember_in(memory);
+        }
+        let service = router.into_make_service_with_connect_info::<Link>();
         let stopped = stop.clone();
         let server = tokio::spawn(async move {
             let serving = axum::serve(SimulatorListener(listener), service)
@@ -80,6 +97,20 @@ impl Handle {
         }
         self.plant.outbox.closed().await;
     }
+}
+
+/// Opens the memory, if there is to be one. A plant found in it decides seed and first instant.
+fn recall(config: &mut SimulatorConfig) -> Result<(Option<Memory>, Vec<Deed>), MemoryError> {
+    let Some(file) = &config.memory else { return Ok((None, Vec::new())) };
+    if file.resume
+        && let Some((origin, deeds, memory)) = Memory::resume(&file.path)?
+    {
+        config.seed = origin.seed;
+        config.start = origin.start;
+        return Ok((Some(memory), deeds));
+    }
+    let memory = Memory::begin(&file.path, &Origin { seed: config.seed, start: config.start })?;
+    Ok((Some(memory), Vec::new()))
 }
 
 fn router(plant: Shared) -> Router {

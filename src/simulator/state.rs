@@ -1,16 +1,26 @@
 //! What all simulated systems share: the plant, its clock, the ledger, the faults, the events, each system's own records.
 
 use super::{
-    clock::Clock, config::SimulatorConfig, erp::MaterialRequests, events::Outbox, faults::Faults,
-    ledger::Ledger, plex::Throttle, portal::Messages, tickets::Incidents, world::World,
+    clock::Clock,
+    config::SimulatorConfig,
+    erp::MaterialRequests,
+    events::Outbox,
+    faults::Faults,
+    ledger::Ledger,
+    memory::{Deed, Memory, What},
+    plex::Throttle,
+    portal::Messages,
+    tickets::Incidents,
+    world::World,
 };
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use chrono::{DateTime, Utc};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 pub type Shared = Arc<Plant>;
 
 pub struct Plant {
     pub config: SimulatorConfig,
-    pub clock: Clock,
+    pub clock: Arc<Clock>,
     world: Mutex<World>,
     ledger: Mutex<Ledger>,
     faults: Mutex<Faults>,
@@ -19,12 +29,13 @@ pub struct Plant {
     material_requests: Mutex<MaterialRequests>,
     messages: Mutex<Messages>,
     pub outbox: Outbox,
+    memory: OnceLock<Memory>,
 }
 
 impl Plant {
-    pub fn new(config: SimulatorConfig, outbox: Outbox) -> Self {
+    pub fn new(config: SimulatorConfig, clock: Arc<Clock>, outbox: Outbox) -> Self {
         Self {
-            clock: Clock::starting_at(config.start),
+            clock,
             world: Mutex::new(World::generate(config.seed, config.start)),
             config,
             ledger: Mutex::default(),
@@ -34,6 +45,20 @@ impl Plant {
             material_requests: Mutex::default(),
             messages: Mutex::default(),
             outbox,
+            memory: OnceLock::new(),
+        }
+    }
+
+    /// From now on, what is done to the plant is written down.
+    pub fn remember_in(&self, memory: Memory) {
+        if self.memory.set(memory).is_err() {
+            tracing::warn!("the plant has a memory already");
+        }
+    }
+
+    pub fn remember(&self, at: DateTime<Utc>, what: What) {
+        if let Some(memory) = self.memory.get() {
+            memory.add(&Deed { at, what });
         }
     }
 

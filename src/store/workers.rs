@@ -39,20 +39,21 @@ pub async fn fence(db: &mut PgConnection, id: WorkerId, epoch: i32) -> Result<bo
     Ok(row.is_some())
 }
 
-/// Bumps the epoch of workers whose lease is over and makes their runs ready. Returns who died and how many runs that freed.
-pub async fn take_over(db: &mut PgConnection) -> Result<Vec<(WorkerId, u64)>> {
+/// Bumps the epoch of workers whose lease is over and makes their runs ready; call it in a transaction.
+/// Returns who died and how many runs that freed.
+pub async fn take_over(tx: &mut PgConnection) -> Result<Vec<(WorkerId, u64)>> {
     let dead = sqlx::query_scalar!(
-        "update worker set epoch = epoch + 1, lease_until = 'infinity'
+        "update worker set epoch = epoch + 1
          where id in (select id from worker where lease_until < clock_timestamp() for update skip locked)
          returning id"
     )
-    .fetch_all(&mut *db)
+    .fetch_all(&mut *tx)
     .await?;
     let mut freed = Vec::with_capacity(dead.len());
     for id in dead {
         let worker = WorkerId(id);
-        freed.push((worker, release_runs(db, worker).await?));
-        sqlx::query!("delete from worker where id = $1", id).execute(&mut *db).await?;
+        freed.push((worker, release_runs(tx, worker).await?));
+        sqlx::query!("delete from worker where id = $1", id).execute(&mut *tx).await?;
     }
     Ok(freed)
 }
@@ -67,10 +68,10 @@ async fn release_runs(db: &mut PgConnection, id: WorkerId) -> Result<u64> {
     Ok(done.rows_affected())
 }
 
-/// A worker that stops in peace hands its runs over at once.
-pub async fn retire(db: &mut PgConnection, id: WorkerId) -> Result<u64> {
-    sqlx::query!("delete from worker where id = $1", id.0).execute(&mut *db).await?;
-    release_runs(db, id).await
+/// A worker that stops in peace hands its runs over at once; call it in a transaction.
+pub async fn retire(tx: &mut PgConnection, id: WorkerId) -> Result<u64> {
+    sqlx::query!("delete from worker where id = $1", id.0).execute(&mut *tx).await?;
+    release_runs(tx, id).await
 }
 
 /// Workers alive now, for health.

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr, time::Duration};
 pub struct ToolName(String);
 
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is not a tool name: write `system.action` in lower case, like `plex.inventory`")]
+#[error("`{0}` is not a tool name: write `system.action` in lower case, like `tickets.create`")]
 pub struct ToolNameError(String);
 
 impl FromStr for ToolName {

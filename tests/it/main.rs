@@ -6,9 +6,12 @@
     reason = "tests read their environment and ask the database in run-time strings"
 )]
 
+mod architecture;
 mod connectors;
 mod crash;
 mod eval;
+mod demo;
+mod journey;
 mod peers;
 mod postgres;
 mod sample_site;

@@ -50,7 +50,7 @@ async fn create(
     let of_name = world.custom_objects.iter().filter(|object| object.object == name);
     let record = given.record_identifier.unwrap_or_else(|| format!("{name}-{}", of_name.clone().count() + 1));
     if of_name.clone().any(|object| object.record == record) {
-        return Err(PlexError::invalid("ARGUMENT_INVALID", format!("recordIdentifier `{record}` exists.")));
+        return Err(PlexError::ArgumentInvalid(format!("recordIdentifier `{record}` exists.")));
     }
     let now = world.now;
     let object = CustomObject {

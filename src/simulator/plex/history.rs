@@ -4,7 +4,7 @@ use super::{PlexError, Window, time};
 use crate::simulator::{
     query::Filters,
     state::Shared,
-    world::{World, records::StatusEntry},
+    world::{World, model::Employee, records::StatusEntry},
 };
 use axum::{Json, Router, extract::State, routing::get};
 use serde_json::{Map, Value, json};
@@ -100,7 +100,7 @@ async fn production(State(plant): State<Shared>, filters: Filters) -> Result<Jso
                     "transactionDate": time(entry.at), "serialNo": entry.serial,
                     "lotNo": world.lot(entry.lot).map(|lot| &lot.number), "lotId": entry.lot,
                     "employeeId": entry.employee,
-                    "employeeName": world.employee(entry.employee).map(|person| person.name()),
+                    "employeeName": world.employee(entry.employee).map(Employee::name),
                     "quantity": entry.quantity, "jobNo": job, "unit": "ea", "masterUnitNo": null,
                     "masterUnitId": null, "heatCode": null, "heatNo": null, "heatId": null, "trackingNo": null,
                 }),
@@ -147,7 +147,7 @@ async fn labor(State(plant): State<Shared>, filters: Filters) -> Result<Json<Vec
             row(
                 base,
                 json!({
-                    "employee": world.employee(entry.employee).map(|person| person.name()),
+                    "employee": world.employee(entry.employee).map(Employee::name),
                     "employeeId": entry.employee, "accountId": entry.employee, "costActivity": "Direct",
                     "beginTime": time(entry.begin), "endTime": time(entry.end),
                     "duration": (entry.end - entry.begin).num_seconds(),

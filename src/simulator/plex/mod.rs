@@ -81,6 +81,8 @@ pub enum PlexError {
     Throttled,
     NotFound,
     Malformed(String),
+    /// A value that is in use already.
+    ArgumentInvalid(String),
     /// Codes and messages of everything that is wrong.
     Invalid(Vec<(&'static str, String)>),
 }
@@ -110,6 +112,7 @@ impl IntoResponse for PlexError {
                 vec![],
             ),
             Self::Malformed(message) => (StatusCode::BAD_REQUEST, "REQUEST_MALFORMED", message, vec![]),
+            Self::ArgumentInvalid(message) => (StatusCode::BAD_REQUEST, "ARGUMENT_INVALID", message, vec![]),
             Self::Invalid(errors) => (
                 StatusCode::BAD_REQUEST,
                 "REQUEST_VALIDATION_FAILED",

@@ -74,7 +74,7 @@ fn operation_json(world: &World, operation: &JobOperation) -> Option<Value> {
         "scheduledStartDate": time(operation.start), "completedDate": optional_time(operation.completed),
         "jobOperationStatus": status_text(world, operation), "setupTime": operation.setup_minutes as f64,
         "rate": (rate * 10.0).round() / 10.0, "unitOfMeasure": "pcs/hr",
-        "runTime": operation.run_minutes as f64, "batchCriteria": null, "partOperationType": "Production",
+        "runTime": world.run_minutes_expected(operation), "batchCriteria": null, "partOperationType": "Production",
         "batchOperation": false, "preProcessOperation": false,
     }))
 }
@@ -265,8 +265,10 @@ async fn schedule_operations(
             .iter()
             .map(|schedule| check(&world, id, schedule, earliest))
             .collect::<Result<Vec<Change>, PlexError>>()?;
-        let changed =
-            changes.into_iter().fold(false, |changed, change| apply(&mut world, &change) || changed);
+        let mut changed = false;
+        for change in &changes {
+            changed |= apply(&mut world, change);
+        }
         let ids: Vec<String> =
             schedules.iter().map(|schedule| schedule.job_operation_id.to_string()).collect();
         Written::when(changed, format!("job-operation:{}", ids.join(",")))

@@ -229,6 +229,15 @@ impl World {
         });
     }
 
+    /// Run time of an operation; of one in process, what it takes in all, with the stops until now.
+    pub fn run_minutes_expected(&self, operation: &JobOperation) -> f64 {
+        let Some(ends) = operation.ends else { return operation.run_minutes as f64 };
+        let stopped =
+            self.stop_of(operation.work_center).map_or(TimeDelta::zero(), |stop| self.now - stop.since);
+        let seconds = (ends + stopped - operation.start).num_seconds() as f64;
+        (seconds / 6.0).round() / 10.0 - operation.setup_minutes as f64
+    }
+
     /// Good pieces of an operation as of now.
     pub fn pieces_done(&self, operation: &JobOperation) -> f64 {
         let quantity = self.job(operation.job).map_or(0.0, |job| job.quantity);

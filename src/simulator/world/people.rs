@@ -20,7 +20,10 @@ pub fn shift_at(at: Instant, zone: Tz) -> &'static str {
     }
 }
 
-const LEADERS: [(&str, &str, &str, &str, &str, Option<&str>); 8] = [
+/// User, first and last name, position, department, shift.
+type LeaderRow = (&'static str, &'static str, &'static str, &'static str, &'static str, Option<&'static str>);
+
+const LEADERS: [LeaderRow; 8] = [
     ("mia", "Mia", "Novak", "Maintenance Lead", "Maintenance", None),
     ("sam", "Sam", "Carter", "Production Supervisor", "Production", Some("A")),
     ("lee", "Lee", "Chen", "Plant Scheduler", "Planning", None),

@@ -179,7 +179,7 @@ impl World {
         let lot = id_of("lot", &job.number);
         // Scrap comes from the operation's own id, so it does not depend on the order of other draws.
         let dice = operation.as_bytes();
-        if dice[0] % 4 == 0 {
+        if dice[0].is_multiple_of(4) {
             self.history.scrap.push(ScrapEntry {
                 at,
                 operation,

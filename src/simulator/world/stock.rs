@@ -16,7 +16,8 @@ use uuid::Uuid;
 pub const SCARCE: &str = "FST-3050";
 const SCARCE_COVER: f64 = 0.45;
 /// Components are staged so long before the operation starts.
-const STAGED_AHEAD: TimeDelta = TimeDelta::hours(8);
+const STAGED_AHEAD: TimeDelta = TimeDelta::hours(12);
+const STAGED_AHEAD_SCARCE: TimeDelta = TimeDelta::hours(8);
 const STAGED_AHEAD_PRESS_4: TimeDelta = TimeDelta::hours(16);
 
 type SupplierRow =
@@ -276,9 +277,15 @@ fn stage(rng: &mut ChaCha8Rng, demand: &Demand<'_>, stock: &mut Stock) {
     let mut staged: Vec<Container> = Vec::new();
     for (operation, job, component, quantity) in needs(demand) {
         let ahead = operation.start - demand.start;
-        let surely =
-            ahead < STAGED_AHEAD || (operation.work_center == press_4 && ahead < STAGED_AHEAD_PRESS_4);
-        let perhaps = ahead < STAGED_AHEAD * 3 && component != scarce && rng.random_bool(0.6);
+        let surely_until = if component == scarce {
+            STAGED_AHEAD_SCARCE
+        } else if operation.work_center == press_4 {
+            STAGED_AHEAD_PRESS_4
+        } else {
+            STAGED_AHEAD
+        };
+        let surely = ahead < surely_until;
+        let perhaps = ahead < STAGED_AHEAD * 2 && component != scarce && rng.random_bool(0.6);
         if !(surely || perhaps) {
             continue;
         }

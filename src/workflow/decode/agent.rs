@@ -82,7 +82,7 @@ impl<'d> Decoder<'d> {
             Ok(name) => Some(name),
             Err(_) => {
                 let message = format!("`{text}` is not a tool name");
-                self.error("T009", node.place, message, "write `system.action`, like plex.inventory");
+                self.error("T009", node.place, message, "write `system.action`, like tickets.create");
                 None
             }
         }

@@ -62,7 +62,7 @@ impl<'d> Decoder<'d> {
         let mut patterns = Vec::new();
         for item in items {
             let Some(mut fields) = self.fields(item, "an event of `any`") else { continue };
-            let event = self.required(&mut fields, "event", "a type like plex.work_center_status");
+            let event = self.required(&mut fields, "event", "a type like machine.stopped");
             let event = event.and_then(|node| self.event_type(node));
             let condition = fields.get("where").and_then(|node| self.expr(node));
             self.finish(&fields, "an event of `any`");

@@ -27,8 +27,12 @@ pub struct Plant {
     pub simulator: Handle,
     pub address: SocketAddr,
     pub log: PathBuf,
+    site_folder: PathBuf,
     client: reqwest::Client,
     child: Option<Child>,
+    /// More for the command line and the environment of `takt serve`.
+    pub arguments: Vec<String>,
+    pub environment: Vec<(&'static str, String)>,
 }
 
 impl Plant {
@@ -54,7 +58,19 @@ impl Plant {
         .expect("the plant simulator");
         let log = std::env::temp_dir().join(format!("takt-test-serve-{}.log", address.port()));
         let client = reqwest::Client::new();
-        Self { database, store, site: Arc::new(site), simulator, address, log, client, child: None }
+        Self {
+            database,
+            store,
+            site: Arc::new(site),
+            simulator,
+            address,
+            log,
+            site_folder: folder.to_owned(),
+            client,
+            child: None,
+            arguments: vec![],
+            environment: vec![],
+        }
     }
 
     /// Starts `takt serve`, armed with a crash point if one is named, and waits until it answers.
@@ -62,10 +78,13 @@ impl Plant {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(&self.log).expect("a log file");
         let mut command = Command::new(env!("CARGO_BIN_EXE_takt"));
         command
-            .args(["serve", "--site", env!("CARGO_MANIFEST_DIR"), "--bind", &self.address.to_string()])
+            .args(["serve", "--bind", &self.address.to_string(), "--site"])
+            .arg(&self.site_folder)
             .args(["--simulator", &self.simulator.base_url])
             .env_clear()
             .env("DATABASE_URL", &self.database.url)
+            .args(&self.arguments)
+            .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log);
@@ -170,6 +189,58 @@ impl Plant {
             .await;
     }
 
+    /// Stores an event as intake would, without a webhook.
+    pub async fn store_event(&self, event: &Value) {
+        let text = |field: &str| event[field].as_str().unwrap_or_default().to_owned();
+        let new = takt::store::events::NewEvent {
+            id: takt::run::EventId::new(),
+            source: "plant".into(),
+            source_id: text("id"),
+            kind: text("type"),
+            subject: Some(text("subject")),
+            time: None,
+            data: event["data"].clone(),
+            trace: None,
+        };
+        let mut db = self.store.connection().await.expect("a connection");
+        assert!(takt::store::events::insert(&mut db, &new).await.expect("storing"), "a new event");
+        hints::send(&self.store).await.expect("a hint");
+    }
+
+    /// Gives this plant a copy of the sample site that a test may change.
+    pub fn own_site(&mut self) -> PathBuf {
+        let copy = std::env::temp_dir().join(format!("takt-test-site-{}", self.address.port()));
+        let from = Path::new(env!("CARGO_MANIFEST_DIR"));
+        for folder in ["workflows", "prompts", "messages", "schemas", "rules", "connectors"] {
+            copy_folder(&from.join(folder), &copy.join(folder));
+        }
+        std::fs::copy(from.join("takt.yaml"), copy.join("takt.yaml")).expect("copying takt.yaml");
+        self.site_folder.clone_from(&copy);
+        copy
+    }
+
+    /// Sends a request to the simulator's or Takt's JSON interface.
+    pub async fn post(&self, url: &str, body: &Value) -> Value {
+        let answer = self.client.post(url).json(body).send().await.expect("an answer");
+        answer.json().await.expect("JSON")
+    }
+
+    pub async fn get(&self, url: &str) -> Value {
+        self.client.get(url).send().await.expect("an answer").json().await.expect("JSON")
+    }
+
+    /// Waits until something is there.
+    pub async fn until<T>(&self, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+        panic!("waited in vain for {what}:\n{}", self.log());
+    }
+
     /// The newest run of a workflow, once there is one. Holds are let pass by moving the clock.
     pub async fn run_of(&mut self, workflow: &str) -> RunId {
         let filter =
@@ -260,6 +331,14 @@ impl Plant {
 
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("a folder to copy") {
+        let entry = entry.expect("an entry");
+        std::fs::copy(entry.path(), to.join(entry.file_name())).expect("copying");
     }
 }
 

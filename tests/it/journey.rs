@@ -1,0 +1,139 @@
+//! Whole journeys through the real binary: chat, bad input, and what people are told when something is wrong.
+
+use crate::support::{plant::Plant, slack};
+use serde_json::{Value, json};
+use takt::{
+    run::{Change, StepPath},
+    store::{events, gates, outbox},
+};
+
+fn slack_of(plant: &mut Plant, workspace: &slack::Workspace) {
+    plant.arguments = vec!["--slack-url".into(), format!("{}/api", workspace.base_url)];
+    plant.environment = vec![
+        ("SLACK_BOT_TOKEN", slack::BOT_TOKEN.into()),
+        ("SLACK_SIGNING_SECRET", slack::SIGNING_SECRET.into()),
+    ];
+}
+
+fn has_buttons(message: &Value) -> bool {
+    message["blocks"].as_array().is_some_and(|blocks| {
+        blocks
+            .iter()
+            .flat_map(|b| b["elements"].as_array().into_iter().flatten())
+            .any(|e| !e["value"].is_null())
+    })
+}
+
+#[tokio::test]
+async fn a_supervisor_answers_in_slack_and_the_card_says_so() {
+    let mut plant = Plant::new().await;
+    let callback = format!("http://{}/slack/interactions", plant.address);
+    let workspace = slack::Workspace::start(Some(callback)).await;
+    slack_of(&mut plant, &workspace);
+    plant.serve(None).await;
+    plant.press_4_goes_down().await;
+    let run = plant.run_of("downtime_escalation").await;
+    plant.wait_for_gate("approve").await;
+    let messages = format!("{}/messages", workspace.base_url);
+    let card = plant
+        .until("a card about the options", async || {
+            let cards = plant.get(&messages).await;
+            let cards = cards.as_array().cloned().unwrap_or_default();
+            cards.into_iter().find(|card| has_buttons(card) && card.to_string().contains("Choose 1"))
+        })
+        .await;
+    let click = format!("{}/click", workspace.base_url);
+    // Mia is asked about other things: her click is refused, and nothing happens.
+    let refused =
+        plant.post(&click, &json!({ "ts": card["ts"], "user": "U0MIA", "button": "Choose 1" })).await;
+    assert_eq!(refused["status"], json!(200), "Slack is always answered: {refused}");
+    let open =
+        gates::of_run(&mut plant.store.connection().await.expect("a connection"), run).await.expect("gates");
+    assert!(open.iter().any(|gate| gate.path == "approve" && gate.state == "open"), "{open:#?}");
+    let accepted =
+        plant.post(&click, &json!({ "ts": card["ts"], "user": "U0SAM", "button": "Choose 1" })).await;
+    assert_eq!(accepted["status"], json!(200), "{accepted}");
+    let changed = plant
+        .until("the card to lose its buttons", async || {
+            let cards = plant.get(&messages).await;
+            let same = cards.as_array()?.iter().find(|other| other["ts"] == card["ts"]).cloned()?;
+            (!has_buttons(&same)).then_some(same)
+        })
+        .await;
+    assert!(changed.to_string().contains("Sam Carter"), "{changed:#}");
+    assert_eq!(plant.to_the_end(run).await, "done");
+    let by = plant.records(run).await.into_iter().find_map(|record| match record.change {
+        Change::Done { output } if record.path == Some(StepPath::root("approve")) => Some(output),
+        _ => None,
+    });
+    assert_eq!(by.map(|output| output["channel"].clone()), Some(json!("slack")));
+}
+
+#[tokio::test]
+async fn an_unknown_work_center_fails_in_words_and_people_are_told() {
+    let mut plant = Plant::new().await;
+    plant.serve(None).await;
+    let event = json!({
+        "specversion": "1.0", "id": "evt-unknown", "source": "/plant", "type": "plex.work_center_status",
+        "subject": "PRESS-99", "data": {
+            "work_center": "PRESS-99", "status": "DOWN", "planned": false, "criticality": "A",
+            "equipment_id": "EQ-99", "reason_text": "unknown", "area": "press", "since": "2026-11-23T12:10:00Z",
+        },
+    });
+    plant.store_event(&event).await;
+    let run = plant.run_of("downtime_escalation").await;
+    assert_eq!(plant.to_the_end(run).await, "failed");
+    let told = plant
+        .until("a message to the production supervisor", async || {
+            let mut db = plant.store.connection().await.expect("a connection");
+            let roles = ["production_supervisor".to_owned()];
+            outbox::notices(&mut db, &roles, "", 10).await.expect("notices").into_iter().next()
+        })
+        .await;
+    assert!(told.message.to_string().contains("PRESS-99"), "{:#}", told.message);
+    let writes = plant.writes().await;
+    assert!(!writes.to_string().contains("job-operation"), "nothing was scheduled: {writes:#}");
+}
+
+#[tokio::test]
+async fn an_event_that_an_expression_cannot_read_is_kept_and_can_be_fired_again() {
+    let mut plant = Plant::new().await;
+    plant.serve(None).await;
+    // `planned` is missing, so the trigger's condition has nothing to look at.
+    let event = json!({
+        "specversion": "1.0", "id": "evt-short", "source": "/plant", "type": "plex.work_center_status",
+        "subject": "PRESS-4", "data": { "work_center": "PRESS-4", "status": "DOWN" },
+    });
+    plant.store_event(&event).await;
+    let failed = plant
+        .until("the event to fail visibly", async || {
+            let mut db = plant.store.connection().await.expect("a connection");
+            events::list(&mut db, true, 10).await.expect("events").into_iter().next()
+        })
+        .await;
+    let note = failed.note.unwrap_or_default();
+    assert!(note.contains("downtime_escalation") && note.contains("planned"), "{note}");
+    let mut db = plant.store.connection().await.expect("a connection");
+    assert!(events::fire_again(&mut db, takt::run::EventId(failed.id)).await.expect("firing again"));
+}
+
+#[tokio::test]
+async fn a_broken_workflow_file_leaves_the_last_good_version_in_force() {
+    let mut plant = Plant::new().await;
+    let site = plant.own_site();
+    plant.serve(None).await;
+    let file = site.join("workflows/downtime_escalation.yaml");
+    let good = std::fs::read_to_string(&file).expect("the workflow");
+    std::fs::write(&file, good.replace("event.status == 'DOWN'", "event.status = 'DOWN'"))
+        .expect("breaking it");
+    let health = format!("http://{}/health", plant.address);
+    plant
+        .until("the server to say where the file is broken", async || {
+            let problems = plant.get(&health).await.to_string();
+            problems.contains("downtime_escalation.yaml").then_some(())
+        })
+        .await;
+    plant.press_4_goes_down().await;
+    let run = plant.run_of("downtime_escalation").await;
+    assert_eq!(plant.to_the_end(run).await, "done");
+}
