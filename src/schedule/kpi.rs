@@ -18,6 +18,7 @@ pub(super) struct Figures {
     pub(super) changeover_cost: f64,
     pub(super) overtime: Minute,
     pub(super) moved: usize,
+    pub(super) machine_changes: usize,
     /// Weight of the orders left out.
     pub(super) dropped: f64,
 }
@@ -31,7 +32,10 @@ impl Figures {
             figures.changeover_minutes += slot.setup_minutes;
             figures.changeover_cost += slot.setup_cost;
             figures.overtime += overtime(problem, op, slot);
-            figures.moved += usize::from(moved(problem, op, slot));
+            if moved(problem, op, slot) {
+                figures.moved += 1;
+                figures.machine_changes += usize::from(changed_resource(problem, op, slot));
+            }
         }
         for order in &problem.orders {
             figures.tardiness += order.weight * lateness(&order.ops, order.due, facts, timed) as f64;
@@ -45,6 +49,7 @@ impl Figures {
             + weights.makespan * self.makespan as f64
             + weights.changeover * (self.changeover_minutes as f64 + self.changeover_cost)
             + weights.moves * self.moved as f64
+            + weights.machine_changes * self.machine_changes as f64
             + weights.overtime * self.overtime as f64
             + DROPPED * self.dropped
     }
@@ -60,8 +65,6 @@ pub(super) fn kpis(problem: &Problem, facts: &Facts, timed: &Timed, unscheduled:
         *late_by_tier.entry(order.tier.clone()).or_default() += 1;
     }
     let placed = || timed.slots.iter().enumerate().filter_map(|(op, slot)| Some((op, slot.as_ref()?)));
-    let machine_changes =
-        placed().filter(|&(op, slot)| moved(problem, op, slot) && changed_resource(problem, op, slot));
     let movable = placed().filter(|&(op, _)| is_movable(problem, op)).count();
     let stability = if movable == 0 { 1.0 } else { 1.0 - figures.moved as f64 / movable as f64 };
     Kpis {
@@ -76,7 +79,7 @@ pub(super) fn kpis(problem: &Problem, facts: &Facts, timed: &Timed, unscheduled:
         changeover_cost: figures.changeover_cost,
         overtime_minutes: figures.overtime,
         moved_ops: figures.moved,
-        machine_changes: machine_changes.count(),
+        machine_changes: figures.machine_changes,
         stability,
         unscheduled_orders: unscheduled,
     }

@@ -290,13 +290,22 @@ pub struct Weights {
     pub changeover: f64,
     /// Per operation moved against the current plan.
     pub moves: f64,
+    /// Per operation on another resource than in the current plan, on top of `moves`.
+    pub machine_changes: f64,
     /// Per minute worked outside regular hours.
     pub overtime: f64,
 }
 
 impl Default for Weights {
     fn default() -> Self {
-        Self { tardiness: 1.0, makespan: 0.0, changeover: 0.2, moves: 0.5, overtime: 0.2 }
+        Self {
+            tardiness: 1.0,
+            makespan: 0.0,
+            changeover: 0.2,
+            moves: 0.5,
+            machine_changes: 2.0,
+            overtime: 0.2,
+        }
     }
 }
 

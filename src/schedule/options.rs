@@ -1,39 +1,43 @@
 //! Several weightings searched, and from what they find two or three plans that really differ.
 
+use super::answer::{Kpis, Unscheduled};
 use super::budget::Budget;
 use super::decode::{Decoder, Hours};
 use super::facts::Facts;
 use super::finish::{Finished, finish};
 use super::model::Weights;
 use super::problem::{OpIx, Problem};
-use super::{answer::Unscheduled, construct, repair, search};
+use super::words::stands_out;
+use super::{construct, repair, search};
 use std::collections::HashMap;
 
 /// Below this share of swapped pairs, and on the same resources, two plans are the same to people.
 const KENDALL_MIN: f64 = 0.05;
 /// How much dearer the profile's own figure gets against the policy.
 const EMPHASIS: f64 = 20.0;
-/// Weights that stand in for a 0 in the policy when a profile wants to emphasise them.
-const MOVES_FLOOR: f64 = 0.5;
+/// Stands in for a 0 in the policy when a profile wants to emphasise changeovers.
 const CHANGEOVER_FLOOR: f64 = 0.2;
 
 /// What one search optimises for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Profile {
-    pub(super) weights: Weights,
-    pub(super) hours: Hours,
+struct Profile {
+    weights: Weights,
+    hours: Hours,
 }
 
 /// The policy first; the others only where the problem has something to trade.
-pub(super) fn profiles(problem: &Problem) -> Vec<Profile> {
+fn profiles(problem: &Problem, nothing: &Kpis) -> Vec<Profile> {
     let policy = problem.model.policy.weights;
     let mut profiles = vec![Profile { weights: policy, hours: Hours::Open }];
     if problem.model.policy.options == 1 {
         return profiles;
     }
-    if problem.ops.iter().any(|op| op.current.is_some()) {
-        let moves = policy.moves.max(MOVES_FLOOR) * EMPHASIS;
-        profiles.push(Profile { weights: Weights { moves, ..policy }, hours: Hours::Open });
+    let placed = problem.ops.iter().filter(|op| op.current.is_some()).count();
+    if placed > 0 {
+        // Moving everything weighs as much as doing nothing, so that each move has to earn its place.
+        let moves = (policy.moves * EMPHASIS).max(nothing.objective / placed as f64).max(1.0);
+        let weights = Weights { moves, machine_changes: moves, ..policy };
+        profiles.push(Profile { weights, hours: Hours::Open });
     }
     if problem.resources.iter().any(|resource| resource.setup.is_some()) {
         let changeover = policy.changeover.max(CHANGEOVER_FLOOR) * EMPHASIS;
@@ -55,9 +59,10 @@ pub(super) fn search_all(
     facts: &Facts,
     free: &[OpIx],
     screened: &[Unscheduled],
+    nothing: &Kpis,
     budget: &Budget,
 ) -> (Vec<Vec<Finished>>, u64) {
-    let profiles = profiles(problem);
+    let profiles = profiles(problem, nothing);
     let threads = problem.model.policy.threads.min(profiles.len());
     let mut plans = Vec::new();
     let mut decoded = 0;
@@ -117,7 +122,8 @@ impl Task<'_> {
 
 /// At most `wanted` plans, best by the policy first, all distinct.
 ///
-/// The best of each profile come first, those farthest from what is chosen already; then the rest.
+/// Those that beat the chosen ones in something come first, then efficient ones, then the best of each
+/// profile; among equals the one farthest from what is chosen already.
 pub(super) fn choose(problem: &Problem, plans: Vec<Vec<Finished>>, wanted: usize) -> Vec<Finished> {
     let mut candidates: Vec<(bool, Finished)> = plans
         .into_iter()
@@ -137,6 +143,7 @@ pub(super) fn choose(problem: &Problem, plans: Vec<Vec<Finished>>, wanted: usize
         .collect();
     chosen.push(ranked.swap_remove(best).2);
     while chosen.len() < wanted {
+        let known: Vec<&Kpis> = chosen.iter().map(|plan| &plan.kpis).collect();
         let next = ranked
             .iter()
             .enumerate()
@@ -144,12 +151,16 @@ pub(super) fn choose(problem: &Problem, plans: Vec<Vec<Finished>>, wanted: usize
             .map(|(index, (efficient, winner, plan))| {
                 let nearest =
                     chosen.iter().map(|other| distance(problem, plan, other)).fold(f64::MAX, f64::min);
-                (index, *efficient, *winner, nearest)
+                let worth = (stands_out(&plan.kpis, &known), *efficient, *winner);
+                (index, worth, nearest)
             })
-            .max_by(|a, b| (a.1, a.2).cmp(&(b.1, b.2)).then(a.3.total_cmp(&b.3)).then(b.0.cmp(&a.0)));
+            .max_by(|a, b| a.1.cmp(&b.1).then(a.2.total_cmp(&b.2)).then(b.0.cmp(&a.0)));
         match next {
-            Some((index, ..)) => chosen.push(ranked.swap_remove(index).2),
-            None => break,
+            // Two plans are a choice in any case; a third one must add something.
+            Some((index, worth, _)) if worth.0 || chosen.len() < 2 => {
+                chosen.push(ranked.swap_remove(index).2)
+            }
+            _ => break,
         }
     }
     chosen.sort_by(order);

@@ -32,7 +32,11 @@ pub(super) fn reroute(
         let kept = data.current.and_then(|current| current.alt);
         let cost = |alt: usize| {
             let (_, end, changeover) = decoder.estimate(op, alt)?;
-            let moved = if kept.is_some_and(|kept| kept != alt) { weights.moves.ceil() as Minute } else { 0 };
+            let moved = if kept.is_some_and(|kept| kept != alt) {
+                (weights.moves + weights.machine_changes).ceil() as Minute
+            } else {
+                0
+            };
             Some((end + moved, changeover, usize::from(Some(alt) != kept), alt))
         };
         let best = (0..data.alts.len()).filter_map(cost).min();

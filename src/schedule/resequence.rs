@@ -32,7 +32,7 @@ pub fn resequence_until(problem: &Problem, cancel: &AtomicBool) -> Result<Answer
         .collect();
     let mut decoder = Decoder::new(problem, &facts, Hours::Open);
     let nothing = finish(problem, &facts, &mut decoder, repair::keep(problem, &free), &screened);
-    let (plans, searched) = options::search_all(problem, &facts, &free, &screened, &budget);
+    let (plans, searched) = options::search_all(problem, &facts, &free, &screened, &nothing.kpis, &budget);
     let mut warnings = [problem.warnings.clone(), facts.warnings.clone()].concat();
     let (plans, rejected) = accepted(problem, &facts, plans);
     let chosen = options::choose(problem, plans, problem.model.policy.options);

@@ -17,11 +17,11 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 const CYCLES: f64 = 3.0;
 /// Moves sampled to calibrate the first temperature, as a share of their mean worsening.
 const SAMPLES: usize = 40;
-const WARMTH: f64 = 0.1;
+const WARMTH: f64 = 0.03;
 /// Every later cycle begins at this share of the temperature of the one before.
 const REHEAT: f64 = 0.4;
 /// The last temperature of a cycle, as a share of its first.
-const COLD: f64 = 1e-3;
+const COLD: f64 = 1e-2;
 
 /// Sequences kept beside the best, in case people want an alternative and the profiles agree.
 const RUNNERS_UP: usize = 4;
@@ -140,15 +140,14 @@ impl<'s, 'p> Walk<'s, 'p> {
         self.mover.change(&mut self.trial, &mut self.rng)
     }
 
-    /// Keeps the current sequence if few others on other resources are better.
-    fn remember(&mut self) {
-        let value = self.current.0;
+    /// Keeps the sequence just tried if few others on other resources are better.
+    fn remember(&mut self, value: f64) {
         let is_full = self.runners_up.len() == RUNNERS_UP;
         if is_full && self.runners_up.last().is_some_and(|last| value >= last.1.0) {
             return;
         }
         let mut hasher = DefaultHasher::new();
-        self.current.1.alt.hash(&mut hasher);
+        self.trial.alt.hash(&mut hasher);
         let resources = hasher.finish();
         match self.runners_up.iter().position(|runner| runner.0 == resources) {
             Some(known) if self.runners_up[known].1.0 <= value => return,
@@ -157,7 +156,7 @@ impl<'s, 'p> Walk<'s, 'p> {
             None => {}
         }
         let place = self.runners_up.partition_point(|runner| runner.1.0 <= value);
-        self.runners_up.insert(place, (resources, self.current.clone()));
+        self.runners_up.insert(place, (resources, (value, self.trial.clone())));
     }
 
     fn temperature(&mut self) -> f64 {
@@ -181,6 +180,7 @@ impl<'s, 'p> Walk<'s, 'p> {
             return false;
         }
         let value = self.score();
+        self.remember(value);
         let worse = value - self.current.0;
         if worse > 0.0 && self.rng.random::<f64>() >= (-worse / heat).exp() {
             return true;
@@ -188,7 +188,6 @@ impl<'s, 'p> Walk<'s, 'p> {
         std::mem::swap(&mut self.current.1, &mut self.trial);
         self.current.0 = value;
         self.mover.learn(&self.current.1, self.decoder.timed());
-        self.remember();
         if value < self.cycle_best.0 {
             self.cycle_best.clone_from(&self.current);
         }

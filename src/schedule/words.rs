@@ -6,14 +6,17 @@ use super::problem::Problem;
 type Figure = fn(&Kpis) -> f64;
 
 /// What an option can be best at, in the order people ask: the figure and the name it gives.
-const METRICS: [(&str, Figure); 5] = [
+const METRICS: [(&str, Figure); 6] = [
     ("Least late", |kpis| kpis.weighted_tardiness),
+    ("Fewest machine changes", |kpis| kpis.machine_changes as f64),
     ("Fewest moves", |kpis| kpis.moved_ops as f64),
     ("Least changeover", |kpis| kpis.changeover_minutes as f64),
     ("Least overtime", |kpis| kpis.overtime_minutes as f64),
     ("Done first", |kpis| kpis.makespan as f64),
 ];
 
+/// A difference of less than a twentieth is no reason to choose.
+const CLEARLY: f64 = 0.95;
 const RATIONALE_MAX: usize = 200;
 
 /// One title per option, each used once: strict winners of a metric first, then shared ones.
@@ -41,6 +44,14 @@ pub(super) fn titles(options: &[&Kpis]) -> Vec<String> {
         None => format!("Alternative {}", index + 1),
     };
     titles.into_iter().enumerate().map(name).collect()
+}
+
+/// Whether a plan beats all `others` clearly in something people ask for, so that it deserves a look.
+pub(super) fn stands_out(kpis: &Kpis, others: &[&Kpis]) -> bool {
+    METRICS.iter().any(|(_, figure)| {
+        let best = others.iter().map(|other| figure(other)).fold(f64::MAX, f64::min);
+        figure(kpis) < best * CLEARLY
+    })
 }
 
 /// Says what changes against doing nothing; every number is a figure of one of the two.

@@ -85,6 +85,7 @@ fn policy(policy: &Policy) -> Result<(), ScheduleError> {
         ("makespan", policy.weights.makespan),
         ("changeover", policy.weights.changeover),
         ("moves", policy.weights.moves),
+        ("machine_changes", policy.weights.machine_changes),
         ("overtime", policy.weights.overtime),
     ];
     for (name, weight) in weights {

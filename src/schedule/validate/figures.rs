@@ -104,6 +104,7 @@ fn recompute(view: &View, changeovers: &Changeovers, unscheduled: usize) -> Kpis
         + weights.makespan * kpis.makespan as f64
         + weights.changeover * (kpis.changeover_minutes as f64 + kpis.changeover_cost)
         + weights.moves * kpis.moved_ops as f64
+        + weights.machine_changes * kpis.machine_changes as f64
         + weights.overtime * kpis.overtime_minutes as f64;
     kpis
 }
