@@ -5,13 +5,13 @@ use cel::{
     Context, Env, IdedExpr, Value as CelValue,
     common::{
         ast::{EntryExpr, Expr as Node, operators},
-        value::CowVal,
+        value::{CowVal, Val},
     },
     context::VariableResolver,
     extensions,
 };
 use serde_json::Value;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 const SOURCE_CHARS_MAX: usize = 8 * 1024;
 /// Evaluation recurses once per level, so depth is bounded before it is run.
@@ -35,6 +35,8 @@ pub(super) struct Compiled {
     /// Line and column of each node, by its id.
     places: std::collections::BTreeMap<u64, (u32, u32)>,
     plain_path: Option<Vec<String>>,
+    /// Every dotted name the expression may ask for, sorted.
+    names: Vec<String>,
     functions: Vec<&'static str>,
 }
 
@@ -73,15 +75,17 @@ pub(super) fn compile(source: &str) -> Result<Compiled, ParseError> {
     })
     .map_err(at_start)?;
     let plain_path = path_of(&root);
+    let names = dotted_names(&mut root);
     let mut used = Vec::new();
     functions::collect_used(&root, &mut used);
     arithmetic::rewrite(&mut root);
-    Ok(Compiled { root, places, plain_path, functions: used })
+    Ok(Compiled { root, places, plain_path, names, functions: used })
 }
 
 /// Runs a compiled expression; the error is a sentence for the author of the workflow.
 pub(super) fn run(compiled: &Compiled, scope: &Scope) -> Result<Value, String> {
-    let names = Names { scope };
+    let values = compiled.names.iter().map(|_| OnceLock::new()).collect();
+    let names = Names { scope, names: &compiled.names, values };
     let mut context = Context::with_env(Arc::clone(&ENV));
     context.set_variable_resolver(&names);
     for name in &compiled.functions {
@@ -93,20 +97,43 @@ pub(super) fn run(compiled: &Compiled, scope: &Scope) -> Result<Value, String> {
 }
 
 /// Resolves the longest dotted name that CEL asks for, so that `steps.plans.options` converts only that
-/// value and not the outputs of every step.
+/// value and not the outputs of every step; and converts it once, though a loop asks for it every time.
 struct Names<'s> {
     scope: &'s Scope,
+    names: &'s [String],
+    values: Vec<OnceLock<Option<Box<dyn Val + 's>>>>,
+}
+
+impl<'s> Names<'s> {
+    fn convert(&self, name: &str) -> Option<Box<dyn Val + 's>> {
+        let mut parts = name.split('.');
+        let first = self.scope.get(parts.next()?)?;
+        parts.try_fold(first, |value, part| value.as_object()?.get(part)).map(convert::from_json)
+    }
 }
 
 impl VariableResolver for Names<'_> {
     fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
-        let mut parts = name.split('.');
-        let mut value = self.scope.get(parts.next()?)?;
-        for part in parts {
-            value = value.as_object()?.get(part)?;
+        match self.names.binary_search_by(|known| known.as_str().cmp(name)) {
+            Ok(index) => {
+                let value = self.values.get(index)?.get_or_init(|| self.convert(name));
+                value.as_deref().map(CowVal::Borrowed)
+            }
+            // A function asks for what the expression does not name, such as the site's shifts.
+            Err(_) => self.convert(name).map(CowVal::Owned),
         }
-        Some(CowVal::Owned(convert::from_json(value)))
     }
+}
+
+/// `a`, `a.b` and `a.b.c` of `a.b.c`: CEL tries the longest first.
+fn dotted_names(root: &mut IdedExpr) -> Vec<String> {
+    let mut names = std::collections::BTreeSet::new();
+    let outcome = visit(root, 0, &mut |node| {
+        names.extend(path_of(node).map(|path| path.join(".")));
+        Ok(())
+    });
+    debug_assert!(outcome.is_ok(), "the depth was checked before");
+    names.into_iter().collect()
 }
 
 /// The names of a chain of field selections on an identifier.

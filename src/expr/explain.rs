@@ -1,6 +1,7 @@
 //! Errors of CEL in the words of somebody who writes workflows: what is wrong, and what exists instead.
 //!
-//! Only names and types go into a message, never values: an error is shown to people and kept in logs.
+//! Names and types go into a message, not values: an error is shown to people and kept in logs. Only a text
+//! that should have been a time is quoted.
 
 use super::{
     ParseError, Scope,

@@ -132,6 +132,49 @@ fn shifts_follow_the_clocks_of_the_site() {
 }
 
 #[test]
+fn what_rules_of_a_plant_look_like() {
+    let scope = json!({
+        "now": "2026-11-23T12:00:00Z",
+        "site": { "time_zone": "America/Chicago", "values": { "frozen": 30, "budget": 500 }, "shifts": [
+            { "id": "A", "starts": "06:00", "ends": "14:00" }, { "id": "B", "starts": "14:00", "ends": "06:00" } ] },
+        "write": { "qty": 12, "edited": null, "sequence": [
+            { "job": "J1", "work_center": "P1", "start": "2026-11-23T12:20:00Z" },
+            { "job": "J2", "work_center": "P2", "start": "2026-11-23T15:00:00Z" },
+            { "job": "J2", "work_center": "P2", "start": "2026-11-23T16:00:00Z" } ] },
+        "reads": { "crew": { "operators": [
+            { "shift": "A", "certified": [{ "work_center": "P1", "until": "2026-11-22" }, { "work_center": "P2", "until": null }] } ] },
+            "sources": [{ "id": "S1", "unit_price": 40.5 }] },
+    });
+    let Value::Object(scope) = scope else { unreachable!() };
+    let gives = |source: &str, expected: Value| {
+        assert_eq!(Expr::parse(source).expect(source).eval(&scope), Ok(expected), "{source}");
+    };
+    let certified = "reads.crew.operators.exists(o, o.shift == shift_at(s.start) && o.certified.exists(c, c.work_center == s.work_center && (c.until == null || c.until >= s.start.substring(0, 10))))";
+    gives(&format!("write.sequence.all(s, {certified})"), json!(false));
+    gives(
+        &format!("write.sequence.filter(s, !{certified}).map(s, s.work_center).distinct().join(', ')"),
+        json!("P1"),
+    );
+    gives(
+        "write.sequence.filter(s, minutes_between(now, s.start) < site.values.frozen).map(s, {'job': s.job})",
+        json!([{ "job": "J1" }]),
+    );
+    gives("reads.sources.exists(s, s.unit_price * write.qty <= double(site.values.budget))", json!(true));
+    gives("write.?edited.orValue(null) != null ? write.edited : 'draft'", json!("draft"));
+    gives("timestamp(now) - duration(string(8) + 'h')", json!("2026-11-23T04:00:00Z"));
+    gives("shift_at(timestamp(now) - duration('30m'))", json!("B"));
+}
+
+#[test]
+fn a_name_of_a_loop_hides_the_one_outside() {
+    gives(
+        "[{'work_center': 'X'}].map(trigger, trigger.work_center)[0] + trigger.work_center",
+        json!("XPRESS-4"),
+    );
+    gives("[1, 2].map(now, now * 2)", json!([2, 4]));
+}
+
+#[test]
 fn errors_name_what_exists() {
     fails("steps.plans.foo", "no such field `foo` in `steps.plans`; it has: before, options");
     fails(

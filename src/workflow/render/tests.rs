@@ -93,5 +93,6 @@ fn names_are_checked_against_the_types_of_the_data() {
         check("{{minuts trigger.m}}"),
         check("{{#iff trigger.m}}x{{/iff}}"),
         check("{{time steps.plans.at}}"),
+        check("x\n{{> other}}"),
     ]);
 }

@@ -157,6 +157,7 @@ fn the_examples_load() {
     let StepKind::Gate(approve) = &downtime.steps[6].kind else { panic!("a gate") };
     assert_eq!(approve.allow, [Allow::Choose, Allow::Edit, Allow::Reject]);
     assert_eq!(approve.second.as_ref().map(|second| second.ask.as_str()), Some("plant_scheduler"));
+    assert_eq!(decode(&DOWNTIME.replace('\n', "\r\n")).steps.len(), 12);
     assert_eq!(decode(SUPPLIER).inputs["cover_days"].default, Some(json!(2)));
 }
 
