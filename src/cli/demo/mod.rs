@@ -146,7 +146,7 @@ async fn tell(args: &DemoArgs) -> Result<(), DemoError> {
     let store = Store::open(&database.url).await?;
     let scene = plant::Scene::set(&store, &site, args.workflow).await?;
     let bind = free_address(args.bind)?;
-    let simulator = Simulator::start(scene.simulator(bind)).await?;
+    let simulator = Simulator::start(scene.simulator(bind, &args.database.cluster.data())).await?;
     println!("  simulator  {} (its writes: /sim/writes)", simulator.base_url);
     let models = match args.model {
         ModelChoice::Authored => Some(plant::authored_model_server(&args.site).await?),

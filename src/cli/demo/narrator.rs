@@ -175,8 +175,9 @@ impl Narrator {
 
     async fn look_at_run(&mut self, run: RunId, server: &mut Server) -> Result<Option<Ended>, DemoError> {
         let mut db = self.store.connection().await?;
-        let records = journal::load(&mut db, run).await?;
+        // Questions first: the journal read after them holds everything that led to them.
         let open = gates::of_run(&mut db, run).await?;
+        let records = journal::load(&mut db, run).await?;
         drop(db);
         let Some(definition) = self.definition_of(&records) else { return Ok(None) };
         for line in story::lines(&definition.workflow, &records[self.told..], self.plant.site.time_zone) {

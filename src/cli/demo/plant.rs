@@ -4,7 +4,7 @@ use super::{DemoError, Scenario};
 use crate::{
     app::Plant,
     connector::http,
-    simulator::{SimulatorConfig, model, slack},
+    simulator::{MemoryFile, SimulatorConfig, model, slack},
     store::{Store, clock, summaries},
     trigger::CronTimes,
     workflow::Trigger,
@@ -50,9 +50,11 @@ impl Scene {
         Ok(Self { scenario, start, goes_on: false })
     }
 
-    pub(super) fn simulator(&self, takt: SocketAddr) -> SimulatorConfig {
+    /// The simulator; its plant is remembered in this folder, so that a story can go on.
+    pub(super) fn simulator(&self, takt: SocketAddr, data: &Path) -> SimulatorConfig {
         SimulatorConfig {
             start: self.start,
+            memory: Some(MemoryFile { path: data.join("demo-plant.jsonl"), resume: self.goes_on }),
             target: Some(format!("http://{takt}/hooks/plant")),
             ..SimulatorConfig::default()
         }
