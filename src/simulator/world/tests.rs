@@ -137,6 +137,25 @@ proptest! {
     }
 }
 
+/// The handover's demo begins shortly before 14:00, when shift A has the whole shift behind it.
+#[test]
+fn a_plant_that_begins_at_the_end_of_a_shift_has_that_shift_behind_it() {
+    let start = SimulatorConfig::demo_start() + TimeDelta::minutes(7 * 60 + 40);
+    let world = World::generate(1, start);
+    assert_eq!(world.jobs.iter().filter(|job| job.status == JobStatus::Open).count(), 80);
+    assert_eq!(overlaps(&world), vec![]);
+    let shift_began = start - TimeDelta::minutes(7 * 60 + 50);
+    let of_shift = |at: Instant| at >= shift_began && at <= start;
+    assert!(world.history.production.iter().filter(|entry| of_shift(entry.at)).count() > 20);
+    assert!(world.history.scrap.iter().any(|entry| of_shift(entry.at)));
+    let stops = world.history.statuses.iter().filter(|entry| entry.note.is_some() && of_shift(entry.at));
+    assert!(stops.count() >= 3);
+    let open_calls = world.andon.iter().filter(|call| of_shift(call.raised) && call.resolved.is_none());
+    assert!(open_calls.count() >= 3);
+    let operator = world.operator_at(work_center_id("PRESS-4"), start);
+    assert_eq!(world.employee(operator).and_then(|person| person.shift), Some("A"));
+}
+
 #[test]
 fn the_same_seed_makes_the_same_plant() {
     assert_eq!(fingerprint(&plant(7)), fingerprint(&plant(7)));
