@@ -8,10 +8,13 @@
 
 mod architecture;
 mod connectors;
+mod console;
 mod crash;
 mod eval;
 mod demo;
+mod hooks;
 mod journey;
+mod pages;
 mod peers;
 mod postgres;
 mod sample_site;

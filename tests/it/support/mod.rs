@@ -1,6 +1,9 @@
 //! What the integration tests stand on.
 
+pub mod browser;
+pub mod console;
 pub mod pg;
 pub mod plant;
 pub mod python;
+pub mod seed;
 pub mod slack;

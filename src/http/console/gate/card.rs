@@ -9,6 +9,7 @@ use crate::{
         inbox::{addressee, text},
         when::{Clock, When},
     },
+    schedule::gantt::{self, Plan},
     site::Site,
     store::{
         gates::{Gate, Vote},
@@ -118,12 +119,19 @@ impl Card {
         let asked = if gate.rung > 0 { addressee(gate, site) } else { asked };
         let chosen = seen.vote.as_ref().and_then(|vote| vote.body.get("choice")).and_then(Value::as_u64);
         let owned = |field| text(ask, field).filter(|text| !text.trim().is_empty()).map(str::to_owned);
+        let whole = text(ask, "body").unwrap_or_default().trim();
+        // The first line says why it matters; where there is a reason already, it stays with the rest.
+        let (first, body) = match (owned("why"), whole.split_once('\n')) {
+            (None, Some((first, rest))) => (Some(first.trim().to_owned()), Some(rest.trim())),
+            (None, None) if !whole.is_empty() => (Some(whole.to_owned()), None),
+            _ => (None, Some(whole)),
+        };
         Self {
             id: gate.id.to_string(),
             proposal: gate.proposal_hash.clone(),
             title: owned("title").unwrap_or_else(|| "A question".into()),
-            body: owned("body").map(|body| body.trim().to_owned()),
-            why: owned("why").unwrap_or_else(|| why(gate, &asked)),
+            body: body.map(str::to_owned).filter(|body| !body.is_empty()),
+            why: owned("why").or(first).unwrap_or_else(|| why(gate, &asked)),
             asked_people: people(gate, site),
             asked,
             escalated: gate.rung > 0,
@@ -186,10 +194,25 @@ fn options(ask: &Value, chosen: Option<u64>) -> Vec<OptionCard> {
         title: text(option, "title").map_or_else(|| format!("Option {}", index + 1), str::to_owned),
         rationale: text(option, "rationale").map(str::to_owned),
         facts: list(option, "facts").iter().map(fact).collect(),
-        chart: None,
+        chart: chart(option, index + 1),
         chosen: chosen == u64::try_from(index + 1).ok(),
     };
     list(ask, "options").iter().enumerate().map(card).collect()
+}
+
+/// The plan before and after, where the option carries both.
+fn chart(option: &Value, number: usize) -> Option<String> {
+    let plan = |which: &str| -> Option<Plan> {
+        serde_json::from_value(option.get("gantt")?.get(which)?.clone())
+            .inspect_err(|error| tracing::warn!(%error, "an option's plan cannot be drawn"))
+            .ok()
+    };
+    let options = gantt::Options {
+        id: format!("gantt-{number}"),
+        title: format!("Schedule of option {number}, before and after"),
+        ..gantt::Options::default()
+    };
+    Some(gantt::svg(&plan("before")?, &plan("after")?, &options))
 }
 
 fn fact(fact: &Value) -> Fact {

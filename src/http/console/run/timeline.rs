@@ -127,10 +127,10 @@ impl Axis {
             );
         }
         if let Some((first, _)) = self.stops.first() {
-            let _ = write!(svg, r#"<text class="axis" x="0" y="16">{}</text>"#, clock.when(*first).local);
+            let _ = write!(svg, r#"<text class="axis" x="0" y="16">{}</text>"#, clock.exact(*first));
         }
         if let Some((last, _)) = self.stops.last() {
-            let time = clock.when(*last).local;
+            let time = clock.exact(*last);
             let _ = write!(svg, r#"<text class="axis" x="100%" y="16" text-anchor="end">{time}</text>"#);
         }
     }

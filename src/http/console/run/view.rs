@@ -12,7 +12,7 @@ use crate::{
         runs::outcome_words,
         when::{Clock, When, words},
     },
-    run::{Change, story},
+    run::{Change, Record, StepPath, story},
     site::Site,
     store::{
         gates::{Gate, Vote},
@@ -20,6 +20,8 @@ use crate::{
     },
 };
 use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeSet;
 
 #[derive(Serialize)]
 pub(super) struct RunPage {
@@ -56,6 +58,7 @@ struct Told {
     mark: &'static str,
     sign: &'static str,
     text: String,
+    authored: bool,
     anchor: Option<String>,
 }
 
@@ -99,6 +102,7 @@ impl RunPage {
             Change::RunStarted(start) => Some(start),
             _ => None,
         });
+        let authored: BTreeSet<StepPath> = read.records.iter().filter_map(authored_step).collect();
         let (headline, tone) = headline(read, site, &steps);
         Self {
             id: summary.id.to_string(),
@@ -116,7 +120,7 @@ impl RunPage {
             started_words: clock.exact(summary.started_at),
             lasted: summary.ended_at.map(|ended| words(ended - summary.started_at)),
             asks: asks.map(|(gate, vote)| asked(gate, vote.as_ref(), site, clock)).collect(),
-            story: read.story().iter().map(|line| told(line, clock)).collect(),
+            story: read.story().iter().map(|line| told(line, clock, &authored)).collect(),
             timeline: timeline::svg(&read.records, clock, is_open),
             steps,
             gates,
@@ -181,7 +185,14 @@ fn who(gate: &Gate, site: &Site) -> String {
     if names.is_empty() || names.len() > 3 { title } else { format!("{} ({title})", names.join(" or ")) }
 }
 
-fn told(line: &story::Line, clock: &Clock) -> Told {
+/// A step whose answer was played from a hand-written transcript.
+fn authored_step(record: &Record) -> Option<StepPath> {
+    let Change::Done { output } = &record.change else { return None };
+    let is_authored = output.get("authored") == Some(&Value::Bool(true));
+    record.path.clone().filter(|_| is_authored)
+}
+
+fn told(line: &story::Line, clock: &Clock, authored: &BTreeSet<StepPath>) -> Told {
     let (mark, sign) = match line.mark {
         story::Mark::Began => ("began", "▶"),
         story::Mark::Fact => ("fact", "·"),
@@ -199,6 +210,8 @@ fn told(line: &story::Line, clock: &Clock) -> Told {
         mark,
         sign,
         text: line.text.clone(),
+        authored: line.mark == story::Mark::Thought
+            && line.path.as_ref().is_some_and(|path| authored.contains(path)),
         anchor: line.path.as_ref().map(|path| path.as_str().replace(['.', '[', ']'], "-")),
     }
 }

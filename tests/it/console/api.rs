@@ -1,0 +1,129 @@
+//! What programs get, and how they are told that something is wrong.
+
+use crate::support::{
+    console::{API_TOKEN, Console, Page},
+    seed,
+};
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+async fn call(
+    console: &Console,
+    path: &str,
+    person: Option<&str>,
+    body: Option<Value>,
+) -> (StatusCode, Value) {
+    let client = reqwest::Client::new();
+    let url = format!("{}{path}", console.url);
+    let mut request = match &body {
+        Some(body) => client.post(url).json(body),
+        None => client.get(url),
+    };
+    request = request.bearer_auth(API_TOKEN);
+    if let Some(person) = person {
+        request = request.header("x-takt-person", person);
+    }
+    let page = Page::of(request.send().await.expect("an answer")).await;
+    (page.status, serde_json::from_str(&page.text).expect("JSON"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_reads_the_story_and_answers_for_a_person() {
+    let console = Console::start().await;
+    let (run, gate) = seed::three_plans(&console).await;
+    let (_, runs) = call(&console, "/api/runs?show=open", None, None).await;
+    assert_eq!(
+        (runs["runs"][0]["id"].as_str(), &runs["next"]),
+        (Some(run.to_string().as_str()), &Value::Null)
+    );
+    let (_, shown) = call(&console, &format!("/api/runs/{run}"), None, None).await;
+    let story: Vec<&str> =
+        shown["story"].as_array().expect("lines").iter().filter_map(|line| line["text"].as_str()).collect();
+    assert!(
+        story.iter().any(|line| line.contains("production supervisor asked, answer by 06:25")),
+        "{story:?}"
+    );
+    assert_eq!(shown["gates"][0]["id"], json!(gate));
+
+    let (_, asked) = call(&console, &format!("/api/gates/{gate}"), None, None).await;
+    let answer = json!({ "decision": "choose", "choice": 1, "proposal_hash": asked["proposal_hash"] });
+    let path = format!("/api/gates/{gate}/answer");
+    let (status, problem) = call(&console, &path, None, Some(answer.clone())).await;
+    assert_eq!(
+        (status, problem["type"].as_str()),
+        (StatusCode::FORBIDDEN, Some("urn:takt:problem:no-such-person"))
+    );
+    let (status, problem) = call(&console, &path, Some("mia"), Some(answer.clone())).await;
+    assert_eq!(
+        (status, problem["type"].as_str()),
+        (StatusCode::UNPROCESSABLE_ENTITY, Some("urn:takt:problem:answer-refused"))
+    );
+    let (status, taken) = call(&console, &path, Some("sam"), Some(answer)).await;
+    assert_eq!((status, taken["vote"]["channel"].as_str()), (StatusCode::OK, Some("api")));
+    let other = json!({ "decision": "reject", "reason": "no", "proposal_hash": asked["proposal_hash"] });
+    let (status, problem) = call(&console, &path, Some("sam"), Some(other)).await;
+    assert_eq!((status, problem["vote"]["person"].as_str()), (StatusCode::CONFLICT, Some("sam")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mistakes_are_problem_bodies() {
+    let console = Console::start().await;
+    let (_, gate) = seed::three_plans(&console).await;
+    let missing = uuid::Uuid::nil();
+    for path in
+        [format!("/api/runs/{missing}"), format!("/api/gates/{missing}"), "/api/runs/not-an-id".into()]
+    {
+        let (status, problem) = call(&console, &path, None, None).await;
+        assert_eq!((status, &problem["status"]), (StatusCode::NOT_FOUND, &json!(404)), "{path}");
+    }
+    let path = format!("/api/gates/{gate}/answer");
+    let (status, problem) = call(&console, &path, Some("sam"), Some(json!({ "decision": "approve" }))).await;
+    assert_eq!(
+        (status, problem["type"].as_str()),
+        (StatusCode::BAD_REQUEST, Some("urn:takt:problem:malformed"))
+    );
+    assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains("proposal_hash")), "{problem}");
+    let response =
+        reqwest::Client::new().get(format!("{}/api/runs", console.url)).bearer_auth("guess").send().await;
+    assert_eq!(response.expect("an answer").status(), StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_s_script_needs_its_token_to_answer() {
+    let console = Console::start().await;
+    let (_, gate) = seed::three_plans(&console).await;
+    let mut sam = console.signed_in("sam").await;
+    let csrf = sam.get("/").await.field("csrf");
+    let cookie =
+        sam.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ");
+    let send = |token: &str| {
+        let answer = json!({ "decision": "choose", "choice": 1, "proposal_hash": "hash-of-the-proposal" });
+        let request = reqwest::Client::new().post(format!("{}/api/gates/{gate}/answer", console.url));
+        request.header("cookie", &cookie).header("x-csrf-token", token).json(&answer).send()
+    };
+    assert_eq!(send("").await.expect("an answer").status(), StatusCode::FORBIDDEN);
+    assert_eq!(send(&csrf).await.expect("an answer").status(), StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_page_is_told_of_a_change() {
+    let console = Console::start().await;
+    let (_, gate) = seed::three_plans(&console).await;
+    let mut sam = console.signed_in("sam").await;
+    let page = sam.get(&format!("/gates/{gate}")).await.text;
+    let stream =
+        page.split("sse-connect=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a stream");
+    let stream = stream.replace("&amp;", "&").replace("&#x3D;", "=");
+    let cookie =
+        sam.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ");
+    let request = reqwest::Client::new().get(format!("{}{stream}", console.url)).header("cookie", cookie);
+    let mut response = request.send().await.expect("a stream");
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    let answer = json!({ "decision": "choose", "choice": 1, "proposal_hash": "hash-of-the-proposal" });
+    call(&console, &format!("/api/gates/{gate}/answer"), Some("sam"), Some(answer)).await;
+    let mut heard = String::new();
+    while !heard.contains("event: changed") {
+        let chunk = response.chunk().await.expect("the stream goes on").expect("more of it");
+        heard.push_str(&String::from_utf8_lossy(&chunk));
+    }
+}

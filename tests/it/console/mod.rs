@@ -1,0 +1,6 @@
+//! The console and the API over HTTP, as a browser without scripts sees them.
+
+mod access;
+mod api;
+mod gates;
+mod looks;
