@@ -11,7 +11,7 @@ use takt::{
     http::{self, AppState},
     site::Site,
     store::{Store, clock},
-    workflow::{Bundle, Definition, problem::Problem, workflow_files},
+    workflow::{Bundle, Definition, problem::Problem},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -91,12 +91,13 @@ impl Drop for Console {
 
 /// The sample workflows, compiled only: pages do not care whether every tool is there.
 fn workflows(site: &Site) -> Vec<Arc<Definition>> {
-    let paths = workflow_files(&site.folder).expect("the sample workflows");
-    let compile = |path: &String| {
-        let bundle = Bundle::collect(&site.folder, path).expect("its files");
+    let ids = ["customer_order_risk", "downtime_escalation", "shift_handover", "supplier_delay"];
+    let compile = |id: &str| {
+        let path = format!("workflows/{id}.yaml");
+        let bundle = Bundle::collect(&site.folder, &path).expect("its files");
         Arc::new(Definition::compile(bundle).unwrap_or_else(|problems| panic!("{path}: {problems:?}")))
     };
-    paths.iter().map(compile).collect()
+    ids.into_iter().map(compile).collect()
 }
 
 /// 06:10 in Chicago, a Monday in shift A; far enough ahead that the clock can be set to it for years.
