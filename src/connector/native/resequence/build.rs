@@ -24,7 +24,9 @@ const CALENDAR: &str = "plant";
 const UNKNOWN_FAMILY: &str = "?";
 const MOVE_TOLERANCE: Minute = 15;
 /// What one moved operation costs, in weighted minutes late: every move is work for people.
-const MOVE_WEIGHT: f64 = 5.0;
+const MOVE_WEIGHT: f64 = 20.0;
+/// How long after a machine is back its plan may still change: beyond that the old plan catches up.
+const REPLAN_MINUTES: Minute = 8 * 60;
 
 /// The plant's clock in the optimizer's minutes.
 #[derive(Clone, Copy)]
@@ -68,6 +70,8 @@ struct Plant<'a> {
     lead: Minute,
     /// When the last operation of today's plan ends.
     planned_until: Minute,
+    /// Operations that a breakdown lets move; `None` lets all of them.
+    movable: Option<BTreeSet<&'a str>>,
 }
 
 impl<'a> Plant<'a> {
@@ -79,7 +83,11 @@ impl<'a> Plant<'a> {
         let planned_until = ends.max().unwrap_or(0).max(0);
         let horizon = (HORIZON_DAYS * 24 * 60) as Minute;
         let lead = whole(input.lead_minutes);
-        Self { input, context, site, minutes, routes, horizon, lead, planned_until }
+        let movable = input.down.as_deref().map(|down| {
+            let until = whole(input.down_minutes) + REPLAN_MINUTES;
+            movable(&context.orders.board.operations, &routes, down, |op| minutes.of(op.start) < until)
+        });
+        Self { input, context, site, minutes, routes, horizon, lead, planned_until, movable }
     }
 
     fn model(&self) -> Result<Built, ToolError> {
@@ -330,6 +338,13 @@ impl<'a> Plant<'a> {
         let is_down = self.input.down.as_deref() == Some(&operation.work_center);
         match operation.status.as_str() {
             "In Process" => State::Running,
+            _ if self
+                .movable
+                .as_ref()
+                .is_some_and(|movable| !movable.contains(operation.operation_id.as_str())) =>
+            {
+                State::Frozen
+            }
             _ if is_down || !starts_soon => State::Planned,
             _ => State::Frozen,
         }
@@ -398,6 +413,30 @@ impl<'a> Plant<'a> {
         let known = pools.iter().filter(|pool| wanted.contains(&pool.id.as_str()));
         known.map(|pool| Need { pool: pool.id.clone(), qty: 1 }).collect()
     }
+}
+
+/// What stands on the broken machine for the time being, what could make room for it on its alternatives, and
+/// what follows either in the same job. The rest of the plant keeps its plan: a supervisor answers for few moves.
+fn movable<'a>(
+    operations: &'a [Operation],
+    routes: &BTreeMap<&str, &Route>,
+    down: &str,
+    is_soon: impl Fn(&Operation) -> bool,
+) -> BTreeSet<&'a str> {
+    let stranded = || operations.iter().filter(|op| op.work_center == down && is_soon(op));
+    let alternatives: BTreeSet<&str> = stranded()
+        .filter_map(|op| routes.get(op.part_operation_id.as_str()))
+        .flat_map(|route| route.approved.iter().map(|approved| approved.work_center.as_str()))
+        .collect();
+    let room = operations.iter().filter(|op| alternatives.contains(op.work_center.as_str()) && is_soon(op));
+    let mut first_moved: BTreeMap<&str, i64> = BTreeMap::new();
+    for op in stranded().chain(room) {
+        let first = first_moved.entry(&op.job_id).or_insert(op.number);
+        *first = (*first).min(op.number);
+    }
+    let follows =
+        |op: &&Operation| first_moved.get(op.job_id.as_str()).is_some_and(|first| op.number >= *first);
+    operations.iter().filter(follows).map(|op| op.operation_id.as_str()).collect()
 }
 
 pub(super) fn pool(id: &str, kind: PoolKind, capacity: i64, profile: Vec<(Minute, i64)>) -> Pool {
