@@ -8,7 +8,7 @@ use super::{
 };
 use cel::{
     IdedExpr,
-    common::ast::{ComprehensionExpr, EntryExpr, Expr as Node, LiteralValue, operators},
+    common::ast::{ComprehensionExpr, EntryExpr, Expr as Node, IdedEntryExpr, LiteralValue, operators},
 };
 use std::collections::BTreeMap;
 
@@ -92,7 +92,7 @@ impl Inference<'_> {
                 let items: Vec<Type> = list.elements.iter().map(|item| self.node(item)).collect();
                 Type::list(items.into_iter().fold(Type::Unset, Type::join))
             }
-            Node::Map(map) => self.map(map.entries.iter().map(|entry| &entry.expr)),
+            Node::Map(map) => self.map(&map.entries),
             Node::Comprehension(comprehension) => self.comprehension(comprehension),
             Node::Call(call) => {
                 let namespace = call.target.as_deref().and_then(|target| match &target.expr {
@@ -156,11 +156,11 @@ impl Inference<'_> {
         }
     }
 
-    fn map<'n>(&mut self, entries: impl Iterator<Item = &'n EntryExpr>) -> Type {
+    fn map(&mut self, entries: &[IdedEntryExpr]) -> Type {
         let mut fields = Vec::new();
         let mut is_open = false;
         for entry in entries {
-            let EntryExpr::MapEntry(entry) = entry else { continue };
+            let EntryExpr::MapEntry(entry) = &entry.expr else { continue };
             let kind = self.node(&entry.value);
             match literal_text(&entry.key) {
                 Some(name) => fields.push((name.to_owned(), kind)),

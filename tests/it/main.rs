@@ -7,6 +7,7 @@
 )]
 
 mod architecture;
+mod check;
 mod connectors;
 mod console;
 mod crash;

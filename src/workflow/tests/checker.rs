@@ -6,6 +6,7 @@ const APPROVED: &str = "  - { id: ok, gate: approve, ask: lead, expires: 1h, on_
 const WRITE: &str = "  - { id: w, call: plex.update_sequence, with: { sequence: [{ job: J1 }] } }\n";
 
 /// Named cases of steps. The name begins with the code that must be found, or with `ok`.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn cases() -> Vec<(&'static str, String)> {
     let plans = "  - id: plans\n    call: schedule.resequence\n    with: { down: PRESS-4 }\n";
     let own = |text: &str| text.to_owned();

@@ -1,5 +1,5 @@
 use super::support::{compile, findings_of_loading, with_steps};
-use crate::workflow::*;
+use crate::{expr::Expr, workflow::*};
 use proptest::prelude::*;
 use serde_json::json;
 use std::time::Duration;
@@ -130,7 +130,7 @@ fn the_examples_load() {
     let Trigger::Events(trigger) = &downtime.trigger else { panic!("an event trigger") };
     assert_eq!(trigger.patterns[0].event, "plex.work_center_status");
     assert_eq!(
-        trigger.condition.as_ref().map(|c| c.source()),
+        trigger.condition.as_ref().map(Expr::source),
         Some("event.status == 'DOWN' && !event.planned")
     );
     assert_eq!(trigger.hold, Some(Duration::from_secs(120)));

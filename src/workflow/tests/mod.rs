@@ -2,4 +2,5 @@
 
 mod checker;
 mod loader;
+mod manual;
 pub(super) mod support;

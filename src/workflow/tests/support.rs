@@ -2,10 +2,10 @@
 
 use crate::{
     site::{Environment, Overrides, Site},
-    tool::{Call, Effect, Idempotency, Registry, Tool, ToolError, ToolSpec},
+    tool::{Call, Idempotency, Registry, Tool, ToolError, ToolSpec},
     workflow::{Bundle, Definition, check, problem::Problem, report},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// A bundle of one workflow and the files its tests name.
@@ -79,91 +79,18 @@ impl Tool for Declared {
 }
 
 pub(in crate::workflow) fn registry() -> Registry {
-    let order = json!({ "type": "object", "properties": { "order": { "type": "string" }, "tier": { "enum": ["A", "B", "C"] } } });
-    let option = json!({ "type": "object", "properties": {
-        "title": { "type": "string" }, "moves_priority_a": { "type": "boolean" }, "overtime_hours": { "type": "number" },
-        "sequence": { "type": "array", "items": { "type": "object", "properties": { "job": { "type": "string" } }, "required": ["job"] } },
-        "late_orders": { "type": "array", "items": order } } });
-    let object = |fields: Value, required: Value| json!({ "type": "object", "properties": fields, "required": required });
-    let center = json!({ "work_center": { "type": "string" } });
-    let tools = [
-        (
-            "plex.inventory",
-            Effect::Read,
-            None,
-            object(center.clone(), json!(["work_center"])),
-            object(json!({ "free": { "type": "integer" } }), json!([])),
-        ),
-        (
-            "plex.orders_affected",
-            Effect::Read,
-            None,
-            object(center, json!([])),
-            json!({ "type": "array", "items": order }),
-        ),
-        (
-            "cmms.asset_history",
-            Effect::Read,
-            None,
-            object(json!({ "asset": { "type": "string" } }), json!([])),
-            json!({ "type": "object" }),
-        ),
-        (
-            "schedule.resequence",
-            Effect::Propose,
-            None,
-            object(
-                json!({ "down": { "type": "string" }, "down_minutes": { "type": "integer" }, "context": {}, "objective": { "type": "array", "items": { "enum": ["due_dates", "setup_time", "overtime"] } }, "options": { "type": "integer" } }),
-                json!(["down"]),
-            ),
-            object(json!({ "options": { "type": "array", "items": option }, "before": {} }), json!([])),
-        ),
-        (
-            "plex.update_sequence",
-            Effect::Write,
-            None,
-            object(
-                json!({ "sequence": { "type": "array", "items": { "type": "object", "properties": { "job": { "type": "string" } }, "required": ["job"] } }, "reason": { "type": "string" }, "work_center": { "type": "string" } }),
-                json!(["sequence"]),
-            ),
-            object(json!({ "snapshot": { "type": "string" } }), json!([])),
-        ),
-        (
-            "plex.restore_sequence",
-            Effect::Write,
-            None,
-            object(json!({ "snapshot": { "type": "string" } }), json!(["snapshot"])),
-            json!({ "type": "object" }),
-        ),
-        (
-            "tickets.create",
-            Effect::Write,
-            Some("a ticket only records"),
-            object(json!({ "title": { "type": "string" } }), json!(["title"])),
-            object(json!({ "number": { "type": "string" } }), json!([])),
-        ),
-        (
-            "notify.role",
-            Effect::Write,
-            Some("a message"),
-            object(
-                json!({ "role": { "type": "string" }, "message": { "type": "string" }, "data": {} }),
-                json!(["role", "message"]),
-            ),
-            json!({ "type": "object" }),
-        ),
-    ];
+    let tools: Vec<Value> = serde_json::from_str(include_str!("tools.json")).expect("JSON");
     let mut registry = Registry::default();
-    for (name, effect, ungated, input, output) in tools {
+    for tool in tools {
         let spec = ToolSpec {
-            name: name.parse().expect("a name"),
+            name: serde_json::from_value(tool["name"].clone()).expect("a name"),
             version: 1,
             description: String::new(),
-            input,
-            output,
-            effect,
+            input: tool["input"].clone(),
+            output: tool["output"].clone(),
+            effect: serde_json::from_value(tool["effect"].clone()).expect("an effect"),
             idempotency: Idempotency::Keyed,
-            ungated: ungated.map(str::to_owned),
+            ungated: tool["ungated"].as_str().map(str::to_owned),
             timeout: Duration::from_secs(10),
             scopes: Vec::new(),
             classes: BTreeMap::new(),

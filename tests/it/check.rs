@@ -1,0 +1,47 @@
+//! `takt check` through the real binary: what it prints, and its exit code.
+
+use std::{fs, path::Path, process::Command};
+
+fn check(args: &[&str], site: &Path) -> (i32, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_takt"))
+        .arg("check")
+        .args(args)
+        .arg("--site")
+        .arg(site)
+        .env_clear()
+        .output()
+        .expect("takt runs");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    (output.status.code().expect("ends by itself"), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn the_sample_site_has_no_error() {
+    let (code, out, err) = check(&[], Path::new(env!("CARGO_MANIFEST_DIR")));
+    assert_eq!((code, err.as_str()), (0, "5 workflows checked: 0 errors, 0 warnings\n"), "{out}");
+}
+
+#[test]
+fn a_broken_workflow_is_told_at_its_place() {
+    let site = std::env::temp_dir().join(format!("takt-check-{}", std::process::id()));
+    fs::create_dir_all(site.join("workflows")).expect("a folder");
+    fs::create_dir_all(site.join("connectors")).expect("a folder");
+    fs::write(site.join("takt.yaml"), "name: Small\ntime_zone: America/Chicago\n").expect("written");
+    let steps =
+        "workflow: w\nowner: me\ntrigger: manual\nsteps:\n  - id: x\n    if: inputs.a = 1\n    end: done\n";
+    fs::write(site.join("workflows/w.yaml"), steps).expect("written");
+    let (code, out, err) = check(&[], &site);
+    assert_eq!((code, err.as_str()), (1, "1 workflows checked: 1 errors, 0 warnings\n"), "{out}");
+    assert!(out.starts_with("error[T004]: `=` is not an operator"), "{out}");
+    assert!(out.contains("--> workflows/w.yaml:6:18"), "{out}");
+
+    let file = site.join("workflows/w.yaml");
+    let (code, out, _) = check(&["--format", "json", file.to_str().expect("UTF-8")], &site);
+    let found: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!((code, &found[0]["place"]), (1, &serde_json::json!({ "line": 6, "column": 18 })));
+
+    let (code, _, err) = check(&["/etc/hosts"], &site);
+    assert_eq!(code, 1);
+    assert!(err.contains("/etc/hosts is no workflow of the site"), "{err}");
+    fs::remove_dir_all(&site).expect("removed");
+}
