@@ -166,7 +166,7 @@ async fn tell(args: &DemoArgs) -> Result<(), DemoError> {
         narrator.kill_at_random();
     }
     let ended = narrator.tell(&mut server).await?;
-    summary::print(&store, &narrator, &ended, &simulator.base_url, bind).await?;
+    summary::print(&narrator, &ended, &simulator.base_url, bind).await?;
     if args.answer.is_none() {
         println!("\nThe console stays open. Press Ctrl-C to stop.");
         server.wait().await?;

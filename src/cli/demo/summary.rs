@@ -7,13 +7,15 @@ use super::{
 use crate::{
     connector::http,
     run::{Change, Record},
-    store::Store,
 };
 use chrono::{DateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
 use serde::Deserialize;
 use serde_json::Value;
 use std::net::SocketAddr;
 
+/// Operations that are listed.
+const MOVES_SHOWN: usize = 6;
 /// Outcomes with which a story ends well.
 const GOOD: [&str; 5] = ["done", "handled_manually", "watch_only", "no_shortage", "handed_over_in_person"];
 
@@ -40,7 +42,6 @@ struct Target {
 }
 
 pub(super) async fn print(
-    _store: &Store,
     narrator: &Narrator,
     ended: &Ended,
     simulator: &str,
@@ -59,6 +60,7 @@ pub(super) async fn print(
         let names: Vec<&str> = changed.map(|target| target.target.as_str()).collect();
         println!("  {:8} one call changed {}: {}", key.system, count(names.len()), brief(&names));
     }
+    print_moves(&ended.records, narrator.plant.site.time_zone);
     let began = event_time(&ended.records).unwrap_or_else(|| narrator.started());
     for (what, at) in
         [("acknowledge", acknowledged(&ended.records)), ("coordinate", coordinated(&ended.records))]
@@ -78,12 +80,31 @@ pub(super) async fn print(
     }
 }
 
+/// The schedule write in a person's words: which job goes where, and when.
+fn print_moves(records: &[Record], zone: Tz) {
+    let chosen = records.iter().find_map(|record| match &record.change {
+        Change::Done { output } => output["chosen"]["sequence"].as_array(),
+        _ => None,
+    });
+    let Some(moves) = chosen else { return };
+    println!("  The plan, {} operations:", moves.len());
+    for step in moves.iter().take(MOVES_SHOWN) {
+        let word = |field: &str| step[field].as_str().unwrap_or_default();
+        let start = word("start").parse::<DateTime<Utc>>();
+        let start = start.map_or(String::new(), |at| at.with_timezone(&zone).format("%a %H:%M").to_string());
+        println!("    {} to {} at {start}, {} min", word("job"), word("work_center"), step["minutes"]);
+    }
+    if moves.len() > MOVES_SHOWN {
+        println!("    … and {} more, in the console", moves.len() - MOVES_SHOWN);
+    }
+}
+
 fn count(targets: usize) -> String {
     if targets == 1 { "1 thing".into() } else { format!("{targets} things") }
 }
 
 fn brief(names: &[&str]) -> String {
-    const SHOWN: usize = 4;
+    const SHOWN: usize = 3;
     let mut text = names.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
     if names.len() > SHOWN {
         text.push_str(", …");

@@ -26,7 +26,7 @@ const MOVE_TOLERANCE: Minute = 15;
 /// What one moved operation costs, in weighted minutes late: every move is work for people.
 const MOVE_WEIGHT: f64 = 20.0;
 /// How long after a machine is back its plan may still change: beyond that the old plan catches up.
-const REPLAN_MINUTES: Minute = 8 * 60;
+const REPLAN_MINUTES: Minute = 3 * 60;
 
 /// The plant's clock in the optimizer's minutes.
 #[derive(Clone, Copy)]
