@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
+use tokio::process::Command;
+
 use crate::postgres::{self, Cluster, ClusterError, DATABASE, StopIf, StopOutcome};
 
 use super::cluster::ClusterArgs;
@@ -38,6 +40,11 @@ pub enum DbCommand {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Runs a command with DATABASE_URL set to Takt's database, such as a client of your own
+    Run {
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<OsString>,
+    },
     /// Stops a server that a killed takt left running
     Stop {
         /// Stop it even though other takt processes use it
@@ -61,6 +68,9 @@ pub enum DbError {
     )]
     InUse,
 
+    #[error("say which command to run: `takt db run -- COMMAND`")]
+    NoCommand,
+
     #[error(transparent)]
     Cluster(#[from] ClusterError),
 
@@ -73,6 +83,13 @@ pub async fn run(args: DbArgs) -> Result<ExitCode, DbError> {
         DbCommand::Status => status(&args.cluster, args.database_url.is_some()),
         DbCommand::Psql { ref arguments } => client(&args, "psql", arguments).await,
         DbCommand::Dump { ref arguments } => client(&args, "pg_dump", arguments).await,
+        DbCommand::Run { ref command } => {
+            let (program, arguments) = command.split_first().ok_or(DbError::NoCommand)?;
+            let (cluster, url) = join(&args, "COMMAND").await?;
+            let mut child = Command::new(program);
+            child.args(arguments).env("DATABASE_URL", url);
+            attend(child, cluster).await
+        }
         DbCommand::Stop { force } => {
             stop(&args.cluster, if force { StopIf::Whatever } else { StopIf::Unused })
         }
@@ -114,19 +131,30 @@ fn stop(cluster: &ClusterArgs, stop_if: StopIf) -> Result<ExitCode, DbError> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Runs a client with its arguments and our share of the server held until it ends.
 async fn client(args: &DbArgs, program: &'static str, arguments: &[OsString]) -> Result<ExitCode, DbError> {
+    let (cluster, url) = join(args, program).await?;
+    let Some(path) = postgres::find_program(program, &cluster.binaries().folder, &args.cluster.search())
+    else {
+        return Err(DbError::NoClient { program, url });
+    };
+    let mut child = Command::new(path);
+    child.arg("--dbname").arg(url).args(arguments);
+    attend(child, cluster).await
+}
+
+async fn join(args: &DbArgs, program: &'static str) -> Result<(Cluster, String), DbError> {
     if args.database_url.is_some() {
         return Err(DbError::Foreign { program });
     }
     let cluster = Cluster::start(args.cluster.options()).await?;
     cluster.ensure_database(DATABASE).await?;
     let url = cluster.url(DATABASE);
-    let Some(path) = postgres::find_program(program, &cluster.binaries().folder, &args.cluster.search())
-    else {
-        return Err(DbError::NoClient { program, url });
-    };
-    let mut child = tokio::process::Command::new(path).arg("--dbname").arg(url).args(arguments).spawn()?;
+    Ok((cluster, url))
+}
+
+/// Runs a client with our share of the server held until it ends.
+async fn attend(mut command: Command, cluster: Cluster) -> Result<ExitCode, DbError> {
+    let mut child = command.spawn()?;
     let status = loop {
         tokio::select! {
             status = child.wait() => break status?,

@@ -15,6 +15,7 @@ mod eval;
 mod demo;
 mod hooks;
 mod journey;
+mod licences;
 mod pages;
 mod peers;
 mod postgres;
