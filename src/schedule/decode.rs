@@ -132,6 +132,7 @@ impl<'a> Decoder<'a> {
         reset(&mut self.last, problem.resources.len(), None);
         reset(&mut self.is_dropped, problem.orders.len(), false);
         self.timed.slots.clone_from(&facts.slots);
+        self.too_early.clear();
         self.timed.dropped.clear();
         reset(&mut self.timed.behind, problem.ops.len(), None);
         reset(&mut self.timed.waited_for_resource, problem.ops.len(), false);

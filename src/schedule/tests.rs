@@ -1,3 +1,5 @@
+mod plant;
+
 use super::model::{Alternative, Blocked, BlockedKind, Current, Model, State, Weights};
 use super::validate::{self, Claim};
 use super::*;

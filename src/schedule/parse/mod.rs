@@ -144,7 +144,12 @@ fn in_range(
 }
 
 fn minute(path: &str, value: Minute) -> Result<(), ScheduleError> {
-    in_range(path, value, value.abs() <= MINUTE_MAX, "times lie within five years of the epoch")
+    in_range(
+        path,
+        value,
+        (-MINUTE_MAX..=MINUTE_MAX).contains(&value),
+        "times lie within five years of the epoch",
+    )
 }
 
 fn duration(path: &str, value: Minute) -> Result<(), ScheduleError> {

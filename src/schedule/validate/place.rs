@@ -4,18 +4,10 @@ use super::super::model::{Current, Minute};
 use super::view::{Item, Kind, Shift, View, minutes_in};
 use super::{Claim, Findings, Rule};
 
-/// Five years; what lies beyond is a mistake or an overflow.
-const RANGE: Minute = 5 * 366 * 24 * 60;
-
 pub(super) fn check(view: &View, claim: &Claim, found: &mut Findings) {
     for item in &view.ops {
         each_once(view, item, found);
         let Some(planned) = item.planned else { continue };
-        let times = [planned.start, planned.end, planned.setup_start.unwrap_or(planned.start)];
-        if times.iter().any(|time| !(-RANGE..=RANGE).contains(time)) || planned.end < planned.start {
-            found.add(Rule::Limits, &item.name, "has times out of range");
-            continue;
-        }
         let Some(shift) = view.resources.get(planned.resource.as_str()) else {
             found.add(Rule::Eligible, &item.name, format!("is on the unknown resource {}", planned.resource));
             continue;

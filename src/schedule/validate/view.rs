@@ -5,6 +5,9 @@ use super::super::model::{Current, Minute, Model, Op, Order, Resource, Span, Spl
 use super::{Claim, Findings, Rule};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+/// Five years either side of the epoch.
+const RANGE: Minute = 5 * 366 * 24 * 60;
+
 pub(super) struct View<'a> {
     pub(super) model: &'a Model,
     /// In the order of the model; operations the plan leaves out have no `planned`.
@@ -87,6 +90,9 @@ impl<'a> View<'a> {
                 Some(item) if item.planned.is_some() => {
                     found.add(Rule::EachOnce, &planned.op, "is planned more than once");
                 }
+                Some(_) if !in_range(planned) => {
+                    found.add(Rule::Limits, &planned.op, "has times out of range");
+                }
                 Some(item) => item.planned = Some(planned),
             }
         }
@@ -103,6 +109,12 @@ impl<'a> View<'a> {
     pub(super) fn item(&self, name: &str) -> Option<&Item<'a>> {
         self.by_name.get(name).map(|&index| &self.ops[index])
     }
+}
+
+/// What lies beyond is a mistake, and arithmetic on it could overflow.
+fn in_range(planned: &PlannedOp) -> bool {
+    let times = [planned.start, planned.end, planned.setup_start.unwrap_or(planned.start)];
+    times.iter().all(|time| (-RANGE..=RANGE).contains(time)) && planned.start <= planned.end
 }
 
 fn kind(model: &Model, current: Option<&Current>, is_unfrozen: bool) -> Kind {
