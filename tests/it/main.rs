@@ -8,6 +8,7 @@
 
 mod architecture;
 mod check;
+mod clicks;
 mod connectors;
 mod console;
 mod crash;

@@ -107,7 +107,7 @@ async fn leaf_through(window: Window, name: &str) {
     for (page, path) in pages {
         browser.go(&path).await;
         browser.see("h1").await;
-        for summary in ["#step-triage summary", "#edit summary", "#chart-1 summary"] {
+        for summary in ["#step-triage summary", "#edit summary", "#chart-2 summary"] {
             if !browser.texts(summary).await.is_empty() {
                 browser.tap(summary).await;
             }

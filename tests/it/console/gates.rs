@@ -79,22 +79,22 @@ async fn a_draft_is_changed_field_by_field() {
     let gate = seed::handover(&console).await;
     let mut sam = console.signed_in("sam").await;
     let broken =
-        [("decision", "edit"), ("draft.summary", "mine"), ("draft.open_points", "[1,"), ("reason", "typo")];
+        [("decision", "edit"), ("draft.summary", "mine"), ("draft.people", "12,"), ("reason", "typo")];
     let page = answer(&mut sam, gate, &broken).await;
     assert_eq!(page.status, StatusCode::CONFLICT);
-    assert!(page.text.contains("“Open points” is no longer the kind of value"), "{}", page.text);
+    assert!(page.text.contains("“People” is no longer the kind of value"), "{}", page.text);
     assert!(page.text.contains("mine</textarea>"), "what was typed is kept: {}", page.text);
     let changed = [
         ("decision", "edit"),
         ("draft.summary", "Down for 2 h."),
-        ("draft.open_points", "[\"Seal kit\", \"Oil\"]"),
+        ("draft.open_points", "Seal kit\r\nOil\r\n"),
         ("reason", "typo"),
     ];
     assert_eq!(answer(&mut sam, gate, &changed).await.status, StatusCode::SEE_OTHER);
     let vote = vote(&console, gate).await.expect("an answer");
     assert_eq!(
         vote.body["edited"],
-        json!({ "summary": "Down for 2 h.", "open_points": ["Seal kit", "Oil"] })
+        json!({ "summary": "Down for 2 h.", "open_points": ["Seal kit", "Oil"], "people": 12 })
     );
 }
 

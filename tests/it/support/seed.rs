@@ -4,7 +4,7 @@ use super::console::{Console, start};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use takt::{
-    gate::Token,
+    gate::hash_of,
     run::{Change, GateId, MessageKind, NewGate, NewRun, OutboxMessage, Record, RunId, StartedRun, StepPath},
     store::{gates, journal, outbox, summaries},
     workflow::GateForm,
@@ -92,12 +92,17 @@ pub async fn ask(console: &Console, run: RunId, question: Question) -> GateId {
         excluded: Vec::new(),
         ask: question.ask,
         proposal_hash: "hash-of-the-proposal".to_owned(),
-        token_hash: Token::random().hash,
+        token_hash: hash_of(&button_token(id)),
         expires_at: at(question.minutes * 60 + 30),
     };
     let mut db = console.store.connection().await.expect("a connection");
     gates::open(&mut db, run, &gate, start()).await.expect("a gate");
     id
+}
+
+/// What the buttons of a seeded question carry.
+pub fn button_token(gate: GateId) -> String {
+    format!("token-of-{gate}")
 }
 
 pub async fn tell(console: &Console, run: RunId, role: &str, title: &str, body: &str) {
@@ -292,7 +297,7 @@ pub async fn handover(console: &Console) -> GateId {
     let id = run(console, "shift_handover", "Shift handover A", json!({ "type": "cron" })).await;
     let content = json!({
         "title": "Handover note of shift A", "body": "Read it, correct what is wrong, and approve it.",
-        "options": [], "items": [], "draft": { "summary": "PRESS-4 was down for 3 h.", "open_points": ["Seal kit"] },
+        "options": [], "items": [], "draft": { "summary": "PRESS-4 was down for 3 h.", "open_points": ["Seal kit"], "people": 12 },
         "allow": ["approve", "edit", "reject"], "role_title": "Production supervisor",
         "on_silence": "Without an answer Plant manager is asked."
     });

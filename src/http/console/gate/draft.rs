@@ -17,7 +17,7 @@ pub(super) struct DraftField {
     pub label: String,
     pub value: String,
     pub rows: usize,
-    /// Not a text: kept as JSON.
+    /// Neither a text nor a list of lines: kept as JSON.
     pub is_json: bool,
 }
 
@@ -30,7 +30,7 @@ pub(super) fn fields(draft: Option<&Value>, typed: &Typed) -> Vec<DraftField> {
             name,
             label,
             rows: (rows + 1).clamp(2, ROWS_MAX),
-            is_json: !value.is_string(),
+            is_json: !value.is_string() && lines_of(value).is_none(),
             value: text,
         }
     };
@@ -46,10 +46,17 @@ pub(super) fn fields(draft: Option<&Value>, typed: &Typed) -> Vec<DraftField> {
 }
 
 fn text_of(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => serde_json::to_string_pretty(other).unwrap_or_default(),
+    match (value, lines_of(value)) {
+        (Value::String(text), _) => text.clone(),
+        (_, Some(lines)) => lines.join("\n"),
+        (other, None) => serde_json::to_string_pretty(other).unwrap_or_default(),
     }
+}
+
+/// A list of single lines, which is edited line by line.
+fn lines_of(value: &Value) -> Option<Vec<&str>> {
+    let is_line = |line: &&str| !line.contains('\n') && !line.trim().is_empty();
+    value.as_array()?.iter().map(|item| item.as_str().filter(is_line)).collect()
 }
 
 /// `open_points` as people write it.
@@ -80,6 +87,9 @@ fn changed(sent: &Fields, name: &str, label: &str, before: &Value) -> Result<Val
     if matches!(before, Value::String(_) | Value::Null) {
         return Ok(Value::String(text));
     }
+    if lines_of(before).is_some() {
+        return Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).collect());
+    }
     serde_json::from_str(&text)
         .map_err(|error| Mistake::Draft { field: label.to_owned(), problem: error.to_string() })
 }
@@ -98,11 +108,13 @@ mod tests {
         let draft = json!({ "summary": "one\ntwo", "open_points": ["a", "b"], "count": 2 });
         let shown = fields(Some(&draft), &Typed::default());
         let names: Vec<_> = shown.iter().map(|field| (field.label.as_str(), field.is_json)).collect();
-        assert_eq!(names, [("Summary", false), ("Open points", true), ("Count", true)]);
+        assert_eq!(names, [("Summary", false), ("Open points", false), ("Count", true)]);
         let back: Vec<_> = shown.iter().map(|field| (field.name.as_str(), field.value.as_str())).collect();
         assert_eq!(read(&sent(&back), Some(&draft)), Ok(draft.clone()));
         let changed = read(&sent(&[("draft.summary", "one\r\nthree")]), Some(&draft)).unwrap();
         assert_eq!(changed["summary"], "one\nthree");
+        let fewer = read(&sent(&[("draft.open_points", " b \r\n\r\nc")]), Some(&draft)).unwrap();
+        assert_eq!(fewer["open_points"], json!(["b", "c"]));
         assert_eq!(changed["count"], 2);
     }
 

@@ -1,0 +1,159 @@
+//! Clicks in Slack that are not taken: forged, late, by somebody else. The taken ones are in `journey`.
+
+use crate::support::{
+    console::{Console, Page},
+    seed,
+    slack::{BOT_TOKEN, SIGNING_SECRET},
+};
+use chrono::Utc;
+use reqwest::StatusCode;
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use takt::{
+    connector::slack::{press::Press, signature},
+    notify::Button,
+    run::GateId,
+    site::Slack,
+    store::{events, gates},
+};
+use wiremock::{Mock, MockServer, ResponseTemplate, matchers::path};
+
+/// A console whose Slack is a server that takes everything.
+async fn console(slack: &MockServer) -> Console {
+    Mock::given(wiremock::matchers::any())
+        .respond_with(ResponseTemplate::new(200).set_body_json(json!({ "ok": true })))
+        .mount(slack)
+        .await;
+    let base_url = slack.uri();
+    let secret = |text: &str| SecretString::from(text.to_owned());
+    Console::with(|site| {
+        site.slack = Some(Slack {
+            base_url,
+            bot_token: secret(BOT_TOKEN),
+            signing_secret: secret(SIGNING_SECRET),
+            default_channel: "#takt".into(),
+        });
+    })
+    .await
+}
+
+fn click(user: &str, gate: GateId, button: Button, option: Option<usize>) -> Value {
+    let value = Press { token: seed::button_token(gate), button, option }.value();
+    json!({
+        "type": "block_actions", "user": { "id": user }, "trigger_id": "1.2.abc",
+        "container": { "type": "message", "message_ts": "1548261231.000200", "channel_id": "C1" },
+        "actions": [{ "action_id": "takt.choose.1", "block_id": "b", "type": "button", "value": value }]
+    })
+}
+
+/// Posts a payload as Slack does, signed at a time.
+async fn post(console: &Console, payload: &Value, at: i64) -> Page {
+    let form = reqwest::Url::parse_with_params("form:/", [("payload", payload.to_string())]).expect("a form");
+    let body = form.query().unwrap_or_default().to_owned();
+    let sign = signature::sign(&SecretString::from(SIGNING_SECRET.to_owned()), at, body.as_bytes());
+    let request = reqwest::Client::new().post(format!("{}/slack/interactions", console.url));
+    let request = request.header("x-slack-request-timestamp", at).header("x-slack-signature", sign);
+    let request = request.header("content-type", "application/x-www-form-urlencoded").body(body);
+    Page::of(request.send().await.expect("an answer")).await
+}
+
+async fn vote(console: &Console, gate: GateId) -> Option<gates::Vote> {
+    let mut db = console.store.connection().await.expect("a connection");
+    gates::vote(&mut db, gate).await.expect("asking")
+}
+
+/// Waits until Slack was asked to tell somebody something, and gives the words.
+async fn whispered(slack: &MockServer, user: &str) -> String {
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    loop {
+        let requests = slack.received_requests().await.expect("recorded requests");
+        let told = requests.iter().filter(|request| request.url.path() == "/chat.postEphemeral");
+        let bodies = told.filter_map(|request| request.body_json::<Value>().ok());
+        let last = bodies.filter(|body| body["user"] == user).last();
+        if let Some(text) = last.as_ref().and_then(|body| body["text"].as_str()) {
+            return text.to_owned();
+        }
+        assert!(std::time::Instant::now() < until, "nobody told {user} anything");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forged_or_old_click_leaves_a_count_and_nothing_else() {
+    let slack = MockServer::start().await;
+    let console = console(&slack).await;
+    let (_, gate) = seed::three_plans(&console).await;
+    let payload = click("U0SAM", gate, Button::Choose, Some(1));
+    let old = post(&console, &payload, Utc::now().timestamp() - 400).await;
+    assert_eq!(old.status, StatusCode::UNAUTHORIZED, "{}", old.text);
+    let unsigned =
+        reqwest::Client::new().post(format!("{}/slack/interactions", console.url)).body("payload=%7B%7D");
+    assert_eq!(unsigned.send().await.expect("an answer").status(), StatusCode::UNAUTHORIZED);
+    let unreadable = post(&console, &json!({ "type": "block_actions" }), Utc::now().timestamp()).await;
+    assert_eq!(unreadable.status, StatusCode::BAD_REQUEST);
+    assert!(vote(&console, gate).await.is_none());
+    let mut db = console.store.connection().await.expect("a connection");
+    let counts = events::rejections(&mut db).await.expect("counts");
+    let causes: Vec<_> =
+        counts.iter().map(|(source, cause, count)| (source.as_str(), cause.as_str(), *count)).collect();
+    assert_eq!(
+        causes,
+        [("slack", "malformed", 1), ("slack", "signature-missing", 1), ("slack", "signature-too-old", 1)]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_click_counts_once_and_others_are_told() {
+    let slack = MockServer::start().await;
+    let console = console(&slack).await;
+    let (_, gate) = seed::three_plans(&console).await;
+    let now = Utc::now().timestamp();
+    let stranger = post(&console, &click("U0NOBODY", gate, Button::Choose, Some(1)), now).await;
+    assert_eq!((stranger.status, stranger.text.as_str()), (StatusCode::OK, ""));
+    assert!(whispered(&slack, "U0NOBODY").await.contains("Takt does not know you"));
+    post(&console, &click("U0MIA", gate, Button::Choose, Some(1)), now).await;
+    assert!(whispered(&slack, "U0MIA").await.contains("only Production supervisor can answer"));
+    assert!(vote(&console, gate).await.is_none());
+
+    let taken = post(&console, &click("U0SAM", gate, Button::Choose, Some(2)), now).await;
+    assert_eq!(taken.status, StatusCode::OK);
+    let vote = vote(&console, gate).await.expect("an answer");
+    assert_eq!(
+        (vote.person.as_str(), vote.channel.as_str(), &vote.body["choice"]),
+        ("sam", "slack", &json!(2))
+    );
+    post(&console, &click("U0SAM", gate, Button::Choose, Some(1)), now).await;
+    assert!(whispered(&slack, "U0SAM").await.contains("already answered by Sam Carter"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rejection_asks_for_its_reason_first() {
+    let slack = MockServer::start().await;
+    Mock::given(path("/views.open"))
+        .respond_with(ResponseTemplate::new(200).set_body_json(json!({ "ok": true })))
+        .expect(1)
+        .mount(&slack)
+        .await;
+    let console = console(&slack).await;
+    let (_, gate) = seed::three_plans(&console).await;
+    let now = Utc::now().timestamp();
+    let opened = post(&console, &click("U0SAM", gate, Button::Reject, None), now).await;
+    assert_eq!((opened.status, vote(&console, gate).await.is_none()), (StatusCode::OK, true));
+    let carried =
+        json!({ "value": format!("{}:reject", seed::button_token(gate)), "channel": "C1", "ts": "1.2" });
+    let dialog = |reason: Value| {
+        json!({ "type": "view_submission", "user": { "id": "U0SAM" }, "view": {
+            "callback_id": "takt.answer", "private_metadata": carried.to_string(),
+            "state": { "values": { "reason": { "reason": { "value": reason } } } } } })
+    };
+    let blank = post(&console, &dialog(Value::Null), now).await;
+    assert!(
+        blank.text.contains("\"response_action\":\"errors\"") && blank.text.contains("say why"),
+        "{}",
+        blank.text
+    );
+    let sent = post(&console, &dialog(json!("Facts are wrong")), now).await;
+    assert_eq!(sent.text, r#"{"response_action":"clear"}"#);
+    let vote = vote(&console, gate).await.expect("an answer");
+    assert_eq!((vote.decision.as_str(), vote.reason.as_deref()), ("reject", Some("Facts are wrong")));
+}
