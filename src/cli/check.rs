@@ -77,8 +77,13 @@ pub fn run(args: &CheckArgs, site: &Site, tools: &Registry) -> Result<ExitCode, 
     let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
     let files = library.paths().filter(|path| is_chosen(path)).count();
     let warnings = problems.len() - errors;
-    writeln!(io::stderr(), "{files} workflows checked: {errors} errors, {warnings} warnings")?;
+    let (files, errors_found) = (count(files, "workflow"), count(errors, "error"));
+    writeln!(io::stderr(), "{files} checked: {errors_found}, {}", count(warnings, "warning"))?;
     Ok(if errors == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+fn count(number: usize, word: &str) -> String {
+    format!("{number} {word}{}", if number == 1 { "" } else { "s" })
 }
 
 /// The path below the site folder, however it was given.

@@ -15,6 +15,14 @@ fn check(args: &[&str], site: &Path) -> (i32, String, String) {
     (output.status.code().expect("ends by itself"), text(output.stdout), text(output.stderr))
 }
 
+const SITE: &str = r#"name: Small
+time_zone: America/Chicago
+shifts: [{ id: A, starts: "06:00", ends: "14:00" }]
+roles: { lead: { title: Lead, ladder: up } }
+people: [{ id: ann, name: Ann, roles: [lead] }]
+ladders: { up: [{ person: ann, within: 5m }] }
+"#;
+
 #[test]
 fn the_sample_site_has_no_error() {
     let (code, out, err) = check(&[], Path::new(env!("CARGO_MANIFEST_DIR")));
@@ -26,12 +34,12 @@ fn a_broken_workflow_is_told_at_its_place() {
     let site = std::env::temp_dir().join(format!("takt-check-{}", std::process::id()));
     fs::create_dir_all(site.join("workflows")).expect("a folder");
     fs::create_dir_all(site.join("connectors")).expect("a folder");
-    fs::write(site.join("takt.yaml"), "name: Small\ntime_zone: America/Chicago\n").expect("written");
+    fs::write(site.join("takt.yaml"), SITE).expect("written");
     let steps =
         "workflow: w\nowner: me\ntrigger: manual\nsteps:\n  - id: x\n    if: inputs.a = 1\n    end: done\n";
     fs::write(site.join("workflows/w.yaml"), steps).expect("written");
     let (code, out, err) = check(&[], &site);
-    assert_eq!((code, err.as_str()), (1, "1 workflows checked: 1 errors, 0 warnings\n"), "{out}");
+    assert_eq!((code, err.as_str()), (1, "1 workflow checked: 1 error, 0 warnings\n"), "{out}");
     assert!(out.starts_with("error[T004]: `=` is not an operator"), "{out}");
     assert!(out.contains("--> workflows/w.yaml:6:18"), "{out}");
 
