@@ -68,7 +68,9 @@ fn every_file_that_is_named_exists() {
     let named = captures(r"`([a-z]+/[\w/]+(?:\.rs|/))`", &map);
     assert!(named.len() > 20, "the map names only {named:?}");
     missing.extend(
-        named.into_iter().filter(|file| !root().join("src").join(file).exists() && !root().join(file).exists()),
+        named
+            .into_iter()
+            .filter(|file| !root().join("src").join(file).exists() && !root().join(file).exists()),
     );
     assert!(missing.is_empty(), "files that are not there: {missing:#?}");
 }
@@ -88,7 +90,8 @@ fn every_test_that_shows_a_guarantee_exists() {
 #[test]
 fn the_workflow_in_the_readme_is_the_one_that_runs() {
     let readme = read("README.md");
-    let excerpt = readme.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a workflow");
+    let excerpt =
+        readme.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a workflow");
     let workflow = read("workflows/downtime_escalation.yaml");
     let mut lines = workflow.lines();
     for wanted in excerpt.lines().filter(|line| !line.trim().is_empty()) {

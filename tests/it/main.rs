@@ -14,6 +14,7 @@ mod console;
 mod crash;
 mod eval;
 mod demo;
+mod documents;
 mod hooks;
 mod journey;
 mod licences;
