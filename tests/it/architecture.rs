@@ -35,7 +35,7 @@ const TABLE: &[(&str, &str)] = &[
     ("connector/native", "expr tool site schedule plant"),
     ("audit", "run store"),
     ("eval", "tool workflow run store engine agent"),
-    ("http", "expr tool site workflow run store engine agent gate trigger notify connector audit"),
+    ("http", "expr tool schedule site workflow run store engine agent gate trigger notify connector audit"),
     (
         "app",
         "expr tool telemetry site workflow run store engine agent gate step trigger notify connector audit http",
