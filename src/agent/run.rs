@@ -1,11 +1,12 @@
 //! Does what `turns` decides: writes entries, asks models, calls tools.
 
 use super::ledger::{Entry, Ledger, LedgerClosed, Offered};
-use super::model::{Model, ModelError, ModelErrorClass, ModelProfile};
+use super::model::{Model, ModelError, ModelErrorClass, ModelProfile, ModelReply};
 use super::session::{OpenCall, Session};
 use super::task::{Answer, Clock, Task};
 use super::turns::Action;
 use crate::tool::{Call, Effect, Registry, ToolError, ToolErrorKind};
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 use std::{sync::Arc, time::Duration};
 use tracing::Instrument as _;
@@ -39,63 +40,28 @@ pub async fn run(
             }
             Action::Record(entry) => keep(&mut session, ledger, entry).await?,
             Action::Ask { entry, model, request, timeout } => {
-                let (turn, attempt) = match &entry {
+                let profile = session.models[model].clone();
+                let turn = match &entry {
                     Entry::Requested { turn, attempt, .. } => (*turn, *attempt),
                     _ => (0, 0),
                 };
                 keep(&mut session, ledger, entry).await?;
-                let profile = &session.models[model];
                 let span = tracing::info_span!(
                     "chat",
                     gen_ai.operation.name = "chat",
                     gen_ai.request.model = profile.model,
                     gen_ai.agent.name = task.step,
-                    turn,
+                    turn = turn.0,
                 );
-                let result = ask(models, profile, &request, timeout).instrument(span).await;
-                let at = clock.now();
-                let entry = match result {
-                    Ok(reply) => Entry::Responded {
-                        at,
-                        turn,
-                        attempt,
-                        status: reply.status,
-                        body: reply.body,
-                        usage: reply.usage,
-                        finish: reply.finish,
-                        model: reply.model,
-                        ms: reply.ms,
-                    },
-                    Err(error) => Entry::Failed {
-                        at,
-                        turn,
-                        attempt,
-                        class: error.class,
-                        status: error.status,
-                        retry_after_ms: error.retry_after.map(millis),
-                        message: error.message,
-                    },
-                };
-                keep(&mut session, ledger, entry).await?;
+                let result = ask(models, &profile, &request, timeout).instrument(span).await;
+                keep(&mut session, ledger, answered(result, turn, clock.now())).await?;
             }
             Action::Use { entry, call, timeout } => {
                 if let Some(entry) = entry {
                     keep(&mut session, ledger, entry).await?;
                 }
-                let started = clock.now();
                 let offered = &session.tools[call.offered];
-                let result = use_tool(task, tools, offered, &call, timeout, clock).await;
-                let ms = (clock.now() - started).to_std().map_or(0, millis);
-                let entry = match result {
-                    Ok(output) => Entry::ToolDone { call_key: call.key, output, ms },
-                    Err((class, error)) => Entry::ToolFailed {
-                        call_key: call.key,
-                        class,
-                        message: error.message,
-                        detail: error.detail,
-                        ms,
-                    },
-                };
+                let entry = use_tool(task, tools, offered, &call, timeout, clock).await;
                 keep(&mut session, ledger, entry).await?;
             }
         }
@@ -114,7 +80,7 @@ async fn ask(
     profile: &ModelProfile,
     request: &Value,
     timeout: Duration,
-) -> Result<super::ModelReply, ModelError> {
+) -> Result<ModelReply, ModelError> {
     let same =
         |m: &&Arc<dyn Model>| m.profile().endpoint == profile.endpoint && m.profile().model == profile.model;
     let Some(model) = models.iter().find(same) else {
@@ -137,7 +103,31 @@ async fn ask(
     }
 }
 
-/// Makes a call that was permitted when the step began, if the tool still is what it was.
+fn answered(result: Result<ModelReply, ModelError>, (turn, attempt): (u32, u32), at: DateTime<Utc>) -> Entry {
+    match result {
+        Ok(reply) => Entry::Responded {
+            at,
+            turn,
+            attempt,
+            status: reply.status,
+            body: reply.body,
+            usage: reply.usage,
+            finish: reply.finish,
+            model: reply.model,
+            ms: reply.ms,
+        },
+        Err(error) => Entry::Failed {
+            at,
+            turn,
+            attempt,
+            class: error.class,
+            status: error.status,
+            retry_after_ms: error.retry_after.map(millis),
+            message: error.message,
+        },
+    }
+}
+
 async fn use_tool(
     task: &Task,
     tools: &Registry,
@@ -145,6 +135,26 @@ async fn use_tool(
     call: &OpenCall,
     timeout: Duration,
     clock: &dyn Clock,
+) -> Entry {
+    let started = clock.now();
+    let result = call_tool(task, tools, offered, call, timeout, started).await;
+    let ms = (clock.now() - started).to_std().map_or(0, millis);
+    match result {
+        Ok(output) => Entry::ToolDone { call_key: call.key, output, ms },
+        Err((class, error)) => {
+            Entry::ToolFailed { call_key: call.key, class, message: error.message, detail: error.detail, ms }
+        }
+    }
+}
+
+/// Makes a call that was permitted when the step began, if the tool still is what it was.
+async fn call_tool(
+    task: &Task,
+    tools: &Registry,
+    offered: &Offered,
+    call: &OpenCall,
+    timeout: Duration,
+    now: DateTime<Utc>,
 ) -> Result<Value, (String, ToolError)> {
     let retired = || {
         let message = format!("{} version {} is no longer installed", offered.tool, offered.version);
@@ -160,7 +170,7 @@ async fn use_tool(
         attempt: 1,
         key: call.key.to_string(),
         timeout,
-        now: clock.now(),
+        now,
         trace: task.trace.clone(),
     };
     let output = match tokio::time::timeout(timeout, tool.call(&request, call.args.clone())).await {

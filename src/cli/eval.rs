@@ -6,8 +6,8 @@ use crate::{
     app::{self, AppError, Plant, SiteLadders},
     engine::{Definitions, Ladders},
     eval::{
-        Baseline, BaselineError, Case, CaseError, Origin, RecordError, Recording, ReplayError, Replayed,
-        Report, Stage, World, WorldTools, replay, score,
+        Baseline, BaselineError, Case, CaseError, RecordError, Recording, ReplayError, Replayed, Report,
+        Stage, World, WorldTools, replay, score,
     },
     postgres::ClusterError,
     run::RunId,
@@ -143,12 +143,8 @@ async fn replay_all(plant: &Plant, args: &EvalArgs) -> Result<ExitCode, EvalErro
         match replay_file(plant, path).await {
             Err(error) => report.add_broken(&path.display().to_string(), error.to_string()),
             Ok((case, replayed)) => {
-                let origin = match case.origin {
-                    Origin::Recorded { .. } => "recorded",
-                    Origin::Authored { .. } => "authored",
-                };
                 let score = score(&replayed, &case.expect);
-                report.add(&case.id(), origin, score, replayed.stale, &baseline);
+                report.add(&case.id(), case.origin.label(), score, replayed.stale, &baseline);
             }
         }
     }
@@ -275,7 +271,7 @@ fn save(folder: &Path, case: &Case, world: &World, tape: &Tape) -> Result<PathBu
         value.map(|text| text + "\n").map_err(|error| EvalError::Text(error.to_string()))
     };
     fs::create_dir_all(folder).map_err(|source| EvalError::Write { path: folder.to_owned(), source })?;
-    write(&case.world, json(serde_json::to_string_pretty(world))?)?;
+    write(&case.world, world.to_text().map_err(|error| EvalError::Text(error.to_string()))?)?;
     if let Some(name) = &case.tape {
         write(name, json(serde_json::to_string_pretty(tape))?)?;
     }

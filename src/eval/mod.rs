@@ -13,7 +13,7 @@ mod report;
 
 pub use case::{
     AnswerMoment, Case, CaseError, ChildMoment, EventMoment, Expect, ExpectedAgent, ExpectedWrite, Moment,
-    Origin,
+    Origin, RecordedModels,
 };
 pub use record::{RecordError, Recorder, Recording};
 pub use replay::{ReplayError, Stage, replay};

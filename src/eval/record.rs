@@ -4,6 +4,7 @@
 
 use super::case::{
     AnswerMoment, Case, ChildMoment, EventMoment, Expect, ExpectedAgent, ExpectedWrite, Moment, Origin,
+    RecordedModels,
 };
 use super::score::{Replayed, entries, path};
 use super::world::{World, WorldAnswer, WorldCall, kind_of};
@@ -164,12 +165,20 @@ impl Recording {
         Some(moment)
     }
 
+    fn models(&self) -> RecordedModels {
+        match self.tape.models.as_slice() {
+            [] => RecordedModels::None,
+            models if models.iter().any(|model| model.authored) => RecordedModels::Authored,
+            _ => RecordedModels::Live,
+        }
+    }
+
     /// The case as far as it is known before it has been driven again.
     pub fn case(&self, name: &str) -> Case {
         Case {
             case: name.to_owned(),
             workflow: self.workflow.clone(),
-            origin: Origin::Recorded { run: self.run.0, ended: self.ended },
+            origin: Origin::Recorded { run: self.run.0, ended: self.ended, models: self.models() },
             starts: self.started.fixed_offset(),
             run: self.run.0,
             trigger: self.trigger.clone(),

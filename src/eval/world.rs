@@ -74,6 +74,14 @@ impl World {
     }
 }
 
+impl World {
+    /// JSON with one call on a line, so that a difference is one line too.
+    pub fn to_text(&self) -> Result<String, serde_json::Error> {
+        let calls: Vec<String> = self.calls.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
+        Ok(format!("{{\"calls\": [\n{}\n]}}\n", calls.join(",\n")))
+    }
+}
+
 /// Answers every call of a replay from its world and keeps what was called.
 pub struct WorldTools {
     calls: Mutex<Vec<(WorldCall, bool)>>,
@@ -249,5 +257,18 @@ mod tests {
         assert_eq!(ask(&tools, "plex.inventory", json!({"a": 3})).await, Err(ToolErrorKind::Permanent));
         assert_eq!(world.stale().len(), 1);
         assert_eq!(world.made().len(), 5);
+    }
+
+    #[test]
+    fn a_world_reads_what_it_wrote() {
+        let world: World = serde_json::from_value(json!({"calls": [
+            {"tool": "plex.inventory", "args": {"a": 1}, "output": null},
+            {"tool": "tickets.create", "error": {"class": "transient", "message": "busy"}},
+        ]}))
+        .unwrap();
+        let text = world.to_text().unwrap();
+        assert_eq!(text.lines().count(), 4);
+        assert_eq!(serde_json::from_str::<World>(&text).unwrap(), world);
+        assert_eq!(serde_saphyr::from_str::<World>(&text).unwrap(), world);
     }
 }

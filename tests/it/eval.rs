@@ -1,7 +1,7 @@
 //! Runs recorded and replayed: sample workflows on the simulated plant, with authored models, no database.
 
 use serde_json::{Value, json};
-use std::{path::Path, sync::Arc};
+use std::{fs, path::Path, process::Command, sync::Arc};
 use takt::{
     agent::{Model, Source, Tape, TapePlayer},
     app::{Plant, SiteLadders, executors, known_names},
@@ -192,4 +192,57 @@ async fn an_unfinished_run_is_no_case() {
     simulator.stop().await;
     live.records.pop();
     assert!(matches!(Recording::read(RunId(RUN), &live.records), Err(RecordError::NotEnded)));
+}
+
+/// Runs `takt eval` on a copy of the sample site in which one file was changed.
+fn takt_eval(change: Option<(&str, &str, &str)>) -> (Option<i32>, String) {
+    let site = std::env::temp_dir().join(format!("takt-eval-{}", Uuid::now_v7()));
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for folder in ["connectors", "workflows", "prompts", "schemas", "messages", "rules", "evals", "docs"] {
+        copy(&source.join(folder), &site.join(folder));
+    }
+    fs::copy(source.join("takt.yaml"), site.join("takt.yaml")).unwrap();
+    if let Some((file, from, to)) = change {
+        let text = fs::read_to_string(site.join(file)).unwrap();
+        assert!(text.contains(from), "{file} has no `{from}`");
+        fs::write(site.join(file), text.replace(from, to)).unwrap();
+    }
+    let output = Command::new(env!("CARGO_BIN_EXE_takt")).arg("eval").arg("--site").arg(&site).output().unwrap();
+    fs::remove_dir_all(&site).unwrap();
+    (output.status.code(), String::from_utf8(output.stdout).unwrap())
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() { copy(&path, &target) } else { fs::copy(&path, &target).map(drop).unwrap() }
+    }
+}
+
+#[test]
+fn the_cases_of_the_sample_site_hold() {
+    let (code, report) = takt_eval(None);
+    assert_eq!(code, Some(0), "{report}");
+    for workflow in ["downtime_escalation", "shift_handover", "supplier_delay"] {
+        let cases = report.lines().filter(|line| line.starts_with(&format!("{workflow}/")));
+        assert!(cases.count() >= 2, "{workflow} needs two cases:\n{report}");
+    }
+    assert_eq!(takt_eval(None), (code, report), "a replay is the same every time");
+}
+
+#[test]
+fn exit_codes_tell_a_regression_from_a_stale_or_a_broken_case() {
+    let prompt = ("prompts/supplier_delay_plan.hbs", "late delivery", "late  delivery");
+    let (code, report) = takt_eval(Some(prompt));
+    assert_eq!(code, Some(3), "{report}");
+    assert!(report.contains("a request changed: the prompt"), "{report}");
+
+    let decision = ("evals/supplier_delay/planner_rejects.case.yaml", "decide: reject", "decide: choose");
+    let (code, report) = takt_eval(Some(decision));
+    assert_eq!(code, Some(1), "{report}");
+
+    let world = ("evals/supplier_delay/planner_rejects.case.yaml", "world: ", "world: gone_");
+    assert_eq!(takt_eval(Some(world)).0, Some(2));
 }

@@ -49,9 +49,32 @@ pub struct Case {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Origin {
     /// Made by `takt eval record` from a finished run.
-    Recorded { run: Uuid, ended: DateTime<Utc> },
+    Recorded { run: Uuid, ended: DateTime<Utc>, models: RecordedModels },
     /// Written by hand.
     Authored { by: String, written: NaiveDate },
+}
+
+/// Who answered the agent steps of a recorded run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordedModels {
+    /// Nobody: the run has no agent step, or none had a model.
+    None,
+    /// Hand-written transcripts.
+    Authored,
+    /// A language model.
+    Live,
+}
+
+impl Origin {
+    /// As reports show it.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Authored { .. } => "authored",
+            Self::Recorded { models: RecordedModels::Authored, .. } => "recorded, authored model",
+            Self::Recorded { .. } => "recorded",
+        }
+    }
 }
 
 /// Exactly one of `answer`, `event` and `child`.

@@ -51,7 +51,7 @@ pub enum Verdict {
 #[derive(Debug, Clone, Serialize)]
 pub struct CaseReport {
     pub case: String,
-    /// `recorded` or `authored`.
+    /// As `Origin::label` says it.
     pub origin: &'static str,
     pub verdict: Verdict,
     pub score: Option<Score>,
@@ -182,20 +182,20 @@ impl Report {
         }
         let width = self.cases.iter().map(|case| case.case.chars().count()).max().unwrap_or(4).max(4);
         let mut out = format!(
-            "{:width$}  {:8}  {:9}  {:18}  {:>6}  {:>8}  {:>5}  {:>6}\n",
+            "{:width$}  {:24}  {:9}  {:18}  {:>6}  {:>8}  {:>5}  {:>6}\n",
             "case", "origin", "verdict", "outcome", "checks", "minutes", "calls", "tokens"
         );
         for case in &self.cases {
             let verdict = format!("{:?}", case.verdict).to_lowercase();
             let _ = match &case.score {
-                None => writeln!(out, "{:width$}  {:8}  {verdict:9}", case.case, case.origin),
+                None => writeln!(out, "{:width$}  {:24}  {verdict}", case.case, case.origin),
                 Some(score) => {
                     let held = score.checks.values().filter(|check| check.holds).count();
                     let checks = format!("{held}/{}", score.checks.len());
                     let metrics = &score.metrics;
                     writeln!(
                         out,
-                        "{:width$}  {:8}  {verdict:9}  {:18}  {checks:>6}  {:>8.1}  {:>5}  {:>6}",
+                        "{:width$}  {:24}  {verdict:9}  {:18}  {checks:>6}  {:>8.1}  {:>5}  {:>6}",
                         case.case,
                         case.origin,
                         score.outcome,

@@ -69,7 +69,13 @@ fn the_table_is_readable() {
     if let Some(case) = known.cases.get_mut("w/c") {
         case.metrics.tokens = 800;
     }
-    report.add("w/c", "recorded", score_of(&[("path", true), ("writes", true)]), vec![], &known);
+    report.add(
+        "w/c",
+        "recorded, authored model",
+        score_of(&[("path", true), ("writes", true)]),
+        vec![],
+        &known,
+    );
     report.add_broken("shift_handover/late", "cannot read late.world.json".into());
     insta::assert_snapshot!(report.to_text());
 }
