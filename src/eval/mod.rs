@@ -5,6 +5,7 @@
 //! answer to a changed prompt: such a case is `stale`, never green.
 
 mod case;
+mod abridge;
 mod world;
 mod replay;
 mod record;

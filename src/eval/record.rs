@@ -2,6 +2,7 @@
 //! tools and models that answer from it: what comes out is a world and a tape as a replay needs them,
 //! and the proof that the run can be replayed at all.
 
+use super::abridge::abridged;
 use super::case::{
     AnswerMoment, Case, ChildMoment, EventMoment, Expect, ExpectedAgent, ExpectedWrite, Moment, Origin,
     RecordedModels,
@@ -150,6 +151,7 @@ impl Recording {
                     edited: body.get("edited").filter(|edited| !edited.is_null()).cloned(),
                     items: body.get("items").and_then(Value::as_array).cloned().unwrap_or_default(),
                     reason: body.get("reason").and_then(Value::as_str).map(str::to_owned),
+                    refused: false,
                 });
             }
             SignalKind::Event => {
@@ -280,7 +282,7 @@ impl Recorder {
             lock(&self.problems).push(problem.clone());
             return Err(ToolError::new(ToolErrorKind::Permanent, problem));
         };
-        let kept = WorldCall { tool: spec.name.clone(), args: Some(args.clone()), answer: answer.clone() };
+        let kept = WorldCall { tool: spec.name.clone(), args: Some(abridged(args)), answer: answer.clone() };
         lock(&self.calls).push((kept, spec.effect));
         match answer {
             WorldAnswer::Output(output) => Ok(output),

@@ -188,7 +188,11 @@ impl<'a> Play<'a> {
     /// The signals that a moment of the timeline sends.
     fn happen(&mut self, moment: &Moment, now: DateTime<Utc>) -> Vec<Signal> {
         let signals = if let Some(answer) = &moment.answer {
-            self.answer(answer, now).map(|signal| vec![signal])
+            match (self.answer(answer, now), answer.refused) {
+                (Ok(_), true) => Err(format!("`{}` took an answer that must be refused", answer.gate)),
+                (Err(_), true) => Ok(Vec::new()),
+                (result, false) => result.map(|signal| vec![signal]),
+            }
         } else if let Some(event) = &moment.event {
             self.event(event, &moment.after)
         } else if let Some(child) = &moment.child {

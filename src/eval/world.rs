@@ -3,6 +3,7 @@
 //! An answer is found by tool and arguments. A read that was never recorded cannot be answered: the
 //! case is stale. A write with other arguments is answered, because its score will say so.
 
+use super::abridge::abridged;
 use crate::agent::sha256_json;
 use crate::tool::{
     Call, Effect, Lookup, Registry, RegistryError, Tool, ToolError, ToolErrorKind, ToolName, ToolSpec,
@@ -25,7 +26,7 @@ pub struct World {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WorldCall {
     pub tool: ToolName,
-    /// Left out: whatever the arguments are.
+    /// Large fields may be given as `{ sha256: … }`. Left out: whatever the arguments are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub args: Option<Value>,
     #[serde(flatten)]
@@ -121,10 +122,12 @@ impl WorldTools {
             args: args.clone(),
         };
         lock(&self.made).push(made);
-        let wanted = sha256_json(args);
+        // Both sides are abridged, so a hash and the value it stands for are equal.
+        let wanted = sha256_json(&abridged(args));
         let mut calls = lock(&self.calls);
         let same = |known: &WorldCall| {
-            known.tool == spec.name && known.args.as_ref().is_none_or(|args| sha256_json(args) == wanted)
+            known.tool == spec.name
+                && known.args.as_ref().is_none_or(|args| sha256_json(&abridged(args)) == wanted)
         };
         let position = |test: &dyn Fn(&WorldCall, bool) -> bool| {
             calls.iter().position(|(known, played)| test(known, *played))

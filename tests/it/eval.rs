@@ -207,7 +207,8 @@ fn takt_eval(change: Option<(&str, &str, &str)>) -> (Option<i32>, String) {
         assert!(text.contains(from), "{file} has no `{from}`");
         fs::write(site.join(file), text.replace(from, to)).unwrap();
     }
-    let output = Command::new(env!("CARGO_BIN_EXE_takt")).arg("eval").arg("--site").arg(&site).output().unwrap();
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_takt")).arg("eval").arg("--site").arg(&site).output().unwrap();
     fs::remove_dir_all(&site).unwrap();
     (output.status.code(), String::from_utf8(output.stdout).unwrap())
 }

@@ -109,6 +109,9 @@ pub struct AnswerMoment {
     pub items: Vec<Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// This answer must not be accepted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refused: bool,
 }
 
 /// An event that a `wait` may be waiting for.
