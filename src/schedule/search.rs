@@ -43,7 +43,7 @@ pub(super) fn anneal<'p>(
     let Some(mut walk) = Walk::begin(problem, facts, decoder, starts, weights, seed) else {
         return Vec::new();
     };
-    let first = walk.temperature();
+    let first = walk.temperature(budget);
     let mut cycle = 0.0;
     let mut idle = 0;
     while idle < IDLE_MAX {
@@ -159,10 +159,10 @@ impl<'s, 'p> Walk<'s, 'p> {
         self.runners_up.insert(place, (resources, (value, self.trial.clone())));
     }
 
-    fn temperature(&mut self) -> f64 {
+    fn temperature(&mut self, budget: &Budget) -> f64 {
         let (mut worse, mut count) = (0.0, 0);
         for _ in 0..SAMPLES {
-            if self.propose() {
+            if budget.spent(self.decoded()) < 1.0 && self.propose() {
                 let change = self.score() - self.current.0;
                 // A dropped order would set a temperature at which every plan is accepted.
                 if change > 0.0 && change < DROPPED {
