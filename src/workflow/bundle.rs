@@ -37,17 +37,25 @@ impl Bundle {
         let named =
             Document::parse(path, &text).ok().and_then(|document| decode::workflow(path, &document).0);
         let mut files = BTreeMap::from([(path.to_owned(), text)]);
-        let own_folder = Path::new(path).parent().unwrap_or(Path::new(""));
         for reference in named.iter().flat_map(references).filter(|reference| stays_inside(&reference.path)) {
-            // A path stands for itself, or is relative to the workflow or to `prompts/`.
-            let places = [folder.to_owned(), folder.join(own_folder), folder.join("prompts")];
-            let text = places.iter().find_map(|place| fs::read_to_string(place.join(&reference.path)).ok());
-            if let Some(text) = text {
+            if let Some(text) = read(folder, path, &reference.path) {
                 files.insert(reference.path, text);
             }
         }
         Ok(Self { path: path.to_owned(), files })
     }
+
+    /// Whether the folder still holds exactly this.
+    pub(super) fn is_current(&self, folder: &Path) -> bool {
+        self.files.iter().all(|(path, text)| read(folder, &self.path, path).as_ref() == Some(text))
+    }
+}
+
+/// A path stands for itself, or is relative to the workflow or to `prompts/`.
+fn read(folder: &Path, workflow: &str, path: &str) -> Option<String> {
+    let own_folder = Path::new(workflow).parent().unwrap_or(Path::new(""));
+    let places = [folder.to_owned(), folder.join(own_folder), folder.join("prompts")];
+    places.iter().find_map(|place| fs::read_to_string(place.join(path)).ok())
 }
 
 /// Whether a path that a workflow writes stays in the site folder.

@@ -33,6 +33,13 @@ struct File {
     problems: Vec<Problem>,
 }
 
+impl File {
+    fn is_settled(&self, folder: &Path) -> bool {
+        let current = |definition: &Arc<Definition>| definition.bundle.is_current(folder);
+        self.problems.is_empty() && self.definition.as_ref().is_some_and(current)
+    }
+}
+
 impl Library {
     pub fn load(registry: &Registry, site: &Site) -> io::Result<Self> {
         let mut library = Self::default();
@@ -40,11 +47,15 @@ impl Library {
         Ok(library)
     }
 
-    /// Reads the folder again. What does not check is reported and its last good version stays.
+    /// Reads the folder again. What does not check is reported and its last good version stays; a file
+    /// without findings that is as it was is not compiled again.
     pub fn reload(&mut self, registry: &Registry, site: &Site) -> io::Result<()> {
         let paths = workflow_files(&site.folder)?;
         self.files.retain(|path, _| paths.contains(path));
         for path in paths {
+            if self.files.get(&path).is_some_and(|file| file.is_settled(&site.folder)) {
+                continue;
+            }
             let (compiled, problems) = read(&site.folder, &path, registry, site);
             let file = self.files.entry(path).or_default();
             file.id = compiled.as_ref().map(|definition| definition.workflow.id.clone());

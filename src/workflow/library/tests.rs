@@ -53,6 +53,7 @@ fn a_broken_file_keeps_its_last_good_version() {
 
     folder.write("workflows/a.yaml", &workflow("a", "  - { id: x, call: plex.inventry }"));
     library.reload(&tools, &site).expect("reloads");
+    library.reload(&tools, &site).expect("reloads");
     assert_eq!(library.get("a").expect("is still there").sha256, first);
     assert_eq!(messages(&library), ["workflows/a.yaml 6:20 there is no tool `plex.inventry`"]);
 
@@ -68,6 +69,17 @@ fn a_broken_file_keeps_its_last_good_version() {
     fs::remove_file(folder.0.join("workflows/a.yaml")).expect("removed");
     library.reload(&tools, &site).expect("reloads");
     assert!(library.get("a").is_none());
+}
+
+#[test]
+fn what_did_not_change_is_not_compiled_again() {
+    let folder = Folder::new("settled");
+    folder.write("workflows/a.yaml", &workflow("a", "  - { id: x, end: done }"));
+    let (tools, site) = (registry(), folder.site());
+    let mut library = Library::load(&tools, &site).expect("loads");
+    let first = Arc::clone(library.get("a").expect("is there"));
+    library.reload(&tools, &site).expect("reloads");
+    assert!(Arc::ptr_eq(&first, library.get("a").expect("is there")));
 }
 
 #[test]

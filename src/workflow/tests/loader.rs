@@ -1,8 +1,8 @@
-use super::support::{compile, findings_of_loading, with_steps};
+use super::support::{compile, draw, findings_of_loading, registry, site, with_steps};
 use crate::{expr::Expr, workflow::*};
 use proptest::prelude::*;
 use serde_json::json;
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 const DOWNTIME: &str = include_str!("site/workflows/downtime_escalation.yaml");
 const SUPPLIER: &str = include_str!("site/workflows/supplier_delay.yaml");
@@ -221,28 +221,37 @@ fn the_hash_is_of_everything_a_run_depends_on() {
     assert_eq!(bundle.sha256().len(), 64);
 }
 
+fn real(path: &str) -> Bundle {
+    Bundle::collect(Path::new(env!("CARGO_MANIFEST_DIR")), path).expect("the sample site has it")
+}
+
 proptest! {
-    /// Whatever a slip of the hand does to a file, loading ends with a model or with problems.
+    /// Whatever a slip of the hand does to a file of the sample site, loading and checking it ends with a
+    /// model or with problems.
     #[test]
     fn a_mutated_file_never_panics(
-        cuts in prop::collection::vec((0usize..6000, 0usize..40, "[ -~\n\tä]{0,4}"), 1..4),
+        cuts in prop::collection::vec((0usize..6000, 0usize..12, "[ -~\n\tä]{0,4}"), 1..3),
         supplier in any::<bool>(),
     ) {
-        let mut text: Vec<char> = if supplier { SUPPLIER } else { DOWNTIME }.chars().collect();
+        let path = if supplier { "workflows/supplier_delay.yaml" } else { "workflows/downtime_escalation.yaml" };
+        let mut bundle = real(path);
+        let mut text: Vec<char> = bundle.files[path].chars().collect();
         for (at, length, insert) in cuts {
             let at = at.min(text.len());
             let end = (at + length).min(text.len());
             text.splice(at..end, insert.chars());
         }
-        let text: String = text.into_iter().collect();
-        match compile(&text) {
-            Ok(definition) => prop_assert!(definition.workflow.steps.len() < 100),
+        let lines = text.iter().filter(|c| **c == '\n').count() as u32 + 1;
+        bundle.files.insert(path.to_owned(), text.into_iter().collect());
+        let problems = match Definition::compile(bundle.clone()) {
+            Ok(definition) => check(&definition, &registry(), &site()),
             Err(problems) => {
                 prop_assert!(!problems.is_empty());
-                let lines = text.split('\n').count() as u32;
-                prop_assert!(problems.iter().all(|p| p.place.line <= lines + 1 && p.place.line > 0));
-                findings_of_loading(&text);
+                problems
             }
-        }
+        };
+        let own = problems.iter().filter(|problem| problem.path == path);
+        prop_assert!(own.map(|problem| problem.place.line).all(|line| (1..=lines + 1).contains(&line)), "{problems:?}");
+        draw(&problems, &bundle);
     }
 }
