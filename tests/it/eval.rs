@@ -1,5 +1,7 @@
 //! Runs recorded and replayed: sample workflows on the simulated plant, with authored models, no database.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
 use serde_json::{Value, json};
 use std::{fs, path::Path, process::Command, sync::Arc};
 use takt::{
@@ -21,11 +23,7 @@ fn plant(simulator: Option<String>) -> Plant {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let overrides = Overrides { simulator, without_secrets: true, ..Overrides::default() };
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let plant = Plant::load(folder, &Environment::default(), &overrides).unwrap_or_else(|e| panic!("{e}"));
-    for p in plant.library.problems() {
-        println!("{p:?}");
-    }
-    plant
+    Plant::load(folder, &Environment::default(), &overrides).unwrap_or_else(|e| panic!("{e}"))
 }
 
 fn stage(plant: &Plant, workflow: &str, tools: &Registry, models: Vec<Arc<dyn Model>>) -> Stage {

@@ -1,7 +1,7 @@
 //! What models and servers do wrong, and what must come of it.
 
 use super::world::*;
-use crate::agent::*;
+use crate::{agent::*, tool::ToolName};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -72,7 +72,7 @@ async fn a_listed_write_is_withheld_and_never_offered() {
     let model = Scripted::new("one", vec![says(&good())]);
     let (_, entries) = world.run(std::slice::from_ref(&model)).await;
     let Entry::Started { withheld, tools, .. } = &entries[0] else { panic!("{:?}", entries[0]) };
-    assert_eq!(withheld.iter().map(|t| t.as_str()).collect::<Vec<_>>(), ["plex.update_sequence"]);
+    assert_eq!(withheld.iter().map(ToolName::as_str).collect::<Vec<_>>(), ["plex.update_sequence"]);
     assert_eq!(tools.len(), 3);
     assert!(!model.sent.lock().unwrap()[0].to_string().contains("update_sequence"));
 }

@@ -4,6 +4,8 @@ use super::world::*;
 use crate::agent::*;
 use serde_json::{Value, json};
 
+type Change = fn(&mut World);
+
 fn script() -> Script {
     vec![
         fails(ModelErrorClass::RateLimited, Some(1)),
@@ -54,7 +56,7 @@ async fn the_order_of_keys_does_not_matter() {
 #[tokio::test]
 async fn any_change_makes_the_tape_stale_and_is_named() {
     let (_, tape) = recorded().await;
-    let changes: [(&str, fn(&mut World)); 6] = [
+    let changes: [(&str, Change); 6] = [
         ("the prompt", |w| w.task.instructions.push('.')),
         ("the input data", |w| w.task.input["work_center"] = json!("PRESS-5")),
         ("tool plex__huge is gone", |w| w.task.tools.retain(|t| t.as_str() != "plex.huge")),

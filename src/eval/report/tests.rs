@@ -25,7 +25,8 @@ fn verdict(was: Option<&[(&str, bool)]>, is: &[(&str, bool)], stale: &[&str]) ->
 
 #[test]
 fn verdicts_and_exit_codes() {
-    let (good, bad): (&[(&str, bool)], &[(&str, bool)]) = (&[("path", true)], &[("path", false)]);
+    let good: &[(&str, bool)] = &[("path", true)];
+    let bad: &[(&str, bool)] = &[("path", false)];
     assert_eq!(verdict(Some(good), good, &[]), (Verdict::Ok, 0));
     assert_eq!(verdict(None, good, &[]), (Verdict::New, 0));
     assert_eq!(verdict(Some(bad), good, &[]), (Verdict::Fixed, 0));

@@ -3,7 +3,7 @@
 use super::abridge;
 use super::case::{Expect, ExpectedAgent};
 use super::world::MadeCall;
-use crate::agent::{Entry, Source, sha256_json};
+use crate::agent::{Entry, Source, Usage, sha256_json};
 use crate::run::{Change, Record};
 use crate::tool::Effect;
 use serde::{Deserialize, Serialize};
@@ -288,7 +288,7 @@ impl AgentRun {
             Entry::Requested { .. } => self.model_calls += 1,
             Entry::Responded { usage, turn, .. } => {
                 self.turns = self.turns.max(*turn);
-                self.tokens += usage.map_or(0, |usage| usage.total());
+                self.tokens += usage.map_or(0, Usage::total);
             }
             Entry::Rejected { .. } => self.rejections += 1,
             Entry::ToolRequested { .. } => self.tool_calls += 1,

@@ -293,7 +293,7 @@ fn scalar_text(value: &Value) -> Option<String> {
 /// A pattern that also finds `mia-keller` and `MIA  KELLER` for `Mia Keller`.
 fn variants(value: &str) -> String {
     let words: Vec<String> = words(value).map(regex::escape).collect();
-    let word_char = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric());
+    let word_char = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
     let begin = if word_char(value.chars().next()) { r"\b" } else { "" };
     let end = if word_char(value.chars().last()) { r"\b" } else { "" };
     format!("{begin}{}{end}", words.join(r"[\s_\-]+"))
