@@ -157,12 +157,6 @@ impl App {
         &self.site
     }
 
-    /// What is wrong with the workflow files.
-    pub fn problems(&self) -> Vec<Problem> {
-        let library = self.library.read().unwrap_or_else(PoisonError::into_inner);
-        library.problems().cloned().collect()
-    }
-
     /// Runs every part until `stop`; then the worker hands its runs over.
     pub async fn serve(self, stop: CancellationToken) -> Result<(), AppError> {
         let mut parts = JoinSet::new();
@@ -233,7 +227,9 @@ impl App {
             (self.library.clone(), self.definitions.clone(), self.store.clone());
         let (tools, site) = (self.tools.clone(), self.site.clone());
         async move {
+            let mut told = Vec::new();
             loop {
+                tell_problems(&library, &mut told);
                 tokio::select! {
                     () = stop.cancelled() => return,
                     () = tokio::time::sleep(RELOAD_EVERY) => {}
@@ -263,6 +259,17 @@ impl App {
             }
         }
     }
+}
+
+/// Says where and why workflow files are wrong, once for each finding.
+fn tell_problems(library: &RwLock<Library>, told: &mut Vec<Problem>) {
+    let library = library.read().unwrap_or_else(PoisonError::into_inner);
+    let problems: Vec<Problem> = library.problems().cloned().collect();
+    for problem in problems.iter().filter(|problem| !told.contains(problem)) {
+        let place = format!("{}:{}:{}", problem.path, problem.place.line, problem.place.column);
+        tracing::warn!(code = problem.code, place, "{}", problem.message);
+    }
+    *told = problems;
 }
 
 fn current(library: &Library) -> Vec<Arc<Definition>> {

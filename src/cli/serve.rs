@@ -84,14 +84,6 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     for notice in &app.site().notices {
         tracing::info!("{notice}");
     }
-    for problem in app.problems() {
-        tracing::warn!(
-            code = problem.code,
-            place = format!("{}:{}:{}", problem.path, problem.place.line, problem.place.column),
-            "{}",
-            problem.message
-        );
-    }
     app.serve(stop).await?;
     Ok(())
 }

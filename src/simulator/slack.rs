@@ -69,6 +69,7 @@ pub fn router(config: SlackConfig, http: reqwest::Client) -> Router {
         .route("/api/auth.test", post(auth_test))
         .route("/api/chat.postMessage", post(post_message))
         .route("/api/chat.update", post(update_message))
+        .route("/api/chat.postEphemeral", post(post_ephemeral))
         .route("/api/conversations.history", get(history))
         .route("/api/users.lookupByEmail", get(look_up_user))
         .route("/api/views.open", post(open_view))
@@ -115,6 +116,21 @@ async fn post_message(
     };
     board.messages.push(message.clone());
     Ok(Json(json!({ "ok": true, "channel": message.channel, "ts": message.ts, "message": message })))
+}
+
+/// Only its addressee would see it, so it is not kept among the messages.
+async fn post_ephemeral(
+    State(workspace): State<Shared>,
+    headers: HeaderMap,
+    Json(body): Json<Value>,
+) -> Answer {
+    workspace.authorize(&headers)?;
+    check_message(&body)?;
+    let user = text(&body, "user").ok_or(Refusal("user_not_in_channel"))?;
+    if !workspace.config.people.iter().any(|(id, _)| id == user) {
+        return Err(Refusal("user_not_in_channel").into());
+    }
+    Ok(Json(json!({ "ok": true, "message_ts": format!("{}.000200", Utc::now().timestamp()) })))
 }
 
 async fn update_message(

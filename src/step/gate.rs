@@ -118,7 +118,9 @@ impl GateExecutor {
         context: &StepContext,
     ) -> Result<Outcome, String> {
         let ask = Ask::second(step, first, answer, context, self.ladders.as_ref())?;
-        let (opened, intents) = self.put(step, ask, context, ".second");
+        let (opened, mut intents) = self.put(step, ask, context, ".second");
+        // The first card is answered: its buttons go now, not when the second person has decided.
+        intents.push(outcome::first_answered(step, first, answer, &opened, context));
         park(&opened, step, Some(Note::SecondOpened(Box::new(opened.clone()))), intents)
     }
 

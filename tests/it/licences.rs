@@ -19,7 +19,7 @@ fn packages() -> Vec<Value> {
 fn quoted(from: &str, to: &str) -> Vec<String> {
     let text = std::fs::read_to_string(format!("{ROOT}/deny.toml")).expect("deny.toml");
     let section = text.split_once(from).expect(from).1.split_once(to).expect(to).0;
-    let lines = section.lines().map(|line| line.trim_start_matches(" { crate = ").trim_start());
+    let lines = section.lines().map(|line| line.trim_start().trim_start_matches("{ crate = "));
     lines.filter_map(|line| Some(line.strip_prefix('"')?.split_once('"')?.0.to_owned())).collect()
 }
 

@@ -94,7 +94,7 @@ fn words(text: &str) -> BTreeSet<String> {
 
 fn singular(word: &str) -> &str {
     match word.strip_suffix("es") {
-        Some(stem) if ["s", "x", "ch", "sh"].iter().any(|end| stem.ends_with(end)) => stem,
+        Some(stem) if ["ss", "x", "ch", "sh"].iter().any(|end| stem.ends_with(end)) => stem,
         _ if word.ends_with("ss") => word,
         _ => word.strip_suffix('s').unwrap_or(word),
     }

@@ -57,24 +57,45 @@ pub(super) fn decided(
         "items": items(&first.ask, body),
         "second_by": second.map(|(_, answer)| answer.body["by"].clone()),
     });
-    let (shown, by) = second.map_or((first, body), |(second, answer)| (second, &answer.body));
-    let mut message = ask::message(shown);
-    let name = by["by_name"].as_str().unwrap_or_default();
-    let title = first.ask["title"].as_str().unwrap_or_default();
     let verb = verb(step, &output);
-    message["title"] = json!(title);
-    message["body"] = json!(format!("{name} {verb}."));
-    message["settled"] = json!({ "answered": {
-        "by": name, "button": by["decision"], "option": by["choice"], "at": by["at"],
-        "channel": by["channel"], "reason": by["reason"],
-    } });
-    let mut intents =
-        vec![ask::send(context, shown, MessageKind::Decided, ordinal(shown) + 90, message.clone())];
+    let (shown, by) = second.map_or((first, body), |(second, answer)| (second, &answer.body));
+    let name = by["by_name"].as_str().unwrap_or_default();
+    let answered = settled(shown, by, first, format!("{name} {verb}."));
+    let mut intents = vec![ask::send(context, shown, MessageKind::Decided, ordinal(shown) + 90, answered)];
     if second.is_some() {
-        message["gate"] = json!(first.gate);
-        intents.push(ask::send(context, first, MessageKind::Decided, 91, message));
+        let confirmed = settled(first, body, first, format!("{name} {verb}."));
+        intents.push(ask::send(context, first, MessageKind::Decided, 92, confirmed));
     }
     Outcome::Done { output, intents }
+}
+
+/// The first of two has answered: their card says so and names who is asked next.
+pub(super) fn first_answered(
+    step: &GateStep,
+    first: &Opened,
+    answer: &Signal,
+    second: &Opened,
+    context: &StepContext,
+) -> Intent {
+    let body = &answer.body;
+    let mut output = body.clone();
+    output["chosen"] = chosen(&first.ask, body);
+    let name = body["by_name"].as_str().unwrap_or_default();
+    let next = second.ask["role_title"].as_str().unwrap_or_default();
+    let text = format!("{name} {}. {next} must confirm.", verb(step, &output));
+    ask::send(context, first, MessageKind::Decided, 91, settled(first, body, first, text))
+}
+
+/// A message that replaces the buttons of `shown` by who answered.
+fn settled(shown: &Opened, answer: &Value, titled: &Opened, text: String) -> Value {
+    let mut message = ask::message(shown);
+    message["title"] = titled.ask["title"].clone();
+    message["body"] = json!(text);
+    message["settled"] = json!({ "answered": {
+        "by": answer["by_name"], "button": answer["decision"], "option": answer["choice"], "at": answer["at"],
+        "channel": answer["channel"], "reason": answer["reason"],
+    } });
+    message
 }
 
 fn verb(step: &GateStep, output: &Value) -> String {

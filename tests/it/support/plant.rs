@@ -18,7 +18,8 @@ use takt::{
     store::{Store, clock, gates, hints, journal, summaries},
 };
 
-const PATIENCE: Duration = Duration::from_secs(90);
+/// A bound, not a wait: every look is for a condition.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 pub struct Plant {
     pub database: Database,
