@@ -24,9 +24,7 @@ const CALENDAR: &str = "plant";
 const UNKNOWN_FAMILY: &str = "?";
 const MOVE_TOLERANCE: Minute = 15;
 /// What one moved operation costs, in weighted minutes late: every move is work for people.
-const MOVE_WEIGHT: f64 = 20.0;
-/// How long after a machine is back its plan may still change: beyond that the old plan catches up.
-const REPLAN_MINUTES: Minute = 3 * 60;
+const MOVE_WEIGHT: f64 = 30.0;
 
 /// The plant's clock in the optimizer's minutes.
 #[derive(Clone, Copy)]
@@ -68,10 +66,12 @@ struct Plant<'a> {
     horizon: Minute,
     /// Nothing is moved to begin sooner.
     lead: Minute,
+    /// Work centers whose work may begin before today's plan has it. Elsewhere it stays or becomes later:
+    /// pulling the whole plant forward for one machine is a plan that nobody approves.
+    may_be_earlier: BTreeSet<&'a str>,
+    jobs_in_trouble: BTreeSet<&'a str>,
     /// When the last operation of today's plan ends.
     planned_until: Minute,
-    /// Operations that a breakdown lets move; `None` lets all of them.
-    movable: Option<BTreeSet<&'a str>>,
 }
 
 impl<'a> Plant<'a> {
@@ -83,11 +83,22 @@ impl<'a> Plant<'a> {
         let planned_until = ends.max().unwrap_or(0).max(0);
         let horizon = (HORIZON_DAYS * 24 * 60) as Minute;
         let lead = whole(input.lead_minutes);
-        let movable = input.down.as_deref().map(|down| {
-            let until = whole(input.down_minutes) + REPLAN_MINUTES;
-            movable(&context.orders.board.operations, &routes, down, |op| minutes.of(op.start) < until)
-        });
-        Self { input, context, site, minutes, routes, horizon, lead, planned_until, movable }
+        let hit = in_trouble(input);
+        let may_be_earlier =
+            hit.iter().map(|op| op.work_center.as_str()).chain(input.down.as_deref()).collect();
+        let jobs_in_trouble = hit.iter().map(|op| op.job_id.as_str()).collect();
+        Self {
+            input,
+            context,
+            site,
+            minutes,
+            routes,
+            horizon,
+            lead,
+            may_be_earlier,
+            jobs_in_trouble,
+            planned_until,
+        }
     }
 
     fn model(&self) -> Result<Built, ToolError> {
@@ -305,20 +316,26 @@ impl<'a> Plant<'a> {
     fn op(&self, job: &Job, operation: &Operation, pools: &[Pool], stock: &mut Stock) -> Op {
         let here = self.on(operation, &operation.work_center);
         let is_running = operation.status == "In Process";
+        // Only jobs in trouble change machines; the others make room where they are.
+        let may_change = self.jobs_in_trouble.contains(job.job_id.as_str());
         let route = self.routes.get(operation.part_operation_id.as_str());
         let approved = route.map(|route| route.approved.as_slice()).unwrap_or_default();
         let usable =
             approved.iter().filter(|a| a.work_center == operation.work_center || self.is_tool_ready(a));
         let alts: Vec<Alternative> = usable
-            .filter(|a| !is_running || a.work_center == operation.work_center)
+            .filter(|a| a.work_center == operation.work_center || (may_change && !is_running))
             .map(|a| Alternative { resource: a.work_center.clone(), minutes: self.run_minutes(operation, a) })
             .collect();
         let material_at = stock.take(&job.job, operation, whole(self.input.staging_minutes));
         let setup = approved.iter().map(|a| whole(a.setup_minutes)).max().unwrap_or(0);
         // The setup counts: it must not begin before the lead time is over either. What today's plan has
         // is taken to be possible: staging records lag behind the floor.
-        let planned = self.minutes.of(operation.start) + whole(operation.setup_minutes);
-        let earliest = material_at.max(self.lead + setup).min(planned.max(self.lead));
+        let planned = (self.minutes.of(operation.start) + whole(operation.setup_minutes)).max(self.lead);
+        let earliest = if self.may_be_earlier.contains(operation.work_center.as_str()) {
+            material_at.max(self.lead + setup).min(planned)
+        } else {
+            planned
+        };
         Op {
             id: operation.number.to_string(),
             after: None,
@@ -338,23 +355,20 @@ impl<'a> Plant<'a> {
         let is_down = self.input.down.as_deref() == Some(&operation.work_center);
         match operation.status.as_str() {
             "In Process" => State::Running,
-            _ if self
-                .movable
-                .as_ref()
-                .is_some_and(|movable| !movable.contains(operation.operation_id.as_str())) =>
-            {
-                State::Frozen
-            }
             _ if is_down || !starts_soon => State::Planned,
             _ => State::Frozen,
         }
     }
 
     fn run_minutes(&self, operation: &Operation, approved: &Approved) -> Minute {
-        let minutes = if approved.work_center == operation.work_center {
-            operation.run_minutes
+        let by_pieces = operation.pieces_left * approved.minutes_per_piece;
+        let minutes = if approved.work_center != operation.work_center {
+            by_pieces
+        } else if operation.status == "In Process" {
+            // Plex keeps the whole run time of an operation that has begun.
+            by_pieces.min(operation.run_minutes)
         } else {
-            operation.pieces_left * approved.minutes_per_piece
+            operation.run_minutes
         };
         whole(minutes).max(1)
     }
@@ -363,7 +377,8 @@ impl<'a> Plant<'a> {
         let begins = self.minutes.of(operation.start);
         let is_running = operation.status == "In Process";
         let start = begins + whole(operation.setup_minutes);
-        let run = whole(operation.run_minutes).max(1);
+        let here = self.on(operation, &operation.work_center);
+        let run = here.map_or_else(|| whole(operation.run_minutes), |here| self.run_minutes(operation, here));
         Current {
             op: format!("{}/{}", job.job, operation.number),
             resource: operation.work_center.clone(),
@@ -415,28 +430,19 @@ impl<'a> Plant<'a> {
     }
 }
 
-/// What stands on the broken machine for the time being, what could make room for it on its alternatives, and
-/// what follows either in the same job. The rest of the plant keeps its plan: a supervisor answers for few moves.
-fn movable<'a>(
-    operations: &'a [Operation],
-    routes: &BTreeMap<&str, &Route>,
-    down: &str,
-    is_soon: impl Fn(&Operation) -> bool,
-) -> BTreeSet<&'a str> {
-    let stranded = || operations.iter().filter(|op| op.work_center == down && is_soon(op));
-    let alternatives: BTreeSet<&str> = stranded()
-        .filter_map(|op| routes.get(op.part_operation_id.as_str()))
-        .flat_map(|route| route.approved.iter().map(|approved| approved.work_center.as_str()))
+/// Operations on the work center that is down, or that need the late component; all of them when neither is given.
+fn in_trouble(input: &Input) -> Vec<&Operation> {
+    let late = input.late_material.as_ref().map(|late| late.component.as_str());
+    let lines = input.context.material.iter().flat_map(|material| &material.components);
+    let waiting: BTreeSet<&str> = lines
+        .filter(|line| Some(line.component.as_str()) == late)
+        .map(|line| line.part_operation_id.as_str())
         .collect();
-    let room = operations.iter().filter(|op| alternatives.contains(op.work_center.as_str()) && is_soon(op));
-    let mut first_moved: BTreeMap<&str, i64> = BTreeMap::new();
-    for op in stranded().chain(room) {
-        let first = first_moved.entry(&op.job_id).or_insert(op.number);
-        *first = (*first).min(op.number);
-    }
-    let follows =
-        |op: &&Operation| first_moved.get(op.job_id.as_str()).is_some_and(|first| op.number >= *first);
-    operations.iter().filter(follows).map(|op| op.operation_id.as_str()).collect()
+    let is_hit = |op: &&Operation| match &input.down {
+        Some(down) => op.work_center == *down,
+        None => late.is_none() || waiting.contains(op.part_operation_id.as_str()),
+    };
+    input.context.orders.board.operations.iter().filter(is_hit).collect()
 }
 
 pub(super) fn pool(id: &str, kind: PoolKind, capacity: i64, profile: Vec<(Minute, i64)>) -> Pool {

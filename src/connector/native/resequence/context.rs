@@ -57,7 +57,7 @@ pub(super) struct Operation {
     /// When it begins to occupy its work center, setup included.
     pub start: DateTime<Utc>,
     pub setup_minutes: f64,
-    /// What is left of it.
+    /// Of the whole operation once it has begun.
     pub run_minutes: f64,
     pub pieces_left: f64,
     pub status: String,

@@ -142,6 +142,26 @@ fn what_runs_stays_and_what_starts_soon_too() {
 }
 
 #[test]
+fn what_is_left_of_a_running_operation_follows_from_its_pieces() {
+    let mut input = input();
+    input["context"]["orders"]["board"]["operations"][2]["run_minutes"] = json!(300.0);
+    let model = model(input);
+    let running = model.current.iter().find(|current| current.op == "J-3/10").unwrap();
+    assert_eq!(running.remaining, Some(24), "20 pieces left, 1.2 minutes each, of 300 minutes in all");
+}
+
+#[test]
+fn only_jobs_in_trouble_change_machines_and_begin_earlier() {
+    let mut input = input();
+    input["context"]["orders"]["board"]["operations"][1] =
+        operation("J-2", "PRESS-2", "11:00", 60.0, "Scheduled");
+    let model = model(input);
+    assert_eq!(places(&model, "J-1"), ["PRESS-1", "PRESS-2"]);
+    assert_eq!(places(&model, "J-2"), ["PRESS-2"]);
+    assert_eq!(op(&model, "J-2").material_at, Some(290 + 30), "not before today's plan, its setup done");
+}
+
+#[test]
 fn a_changeover_does_not_begin_in_the_lead_time() {
     let mut input = input();
     input["context"]["orders"]["board"]["operations"][1] =
