@@ -22,7 +22,8 @@ const HORIZON_DAYS: u64 = 14;
 const CALENDAR: &str = "plant";
 /// What a machine is set up for when nobody knows: every family then needs its setup.
 const UNKNOWN_FAMILY: &str = "?";
-const MOVE_TOLERANCE: Minute = 15;
+/// A start that shifts by less is for the floor to absorb; Plex is not written for it.
+const MOVE_TOLERANCE: Minute = 30;
 /// What one moved operation costs, in weighted minutes late: every move is work for people.
 const MOVE_WEIGHT: f64 = 30.0;
 
