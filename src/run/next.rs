@@ -183,13 +183,16 @@ pub(super) fn expression_failure(error: &crate::expr::EvalError) -> Failure {
 }
 
 impl State {
-    /// Whether a person (or an explicit `auto_if`) has answered for what this run does.
+    /// Whether a person (or an explicit `auto_if`) has answered for what this run does. To acknowledge is to
+    /// have seen it, no more.
     pub fn is_approved(&self) -> bool {
         let answered = |step: &super::StepState| {
             step.status == Status::Done
-                && step.output.get("decision").and_then(Value::as_str).is_some_and(|decision| {
-                    matches!(decision, "acknowledge" | "approve" | "choose" | "edit" | "auto")
-                })
+                && step
+                    .output
+                    .get("decision")
+                    .and_then(Value::as_str)
+                    .is_some_and(|decision| matches!(decision, "approve" | "choose" | "edit" | "auto"))
         };
         self.start.approved || self.steps.values().any(answered)
     }
