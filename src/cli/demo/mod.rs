@@ -194,7 +194,7 @@ async fn start_server(
         let person = |person: &crate::site::Person| Some((person.slack_id.clone()?, person.email.clone()?));
         let origin = plant::slack_server(bind, site.people.iter().filter_map(person).collect()).await?;
         println!("  slack      {origin}/messages");
-        extra.extend(["--slack-url".to_owned(), origin]);
+        extra.extend(["--slack-url".to_owned(), format!("{origin}/api")]);
         environment.push(("SLACK_BOT_TOKEN", plant::SLACK_BOT_TOKEN.to_owned()));
         environment.push(("SLACK_SIGNING_SECRET", plant::SLACK_SIGNING_SECRET.to_owned()));
     }

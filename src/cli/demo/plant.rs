@@ -109,7 +109,7 @@ pub(super) async fn authored_model_server(site: &Path) -> Result<model::ModelHan
     Ok(model::start(SocketAddr::from(([127, 0, 0, 1], 0)), transcripts).await?)
 }
 
-/// Plays a Slack workspace with the site's people in it; gives the base URL of its Web API.
+/// Plays a Slack workspace with the site's people in it; gives its origin.
 pub(super) async fn slack_server(
     takt: SocketAddr,
     people: Vec<(String, String)>,
@@ -124,5 +124,5 @@ pub(super) async fn slack_server(
     let address = listener.local_addr()?;
     let router = slack::router(config, http::client()?);
     tokio::spawn(async move { axum::serve(listener, router).await });
-    Ok(format!("http://{address}/api"))
+    Ok(format!("http://{address}"))
 }
