@@ -193,13 +193,21 @@ fn view(row: &Summary, asked: &HashMap<Uuid, String>, clock: &Clock) -> Row {
     };
     Row {
         id: row.id.to_string(),
-        title: row.title.clone(),
+        title: title_of(row),
         workflow: row.workflow.clone(),
         state,
         tone,
         waiting,
         started: clock.when(row.started_at),
         lasted: row.ended_at.map(|ended| words(ended - row.started_at)),
+    }
+}
+
+/// What a run is about: its title, and its subject where the title does not say it.
+pub(super) fn title_of(row: &Summary) -> String {
+    match &row.subject {
+        Some(subject) if !row.title.contains(subject.as_str()) => format!("{} · {subject}", row.title),
+        _ => row.title.clone(),
     }
 }
 

@@ -1,4 +1,4 @@
-use super::{cloudevent, refuse, unread};
+use super::{cloudevent, refuse, unread, wall_clock};
 use crate::{
     http::{
         problem::{Cause, Problem},
@@ -46,7 +46,7 @@ async fn accept(
 ) -> Result<Response, Problem> {
     let body = body.map_err(|rejection| unread(&rejection, door.app.site.limits.event_bytes_max))?;
     let declared = door.app.site.sources.get(source);
-    verify(declared, headers, &body, SystemTime::now(), door.app.site.limits.webhook_age_max)?;
+    verify(declared, headers, &body, wall_clock(), door.app.site.limits.webhook_age_max)?;
     let id = EventId::new();
     let event = cloudevent::read(id, headers, &body)
         .map_err(|error| Problem::new(Cause::Malformed, error.to_string()))?;

@@ -3,7 +3,7 @@
 //! The message itself is changed by the outbox when the run has gone on; only a person whose click
 //! was not taken is told here.
 
-use super::refuse;
+use super::{refuse, wall_clock};
 use crate::{
     connector::slack::{
         client::SlackClient,
@@ -28,7 +28,6 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use std::time::SystemTime;
 
 /// The name of this door in counters and in the audit.
 const SOURCE: &str = "slack";
@@ -57,7 +56,7 @@ fn read(
     let slack = door.app.site.slack.as_ref().ok_or_else(undeclared)?;
     let body = body.map_err(|rejection| super::unread(&rejection, door.app.site.limits.event_bytes_max))?;
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let now = DateTime::<Utc>::from(SystemTime::now());
+    let now = DateTime::<Utc>::from(wall_clock());
     let (time, given) = (header("x-slack-request-timestamp"), header("x-slack-signature"));
     signature::verify(&slack.signing_secret, time, given, &body, now).map_err(|error| {
         let cause = match &error {

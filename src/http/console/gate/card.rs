@@ -7,6 +7,7 @@ use super::{
 use crate::{
     http::console::{
         inbox::{addressee, text},
+        runs::title_of,
         when::{Clock, When},
     },
     schedule::gantt::{self, Plan},
@@ -46,6 +47,8 @@ pub(super) struct Card {
     may: bool,
     why_not: Option<String>,
     options: Vec<OptionCard>,
+    /// Facts that do not tell the options apart.
+    same: Vec<Fact>,
     items: Vec<Item>,
     draft: Vec<DraftField>,
     has_draft: bool,
@@ -70,7 +73,7 @@ struct OptionCard {
     chosen: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 struct Fact {
     label: String,
     value: String,
@@ -126,6 +129,8 @@ impl Card {
             (None, None) if !whole.is_empty() => (Some(whole.to_owned()), None),
             _ => (None, Some(whole)),
         };
+        let mut options = options(ask, chosen);
+        let same = take_same(&mut options);
         Self {
             id: gate.id.to_string(),
             proposal: gate.proposal_hash.clone(),
@@ -139,7 +144,8 @@ impl Card {
             state: state(gate, &seen.clock),
             may: seen.may.is_ok() && gate.state == "open" && gate.expires_at > seen.clock.now,
             why_not: seen.may.as_ref().err().cloned(),
-            options: options(ask, chosen),
+            options,
+            same,
             items: items(ask, seen.vote.as_ref(), &typed),
             draft: draft::fields(ask.get("draft"), &typed),
             has_draft: ask.get("draft").is_some_and(|draft| !draft.is_null()),
@@ -149,7 +155,7 @@ impl Card {
             answer: seen.vote.as_ref().map(|vote| given(vote, ask, site, &seen.clock)),
             others: seen.others.iter().map(|other| sibling(other, &seen.clock)).collect(),
             run: gate.run_id.to_string(),
-            run_title: seen.run.as_ref().map(|run| run.title.clone()),
+            run_title: seen.run.as_ref().map(title_of),
             error,
             typed,
         }
@@ -198,6 +204,19 @@ fn options(ask: &Value, chosen: Option<u64>) -> Vec<OptionCard> {
         chosen: chosen == u64::try_from(index + 1).ok(),
     };
     list(ask, "options").iter().enumerate().map(card).collect()
+}
+
+/// Facts with the same value in every option; the columns then show only what differs.
+fn take_same(options: &mut [OptionCard]) -> Vec<Fact> {
+    let Some((first, others)) = options.split_first().filter(|(_, others)| !others.is_empty()) else {
+        return Vec::new();
+    };
+    let is_same = |fact: &&Fact| others.iter().all(|option| option.facts.contains(fact));
+    let same: Vec<Fact> = first.facts.iter().filter(is_same).cloned().collect();
+    for option in options {
+        option.facts.retain(|fact| !same.contains(fact));
+    }
+    same
 }
 
 /// The plan before and after, where the option carries both.

@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use std::fmt::Write;
 
 const ROW_HEIGHT: usize = 34;
-const AXIS_HEIGHT: usize = 26;
+const AXIS_HEIGHT: usize = 36;
 /// A pause longer than this, in which no record was written, is folded.
 const FOLD_OVER: TimeDelta = TimeDelta::seconds(30);
 /// Share of the width that one folded pause takes.
@@ -120,18 +120,19 @@ impl Axis {
 
     fn draw(&self, svg: &mut String, height: usize, clock: &Clock) {
         for (place, pause) in &self.folds {
+            let anchor = if *place > 90.0 { "end" } else { "middle" };
             let _ = write!(
                 svg,
-                r#"<line class="fold" x1="{place:.2}%" x2="{place:.2}%" y1="{AXIS_HEIGHT}" y2="{height}"/><text class="fold-label" x="{place:.2}%" y="16" text-anchor="middle">{}</text>"#,
+                r#"<line class="fold" x1="{place:.2}%" x2="{place:.2}%" y1="{AXIS_HEIGHT}" y2="{height}"/><text class="fold-label" x="{place:.2}%" y="30" text-anchor="{anchor}">{}</text>"#,
                 words(*pause)
             );
         }
         if let Some((first, _)) = self.stops.first() {
-            let _ = write!(svg, r#"<text class="axis" x="0" y="16">{}</text>"#, clock.exact(*first));
+            let _ = write!(svg, r#"<text class="axis" x="0" y="12">{}</text>"#, clock.exact(*first));
         }
         if let Some((last, _)) = self.stops.last() {
             let time = clock.exact(*last);
-            let _ = write!(svg, r#"<text class="axis" x="100%" y="16" text-anchor="end">{time}</text>"#);
+            let _ = write!(svg, r#"<text class="axis" x="100%" y="12" text-anchor="end">{time}</text>"#);
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     http::console::{
         gate::card::via,
         inbox::{addressee, text},
-        runs::outcome_words,
+        runs::{outcome_words, title_of},
         when::{Clock, When, words},
     },
     run::{Change, Record, StepPath, story},
@@ -106,7 +106,7 @@ impl RunPage {
         let (headline, tone) = headline(read, site, &steps);
         Self {
             id: summary.id.to_string(),
-            title: summary.title.clone(),
+            title: title_of(summary),
             is_open,
             headline,
             tone,
@@ -151,8 +151,11 @@ fn headline(read: &Read, site: &Site, steps: &[StepView]) -> (String, &'static s
     if let Some(first) = open.iter().min_by_key(|gate| gate.expires_at) {
         let left = read.clock.when(first.expires_at);
         let time = if left.is_past { "time is over".to_owned() } else { format!("{} left", left.distance) };
-        let more =
-            if open.len() > 1 { format!(" (and {} more questions)", open.len() - 1) } else { String::new() };
+        let more = match open.len() {
+            0 | 1 => String::new(),
+            2 => " (and 1 more question)".to_owned(),
+            count => format!(" (and {} more questions)", count - 1),
+        };
         return (format!("Waiting for {}, {time}{more}", who(first, site)), "accent");
     }
     let of = |status: &str| {
@@ -239,5 +242,5 @@ fn linked(summary: &Summary) -> Linked {
         (None, Some(_)) => "ended".to_owned(),
         (None, None) => "open".to_owned(),
     };
-    Linked { id: summary.id.to_string(), title: summary.title.clone(), state }
+    Linked { id: summary.id.to_string(), title: title_of(summary), state }
 }
