@@ -55,7 +55,7 @@ pub enum Refusal {
 
 /// Whether this person is among those asked: who filled the role when it was asked, or fills it now.
 pub fn may_answer(site: &Site, gate: &Gate, person: &Person, now: DateTime<Utc>) -> Result<(), Refusal> {
-    if gate.excluded.iter().any(|excluded| *excluded == person.id) {
+    if gate.excluded.contains(&person.id) {
         return Err(Refusal::SamePerson);
     }
     let by_role = gate.role.as_ref().is_some_and(|role| {

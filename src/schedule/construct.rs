@@ -30,7 +30,7 @@ impl<'a> Rule<'a> {
     fn new(problem: &'a Problem, free: &[OpIx]) -> Self {
         let minutes = free.iter().flat_map(|&op| &problem.ops[op].alts).map(|alt| alt.minutes);
         let count = minutes.clone().count().max(1);
-        let setups: Vec<f64> = problem.setups.iter().filter_map(|setup| setup.mean()).collect();
+        let setups: Vec<f64> = problem.setups.iter().filter_map(super::problem::Setup::mean).collect();
         Self {
             problem,
             tail: tails(problem),

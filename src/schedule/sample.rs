@@ -77,7 +77,7 @@ fn resource(rng: &mut ChaCha8Rng, n: usize, families: &[String]) -> Resource {
     Resource {
         id: format!("M{n}"),
         work_center: None,
-        calendar: ["2shift", "days", ""].choose(rng).filter(|id| !id.is_empty()).map(|id| id.to_string()),
+        calendar: ["2shift", "days", ""].choose(rng).filter(|id| !id.is_empty()).map(ToString::to_string),
         setup: rng.random_bool(0.7).then(|| "S".into()),
         state: families.choose(rng).filter(|_| rng.random_bool(0.6)).cloned(),
         blocked: blocked.into_iter().collect(),

@@ -49,7 +49,7 @@ async fn sends_the_request_as_it_is_and_keeps_the_answer_as_it_came() {
         .await;
     let reply = model(&server.uri()).complete(&request(), Duration::from_secs(2)).await.expect("a reply");
     assert_eq!((reply.status, &reply.body), (200, &body));
-    assert_eq!(reply.usage.map(|usage| usage.total()), Some(10));
+    assert_eq!(reply.usage.map(crate::agent::Usage::total), Some(10));
     assert_eq!(reply.model.as_deref(), Some("small-2026"));
 }
 

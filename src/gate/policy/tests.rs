@@ -1,3 +1,5 @@
+#![expect(clippy::disallowed_methods, reason = "a test's own time")]
+
 use super::*;
 use crate::gate::Answer;
 use crate::site::{Environment, Overrides};
