@@ -68,7 +68,7 @@ async fn whispered(slack: &MockServer, user: &str) -> String {
     loop {
         let requests = slack.received_requests().await.expect("recorded requests");
         let told = requests.iter().filter(|request| request.url.path() == "/chat.postEphemeral");
-        let bodies = told.filter_map(|request| request.body_json::<Value>().ok());
+        let mut bodies = told.filter_map(|request| request.body_json::<Value>().ok());
         let last = bodies.rfind(|body| body["user"] == user);
         if let Some(text) = last.as_ref().and_then(|body| body["text"].as_str()) {
             return text.to_owned();
