@@ -21,10 +21,16 @@ pub mod summaries;
 pub mod versions;
 pub mod workers;
 
-use sqlx::{PgPool, postgres::PgPoolOptions};
-use std::time::Duration;
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use std::{str::FromStr, time::Duration};
 
 pub use sqlx::PgConnection;
+
+/// A process that freezes in the middle of a transaction must not keep its locks: nobody could take it over.
+const IDLE_IN_TRANSACTION_MAX: &str = "4s";
 
 /// What went wrong between us and PostgreSQL.
 #[derive(Debug, thiserror::Error)]
@@ -55,10 +61,12 @@ pub struct Store {
 impl Store {
     /// Connects, brings the schema up to date and makes the next days' partitions.
     pub async fn open(url: &str) -> Result<Self> {
+        let options = PgConnectOptions::from_str(url)?
+            .options([("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_MAX)]);
         let pool = PgPoolOptions::new()
             .max_connections(16)
             .acquire_timeout(Duration::from_secs(10))
-            .connect(url)
+            .connect_with(options)
             .await?;
         sqlx::migrate!("./migrations").run(&pool).await?;
         let store = Self { pool };
