@@ -141,6 +141,9 @@ pub(super) async fn run(args: DemoArgs) -> Result<(), DemoError> {
 async fn tell(args: &DemoArgs) -> Result<(), DemoError> {
     let site = Plant::load(&args.site, &Environment::of_process(), &Overrides::default())?;
     println!("Takt demo: {}. Everything outside Takt is played by Takt's plant simulator.", site.site.name);
+    for problem in site.library.problems() {
+        println!("  problem    {}:{}: {}", problem.path, problem.place.line, problem.message);
+    }
     let database = args.database.open_named("takt_demo").await?;
     println!("  database   {}", database.describe());
     let store = Store::open(&database.url).await?;
