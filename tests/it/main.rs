@@ -1,6 +1,11 @@
 //! One binary for all integration tests.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says why and fails")]
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on says why and fails"
+)]
 #![expect(
     clippy::disallowed_methods,
     reason = "tests read their environment and ask the database in run-time strings"
