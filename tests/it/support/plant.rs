@@ -355,15 +355,17 @@ impl Frozen {
         signal(i32::try_from(self.child.id()).expect("a pid"), nix::sys::signal::Signal::SIGCONT);
     }
 
-    pub async fn until_log_says(&self, words: &str) {
+    /// Waits for its second `worker registered`.
+    pub async fn until_it_registers_again(&self) {
+        let log = || std::fs::read_to_string(&self.log).unwrap_or_default();
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE {
-            if std::fs::read_to_string(&self.log).unwrap_or_default().contains(words) {
+            if log().matches("\"message\":\"worker registered\"").count() == 2 {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(30)).await;
         }
-        panic!("the log never said `{words}`: {}", std::fs::read_to_string(&self.log).unwrap_or_default());
+        panic!("the thawed worker never registered again: {}", log());
     }
 }
 
