@@ -3,7 +3,7 @@
 use crate::{
     agent::Model,
     connector::{declared, native, openai::OpenAi, slack},
-    engine::{Clock, Definitions, Executors, Hints, Ladders, RungOf, Worker, WorkerOptions},
+    engine::{Clock, Definitions, Executors, Hints, Ladders, RungOf, Starter, Starts, Worker, WorkerOptions},
     http,
     notify::{Addresses, Delivery, Destination, Notifier},
     site::{Addressee, Environment, Overrides, Site, SiteError},
@@ -29,6 +29,9 @@ use tokio_util::sync::CancellationToken;
 
 /// How often edited workflow files are looked for.
 const RELOAD_EVERY: Duration = Duration::from_secs(2);
+
+/// Runs that may stand in line for this process's worker; further ones are made ready for any.
+const STARTS_WAITING: usize = 256;
 
 /// What the command line decides.
 #[derive(Debug, Clone)]
@@ -160,7 +163,8 @@ impl App {
     /// Runs every part until `stop`; then the worker hands its runs over.
     pub async fn serve(self, stop: CancellationToken) -> Result<(), AppError> {
         let mut parts = JoinSet::new();
-        let worker = self.worker();
+        let (starter, starts) = Starter::new(STARTS_WAITING);
+        let worker = self.worker(starts);
         parts.spawn(worker.run(stop.clone()));
         let router = Router {
             store: self.store.clone(),
@@ -187,6 +191,7 @@ impl App {
             }),
             hints: self.hints.clone(),
             definitions: self.definitions.clone(),
+            starter,
             base_url: self.base_url.clone(),
             api_token: self.api_token.clone(),
             stop: stop.clone(),
@@ -202,7 +207,7 @@ impl App {
         served.map_err(AppError::Serve)
     }
 
-    fn worker(&self) -> Worker {
+    fn worker(&self, starts: Starts) -> Worker {
         let ladders: Arc<dyn Ladders> = Arc::new(SiteLadders(self.site.clone()));
         let settings = AgentSettings { models: self.models.clone(), known: known_names(&self.site) };
         Worker {
@@ -214,6 +219,7 @@ impl App {
             clock: self.clock.clone(),
             hints: self.hints.clone(),
             payload_bytes_max: self.site.limits.payload_bytes_max,
+            starts,
             options: WorkerOptions {
                 channels: self.notifiers.keys().map(|channel| (*channel).to_owned()).collect(),
                 ..WorkerOptions::default()

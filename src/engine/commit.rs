@@ -1,6 +1,6 @@
 //! What one run wants written, and the promise of whoever writes it.
 
-use crate::run::{Intent, Record, RunId};
+use crate::run::{Intent, NewRun, Record, RunId};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -9,6 +9,8 @@ use uuid::Uuid;
 #[derive(Debug, Clone)]
 pub struct Commit {
     pub run: RunId,
+    /// The run begins with this commit, in this worker's hands.
+    pub start: Option<Box<NewRun>>,
     pub records: Vec<Record>,
     pub intents: Vec<Intent>,
     /// Signals that are in the journal now.
@@ -28,6 +30,8 @@ pub enum RowChange {
     },
     End {
         outcome: String,
+        /// The run has waited, so it may leave questions or subscriptions behind.
+        has_waited: bool,
         parent: Option<crate::run::Parent>,
         output: serde_json::Value,
     },
@@ -39,6 +43,8 @@ pub enum CommitError {
     Fenced,
     #[error("the run changed meanwhile (a person answered): read it again")]
     Conflict,
+    #[error("the run was not started: an open run has its key, or it exists already")]
+    NotStarted,
     #[error("the outcome of the commit is unknown ({0}): read the run again")]
     Unknown(String),
 }

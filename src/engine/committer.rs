@@ -1,5 +1,6 @@
-//! Group commit: whatever has queued up while the last fsync ran goes into the next transaction, fenced by
-//! the worker's epoch, in a handful of set-based statements. A batch of one goes at once.
+//! Group commit: whatever has queued up while the last fsync ran goes into the next transaction, fenced by the
+//! worker's epoch. A batch of one goes at once. A batch that only moves runs is a single statement and its own
+//! transaction; questions, messages, subscriptions and children add theirs.
 
 use super::{
     Hints,
@@ -8,15 +9,19 @@ use super::{
     start::start_run,
 };
 use crate::{
-    run::{Intent, Record, RunId, Signal, SignalKind, WorkerId},
+    run::{Intent, RunId, Signal, SignalKind},
     store::{
-        PgConnection, Store, StoreError, events, gates, journal, outbox, runs, signals, summaries, workers,
+        PgConnection, Store, StoreError,
+        commits::{self, Fence, Settled, Starts, Written},
+        events, gates, journal, outbox, signals,
     },
 };
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
 use serde_json::json;
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use uuid::Uuid;
 
@@ -37,8 +42,7 @@ pub struct Committer {
 
 struct Writer {
     store: Store,
-    worker: WorkerId,
-    epoch: i32,
+    fence: Fence,
     /// Channels every message goes to, `console` among them.
     channels: Vec<String>,
     /// Told after each batch that made another run ready or left a message to deliver.
@@ -47,10 +51,10 @@ struct Writer {
 
 impl Committer {
     /// Starts the committer tasks; they end when the `Committer` is dropped.
-    pub fn start(store: Store, worker: WorkerId, epoch: i32, channels: Vec<String>, hints: Hints) -> Self {
+    pub fn start(store: Store, fence: Fence, channels: Vec<String>, hints: Hints) -> Self {
         let (queue, waiting) = mpsc::channel(BATCH_MAX);
         let waiting = Arc::new(Mutex::new(waiting));
-        let writer = Arc::new(Writer { store, worker, epoch, channels, hints });
+        let writer = Arc::new(Writer { store, fence, channels, hints });
         for _ in 0..COMMITTERS {
             tokio::spawn(run_committer(writer.clone(), waiting.clone()));
         }
@@ -98,40 +102,71 @@ async fn run_committer(writer: Arc<Writer>, queue: Arc<Mutex<mpsc::Receiver<Wait
     }
 }
 
+type Results = Vec<Result<(), CommitError>>;
+
 impl Writer {
-    async fn write(&self, commits: &[&Commit]) -> Result<Vec<Result<(), CommitError>>, StoreError> {
+    async fn write(&self, commits: &[&Commit]) -> Result<Results, StoreError> {
+        let starting = commits.iter().filter(|commit| commit.start.is_some()).count();
+        let is_mixed = starting > 0 && starting < commits.len();
+        if is_mixed || commits.iter().any(|commit| needs_more(commit)) {
+            return self.write_with_intents(commits).await;
+        }
+        let mut db = self.store.connection().await?;
+        crash_point("before_commit");
+        if starting > 0 {
+            let begun = commits::start(&mut db, Some(self.fence), &starts_of(commits)?).await?;
+            crash_point("after_commit");
+            return Ok(commits.iter().map(|commit| outcome(commit, &begun, &BTreeSet::new())).collect());
+        }
+        let (rows, settled) = columns(commits)?;
+        let written = if settled.is_empty() {
+            commits::append(&mut db, self.fence, &rows).await?
+        } else {
+            commits::settle(&mut db, self.fence, &rows, &settled).await?
+        };
+        crash_point("after_commit");
+        self.tell(written, &settled, false);
+        let result = if written == Written::Fenced { Err(CommitError::Fenced) } else { Ok(()) };
+        Ok(commits.iter().map(|_| result.clone()).collect())
+    }
+
+    /// Everything a batch may hold, in one transaction.
+    async fn write_with_intents(&self, commits: &[&Commit]) -> Result<Results, StoreError> {
         let mut tx = self.store.begin().await?;
-        if !workers::fence(&mut tx, self.worker, self.epoch).await? {
-            return Ok(commits.iter().map(|_| Err(CommitError::Fenced)).collect());
+        let mut begun = commits::Begun { runs: BTreeSet::new(), held: true, unknown: Vec::new() };
+        let starts = starts_of(commits)?;
+        if !starts.is_empty() {
+            begun = commits::start(&mut tx, Some(self.fence), &starts).await?;
         }
         let conflicting = conflicting(&mut tx, commits).await?;
+        let results: Results = commits.iter().map(|commit| outcome(commit, &begun, &conflicting)).collect();
         let valid: Vec<&Commit> =
-            commits.iter().copied().filter(|commit| !conflicting.contains(&commit.run)).collect();
-        let records: Vec<(RunId, &Record)> = valid
-            .iter()
-            .flat_map(|commit| commit.records.iter().map(|record| (commit.run, record)))
-            .collect();
-        if !records.is_empty() {
-            journal::append(&mut tx, &records).await?;
+            commits.iter().zip(&results).filter(|(_, result)| result.is_ok()).map(|(c, _)| *c).collect();
+        let (rows, settled) = columns(&valid)?;
+        let written = commits::settle(&mut tx, self.fence, &rows, &settled).await?;
+        if written == Written::Fenced {
+            return Ok(commits.iter().map(|_| Err(CommitError::Fenced)).collect());
         }
         for commit in &valid {
             self.write_intents(&mut tx, commit).await?;
         }
-        let heard: Vec<Uuid> = valid.iter().flat_map(|commit| commit.heard.iter().copied()).collect();
-        if !heard.is_empty() {
-            signals::forget(&mut tx, &heard).await?;
-        }
-        write_rows(&mut tx, &valid).await?;
+        tell_parents(&mut tx, &valid).await?;
         crash_point("before_commit");
         tx.commit().await?;
         crash_point("after_commit");
-        if valid.iter().any(|commit| !commit.intents.is_empty() || commit.row != RowChange::Keep) {
+        let tells = valid.iter().any(|commit| !commit.intents.is_empty() || tells_parent(commit));
+        self.tell(written, &settled, tells);
+        Ok(results)
+    }
+
+    /// Wakes the loops that have something to do now.
+    fn tell(&self, written: Written, settled: &Settled, tells: bool) {
+        if let Some(at) = settled.parked.wake_at.iter().flatten().min() {
+            self.hints.set_timer(*at);
+        }
+        if tells || matches!(written, Written::Held { woken } if woken > 0) {
             self.hints.tell();
         }
-        Ok(commits
-            .iter()
-            .map(|commit| if conflicting.contains(&commit.run) { Err(CommitError::Conflict) } else { Ok(()) })
-            .collect())
     }
 
     async fn write_intents(&self, tx: &mut PgConnection, commit: &Commit) -> Result<(), StoreError> {
@@ -153,61 +188,103 @@ impl Writer {
     }
 }
 
+/// More than rows of runs and journal: it takes statements of its own.
+fn needs_more(commit: &Commit) -> bool {
+    let starts_and_stops = commit.start.is_some() && commit.row != RowChange::Keep;
+    !commit.intents.is_empty() || tells_parent(commit) || starts_and_stops
+}
+
+fn tells_parent(commit: &Commit) -> bool {
+    matches!(&commit.row, RowChange::End { parent: Some(_), .. })
+}
+
+fn outcome(
+    commit: &Commit,
+    begun: &commits::Begun,
+    conflicting: &BTreeSet<RunId>,
+) -> Result<(), CommitError> {
+    if !begun.held {
+        return Err(CommitError::Fenced);
+    }
+    if conflicting.contains(&commit.run) {
+        return Err(CommitError::Conflict);
+    }
+    match &commit.start {
+        Some(start) if begun.unknown.contains(&start.sha256) => {
+            Err(CommitError::Unknown(format!("the definition {} has no stored version", start.sha256)))
+        }
+        Some(_) if !begun.runs.contains(&commit.run.0) => Err(CommitError::NotStarted),
+        _ => Ok(()),
+    }
+}
+
+fn starts_of(commits: &[&Commit]) -> Result<Starts, StoreError> {
+    let mut starts = Starts::default();
+    for commit in commits {
+        if let Some(run) = &commit.start {
+            let at = commit.records.first().map(|record| record.at).unwrap_or_default();
+            starts.add(run, at, &commit.records)?;
+        }
+    }
+    Ok(starts)
+}
+
+/// What commits write besides their intents, by column. Runs that begin bring their records with their start.
+fn columns(commits: &[&Commit]) -> Result<(journal::Rows, Settled), StoreError> {
+    let (mut rows, mut settled) = (journal::Rows::default(), Settled::default());
+    for commit in commits {
+        if commit.start.is_none() {
+            rows.add(commit.run, &commit.records)?;
+        }
+        settled.heard.extend(&commit.heard);
+        match &commit.row {
+            RowChange::Keep => {}
+            RowChange::Park { wake_at, signals, waiting_for } => {
+                settled.parked.run.push(commit.run.0);
+                settled.parked.wake_at.push(*wake_at);
+                settled.parked.signals.push(*signals);
+                settled.parked.waiting_for.push(waiting_for.clone());
+            }
+            RowChange::End { outcome, has_waited, .. } => {
+                settled.ended.run.push(commit.run.0);
+                settled.ended.at.push(commit.records.last().map(|record| record.at).unwrap_or_default());
+                settled.ended.outcome.push(outcome.clone());
+                if *has_waited {
+                    settled.untidy.push(commit.run.0);
+                }
+            }
+        }
+    }
+    Ok((rows, settled))
+}
+
 /// Runs whose transition rests on a gate that is no longer open.
 async fn conflicting(tx: &mut PgConnection, commits: &[&Commit]) -> Result<BTreeSet<RunId>, StoreError> {
-    let needed: Vec<(RunId, Uuid)> = commits
+    let needed: BTreeMap<Uuid, RunId> = commits
         .iter()
         .flat_map(|commit| commit.intents.iter().map(|intent| (commit.run, intent)))
         .filter_map(|(run, intent)| match intent {
-            Intent::Reassign(to) => Some((run, to.gate.0)),
-            Intent::CloseGate(gate) => Some((run, gate.0)),
+            Intent::Reassign(to) => Some((to.gate.0, run)),
+            Intent::CloseGate(gate) => Some((gate.0, run)),
             _ => None,
         })
         .collect();
     if needed.is_empty() {
         return Ok(BTreeSet::new());
     }
-    let ids: Vec<Uuid> = needed.iter().map(|(_, gate)| *gate).collect();
+    let ids: Vec<Uuid> = needed.keys().copied().collect();
     let open = gates::lock_open(tx, &ids).await?;
-    Ok(needed.into_iter().filter(|(_, gate)| !open.contains(gate)).map(|(run, _)| run).collect())
+    Ok(needed.into_iter().filter(|(gate, _)| !open.contains(gate)).map(|(_, run)| run).collect())
 }
 
-async fn write_rows(tx: &mut PgConnection, commits: &[&Commit]) -> Result<(), StoreError> {
-    let mut parked = runs::Parked::default();
-    let (mut ended, mut ended_at, mut outcomes) = (Vec::new(), Vec::<DateTime<Utc>>::new(), Vec::new());
-    let mut children = Vec::new();
+/// A child's end is news for the run that waits for it.
+async fn tell_parents(tx: &mut PgConnection, commits: &[&Commit]) -> Result<(), StoreError> {
     for commit in commits {
-        match &commit.row {
-            RowChange::Keep => {}
-            RowChange::Park { wake_at, signals, waiting_for } => {
-                parked.run.push(commit.run.0);
-                parked.wake_at.push(*wake_at);
-                parked.signals.push(*signals);
-                parked.waiting_for.push(waiting_for.clone());
-            }
-            RowChange::End { outcome, parent, output } => {
-                ended.push(commit.run.0);
-                ended_at.push(commit.records.last().map(|record| record.at).unwrap_or_default());
-                outcomes.push(outcome.clone());
-                if let Some(parent) = parent {
-                    let body = json!({ "run": commit.run, "outcome": outcome, "output": output });
-                    let id = Uuid::new_v5(&commit.run.0, b"ended");
-                    let path = Some(parent.path.clone());
-                    children.push((parent.run, Signal { id, kind: SignalKind::Child, path, body }));
-                }
-            }
-        }
-    }
-    if !ended.is_empty() {
-        gates::close_of_runs(tx, &ended).await?;
-        summaries::end(tx, &ended, &ended_at, &outcomes).await?;
-        runs::remove(tx, &ended).await?;
-    }
-    for (parent, signal) in &children {
-        signals::send(tx, *parent, signal).await?;
-    }
-    if !parked.run.is_empty() {
-        runs::park(tx, &parked).await?;
+        let RowChange::End { outcome, parent: Some(parent), output, .. } = &commit.row else { continue };
+        let body = json!({ "run": commit.run, "outcome": outcome, "output": output });
+        let id = Uuid::new_v5(&commit.run.0, b"ended");
+        let signal = Signal { id, kind: SignalKind::Child, path: Some(parent.path.clone()), body };
+        signals::send(tx, parent.run, &signal).await?;
     }
     Ok(())
 }

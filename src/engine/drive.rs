@@ -2,12 +2,12 @@
 
 use super::{
     Clock, Commit, CommitError, Executors, Journal, Ladders, Outcome, RowChange, StepContext,
-    execute::NoteRequest,
+    execute::NoteRequest, start::first_record,
 };
 use crate::{
     run::{
-        Change, Failure, Intent, Leaf, MessageKind, OutboxMessage, Phase, Plan, Record, RunId, Signal,
-        SignalKind, State, StepPath, Task, machine::Status, plan, retry,
+        Change, Failure, Intent, Leaf, MessageKind, NewRun, OutboxMessage, Phase, Plan, Record, RunId,
+        Signal, SignalKind, State, StepPath, Task, machine::Status, plan, retry,
     },
     workflow::Definition,
 };
@@ -17,7 +17,10 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+};
 use uuid::Uuid;
 
 /// What every run of a worker shares.
@@ -49,6 +52,11 @@ pub struct Driver {
     run: RunId,
     state: State,
     signals_seen: i32,
+    /// Set until the run's first commit.
+    start: Option<Box<NewRun>>,
+    /// Told when the run's first commit is durable.
+    began: Option<oneshot::Sender<Result<(), CommitError>>>,
+    has_waited: bool,
     records: Vec<Record>,
     intents: Vec<Intent>,
     heard: Vec<Uuid>,
@@ -73,6 +81,9 @@ impl Driver {
             run,
             state,
             signals_seen,
+            start: None,
+            began: None,
+            has_waited: true,
             records: Vec::new(),
             intents: Vec::new(),
             heard: Vec::new(),
@@ -81,6 +92,23 @@ impl Driver {
             note_to,
             notes,
         }
+    }
+
+    /// A run that begins in this worker's hands: its start rides with its first commit, after which `began` is told.
+    pub fn begin(
+        services: Arc<Services>,
+        definition: Arc<Definition>,
+        run: NewRun,
+        began: oneshot::Sender<Result<(), CommitError>>,
+    ) -> Self {
+        let (first, started) = first_record(&run, services.clock.now());
+        let state = State::begin(started, first.at);
+        let mut driver = Self::new(services, definition, run.id, state, 0);
+        driver.start = Some(Box::new(run));
+        driver.began = Some(began);
+        driver.has_waited = false;
+        driver.records.push(first);
+        driver
     }
 
     /// Runs until there is nothing left to do in memory. `signals` are what came since the last time.
@@ -215,6 +243,7 @@ impl Driver {
                 self.intents.extend(intents);
             }
             Outcome::Park { wake_at, note, intents } => {
+                self.has_waited = true;
                 if let Some(note) = note {
                     self.record(Some(path.clone()), task.attempt, Change::Noted { note });
                 }
@@ -276,8 +305,12 @@ impl Driver {
 
     async fn end(mut self, outcome: String) -> Driven {
         let output = self.state.result();
-        let row =
-            RowChange::End { outcome: outcome.clone(), parent: self.state.start.parent.clone(), output };
+        let row = RowChange::End {
+            outcome: outcome.clone(),
+            has_waited: self.has_waited,
+            parent: self.state.start.parent.clone(),
+            output,
+        };
         match self.flush(row).await {
             Ok(()) => Driven::Ended { outcome },
             Err(error) => Driven::Lost(error),
@@ -291,12 +324,18 @@ impl Driver {
         }
         let commit = Commit {
             run: self.run,
+            start: self.start.take(),
             records: std::mem::take(&mut self.records),
             intents: std::mem::take(&mut self.intents),
             heard: std::mem::take(&mut self.heard),
             row,
         };
-        self.services.journal.commit(commit).await
+        let committed = self.services.journal.commit(commit).await;
+        if let Some(began) = self.began.take() {
+            // Whoever started it may have gone.
+            let _ = began.send(committed.clone());
+        }
+        committed
     }
 
     /// Appends to the run's history in memory; a change the machine refuses is a defect and is logged.

@@ -2,21 +2,32 @@
 //! those of others. Only a hint: each loop also looks by itself from time to time.
 
 use crate::store::{Store, hints};
-use std::{sync::Arc, time::Duration};
+use chrono::{DateTime, Utc};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 use tokio::sync::{Notify, watch};
 
 /// NOTIFYs within this time become one.
 const COALESCE: Duration = Duration::from_millis(10);
 
+#[derive(Debug, Default)]
+struct Timer {
+    earliest: Mutex<Option<DateTime<Utc>>>,
+    is_set: Notify,
+}
+
 #[derive(Clone)]
 pub struct Hints {
     wake: watch::Sender<u64>,
+    timer: Arc<Timer>,
     outgoing: Arc<Notify>,
 }
 
 impl Default for Hints {
     fn default() -> Self {
-        Self { wake: watch::Sender::new(0), outgoing: Arc::new(Notify::new()) }
+        Self { wake: watch::Sender::new(0), timer: Arc::default(), outgoing: Arc::new(Notify::new()) }
     }
 }
 
@@ -25,6 +36,24 @@ impl Hints {
     pub fn tell(&self) {
         self.wake.send_modify(|count| *count += 1);
         self.outgoing.notify_one();
+    }
+
+    /// A run of this process has parked until this time.
+    pub(super) fn set_timer(&self, at: DateTime<Utc>) {
+        let mut earliest = self.timer.earliest.lock().unwrap_or_else(PoisonError::into_inner);
+        *earliest = Some(earliest.map_or(at, |known| known.min(at)));
+        self.timer.is_set.notify_one();
+    }
+
+    /// Waits for the next such time; of several the earliest is given.
+    pub(super) async fn timer(&self) -> DateTime<Utc> {
+        loop {
+            let set = self.timer.earliest.lock().unwrap_or_else(PoisonError::into_inner).take();
+            match set {
+                Some(at) => return at,
+                None => self.timer.is_set.notified().await,
+            }
+        }
     }
 
     pub fn subscribe(&self) -> watch::Receiver<u64> {

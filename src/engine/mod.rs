@@ -3,6 +3,7 @@
 //! Knows step kinds only as [`Execute`]; knows no vendor, no model and no chat. What a run's state means
 //! is `run`'s, what SQL is sent is `store`'s.
 
+mod claimed;
 mod clock;
 mod commit;
 mod committer;
@@ -14,6 +15,7 @@ mod hints;
 mod ladders;
 mod memory;
 mod start;
+mod starter;
 mod worker;
 
 pub use clock::Clock;
@@ -26,5 +28,6 @@ pub use execute::{Execute, Executors, Outcome, StepContext, StepError};
 pub use hints::Hints;
 pub use ladders::{Ladders, RungOf};
 pub use memory::MemoryJournal;
-pub use start::{StartError, start_run};
+pub use start::{StartError, start_run, start_runs};
+pub use starter::{Handed, Start, Starter, Starts};
 pub use worker::{Worker, WorkerOptions};

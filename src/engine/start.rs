@@ -1,15 +1,15 @@
-//! Starting a run: its list entry, its first journal record and its hot row, in the caller's transaction.
+//! Starting runs: their list entries, their first journal records and their hot rows.
 
 use crate::{
     run::{Change, NewRun, Record, StartedRun},
-    store::{PgConnection, StoreError, journal, runs, summaries, versions},
+    store::{PgConnection, StoreError, commits},
 };
 use chrono::{DateTime, Utc};
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("workflow `{workflow}` has no stored version {sha256}")]
-    NoVersion { workflow: String, sha256: String },
+    #[error("the definition {0} has no stored version")]
+    NoVersion(String),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -18,21 +18,13 @@ impl From<StartError> for StoreError {
     fn from(error: StartError) -> Self {
         match error {
             StartError::Store(error) => error,
-            missing @ StartError::NoVersion { .. } => {
-                Self::Database(sqlx::Error::Protocol(missing.to_string()))
-            }
+            missing @ StartError::NoVersion(_) => Self::Database(sqlx::Error::Protocol(missing.to_string())),
         }
     }
 }
 
-/// False when the run exists already, or an open run of the workflow has the same key.
-pub async fn start_run(db: &mut PgConnection, run: &NewRun, now: DateTime<Utc>) -> Result<bool, StartError> {
-    let Some(version) = versions::id_of(db, &run.sha256).await? else {
-        return Err(StartError::NoVersion { workflow: run.workflow.clone(), sha256: run.sha256.clone() });
-    };
-    if !summaries::insert(db, run, now).await? {
-        return Ok(false);
-    }
+/// The record a run's journal begins with, and what it says.
+pub(super) fn first_record(run: &NewRun, at: DateTime<Utc>) -> (Record, StartedRun) {
     let start = StartedRun {
         workflow: run.workflow.clone(),
         sha256: run.sha256.clone(),
@@ -43,9 +35,29 @@ pub async fn start_run(db: &mut PgConnection, run: &NewRun, now: DateTime<Utc>) 
         started_by: run.started_by.clone(),
         trace: run.trace.clone(),
     };
-    let record =
-        Record { seq: 0, at: now, path: None, attempt: 0, change: Change::RunStarted(Box::new(start)) };
-    journal::append(db, &[(run.id, &record)]).await?;
-    runs::insert(db, &[(run.id, version)]).await?;
-    Ok(true)
+    let change = Change::RunStarted(Box::new(start.clone()));
+    (Record { seq: 0, at, path: None, attempt: 0, change }, start)
+}
+
+/// Makes a run ready for any worker, in the caller's transaction. False when the run exists already, or an open
+/// run of the workflow has the same key.
+pub async fn start_run(db: &mut PgConnection, run: &NewRun, now: DateTime<Utc>) -> Result<bool, StartError> {
+    Ok(start_runs(db, std::slice::from_ref(run), now).await? == 1)
+}
+
+/// The same for many, in one statement. Says how many began.
+pub async fn start_runs(
+    db: &mut PgConnection,
+    runs: &[NewRun],
+    now: DateTime<Utc>,
+) -> Result<usize, StartError> {
+    let mut starts = commits::Starts::default();
+    for run in runs {
+        starts.add(run, now, &[first_record(run, now).0])?;
+    }
+    let begun = commits::start(db, None, &starts).await?;
+    match begun.unknown.into_iter().next() {
+        Some(sha256) => Err(StartError::NoVersion(sha256)),
+        None => Ok(begun.runs.len()),
+    }
 }

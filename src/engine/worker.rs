@@ -1,13 +1,15 @@
 //! A worker process: holds a lease, claims ready runs, drives them, takes over the dead, hands over when it stops.
 
 use super::{
-    Clock, Committer, DefinitionError, Definitions, Driven, Driver, Executors, Hints, Ladders, Services,
-    commit::CommitError, crash_point,
+    Clock, Committer, Definitions, Executors, Hints, Ladders, Services,
+    claimed::{Claimed, Hands},
+    crash_point,
+    starter::Starts,
 };
-use crate::{
-    run::{RunId, State, WorkerId},
-    store::{Store, StoreError, clock, journal, partitions, runs, signals, workers},
+use crate::store::{
+    PgConnection, Store, StoreError, commits::Fence, journal, partitions, runs, signals, workers,
 };
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -54,34 +56,31 @@ pub struct Worker {
     pub clock: Arc<Clock>,
     pub hints: Hints,
     pub payload_bytes_max: usize,
+    /// Runs that begin in this worker's hands.
+    pub starts: Starts,
     pub options: WorkerOptions,
 }
 
-#[derive(Debug, thiserror::Error)]
-enum RunError {
-    #[error(transparent)]
-    Definition(#[from] DefinitionError),
-    #[error("the run's journal cannot be read: {0}")]
-    Journal(String),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
+/// Most runs claimed by one statement.
+const CLAIM_MAX: usize = 128;
 
 /// One tenure: from registering until the lease is lost or the process stops.
 struct Tenure<'a> {
     worker: &'a Worker,
-    id: WorkerId,
-    epoch: i32,
-    services: Arc<Services>,
+    fence: Fence,
+    hands: Hands,
     drives: JoinSet<()>,
+    /// Ready runs were left behind for want of room.
+    left_some: bool,
+    next_look: Instant,
 }
 
 impl Worker {
     /// Works until `stop`; a lost lease or a database that went away begins a new tenure.
-    pub async fn run(self, stop: CancellationToken) {
-        let worker = Arc::new(self);
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut starts = std::mem::replace(&mut self.starts, tokio::sync::mpsc::channel(1).1);
         while !stop.is_cancelled() {
-            match worker.clone().serve(&stop).await {
+            match self.serve(&mut starts, &stop).await {
                 Ok(()) => {}
                 Err(error) => {
                     tracing::warn!(%error, "the worker lost the database; trying again");
@@ -94,15 +93,15 @@ impl Worker {
         }
     }
 
-    async fn serve(self: Arc<Self>, stop: &CancellationToken) -> Result<(), StoreError> {
+    async fn serve(&self, starts: &mut Starts, stop: &CancellationToken) -> Result<(), StoreError> {
         let id =
             workers::register(&mut *self.store.connection().await?, &self.options.name, self.options.lease)
                 .await?;
-        let epoch = 1;
+        let fence = Fence { worker: id, epoch: 1 };
         tracing::info!(worker.id = %id, "worker registered");
         let mut channels = vec!["console".to_owned()];
         channels.extend(self.options.channels.iter().cloned());
-        let journal = Committer::start(self.store.clone(), id, epoch, channels, self.hints.clone());
+        let journal = Committer::start(self.store.clone(), fence, channels, self.hints.clone());
         let services = Arc::new(Services {
             journal: Arc::new(journal),
             clock: self.clock.clone(),
@@ -111,8 +110,22 @@ impl Worker {
             site: self.site.clone(),
             payload_bytes_max: self.payload_bytes_max,
         });
-        let mut tenure = Tenure { worker: &self, id, epoch, services, drives: JoinSet::new() };
-        let ended = tenure.work(stop).await;
+        let hands = Hands {
+            store: self.store.clone(),
+            definitions: self.definitions.clone(),
+            services,
+            hints: self.hints.clone(),
+            worker: id,
+        };
+        let mut tenure = Tenure {
+            worker: self,
+            fence,
+            hands,
+            drives: JoinSet::new(),
+            left_some: false,
+            next_look: Instant::now(),
+        };
+        let ended = tenure.work(starts, stop).await;
         if stop.is_cancelled() {
             tenure.hand_over().await?;
         } else {
@@ -123,11 +136,9 @@ impl Worker {
 }
 
 impl Tenure<'_> {
-    async fn work(&mut self, stop: &CancellationToken) -> Result<(), StoreError> {
+    async fn work(&mut self, starts: &mut Starts, stop: &CancellationToken) -> Result<(), StoreError> {
         let options = &self.worker.options;
         let mut wake = self.worker.hints.subscribe();
-        let mut sweep = interval(options.sweep);
-        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heartbeat = interval(options.lease / 3);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut partitions_made = Instant::now();
@@ -136,70 +147,86 @@ impl Tenure<'_> {
                 biased;
                 () = stop.cancelled() => return Ok(()),
                 _ = heartbeat.tick() => {
-                    let mut db = self.worker.store.connection().await?;
-                    if !workers::heartbeat(&mut db, self.id, self.epoch, options.lease).await? {
-                        tracing::warn!(worker.id = %self.id, "the lease was taken over; starting afresh");
+                    if !self.renew_lease().await? {
+                        tracing::warn!(worker.id = %self.fence.worker, "the lease was taken over; starting afresh");
                         return Ok(());
                     }
-                    drop(db);
-                    let mut tx = self.worker.store.begin().await?;
-                    let taken = workers::take_over(&mut tx).await?;
-                    tx.commit().await?;
-                    for (dead, freed) in taken {
-                        tracing::warn!(worker.id = %dead, runs = freed, "took over the runs of a dead worker");
-                        self.worker.hints.tell();
-                    }
-                }
-                _ = sweep.tick() => {
+                    self.take_over().await?;
                     if partitions_made.elapsed() > Duration::from_secs(3600) {
                         partitions::make_ahead(&mut *self.worker.store.connection().await?).await?;
                         partitions_made = Instant::now();
                     }
-                    self.look().await?;
                 }
+                () = tokio::time::sleep_until(self.next_look) => self.look().await?,
                 changed = wake.changed() => {
                     if changed.is_ok() {
                         self.look().await?;
                     }
                 }
-                Some(_) = self.drives.join_next() => {}
+                at = self.worker.hints.timer() => self.mind(at),
+                Some(start) = starts.recv(), if self.drives.len() < options.runs_max => {
+                    self.drives.spawn(self.hands.clone().begin(start));
+                }
+                Some(_) = self.drives.join_next() => {
+                    while self.drives.try_join_next().is_some() {}
+                    if self.left_some && self.drives.len() <= options.runs_max / 2 {
+                        self.look().await?;
+                    }
+                }
             }
         }
     }
 
+    async fn renew_lease(&self) -> Result<bool, StoreError> {
+        let mut db = self.worker.store.connection().await?;
+        workers::heartbeat(&mut db, self.fence.worker, self.fence.epoch, self.worker.options.lease).await
+    }
+
+    async fn take_over(&self) -> Result<(), StoreError> {
+        let mut tx = self.worker.store.begin().await?;
+        let taken = workers::take_over(&mut tx).await?;
+        tx.commit().await?;
+        for (dead, freed) in taken {
+            tracing::warn!(worker.id = %dead, runs = freed, "took over the runs of a dead worker");
+            self.worker.hints.tell();
+        }
+        Ok(())
+    }
+
+    /// A run of this process has parked until a time: look then.
+    fn mind(&mut self, at: DateTime<Utc>) {
+        let pause = (at - self.worker.clock.now()).to_std().unwrap_or_default();
+        self.next_look = self.next_look.min(Instant::now() + pause);
+    }
+
     /// Wakes what is due and claims what is ready.
     async fn look(&mut self) -> Result<(), StoreError> {
-        let worker = self.worker;
-        let mut db = worker.store.connection().await?;
-        worker.clock.set(clock::now(&mut db).await?);
-        runs::wake_due(&mut db).await?;
-        drop(db);
+        let mut db = self.worker.store.connection().await?;
+        let timers = runs::wake_due(&mut db).await?;
+        self.worker.clock.set(timers.now);
+        self.next_look = Instant::now() + self.worker.options.sweep;
+        if let Some(next) = timers.next_at {
+            self.mind(next);
+        }
         loop {
-            while self.drives.try_join_next().is_some() {}
-            let free = worker.options.runs_max.saturating_sub(self.drives.len());
-            if free == 0 {
+            let free = self.worker.options.runs_max.saturating_sub(self.drives.len());
+            let limit = free.min(CLAIM_MAX);
+            self.left_some = limit == 0;
+            if limit == 0 {
                 return Ok(());
             }
-            let mut tx = worker.store.begin().await?;
-            if !workers::fence(&mut tx, self.id, self.epoch).await? {
-                return Ok(());
-            }
-            let limit = i64::try_from(free).unwrap_or(64).min(64);
-            let claimed = runs::claim(&mut tx, self.id, limit).await?;
-            tx.commit().await?;
+            let limit = i64::try_from(limit).unwrap_or(1);
+            let claims = runs::claim(&mut db, self.fence, limit).await?;
             crash_point("after_claim");
-            if claimed.is_empty() {
+            if claims.is_empty() {
                 return Ok(());
             }
-            for claim in claimed {
-                let one = One {
-                    store: worker.store.clone(),
-                    definitions: worker.definitions.clone(),
-                    services: self.services.clone(),
-                    hints: worker.hints.clone(),
-                    worker: self.id,
-                };
-                self.drives.spawn(one.drive(claim));
+            let is_all = claims.len() < usize::try_from(limit).unwrap_or(1);
+            for claimed in read(&mut db, claims).await? {
+                self.drives.spawn(self.hands.clone().drive(claimed));
+            }
+            if is_all {
+                return Ok(());
             }
         }
     }
@@ -210,75 +237,23 @@ impl Tenure<'_> {
         let _ = timeout(self.worker.options.drain, finish).await;
         self.drives.shutdown().await;
         let mut tx = self.worker.store.begin().await?;
-        let freed = workers::retire(&mut tx, self.id).await?;
+        let freed = workers::retire(&mut tx, self.fence.worker).await?;
         tx.commit().await?;
-        tracing::info!(worker.id = %self.id, runs = freed, "worker stopped and handed its runs over");
+        tracing::info!(worker.id = %self.fence.worker, runs = freed, "worker stopped and handed its runs over");
         self.worker.hints.tell();
         Ok(())
     }
 }
 
-/// One claimed run on its way.
-struct One {
-    store: Store,
-    definitions: Arc<Definitions>,
-    services: Arc<Services>,
-    hints: Hints,
-    worker: WorkerId,
-}
-
-impl One {
-    async fn drive(self, claim: runs::Claimed) {
-        let run = claim.run;
-        match self.try_drive(claim).await {
-            Ok(Driven::Parked) => {}
-            Ok(Driven::Ended { outcome }) => tracing::info!(run.id = %run, outcome, "run ended"),
-            Ok(Driven::Lost(CommitError::Fenced)) => {
-                tracing::warn!(run.id = %run, "stopped driving a run that another worker has");
-            }
-            Ok(Driven::Lost(reason)) => {
-                tracing::info!(run.id = %run, %reason, "reading the run again");
-                self.give_back(run).await;
-            }
-            Err(error) => {
-                tracing::error!(run.id = %run, %error, "the run cannot be driven");
-                self.set_aside(run, &error).await;
-            }
-        }
-    }
-
-    async fn try_drive(&self, claim: runs::Claimed) -> Result<Driven, RunError> {
-        let mut db = self.store.connection().await?;
-        let definition = self.definitions.pinned(&mut db, &claim.sha256).await?;
-        let records = journal::load(&mut db, claim.run).await?;
-        let news = signals::load(&mut db, claim.run).await?;
-        drop(db);
-        let state = State::fold(&records).map_err(|error| RunError::Journal(error.to_string()))?;
-        let driver = Driver::new(self.services.clone(), definition, claim.run, state, claim.signals);
-        Ok(driver.drive(news).await)
-    }
-
-    async fn give_back(&self, run: RunId) {
-        let given = async { runs::give_back(&mut *self.store.connection().await?, run, self.worker).await };
-        match given.await {
-            Ok(()) => self.hints.tell(),
-            // The lease will run out and somebody takes the run over.
-            Err(error) => tracing::warn!(run.id = %run, %error, "could not give the run back"),
-        }
-    }
-
-    /// A run that cannot even be read must not be claimed again and again: it rests, and says why.
-    async fn set_aside(&self, run: RunId, error: &RunError) {
-        let at = self.services.clock.now() + chrono::TimeDelta::minutes(1);
-        let parked = runs::Parked {
-            run: vec![run.0],
-            wake_at: vec![Some(at)],
-            signals: vec![i32::MAX],
-            waiting_for: vec![Some(error.to_string())],
-        };
-        let set_aside = async { runs::park(&mut *self.store.connection().await?, &parked).await };
-        if let Err(error) = set_aside.await {
-            tracing::warn!(run.id = %run, %error, "could not set the run aside");
-        }
-    }
+/// The histories and the news of claimed runs, in two statements for all.
+async fn read(db: &mut PgConnection, claims: Vec<runs::Claimed>) -> Result<Vec<Claimed>, StoreError> {
+    let ids: Vec<uuid::Uuid> = claims.iter().map(|claim| claim.run.0).collect();
+    let mut records = journal::load_many(db, &ids).await?;
+    let mut news = signals::load_many(db, &ids).await?;
+    let claimed = claims.into_iter().map(|claim| Claimed {
+        records: records.remove(&claim.run).unwrap_or_default(),
+        news: news.remove(&claim.run).unwrap_or_default(),
+        claim,
+    });
+    Ok(claimed.collect())
 }

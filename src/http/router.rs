@@ -35,6 +35,7 @@ pub fn router(state: AppState) -> Router {
     let programs = Router::new()
         .route("/api/runs", get(api::runs::list))
         .route("/api/runs/{id}", get(api::runs::show))
+        .route("/api/workflows/{id}/runs", post(api::starts::start))
         .route("/api/gates/{id}", get(api::gates::show))
         .route("/api/gates/{id}/answer", post(api::gates::answer))
         .route("/api/events", get(api::events::list))

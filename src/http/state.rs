@@ -1,7 +1,7 @@
 use super::auth::SignInLimit;
 use crate::{
     connector::slack::client::SlackClient,
-    engine::{Definitions, Hints},
+    engine::{Definitions, Hints, Starter},
     site::Site,
     store::Store,
     workflow::problem::Problem,
@@ -21,6 +21,8 @@ pub struct AppState {
     pub hints: Hints,
     /// The workflows that new runs start on, and those that live runs are pinned to.
     pub definitions: Arc<Definitions>,
+    /// Starts runs in the hands of this process's worker, where it has room.
+    pub starter: Starter,
     /// How people reach the console, without a slash at the end.
     pub base_url: String,
     /// Lets the demo and the command line act for a person they name; absent, the API wants a session.

@@ -1,3 +1,4 @@
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use uuid::Uuid;
@@ -59,10 +60,39 @@ impl GateId {
 }
 
 impl RunId {
-    /// The child a step starts has the same id however often the step is tried.
-    pub fn child_of(run: RunId, path: &super::StepPath) -> Self {
-        Self(Uuid::new_v5(&run.0, format!("child:{path}").as_bytes()))
+    /// A new id in the order of a time: Takt's own, which a demo may have moved.
+    pub fn at(time: DateTime<Utc>) -> Self {
+        let mut rest = [0; 10];
+        rest.copy_from_slice(&Uuid::new_v4().as_bytes()[6..]);
+        Self(uuid::Builder::from_unix_timestamp_millis(millis(time), &rest).into_uuid())
     }
+
+    /// The lowest id of a time: where a day's partition, or a search by time, begins.
+    pub fn first_at(time: DateTime<Utc>) -> Self {
+        Self(Uuid::from_u128(u128::from(millis(time)) << 80))
+    }
+
+    /// The child a step starts has the same id however often the step is tried. It is ordered with its parent
+    /// and lies in the same partition.
+    pub fn child_of(run: RunId, path: &super::StepPath) -> Self {
+        Self(beside(run, Uuid::new_v5(&run.0, format!("child:{path}").as_bytes())))
+    }
+
+    /// An id of something that is kept as long as this run's journal.
+    pub fn beside(self) -> Uuid {
+        beside(self, Uuid::new_v4())
+    }
+}
+
+fn millis(time: DateTime<Utc>) -> u64 {
+    u64::try_from(time.timestamp_millis()).unwrap_or_default()
+}
+
+/// This id, with a run's place in the order of time.
+fn beside(run: RunId, id: Uuid) -> Uuid {
+    let mut bytes = *id.as_bytes();
+    bytes[..6].copy_from_slice(&run.0.as_bytes()[..6]);
+    Uuid::from_bytes(bytes)
 }
 
 /// A worker process's row in `worker`.

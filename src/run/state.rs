@@ -75,20 +75,25 @@ impl State {
     pub fn fold(records: &[Record]) -> Result<Self, FoldError> {
         let Some((first, rest)) = records.split_first() else { return Err(FoldError::NoStart) };
         let Change::RunStarted(start) = &first.change else { return Err(FoldError::NoStart) };
-        let mut state = Self {
-            start: (**start).clone(),
-            started_at: first.at,
-            phase: Phase::Main,
-            steps: BTreeMap::new(),
-            done: Vec::new(),
-            breached: BTreeSet::new(),
-            next_seq: first.seq + 1,
-            heard: BTreeSet::new(),
-        };
+        let mut state = Self::begin((**start).clone(), first.at);
         for record in rest {
             state.apply(record)?;
         }
         Ok(state)
+    }
+
+    /// The state after a run's first record.
+    pub fn begin(start: StartedRun, started_at: DateTime<Utc>) -> Self {
+        Self {
+            start,
+            started_at,
+            phase: Phase::Main,
+            steps: BTreeMap::new(),
+            done: Vec::new(),
+            breached: BTreeSet::new(),
+            next_seq: 1,
+            heard: BTreeSet::new(),
+        }
     }
 
     pub fn step(&self, path: &StepPath) -> Option<&StepState> {

@@ -39,9 +39,8 @@ pub async fn of_inbox(db: &mut PgConnection, roles: &[String], person: &str) -> 
 pub async fn of_runs(db: &mut PgConnection) -> Result<String> {
     let mark = sqlx::query_scalar!(
         r#"select coalesce(string_agg(id || coalesce(outcome, '') || coalesce(waiting_for, ''), ' '
-                                      order by started_at desc, id desc), '') as "mark!"
-           from (select id, outcome, waiting_for, started_at from run_summary
-                 order by started_at desc, id desc limit $1) newest"#,
+                                      order by id desc), '') as "mark!"
+           from (select id, outcome, waiting_for from run_summary order by id desc limit $1) newest"#,
         FIRST_PAGE
     );
     Ok(mark.fetch_one(db).await?)

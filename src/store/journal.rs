@@ -1,116 +1,198 @@
-//! The append-only history of every run.
+//! The append-only history of every run, and how its rows are laid out.
+//!
+//! A row holds the records that one commit wrote for one run: `[[offset in µs, path, attempt, kind, data, payload
+//! id], …]`. Large bodies stand in `payload`. Appending is part of a commit, see `commits`.
 
 use super::{PgConnection, Result, StoreError};
 use crate::run::{Change, Record, RunId, StepPath};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// Bodies above this size are kept in `payload`.
 const INLINE_BYTES_MAX: usize = 8 * 1024;
 
-#[derive(Default)]
-struct Columns {
-    run: Vec<Uuid>,
-    seq: Vec<i32>,
-    at: Vec<DateTime<Utc>>,
-    path: Vec<Option<String>>,
-    attempt: Vec<i32>,
-    kind: Vec<String>,
-    data: Vec<Option<Value>>,
-    payload: Vec<Option<Uuid>>,
+/// Journal rows and their large bodies, by column.
+#[derive(Debug, Default)]
+pub struct Rows {
+    pub run: Vec<Uuid>,
+    pub seq: Vec<i32>,
+    pub at: Vec<DateTime<Utc>>,
+    pub records: Vec<String>,
+    pub payload: Vec<Uuid>,
+    pub body: Vec<String>,
 }
 
-#[derive(Default)]
-struct Payloads {
-    id: Vec<Uuid>,
-    at: Vec<DateTime<Utc>>,
-    body: Vec<Value>,
-}
-
-/// Appends records of many runs in one statement (two when there are large bodies).
-pub async fn append(db: &mut PgConnection, records: &[(RunId, &Record)]) -> Result<()> {
-    let mut rows = Columns::default();
-    let mut payloads = Payloads::default();
-    for (run, record) in records {
-        let data = data_of(&record.change)?;
-        let is_large = data.as_ref().is_some_and(|data| data.to_string().len() > INLINE_BYTES_MAX);
-        let payload = is_large.then(Uuid::now_v7);
-        if let (Some(id), Some(body)) = (payload, data.clone()) {
-            payloads.id.push(id);
-            payloads.at.push(record.at);
-            payloads.body.push(body);
+impl Rows {
+    /// Adds what one commit says of one run; nothing when it says nothing.
+    pub fn add(&mut self, run: RunId, records: &[Record]) -> Result<()> {
+        let Some(first) = records.first() else { return Ok(()) };
+        let mut text = String::with_capacity(64 * records.len());
+        for (index, record) in records.iter().enumerate() {
+            text.push(if index == 0 { '[' } else { ',' });
+            let offset = (record.at - first.at).num_microseconds().unwrap_or_default();
+            let data = self.data_of(run, &record.change)?;
+            let path = record.path.as_ref().map(StepPath::as_str);
+            let head = (offset, path, record.attempt, record.change.kind());
+            let head = serde_json::to_string(&head).map_err(unreadable)?;
+            text.push_str(head.trim_end_matches(']'));
+            match data {
+                Data::None => {}
+                Data::Inline(data) => {
+                    text.push(',');
+                    text.push_str(&data);
+                }
+                Data::Apart(payload) => text.push_str(&format!(",null,\"{payload}\"")),
+            }
+            text.push(']');
         }
-        rows.run.push(run.0);
-        rows.seq.push(i32::try_from(record.seq).unwrap_or(i32::MAX));
-        rows.at.push(record.at);
-        rows.path.push(record.path.as_ref().map(ToString::to_string));
-        rows.attempt.push(i32::try_from(record.attempt).unwrap_or(i32::MAX));
-        rows.kind.push(record.change.kind().to_owned());
-        rows.data.push(if is_large { None } else { data });
-        rows.payload.push(payload);
+        text.push(']');
+        self.run.push(run.0);
+        self.seq.push(i32::try_from(first.seq).unwrap_or(i32::MAX));
+        self.at.push(first.at);
+        self.records.push(text);
+        Ok(())
     }
-    if !payloads.id.is_empty() {
-        sqlx::query!(
-            "insert into payload (id, at, body) select * from unnest($1::uuid[], $2::timestamptz[], $3::jsonb[])",
-            &payloads.id,
-            &payloads.at,
-            &payloads.body
-        )
-        .execute(&mut *db)
-        .await?;
+
+    fn data_of(&mut self, run: RunId, change: &Change) -> Result<Data> {
+        let mut whole = serde_json::to_value(change).map_err(unreadable)?;
+        let Some(data) = whole.get_mut("data").map(Value::take) else { return Ok(Data::None) };
+        let text = data.to_string();
+        if text.len() <= INLINE_BYTES_MAX {
+            return Ok(Data::Inline(text));
+        }
+        let id = run.beside();
+        self.payload.push(id);
+        self.body.push(text);
+        Ok(Data::Apart(id))
     }
-    sqlx::query!(
-        "insert into journal (run_id, seq, at, path, attempt, kind, data, payload_id)
-         select * from unnest($1::uuid[], $2::int[], $3::timestamptz[], $4::text[],
-                              $5::int[], $6::text[], $7::jsonb[], $8::uuid[])",
-        &rows.run,
-        &rows.seq,
-        &rows.at,
-        &rows.path as &[Option<String>],
-        &rows.attempt,
-        &rows.kind,
-        &rows.data as &[Option<Value>],
-        &rows.payload as &[Option<Uuid>]
-    )
-    .execute(db)
-    .await?;
-    Ok(())
 }
 
-fn data_of(change: &Change) -> Result<Option<Value>> {
-    let whole = serde_json::to_value(change).map_err(unreadable)?;
-    Ok(whole.get("data").cloned())
+enum Data {
+    None,
+    Inline(String),
+    Apart(Uuid),
 }
 
 fn unreadable(source: serde_json::Error) -> StoreError {
     StoreError::Unreadable { what: "journal", source }
 }
 
+/// Appends outside of a worker's commit: the first record of a run, and what tests write.
+pub async fn append(db: &mut PgConnection, records: &[(RunId, &Record)]) -> Result<()> {
+    let mut rows = Rows::default();
+    for (run, record) in records {
+        rows.add(*run, std::slice::from_ref(*record))?;
+    }
+    insert(db, &rows).await
+}
+
+/// Writes rows in the caller's transaction.
+pub async fn insert(db: &mut PgConnection, rows: &Rows) -> Result<()> {
+    sqlx::query!(
+        "with bodies as (
+             insert into payload (id, body)
+             select id, body::json from unnest($5::uuid[], $6::text[]) as new (id, body)
+         )
+         insert into journal (run_id, seq, at, records)
+         select run_id, seq, at, records::json
+         from unnest($1::uuid[], $2::int[], $3::timestamptz[], $4::text[]) as new (run_id, seq, at, records)",
+        &rows.run,
+        &rows.seq,
+        &rows.at,
+        &rows.records,
+        &rows.payload,
+        &rows.body
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// A run's whole history in order.
 pub async fn load(db: &mut PgConnection, run: RunId) -> Result<Vec<Record>> {
+    Ok(load_many(db, &[run.0]).await?.remove(&run).unwrap_or_default())
+}
+
+/// The histories of several runs, each in order.
+pub async fn load_many(db: &mut PgConnection, runs: &[Uuid]) -> Result<BTreeMap<RunId, Vec<Record>>> {
     let rows = sqlx::query!(
-        r#"select journal.seq, journal.at, journal.path, journal.attempt, journal.kind,
-                  coalesce(journal.data, payload.body) as data
-           from journal left join payload on payload.id = journal.payload_id and payload.at = journal.at
-           where journal.run_id = $1 order by journal.seq"#,
-        run.0
+        "select run_id, seq, at, records from journal where run_id = any($1) order by run_id, seq",
+        runs
     )
-    .fetch_all(db)
+    .fetch_all(&mut *db)
     .await?;
-    rows.into_iter()
-        .map(|row| {
-            let change = match row.data {
-                Some(data) => json!({ "kind": row.kind, "data": data }),
-                None => json!({ "kind": row.kind }),
-            };
-            Ok(Record {
-                seq: u32::try_from(row.seq).unwrap_or(0),
-                at: row.at,
-                path: row.path.map(StepPath::from),
-                attempt: u32::try_from(row.attempt).unwrap_or(0),
-                change: serde_json::from_value(change).map_err(unreadable)?,
-            })
+    let mut found: BTreeMap<RunId, Vec<Written>> = BTreeMap::new();
+    let mut apart = Vec::new();
+    for row in rows {
+        let records: Vec<Value> = serde_json::from_value(row.records).map_err(unreadable)?;
+        for (index, record) in records.into_iter().enumerate() {
+            let written = Written::read(record, row.seq, index, row.at)?;
+            apart.extend(written.payload);
+            found.entry(RunId(row.run_id)).or_default().push(written);
+        }
+    }
+    let bodies = bodies(db, &apart).await?;
+    found
+        .into_iter()
+        .map(|(run, written)| {
+            let records = written.into_iter().map(|written| written.record(&bodies));
+            Ok((run, records.collect::<Result<Vec<_>>>()?))
         })
         .collect()
+}
+
+async fn bodies(db: &mut PgConnection, ids: &[Uuid]) -> Result<BTreeMap<Uuid, Value>> {
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let rows =
+        sqlx::query!("select id, body from payload where id = any($1)", ids).fetch_all(&mut *db).await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.body)).collect())
+}
+
+/// One record as it stands in a row.
+struct Written {
+    seq: u32,
+    at: DateTime<Utc>,
+    path: Option<String>,
+    attempt: u32,
+    kind: String,
+    data: Option<Value>,
+    payload: Option<Uuid>,
+}
+
+impl Written {
+    fn read(record: Value, first: i32, index: usize, at: DateTime<Utc>) -> Result<Self> {
+        let mut fields: Vec<Value> = serde_json::from_value(record).map_err(unreadable)?;
+        let mut field = |index: usize| fields.get_mut(index).map(Value::take).unwrap_or_default();
+        let offset = field(0).as_i64().unwrap_or_default();
+        let payload = field(5).as_str().and_then(|id| id.parse().ok());
+        let data = field(4);
+        Ok(Self {
+            seq: u32::try_from(first).unwrap_or_default() + u32::try_from(index).unwrap_or_default(),
+            at: at + TimeDelta::microseconds(offset),
+            path: serde_json::from_value(field(1)).map_err(unreadable)?,
+            attempt: serde_json::from_value(field(2)).map_err(unreadable)?,
+            kind: serde_json::from_value(field(3)).map_err(unreadable)?,
+            data: (!data.is_null()).then_some(data),
+            payload,
+        })
+    }
+
+    fn record(self, bodies: &BTreeMap<Uuid, Value>) -> Result<Record> {
+        let data = self.payload.and_then(|id| bodies.get(&id).cloned()).or(self.data);
+        let change = match data {
+            Some(data) => json!({ "kind": self.kind, "data": data }),
+            None => json!({ "kind": self.kind }),
+        };
+        Ok(Record {
+            seq: self.seq,
+            at: self.at,
+            path: self.path.map(StepPath::from),
+            attempt: self.attempt,
+            change: serde_json::from_value(change).map_err(unreadable)?,
+        })
+    }
 }

@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod changes;
 pub mod clock;
+pub mod commits;
 pub mod cron;
 pub mod events;
 pub mod gates;

@@ -1,7 +1,9 @@
-//! Daily partitions of the journal and its payloads, made ahead of time.
+//! Daily partitions of the journal and its payloads, made ahead of time. A run's rows lie in the partition of the
+//! day it began: the key is its time-ordered id.
 
 use super::{PgConnection, Result};
-use chrono::{Days, NaiveDate};
+use crate::run::RunId;
+use chrono::{Days, NaiveDate, NaiveTime};
 
 const DAYS_AHEAD: u64 = 7;
 
@@ -27,10 +29,12 @@ async fn make(db: &mut PgConnection, table: &str, day: NaiveDate) -> Result<()> 
         return Ok(());
     }
     let Some(next) = day.succ_opt() else { return Ok(()) };
-    // Names and dates are made here and cannot hold anything but digits and our own words.
+    let first = |day: NaiveDate| RunId::first_at(day.and_time(NaiveTime::MIN).and_utc());
+    // Names and ids are made here and cannot hold anything but digits and our own words.
     let sql = format!(
-        "create table if not exists {name} partition of {table} \
-         for values from ('{day} 00:00:00+00') to ('{next} 00:00:00+00')"
+        "create table if not exists {name} partition of {table} for values from ('{}') to ('{}')",
+        first(day),
+        first(next)
     );
     #[expect(clippy::disallowed_methods, reason = "DDL takes no parameters")]
     let made = sqlx::query(sqlx::AssertSqlSafe(sql)).execute(db).await;

@@ -1,9 +1,8 @@
 //! The hot table: one narrow row per live run.
 
-use super::{PgConnection, Result};
+use super::{PgConnection, Result, commits::Fence};
 use crate::run::{RunId, WorkerId};
 use chrono::{DateTime, Utc};
-use uuid::Uuid;
 
 /// A run this worker now owns.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,20 +13,14 @@ pub struct Claimed {
     pub signals: i32,
 }
 
-/// Rows of runs that park, by column.
-#[derive(Debug, Default)]
-pub struct Parked {
-    pub run: Vec<Uuid>,
-    pub wake_at: Vec<Option<DateTime<Utc>>>,
-    pub signals: Vec<i32>,
-    pub waiting_for: Vec<Option<String>>,
-}
-
-pub async fn claim(db: &mut PgConnection, worker: WorkerId, limit: i64) -> Result<Vec<Claimed>> {
+/// Takes ready runs for this worker; none when the fence refuses. One statement, so a claim is one commit.
+pub async fn claim(db: &mut PgConnection, fence: Fence, limit: i64) -> Result<Vec<Claimed>> {
     let rows = sqlx::query!(
-        "with next as (
-             select id from run where state = 'ready'
-             order by priority, next_at, id limit $2
+        "with fence as materialized (
+             select id from worker where id = $1 and epoch = $2 for key share
+         ), next as (
+             select id from run where state = 'ready' and exists (select from fence)
+             order by priority, next_at, id limit $3
              for update skip locked
          ), taken as (
              update run set state = 'running', owner = $1, next_at = null
@@ -36,65 +29,37 @@ pub async fn claim(db: &mut PgConnection, worker: WorkerId, limit: i64) -> Resul
          )
          select taken.id, taken.signals, version.sha256
          from taken join workflow_version version on version.id = taken.version_id",
-        worker.0,
+        fence.worker.0,
+        fence.epoch,
         limit
     )
     .fetch_all(db)
     .await?;
-    let claimed = |row: _| {
-        let row: (Uuid, String, i32) = row;
-        Claimed { run: RunId(row.0), sha256: row.1, signals: row.2 }
-    };
-    Ok(rows.into_iter().map(|row| claimed((row.id, row.sha256, row.signals))).collect())
+    let claimed =
+        rows.into_iter().map(|row| Claimed { run: RunId(row.id), sha256: row.sha256, signals: row.signals });
+    Ok(claimed.collect())
 }
 
-/// Adds live runs; one that exists already stays as it is.
-pub async fn insert(db: &mut PgConnection, runs: &[(RunId, i32)]) -> Result<()> {
-    let (ids, versions): (Vec<Uuid>, Vec<i32>) = runs.iter().map(|(run, version)| (run.0, *version)).unzip();
+/// Lets a run rest that cannot be driven, until a time, and says why.
+pub async fn set_aside(
+    db: &mut PgConnection,
+    run: RunId,
+    worker: WorkerId,
+    until: DateTime<Utc>,
+    why: &str,
+) -> Result<()> {
     sqlx::query!(
-        "insert into run (id, version_id, state)
-         select id, version_id, 'ready' from unnest($1::uuid[], $2::int[]) as new (id, version_id)
-         on conflict (id) do nothing",
-        &ids,
-        &versions
+        "with rests as (
+             update run set state = 'parked', next_at = $3, owner = null where id = $1 and owner = $2 returning id
+         )
+         update run_summary summary set waiting_for = $4 from rests where summary.id = rests.id",
+        run.0,
+        worker.0,
+        until,
+        why
     )
     .execute(db)
     .await?;
-    Ok(())
-}
-
-/// Parks runs; one that was sent a signal meanwhile is ready at once.
-pub async fn park(db: &mut PgConnection, parked: &Parked) -> Result<()> {
-    sqlx::query!(
-        "update run set
-             state = case when run.signals > new.signals then 'ready' else 'parked' end,
-             next_at = case when run.signals > new.signals then null else new.wake_at end,
-             owner = null
-         from unnest($1::uuid[], $2::timestamptz[], $3::int[]) as new (id, wake_at, signals)
-         where run.id = new.id",
-        &parked.run,
-        &parked.wake_at as &[Option<DateTime<Utc>>],
-        &parked.signals
-    )
-    .execute(&mut *db)
-    .await?;
-    sqlx::query!(
-        "update run_summary summary set waiting_for = new.waiting_for
-         from unnest($1::uuid[], $2::text[]) as new (id, waiting_for)
-         where summary.id = new.id and summary.waiting_for is distinct from new.waiting_for",
-        &parked.run,
-        &parked.waiting_for as &[Option<String>]
-    )
-    .execute(db)
-    .await?;
-    Ok(())
-}
-
-/// Takes ended runs out of the hot table.
-pub async fn remove(db: &mut PgConnection, runs: &[Uuid]) -> Result<()> {
-    sqlx::query!("delete from run where id = any($1)", runs).execute(&mut *db).await?;
-    sqlx::query!("delete from subscription where run_id = any($1)", runs).execute(&mut *db).await?;
-    sqlx::query!("delete from signal where run_id = any($1)", runs).execute(db).await?;
     Ok(())
 }
 
@@ -110,14 +75,31 @@ pub async fn give_back(db: &mut PgConnection, run: RunId, worker: WorkerId) -> R
     Ok(())
 }
 
-/// Makes parked runs ready whose time has come; returns how many.
-pub async fn wake_due(db: &mut PgConnection) -> Result<u64> {
-    let done = sqlx::query!(
-        "update run set state = 'ready', next_at = null where id in (
-             select id from run where state = 'parked' and next_at <= takt_now()
-             order by next_at limit 1000 for update skip locked)"
+/// What a look at the timers found.
+#[derive(Debug, Clone, Copy)]
+pub struct Timers {
+    pub now: DateTime<Utc>,
+    pub woken: i64,
+    /// When the next timer that is not due yet fires.
+    pub next_at: Option<DateTime<Utc>>,
+}
+
+/// Makes parked runs ready whose time has come, the longest overdue first.
+pub async fn wake_due(db: &mut PgConnection) -> Result<Timers> {
+    let row = sqlx::query!(
+        r#"with moment as materialized (
+             select takt_now() as now
+         ), woken as (
+             update run set state = 'ready', next_at = null where id in (
+                 select id from run where state = 'parked' and next_at <= (select now from moment)
+                 order by next_at limit 1000 for update skip locked)
+             returning id
+         )
+         select moment.now as "now!", (select count(*) from woken) as "woken!",
+                (select min(next_at) from run where state = 'parked' and next_at > moment.now) as next_at
+         from moment"#
     )
-    .execute(db)
+    .fetch_one(db)
     .await?;
-    Ok(done.rows_affected())
+    Ok(Timers { now: row.now, woken: row.woken, next_at: row.next_at })
 }

@@ -2,7 +2,7 @@
 
 use super::{PgConnection, Result};
 use crate::run::{RunId, Signal, SignalKind, StepPath};
-use serde_json::Value;
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 fn kind_word(kind: SignalKind) -> &'static str {
@@ -52,21 +52,19 @@ pub async fn send(db: &mut PgConnection, run: RunId, signal: &Signal) -> Result<
     Ok(done.rows_affected() == 1)
 }
 
-pub async fn load(db: &mut PgConnection, run: RunId) -> Result<Vec<Signal>> {
-    let rows =
-        sqlx::query!("select id, path, kind, body from signal where run_id = $1 order by at, id", run.0)
-            .fetch_all(db)
-            .await?;
-    let signal = |id: Uuid, path: Option<String>, kind: String, body: Value| Signal {
-        id,
-        kind: kind_of(&kind),
-        path: path.map(StepPath::from),
-        body,
-    };
-    Ok(rows.into_iter().map(|row| signal(row.id, row.path, row.kind, row.body)).collect())
-}
-
-pub async fn forget(db: &mut PgConnection, signals: &[Uuid]) -> Result<()> {
-    sqlx::query!("delete from signal where id = any($1)", signals).execute(db).await?;
-    Ok(())
+/// News of several runs, in the order in which it came.
+pub async fn load_many(db: &mut PgConnection, runs: &[Uuid]) -> Result<BTreeMap<RunId, Vec<Signal>>> {
+    let rows = sqlx::query!(
+        "select id, run_id, path, kind, body from signal where run_id = any($1) order by at, id",
+        runs
+    )
+    .fetch_all(db)
+    .await?;
+    let mut news: BTreeMap<RunId, Vec<Signal>> = BTreeMap::new();
+    for row in rows {
+        let path = row.path.map(StepPath::from);
+        let signal = Signal { id: row.id, kind: kind_of(&row.kind), path, body: row.body };
+        news.entry(RunId(row.run_id)).or_default().push(signal);
+    }
+    Ok(news)
 }

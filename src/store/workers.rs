@@ -30,15 +30,6 @@ pub async fn heartbeat(db: &mut PgConnection, id: WorkerId, epoch: i32, lease: D
     Ok(done.rows_affected() == 1)
 }
 
-/// Holds the worker's row against a takeover until the transaction ends; false when it already happened.
-pub async fn fence(db: &mut PgConnection, id: WorkerId, epoch: i32) -> Result<bool> {
-    let row =
-        sqlx::query_scalar!("select id from worker where id = $1 and epoch = $2 for share", id.0, epoch)
-            .fetch_optional(db)
-            .await?;
-    Ok(row.is_some())
-}
-
 /// Bumps the epoch of workers whose lease is over and makes their runs ready; call it in a transaction.
 /// Returns who died and how many runs that freed.
 pub async fn take_over(tx: &mut PgConnection) -> Result<Vec<(WorkerId, u64)>> {

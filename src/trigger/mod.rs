@@ -12,4 +12,4 @@ mod start;
 pub use cron::{CronError, CronTimes};
 pub use event::event_json;
 pub use router::Router;
-pub use start::{ManualError, start_by_hand};
+pub use start::{ManualError, by_hand};

@@ -3,7 +3,7 @@
 use crate::{
     engine::{Definitions, StartError, start_run},
     run::{NewRun, RunId, inputs_from},
-    store::{PgConnection, StoreError, clock, summaries},
+    store::{PgConnection, StoreError, summaries},
     workflow::{Definition, Flood},
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -62,7 +62,7 @@ pub(super) async fn start(
         }
     }
     let run = NewRun {
-        id: RunId::new(),
+        id: RunId::at(now),
         workflow: workflow.id.clone(),
         title: workflow.title.clone(),
         subject: wish.subject,
@@ -93,23 +93,20 @@ pub enum ManualError {
     NoWorkflow(String),
     #[error("{0}")]
     Inputs(String),
-    #[error(transparent)]
-    Start(#[from] StartError),
 }
 
-/// A person starts a run. Who starts it may not approve it.
-pub async fn start_by_hand(
-    db: &mut PgConnection,
+/// The run that a person wants started. Who starts it may not approve it.
+pub fn by_hand(
     definitions: &Definitions,
     workflow: &str,
     inputs: &Value,
     person: &str,
-) -> Result<RunId, ManualError> {
+    now: DateTime<Utc>,
+) -> Result<NewRun, ManualError> {
     let definition =
         definitions.current(workflow).ok_or_else(|| ManualError::NoWorkflow(workflow.to_owned()))?;
-    let now = clock::now(db).await.map_err(StartError::from)?;
-    let run = NewRun {
-        id: RunId::new(),
+    Ok(NewRun {
+        id: RunId::at(now),
         workflow: workflow.to_owned(),
         title: definition.workflow.title.clone(),
         subject: None,
@@ -122,7 +119,5 @@ pub async fn start_by_hand(
         started_by: Some(person.to_owned()),
         event: None,
         trace: None,
-    };
-    start_run(db, &run, now).await?;
-    Ok(run.id)
+    })
 }

@@ -2,10 +2,7 @@ use super::{id, missing};
 use crate::{
     http::{
         auth::Caller,
-        console::{
-            run::Read,
-            runs::{Search, keyset},
-        },
+        console::{run::Read, runs::Search},
         problem::Problem,
         state::Shared,
     },
@@ -25,7 +22,7 @@ const PAGE: usize = 100;
 pub(in crate::http) struct Runs {
     runs: Vec<summaries::Summary>,
     /// Give it back as `before` for the page that follows.
-    next: Option<String>,
+    next: Option<Uuid>,
 }
 
 pub(in crate::http) async fn list(
@@ -37,7 +34,7 @@ pub(in crate::http) async fn list(
     let mut runs = summaries::list(&mut db, &search.filter(), PAGE as i64 + 1).await?;
     let has_more = runs.len() > PAGE;
     runs.truncate(PAGE);
-    let next = has_more.then(|| runs.last().map(keyset)).flatten();
+    let next = has_more.then(|| runs.last().map(|run| run.id)).flatten();
     Ok(Json(Runs { runs, next }))
 }
 

@@ -7,7 +7,7 @@ use reqwest::{StatusCode, header, redirect::Policy};
 use secrecy::SecretString;
 use std::sync::{Arc, Mutex};
 use takt::{
-    engine::{Definitions, Hints},
+    engine::{Definitions, Hints, Starter},
     http::{self, AppState},
     site::Site,
     store::{Store, clock},
@@ -57,6 +57,8 @@ impl Console {
             problems: Arc::new(move || told.lock().expect("problems").clone()),
             hints: Hints::default(),
             definitions: definitions.clone(),
+            // No worker here: what is started is ready for any.
+            starter: Starter::new(1).0,
             base_url: url.clone(),
             api_token: Some(SecretString::from(API_TOKEN.to_owned())),
             stop: stop.clone(),

@@ -3,10 +3,11 @@
 use super::console::{Console, start};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
+use std::time::Duration;
 use takt::{
     gate::hash_of,
     run::{Change, GateId, MessageKind, NewGate, NewRun, OutboxMessage, Record, RunId, StartedRun, StepPath},
-    store::{gates, journal, outbox, summaries},
+    store::{commits, gates, journal, outbox, workers},
     workflow::GateForm,
 };
 
@@ -50,9 +51,11 @@ pub async fn run(console: &Console, workflow: &str, title: &str, trigger: Value)
         trace: None,
     }));
     let mut db = console.store.connection().await.expect("a connection");
-    assert!(summaries::insert(&mut db, &new, start()).await.expect("a run"));
     let first = Record { seq: 0, at: start(), path: None, attempt: 0, change: started };
-    journal::append(&mut db, &[(id, &first)]).await.expect("a record");
+    let mut starts = commits::Starts::default();
+    starts.add(&new, start(), &[first]).expect("columns");
+    let begun = commits::start(&mut db, None, &starts).await.expect("a run");
+    assert!(begun.runs.contains(&id.0));
     id
 }
 
@@ -354,7 +357,11 @@ pub async fn finish(console: &Console, run: RunId, gate: GateId) {
     };
     let mut db = console.store.connection().await.expect("a connection");
     gates::answer(&mut db, &vote).await.expect("a vote");
-    summaries::end(&mut db, &[run.0], &[at(424)], &["done".to_owned()]).await.expect("the end");
+    let worker = workers::register(&mut db, "seed", Duration::from_secs(60)).await.expect("a worker");
+    let ended = commits::Ended { run: vec![run.0], at: vec![at(424)], outcome: vec!["done".to_owned()] };
+    let settled = commits::Settled { ended, ..commits::Settled::default() };
+    let fence = commits::Fence { worker, epoch: 1 };
+    commits::settle(&mut db, fence, &journal::Rows::default(), &settled).await.expect("the end");
     let done = |output: Value| Change::Done { output };
     let records = vec![
         (

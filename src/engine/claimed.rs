@@ -1,0 +1,110 @@
+//! One run in a worker's hands: read, driven, and given back or set aside where it cannot go on here.
+
+use super::{
+    DefinitionError, Definitions, Driven, Driver, Hints, Services, commit::CommitError, starter::Start,
+};
+use crate::{
+    run::{Record, RunId, Signal, State, WorkerId},
+    store::{Store, StoreError, runs},
+};
+use std::sync::Arc;
+
+#[derive(Debug, thiserror::Error)]
+enum RunError {
+    #[error(transparent)]
+    Definition(#[from] DefinitionError),
+    #[error("the run's journal cannot be read: {0}")]
+    Journal(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A claimed run with what the database knows of it.
+pub(super) struct Claimed {
+    pub claim: runs::Claimed,
+    pub records: Vec<Record>,
+    pub news: Vec<Signal>,
+}
+
+/// What it takes to drive a run.
+#[derive(Clone)]
+pub(super) struct Hands {
+    pub store: Store,
+    pub definitions: Arc<Definitions>,
+    pub services: Arc<Services>,
+    pub hints: Hints,
+    pub worker: WorkerId,
+}
+
+impl Hands {
+    pub(super) async fn drive(self, claimed: Claimed) {
+        let run = claimed.claim.run;
+        match self.go_on(claimed).await {
+            Ok(driven) => self.after(run, &driven).await,
+            Err(error) => {
+                tracing::error!(run.id = %run, %error, "the run cannot be driven");
+                self.set_aside(run, &error).await;
+            }
+        }
+    }
+
+    /// A run that begins here; whoever started it learns when that is durable, and how far it went.
+    pub(super) async fn begin(self, start: Start) {
+        let Start { run, began, driven: tell } = start;
+        let Some(definition) = self.definitions.known(&run.sha256) else {
+            let unknown = CommitError::Unknown(format!("the definition {} is not known here", run.sha256));
+            let _ = began.send(Err(unknown));
+            return;
+        };
+        let id = run.id;
+        let driven = Driver::begin(self.services.clone(), definition, run, began).drive(Vec::new()).await;
+        self.after(id, &driven).await;
+        let _ = tell.send(driven);
+    }
+
+    async fn go_on(&self, claimed: Claimed) -> Result<Driven, RunError> {
+        let Claimed { claim, records, news } = claimed;
+        let definition = match self.definitions.known(&claim.sha256) {
+            Some(known) => known,
+            None => self.definitions.pinned(&mut *self.store.connection().await?, &claim.sha256).await?,
+        };
+        let state = State::fold(&records).map_err(|error| RunError::Journal(error.to_string()))?;
+        let driver = Driver::new(self.services.clone(), definition, claim.run, state, claim.signals);
+        Ok(driver.drive(news).await)
+    }
+
+    async fn after(&self, run: RunId, driven: &Driven) {
+        match driven {
+            Driven::Parked | Driven::Lost(CommitError::NotStarted) => {}
+            Driven::Ended { outcome } => tracing::debug!(run.id = %run, outcome, "run ended"),
+            Driven::Lost(CommitError::Fenced) => {
+                tracing::warn!(run.id = %run, "stopped driving a run that another worker has");
+            }
+            Driven::Lost(reason) => {
+                tracing::info!(run.id = %run, %reason, "reading the run again");
+                self.give_back(run).await;
+            }
+        }
+    }
+
+    async fn give_back(&self, run: RunId) {
+        let given = async { runs::give_back(&mut *self.store.connection().await?, run, self.worker).await };
+        match given.await {
+            Ok(()) => self.hints.tell(),
+            // The lease will run out and somebody takes the run over.
+            Err(error) => tracing::warn!(run.id = %run, %error, "could not give the run back"),
+        }
+    }
+
+    /// A run that cannot even be read must not be claimed again and again: it rests, and says why.
+    async fn set_aside(&self, run: RunId, error: &RunError) {
+        let until = self.services.clock.now() + chrono::TimeDelta::minutes(1);
+        let why = error.to_string();
+        let set_aside = async {
+            runs::set_aside(&mut *self.store.connection().await?, run, self.worker, until, &why).await
+        };
+        if let Err(error) = set_aside.await {
+            tracing::warn!(run.id = %run, %error, "could not set the run aside");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+use super::missing;
+use crate::{
+    engine::{CommitError, StartError, start_runs},
+    http::{
+        auth::Caller,
+        problem::{Cause, Problem},
+        state::Shared,
+    },
+    run::NewRun,
+    store::{StoreError, clock},
+    trigger::{ManualError, by_hand},
+};
+use axum::{
+    Json,
+    extract::{Path, State, rejection::JsonRejection},
+    http::StatusCode,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+/// Most runs that one request may start.
+const RUNS_MAX: usize = 1_000;
+
+/// `{}`, `{ "inputs": … }`, or `{ "runs": [{ "inputs": … }, …] }` for many at once.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct Wanted {
+    #[serde(default)]
+    inputs: Value,
+    runs: Option<Vec<One>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct One {
+    #[serde(default)]
+    inputs: Value,
+}
+
+/// The runs, durable when this is answered.
+#[derive(Debug, Serialize)]
+pub(in crate::http) struct Started {
+    runs: Vec<Uuid>,
+}
+
+/// Starts one run or many by hand. All of them begin, or none.
+pub(in crate::http) async fn start(
+    State(door): State<Shared>,
+    Path(workflow): Path<String>,
+    caller: Caller,
+    wanted: Result<Json<Wanted>, JsonRejection>,
+) -> Result<(StatusCode, Json<Started>), Problem> {
+    let unnamed = || Problem::new(Cause::NoSuchPerson, "say who starts it with `X-Takt-Person`");
+    let person = caller.person.ok_or_else(unnamed)?;
+    let Json(wanted) = wanted.map_err(|rejection| Problem::new(Cause::Malformed, rejection.body_text()))?;
+    let inputs: Vec<Value> = match wanted.runs {
+        Some(runs) => runs.into_iter().map(|run| run.inputs).collect(),
+        None => vec![wanted.inputs],
+    };
+    if inputs.len() > RUNS_MAX {
+        let detail = format!("{} runs at once; at most {RUNS_MAX} can be started together", inputs.len());
+        return Err(Problem::new(Cause::TooLarge, detail));
+    }
+    let mut db = door.app.store.connection().await?;
+    let now = clock::now(&mut db).await?;
+    let runs: Vec<NewRun> = inputs
+        .iter()
+        .map(|inputs| by_hand(&door.app.definitions, &workflow, inputs, &person.id, now))
+        .collect::<Result<_, _>>()?;
+    let ids = runs.iter().map(|run| run.id.0).collect();
+    match <[NewRun; 1]>::try_from(runs) {
+        Ok([run]) => {
+            drop(db);
+            begin(&door, run).await?;
+        }
+        Err(many) => {
+            start_runs(&mut db, &many, now).await?;
+            door.app.hints.tell();
+        }
+    }
+    Ok((StatusCode::CREATED, Json(Started { runs: ids })))
+}
+
+/// In the hands of this process's worker if it has room, else for any.
+async fn begin(door: &Shared, run: NewRun) -> Result<(), Problem> {
+    match door.app.starter.hand_over(run) {
+        Ok(mut handed) => Ok(handed.began().await?),
+        Err(run) => {
+            let mut db = door.app.store.connection().await?;
+            let now = clock::now(&mut db).await?;
+            start_runs(&mut db, &[*run], now).await?;
+            door.app.hints.tell();
+            Ok(())
+        }
+    }
+}
+
+impl From<ManualError> for Problem {
+    fn from(error: ManualError) -> Self {
+        match error {
+            ManualError::NoWorkflow(_) => missing("workflow"),
+            ManualError::Inputs(words) => Self::new(Cause::Malformed, words),
+        }
+    }
+}
+
+impl From<StartError> for Problem {
+    fn from(error: StartError) -> Self {
+        StoreError::from(error).into()
+    }
+}
+
+impl From<CommitError> for Problem {
+    fn from(error: CommitError) -> Self {
+        tracing::warn!(%error, "a run was not started");
+        Self::new(
+            Cause::Internal,
+            "nobody knows whether the run began; look at /api/runs before you try again",
+        )
+    }
+}

@@ -1,0 +1,276 @@
+//! What a worker's commits write: one fenced statement for each kind of batch, set-based over many runs.
+//!
+//! Each statement begins with the worker's row, locked against a takeover until the transaction ends: where its
+//! epoch is no longer the worker's, nothing is written. Called outside of a transaction, a statement is one.
+
+use super::{PgConnection, Result, journal::Rows};
+use crate::run::{NewRun, WorkerId};
+use chrono::{DateTime, Utc};
+use std::collections::BTreeSet;
+use uuid::Uuid;
+
+/// Who writes: refused when another worker took its runs over.
+#[derive(Debug, Clone, Copy)]
+pub struct Fence {
+    pub worker: WorkerId,
+    pub epoch: i32,
+}
+
+/// What becomes of runs, by column.
+#[derive(Debug, Default)]
+pub struct Settled {
+    pub parked: Parked,
+    pub ended: Ended,
+    /// Ended runs that have waited: they may have left questions or subscriptions behind.
+    pub untidy: Vec<Uuid>,
+    /// Signals that are in the journal now.
+    pub heard: Vec<Uuid>,
+}
+
+/// Runs that wait; `signals` is what each has heard of.
+#[derive(Debug, Default)]
+pub struct Parked {
+    pub run: Vec<Uuid>,
+    pub wake_at: Vec<Option<DateTime<Utc>>>,
+    pub signals: Vec<i32>,
+    pub waiting_for: Vec<Option<String>>,
+}
+
+#[derive(Debug, Default)]
+pub struct Ended {
+    pub run: Vec<Uuid>,
+    pub at: Vec<DateTime<Utc>>,
+    pub outcome: Vec<String>,
+}
+
+impl Settled {
+    pub fn is_empty(&self) -> bool {
+        self.parked.run.is_empty() && self.ended.run.is_empty() && self.heard.is_empty()
+    }
+}
+
+/// What came of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// `woken` runs were sent a signal before they parked, and are ready again.
+    Held { woken: i64 },
+    /// The worker has lost its runs; nothing was written.
+    Fenced,
+}
+
+impl Written {
+    fn new(held: bool, woken: i64) -> Self {
+        if held { Self::Held { woken } } else { Self::Fenced }
+    }
+}
+
+/// Appends to the journal.
+pub async fn append(db: &mut PgConnection, fence: Fence, rows: &Rows) -> Result<Written> {
+    if !rows.payload.is_empty() {
+        return settle(db, fence, rows, &Settled::default()).await;
+    }
+    let held = sqlx::query_scalar!(
+        r#"with fence as materialized (
+             select id from worker where id = $1 and epoch = $2 for key share
+         ), journaled as (
+             insert into journal (run_id, seq, at, records)
+             select run_id, seq, at, records::json
+             from unnest($3::uuid[], $4::int[], $5::timestamptz[], $6::text[]) as new (run_id, seq, at, records)
+             where exists (select from fence)
+         )
+         select exists (select from fence) as "held!""#,
+        fence.worker.0,
+        fence.epoch,
+        &rows.run,
+        &rows.seq,
+        &rows.at,
+        &rows.records
+    );
+    Ok(Written::new(held.fetch_one(db).await?, 0))
+}
+
+/// Appends to the journal, parks and ends runs.
+pub async fn settle(db: &mut PgConnection, fence: Fence, rows: &Rows, settled: &Settled) -> Result<Written> {
+    let Settled { parked, ended, untidy, heard } = settled;
+    let row = sqlx::query!(
+        r#"with fence as materialized (
+             select id from worker where id = $1 and epoch = $2 for key share
+         ), bodies as (
+             insert into payload (id, body)
+             select id, body::json from unnest($7::uuid[], $8::text[]) as new (id, body)
+             where exists (select from fence)
+         ), journaled as (
+             insert into journal (run_id, seq, at, records)
+             select run_id, seq, at, records::json
+             from unnest($3::uuid[], $4::int[], $5::timestamptz[], $6::text[]) as new (run_id, seq, at, records)
+             where exists (select from fence)
+         ), parked as (
+             update run set
+                 state = case when run.signals > new.signals then 'ready' else 'parked' end,
+                 next_at = case when run.signals > new.signals then null else new.wake_at end,
+                 owner = null
+             from unnest($9::uuid[], $10::timestamptz[], $11::int[]) as new (id, wake_at, signals)
+             where run.id = new.id and exists (select from fence)
+             returning run.state
+         ), noted as (
+             update run_summary summary set waiting_for = new.waiting_for
+             from unnest($9::uuid[], $12::text[]) as new (id, waiting_for)
+             where summary.id = new.id and summary.waiting_for is distinct from new.waiting_for
+               and exists (select from fence)
+         ), ended as (
+             delete from run using unnest($13::uuid[]) as old (id)
+             where run.id = old.id and exists (select from fence)
+             returning run.id, run.signals
+         ), closed as (
+             update run_summary summary set ended_at = new.at, outcome = new.outcome, waiting_for = null
+             from unnest($13::uuid[], $14::timestamptz[], $15::text[]) as new (id, at, outcome)
+             where summary.id = new.id and exists (select from fence)
+         ), freed as (
+             delete from open_key using unnest($13::uuid[]) as old (id)
+             where open_key.run_id = old.id and exists (select from fence)
+         ), unsubscribed as (
+             delete from subscription using unnest($16::uuid[]) as old (id)
+             where subscription.run_id = old.id and exists (select from fence)
+         ), unasked as (
+             update gate set state = 'closed' from unnest($16::uuid[]) as old (id)
+             where gate.run_id = old.id and gate.state = 'open' and exists (select from fence)
+         ), unheard as (
+             delete from signal using ended
+             where signal.run_id = ended.id and ended.signals > 0 and not signal.id = any($17::uuid[])
+         ), heard as (
+             delete from signal where id = any($17::uuid[]) and exists (select from fence)
+         )
+         select exists (select from fence) as "held!",
+                (select count(*) from parked where state = 'ready') as "woken!""#,
+        fence.worker.0,
+        fence.epoch,
+        &rows.run,
+        &rows.seq,
+        &rows.at,
+        &rows.records,
+        &rows.payload,
+        &rows.body,
+        &parked.run,
+        &parked.wake_at as &[Option<DateTime<Utc>>],
+        &parked.signals,
+        &parked.waiting_for as &[Option<String>],
+        &ended.run,
+        &ended.at,
+        &ended.outcome,
+        untidy,
+        heard
+    )
+    .fetch_one(db)
+    .await?;
+    Ok(Written::new(row.held, row.woken))
+}
+
+/// New runs with the records their journals begin with, by column.
+#[derive(Debug, Default)]
+pub struct Starts {
+    run: Vec<Uuid>,
+    sha256: Vec<String>,
+    workflow: Vec<String>,
+    title: Vec<String>,
+    subject: Vec<Option<String>>,
+    key: Vec<Option<String>>,
+    parent_run: Vec<Option<Uuid>>,
+    parent_path: Vec<Option<String>>,
+    event: Vec<Option<Uuid>>,
+    at: Vec<DateTime<Utc>>,
+    rows: Rows,
+}
+
+impl Starts {
+    pub fn add(&mut self, run: &NewRun, at: DateTime<Utc>, records: &[crate::run::Record]) -> Result<()> {
+        self.run.push(run.id.0);
+        self.sha256.push(run.sha256.clone());
+        self.workflow.push(run.workflow.clone());
+        self.title.push(run.title.clone());
+        self.subject.push(run.subject.clone());
+        self.key.push(run.key.clone());
+        self.parent_run.push(run.parent.as_ref().map(|parent| parent.run.0));
+        self.parent_path.push(run.parent.as_ref().map(|parent| parent.path.to_string()));
+        self.event.push(run.event);
+        self.at.push(at);
+        self.rows.add(run.id, records)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.run.is_empty()
+    }
+}
+
+/// What came of starting.
+#[derive(Debug)]
+pub struct Begun {
+    pub runs: BTreeSet<Uuid>,
+    /// False when the fence refused it all.
+    pub held: bool,
+    /// Definitions that are not in the database.
+    pub unknown: Vec<String>,
+}
+
+/// Starts runs: owned by the fenced worker, or ready for any. One whose key an open run has, or that exists
+/// already, is left out.
+pub async fn start(db: &mut PgConnection, fence: Option<Fence>, starts: &Starts) -> Result<Begun> {
+    let row = sqlx::query!(
+        r#"with fence as materialized (
+             select id from worker where id = $1 and epoch = $2 for key share
+         ), new as materialized (
+             select new.*, version.id as version_id
+             from unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::uuid[],
+                         $10::text[], $11::uuid[], $12::timestamptz[])
+                  as new (id, sha256, workflow, title, subject, key, parent_run, parent_path, event_id, started_at)
+             left join workflow_version version on version.sha256 = new.sha256
+             where $1::bigint is null or exists (select from fence)
+         ), keyed as (
+             insert into open_key (workflow, key, run_id)
+             select workflow, key, id from new where key is not null and version_id is not null
+             on conflict do nothing returning run_id
+         ), begun as (
+             insert into run_summary (id, workflow, title, subject, key, parent_run, parent_path, event_id, started_at)
+             select id, workflow, title, subject, key, parent_run, parent_path, event_id, started_at from new
+             where version_id is not null and (key is null or id in (select run_id from keyed))
+             on conflict (id) do nothing returning id
+         ), live as (
+             insert into run (id, version_id, state, owner)
+             select new.id, new.version_id, case when $1::bigint is null then 'ready' else 'running' end, $1
+             from new join begun using (id)
+         ), bodies as (
+             insert into payload (id, body)
+             select id, body::json from unnest($17::uuid[], $18::text[]) as body (id, body)
+             where $1::bigint is null or exists (select from fence)
+         ), journaled as (
+             insert into journal (run_id, seq, at, records)
+             select run_id, seq, at, records::json
+             from unnest($13::uuid[], $14::int[], $15::timestamptz[], $16::text[])
+                  as first (run_id, seq, at, records)
+             join begun on begun.id = first.run_id
+         )
+         select array(select id from begun) as "runs!",
+                ($1::bigint is null or exists (select from fence)) as "held!",
+                array(select sha256 from new where version_id is null) as "unknown!""#,
+        fence.map(|fence| fence.worker.0),
+        fence.map(|fence| fence.epoch),
+        &starts.run,
+        &starts.sha256,
+        &starts.workflow,
+        &starts.title,
+        &starts.subject as &[Option<String>],
+        &starts.key as &[Option<String>],
+        &starts.parent_run as &[Option<Uuid>],
+        &starts.parent_path as &[Option<String>],
+        &starts.event as &[Option<Uuid>],
+        &starts.at,
+        &starts.rows.run,
+        &starts.rows.seq,
+        &starts.rows.at,
+        &starts.rows.records,
+        &starts.rows.payload,
+        &starts.rows.body
+    )
+    .fetch_one(db)
+    .await?;
+    Ok(Begun { runs: row.runs.into_iter().collect(), held: row.held, unknown: row.unknown })
+}
