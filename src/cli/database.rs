@@ -1,5 +1,7 @@
 //! The database a command works on: `DATABASE_URL`, or Takt's own private cluster.
 
+use std::path::PathBuf;
+
 use super::cluster::ClusterArgs;
 use crate::postgres::{Cluster, ClusterError, DATABASE};
 
@@ -37,6 +39,12 @@ impl DatabaseArgs {
 }
 
 impl Database {
+    /// A program of the private cluster's PostgreSQL, or one on this computer; `None` where there is none.
+    pub fn program(&self, name: &str) -> Option<PathBuf> {
+        let beside = self.cluster.as_ref().map(|cluster| cluster.binaries().program(name));
+        beside.filter(|program| program.exists())
+    }
+
     /// What runs the database, in words.
     pub fn describe(&self) -> String {
         match &self.cluster {

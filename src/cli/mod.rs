@@ -5,6 +5,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the door for terminals")]
 
+mod bench;
 pub mod check;
 pub mod cluster;
 mod database;
@@ -42,6 +43,7 @@ enum Command {
     Simulate(simulate::SimulateArgs),
     Eval(eval::EvalArgs),
     Db(db::DbArgs),
+    Bench(bench::BenchArgs),
 }
 
 /// Parses the command line and runs it.
@@ -71,6 +73,13 @@ pub fn main() -> ExitCode {
             Command::Eval(args) => {
                 telemetry::start(&quiet(&cli.log));
                 match eval::run(args).await {
+                    Ok(code) => code,
+                    Err(error) => fail(&error.to_string(), 2),
+                }
+            }
+            Command::Bench(args) => {
+                telemetry::start(&quiet(&cli.log));
+                match bench::run(args).await {
                     Ok(code) => code,
                     Err(error) => fail(&error.to_string(), 2),
                 }

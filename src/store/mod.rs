@@ -4,6 +4,7 @@
 //! What a statement means for a run is decided elsewhere.
 
 pub mod audit;
+pub mod bench;
 pub mod changes;
 pub mod clock;
 pub mod commits;
@@ -30,8 +31,12 @@ use std::{str::FromStr, time::Duration};
 
 pub use sqlx::PgConnection;
 
-/// A process that freezes in the middle of a transaction must not keep its locks: nobody could take it over.
-const IDLE_IN_TRANSACTION_MAX: &str = "4s";
+/// Of every session. A process that freezes in the middle of a transaction must not keep its locks: nobody could
+/// take it over. Hot statements are planned once, for indexes: a plan made while a table was empty would scan it
+/// when it is full.
+const SETTINGS: [(&str, &str); 2] =
+    [("idle_in_transaction_session_timeout", "4s"), ("plan_cache_mode", "force_generic_plan")];
+const CONNECTIONS_MAX: u32 = 16;
 
 /// What went wrong between us and PostgreSQL.
 #[derive(Debug, thiserror::Error)]
@@ -62,17 +67,21 @@ pub struct Store {
 impl Store {
     /// Connects, brings the schema up to date and makes the next days' partitions.
     pub async fn open(url: &str) -> Result<Self> {
-        let options = PgConnectOptions::from_str(url)?
-            .options([("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_MAX)]);
+        let store = Self::connect(url, CONNECTIONS_MAX).await?;
+        sqlx::migrate!("./migrations").run(&store.pool).await?;
+        partitions::make_ahead(&mut *store.connection().await?).await?;
+        Ok(store)
+    }
+
+    /// Connects, and does nothing else.
+    pub async fn connect(url: &str, connections_max: u32) -> Result<Self> {
+        let options = PgConnectOptions::from_str(url)?.options(SETTINGS);
         let pool = PgPoolOptions::new()
-            .max_connections(16)
+            .max_connections(connections_max)
             .acquire_timeout(Duration::from_secs(10))
             .connect_with(options)
             .await?;
-        sqlx::migrate!("./migrations").run(&pool).await?;
-        let store = Self { pool };
-        partitions::make_ahead(&mut *store.connection().await?).await?;
-        Ok(store)
+        Ok(Self { pool })
     }
 
     pub fn from_pool(pool: PgPool) -> Self {

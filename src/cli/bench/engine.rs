@@ -1,0 +1,253 @@
+//! The engine under measurement: a real worker on a real database, with a tool that does nothing.
+
+use crate::{
+    app,
+    engine::{
+        Clock, CommitError, Definitions, Driven, Hints, Ladders, RungOf, StartError, Starter, Worker,
+        WorkerOptions, start_runs,
+    },
+    run::NewRun,
+    step::AgentSettings,
+    store::{Store, StoreError, bench, clock, summaries},
+    tool::{Call, Effect, Idempotency, Registry, RegistryError, Tool, ToolError, ToolNameError, ToolSpec},
+    trigger::{ManualError, by_hand},
+    workflow::{Bundle, Definition},
+};
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+pub const STEPS: usize = 5;
+const WORKFLOW: &str = "bench";
+/// Runs stored by one statement in `--bulk`.
+const BULK_ROWS: usize = 500;
+
+#[derive(Debug, thiserror::Error)]
+pub enum BenchError {
+    #[error("the benchmark's workflow does not compile: {0}")]
+    Workflow(String),
+    #[error(transparent)]
+    Tool(#[from] RegistryError),
+    #[error(transparent)]
+    ToolName(#[from] ToolNameError),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error(transparent)]
+    Manual(#[from] ManualError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("a run was not started: {0}")]
+    Commit(#[from] CommitError),
+    #[error("a run ended as {0}: every one should end as `done`")]
+    Outcome(String),
+    #[error("{ended} of {wanted} runs ended: the benchmark counts only what is done")]
+    Missing { ended: i64, wanted: usize },
+}
+
+/// What one level took.
+pub struct Measured {
+    pub runs: usize,
+    pub time: Duration,
+    /// Start to end of each run; empty in bulk.
+    pub latencies: Vec<Duration>,
+}
+
+pub struct Bench {
+    store: Store,
+    definitions: Arc<Definitions>,
+    starter: Starter,
+    hints: Hints,
+    worker: JoinHandle<()>,
+    stop: CancellationToken,
+}
+
+struct Noop(ToolSpec);
+
+#[async_trait]
+impl Tool for Noop {
+    fn spec(&self) -> &ToolSpec {
+        &self.0
+    }
+
+    async fn call(&self, _call: &Call, _input: Value) -> Result<Value, ToolError> {
+        Ok(json!({}))
+    }
+}
+
+struct NoLadders;
+
+impl Ladders for NoLadders {
+    fn rung(&self, _ladder: &str, _n: usize) -> Option<RungOf> {
+        None
+    }
+
+    fn of_role(&self, _role: &str) -> Option<String> {
+        None
+    }
+
+    fn role_title(&self, role: &str) -> String {
+        role.to_owned()
+    }
+}
+
+impl Bench {
+    pub async fn start(store: Store, runs_max: usize) -> Result<Self, BenchError> {
+        let mut tools = Registry::default();
+        tools.add(Arc::new(Noop(spec()?)))?;
+        let definitions = Arc::new(Definitions::default());
+        let mut db = store.connection().await?;
+        definitions.publish(&mut db, vec![Arc::new(definition()?)]).await?;
+        let now = clock::now(&mut db).await?;
+        drop(db);
+        let ladders: Arc<dyn Ladders> = Arc::new(NoLadders);
+        let settings = AgentSettings { models: Vec::new(), known: Vec::new() };
+        let (starter, starts) = Starter::new(runs_max);
+        let hints = Hints::default();
+        let worker = Worker {
+            store: store.clone(),
+            definitions: definitions.clone(),
+            executors: app::executors(&tools, &definitions, &ladders, settings),
+            ladders,
+            site: json!({ "name": "bench" }),
+            clock: Arc::new(Clock::running(now)),
+            hints: hints.clone(),
+            payload_bytes_max: 1024 * 1024,
+            starts,
+            options: WorkerOptions { runs_max, ..WorkerOptions::default() },
+        };
+        let stop = CancellationToken::new();
+        let worker = tokio::spawn(worker.run(stop.clone()));
+        Ok(Self { store, definitions, starter, hints, worker, stop })
+    }
+
+    pub async fn stop(self) {
+        self.stop.cancel();
+        // It ends when it has handed its runs over; a panic of its own is in the log.
+        let _ = self.worker.await;
+    }
+
+    pub async fn warm_up(&self, in_flight: usize, runs: usize) -> Result<(), BenchError> {
+        self.closed_loop(in_flight, runs).await.map(drop)
+    }
+
+    /// So many starters, each of which waits for its run's end before it starts the next.
+    pub async fn closed_loop(&self, in_flight: usize, runs: usize) -> Result<Measured, BenchError> {
+        let left = Arc::new(AtomicUsize::new(runs));
+        let mut loops = JoinSet::new();
+        let began = Instant::now();
+        for _ in 0..in_flight {
+            let (left, starter, definitions) = (left.clone(), self.starter.clone(), self.definitions.clone());
+            loops.spawn(async move {
+                let mut latencies = Vec::new();
+                while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok() {
+                    latencies.push(one(&starter, &definitions).await?);
+                }
+                Ok::<_, BenchError>(latencies)
+            });
+        }
+        let mut latencies = Vec::with_capacity(runs);
+        while let Some(finished) = loops.join_next().await {
+            latencies.extend(finished.map_err(|error| BenchError::Outcome(error.to_string()))??);
+        }
+        Ok(Measured { runs, time: began.elapsed(), latencies })
+    }
+
+    /// All runs are stored ready, then the worker claims and drives them; storing is not measured.
+    pub async fn bulk(&self, _in_flight: usize, runs: usize) -> Result<Measured, BenchError> {
+        let mut db = self.store.connection().await?;
+        let before = bench::ended(&mut db, WORKFLOW).await?;
+        let now = clock::now(&mut db).await?;
+        let all: Vec<NewRun> = (0..runs).map(|_| new_run(&self.definitions)).collect::<Result<_, _>>()?;
+        for chunk in all.chunks(BULK_ROWS) {
+            start_runs(&mut db, chunk, now).await?;
+        }
+        let began = Instant::now();
+        self.hints.tell();
+        loop {
+            let ended = bench::ended(&mut db, WORKFLOW).await? - before;
+            if usize::try_from(ended).is_ok_and(|ended| ended >= runs) {
+                return Ok(Measured { runs, time: began.elapsed(), latencies: Vec::new() });
+            }
+            if began.elapsed() > Duration::from_secs(600) {
+                return Err(BenchError::Missing { ended, wanted: runs });
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+/// Starts one run and waits for its end.
+async fn one(starter: &Starter, definitions: &Definitions) -> Result<Duration, BenchError> {
+    let began = Instant::now();
+    let mut run = new_run(definitions)?;
+    let mut handed = loop {
+        match starter.hand_over(run) {
+            Ok(handed) => break handed,
+            Err(back) => run = *back,
+        }
+        tokio::task::yield_now().await;
+    };
+    handed.began().await?;
+    match handed.driven().await {
+        Some(Driven::Ended { outcome }) if outcome == "done" => Ok(began.elapsed()),
+        Some(other) => Err(BenchError::Outcome(format!("{other:?}"))),
+        None => Err(BenchError::Outcome("lost".to_owned())),
+    }
+}
+
+fn new_run(definitions: &Definitions) -> Result<NewRun, BenchError> {
+    // The clock of ids; the run's own times are the database's.
+    let id_time = uuid::Uuid::now_v7().get_timestamp().map_or((0, 0), |time| time.to_unix());
+    let now = chrono::DateTime::from_timestamp(i64::try_from(id_time.0).unwrap_or(0), id_time.1);
+    Ok(by_hand(definitions, WORKFLOW, &Value::Null, "bench", now.unwrap_or_default())?)
+}
+
+/// True where the database has runs of anything else than benchmarks.
+pub async fn holds_other_runs(store: &Store) -> Result<bool, StoreError> {
+    let mut db = store.connection().await?;
+    let newest = summaries::list(&mut db, &summaries::Filter::default(), 1).await?;
+    Ok(newest.first().is_some_and(|run| run.workflow != WORKFLOW))
+}
+
+/// The server's version and the settings that decide what a commit costs.
+pub async fn server(store: &Store) -> Result<String, StoreError> {
+    bench::server(&mut *store.connection().await?).await
+}
+
+fn spec() -> Result<ToolSpec, ToolNameError> {
+    Ok(ToolSpec {
+        name: "bench.noop".parse()?,
+        version: 1,
+        description: "does nothing".to_owned(),
+        input: json!({ "type": "object" }),
+        output: json!({ "type": "object" }),
+        effect: Effect::Read,
+        idempotency: Idempotency::Read,
+        ungated: None,
+        timeout: Duration::from_secs(10),
+        scopes: Vec::new(),
+        classes: BTreeMap::new(),
+        result_bytes_max: 1024,
+    })
+}
+
+fn definition() -> Result<Definition, BenchError> {
+    let mut text = format!("workflow: {WORKFLOW}\ntitle: Bench\nowner: bench\ntrigger: manual\nsteps:\n");
+    for step in 1..=STEPS {
+        text.push_str(&format!("  - {{ id: s{step}, call: bench.noop, with: {{ n: {step} }} }}\n"));
+    }
+    let path = format!("workflows/{WORKFLOW}.yaml");
+    let bundle = Bundle { files: BTreeMap::from([(path.clone(), text)]), path };
+    Definition::compile(bundle).map_err(|problems| {
+        BenchError::Workflow(problems.first().map_or_else(String::new, |problem| problem.message.clone()))
+    })
+}
