@@ -203,7 +203,7 @@ impl App {
         stop.cancel();
         while parts.join_next().await.is_some() {}
         exchange.abort();
-        self.store.pool().close().await;
+        self.store.close().await;
         served.map_err(AppError::Serve)
     }
 

@@ -111,7 +111,7 @@ impl Writer {
         if is_mixed || commits.iter().any(|commit| needs_more(commit)) {
             return self.write_with_intents(commits).await;
         }
-        let mut db = self.store.connection().await?;
+        let mut db = self.store.hot_connection().await?;
         crash_point("before_commit");
         if starting > 0 {
             let begun = commits::start(&mut db, Some(self.fence), &starts_of(commits)?).await?;
@@ -132,7 +132,7 @@ impl Writer {
 
     /// Everything a batch may hold, in one transaction.
     async fn write_with_intents(&self, commits: &[&Commit]) -> Result<Results, StoreError> {
-        let mut tx = self.store.begin().await?;
+        let mut tx = self.store.begin_hot().await?;
         let mut begun = commits::Begun { runs: BTreeSet::new(), held: true, unknown: Vec::new() };
         let starts = starts_of(commits)?;
         if !starts.is_empty() {

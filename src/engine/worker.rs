@@ -201,7 +201,7 @@ impl Tenure<'_> {
 
     /// Wakes what is due and claims what is ready.
     async fn look(&mut self) -> Result<(), StoreError> {
-        let mut db = self.worker.store.connection().await?;
+        let mut db = self.worker.store.hot_connection().await?;
         let timers = runs::wake_due(&mut db).await?;
         self.worker.clock.set(timers.now);
         self.next_look = Instant::now() + self.worker.options.sweep;

@@ -24,7 +24,8 @@ pub mod versions;
 pub mod workers;
 
 use sqlx::{
-    PgPool,
+    PgPool, Postgres, Transaction,
+    pool::PoolConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use std::{str::FromStr, time::Duration};
@@ -32,11 +33,19 @@ use std::{str::FromStr, time::Duration};
 pub use sqlx::PgConnection;
 
 /// Of every session. A process that freezes in the middle of a transaction must not keep its locks: nobody could
-/// take it over. Hot statements are planned once, for indexes: a plan made while a table was empty would scan it
-/// when it is full.
-const SETTINGS: [(&str, &str); 2] =
-    [("idle_in_transaction_session_timeout", "4s"), ("plan_cache_mode", "force_generic_plan")];
+/// take it over.
+const SETTINGS: [(&str, &str); 2] = [("idle_in_transaction_session_timeout", "4s"), ("jit", "off")];
+/// Of the sessions that claim and commit: planned once, and for indexes. A plan made while `run` was empty would
+/// scan it when it is full.
+const HOT_SETTINGS: [(&str, &str); 4] = [
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+];
 const CONNECTIONS_MAX: u32 = 16;
+/// The committers' and the worker's own.
+const HOT_CONNECTIONS_MAX: u32 = 4;
 
 /// What went wrong between us and PostgreSQL.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +71,7 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: PgPool,
+    hot: PgPool,
 }
 
 impl Store {
@@ -76,27 +86,46 @@ impl Store {
     /// Connects, and does nothing else.
     pub async fn connect(url: &str, connections_max: u32) -> Result<Self> {
         let options = PgConnectOptions::from_str(url)?.options(SETTINGS);
-        let pool = PgPoolOptions::new()
-            .max_connections(connections_max)
-            .acquire_timeout(Duration::from_secs(10))
-            .connect_with(options)
-            .await?;
-        Ok(Self { pool })
+        let hot = options.clone().options(HOT_SETTINGS);
+        let pool = |options, connections| {
+            PgPoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(Duration::from_secs(10))
+                .connect_lazy_with(options)
+        };
+        let store = Self { pool: pool(options, connections_max), hot: pool(hot, HOT_CONNECTIONS_MAX) };
+        store.connection().await?;
+        Ok(store)
     }
 
     pub fn from_pool(pool: PgPool) -> Self {
-        Self { pool }
+        Self { hot: pool.clone(), pool }
     }
 
     pub fn pool(&self) -> &PgPool {
         &self.pool
     }
 
-    pub async fn connection(&self) -> Result<sqlx::pool::PoolConnection<sqlx::Postgres>> {
+    pub async fn connection(&self) -> Result<PoolConnection<Postgres>> {
         Ok(self.pool.acquire().await?)
     }
 
-    pub async fn begin(&self) -> Result<sqlx::Transaction<'static, sqlx::Postgres>> {
+    pub async fn begin(&self) -> Result<Transaction<'static, Postgres>> {
         Ok(self.pool.begin().await?)
+    }
+
+    /// For the statements that every step of every run goes through.
+    pub async fn hot_connection(&self) -> Result<PoolConnection<Postgres>> {
+        Ok(self.hot.acquire().await?)
+    }
+
+    pub async fn begin_hot(&self) -> Result<Transaction<'static, Postgres>> {
+        Ok(self.hot.begin().await?)
+    }
+
+    /// Waits until every connection is given back, and closes them.
+    pub async fn close(&self) {
+        self.hot.close().await;
+        self.pool.close().await;
     }
 }

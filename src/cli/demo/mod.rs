@@ -176,7 +176,7 @@ async fn tell(args: &DemoArgs) -> Result<(), DemoError> {
     }
     server.stop().await?;
     simulator.stop().await;
-    store.pool().close().await;
+    store.close().await;
     drop(database);
     Ok(())
 }
