@@ -12,15 +12,15 @@ use crate::{
     workflow::Definition,
 };
 use chrono::{DateTime, Utc};
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use serde_json::{Value, json};
 use std::{
+    any::Any,
     collections::{BTreeMap, BTreeSet},
+    panic::AssertUnwindSafe,
     sync::Arc,
 };
-use tokio::{
-    sync::{mpsc, oneshot},
-    task::JoinSet,
-};
+use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 /// What every run of a worker shares.
@@ -61,7 +61,7 @@ pub struct Driver {
     intents: Vec<Intent>,
     heard: Vec<Uuid>,
     in_flight: BTreeMap<StepPath, Task>,
-    tasks: JoinSet<(StepPath, Outcome)>,
+    tasks: FuturesUnordered<BoxFuture<'static, (StepPath, Outcome)>>,
     note_to: mpsc::Sender<NoteRequest>,
     notes: mpsc::Receiver<NoteRequest>,
 }
@@ -88,7 +88,7 @@ impl Driver {
             intents: Vec::new(),
             heard: Vec::new(),
             in_flight: BTreeMap::new(),
-            tasks: JoinSet::new(),
+            tasks: FuturesUnordered::new(),
             note_to,
             notes,
         }
@@ -125,10 +125,7 @@ impl Driver {
             match next {
                 Ok(Next::Again) => {}
                 Ok(Next::Parked) => return Driven::Parked,
-                Err(error) => {
-                    self.tasks.abort_all();
-                    return Driven::Lost(error);
-                }
+                Err(error) => return Driven::Lost(error),
             }
         }
     }
@@ -179,26 +176,27 @@ impl Driver {
         };
         let context = self.context(&task);
         self.in_flight.insert(task.path.clone(), task.clone());
-        self.tasks.spawn(async move {
-            let outcome = executor.execute(&task, &context).await;
-            (task.path, outcome)
-        });
+        // In the driver's own task: a step needs no thread of its own, and ends with its driver.
+        self.tasks.push(Box::pin(async move {
+            let executed = AssertUnwindSafe(executor.execute(&task, &context)).catch_unwind().await;
+            (task.path, executed.unwrap_or_else(|panic| panicked(context.run, panic.as_ref())))
+        }));
     }
 
     fn context(&self, task: &Task) -> StepContext {
-        let known = self.state.step(&task.path).cloned().unwrap_or_default();
+        let known = self.state.step(&task.path);
         StepContext {
             run: self.run,
-            start: Arc::new(self.state.start.clone()),
+            start: self.state.start.clone(),
             definition: self.definition.clone(),
             path: task.path.clone(),
             attempt: task.attempt,
             scope: task.scope.clone(),
-            now: known.started_at.unwrap_or_else(|| self.services.clock.now()),
+            now: known.and_then(|step| step.started_at).unwrap_or_else(|| self.services.clock.now()),
             clock: self.services.clock.clone(),
             resumed: !task.new_attempt,
-            notes: known.notes,
-            signals: known.signals,
+            notes: known.map(|step| step.notes.clone()).unwrap_or_default(),
+            signals: known.map(|step| step.signals.clone()).unwrap_or_default(),
             approved: self.state.is_approved(),
             note_to: self.note_to.clone(),
         }
@@ -216,12 +214,7 @@ impl Driver {
                 let _ = request.durable.send(());
                 Ok(Next::Again)
             }
-            Some(finished) = self.tasks.join_next() => {
-                match finished {
-                    Ok((path, outcome)) => self.settle(path, outcome),
-                    Err(error) => self.settle_panicked(&error),
-                }
-            }
+            Some((path, outcome)) = self.tasks.next() => self.settle(path, outcome),
             else => Ok(Next::Again),
         }
     }
@@ -231,7 +224,7 @@ impl Driver {
         match outcome {
             Outcome::Lost => return Err(CommitError::Unknown("the step lost its run".into())),
             Outcome::Done { output, intents } => {
-                let size = output.to_string().len();
+                let size = size_of(&output);
                 let change = if size > self.services.payload_bytes_max {
                     let limit = self.services.payload_bytes_max;
                     let text = format!("the output is {size} bytes; at most {limit} are kept");
@@ -276,20 +269,6 @@ impl Driver {
             Some(pause) => Change::Retrying { failure, wake_at: self.services.clock.now() + pause },
             None => Change::Failed { failure },
         }
-    }
-
-    /// A step that panicked is a defect of ours: it fails visibly instead of taking the worker down.
-    fn settle_panicked(&mut self, error: &tokio::task::JoinError) -> Result<Next, CommitError> {
-        tracing::error!(run.id = %self.run, %error, "a step panicked");
-        let paths: Vec<StepPath> = self.in_flight.keys().cloned().collect();
-        for path in paths {
-            let failure = Failure::new("panic", "the step crashed inside Takt; see the log");
-            if let Some(task) = self.in_flight.remove(&path) {
-                self.record(Some(path), task.attempt, Change::Failed { failure });
-            }
-        }
-        self.tasks.abort_all();
-        Ok(Next::Again)
     }
 
     async fn park(&mut self, planned: &Plan) -> Result<Next, CommitError> {
@@ -383,6 +362,33 @@ impl Driver {
             }),
         })));
     }
+}
+
+/// A step that panicked is a defect of ours: it fails visibly instead of taking the worker down.
+fn panicked(run: RunId, panic: &(dyn Any + Send)) -> Outcome {
+    let words = panic.downcast_ref::<String>().map(String::as_str);
+    let words = words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+    tracing::error!(run.id = %run, panic = words, "a step panicked");
+    Outcome::fail("panic", "the step crashed inside Takt; see the log")
+}
+
+/// How long a value's JSON is, without writing it.
+fn size_of(value: &Value) -> usize {
+    struct Count(usize);
+    impl std::io::Write for Count {
+        fn write(&mut self, part: &[u8]) -> std::io::Result<usize> {
+            self.0 += part.len();
+            Ok(part.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    // Counting cannot fail, and a value always has a JSON form.
+    let _ = serde_json::to_writer(&mut count, value);
+    count.0
 }
 
 enum Next {

@@ -88,7 +88,7 @@ pub struct StepContext {
     pub path: StepPath,
     pub attempt: u32,
     /// The names its expressions see; `now` in it is the attempt's recorded time.
-    pub scope: Scope,
+    pub scope: Arc<Scope>,
     /// The attempt's recorded time.
     pub now: DateTime<Utc>,
     /// The time as it goes on, for deadlines.

@@ -7,12 +7,16 @@ use super::{
     types::Type,
 };
 use serde_json::{Map, Value};
+use std::sync::Arc;
 
 /// JSON in which some scalars are expressions; one that is exactly `${{ }}` keeps its type.
 ///
 /// Evaluated once: what comes out of an expression is never looked at for `${{` again.
 #[derive(Debug, Clone)]
-pub struct ValueTemplate {
+pub struct ValueTemplate(Arc<Parsed>);
+
+#[derive(Debug)]
+struct Parsed {
     raw: Value,
     node: Node,
 }
@@ -41,38 +45,38 @@ impl ValueTemplate {
     /// The `String` of an error is the JSON pointer of the scalar it stands in.
     pub fn parse(raw: Value) -> Result<Self, (String, ParseError)> {
         let node = parse(&raw, &mut String::new())?;
-        Ok(Self { raw, node })
+        Ok(Self(Arc::new(Parsed { raw, node })))
     }
 
     /// A value that is written out, without expressions; text in it is left as it stands.
     pub fn literal(raw: Value) -> Self {
-        Self { node: Node::Literal(raw.clone()), raw }
+        Self(Arc::new(Parsed { node: Node::Literal(raw.clone()), raw }))
     }
 
     /// As it was written.
     pub fn raw(&self) -> &Value {
-        &self.raw
+        &self.0.raw
     }
 
     pub fn eval(&self, scope: &Scope) -> Result<Value, EvalError> {
-        self.node.eval(scope)
+        self.0.node.eval(scope)
     }
 
     /// Every expression inside, in the order it is written.
     pub fn expressions(&self) -> Vec<Embedded<'_>> {
         let mut found = Vec::new();
-        self.node.collect(&mut String::new(), &mut found);
+        self.0.node.collect(&mut String::new(), &mut found);
         found
     }
 
     /// What it evaluates to, as far as that is known beforehand.
     pub(super) fn kind(&self, types: &Types) -> Type {
-        self.node.kind(types)
+        self.0.node.kind(types)
     }
 
     /// The expression that this is, when it is exactly one `${{ }}`.
     pub fn as_expr(&self) -> Option<&Expr> {
-        match &self.node {
+        match &self.0.node {
             Node::Whole(placed) => Some(&placed.expr),
             _ => None,
         }

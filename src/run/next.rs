@@ -13,7 +13,7 @@ use crate::{
 };
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 /// One step that can be executed now.
 #[derive(Debug, Clone)]
@@ -25,7 +25,7 @@ pub struct Task {
     pub new_attempt: bool,
     pub timeout: Option<Duration>,
     pub retry: Option<Retry>,
-    pub scope: Scope,
+    pub scope: Arc<Scope>,
 }
 
 /// The kinds of step that do something; lists, branches and loops are walked, not executed.
@@ -75,7 +75,7 @@ pub fn plan(
     in_flight: &BTreeSet<StepPath>,
     now: DateTime<Utc>,
 ) -> Plan {
-    let mut names = Names::new(&state.start.trigger, &state.start.inputs, site);
+    let mut names = Names::new(state.base(site));
     match &state.phase {
         Phase::Ended { outcome } => {
             Plan { finish: Some(Finish { outcome: outcome.clone() }), ..Plan::default() }
@@ -97,11 +97,11 @@ pub fn plan(
     }
 }
 
-fn plan_main(
-    workflow: &Workflow,
-    state: &State,
-    names: &mut Names,
-    in_flight: &BTreeSet<StepPath>,
+fn plan_main<'a>(
+    workflow: &'a Workflow,
+    state: &'a State,
+    names: &mut Names<'a>,
+    in_flight: &'a BTreeSet<StepPath>,
     now: DateTime<Utc>,
 ) -> Plan {
     let mut walker = Walker::new(state, in_flight, now);
@@ -123,11 +123,11 @@ fn plan_main(
 }
 
 /// Undo in reverse order, then the workflow's `on_failure` (a cancelled run only undoes).
-fn plan_unwinding(
-    workflow: &Workflow,
-    state: &State,
-    mut names: Names,
-    in_flight: &BTreeSet<StepPath>,
+fn plan_unwinding<'a>(
+    workflow: &'a Workflow,
+    state: &'a State,
+    mut names: Names<'a>,
+    in_flight: &'a BTreeSet<StepPath>,
     now: DateTime<Utc>,
     outcome: &str,
 ) -> Plan {

@@ -2,39 +2,38 @@
 
 use crate::expr::Scope;
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
-/// Collected while walking down a workflow: what is visible so far.
+/// Collected while walking down a workflow: what is visible so far. Values are copied only where an expression
+/// is about to see them.
 #[derive(Debug, Clone)]
-pub struct Names {
-    base: Scope,
-    steps: Map<String, Value>,
+pub struct Names<'a> {
+    base: Arc<Scope>,
+    steps: BTreeMap<&'a str, Cow<'a, Value>>,
 }
 
-impl Names {
-    pub fn new(trigger: &Value, inputs: &Value, site: &Value) -> Self {
-        let mut base = Scope::new();
-        base.insert("trigger".into(), trigger.clone());
-        base.insert("inputs".into(), inputs.clone());
-        base.insert("site".into(), site.clone());
-        Self { base, steps: Map::new() }
+impl<'a> Names<'a> {
+    pub fn new(base: Arc<Scope>) -> Self {
+        Self { base, steps: BTreeMap::new() }
     }
 
-    pub fn set_step(&mut self, id: &str, output: Value) {
-        self.steps.insert(id.to_owned(), output);
+    pub fn set_step(&mut self, id: &'a str, output: Cow<'a, Value>) {
+        self.steps.insert(id, output);
     }
 
     pub fn set_variable(&mut self, name: &str, value: Value) {
-        self.base.insert(name.to_owned(), value);
+        Arc::make_mut(&mut self.base).insert(name.to_owned(), value);
     }
 
-    pub fn steps(&self) -> &Map<String, Value> {
-        &self.steps
+    pub fn step(&self, id: &str) -> Option<&Value> {
+        self.steps.get(id).map(Cow::as_ref)
     }
 
     pub fn at(&self, now: DateTime<Utc>) -> Scope {
-        let mut scope = self.base.clone();
-        scope.insert("steps".into(), Value::Object(self.steps.clone()));
+        let mut scope = (*self.base).clone();
+        let steps = self.steps.iter().map(|(id, output)| ((*id).to_owned(), output.as_ref().clone()));
+        scope.insert("steps".into(), Value::Object(steps.collect()));
         scope.insert("now".into(), json!(now.to_rfc3339_opts(SecondsFormat::Millis, true)));
         scope
     }

@@ -5,9 +5,13 @@ use super::{
     machine::{Illegal, Status},
     record::Change,
 };
+use crate::expr::Scope;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, OnceLock},
+};
 
 /// Which list of steps the run is working through.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,7 +34,7 @@ pub enum Phase {
 
 #[derive(Debug, Clone)]
 pub struct State {
-    pub start: StartedRun,
+    pub start: Arc<StartedRun>,
     pub started_at: DateTime<Utc>,
     pub phase: Phase,
     pub steps: BTreeMap<StepPath, StepState>,
@@ -40,6 +44,8 @@ pub struct State {
     pub next_seq: u32,
     /// Signals already in the journal.
     pub heard: BTreeSet<uuid::Uuid>,
+    /// `trigger`, `inputs` and `site` as expressions see them, made once.
+    base: OnceLock<Arc<Scope>>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -85,7 +91,7 @@ impl State {
     /// The state after a run's first record.
     pub fn begin(start: StartedRun, started_at: DateTime<Utc>) -> Self {
         Self {
-            start,
+            start: Arc::new(start),
             started_at,
             phase: Phase::Main,
             steps: BTreeMap::new(),
@@ -93,7 +99,17 @@ impl State {
             breached: BTreeSet::new(),
             next_seq: 1,
             heard: BTreeSet::new(),
+            base: OnceLock::new(),
         }
+    }
+
+    /// What every expression of the run sees, whatever its steps put out.
+    pub(super) fn base(&self, site: &Value) -> Arc<Scope> {
+        let make = || {
+            let named = [("trigger", &self.start.trigger), ("inputs", &self.start.inputs), ("site", site)];
+            Arc::new(named.map(|(name, value)| (name.to_owned(), value.clone())).into_iter().collect())
+        };
+        self.base.get_or_init(make).clone()
     }
 
     pub fn step(&self, path: &StepPath) -> Option<&StepState> {

@@ -10,7 +10,11 @@ use super::{
 use crate::workflow::{CallStep, EachStep, OnError, Step, StepKind};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// Most items one `each` may have; more is a mistake in the workflow's data.
 const ITEMS_MAX: usize = 1_000;
@@ -46,7 +50,12 @@ impl<'a> Walker<'a> {
         Self { passive: true, ..Self::new(state, &NOTHING, now) }
     }
 
-    pub(super) fn list(&mut self, steps: &[Step], parent: Option<&StepPath>, names: &mut Names) -> Flow {
+    pub(super) fn list(
+        &mut self,
+        steps: &'a [Step],
+        parent: Option<&StepPath>,
+        names: &mut Names<'a>,
+    ) -> Flow {
         for step in steps {
             let path = parent.map_or_else(|| StepPath::root(&step.id), |parent| parent.child(&step.id));
             match self.step(step, &path, names) {
@@ -58,7 +67,7 @@ impl<'a> Walker<'a> {
         Flow::Through
     }
 
-    fn step(&mut self, step: &Step, path: &StepPath, names: &mut Names) -> Flow {
+    fn step(&mut self, step: &'a Step, path: &StepPath, names: &mut Names<'a>) -> Flow {
         if self.state.status(path) == Status::Skipped {
             return Flow::Through;
         }
@@ -115,10 +124,11 @@ impl<'a> Walker<'a> {
         Flow::Blocked
     }
 
-    fn passed(&mut self, step: &Step, path: &StepPath, names: &mut Names) -> Flow {
-        let Some(done) = self.state.step(path) else { return Flow::Through };
+    fn passed(&mut self, step: &'a Step, path: &StepPath, names: &mut Names<'a>) -> Flow {
+        let state = self.state;
+        let Some(done) = state.step(path) else { return Flow::Through };
         if done.status == Status::Done {
-            names.set_step(&step.id, done.output.clone());
+            names.set_step(&step.id, Cow::Borrowed(&done.output));
         }
         if let StepKind::Call(CallStep { undo: Some(undo), .. }) = &step.kind
             && done.status == Status::Done
@@ -138,20 +148,20 @@ impl<'a> Walker<'a> {
 
     fn failed(
         &mut self,
-        step: &Step,
+        step: &'a Step,
         path: &StepPath,
-        names: &mut Names,
+        names: &mut Names<'a>,
         at: StepPath,
         failure: Failure,
     ) -> Flow {
         match &step.on_error {
             OnError::Fail => Flow::Failed(at, failure),
             OnError::Continue => {
-                names.set_step(&step.id, Value::Null);
+                names.set_step(&step.id, Cow::Owned(Value::Null));
                 Flow::Through
             }
             OnError::Steps(steps) => {
-                names.set_step(&step.id, Value::Null);
+                names.set_step(&step.id, Cow::Owned(Value::Null));
                 names.set_variable(
                     "failure",
                     json!({
@@ -163,7 +173,13 @@ impl<'a> Walker<'a> {
         }
     }
 
-    fn parallel(&mut self, step: &Step, children: &[Step], path: &StepPath, names: &mut Names) -> Flow {
+    fn parallel(
+        &mut self,
+        step: &'a Step,
+        children: &'a [Step],
+        path: &StepPath,
+        names: &mut Names<'a>,
+    ) -> Flow {
         let mut output = Map::new();
         let mut blocked = false;
         let mut failed = None;
@@ -171,7 +187,7 @@ impl<'a> Walker<'a> {
             let mut own = names.clone();
             match self.step(child, &path.child(&child.id), &mut own) {
                 Flow::Through => {
-                    let value = own.steps().get(&child.id).cloned().unwrap_or(Value::Null);
+                    let value = own.step(&child.id).cloned().unwrap_or(Value::Null);
                     output.insert(child.id.clone(), value);
                 }
                 Flow::Blocked | Flow::Ended(_) => blocked = true,
@@ -183,13 +199,13 @@ impl<'a> Walker<'a> {
             (true, _) => Flow::Blocked,
             (false, Some(flow)) => flow,
             (false, None) => {
-                names.set_step(&step.id, Value::Object(output));
+                names.set_step(&step.id, Cow::Owned(Value::Object(output)));
                 Flow::Through
             }
         }
     }
 
-    fn choose(&mut self, step: &Step, path: &StepPath, names: &mut Names) -> Flow {
+    fn choose(&mut self, step: &'a Step, path: &StepPath, names: &mut Names<'a>) -> Flow {
         let StepKind::Choose(branches) = &step.kind else { return Flow::Through };
         let status = self.state.status(path);
         if status == Status::Pending {
@@ -218,7 +234,7 @@ impl<'a> Walker<'a> {
         }
     }
 
-    fn each(&mut self, step: &Step, each: &EachStep, path: &StepPath, names: &mut Names) -> Flow {
+    fn each(&mut self, step: &'a Step, each: &'a EachStep, path: &StepPath, names: &mut Names<'a>) -> Flow {
         let status = self.state.status(path);
         if status == Status::Pending {
             return match each.list.eval(&names.at(self.now)) {
@@ -246,10 +262,10 @@ impl<'a> Walker<'a> {
 
     fn items(
         &mut self,
-        step: &Step,
-        each: &EachStep,
+        step: &'a Step,
+        each: &'a EachStep,
         path: &StepPath,
-        names: &mut Names,
+        names: &mut Names<'a>,
         status: Status,
     ) -> Flow {
         let state = self.state;
@@ -282,7 +298,7 @@ impl<'a> Walker<'a> {
         if status == Status::Open && !self.passive {
             return self.change(path, Change::Done { output: Value::Array(results) });
         }
-        names.set_step(&step.id, Value::Array(results));
+        names.set_step(&step.id, Cow::Owned(Value::Array(results)));
         Flow::Through
     }
 
@@ -341,14 +357,14 @@ impl<'a> Walker<'a> {
             new_attempt,
             timeout: step.timeout,
             retry: step.retry.clone(),
-            scope: names.at(now),
+            scope: Arc::new(names.at(now)),
         });
     }
 }
 
 /// A child run's output stands for the item; otherwise what the item's steps put out, by id.
 fn item_result(each: &EachStep, names: &Names) -> Value {
-    let own = |step: &Step| names.steps().get(&step.id).cloned().unwrap_or(Value::Null);
+    let own = |step: &Step| names.step(&step.id).cloned().unwrap_or(Value::Null);
     match each.steps.as_slice() {
         [only] if matches!(only.kind, StepKind::Run(_)) => own(only),
         steps => Value::Object(steps.iter().map(|step| (step.id.clone(), own(step))).collect()),

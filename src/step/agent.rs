@@ -64,7 +64,7 @@ impl AgentExecutor {
         let input = step.with.eval(scope).map_err(|error| error.to_string())?;
         let instructions = context
             .definition
-            .render(&step.prompt, &Value::Object(scope.clone()))
+            .render(&step.prompt, &Value::Object((**scope).clone()))
             .map_err(|error| error.to_string())?;
         let output = context.definition.schemas.get(&step.output);
         let output = output.ok_or_else(|| format!("there is no schema `{}`", step.output))?.clone();
@@ -87,7 +87,7 @@ impl AgentExecutor {
             classes: self.classes(),
             known: self.settings.known.clone(),
             mask_key: Sha256::digest(context.run.0.as_bytes()).into(),
-            check: check(step, scope.clone()),
+            check: check(step, (**scope).clone()),
             fallback,
             trace: context.start.trace.clone(),
         })

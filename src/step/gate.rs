@@ -105,7 +105,7 @@ impl GateExecutor {
             return Ok(false);
         }
         let Some(condition) = &second.condition else { return Ok(true) };
-        let mut scope = context.scope.clone();
+        let mut scope = (*context.scope).clone();
         scope.insert("answer".into(), outcome::answer_json(first, answer));
         condition.test(&scope).map_err(|error| error.to_string())
     }

@@ -42,7 +42,7 @@ pub(super) fn is_notification(tool: &ToolName) -> bool {
 pub(super) fn send(input: &Value, context: &StepContext) -> Result<Outcome, String> {
     let notification: Notification =
         serde_json::from_value(input.clone()).map_err(|error| format!("{NAME}: {error}"))?;
-    let mut data = Value::Object(context.scope.clone());
+    let mut data = Value::Object((*context.scope).clone());
     if let (Some(Value::Object(more)), Some(fields)) = (&notification.data, data.as_object_mut()) {
         fields.extend(more.clone());
     }

@@ -36,7 +36,7 @@ pub(super) async fn check(
     tools: &Registry,
     context: &StepContext,
 ) -> Result<Verdict, Failure> {
-    let mut scope: Scope = context.scope.clone();
+    let mut scope: Scope = (*context.scope).clone();
     scope.insert("write".into(), write.clone());
     let mut reads = Map::new();
     for (name, tool_name, with) in &rule.reads {

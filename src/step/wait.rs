@@ -47,7 +47,7 @@ fn wait_for_event(
 ) -> Outcome {
     let path = context.path.clone();
     for signal in context.signals.iter().filter(|signal| signal.kind == SignalKind::Event) {
-        let mut scope = context.scope.clone();
+        let mut scope = (*context.scope).clone();
         scope.insert("event".into(), signal.body.clone());
         match condition.map_or(Ok(true), |condition| condition.test(&scope)) {
             Ok(true) => {

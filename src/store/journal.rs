@@ -56,15 +56,15 @@ impl Rows {
     }
 
     fn data_of(&mut self, run: RunId, change: &Change) -> Result<Data> {
-        let mut whole = serde_json::to_value(change).map_err(unreadable)?;
-        let Some(data) = whole.get_mut("data").map(Value::take) else { return Ok(Data::None) };
-        let text = data.to_string();
-        if text.len() <= INLINE_BYTES_MAX {
-            return Ok(Data::Inline(text));
+        let whole = serde_json::to_string(change).map_err(unreadable)?;
+        let head = r#"{"kind":"","data":"#.len() + change.kind().len();
+        let Some(data) = whole.get(head..whole.len() - 1) else { return Ok(Data::None) };
+        if data.len() <= INLINE_BYTES_MAX {
+            return Ok(Data::Inline(data.to_owned()));
         }
         let id = run.beside();
         self.payload.push(id);
-        self.body.push(text);
+        self.body.push(data.to_owned());
         Ok(Data::Apart(id))
     }
 }

@@ -97,7 +97,7 @@ fn words(step: &GateStep, context: &StepContext, options: &[Value]) -> Result<(S
     let Some(path) = &step.message else {
         return Ok((format!("{}: {}", context.definition.workflow.title, context.path), String::new()));
     };
-    let mut data = Value::Object(context.scope.clone());
+    let mut data = Value::Object((*context.scope).clone());
     data["options"] = json!(options);
     let text = context.definition.render(path, &data).map_err(|error| error.to_string())?;
     let (title, body) = split_title(&text);
