@@ -97,11 +97,15 @@ pub struct StartedRun {
     /// The event's data with `id`, `type`, `subject` and `time`; `null` fields where there was none.
     pub trigger: Value,
     pub inputs: Value,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<Parent>,
     /// A person already answered for what this run does (it is a child of a run with a decided gate).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub approved: bool,
     /// Who started it by hand; may not approve it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_by: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<String>,
 }
 

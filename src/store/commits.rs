@@ -232,7 +232,8 @@ pub async fn start(db: &mut PgConnection, fence: Option<Fence>, starts: &Starts)
              insert into run_summary (id, workflow, title, subject, key, parent_run, parent_path, event_id, started_at)
              select id, workflow, title, subject, key, parent_run, parent_path, event_id, started_at from new
              where version_id is not null and (key is null or id in (select run_id from keyed))
-             on conflict (id) do nothing returning id
+               and not exists (select from run_summary known where known.id = new.id)
+             returning id
          ), live as (
              insert into run (id, version_id, state, owner)
              select new.id, new.version_id, case when $1::bigint is null then 'ready' else 'running' end, $1
