@@ -21,6 +21,7 @@ mod eval;
 mod demo;
 mod documents;
 mod hooks;
+mod hot_path;
 mod journey;
 mod licences;
 mod pages;

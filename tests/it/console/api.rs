@@ -127,3 +127,34 @@ async fn an_open_page_is_told_of_a_change() {
         heard.push_str(&String::from_utf8_lossy(&chunk));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_are_started_one_by_one_or_many_at_once_and_never_half() {
+    let console = Console::start().await;
+    let path = "/api/workflows/job_resequencing/runs";
+    let (status, problem) = call(&console, path, None, Some(json!({}))).await;
+    assert_eq!(
+        (status, problem["type"].as_str()),
+        (StatusCode::FORBIDDEN, Some("urn:takt:problem:no-such-person"))
+    );
+    let (status, _) = call(&console, "/api/workflows/nothing/runs", Some("sam"), Some(json!({}))).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    let unknown = json!({ "runs": [{}, { "inputs": { "nonsense": 1 } }] });
+    let (status, problem) = call(&console, path, Some("sam"), Some(unknown)).await;
+    assert_eq!(
+        (status, problem["type"].as_str()),
+        (StatusCode::BAD_REQUEST, Some("urn:takt:problem:malformed")),
+        "{problem}"
+    );
+    let (_, runs) = call(&console, "/api/runs", None, None).await;
+    assert_eq!(runs["runs"], json!([]), "none of them began");
+
+    let (status, one) = call(&console, path, Some("sam"), Some(json!({}))).await;
+    assert_eq!((status, one["runs"].as_array().map(Vec::len)), (StatusCode::CREATED, Some(1)));
+    let (status, many) = call(&console, path, Some("sam"), Some(json!({ "runs": vec![json!({}); 30] }))).await;
+    assert_eq!((status, many["runs"].as_array().map(Vec::len)), (StatusCode::CREATED, Some(30)));
+    let (_, runs) = call(&console, "/api/runs?show=open", None, None).await;
+    assert_eq!(runs["runs"].as_array().map(Vec::len), Some(31));
+    let (status, _) = call(&console, path, Some("sam"), Some(json!({ "runs": vec![json!({}); 1_001] }))).await;
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+}
