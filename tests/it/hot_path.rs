@@ -124,11 +124,8 @@ async fn drive(db: &mut PgConnection, fence: Fence, runs: &[NewRun], now: DateTi
     }
     let claimed_ids: Vec<_> = claimed.iter().map(|claim| claim.run.0).collect();
     assert_eq!(journal::load_many(db, &claimed_ids).await.expect("journals").len(), runs.len());
-    let ended = Ended {
-        run: ids.clone(),
-        at: vec![now; runs.len()],
-        outcome: vec!["done".into(); runs.len()],
-    };
+    let ended =
+        Ended { run: ids.clone(), at: vec![now; runs.len()], outcome: vec!["done".into(); runs.len()] };
     let settled = Settled { ended, untidy: ids, ..Settled::default() };
     let done = rows_of(runs, 3, now, &Change::Done { output: json!({}) });
     commits::settle(db, fence, &done, &settled).await.expect("ending");
@@ -192,7 +189,8 @@ async fn a_key_is_open_once_and_free_again_after_the_end() {
     let (store, fence) = store(&database).await;
     let mut db = store.hot_connection().await.expect("a connection");
     let now = clock::now(&mut db).await.expect("the time");
-    let [first, second, other] = [Some("PRESS-4"), Some("PRESS-4"), Some("PRESS-6")].map(|key| new_run(now, key));
+    let [first, second, other] =
+        [Some("PRESS-4"), Some("PRESS-4"), Some("PRESS-6")].map(|key| new_run(now, key));
     let both = [first.clone(), second.clone(), other];
     assert_eq!(start_runs(&mut db, &both, now).await.expect("starting"), 2, "one of each key");
     let claimed = runs::claim(&mut db, fence, 10).await.expect("a claim");
@@ -254,7 +252,9 @@ async fn ten_thousand_runs_of_a_dead_worker_are_ready_at_once() {
     for chunk in all.chunks(1_000) {
         start_runs(&mut db, chunk, now).await.expect("starting");
     }
-    while runs::claim(&mut db, Fence { worker: dead, epoch: 1 }, 1_000).await.expect("a claim").len() == 1_000 {}
+    while runs::claim(&mut db, Fence { worker: dead, epoch: 1 }, 1_000).await.expect("a claim").len() == 1_000
+    {
+    }
     let mut tx = store.begin().await.expect("a transaction");
     let taken = workers::take_over(&mut tx).await.expect("taking over");
     tx.commit().await.expect("committing");

@@ -139,7 +139,8 @@ async fn runs_are_started_one_by_one_or_many_at_once_and_never_half() {
     );
     let (status, _) = call(&console, "/api/workflows/nothing/runs", Some("sam"), Some(json!({}))).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
-    let unknown = json!({ "runs": [{}, { "inputs": { "nonsense": 1 } }] });
+    let good = json!({ "inputs": { "part": "P-1", "blocked_until": "2036-11-25T06:00:00Z" } });
+    let unknown = json!({ "runs": [good, { "inputs": { "nonsense": 1 } }] });
     let (status, problem) = call(&console, path, Some("sam"), Some(unknown)).await;
     assert_eq!(
         (status, problem["type"].as_str()),
@@ -149,12 +150,13 @@ async fn runs_are_started_one_by_one_or_many_at_once_and_never_half() {
     let (_, runs) = call(&console, "/api/runs", None, None).await;
     assert_eq!(runs["runs"], json!([]), "none of them began");
 
-    let (status, one) = call(&console, path, Some("sam"), Some(json!({}))).await;
+    let (status, one) = call(&console, path, Some("sam"), Some(good.clone())).await;
     assert_eq!((status, one["runs"].as_array().map(Vec::len)), (StatusCode::CREATED, Some(1)));
-    let (status, many) = call(&console, path, Some("sam"), Some(json!({ "runs": vec![json!({}); 30] }))).await;
+    let (status, many) = call(&console, path, Some("sam"), Some(json!({ "runs": vec![good; 30] }))).await;
     assert_eq!((status, many["runs"].as_array().map(Vec::len)), (StatusCode::CREATED, Some(30)));
     let (_, runs) = call(&console, "/api/runs?show=open", None, None).await;
     assert_eq!(runs["runs"].as_array().map(Vec::len), Some(31));
-    let (status, _) = call(&console, path, Some("sam"), Some(json!({ "runs": vec![json!({}); 1_001] }))).await;
+    let (status, _) =
+        call(&console, path, Some("sam"), Some(json!({ "runs": vec![json!({}); 1_001] }))).await;
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
 }
