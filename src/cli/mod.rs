@@ -13,6 +13,7 @@ pub mod db;
 pub mod simulate;
 mod demo;
 mod eval;
+mod purge;
 mod serve;
 
 use crate::{
@@ -61,10 +62,10 @@ pub fn main() -> ExitCode {
                 telemetry::start(&quiet(&cli.log));
                 finish(demo::run(args).await)
             }
-            Command::Serve(args) => {
-                telemetry::start(&cli.log);
-                finish(serve::run(args).await)
-            }
+            Command::Serve(args) => match telemetry::start_with_traces(&cli.log, args.traces.as_deref()) {
+                Ok(_until_the_end) => finish(serve::run(args).await),
+                Err(error) => fail(&error.to_string(), 1),
+            },
             Command::Check(args) => check_site(&args),
             Command::Simulate(args) => {
                 telemetry::start(&cli.log);

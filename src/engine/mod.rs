@@ -3,6 +3,7 @@
 //! Knows step kinds only as [`Execute`]; knows no vendor, no model and no chat. What a run's state means
 //! is `run`'s, what SQL is sent is `store`'s.
 
+mod caps;
 mod claimed;
 mod clock;
 mod commit;
@@ -14,10 +15,13 @@ mod execute;
 mod hints;
 mod ladders;
 mod memory;
+mod observe;
 mod start;
 mod starter;
+pub mod upkeep;
 mod worker;
 
+pub use caps::Caps;
 pub use clock::Clock;
 pub use commit::{Commit, CommitError, Journal, RowChange};
 pub use committer::Committer;

@@ -3,6 +3,7 @@
 use crate::{
     engine::{Definitions, Execute, Outcome, StepContext},
     run::{Intent, Leaf, NewRun, Parent, RunId, SignalKind, Task, inputs_from},
+    telemetry::trace,
 };
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -53,7 +54,7 @@ impl Execute for RunExecutor {
             approved: context.approved,
             started_by: context.start.started_by.clone(),
             event: None,
-            trace: context.start.trace.clone(),
+            trace: trace::here().or_else(|| context.start.trace.clone()),
         }));
         if step.detach {
             return Outcome::Done { output: json!({ "run": child }), intents: vec![start] };
