@@ -3,7 +3,7 @@
 
 use crate::{
     store::{
-        PgConnection, Store, StoreError,
+        PgConnection, Store, StoreError, partitions,
         retention::{self, Kept, Trimmed},
         upkeep::{self, Task},
         watch::{self, Bounds},
@@ -159,6 +159,8 @@ impl Upkeep {
                 Ok(json!([]))
             }
             Task::Retention => {
+                // Also where no worker runs: intake writes the first record of a run.
+                partitions::make_ahead(db).await?;
                 let mut quiet = |_: Progress<'_>| {};
                 let freed = clean(db, &self.policy, false, &mut quiet).await?;
                 for (name, bytes) in &freed.days {

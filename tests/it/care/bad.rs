@@ -109,9 +109,9 @@ async fn an_upgrade_that_is_killed_half_way_goes_on_at_the_next_start() {
          values (gen_random_uuid(), 'care', 'kept', 'care.probe', now(), '{}')",
     )
     .await;
-    // Somebody reads `run`: the first migration that changes it has to wait.
-    let mut reader = admin(&plant).await;
-    execute(&mut reader, "begin; lock table run in access share mode").await;
+    // Somebody has locked `run`: the first migration that changes it has to wait.
+    let mut holder = admin(&plant).await;
+    execute(&mut holder, "begin; lock table run in access exclusive mode").await;
     let mut serve = Command::new(env!("CARGO_BIN_EXE_takt"))
         .args(["serve", "--bind", "127.0.0.1:0", "--site", env!("CARGO_MANIFEST_DIR")])
         .env_clear()
@@ -134,7 +134,7 @@ async fn an_upgrade_that_is_killed_half_way_goes_on_at_the_next_start() {
         .await;
     serve.kill().unwrap();
     serve.wait().unwrap();
-    execute(&mut reader, "rollback").await;
+    execute(&mut holder, "rollback").await;
     plant.serve(None).await;
     let mut applied: Vec<i64> =
         sqlx::query_scalar("select version from _sqlx_migrations where success order by version")

@@ -39,7 +39,7 @@ fn version(program: &Path) -> Option<(u32, u32)> {
 fn program() -> PathBuf {
     let known = [BUILT, "/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/local/bin/pgbouncer"];
     let fits = |path: &&str| version(Path::new(path)).is_some_and(|version| version >= VERSION_MIN);
-    let found = known.iter().find(fits);
+    let found = known.iter().copied().find(fits);
     PathBuf::from(found.unwrap_or_else(|| {
         panic!(
             "no PgBouncer of version {}.{} or newer in {known:?}: run .ci/run once, or apt-get install pgbouncer on \
