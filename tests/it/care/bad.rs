@@ -256,8 +256,8 @@ async fn workers_of_one_name_are_two_and_one_s_end_is_not_the_other_s() {
     let dead: Vec<WorkerId> =
         workers::take_over(&mut db).await.unwrap().into_iter().map(|(worker, _)| worker).collect();
     assert_eq!(dead, [one], "the twin's lease was renewed by the other, or taken with it");
-    assert!(workers::fence(&mut db, other, 1).await.unwrap());
-    assert!(!workers::fence(&mut db, one, 1).await.unwrap());
+    assert!(!workers::heartbeat(&mut db, one, 1, LEASE).await.unwrap());
+    assert!(workers::heartbeat(&mut db, other, 1, LEASE).await.unwrap());
     workers::retire(&mut db, other).await.unwrap();
     assert!(!workers::heartbeat(&mut db, other, 1, LEASE).await.unwrap());
 }
