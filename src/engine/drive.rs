@@ -388,25 +388,6 @@ fn panicked(run: RunId, panic: &(dyn Any + Send)) -> Outcome {
     Outcome::fail("panic", "the step crashed inside Takt; see the log")
 }
 
-/// How long a value's JSON is, without writing it.
-fn size_of(value: &Value) -> usize {
-    struct Count(usize);
-    impl std::io::Write for Count {
-        fn write(&mut self, part: &[u8]) -> std::io::Result<usize> {
-            self.0 += part.len();
-            Ok(part.len())
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    let mut count = Count(0);
-    // Counting cannot fail, and a value always has a JSON form.
-    let _ = serde_json::to_writer(&mut count, value);
-    count.0
-}
-
 enum Next {
     Again,
     Parked,

@@ -3,7 +3,7 @@
 
 use super::{Result, Store, StoreError, partitions};
 use sqlx::{
-    Connection, PgConnection, PgPool,
+    Connection, PgConnection,
     migrate::{Migrate, MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
 };
@@ -12,11 +12,19 @@ use std::{str::FromStr, time::Duration};
 /// The oldest PostgreSQL that the tests run on.
 const SERVER_VERSION_MIN: u32 = 15;
 /// Of every session. A process that freezes in the middle of a transaction must not keep its locks: nobody could
-/// take it over. Hot statements are planned once, for indexes: a plan made while a table was empty would scan it
-/// when it is full.
-const SETTINGS: [(&str, &str); 2] =
-    [("idle_in_transaction_session_timeout", "4s"), ("plan_cache_mode", "force_generic_plan")];
+/// take it over.
+const SETTINGS: [(&str, &str); 2] = [("idle_in_transaction_session_timeout", "4s"), ("jit", "off")];
+/// Of the sessions that claim and commit: planned once, and for indexes. A plan made while `run` was empty would
+/// scan it when it is full. Through a pooler they are planned as PostgreSQL thinks best.
+const HOT_SETTINGS: [(&str, &str); 4] = [
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+];
 const CONNECTIONS_MAX: u32 = 16;
+/// The committers' and the worker's own.
+const HOT_CONNECTIONS_MAX: u32 = 4;
 /// A database that is slower than this is treated as absent: what was asked is asked again.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
 const MIGRATIONS_TABLE: &str = "_sqlx_migrations";
@@ -92,7 +100,7 @@ impl Store {
             (true, None) if options.pooled => Listen::Off,
             (true, None) => Listen::Pool,
         };
-        let store = Self { pool: connect(options, CONNECTIONS_MAX).await?, listen };
+        let store = Self::pools(options, CONNECTIONS_MAX, listen).await?;
         let mut db = store.connection().await?;
         check(&mut db).await?;
         match &options.direct_url {
@@ -109,8 +117,29 @@ impl Store {
 
     /// Connects, and does nothing else.
     pub async fn connect(url: &str, connections_max: u32) -> Result<Self> {
-        let pool = connect(&OpenOptions::direct(url), connections_max).await?;
-        Ok(Self { pool, listen: Listen::Pool })
+        Self::pools(&OpenOptions::direct(url), connections_max, Listen::Pool).await
+    }
+
+    async fn pools(options: &OpenOptions, connections_max: u32, listen: Listen) -> Result<Self> {
+        let connect = PgConnectOptions::from_str(&options.url)?.application_name("takt");
+        let (usual, hot) = if options.pooled {
+            // A pooler refuses start-up options; docs/scaling.md says how the role sets them instead.
+            let connect = connect.extra_float_digits(None);
+            (connect.clone(), connect)
+        } else {
+            let usual = connect.options(SETTINGS);
+            (usual.clone(), usual.options(HOT_SETTINGS))
+        };
+        let pool = |options, connections| {
+            PgPoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(ANSWER_TIME_MAX)
+                .connect_lazy_with(options)
+        };
+        let (pool, hot) = (pool(usual, connections_max), pool(hot, HOT_CONNECTIONS_MAX));
+        let store = Self { pool, hot, listen };
+        store.connection().await?;
+        Ok(store)
     }
 
     /// One connection and nothing else: for mending a database that Takt cannot start on.
@@ -119,22 +148,6 @@ impl Store {
         let connected = PgConnection::connect_with(&connect.statement_cache_capacity(0)).await?;
         Ok(connected)
     }
-}
-
-async fn connect(options: &OpenOptions, connections_max: u32) -> Result<PgPool> {
-    let connect = PgConnectOptions::from_str(&options.url)?.application_name("takt");
-    let connect = if options.pooled {
-        // A pooler refuses start-up options; docs/scaling.md says how the role sets them instead.
-        connect.extra_float_digits(None)
-    } else {
-        connect.options(SETTINGS)
-    };
-    let pool = PgPoolOptions::new()
-        .max_connections(connections_max)
-        .acquire_timeout(ANSWER_TIME_MAX)
-        .connect_with(connect)
-        .await?;
-    Ok(pool)
 }
 
 async fn check(db: &mut PgConnection) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use super::{collector::Collector, post_event};
 use crate::support::plant::Plant;
+use std::time::{Duration, Instant};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const INCOMING: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -24,15 +25,17 @@ async fn one_trace_leads_from_the_webhook_to_the_write() {
     let started = plant.records(run).await;
     let takt::run::Change::RunStarted(start) = &started[0].change else { panic!("{started:?}") };
     let trace = start.trace.as_deref().unwrap().split('-').nth(1).unwrap().to_owned();
-    let seen = plant
-        .until("the span of the run's last step", async || {
-            let spans = collector.spans();
-            spans
-                .iter()
-                .any(|span| span.trace == trace && span.name.starts_with("step tell_humans"))
-                .then_some(spans)
-        })
-        .await;
+    // Spans are sent a moment after they end.
+    let begun = Instant::now();
+    let seen = loop {
+        let spans = collector.spans();
+        if spans.iter().any(|span| span.trace == trace && span.name == "step close") {
+            break spans;
+        }
+        let names: Vec<_> = spans.iter().map(|span| (&span.trace, &span.name)).collect();
+        assert!(begun.elapsed() < Duration::from_secs(30), "no span of `close` in {trace}: {names:#?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
     let of_run: Vec<_> = seen.iter().filter(|span| span.trace == trace).collect();
     for part in ["webhook plant", "route ", "run downtime_escalation", "step push", "call "] {
         assert!(of_run.iter().any(|span| span.name.starts_with(part)), "no span `{part}` in {of_run:#?}");
