@@ -70,7 +70,7 @@ impl Hands {
         };
         let state = State::fold(&records).map_err(|error| RunError::Journal(error.to_string()))?;
         let driver = Driver::new(self.services.clone(), definition, claim.run, state, claim.signals);
-        Ok(driver.drive(news).await)
+        Ok(driver.in_lane(claim.lane).drive(news).await)
     }
 
     async fn after(&self, run: RunId, driven: &Driven) {

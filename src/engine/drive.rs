@@ -57,6 +57,7 @@ pub struct Driver {
     /// Told when the run's first commit is durable.
     began: Option<oneshot::Sender<Result<(), CommitError>>>,
     has_waited: bool,
+    lane: Option<i64>,
     records: Vec<Record>,
     intents: Vec<Intent>,
     heard: Vec<Uuid>,
@@ -84,6 +85,7 @@ impl Driver {
             start: None,
             began: None,
             has_waited: true,
+            lane: None,
             records: Vec::new(),
             intents: Vec::new(),
             heard: Vec::new(),
@@ -92,6 +94,12 @@ impl Driver {
             note_to,
             notes,
         }
+    }
+
+    /// The run was let into this lane: its end frees the place.
+    pub(super) fn in_lane(mut self, lane: Option<i64>) -> Self {
+        self.lane = lane;
+        self
     }
 
     /// A run that begins in this worker's hands: its start rides with its first commit, after which `began` is told.
@@ -287,6 +295,7 @@ impl Driver {
         let row = RowChange::End {
             outcome: outcome.clone(),
             has_waited: self.has_waited,
+            lane: self.lane,
             parent: self.state.start.parent.clone(),
             output,
         };

@@ -2,7 +2,7 @@
 
 use crate::{
     engine::{Definitions, Execute, Outcome, StepContext},
-    run::{Intent, Leaf, NewRun, Parent, RunId, SignalKind, Task, inputs_from},
+    run::{Intent, Leaf, NewRun, Parent, RunId, SignalKind, Task, Turn, inputs_from},
 };
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -39,6 +39,12 @@ impl Execute for RunExecutor {
             Ok(inputs) => inputs,
             Err(message) => return Outcome::fail("invalid", message),
         };
+        let site = context.scope.get("site").unwrap_or(&Value::Null);
+        let trigger = &context.start.trigger;
+        let turn = match Turn::of(&definition.workflow, trigger, &inputs, site, context.now) {
+            Ok(turn) => turn,
+            Err(error) => return Outcome::fail("expression", error.to_string()),
+        };
         let parent = (!step.detach).then(|| Parent { run: context.run, path: context.path.clone() });
         let start = Intent::StartRun(Box::new(NewRun {
             id: child,
@@ -54,6 +60,7 @@ impl Execute for RunExecutor {
             started_by: context.start.started_by.clone(),
             event: None,
             trace: context.start.trace.clone(),
+            turn,
         }));
         if step.detach {
             return Outcome::Done { output: json!({ "run": child }), intents: vec![start] };

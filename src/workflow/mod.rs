@@ -4,6 +4,7 @@
 //! their declarations; what a run does with a definition is `run`'s business.
 
 mod model;
+mod flow;
 mod source;
 mod decode;
 mod duration;
@@ -21,6 +22,7 @@ mod report;
 
 pub use bundle::Bundle;
 pub use check::check;
+pub use flow::{Concurrency, Excess, Flow, Gather, Pace};
 pub use definition::{Definition, RenderError};
 pub use library::Library;
 pub use model::*;

@@ -18,6 +18,7 @@ mod connectors;
 mod console;
 mod crash;
 mod eval;
+mod flow;
 mod demo;
 mod documents;
 mod hooks;

@@ -6,17 +6,20 @@ use super::{
 };
 use crate::{
     http::{auth::SignedIn, health::Health, state::Shared},
-    store::events,
+    store::{events, lanes},
     workflow::problem::{Problem, Severity},
 };
 use axum::{extract::State, response::Html};
 use serde::Serialize;
+
+const LANES_SHOWN: i64 = 20;
 
 #[derive(Serialize)]
 struct Status {
     health: Health,
     /// What people should look at, in words; empty when all is well.
     worries: Vec<String>,
+    lanes: Vec<lanes::Lane>,
     rejections: Vec<Rejection>,
     problems: Vec<Finding>,
     notices: Vec<String>,
@@ -46,6 +49,7 @@ pub(in crate::http) async fn page(
     let mut db = door.app.store.connection().await?;
     let rejections = events::rejections(&mut db).await?;
     let status = Status {
+        lanes: lanes::busy(&mut db, LANES_SHOWN).await?,
         worries: worries(&health),
         health,
         rejections: rejections

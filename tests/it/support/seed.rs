@@ -39,6 +39,7 @@ pub async fn run(console: &Console, workflow: &str, title: &str, trigger: Value)
         started_by: None,
         event: None,
         trace: None,
+        turn: takt::run::Turn::default(),
     };
     let started = Change::RunStarted(Box::new(StartedRun {
         workflow: workflow.to_owned(),
