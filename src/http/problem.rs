@@ -22,6 +22,7 @@ pub(super) enum Cause {
     SignatureTooOld,
     AnswerRefused,
     AlreadyAnswered,
+    OneAtATime,
     Internal,
 }
 
@@ -53,6 +54,7 @@ impl Cause {
             Self::AnswerRefused => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "answer-refused", "this answer cannot be accepted")
             }
+            Self::OneAtATime => (StatusCode::CONFLICT, "one-at-a-time", "another run is open"),
             Self::AlreadyAnswered => (StatusCode::CONFLICT, "already-answered", "somebody was faster"),
             Self::Internal => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "internal", "this did not work, and it is our fault")

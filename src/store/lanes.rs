@@ -7,6 +7,7 @@
 use super::{PgConnection, Result};
 use crate::run::RunId;
 use serde::Serialize;
+use sqlx::Connection;
 use uuid::Uuid;
 
 /// The lane of this key; made when it is new. Call [`settle`] in the same transaction, after the run was added.
@@ -114,6 +115,7 @@ pub async fn leave_queue(db: &mut PgConnection, run: RunId) -> Result<bool> {
 /// Puts the limits of published workflows in force, for runs that already queue as well. A workflow without
 /// `concurrency` has none: whoever still queues is let in.
 pub async fn set_limits(db: &mut PgConnection, workflows: &[String], limits: &[Option<i32>]) -> Result<u64> {
+    let mut tx = db.begin().await?;
     let changed = sqlx::query_scalar!(
         r#"with changed as (
                select lane.id, coalesce(new."limit", 2147483647) as "limit"
@@ -127,9 +129,11 @@ pub async fn set_limits(db: &mut PgConnection, workflows: &[String], limits: &[O
         workflows,
         limits as &[Option<i32>]
     )
-    .fetch_all(&mut *db)
+    .fetch_all(&mut *tx)
     .await?;
-    settle(db, &[], &changed).await
+    let let_in = settle(&mut tx, &[], &changed).await?;
+    tx.commit().await?;
+    Ok(let_in)
 }
 
 /// The safety net: counts every lane again and lets in who should have been let in. Returns the lanes that were wrong.
@@ -207,7 +211,7 @@ pub struct Queued {
     pub key: String,
     pub limit: i32,
     pub in_use: i32,
-    /// 1 is next.
+    /// 1 is next; counted up to 1,000.
     pub position: i64,
 }
 
@@ -216,9 +220,11 @@ pub async fn queued(db: &mut PgConnection, runs: &[Uuid]) -> Result<Vec<Queued>>
     let rows = sqlx::query_as!(
         Queued,
         r#"select run.id as run, lane.key, lane."limit", lane.in_use,
-                  (select count(*) from run ahead
-                   where ahead.lane = run.lane and ahead.state = 'queued'
-                     and (-ahead.priority, ahead.id) <= (-run.priority, run.id)) as "position!"
+                  (select count(*) from (
+                       select from run ahead
+                       where ahead.lane = run.lane and ahead.state = 'queued'
+                         and (ahead.priority > run.priority or ahead.priority = run.priority and ahead.id <= run.id)
+                       order by ahead.priority desc, ahead.id limit 1000) ahead) as "position!"
            from run join lane on lane.id = run.lane
            where run.id = any($1) and run.state = 'queued'"#,
         runs

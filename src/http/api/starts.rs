@@ -100,7 +100,7 @@ async fn start_all(door: &Shared, runs: &[NewRun]) -> Result<(), Problem> {
                 "`{}` runs one at a time, and run {open} is open: wait for its end, or cancel it",
                 run.workflow
             );
-            return Err(Problem::new(Cause::Conflict, detail));
+            return Err(Problem::new(Cause::OneAtATime, detail));
         }
     }
     start_runs(&mut tx, runs, now).await?;

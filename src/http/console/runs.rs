@@ -208,6 +208,7 @@ pub(super) fn in_queue(queued: &lanes::Queued) -> String {
         1 => "next".to_owned(),
         2 => "second".to_owned(),
         3 => "third".to_owned(),
+        1_000.. => "a thousand or more".to_owned(),
         n => format!("number {n}"),
     };
     format!(

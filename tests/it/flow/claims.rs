@@ -4,10 +4,7 @@
 use super::Lab;
 use serde_json::json;
 use std::{collections::BTreeMap, time::Duration};
-use takt::{
-    run::WorkerId,
-    store::{PgConnection, runs, workers},
-};
+use takt::store::{PgConnection, commits::Fence, runs, workers};
 use uuid::Uuid;
 
 const QUIET: &str = "workflow: quiet
@@ -44,12 +41,13 @@ async fn versions(lab: &Lab, count: i32) {
     .expect("versions");
 }
 
-async fn worker(db: &mut PgConnection) -> WorkerId {
-    workers::register(db, "test", Duration::from_secs(600)).await.expect("a worker")
+async fn worker(db: &mut PgConnection) -> Fence {
+    let worker = workers::register(db, "test", Duration::from_secs(600)).await.expect("a worker");
+    Fence { worker, epoch: 1 }
 }
 
 /// How many runs of each (priority, plant, version) one claim takes.
-async fn claim(db: &mut PgConnection, worker: WorkerId, limit: i64) -> BTreeMap<(i16, i32, i32), usize> {
+async fn claim(db: &mut PgConnection, worker: Fence, limit: i64) -> BTreeMap<(i16, i32, i32), usize> {
     let claimed = runs::claim(db, worker, limit).await.expect("a claim");
     let ids: Vec<Uuid> = claimed.iter().map(|claim| claim.run.0).collect();
     let rows: Vec<(i16, i32, i32)> =
@@ -181,7 +179,7 @@ async fn plan(db: &mut PgConnection, limit: i64) -> (Vec<String>, f64) {
     .fetch_one(&mut *db)
     .await
     .expect("the claim is prepared on this connection");
-    let explain = format!("explain (analyze, buffers) execute {name}(1, {limit})");
+    let explain = format!("explain (analyze, buffers) execute {name}(1, 1, {limit})");
     let lines: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(explain)).fetch_all(db).await.expect("a plan");
     let time = lines.iter().find_map(|line| line.strip_prefix("Execution Time: ")).expect("a time");
     let time = time.trim_end_matches(" ms").parse().expect("milliseconds");
@@ -202,7 +200,7 @@ async fn the_claim_reads_only_its_index_however_much_there_is() {
     // Planned while the table is empty, as on a server's first day.
     runs::claim(&mut tx, worker, 64).await.expect("a claim");
     for (what, queues) in [("one queue", 1), ("two hundred queues", 200)] {
-        sqlx::query("delete from run").execute(&mut *tx).await.expect("an empty table");
+        sqlx::query("truncate run").execute(&mut *tx).await.expect("an empty table");
         sqlx::query(
             "insert into run (id, version_id, state, fair)
              select gen_random_uuid(), 1 + n % least($1, 20), 'ready', (n / 20) % greatest($1 / 20, 1)

@@ -16,8 +16,8 @@ use std::{
 };
 use takt::{
     engine::{
-        Clock, Definitions, Execute, Executors, Hints, Ladders, Outcome, RungOf, StepContext, Worker,
-        WorkerOptions,
+        Clock, Definitions, Execute, Executors, Hints, Ladders, Outcome, RungOf, Starter, StepContext,
+        Worker, WorkerOptions,
     },
     run::{EventId, RunId, Signal, SignalKind, Task},
     step::WaitExecutor,
@@ -140,6 +140,7 @@ impl Lab {
             clock: Arc::new(Clock::running(now)),
             hints: Hints::default(),
             payload_bytes_max: 1 << 20,
+            starts: Starter::new(1).1,
             options: WorkerOptions { sweep: Duration::from_millis(50), ..WorkerOptions::default() },
         };
         let stop = CancellationToken::new();

@@ -2,10 +2,11 @@
 
 use crate::support::console::{API_TOKEN, Console};
 use serde_json::{Value, json};
+use std::{collections::BTreeMap, sync::Arc};
 use takt::{
     engine::start_run,
     run::{LaneKey, NewRun, RunId, Turn},
-    workflow::Excess,
+    workflow::{Bundle, Definition, Excess},
 };
 
 async fn queue_up(console: &Console, runs: usize) -> Vec<RunId> {
@@ -65,4 +66,38 @@ async fn a_queued_run_says_what_it_waits_for_and_when_it_is_its_turn() {
     let listed = get("/api/runs".to_owned()).await;
     let queued = listed["runs"].as_array().expect("a list").iter().filter(|run| !run["queued"].is_null());
     assert_eq!(queued.count(), 3);
+}
+
+#[tokio::test]
+async fn a_person_reads_which_run_of_a_singleton_is_open_and_why_a_key_is_none() {
+    let console = Console::start().await;
+    let yaml = "workflow: count_stock
+owner: me
+trigger: manual
+inputs: { hall: { type: string }, urgency: { type: integer, default: 0 } }
+flow: { singleton: { key: inputs.hall, then: skip }, priority: inputs.urgency }
+steps: [{ id: rest, wait: 1h }]
+";
+    let path = "workflows/count_stock.yaml".to_owned();
+    let files = BTreeMap::from([(path.clone(), yaml.to_owned())]);
+    let definition = Definition::compile(Bundle { path, files }).expect("it loads");
+    let mut db = console.store.connection().await.expect("a connection");
+    console.definitions.publish(&mut db, vec![Arc::new(definition)]).await.expect("publishing");
+    let start = async |inputs: Value| -> (u16, Value) {
+        let url = format!("{}/api/workflows/count_stock/runs", console.url);
+        let request = reqwest::Client::new().post(url).json(&json!({ "inputs": inputs }));
+        let answer = request.bearer_auth(API_TOKEN).header("x-takt-person", "sam").send().await;
+        let answer = answer.expect("an answer");
+        (answer.status().as_u16(), answer.json().await.expect("JSON"))
+    };
+    let (status, first) = start(json!({ "hall": "A" })).await;
+    assert_eq!(status, 201, "{first:#}");
+    let (status, refused) = start(json!({ "hall": "A" })).await;
+    assert_eq!(status, 409, "{refused:#}");
+    let open = first["runs"][0].as_str().expect("an id");
+    assert!(refused["detail"].as_str().expect("a text").contains(open), "{refused:#}");
+    assert_eq!(start(json!({ "hall": "B" })).await.0, 201);
+    let (status, wrong) = start(json!({ "hall": "C", "urgency": 500 })).await;
+    assert_eq!(status, 400, "{wrong:#}");
+    assert!(wrong["detail"].as_str().expect("a text").contains("from -100 to 100"), "{wrong:#}");
 }
