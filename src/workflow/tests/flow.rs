@@ -48,7 +48,7 @@ fn its_expressions_are_checked_where_they_stand() {
 fn a_batch_has_its_events() {
     let yaml = with_flow("  batch: { size: 5, within: 1m }").replace(
         "steps: [{ id: a, end: x }]",
-        "steps: [{ id: a, if: trigger.events.exists(e, e.plant == 'north'), end: x }]",
+        "steps: [{ id: a, if: \"trigger.events.exists(e, e.plant == 'north')\", end: x }]",
     );
     assert_eq!(findings(&yaml).1, "no findings");
     let wrong = yaml.replace("trigger.events.exists(e, e.plant == 'north')", "trigger.events > 3");
