@@ -156,8 +156,8 @@ impl Writer {
         crash_point("before_commit");
         tx.commit().await?;
         crash_point("after_commit");
-        let tells = let_in > 0
-            || valid.iter().any(|commit| !commit.intents.is_empty() || tells_parent(commit));
+        let tells =
+            let_in > 0 || valid.iter().any(|commit| !commit.intents.is_empty() || tells_parent(commit));
         self.tell(written, &settled, tells);
         Ok(results)
     }

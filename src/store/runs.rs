@@ -90,8 +90,12 @@ pub async fn claim(db: &mut PgConnection, fence: Fence, limit: i64) -> Result<Ve
     )
     .fetch_all(db)
     .await?;
-    let claimed =
-        rows.into_iter().map(|row| Claimed { run: RunId(row.id), sha256: row.sha256, signals: row.signals, lane: row.lane });
+    let claimed = rows.into_iter().map(|row| Claimed {
+        run: RunId(row.id),
+        sha256: row.sha256,
+        signals: row.signals,
+        lane: row.lane,
+    });
     Ok(claimed.collect())
 }
 

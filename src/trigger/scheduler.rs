@@ -61,8 +61,11 @@ async fn fire_workflow(
             CatchUp::Last => newest == Some(*nominal),
             CatchUp::All => true,
         };
-        let note =
-            if may_fire { fire(db, definition, trigger, starts, (*nominal, now)).await? } else { "missed".into() };
+        let note = if may_fire {
+            fire(db, definition, trigger, starts, (*nominal, now)).await?
+        } else {
+            "missed".into()
+        };
         cron::fire(db, workflow, *nominal, None, Some(&note)).await?;
     }
     Ok(due.len())

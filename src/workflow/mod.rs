@@ -22,8 +22,8 @@ mod report;
 
 pub use bundle::Bundle;
 pub use check::check;
-pub use flow::{Concurrency, Excess, Flow, Gather, Pace};
 pub use definition::{Definition, RenderError};
+pub use flow::{Concurrency, Excess, Flow, Gather, Pace};
 pub use library::Library;
 pub use model::*;
 pub use report::report;

@@ -1,8 +1,8 @@
 //! The checked model of a workflow file: what the interpreter in `run` walks.
 
+use super::flow::Flow;
 use crate::expr::{Expr, ValueTemplate};
 use crate::tool::ToolName;
-use super::flow::Flow;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, time::Duration};
 

@@ -170,12 +170,7 @@ pub(in crate::http) async fn page(
     Ok(render("runs", frame, &runs)?)
 }
 
-fn view(
-    row: &Summary,
-    asked: &HashMap<Uuid, String>,
-    queued: &HashMap<Uuid, String>,
-    clock: &Clock,
-) -> Row {
+fn view(row: &Summary, asked: &HashMap<Uuid, String>, queued: &HashMap<Uuid, String>, clock: &Clock) -> Row {
     let (state, tone) = match (&row.outcome, row.ended_at) {
         (Some(outcome), _) => outcome_words(outcome),
         (None, Some(_)) => ("ended".to_owned(), ""),
@@ -211,10 +206,7 @@ pub(super) fn in_queue(queued: &lanes::Queued) -> String {
         1_000.. => "a thousand or more".to_owned(),
         n => format!("number {n}"),
     };
-    format!(
-        "Waiting for a lane: {} of {} in use{whose}, {place} in line",
-        queued.in_use, queued.limit
-    )
+    format!("Waiting for a lane: {} of {} in use{whose}, {place} in line", queued.in_use, queued.limit)
 }
 
 /// What a run is about: its title, and its subject where the title does not say it.

@@ -59,9 +59,8 @@ fn limits() -> impl Strategy<Value = Rate> {
 
 /// Most starts that lie in one span.
 fn busiest(starts: &[DateTime<Utc>], limit: Rate) -> usize {
-    let within = |from: DateTime<Utc>| {
-        starts.iter().filter(|at| **at >= from && **at < from + span(limit)).count()
-    };
+    let within =
+        |from: DateTime<Utc>| starts.iter().filter(|at| **at >= from && **at < from + span(limit)).count();
     starts.iter().map(|from| within(*from)).max().unwrap_or(0)
 }
 

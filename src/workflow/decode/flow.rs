@@ -21,7 +21,12 @@ impl<'d> Decoder<'d> {
             if let (Some(node), false) = (node.get(name), of_events) {
                 let fix = "remove it, or let the workflow be triggered by `event:`; \
                            `throttle` and `concurrency` hold for every start";
-                self.error("T025", node.place, format!("`{name}` is about events, and none starts this"), fix);
+                self.error(
+                    "T025",
+                    node.place,
+                    format!("`{name}` is about events, and none starts this"),
+                    fix,
+                );
             }
         }
         let concurrency = fields.get("concurrency").and_then(|node| self.concurrency(node));

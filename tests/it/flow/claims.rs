@@ -180,7 +180,8 @@ async fn plan(db: &mut PgConnection, limit: i64) -> (Vec<String>, f64) {
     .await
     .expect("the claim is prepared on this connection");
     let explain = format!("explain (analyze, buffers) execute {name}(1, 1, {limit})");
-    let lines: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(explain)).fetch_all(db).await.expect("a plan");
+    let lines: Vec<String> =
+        sqlx::query_scalar(sqlx::AssertSqlSafe(explain)).fetch_all(db).await.expect("a plan");
     let time = lines.iter().find_map(|line| line.strip_prefix("Execution Time: ")).expect("a time");
     let time = time.trim_end_matches(" ms").parse().expect("milliseconds");
     assert!(lines.len() > 20, "{lines:#?}");

@@ -93,10 +93,7 @@ async fn above_a_rate_nothing_starts_and_the_event_says_so() {
     lab.route().await;
     let (state, note) = lab.fate(refused).await;
     assert_eq!(state, "limited");
-    assert_eq!(
-        note.as_deref(),
-        Some("more than `rate` of `w` allows for PRESS-4: 2 were started")
-    );
+    assert_eq!(note.as_deref(), Some("more than `rate` of `w` allows for PRESS-4: 2 were started"));
     assert_eq!(lab.routed("machine.stopped", json!({ "machine": "PRESS-6" })).await.0, "routed");
     assert_eq!(lab.count("select count(*) from run_summary").await, 3);
     lab.advance(3_601).await;
@@ -162,10 +159,8 @@ async fn batches_are_full_or_in_time_and_lose_no_event() {
     lab.advance(2).await;
     lab.route().await;
     let mut seen = Vec::new();
-    let runs: Vec<uuid::Uuid> = sqlx::query_scalar("select id from run_summary")
-        .fetch_all(&lab.database.pool)
-        .await
-        .expect("runs");
+    let runs: Vec<uuid::Uuid> =
+        sqlx::query_scalar("select id from run_summary").fetch_all(&lab.database.pool).await.expect("runs");
     assert_eq!(runs.len(), 5);
     for run in runs {
         let trigger = trigger_of(&lab, RunId(run)).await;

@@ -34,7 +34,8 @@ async fn end(lab: &Lab, run: RunId) {
         .await
         .expect("its event");
     lab.until("its wait", async || {
-        let waits = sqlx::query_scalar("select exists (select from subscription where run_id = $1)").bind(run.0);
+        let waits =
+            sqlx::query_scalar("select exists (select from subscription where run_id = $1)").bind(run.0);
         waits.fetch_one(&lab.database.pool).await.expect("a look")
     })
     .await;
@@ -88,14 +89,11 @@ async fn the_queue_goes_by_priority_and_then_by_age() {
     let _worker = lab.work().await;
     let mut runs = Vec::new();
     for level in [0, 0, 5, -5, 5] {
-        runs.push(
-            lab.run_of("machine.stopped", json!({ "machine": "PRESS-4", "level": level })).await,
-        );
+        runs.push(lab.run_of("machine.stopped", json!({ "machine": "PRESS-4", "level": level })).await);
     }
     for expected in [0, 2, 4, 1, 3] {
         let queued = lab.states(&runs).await;
-        let inside: Vec<usize> =
-            (0..5).filter(|n| queued[*n] != "queued" && queued[*n] != "ended").collect();
+        let inside: Vec<usize> = (0..5).filter(|n| queued[*n] != "queued" && queued[*n] != "ended").collect();
         assert_eq!(inside, [expected], "{queued:?}");
         lab.check_lanes().await;
         end(&lab, runs[expected]).await;
@@ -245,7 +243,11 @@ async fn the_safety_net_counts_a_broken_lane_again() {
     let first = lab.run_of("machine.stopped", json!({ "machine": "A" })).await;
     let second = lab.run_of("machine.stopped", json!({ "machine": "B" })).await;
     // What nobody should do: a run deleted by hand.
-    sqlx::query("delete from run where id = $1").bind(first.0).execute(&lab.database.pool).await.expect("gone");
+    sqlx::query("delete from run where id = $1")
+        .bind(first.0)
+        .execute(&lab.database.pool)
+        .await
+        .expect("gone");
     let mut db = lab.store.begin().await.expect("a transaction");
     assert_eq!(lanes::violations(&mut db).await.expect("lanes").len(), 1, "the checker sees it");
     assert_eq!(lanes::mend(&mut db).await.expect("mending").len(), 1);

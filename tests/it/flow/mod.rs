@@ -79,12 +79,8 @@ impl Lab {
     pub async fn new(workflows: &[&str]) -> Self {
         let database = pg::database().await;
         let store = Store::from_pool(database.pool.clone());
-        let lab = Self {
-            store,
-            definitions: Arc::new(Definitions::default()),
-            database,
-            log: Log::default(),
-        };
+        let lab =
+            Self { store, definitions: Arc::new(Definitions::default()), database, log: Log::default() };
         lab.publish(workflows).await;
         lab
     }

@@ -19,7 +19,9 @@ use crate::{
         state::Shared,
     },
     run::{Change, GateId, Record, RunId, Signal, SignalKind, story},
-    store::{PgConnection, StoreError, audit, clock, events, gates, journal, lanes, runs, signals, summaries},
+    store::{
+        PgConnection, StoreError, audit, clock, events, gates, journal, lanes, runs, signals, summaries,
+    },
     workflow::Definition,
 };
 use axum::{
