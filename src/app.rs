@@ -213,6 +213,7 @@ impl App {
                 definitions: self.definitions.clone(),
                 site: self.site.scope(),
                 hints: self.hints.clone(),
+                channels: self.notifiers.keys().map(|channel| (*channel).to_owned()).collect(),
             };
             parts.spawn(router.run(stop.clone()));
         }

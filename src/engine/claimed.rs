@@ -81,7 +81,7 @@ impl Hands {
         observe::claimed(&records, &state, self.services.clock.now());
         let span = observe::run_span(&state.start.workflow, state.start.trace.as_deref());
         let driver = Driver::new(self.services.clone(), definition, claim.run, state, claim.signals);
-        let driven = driver.holding(&records).drive(news).instrument(span).await;
+        let driven = driver.in_lane(claim.lane).holding(&records).drive(news).instrument(span).await;
         observe::driven(&records, &driven);
         Ok(driven)
     }

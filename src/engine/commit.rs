@@ -32,6 +32,8 @@ pub enum RowChange {
         outcome: String,
         /// The run has waited, so it may leave questions or subscriptions behind.
         has_waited: bool,
+        /// Its place here is free now.
+        lane: Option<i64>,
         parent: Option<crate::run::Parent>,
         output: serde_json::Value,
     },

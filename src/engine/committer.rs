@@ -7,14 +7,14 @@ use super::{
     commit::{Commit, CommitError, Journal, RowChange},
     crash::crash_point,
     observe,
-    start::start_run,
+    start::queue_run,
 };
 use crate::{
     run::{Intent, RunId, Signal, SignalKind},
     store::{
         PgConnection, Store, StoreError,
         commits::{self, Fence, Settled, Starts, Written},
-        events, gates, journal, outbox, signals,
+        events, gates, journal, lanes, outbox, signals,
     },
 };
 use async_trait::async_trait;
@@ -149,14 +149,17 @@ impl Writer {
         if written == Written::Fenced {
             return Ok(commits.iter().map(|_| Err(CommitError::Fenced)).collect());
         }
+        let (mut joined, left) = (Vec::new(), lanes_left(&valid));
         for commit in &valid {
-            self.write_intents(&mut tx, commit).await?;
+            self.write_intents(&mut tx, commit, &mut joined).await?;
         }
         tell_parents(&mut tx, &valid).await?;
+        let let_in = lanes::settle(&mut tx, &left, &joined).await?;
         crash_point("before_commit");
         tx.commit().await?;
         crash_point("after_commit");
-        let tells = valid.iter().any(|commit| !commit.intents.is_empty() || tells_parent(commit));
+        let tells =
+            let_in > 0 || valid.iter().any(|commit| !commit.intents.is_empty() || tells_parent(commit));
         self.tell(written, &settled, tells);
         Ok(results)
     }
@@ -171,7 +174,12 @@ impl Writer {
         }
     }
 
-    async fn write_intents(&self, tx: &mut PgConnection, commit: &Commit) -> Result<(), StoreError> {
+    async fn write_intents(
+        &self,
+        tx: &mut PgConnection,
+        commit: &Commit,
+        joined: &mut Vec<i64>,
+    ) -> Result<(), StoreError> {
         let now = commit.records.last().map(|record| record.at).unwrap_or_default();
         for intent in &commit.intents {
             match intent {
@@ -181,7 +189,7 @@ impl Writer {
                 Intent::Subscribe { path, event } => events::subscribe(tx, commit.run, path, event).await?,
                 Intent::Unsubscribe { path } => events::unsubscribe(tx, commit.run, path).await?,
                 Intent::StartRun(run) => {
-                    start_run(tx, run, now).await?;
+                    queue_run(tx, run, now, joined).await?;
                 }
                 Intent::Send(message) => outbox::queue(tx, commit.run, message, &self.channels).await?,
             }
@@ -193,7 +201,17 @@ impl Writer {
 /// More than rows of runs and journal: it takes statements of its own.
 fn needs_more(commit: &Commit) -> bool {
     let starts_and_stops = commit.start.is_some() && commit.row != RowChange::Keep;
-    !commit.intents.is_empty() || tells_parent(commit) || starts_and_stops
+    let leaves_lane = matches!(&commit.row, RowChange::End { lane: Some(_), .. });
+    !commit.intents.is_empty() || tells_parent(commit) || starts_and_stops || leaves_lane
+}
+
+/// The lanes of runs that end, once for each.
+fn lanes_left(commits: &[&Commit]) -> Vec<i64> {
+    let lane = |commit: &&Commit| match &commit.row {
+        RowChange::End { lane, .. } => *lane,
+        RowChange::Keep | RowChange::Park { .. } => None,
+    };
+    commits.iter().filter_map(lane).collect()
 }
 
 fn tells_parent(commit: &Commit) -> bool {
@@ -225,7 +243,8 @@ fn starts_of(commits: &[&Commit]) -> Result<Starts, StoreError> {
     for commit in commits {
         if let Some(run) = &commit.start {
             let at = commit.records.first().map(|record| record.at).unwrap_or_default();
-            starts.add(run, at, &commit.records)?;
+            // A run that waits for a lane or its time does not begin in a worker's hands.
+            starts.add(run, at, &commit.records, commits::Place::default())?;
         }
     }
     Ok(starts)

@@ -1,7 +1,7 @@
 //! Compiled definitions: the current one of each workflow, and every pinned one that a live run needs.
 
 use crate::{
-    store::{PgConnection, StoreError, versions},
+    store::{PgConnection, StoreError, lanes, versions},
     workflow::Definition,
 };
 use std::{
@@ -38,9 +38,17 @@ impl Definitions {
         db: &mut PgConnection,
         definitions: Vec<Arc<Definition>>,
     ) -> Result<(), StoreError> {
+        let limit = |definition: &Arc<Definition>| {
+            let lane = definition.workflow.flow.concurrency.as_ref()?;
+            Some(i32::try_from(lane.limit).unwrap_or(i32::MAX))
+        };
+        let workflows: Vec<String> =
+            definitions.iter().map(|definition| definition.workflow.id.clone()).collect();
+        let limits: Vec<Option<i32>> = definitions.iter().map(limit).collect();
         for definition in &definitions {
             versions::save(db, &definition.workflow.id, &definition.sha256, &definition.bundle).await?;
         }
+        lanes::set_limits(db, &workflows, &limits).await?;
         self.publish_in_memory(definitions);
         Ok(())
     }

@@ -63,6 +63,7 @@ pub struct Driver {
     has_waited: bool,
     /// Bytes this run has in its journal.
     held: usize,
+    lane: Option<i64>,
     records: Vec<Record>,
     intents: Vec<Intent>,
     heard: Vec<Uuid>,
@@ -91,6 +92,7 @@ impl Driver {
             began: None,
             has_waited: true,
             held: 0,
+            lane: None,
             records: Vec::new(),
             intents: Vec::new(),
             heard: Vec::new(),
@@ -99,6 +101,12 @@ impl Driver {
             note_to,
             notes,
         }
+    }
+
+    /// The run was let into this lane: its end frees the place.
+    pub(super) fn in_lane(mut self, lane: Option<i64>) -> Self {
+        self.lane = lane;
+        self
     }
 
     /// A run that begins in this worker's hands: its start rides with its first commit, after which `began` is told.
@@ -300,6 +308,7 @@ impl Driver {
         let row = RowChange::End {
             outcome: outcome.clone(),
             has_waited: self.has_waited,
+            lane: self.lane,
             parent: self.state.start.parent.clone(),
             output,
         };

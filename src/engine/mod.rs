@@ -3,6 +3,7 @@
 //! Knows step kinds only as [`Execute`]; knows no vendor, no model and no chat. What a run's state means
 //! is `run`'s, what SQL is sent is `store`'s.
 
+mod admit;
 mod caps;
 mod claimed;
 mod clock;
@@ -21,6 +22,7 @@ mod starter;
 pub mod upkeep;
 mod worker;
 
+pub use admit::{Way, make_way, mend};
 pub use caps::Caps;
 pub use clock::Clock;
 pub use commit::{Commit, CommitError, Journal, RowChange};
@@ -32,6 +34,6 @@ pub use execute::{Execute, Executors, Outcome, StepContext, StepError};
 pub use hints::Hints;
 pub use ladders::{Ladders, RungOf};
 pub use memory::MemoryJournal;
-pub use start::{StartError, start_run, start_runs};
+pub use start::{StartError, queue_run, start_run, start_runs};
 pub use starter::{Handed, Start, Starter, Starts};
 pub use worker::{Worker, WorkerOptions};

@@ -1,8 +1,9 @@
 //! Starting runs: their list entries, their first journal records and their hot rows.
 
+use super::admit::admit;
 use crate::{
     run::{Change, NewRun, Record, StartedRun},
-    store::{PgConnection, StoreError, commits},
+    store::{PgConnection, StoreError, commits, lanes},
 };
 use chrono::{DateTime, Utc};
 
@@ -45,15 +46,40 @@ pub async fn start_run(db: &mut PgConnection, run: &NewRun, now: DateTime<Utc>) 
     Ok(start_runs(db, std::slice::from_ref(run), now).await? == 1)
 }
 
-/// The same for many, in one statement. Says how many began.
+/// The same for many, in one statement unless some have a lane. Says how many began.
 pub async fn start_runs(
     db: &mut PgConnection,
     runs: &[NewRun],
     now: DateTime<Utc>,
 ) -> Result<usize, StartError> {
+    let mut joined = Vec::new();
+    let begun = queue_runs(db, runs, now, &mut joined).await?;
+    lanes::settle(db, &[], &joined).await?;
+    Ok(begun)
+}
+
+/// One start of several in a transaction: the lanes that are joined are left to `lanes::settle`, which the caller
+/// calls once, as the last.
+pub async fn queue_run(
+    db: &mut PgConnection,
+    run: &NewRun,
+    now: DateTime<Utc>,
+    joined: &mut Vec<i64>,
+) -> Result<bool, StartError> {
+    Ok(queue_runs(db, std::slice::from_ref(run), now, joined).await? == 1)
+}
+
+async fn queue_runs(
+    db: &mut PgConnection,
+    runs: &[NewRun],
+    now: DateTime<Utc>,
+    joined: &mut Vec<i64>,
+) -> Result<usize, StartError> {
     let mut starts = commits::Starts::default();
     for run in runs {
-        starts.add(run, now, &[first_record(run, now).0])?;
+        let place = admit(db, run, now).await?;
+        joined.extend(place.lane);
+        starts.add(run, now, &[first_record(run, now).0], place)?;
     }
     let begun = commits::start(db, None, &starts).await?;
     match begun.unknown.into_iter().next() {

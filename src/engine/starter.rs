@@ -36,8 +36,12 @@ impl Starter {
         (Self { to }, starts)
     }
 
-    /// Hands a run over, or gives it back when the worker has no room: then it is made ready for any worker.
+    /// Hands a run over, or gives it back when the worker has no room or the run must wait first: then it is
+    /// started for any worker.
     pub fn hand_over(&self, run: NewRun) -> Result<Handed, Box<NewRun>> {
+        if run.turn.may_wait() {
+            return Err(Box::new(run));
+        }
         let ((began, has_begun), (driven, was_driven)) = (oneshot::channel(), oneshot::channel());
         match self.to.try_send(Start { run, began, driven }) {
             Ok(()) => Ok(Handed { began: has_begun, driven: was_driven }),

@@ -24,6 +24,7 @@ pub(super) enum Cause {
     AlreadyAnswered,
     /// The database as a whole cannot work now; nothing was taken, ask again.
     Unavailable,
+    OneAtATime,
     Internal,
 }
 
@@ -55,6 +56,7 @@ impl Cause {
             Self::AnswerRefused => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "answer-refused", "this answer cannot be accepted")
             }
+            Self::OneAtATime => (StatusCode::CONFLICT, "one-at-a-time", "another run is open"),
             Self::AlreadyAnswered => (StatusCode::CONFLICT, "already-answered", "somebody was faster"),
             Self::Unavailable => {
                 (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "nothing was stored; ask again later")

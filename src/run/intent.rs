@@ -1,6 +1,6 @@
 //! What a transition wants written beside its records; the commit that writes them is the engine's.
 
-use super::{GateId, Parent, RunId, StepPath};
+use super::{GateId, Parent, RunId, StepPath, Turn};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -64,6 +64,7 @@ pub struct NewRun {
     pub started_by: Option<String>,
     pub event: Option<Uuid>,
     pub trace: Option<String>,
+    pub turn: Turn,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

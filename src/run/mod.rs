@@ -13,6 +13,7 @@ mod record;
 pub mod retry;
 mod scope;
 mod state;
+mod turn;
 mod walk;
 pub mod story;
 #[cfg(test)]
@@ -25,3 +26,4 @@ pub use next::{Finish, Leaf, Plan, Task, plan};
 pub use path::StepPath;
 pub use record::{Change, Failure, Parent, Record, Signal, SignalKind, StartedRun};
 pub use state::{Phase, State, StepState};
+pub use turn::{LaneKey, PaceKey, Turn, TurnError, admit, book, gather_key};

@@ -2,7 +2,7 @@
 
 use crate::{
     engine::{Definitions, Execute, Outcome, StepContext},
-    run::{Intent, Leaf, NewRun, Parent, RunId, SignalKind, Task, inputs_from},
+    run::{Intent, Leaf, NewRun, Parent, RunId, SignalKind, Task, Turn, inputs_from},
     telemetry::trace,
 };
 use async_trait::async_trait;
@@ -40,6 +40,12 @@ impl Execute for RunExecutor {
             Ok(inputs) => inputs,
             Err(message) => return Outcome::fail("invalid", message),
         };
+        let site = context.scope.get("site").unwrap_or(&Value::Null);
+        let trigger = &context.start.trigger;
+        let turn = match Turn::of(&definition.workflow, trigger, &inputs, site, context.now) {
+            Ok(turn) => turn,
+            Err(error) => return Outcome::fail("expression", error.to_string()),
+        };
         let parent = (!step.detach).then(|| Parent { run: context.run, path: context.path.clone() });
         let start = Intent::StartRun(Box::new(NewRun {
             id: child,
@@ -55,6 +61,7 @@ impl Execute for RunExecutor {
             started_by: context.start.started_by.clone(),
             event: None,
             trace: trace::here().or_else(|| context.start.trace.clone()),
+            turn,
         }));
         if step.detach {
             return Outcome::Done { output: json!({ "run": child }), intents: vec![start] };

@@ -4,7 +4,7 @@
 //! epoch is no longer the worker's, nothing is written. Called outside of a transaction, a statement is one.
 
 use super::{PgConnection, Result, journal::Rows};
-use crate::run::{NewRun, WorkerId};
+use crate::run::{NewRun, Record, WorkerId};
 use chrono::{DateTime, Utc};
 use std::collections::BTreeSet;
 use uuid::Uuid;
@@ -178,11 +178,24 @@ pub struct Starts {
     parent_path: Vec<Option<String>>,
     event: Vec<Option<Uuid>>,
     at: Vec<DateTime<Utc>>,
+    priority: Vec<i16>,
+    fair: Vec<i32>,
+    lane: Vec<Option<i64>>,
+    not_before: Vec<Option<DateTime<Utc>>>,
     rows: Rows,
 }
 
+/// What a new run waits for. One that waits is owned by nobody.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Place {
+    /// It queues here, until `lanes::settle` lets it in.
+    pub lane: Option<i64>,
+    /// It does not begin before.
+    pub not_before: Option<DateTime<Utc>>,
+}
+
 impl Starts {
-    pub fn add(&mut self, run: &NewRun, at: DateTime<Utc>, records: &[crate::run::Record]) -> Result<()> {
+    pub fn add(&mut self, run: &NewRun, at: DateTime<Utc>, records: &[Record], place: Place) -> Result<()> {
         self.run.push(run.id.0);
         self.sha256.push(run.sha256.clone());
         self.workflow.push(run.workflow.clone());
@@ -193,6 +206,10 @@ impl Starts {
         self.parent_path.push(run.parent.as_ref().map(|parent| parent.path.to_string()));
         self.event.push(run.event);
         self.at.push(at);
+        self.priority.push(run.turn.priority);
+        self.fair.push(run.turn.fair);
+        self.lane.push(place.lane);
+        self.not_before.push(place.not_before);
         self.rows.add(run.id, records)
     }
 
@@ -220,8 +237,10 @@ pub async fn start(db: &mut PgConnection, fence: Option<Fence>, starts: &Starts)
          ), new as materialized (
              select new.*, version.id as version_id
              from unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::uuid[],
-                         $10::text[], $11::uuid[], $12::timestamptz[])
-                  as new (id, sha256, workflow, title, subject, key, parent_run, parent_path, event_id, started_at)
+                         $10::text[], $11::uuid[], $12::timestamptz[],
+                         $19::smallint[], $20::int[], $21::bigint[], $22::timestamptz[])
+                  as new (id, sha256, workflow, title, subject, key, parent_run, parent_path, event_id, started_at,
+                          priority, fair, lane, not_before)
              left join workflow_version version on version.sha256 = new.sha256
              where $1::bigint is null or exists (select from fence)
          ), keyed as (
@@ -235,8 +254,11 @@ pub async fn start(db: &mut PgConnection, fence: Option<Fence>, starts: &Starts)
                and not exists (select from run_summary known where known.id = new.id)
              returning id
          ), live as (
-             insert into run (id, version_id, state, owner)
-             select new.id, new.version_id, case when $1::bigint is null then 'ready' else 'running' end, $1
+             insert into run (id, version_id, priority, fair, lane, next_at, state, owner)
+             select new.id, new.version_id, priority, fair, lane, not_before,
+                    case when lane is not null then 'queued' when not_before is not null then 'parked'
+                         when $1::bigint is null then 'ready' else 'running' end,
+                    case when lane is null and not_before is null then $1 end
              from new join begun using (id)
          ), bodies as (
              insert into payload (id, body)
@@ -269,7 +291,11 @@ pub async fn start(db: &mut PgConnection, fence: Option<Fence>, starts: &Starts)
         &starts.rows.at,
         &starts.rows.records,
         &starts.rows.payload,
-        &starts.rows.body
+        &starts.rows.body,
+        &starts.priority,
+        &starts.fair,
+        &starts.lane as &[Option<i64>],
+        &starts.not_before as &[Option<DateTime<Utc>>]
     )
     .fetch_one(db)
     .await?;

@@ -19,7 +19,9 @@ pub struct StoredEvent {
     pub received_at: DateTime<Utc>,
     pub data: Value,
     pub trace: Option<String>,
-    /// `new`, `routed`, `held`, `joined`, `ignored`, `flooded`, `failed`.
+    /// Its attribute `plant`, else its source.
+    pub plant: String,
+    /// `new`, `routed`, `held`, `joined`, `ignored`, `flooded`, `limited`, `failed`.
     pub state: String,
     pub note: Option<String>,
 }
@@ -35,13 +37,14 @@ pub struct NewEvent {
     pub time: Option<DateTime<Utc>>,
     pub data: Value,
     pub trace: Option<String>,
+    pub plant: Option<String>,
 }
 
 /// False when the source sent this id before.
 pub async fn insert(db: &mut PgConnection, event: &NewEvent) -> Result<bool> {
     let done = sqlx::query!(
-        "insert into event (id, source, source_id, type, subject, time, data, trace)
-         values ($1, $2, $3, $4, $5, coalesce($6, takt_now()), $7, $8)
+        "insert into event (id, source, source_id, type, subject, time, data, trace, plant)
+         values ($1, $2, $3, $4, $5, coalesce($6, takt_now()), $7, $8, $9)
          on conflict (source, source_id) do nothing",
         event.id.0,
         event.source,
@@ -50,19 +53,27 @@ pub async fn insert(db: &mut PgConnection, event: &NewEvent) -> Result<bool> {
         event.subject,
         event.time,
         event.data,
-        event.trace
+        event.trace,
+        event.plant
     )
     .execute(db)
     .await?;
     Ok(done.rows_affected() == 1)
 }
 
+/// Takes the router's turn until the transaction ends; false when another router has it.
+pub async fn take_turn(db: &mut PgConnection) -> Result<bool> {
+    let turn = sqlx::query_scalar!("select only_row from router_turn for update skip locked");
+    Ok(turn.fetch_optional(db).await?.is_some())
+}
+
 /// The oldest events nobody has routed, locked for this transaction.
 pub async fn lock_new(db: &mut PgConnection, limit: i64) -> Result<Vec<StoredEvent>> {
     let rows = sqlx::query_as!(
         StoredEvent,
-        "select id, source, source_id, type, subject, time, received_at, data, trace, state, note
-         from event where state = 'new' order by received_at, id limit $1 for update skip locked",
+        r#"select id, source, source_id, type, subject, time, received_at, data, trace,
+                coalesce(plant, source) as "plant!", state, note
+         from event where state = 'new' order by received_at, id limit $1 for update skip locked"#,
         limit
     );
     Ok(rows.fetch_all(db).await?)
@@ -72,7 +83,9 @@ pub async fn lock_new(db: &mut PgConnection, limit: i64) -> Result<Vec<StoredEve
 pub async fn is_waiting(db: &mut PgConnection) -> Result<bool> {
     let waiting = sqlx::query_scalar!(
         r#"select exists (select from event where state = 'new')
-               or exists (select from hold where fire_at <= takt_now()) as "waiting!""#
+               or exists (select from hold where fire_at <= takt_now())
+               or exists (select from gathering where fire_at <= takt_now())
+               or exists (select from flood where ends_at <= takt_now()) as "waiting!""#
     );
     Ok(waiting.fetch_one(db).await?)
 }
@@ -85,7 +98,7 @@ pub async fn mark(db: &mut PgConnection, id: Uuid, state: &str, note: Option<&st
 /// Puts an event back in the queue, so that it is routed again.
 pub async fn fire_again(db: &mut PgConnection, id: EventId) -> Result<bool> {
     let done = sqlx::query!(
-        "update event set state = 'new', note = null where id = $1 and state in ('failed', 'ignored', 'flooded')",
+        "update event set state = 'new', note = null where id = $1 and state in ('failed', 'ignored', 'flooded', 'limited')",
         id.0
     )
     .execute(db)
@@ -96,19 +109,48 @@ pub async fn fire_again(db: &mut PgConnection, id: EventId) -> Result<bool> {
 pub async fn get(db: &mut PgConnection, id: Uuid) -> Result<Option<StoredEvent>> {
     let found = sqlx::query_as!(
         StoredEvent,
-        "select id, source, source_id, type, subject, time, received_at, data, trace, state, note
-         from event where id = $1",
+        r#"select id, source, source_id, type, subject, time, received_at, data, trace,
+                coalesce(plant, source) as "plant!", state, note
+         from event where id = $1"#,
         id
     );
     Ok(found.fetch_optional(db).await?)
+}
+
+/// These events, in no order.
+pub async fn get_many(db: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<StoredEvent>> {
+    let found = sqlx::query_as!(
+        StoredEvent,
+        r#"select id, source, source_id, type, subject, time, received_at, data, trace,
+                coalesce(plant, source) as "plant!", state, note
+         from event where id = any($1)"#,
+        ids
+    );
+    Ok(found.fetch_all(db).await?)
+}
+
+/// Says of held events what they came to; what another workflow made of them stands.
+pub async fn settle_held(db: &mut PgConnection, ids: &[Uuid], state: &str, note: &str) -> Result<()> {
+    sqlx::query!(
+        "update event set state = case when state = 'held' then $2 else state end,
+                          note = concat_ws('; ', note, $3::text)
+         where id = any($1)",
+        ids,
+        state,
+        note
+    )
+    .execute(db)
+    .await?;
+    Ok(())
 }
 
 /// Events, newest first: all, or only those that could not be processed.
 pub async fn list(db: &mut PgConnection, failed_only: bool, limit: i64) -> Result<Vec<StoredEvent>> {
     let rows = sqlx::query_as!(
         StoredEvent,
-        "select id, source, source_id, type, subject, time, received_at, data, trace, state, note
-         from event where (not $1 or state = 'failed') order by received_at desc, id desc limit $2",
+        r#"select id, source, source_id, type, subject, time, received_at, data, trace,
+                coalesce(plant, source) as "plant!", state, note
+         from event where (not $1 or state = 'failed') order by received_at desc, id desc limit $2"#,
         failed_only,
         limit
     );

@@ -10,6 +10,8 @@ pub struct Runs {
     pub ready: i64,
     pub running: i64,
     pub parked: i64,
+    /// They wait for a lane.
+    pub queued: i64,
 }
 
 #[derive(Debug, Clone)]
@@ -24,7 +26,8 @@ pub async fn runs(db: &mut PgConnection) -> Result<Runs> {
         Runs,
         r#"select count(*) filter (where state = 'ready') as "ready!",
                   count(*) filter (where state = 'running') as "running!",
-                  count(*) filter (where state = 'parked') as "parked!"
+                  count(*) filter (where state = 'parked') as "parked!",
+                  count(*) filter (where state = 'queued') as "queued!"
            from run"#
     );
     Ok(runs.fetch_one(db).await?)

@@ -10,13 +10,17 @@ pub mod clock;
 pub mod commits;
 pub mod cron;
 pub mod events;
+pub mod floods;
+pub mod gatherings;
 pub mod gates;
 pub mod health;
 pub mod hints;
 pub mod journal;
+pub mod lanes;
 pub mod measure;
 mod open;
 pub mod outbox;
+pub mod paces;
 pub mod partitions;
 pub mod retention;
 pub mod runs;
@@ -49,6 +53,12 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// True when PostgreSQL broke the transaction off because another was in its way: at once again is right.
+    pub fn is_conflict(&self) -> bool {
+        let Self::Database(sqlx::Error::Database(error)) = self else { return false };
+        matches!(error.code().as_deref(), Some("40P01" | "40001"))
+    }
+
     /// True when a unique constraint of this name refused a row.
     pub fn violates(&self, constraint: &str) -> bool {
         matches!(self, Self::Database(sqlx::Error::Database(error)) if error.constraint() == Some(constraint))

@@ -11,23 +11,78 @@ pub struct Claimed {
     pub sha256: String,
     /// Signals sent to the run so far; parking compares with it.
     pub signals: i32,
+    /// It was let in here; its end frees the place.
+    pub lane: Option<i64>,
 }
 
-/// Takes ready runs for this worker; none when the fence refuses. One statement, so a claim is one commit.
+/// Takes ready runs: the higher priority first; within a priority plants take turns, and within a plant its
+/// workflows; the oldest run of each first. One place in eight goes to the run of a lower priority that is
+/// the oldest, so that none waits for ever.
+///
+/// None when the fence refuses. One statement, so a claim is one commit.
 pub async fn claim(db: &mut PgConnection, fence: Fence, limit: i64) -> Result<Vec<Claimed>> {
+    // `queue` hops from one (priority, plant, workflow) to the next in the ready-only index, however many rows
+    // each has; with a single queue nothing of that is executed. Places that are left over go to a queue that has
+    // more, so a claim that is not full has left nothing. `id = any(array(…))` keeps the planner from joining the
+    // whole table.
     let rows = sqlx::query!(
-        "with fence as materialized (
+        "with recursive fence as materialized (
              select id from worker where id = $1 and epoch = $2 for key share
+         ), top as (
+             select priority, fair, version_id from run where state = 'ready' and exists (select from fence)
+             order by priority desc, fair desc, version_id desc limit 1
+         ), bottom as (
+             select priority, fair, version_id from run where state = 'ready'
+             order by priority, fair, version_id limit 1
+         ), queue as (
+             select top.* from top, bottom where top is distinct from bottom
+             union all
+             select next.* from queue cross join lateral (
+                 select priority, fair, version_id from run
+                 where state = 'ready' and (priority, fair, version_id) < (queue.priority, queue.fair, queue.version_id)
+                 order by priority desc, fair desc, version_id desc limit 1
+             ) next
+         ), candidate as (
+             select queue.*, head.id, head.nth
+             from (select *, 1 + 2 * $3::bigint / count(*) over () as share from queue) queue
+             cross join lateral (
+                 select id, row_number() over (order by id) as nth
+                 from (select id from run
+                       where state = 'ready' and priority = queue.priority and fair = queue.fair
+                         and version_id = queue.version_id
+                       order by id limit queue.share) oldest
+             ) head
+         ), turned as (
+             select priority, fair, version_id, share, id,
+                    row_number() over (partition by priority, fair order by nth, random()) as turn
+             from candidate
+         ), aged as (
+             select id from turned where priority < (select priority from top)
+             order by id limit (select floor($3::bigint / 8.0 + random())::bigint)
+         ), seated as (
+             (select priority, fair, version_id, share from turned where id not in (select id from aged)
+              order by priority desc, turn, random() limit $3::bigint - (select count(*) from aged))
+             union all
+             select priority, fair, version_id, share from turned where id in (select id from aged)
+         ), chosen as (
+             select priority, fair, version_id, count(*) = share as has_more,
+                    count(*) + case when count(*) = share then $3::bigint - sum(count(*)) over () else 0 end as places
+             from seated group by priority, fair, version_id, share
+             union all
+             select top.*, true, $3::bigint from top, bottom where top is not distinct from bottom
          ), next as (
-             select id from run where state = 'ready' and exists (select from fence)
-             order by priority, next_at, id limit $3
-             for update skip locked
+             select oldest.id from (select * from chosen order by has_more) chosen cross join lateral (
+                 select id from run
+                 where state = 'ready' and priority = chosen.priority and fair = chosen.fair
+                   and version_id = chosen.version_id
+                 order by id limit chosen.places for update skip locked
+             ) oldest limit $3
          ), taken as (
              update run set state = 'running', owner = $1, next_at = null
-             from next where run.id = next.id
-             returning run.id, run.version_id, run.signals
+             where id = any(array(select id from next))
+             returning run.id, run.version_id, run.signals, run.lane
          )
-         select taken.id, taken.signals, version.sha256
+         select taken.id, taken.signals, taken.lane, version.sha256
          from taken join workflow_version version on version.id = taken.version_id",
         fence.worker.0,
         fence.epoch,
@@ -35,8 +90,12 @@ pub async fn claim(db: &mut PgConnection, fence: Fence, limit: i64) -> Result<Ve
     )
     .fetch_all(db)
     .await?;
-    let claimed =
-        rows.into_iter().map(|row| Claimed { run: RunId(row.id), sha256: row.sha256, signals: row.signals });
+    let claimed = rows.into_iter().map(|row| Claimed {
+        run: RunId(row.id),
+        sha256: row.sha256,
+        signals: row.signals,
+        lane: row.lane,
+    });
     Ok(claimed.collect())
 }
 
@@ -61,6 +120,12 @@ pub async fn set_aside(
     .execute(db)
     .await?;
     Ok(())
+}
+
+/// When a run that rests goes on by itself.
+pub async fn not_before(db: &mut PgConnection, run: RunId) -> Result<Option<DateTime<Utc>>> {
+    let at = sqlx::query_scalar!("select next_at from run where id = $1 and state = 'parked'", run.0);
+    Ok(at.fetch_optional(db).await?.flatten())
 }
 
 /// Gives up a run without a result: whoever claims it next reads the journal afresh.

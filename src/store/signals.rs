@@ -1,6 +1,6 @@
 //! News for runs: answers, events, children's ends, cancels.
 
-use super::{PgConnection, Result};
+use super::{PgConnection, Result, lanes};
 use crate::run::{RunId, Signal, SignalKind, StepPath};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -25,6 +25,10 @@ fn kind_of(word: &str) -> SignalKind {
 
 /// Leaves a signal and wakes the run if it is parked. False when the run has ended or the signal is known.
 pub async fn send(db: &mut PgConnection, run: RunId, signal: &Signal) -> Result<bool> {
+    if signal.kind == SignalKind::Cancel {
+        // It has done nothing yet: it need not wait for its lane to hear that it ends.
+        lanes::leave_queue(db, run).await?;
+    }
     // The run's row is locked first, so that a park in the same moment sees the count.
     let woken = sqlx::query!(
         "update run set signals = signals + 1,

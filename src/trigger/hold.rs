@@ -2,7 +2,8 @@
 
 use super::{
     event::event_json,
-    start::{Started, Wish, start},
+    gather::{self, word_of},
+    start::{Starts, Wish},
 };
 use crate::{
     engine::Definitions,
@@ -11,7 +12,11 @@ use crate::{
 };
 
 /// Starts the runs of holds that are over. Returns how many holds that were.
-pub(super) async fn fire_due(db: &mut PgConnection, definitions: &Definitions) -> Result<usize, StoreError> {
+pub(super) async fn fire_due(
+    db: &mut PgConnection,
+    definitions: &Definitions,
+    starts: &Starts<'_>,
+) -> Result<usize, StoreError> {
     let due = events::take_due_holds(db).await?;
     let now = clock::now(db).await?;
     for (workflow, key, event_id) in &due {
@@ -29,12 +34,13 @@ pub(super) async fn fire_due(db: &mut PgConnection, definitions: &Definitions) -
             event: Some(event.id),
             trace: event.trace.clone(),
             flood: trigger.flood,
+            starts,
         };
-        let (state, note) = match start(db, wish, now).await {
-            Ok(Started::Run(run)) => ("routed", run.to_string()),
-            Ok(Started::Joined(run)) => ("joined", run.to_string()),
-            Ok(Started::Flooded) => ("flooded", format!("more events than `flood` of `{workflow}` allows")),
-            Err(error) => ("failed", format!("{workflow}: {error}")),
+        let (state, note) = match gather::accept(db, wish, &event, now).await {
+            // It waits on, now for others of its kind.
+            Ok(None) => continue,
+            Ok(Some(started)) => word_of(workflow, &started),
+            Err(error) => ("failed", format!("{workflow}: {}", error.blame()?)),
         };
         events::mark(db, event.id, state, Some(&note)).await?;
     }

@@ -2,12 +2,13 @@
 //! the transaction that marks it routed.
 
 use super::{
+    digest,
     event::event_json,
-    hold, scheduler,
-    start::{Started, Wish, start},
+    gather, hold, scheduler,
+    start::{Started, Starts, Wish},
 };
 use crate::{
-    engine::{Definitions, Hints},
+    engine::{Definitions, Hints, mend},
     expr::Scope,
     run::{Signal, SignalKind},
     store::{PgConnection, Store, StoreError, clock, events, events::StoredEvent, signals},
@@ -18,7 +19,10 @@ use crate::{
     workflow::{Definition, EventTrigger, Trigger},
 };
 use serde_json::{Value, json};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -31,6 +35,8 @@ const IDLE_PAUSE: Duration = Duration::from_secs(2);
 const UNHEARD_PAUSE: Duration = Duration::from_secs(1);
 /// A schedule that is due waits at most this long.
 const SCHEDULES_EVERY: Duration = Duration::from_secs(4);
+/// How often the safety net looks over lanes.
+const MEND_EVERY: Duration = Duration::from_secs(60);
 
 pub struct Router {
     pub store: Store,
@@ -38,6 +44,8 @@ pub struct Router {
     /// `site` as expressions see it.
     pub site: Value,
     pub hints: Hints,
+    /// Channels that messages to people go to, besides the console.
+    pub channels: Vec<String>,
 }
 
 /// What an event came to; the highest wins when several workflows look at it.
@@ -45,6 +53,7 @@ pub struct Router {
 enum Fate {
     Ignored,
     Flooded,
+    Limited,
     Joined,
     Held,
     Routed,
@@ -56,6 +65,7 @@ impl Fate {
         match self {
             Self::Ignored => "ignored",
             Self::Flooded => "flooded",
+            Self::Limited => "limited",
             Self::Joined => "joined",
             Self::Held => "held",
             Self::Routed => "routed",
@@ -68,13 +78,21 @@ impl Router {
     /// Routes until `stop`: on a hint at once; otherwise it asks from time to time whether there is anything.
     pub async fn run(self, stop: CancellationToken) {
         let mut wake = self.hints.subscribe();
+        let mut mended = Instant::now();
         while !stop.is_cancelled() {
+            if mended.elapsed() > MEND_EVERY {
+                mended = Instant::now();
+                if let Err(error) = self.mend().await {
+                    tracing::warn!(%error, "the lanes could not be looked over; trying again");
+                }
+            }
             match self.pass().await {
                 Ok(0) => {}
                 Ok(_) => {
                     self.hints.tell();
                     continue;
                 }
+                Err(error) if error.is_conflict() => continue,
                 Err(error) => tracing::warn!(%error, "routing events failed; trying again"),
             }
             self.rest(&mut wake, &stop).await;
@@ -98,27 +116,55 @@ impl Router {
         }
     }
 
-    /// One look at new events, holds that are over and schedules that are due; says how much there was.
-    pub async fn pass(&self) -> Result<usize, StoreError> {
+    async fn mend(&self) -> Result<(), StoreError> {
         let mut tx = self.store.begin().await?;
-        let mut new = events::lock_new(&mut tx, BATCH_MAX).await?;
-        for event in &mut new {
-            self.route(&mut tx, event).await?;
-        }
-        let held = hold::fire_due(&mut tx, &self.definitions).await?;
-        let fired = scheduler::fire_due(&mut tx, &self.definitions).await?;
+        let has_mended = mend(&mut tx).await?;
         tx.commit().await?;
-        Ok(new.len() + held + fired)
+        if has_mended {
+            self.hints.tell();
+        }
+        Ok(())
     }
 
-    async fn route(&self, db: &mut PgConnection, event: &mut StoredEvent) -> Result<(), StoreError> {
+    /// One look at new events (unless another router has the turn), at what is over or due, and at schedules; says
+    /// how much there was.
+    pub async fn pass(&self) -> Result<usize, StoreError> {
+        let mut tx = self.store.begin().await?;
+        if !events::take_turn(&mut tx).await? {
+            return Ok(0);
+        }
+        let starts = Starts::new(&self.site);
+        let mut new = events::lock_new(&mut tx, BATCH_MAX).await?;
+        for event in &mut new {
+            self.route(&mut tx, event, &starts).await?;
+        }
+        let held = hold::fire_due(&mut tx, &self.definitions, &starts).await?;
+        let gathered = gather::fire_due(&mut tx, &self.definitions, &starts).await?;
+        let fired = scheduler::fire_due(&mut tx, &self.definitions, &starts).await?;
+        let told = digest::tell(&mut tx, &self.definitions, &self.site, &self.channels).await?;
+        starts.settle(&mut tx).await?;
+        tx.commit().await?;
+        Ok(new.len() + held + gathered + fired + told)
+    }
+
+    async fn route(
+        &self,
+        db: &mut PgConnection,
+        event: &mut StoredEvent,
+        starts: &Starts<'_>,
+    ) -> Result<(), StoreError> {
         let span = trace::span(Kind::Internal, &format!("route {}", event.r#type), event.trace.as_deref());
         // What the event starts continues below this span.
         event.trace = trace::traceparent(&span).or_else(|| event.trace.take());
-        self.offer_to_all(db, event).instrument(span).await
+        self.offer_to_all(db, event, starts).instrument(span).await
     }
 
-    async fn offer_to_all(&self, db: &mut PgConnection, event: &StoredEvent) -> Result<(), StoreError> {
+    async fn offer_to_all(
+        &self,
+        db: &mut PgConnection,
+        event: &StoredEvent,
+        starts: &Starts<'_>,
+    ) -> Result<(), StoreError> {
         let seen = event_json(event);
         let mut fate = Fate::Ignored;
         let mut notes = Vec::new();
@@ -131,7 +177,7 @@ impl Router {
         }
         for definition in self.definitions.all_current() {
             let Trigger::Events(trigger) = &definition.workflow.trigger else { continue };
-            match self.offer(db, &definition, trigger, event, &seen).await? {
+            match self.offer(db, (&definition, trigger), event, &seen, starts).await? {
                 Ok((outcome, note)) => {
                     fate = fate.max(outcome);
                     notes.extend(note);
@@ -152,10 +198,10 @@ impl Router {
     async fn offer(
         &self,
         db: &mut PgConnection,
-        definition: &Definition,
-        trigger: &EventTrigger,
+        (definition, trigger): (&Definition, &EventTrigger),
         event: &StoredEvent,
         seen: &Value,
+        starts: &Starts<'_>,
     ) -> Result<Result<(Fate, Option<String>), String>, StoreError> {
         let patterns: Vec<_> =
             trigger.patterns.iter().filter(|pattern| pattern.event == event.r#type).collect();
@@ -196,18 +242,22 @@ impl Router {
             event: Some(event.id),
             trace: event.trace.clone(),
             flood: trigger.flood,
+            starts,
         };
         let now = clock::now(db).await?;
-        match start(db, wish, now).await {
-            Ok(Started::Run(run)) => Ok(Ok((Fate::Routed, Some(run.to_string())))),
-            Ok(Started::Joined(run)) => Ok(Ok((Fate::Joined, Some(run.to_string())))),
-            Ok(Started::Flooded) => {
-                Ok(Ok((Fate::Flooded, Some(format!("more events than `flood` of `{workflow}` allows")))))
-            }
-            Err(super::start::WishError::Inputs(error)) => Ok(Err(error)),
-            Err(super::start::WishError::Start(error)) => Err(error.into()),
+        match gather::accept(db, wish, event, now).await {
+            Ok(None) => Ok(Ok((Fate::Held, None))),
+            Ok(Some(Started::Run(run))) => Ok(Ok((Fate::Routed, Some(run.to_string())))),
+            Ok(Some(Started::Joined(run))) => Ok(Ok((Fate::Joined, Some(run.to_string())))),
+            Ok(Some(Started::Limited(note))) => Ok(Ok((Fate::Limited, Some(note)))),
+            Ok(Some(Started::Flooded)) => Ok(Ok((Fate::Flooded, Some(over_flood(workflow))))),
+            Err(error) => error.blame().map(Err),
         }
     }
+}
+
+pub(super) fn over_flood(workflow: &str) -> String {
+    format!("more events than `flood` of `{workflow}` allows")
 }
 
 fn test(condition: &Option<crate::expr::Expr>, scope: &Scope) -> Result<bool, String> {

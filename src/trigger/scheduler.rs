@@ -2,7 +2,7 @@
 
 use super::{
     cron::CronTimes,
-    start::{Started, Wish, start},
+    start::{Started, Starts, Wish, start},
 };
 use crate::{
     engine::Definitions,
@@ -17,12 +17,16 @@ const ON_TIME: TimeDelta = TimeDelta::seconds(60);
 /// Most missed firings looked at after an outage.
 const MISSED_MAX: usize = 1_000;
 
-pub(super) async fn fire_due(db: &mut PgConnection, definitions: &Definitions) -> Result<usize, StoreError> {
+pub(super) async fn fire_due(
+    db: &mut PgConnection,
+    definitions: &Definitions,
+    starts: &Starts<'_>,
+) -> Result<usize, StoreError> {
     let now = clock::now(db).await?;
     let mut fired = 0;
     for definition in definitions.all_current() {
         if let Trigger::Cron(trigger) = &definition.workflow.trigger {
-            fired += fire_workflow(db, &definition, trigger, now).await?;
+            fired += fire_workflow(db, &definition, trigger, starts, now).await?;
         }
     }
     Ok(fired)
@@ -32,6 +36,7 @@ async fn fire_workflow(
     db: &mut PgConnection,
     definition: &Definition,
     trigger: &CronTrigger,
+    starts: &Starts<'_>,
     now: DateTime<Utc>,
 ) -> Result<usize, StoreError> {
     let workflow = &definition.workflow.id;
@@ -56,8 +61,11 @@ async fn fire_workflow(
             CatchUp::Last => newest == Some(*nominal),
             CatchUp::All => true,
         };
-        let note =
-            if may_fire { fire(db, definition, trigger, *nominal, now).await? } else { "missed".into() };
+        let note = if may_fire {
+            fire(db, definition, trigger, starts, (*nominal, now)).await?
+        } else {
+            "missed".into()
+        };
         cron::fire(db, workflow, *nominal, None, Some(&note)).await?;
     }
     Ok(due.len())
@@ -67,8 +75,8 @@ async fn fire(
     db: &mut PgConnection,
     definition: &Definition,
     trigger: &CronTrigger,
-    nominal: DateTime<Utc>,
-    now: DateTime<Utc>,
+    starts: &Starts<'_>,
+    (nominal, now): (DateTime<Utc>, DateTime<Utc>),
 ) -> Result<String, StoreError> {
     let time = nominal.to_rfc3339_opts(SecondsFormat::Millis, true);
     let wish = Wish {
@@ -79,15 +87,16 @@ async fn fire(
         event: None,
         trace: None,
         flood: None,
+        starts,
     };
     match start(db, wish, now).await {
         Ok(Started::Run(run)) => Ok(format!("run {run}")),
         Ok(Started::Joined(run)) => Ok(format!("skipped: run {run} is still open")),
-        Ok(Started::Flooded) => Ok("skipped".into()),
-        Err(super::start::WishError::Inputs(error)) => {
+        Ok(Started::Flooded | Started::Limited(_)) => Ok("skipped".into()),
+        Err(error) => {
+            let error = error.blame()?;
             tracing::error!(workflow = definition.workflow.id, error, "the schedule could not start a run");
             Ok(error)
         }
-        Err(super::start::WishError::Start(error)) => Err(error.into()),
     }
 }

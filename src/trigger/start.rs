@@ -1,13 +1,18 @@
 //! One run more: from an event, a firing or a person.
 
 use crate::{
-    engine::{Definitions, StartError, start_run},
-    run::{NewRun, RunId, inputs_from},
-    store::{PgConnection, StoreError, summaries},
-    workflow::{Definition, Flood},
+    engine::{Definitions, StartError, Way, make_way, queue_run},
+    run::{NewRun, PaceKey, RunId, Turn, TurnError, admit, inputs_from},
+    store::{
+        PgConnection, StoreError, floods, lanes,
+        paces::{self, PaceKind},
+        summaries,
+    },
+    workflow::{Definition, Rate},
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
+use std::sync::{Mutex, PoisonError};
 use uuid::Uuid;
 
 /// What became of a wish to start.
@@ -18,6 +23,8 @@ pub(super) enum Started {
     Joined(RunId),
     /// More than `flood` allows.
     Flooded,
+    /// More than `rate` allows, in words.
+    Limited(String),
 }
 
 pub(super) struct Wish<'a> {
@@ -27,7 +34,28 @@ pub(super) struct Wish<'a> {
     pub key: Option<String>,
     pub event: Option<Uuid>,
     pub trace: Option<String>,
-    pub flood: Option<Flood>,
+    pub flood: Option<Rate>,
+    pub starts: &'a Starts<'a>,
+}
+
+/// What all starts of one transaction share.
+pub(super) struct Starts<'a> {
+    /// `site` as expressions see it.
+    pub site: &'a Value,
+    /// Lanes that were joined, for the end of the transaction.
+    joined: Mutex<Vec<i64>>,
+}
+
+impl<'a> Starts<'a> {
+    pub fn new(site: &'a Value) -> Self {
+        Self { site, joined: Mutex::default() }
+    }
+
+    /// Lets new runs into their lanes; the last of the transaction.
+    pub async fn settle(self, db: &mut PgConnection) -> Result<(), StoreError> {
+        let joined = self.joined.into_inner().unwrap_or_else(PoisonError::into_inner);
+        lanes::settle(db, &[], &joined).await.map(|_| ())
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +63,20 @@ pub(super) enum WishError {
     #[error("{0}")]
     Inputs(String),
     #[error(transparent)]
+    Turn(#[from] TurnError),
+    #[error(transparent)]
     Start(#[from] StartError),
+}
+
+impl WishError {
+    /// What is wrong with the workflow or the event, in words; the store's own errors are passed on.
+    pub fn blame(self) -> Result<String, StoreError> {
+        match self {
+            Self::Inputs(text) => Ok(text),
+            Self::Turn(error) => Ok(error.to_string()),
+            Self::Start(error) => Err(error.into()),
+        }
+    }
 }
 
 impl From<StoreError> for WishError {
@@ -58,9 +99,12 @@ pub(super) async fn start(
     if let Some(flood) = wish.flood {
         let since = now - TimeDelta::from_std(flood.within).unwrap_or(TimeDelta::MAX);
         if summaries::started_since(db, &workflow.id, since).await? >= i64::from(flood.count) {
+            floods::count(db, &workflow.id, wish.subject.as_deref(), flood.within).await?;
             return Ok(Started::Flooded);
         }
     }
+    let inputs = inputs_from(workflow, &Value::Null).map_err(WishError::Inputs)?;
+    let turn = Turn::of(workflow, &wish.trigger, &inputs, wish.starts.site, now)?;
     let run = NewRun {
         id: RunId::at(now),
         workflow: workflow.id.clone(),
@@ -69,14 +113,23 @@ pub(super) async fn start(
         key: wish.key.clone(),
         sha256: wish.definition.sha256.clone(),
         trigger: wish.trigger,
-        inputs: inputs_from(workflow, &Value::Null).map_err(WishError::Inputs)?,
+        inputs,
         parent: None,
         approved: false,
         started_by: None,
         event: wish.event,
         trace: wish.trace,
+        turn,
     };
-    if start_run(db, &run, now).await? {
+    if let Way::Taken(open) = make_way(db, &run).await? {
+        return Ok(Started::Joined(open));
+    }
+    if let (Some(_), Some(refused)) = (run.event, over_rate(db, &run, now).await?) {
+        return Ok(Started::Limited(refused));
+    }
+    let mut joined = Vec::new();
+    if queue_run(db, &run, now, &mut joined).await? {
+        wish.starts.joined.lock().unwrap_or_else(PoisonError::into_inner).extend(joined);
         return Ok(Started::Run(run.id));
     }
     // Somebody was faster with the same key.
@@ -87,12 +140,29 @@ pub(super) async fn start(
     Ok(Started::Joined(open.unwrap_or(run.id)))
 }
 
+/// Counts a start under `rate`, or says in words that there were too many.
+async fn over_rate(
+    db: &mut PgConnection,
+    run: &NewRun,
+    now: DateTime<Utc>,
+) -> Result<Option<String>, StoreError> {
+    let Some(PaceKey { key, limit }) = &run.turn.rate else { return Ok(None) };
+    let mut starts = paces::lock(db, &run.workflow, PaceKind::Rate, key).await?;
+    let is_free = admit(&mut starts, *limit, now);
+    paces::save(db, &run.workflow, PaceKind::Rate, key, &starts).await?;
+    let of = if key.is_empty() { String::new() } else { format!(" for {key}") };
+    let text = || format!("more than `rate` of `{}` allows{of}: {} were started", run.workflow, limit.count);
+    Ok((!is_free).then(text))
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum ManualError {
     #[error("there is no workflow `{0}`; `takt check` lists what this site has")]
     NoWorkflow(String),
     #[error("{0}")]
     Inputs(String),
+    #[error(transparent)]
+    Turn(#[from] TurnError),
 }
 
 /// The run that a person wants started. Who starts it may not approve it.
@@ -100,11 +170,14 @@ pub fn by_hand(
     definitions: &Definitions,
     workflow: &str,
     inputs: &Value,
+    site: &Value,
     person: &str,
     now: DateTime<Utc>,
 ) -> Result<NewRun, ManualError> {
     let definition =
         definitions.current(workflow).ok_or_else(|| ManualError::NoWorkflow(workflow.to_owned()))?;
+    let trigger = json!({ "id": null, "type": "manual", "subject": null, "time": now, "by": person });
+    let inputs = inputs_from(&definition.workflow, inputs).map_err(ManualError::Inputs)?;
     Ok(NewRun {
         id: RunId::at(now),
         workflow: workflow.to_owned(),
@@ -112,8 +185,9 @@ pub fn by_hand(
         subject: None,
         key: None,
         sha256: definition.sha256.clone(),
-        trigger: json!({ "id": null, "type": "manual", "subject": null, "time": now, "by": person }),
-        inputs: inputs_from(&definition.workflow, inputs).map_err(ManualError::Inputs)?,
+        turn: Turn::of(&definition.workflow, &trigger, &inputs, site, now)?,
+        trigger,
+        inputs,
         parent: None,
         approved: false,
         started_by: Some(person.to_owned()),

@@ -1,6 +1,6 @@
 //! Durations and rates as people write them: `90s`, `2m`, `1h30m`, `21d`, `10 per 10m`.
 
-use super::Flood;
+use super::Rate;
 use std::time::Duration;
 
 const UNITS: [(&str, u64); 6] =
@@ -26,10 +26,10 @@ pub(super) fn parse(text: &str) -> Option<Duration> {
 }
 
 /// `10 per 10m`.
-pub(super) fn parse_flood(text: &str) -> Option<Flood> {
+pub(super) fn parse_rate(text: &str) -> Option<Rate> {
     let (count, within) = text.split_once(" per ")?;
-    let flood = Flood { count: count.trim().parse().ok()?, within: parse(within)? };
-    (flood.count > 0 && !flood.within.is_zero()).then_some(flood)
+    let rate = Rate { count: count.trim().parse().ok()?, within: parse(within)? };
+    (rate.count > 0 && !rate.within.is_zero()).then_some(rate)
 }
 
 #[cfg(test)]
@@ -52,11 +52,11 @@ mod tests {
     }
 
     #[test]
-    fn floods() {
-        let flood = Flood { count: 10, within: Duration::from_secs(600) };
-        assert_eq!(parse_flood("10 per 10m"), Some(flood));
+    fn rates() {
+        let rate = Rate { count: 10, within: Duration::from_secs(600) };
+        assert_eq!(parse_rate("10 per 10m"), Some(rate));
         for wrong in ["10", "per 10m", "0 per 1m", "10 per 0s", "10 per"] {
-            assert_eq!(parse_flood(wrong), None, "{wrong}");
+            assert_eq!(parse_rate(wrong), None, "{wrong}");
         }
     }
 

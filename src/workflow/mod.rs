@@ -4,6 +4,7 @@
 //! their declarations; what a run does with a definition is `run`'s business.
 
 mod model;
+mod flow;
 mod source;
 mod decode;
 mod duration;
@@ -22,6 +23,7 @@ mod report;
 pub use bundle::Bundle;
 pub use check::check;
 pub use definition::{Definition, RenderError};
+pub use flow::{Concurrency, Excess, Flow, Gather, Pace};
 pub use library::Library;
 pub use model::*;
 pub use report::report;

@@ -1,5 +1,6 @@
 //! The checked model of a workflow file: what the interpreter in `run` walks.
 
+use super::flow::Flow;
 use crate::expr::{Expr, ValueTemplate};
 use crate::tool::ToolName;
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,7 @@ pub struct Workflow {
     pub owner: String,
     pub autonomy: Autonomy,
     pub trigger: Trigger,
+    pub flow: Flow,
     pub inputs: BTreeMap<String, Input>,
     pub sla: Vec<Sla>,
     pub steps: Vec<Step>,
@@ -50,7 +52,7 @@ pub struct EventTrigger {
     pub hold: Option<Duration>,
     /// One open run per key; later events with the same key join it.
     pub key: Option<Expr>,
-    pub flood: Option<Flood>,
+    pub flood: Option<Rate>,
 }
 
 #[derive(Debug, Clone)]
@@ -59,8 +61,9 @@ pub struct EventPattern {
     pub condition: Option<Expr>,
 }
 
+/// So many in any span of so long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Flood {
+pub struct Rate {
     pub count: u32,
     pub within: Duration,
 }

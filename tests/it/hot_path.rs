@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use std::{process::Command, time::Duration};
 use takt::{
     engine::{StartError, start_runs},
-    run::{Change, NewRun, Record, RunId, State},
+    run::{Change, NewRun, Record, RunId, State, Turn},
     store::{
         PgConnection, Store, clock,
-        commits::{self, Ended, Fence, Parked, Settled, Starts, Written},
+        commits::{self, Ended, Fence, Parked, Place, Settled, Starts, Written},
         journal::{self, Rows},
         runs, versions, workers,
     },
@@ -43,6 +43,7 @@ fn new_run(now: DateTime<Utc>, key: Option<&str>) -> NewRun {
         started_by: None,
         event: None,
         trace: None,
+        turn: Turn::default(),
     }
 }
 
@@ -100,7 +101,7 @@ async fn drive(db: &mut PgConnection, fence: Fence, runs: &[NewRun], now: DateTi
     let mut starts = Starts::default();
     for run in runs {
         let first = takt_first(run, now);
-        starts.add(run, now, &[first]).expect("columns");
+        starts.add(run, now, &[first], Place::default()).expect("columns");
     }
     let begun = commits::start(db, Some(fence), &starts).await.expect("starting");
     assert_eq!(begun.runs.len(), runs.len());
@@ -160,7 +161,7 @@ async fn a_worker_whose_epoch_is_over_writes_nothing_by_any_statement() {
     let mine = [new_run(now, None)];
     let starts = |run: &NewRun| {
         let mut starts = Starts::default();
-        starts.add(run, now, &[takt_first(run, now)]).expect("columns");
+        starts.add(run, now, &[takt_first(run, now)], Place::default()).expect("columns");
         starts
     };
     commits::start(&mut db, Some(fence), &starts(&mine[0])).await.expect("starting");

@@ -19,6 +19,7 @@ mod connectors;
 mod console;
 mod crash;
 mod eval;
+mod flow;
 mod demo;
 mod documents;
 mod hooks;

@@ -208,7 +208,7 @@ fn new_run(definitions: &Definitions) -> Result<NewRun, BenchError> {
     // The clock of ids; the run's own times are the database's.
     let id_time = uuid::Uuid::now_v7().get_timestamp().map_or((0, 0), |time| time.to_unix());
     let now = chrono::DateTime::from_timestamp(i64::try_from(id_time.0).unwrap_or(0), id_time.1);
-    Ok(by_hand(definitions, WORKFLOW, &Value::Null, "bench", now.unwrap_or_default())?)
+    Ok(by_hand(definitions, WORKFLOW, &Value::Null, &Value::Null, "bench", now.unwrap_or_default())?)
 }
 
 /// True where the database has runs of anything else than benchmarks.

@@ -7,20 +7,21 @@ use crate::{
         state::Shared,
     },
     run::story,
-    store::{gates, summaries},
+    store::{gates, lanes, summaries},
 };
 use axum::{
     Json,
     extract::{Path, Query, State},
 };
 use serde::Serialize;
+use std::collections::HashMap;
 use uuid::Uuid;
 
 const PAGE: usize = 100;
 
 #[derive(Serialize)]
 pub(in crate::http) struct Runs {
-    runs: Vec<summaries::Summary>,
+    runs: Vec<Listed>,
     /// Give it back as `before` for the page that follows.
     next: Option<Uuid>,
 }
@@ -35,12 +36,24 @@ pub(in crate::http) async fn list(
     let has_more = runs.len() > PAGE;
     runs.truncate(PAGE);
     let next = has_more.then(|| runs.last().map(|run| run.id)).flatten();
+    let ids: Vec<Uuid> = runs.iter().filter(|run| run.ended_at.is_none()).map(|run| run.id).collect();
+    let mut queued: HashMap<Uuid, lanes::Queued> =
+        lanes::queued(&mut db, &ids).await?.into_iter().map(|queued| (queued.run, queued)).collect();
+    let runs = runs.into_iter().map(|run| Listed { queued: queued.remove(&run.id), run }).collect();
     Ok(Json(Runs { runs, next }))
+}
+
+/// A run, and its place in the queue when it waits for a lane.
+#[derive(Serialize)]
+struct Listed {
+    #[serde(flatten)]
+    run: summaries::Summary,
+    queued: Option<lanes::Queued>,
 }
 
 #[derive(Serialize)]
 pub(in crate::http) struct Run {
-    run: summaries::Summary,
+    run: Listed,
     story: Vec<story::Line>,
     gates: Vec<Asked>,
     children: Vec<Uuid>,
@@ -63,6 +76,6 @@ pub(in crate::http) async fn show(
         story: read.story(),
         children: read.children.iter().map(|child| child.id).collect(),
         gates: read.gates.into_iter().map(|(gate, vote)| Asked { gate, vote }).collect(),
-        run: read.summary,
+        run: Listed { run: read.summary, queued: read.queued },
     }))
 }

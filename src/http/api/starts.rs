@@ -1,6 +1,6 @@
 use super::missing;
 use crate::{
-    engine::{CommitError, StartError, start_runs},
+    engine::{CommitError, StartError, Way, make_way, start_runs},
     http::{
         auth::Caller,
         problem::{Cause, Problem},
@@ -64,19 +64,19 @@ pub(in crate::http) async fn start(
     }
     let mut db = door.app.store.connection().await?;
     let now = clock::now(&mut db).await?;
+    drop(db);
+    let site = door.app.site.scope();
     let runs: Vec<NewRun> = inputs
         .iter()
-        .map(|inputs| by_hand(&door.app.definitions, &workflow, inputs, &person.id, now))
+        .map(|inputs| by_hand(&door.app.definitions, &workflow, inputs, &site, &person.id, now))
         .collect::<Result<_, _>>()?;
     let ids = runs.iter().map(|run| run.id.0).collect();
     match <[NewRun; 1]>::try_from(runs) {
         Ok([run]) => {
-            drop(db);
             begin(&door, run).await?;
         }
         Err(many) => {
-            start_runs(&mut db, &many, now).await?;
-            door.app.hints.tell();
+            start_all(&door, &many).await?;
         }
     }
     Ok((StatusCode::CREATED, Json(Started { runs: ids })))
@@ -86,14 +86,27 @@ pub(in crate::http) async fn start(
 async fn begin(door: &Shared, run: NewRun) -> Result<(), Problem> {
     match door.app.starter.hand_over(run) {
         Ok(mut handed) => Ok(handed.began().await?),
-        Err(run) => {
-            let mut db = door.app.store.connection().await?;
-            let now = clock::now(&mut db).await?;
-            start_runs(&mut db, &[*run], now).await?;
-            door.app.hints.tell();
-            Ok(())
+        Err(run) => start_all(door, &[*run]).await,
+    }
+}
+
+/// For any worker, in one transaction: all of them begin or take their places in line, or none does.
+async fn start_all(door: &Shared, runs: &[NewRun]) -> Result<(), Problem> {
+    let mut tx = door.app.store.begin().await?;
+    let now = clock::now(&mut tx).await?;
+    for run in runs {
+        if let Way::Taken(open) = make_way(&mut tx, run).await? {
+            let detail = format!(
+                "`{}` runs one at a time, and run {open} is open: wait for its end, or cancel it",
+                run.workflow
+            );
+            return Err(Problem::new(Cause::OneAtATime, detail));
         }
     }
+    start_runs(&mut tx, runs, now).await?;
+    tx.commit().await.map_err(StoreError::from)?;
+    door.app.hints.tell();
+    Ok(())
 }
 
 impl From<ManualError> for Problem {
@@ -101,6 +114,7 @@ impl From<ManualError> for Problem {
         match error {
             ManualError::NoWorkflow(_) => missing("workflow"),
             ManualError::Inputs(words) => Self::new(Cause::Malformed, words),
+            ManualError::Turn(error) => Self::new(Cause::Malformed, error.to_string()),
         }
     }
 }

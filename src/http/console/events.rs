@@ -72,6 +72,7 @@ fn view(event: &events::StoredEvent, clock: &Clock) -> Row {
         "joined" => ("joined a run", "good"),
         "ignored" => ("no workflow wants it", ""),
         "flooded" => ("too many at once", "warn"),
+        "limited" => ("more than its rate", "warn"),
         "failed" => ("failed", "bad"),
         other => (other, ""),
     };
@@ -86,7 +87,7 @@ fn view(event: &events::StoredEvent, clock: &Clock) -> Row {
         tone,
         note: event.note.clone(),
         data: serde_json::to_string_pretty(&event.data).unwrap_or_default(),
-        can_fire: matches!(event.state.as_str(), "failed" | "ignored" | "flooded"),
+        can_fire: matches!(event.state.as_str(), "failed" | "ignored" | "flooded" | "limited"),
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     http::{auth::SignedIn, state::Shared},
     store::{
-        clock, gates,
+        clock, gates, lanes,
         summaries::{self, Filter, Summary},
     },
 };
@@ -134,6 +134,9 @@ pub(in crate::http) async fn page(
         .iter()
         .map(|gate| (gate.run_id, addressee(gate, site)))
         .collect();
+    let open: Vec<Uuid> = rows.iter().filter(|row| row.ended_at.is_none()).map(|row| row.id).collect();
+    let queued: HashMap<Uuid, String> =
+        lanes::queued(&mut db, &open).await?.iter().map(|queued| (queued.run, in_queue(queued))).collect();
     let chip = |label, show: &'static str| Chip {
         label,
         link: search.link(show, None),
@@ -159,7 +162,7 @@ pub(in crate::http) async fn page(
             .flatten()
             .map(|row| search.link(search.show(), Some(&row.id.to_string()))),
         is_first: search.before.is_none(),
-        runs: rows.iter().map(|row| view(row, &asked, &clock)).collect(),
+        runs: rows.iter().map(|row| view(row, &asked, &queued, &clock)).collect(),
     };
     let frame = Frame::new(&door, &who, "runs", "Runs");
     // An older page does not change under the reader.
@@ -167,7 +170,7 @@ pub(in crate::http) async fn page(
     Ok(render("runs", frame, &runs)?)
 }
 
-fn view(row: &Summary, asked: &HashMap<Uuid, String>, clock: &Clock) -> Row {
+fn view(row: &Summary, asked: &HashMap<Uuid, String>, queued: &HashMap<Uuid, String>, clock: &Clock) -> Row {
     let (state, tone) = match (&row.outcome, row.ended_at) {
         (Some(outcome), _) => outcome_words(outcome),
         (None, Some(_)) => ("ended".to_owned(), ""),
@@ -178,6 +181,7 @@ fn view(row: &Summary, asked: &HashMap<Uuid, String>, clock: &Clock) -> Row {
         None => asked
             .get(&row.id)
             .map(|who| format!("Waiting for {}", who.to_lowercase()))
+            .or_else(|| queued.get(&row.id).cloned())
             .or_else(|| row.waiting_for.as_ref().map(|what| format!("Waiting: {what}"))),
     };
     Row {
@@ -190,6 +194,19 @@ fn view(row: &Summary, asked: &HashMap<Uuid, String>, clock: &Clock) -> Row {
         started: clock.when(row.started_at),
         lasted: row.ended_at.map(|ended| words(ended - row.started_at)),
     }
+}
+
+/// What a queued run waits for, and when it is its turn.
+pub(super) fn in_queue(queued: &lanes::Queued) -> String {
+    let whose = if queued.key.is_empty() { String::new() } else { format!(" for {}", queued.key) };
+    let place = match queued.position {
+        1 => "next".to_owned(),
+        2 => "second".to_owned(),
+        3 => "third".to_owned(),
+        1_000.. => "a thousand or more".to_owned(),
+        n => format!("number {n}"),
+    };
+    format!("Waiting for a lane: {} of {} in use{whose}, {place} in line", queued.in_use, queued.limit)
 }
 
 /// What a run is about: its title, and its subject where the title does not say it.

@@ -10,11 +10,13 @@ use crate::{
         health::{self, Health},
         state::Shared,
     },
-    store::{events, upkeep},
+    store::{events, lanes, upkeep},
     workflow::problem::{Problem, Severity},
 };
 use axum::{extract::State, response::Html};
 use serde::Serialize;
+
+const LANES_SHOWN: i64 = 20;
 
 #[derive(Serialize)]
 struct Status {
@@ -23,6 +25,7 @@ struct Status {
     storage: Vec<upkeep::Finding>,
     /// What people should look at, in words; empty when all is well.
     worries: Vec<String>,
+    lanes: Vec<lanes::Lane>,
     rejections: Vec<Rejection>,
     problems: Vec<Finding>,
     notices: Vec<String>,
@@ -53,6 +56,7 @@ pub(in crate::http) async fn page(
     let rejections = events::rejections(&mut db).await?;
     let storage = health::storage(&mut db).await?;
     let status = Status {
+        lanes: lanes::busy(&mut db, LANES_SHOWN).await?,
         worries: worries(&health),
         health,
         storage,

@@ -42,6 +42,7 @@ struct Attributes {
     subject: Option<String>,
     time: Option<String>,
     traceparent: Option<String>,
+    plant: Option<String>,
     #[serde(default)]
     data: Value,
     data_base64: Option<Value>,
@@ -81,6 +82,7 @@ fn binary(headers: &HeaderMap, body: &[u8]) -> Result<Attributes, Malformed> {
         subject: attribute("subject")?,
         time: attribute("time")?,
         traceparent: attribute("traceparent")?,
+        plant: attribute("plant")?,
         data: if body.is_empty() { Value::Null } else { json(body)? },
         data_base64: None,
     })
@@ -126,6 +128,8 @@ fn event(id: EventId, attributes: Attributes) -> Result<NewEvent, Malformed> {
             Some(parsed.map_err(|_| Malformed::Time(text.chars().take(40).collect()))?.with_timezone(&Utc))
         }
     };
+    // Senders that cannot add an attribute say it in their data.
+    let plant = attributes.plant.or_else(|| Some(attributes.data.get("plant")?.as_str()?.to_owned()));
     Ok(NewEvent {
         id,
         source_id: required("id", attributes.id)?,
@@ -133,6 +137,7 @@ fn event(id: EventId, attributes: Attributes) -> Result<NewEvent, Malformed> {
         kind: required("type", attributes.r#type)?,
         subject: attributes.subject.map(|subject| required("subject", Some(subject))).transpose()?,
         time,
+        plant: plant.map(|plant| required("plant", Some(plant))).transpose()?,
         data: attributes.data,
         trace: attributes.traceparent.filter(|trace| trace.len() <= ATTRIBUTE_CHARS_MAX),
     })

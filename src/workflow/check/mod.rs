@@ -2,6 +2,7 @@
 //! site and its people. Pure; the same checks serve the command line, the server and the editor.
 
 mod arguments;
+mod flow;
 mod gates;
 mod names;
 mod outputs;
@@ -29,6 +30,7 @@ pub fn check(definition: &Definition, registry: &Registry, site: &Site) -> Vec<P
         problems: Vec::new(),
     };
     checker.names();
+    checker.flow();
     checker.gates();
     checker.writes();
     checker.rules();

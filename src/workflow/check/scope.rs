@@ -3,7 +3,7 @@
 use crate::{
     expr::{Type, Types},
     site::Site,
-    workflow::{Input, Workflow},
+    workflow::{Gather, Input, Workflow},
 };
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ impl Names {
     pub(super) fn new(workflow: &Workflow, site: &Type) -> Self {
         let inputs = workflow.inputs.iter().map(|(name, input)| (name.clone(), input_type(input)));
         let base = [
-            ("trigger", event_type()),
+            ("trigger", trigger_type(workflow)),
             ("inputs", Type::object(inputs)),
             ("site", site.clone()),
             ("now", Type::String),
@@ -49,6 +49,16 @@ impl Names {
     }
 }
 
+/// What started the run: an event, or the newest of a batch with all of them beside.
+fn trigger_type(workflow: &Workflow) -> Type {
+    let mut event = event_type();
+    if let (Some(Gather::Batch { .. }), Type::Object(shape)) = (&workflow.flow.gather, &mut event) {
+        let Type::Object(batch) = Type::open([("events", Type::list(event_type()))]) else { return event };
+        shape.fields.extend(batch.fields);
+    }
+    event
+}
+
 /// An event: its data fields are the sender's, the rest is known.
 pub(super) fn event_type() -> Type {
     Type::open([
@@ -56,6 +66,7 @@ pub(super) fn event_type() -> Type {
         ("type", Type::String),
         ("subject", Type::String),
         ("time", Type::String),
+        ("plant", Type::String),
     ])
 }
 

@@ -5,6 +5,7 @@
 
 mod agent;
 mod fields;
+mod flow;
 mod gate;
 mod scalar;
 mod step;
@@ -75,6 +76,7 @@ impl<'d> Decoder<'d> {
         if !fields.has("trigger") {
             self.error("T002", root.place, "`trigger` is missing", "add `trigger:`, or `trigger: manual`");
         }
+        let flow = fields.get("flow").map(|node| self.flow(node, trigger.as_ref())).unwrap_or_default();
         let inputs = fields.get("inputs").map(|node| self.inputs(node)).unwrap_or_default();
         let sla = fields.get("sla").map(|node| self.sla(node)).unwrap_or_default();
         let steps = fields.get("steps").map(|node| self.steps(node)).unwrap_or_default();
@@ -91,6 +93,7 @@ impl<'d> Decoder<'d> {
             owner: owner?,
             autonomy: autonomy?,
             trigger,
+            flow,
             inputs,
             sla,
             steps,

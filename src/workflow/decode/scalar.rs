@@ -4,7 +4,7 @@ use super::{Decoder, kind_of};
 use crate::{
     expr::{Expr, ParseError, ValueTemplate},
     workflow::{
-        Place, duration,
+        Place, Rate, duration,
         source::{Data, Node, Scalar, Style},
         suggest,
     },
@@ -50,6 +50,16 @@ impl<'d> Decoder<'d> {
         if found.is_none() {
             let message = format!("`{}` is not a duration", scalar.text);
             self.error("T002", node.place, message, "write a number and a unit: 90s, 2m, 12h, 21d");
+        }
+        found
+    }
+
+    /// `10 per 10m`.
+    pub(super) fn rate(&mut self, code: &'static str, node: &'d Node) -> Option<Rate> {
+        let text = self.text(node)?;
+        let found = duration::parse_rate(&text);
+        if found.is_none() {
+            self.error(code, node.place, format!("`{text}` is not a rate"), "write it like `10 per 10m`");
         }
         found
     }

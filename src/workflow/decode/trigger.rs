@@ -2,7 +2,7 @@
 
 use super::{Decoder, Fields};
 use crate::workflow::{
-    CatchUp, CronTrigger, EventPattern, EventTrigger, Overlap, Trigger, cron_fields, duration,
+    CatchUp, CronTrigger, EventPattern, EventTrigger, Overlap, Trigger, cron_fields,
     source::{Data, Node},
 };
 
@@ -27,19 +27,7 @@ impl<'d> Decoder<'d> {
         let condition = fields.get("where").and_then(|node| self.expr(node));
         let hold = fields.get("hold").and_then(|node| self.duration(node));
         let key = fields.get("key").and_then(|node| self.expr(node));
-        let flood = fields.get("flood").and_then(|node| {
-            let text = self.text(node)?;
-            let flood = duration::parse_flood(&text);
-            if flood.is_none() {
-                self.error(
-                    "T020",
-                    node.place,
-                    format!("`{text}` is not a rate"),
-                    "write it like `10 per 10m`",
-                );
-            }
-            flood
-        });
+        let flood = fields.get("flood").and_then(|node| self.rate("T020", node));
         if let (Some(node), false) = (fields.node.get("hold"), fields.has("where")) {
             let fix = "add `where:`, the condition that must hold all the time";
             self.error("T020", node.place, "`hold` without `where` has nothing to hold", fix);

@@ -53,6 +53,14 @@ const CASES: &[(&str, &str)] = &[
     ("T012 gate", "  - { id: a, gate: approve }"),
     ("T012 silence", "  - { id: a, gate: approve, ask: lead, expires: 1h, on_expire: approve }"),
     ("T002 choose without options", "  - { id: a, gate: choose, ask: lead, expires: 1h, on_expire: fail }"),
+    (
+        "T025 limits",
+        "workflow: w\nowner: me\ntrigger: { event: a.b }\nflow:\n  concurrency: { key: event.x, limit: 0 }\n  singleton: { then: skip }\n  throttle: { limit: 5000 per 1m }\n  rate: { limit: often }\n  debounce: { wait: 5m, at_most: 30s }\n  batch: { size: 1, within: 5m }\n  urgency: 3\nsteps: [{ id: a, end: x }]",
+    ),
+    (
+        "T025 events only",
+        "workflow: w\nowner: me\ntrigger: manual\nflow: { rate: { limit: 1 per 1m }, batch: { size: 5 } }\nsteps: [{ id: a, end: x }]",
+    ),
     ("T017 agent", "  - { id: a, agent: prompts/p.hbs }"),
     (
         "T017 no such schema",
@@ -134,7 +142,7 @@ fn the_examples_load() {
         Some("event.status == 'DOWN' && !event.planned")
     );
     assert_eq!(trigger.hold, Some(Duration::from_secs(120)));
-    assert_eq!(trigger.flood, Some(Flood { count: 10, within: Duration::from_secs(600) }));
+    assert_eq!(trigger.flood, Some(Rate { count: 10, within: Duration::from_secs(600) }));
     let ids: Vec<&str> = downtime.steps.iter().map(|step| step.id.as_str()).collect();
     assert_eq!(
         ids,

@@ -103,6 +103,7 @@ async fn an_event_that_failed_can_be_fired_again() {
         time: Some(start()),
         data: json!({ "work_center": "PRESS-4" }),
         trace: None,
+        plant: None,
     };
     let mut db = console.store.connection().await.expect("a connection");
     events::insert(&mut db, &event).await.expect("an event");

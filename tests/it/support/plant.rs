@@ -202,6 +202,7 @@ impl Plant {
             time: None,
             data: event["data"].clone(),
             trace: None,
+            plant: None,
         };
         let mut db = self.store.connection().await.expect("a connection");
         assert!(takt::store::events::insert(&mut db, &new).await.expect("storing"), "a new event");

@@ -19,13 +19,16 @@ use crate::{
         state::Shared,
     },
     run::{Change, GateId, Record, RunId, Signal, SignalKind, story},
-    store::{PgConnection, StoreError, audit, clock, events, gates, journal, signals, summaries},
+    store::{
+        PgConnection, StoreError, audit, clock, events, gates, journal, lanes, runs, signals, summaries,
+    },
     workflow::Definition,
 };
 use axum::{
     extract::{Path, State},
     response::{Html, IntoResponse, Redirect, Response},
 };
+use chrono::{DateTime, Utc};
 use serde_json::json;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -40,6 +43,10 @@ pub(in crate::http) struct Read {
     pub parent: Option<summaries::Summary>,
     pub children: Vec<summaries::Summary>,
     pub event: Option<events::StoredEvent>,
+    /// It waits for a lane.
+    pub queued: Option<lanes::Queued>,
+    /// It has not begun, and does not begin before.
+    pub not_before: Option<DateTime<Utc>>,
     /// Absent when it no longer compiles; the records are shown all the same.
     pub definition: Option<Arc<Definition>>,
 }
@@ -63,7 +70,11 @@ impl Read {
             Some(event) => events::get(&mut db, event).await?,
             None => None,
         };
+        let has_begun = records.len() > 1 || summary.ended_at.is_some();
+        let not_before = if has_begun { None } else { runs::not_before(&mut db, run).await? };
         Ok(Some(Self {
+            queued: lanes::queued(&mut db, &[run.0]).await?.pop(),
+            not_before,
             clock: Clock { zone: door.app.site.time_zone, now: clock::now(&mut db).await? },
             children: summaries::children(&mut db, run).await?,
             definition: definition(door, &mut db, &records).await,

@@ -9,7 +9,7 @@ use crate::{
     http::console::{
         gate::card::via,
         inbox::{addressee, text},
-        runs::{outcome_words, title_of},
+        runs::{in_queue, outcome_words, title_of},
         when::{Clock, When, words},
     },
     run::{Change, Record, StepPath, story},
@@ -168,6 +168,13 @@ fn headline(read: &Read, site: &Site, steps: &[StepView]) -> (String, &'static s
     }
     if let Some(paths) = of("will be tried again") {
         return (format!("{paths} failed and will be tried again"), "warn");
+    }
+    if let Some(queued) = &read.queued {
+        return (in_queue(queued), "accent");
+    }
+    if let Some(at) = read.not_before {
+        let text = format!("Waiting for its turn: it begins at {}", read.clock.when(at).local);
+        return (text, "accent");
     }
     match of("waiting").or_else(|| summary.waiting_for.clone()) {
         Some(what) => (format!("Waiting: {what}"), "accent"),
