@@ -3,7 +3,10 @@
 use crate::{
     agent::Model,
     connector::{declared, native, openai::OpenAi, slack},
-    engine::{Clock, Definitions, Executors, Hints, Ladders, RungOf, Starter, Starts, Worker, WorkerOptions},
+    engine::{
+        Clock, Definitions, Executors, Hints, Ladders, PastEvents, RungOf, Starter, Starts, StoredEvents, Worker,
+        WorkerOptions,
+    },
     http,
     notify::{Addresses, Delivery, Destination, Notifier},
     site::{Addressee, Environment, Overrides, Site, SiteError},
@@ -12,7 +15,7 @@ use crate::{
     },
     store::{Store, StoreError, clock},
     tool::{DataClass, Registry, RegistryError},
-    trigger::Router,
+    trigger::{Router, Scheduler},
     workflow::{Definition, Library, problem::Problem},
 };
 use secrecy::SecretString;
@@ -173,6 +176,13 @@ impl App {
             hints: self.hints.clone(),
         };
         parts.spawn(router.run(stop.clone()));
+        let scheduler = Scheduler::new(
+            self.store.clone(),
+            self.definitions.clone(),
+            self.site.clone(),
+            self.hints.clone(),
+        );
+        parts.spawn(scheduler.run(stop.clone()));
         let delivery = Delivery {
             store: self.store.clone(),
             notifiers: self.notifiers.clone(),
@@ -213,7 +223,13 @@ impl App {
         Worker {
             store: self.store.clone(),
             definitions: self.definitions.clone(),
-            executors: executors(&self.tools, &self.definitions, &ladders, settings),
+            executors: executors(
+                &self.tools,
+                &self.definitions,
+                &ladders,
+                settings,
+                Arc::new(StoredEvents(self.store.clone())),
+            ),
             ladders,
             site: self.site.scope(),
             clock: self.clock.clone(),
@@ -296,12 +312,13 @@ pub fn executors(
     definitions: &Arc<Definitions>,
     ladders: &Arc<dyn Ladders>,
     settings: AgentSettings,
+    past: Arc<dyn PastEvents>,
 ) -> Executors {
     let mut executors = Executors::new();
     executors.insert("call", Arc::new(CallExecutor { tools: tools.clone() }));
     executors.insert("agent", Arc::new(AgentExecutor { tools: tools.clone(), settings }));
     executors.insert("gate", Arc::new(GateExecutor { ladders: ladders.clone() }));
-    executors.insert("wait", Arc::new(WaitExecutor));
+    executors.insert("wait", Arc::new(WaitExecutor { past }));
     executors.insert("run", Arc::new(RunExecutor { definitions: definitions.clone() }));
     executors
 }

@@ -13,6 +13,7 @@ pub mod db;
 pub mod simulate;
 mod demo;
 mod eval;
+mod schedule;
 mod serve;
 
 use crate::{
@@ -42,6 +43,7 @@ enum Command {
     Check(check::CheckArgs),
     Simulate(simulate::SimulateArgs),
     Eval(eval::EvalArgs),
+    Schedule(schedule::ScheduleArgs),
     Db(db::DbArgs),
     Bench(bench::BenchArgs),
 }
@@ -82,6 +84,13 @@ pub fn main() -> ExitCode {
                 match bench::run(args).await {
                     Ok(code) => code,
                     Err(error) => fail(&error.to_string(), 2),
+                }
+            }
+            Command::Schedule(args) => {
+                telemetry::start(&quiet(&cli.log));
+                match schedule::run(args).await {
+                    Ok(code) => code,
+                    Err(error) => fail(&error.to_string(), 1),
                 }
             }
             Command::Db(args) => match db::run(args).await {

@@ -176,7 +176,9 @@ impl Writer {
                 Intent::OpenGate(gate) => gates::open(tx, commit.run, gate, now).await?,
                 Intent::Reassign(to) => gates::reassign(tx, to).await?,
                 Intent::CloseGate(gate) => gates::close(tx, &[gate.0]).await?,
-                Intent::Subscribe { path, event } => events::subscribe(tx, commit.run, path, event).await?,
+                Intent::Subscribe { path, event, subject } => {
+                    events::subscribe(tx, commit.run, path, event, subject.as_deref()).await?;
+                }
                 Intent::Unsubscribe { path } => events::unsubscribe(tx, commit.run, path).await?,
                 Intent::StartRun(run) => {
                     start_run(tx, run, now).await?;

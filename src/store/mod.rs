@@ -8,7 +8,6 @@ pub mod bench;
 pub mod changes;
 pub mod clock;
 pub mod commits;
-pub mod cron;
 pub mod events;
 pub mod gates;
 pub mod health;
@@ -17,6 +16,7 @@ pub mod journal;
 pub mod outbox;
 pub mod partitions;
 pub mod runs;
+pub mod schedules;
 pub mod sessions;
 pub mod signals;
 pub mod summaries;
@@ -24,13 +24,16 @@ pub mod versions;
 pub mod workers;
 
 use sqlx::{
-    PgPool, Postgres, Transaction,
+    PgPool, Postgres,
     pool::PoolConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use std::{str::FromStr, time::Duration};
 
 pub use sqlx::PgConnection;
+
+/// Everything in it becomes true together, or nothing.
+pub type Transaction = sqlx::Transaction<'static, sqlx::Postgres>;
 
 /// Of every session. A process that freezes in the middle of a transaction must not keep its locks: nobody could
 /// take it over.
@@ -110,7 +113,7 @@ impl Store {
         Ok(self.pool.acquire().await?)
     }
 
-    pub async fn begin(&self) -> Result<Transaction<'static, Postgres>> {
+    pub async fn begin(&self) -> Result<Transaction> {
         Ok(self.pool.begin().await?)
     }
 
@@ -119,7 +122,7 @@ impl Store {
         Ok(self.hot.acquire().await?)
     }
 
-    pub async fn begin_hot(&self) -> Result<Transaction<'static, Postgres>> {
+    pub async fn begin_hot(&self) -> Result<Transaction> {
         Ok(self.hot.begin().await?)
     }
 

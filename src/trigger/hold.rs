@@ -1,9 +1,6 @@
 //! `hold`: a condition must still hold after a while; what is over by then starts nothing.
 
-use super::{
-    event::event_json,
-    start::{Started, Wish, start},
-};
+use super::start::{Started, Wish, start};
 use crate::{
     engine::Definitions,
     store::{PgConnection, StoreError, clock, events},
@@ -23,12 +20,13 @@ pub(super) async fn fire_due(db: &mut PgConnection, definitions: &Definitions) -
         let Trigger::Events(trigger) = &definition.workflow.trigger else { continue };
         let wish = Wish {
             definition: &definition,
-            trigger: event_json(&event),
+            trigger: event.seen(),
             subject: event.subject.clone(),
             key: trigger.key.is_some().then(|| key.clone()),
             event: Some(event.id),
             trace: event.trace.clone(),
             flood: trigger.flood,
+            started_by: None,
         };
         let (state, note) = match start(db, wish, now).await {
             Ok(Started::Run(run)) => ("routed", run.to_string()),

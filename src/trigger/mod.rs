@@ -1,15 +1,22 @@
-//! Events and clocks start runs: matching, holds, keys, floods, cron.
+//! Events and clocks start runs: matching, holds, keys, floods, schedules.
 //!
 //! How an event arrives and is verified is the doors' business; here it is already stored.
 
+mod catch_up;
 mod cron;
-mod event;
+mod firing;
 mod hold;
+mod moment;
 mod router;
 mod scheduler;
+mod schedules;
 mod start;
+mod times;
 
 pub use cron::{CronError, CronTimes};
-pub use event::event_json;
+pub use moment::{Edge, MomentError, moment};
 pub use router::Router;
+pub use scheduler::Scheduler;
+pub use schedules::{BACKFILL_MAX, Backfill, Schedule, ScheduleError, View};
 pub use start::{ManualError, by_hand};
+pub use times::{Due, Times, TimesError};

@@ -2,21 +2,19 @@
 //! the transaction that marks it routed.
 
 use super::{
-    event::event_json,
-    hold, scheduler,
+    hold,
     start::{Started, Wish, start},
 };
 use crate::{
     engine::{Definitions, Hints},
     expr::Scope,
-    run::{Signal, SignalKind},
+    run::Signal,
     store::{PgConnection, Store, StoreError, clock, events, events::StoredEvent, signals},
     workflow::{Definition, EventTrigger, Trigger},
 };
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 /// Events routed in one transaction.
 const BATCH_MAX: i64 = 32;
@@ -74,7 +72,7 @@ impl Router {
         }
     }
 
-    /// One look at new events, holds that are over and schedules that are due; says how much there was.
+    /// One look at new events and holds that are over; says how much there was.
     pub async fn pass(&self) -> Result<usize, StoreError> {
         let mut tx = self.store.begin().await?;
         let new = events::lock_new(&mut tx, BATCH_MAX).await?;
@@ -82,18 +80,16 @@ impl Router {
             self.route(&mut tx, event).await?;
         }
         let held = hold::fire_due(&mut tx, &self.definitions).await?;
-        let fired = scheduler::fire_due(&mut tx, &self.definitions).await?;
         tx.commit().await?;
-        Ok(new.len() + held + fired)
+        Ok(new.len() + held)
     }
 
     async fn route(&self, db: &mut PgConnection, event: &StoredEvent) -> Result<(), StoreError> {
-        let seen = event_json(event);
+        let seen = event.seen();
         let mut fate = Fate::Ignored;
         let mut notes = Vec::new();
-        for (run, path) in events::subscribers(db, &event.r#type).await? {
-            let id = Uuid::new_v5(&event.id, format!("{run}:{path}").as_bytes());
-            let signal = Signal { id, kind: SignalKind::Event, path: Some(path), body: seen.clone() };
+        for (run, path) in events::subscribers(db, &event.r#type, event.subject.as_deref()).await? {
+            let signal = Signal::of_event(event.id, run, path, seen.clone());
             if signals::send(db, run, &signal).await? {
                 fate = fate.max(Fate::Routed);
             }
@@ -164,6 +160,7 @@ impl Router {
             event: Some(event.id),
             trace: event.trace.clone(),
             flood: trigger.flood,
+            started_by: None,
         };
         let now = clock::now(db).await?;
         match start(db, wish, now).await {

@@ -28,6 +28,8 @@ pub(super) struct Wish<'a> {
     pub event: Option<Uuid>,
     pub trace: Option<String>,
     pub flood: Option<Flood>,
+    /// Who asked for it; may not approve it.
+    pub started_by: Option<String>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -72,7 +74,7 @@ pub(super) async fn start(
         inputs: inputs_from(workflow, &Value::Null).map_err(WishError::Inputs)?,
         parent: None,
         approved: false,
-        started_by: None,
+        started_by: wish.started_by,
         event: wish.event,
         trace: wish.trace,
     };

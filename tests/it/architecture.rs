@@ -29,7 +29,7 @@ const TABLE: &[(&str, &str)] = &[
     ("agent", "tool"),
     ("gate", "site run store engine"),
     ("step", "expr tool workflow run engine agent gate"),
-    ("trigger", "expr workflow run store engine"),
+    ("trigger", "expr site workflow run store engine"),
     ("notify", "run store"),
     ("connector", "expr tool site agent notify"),
     ("connector/native", "expr tool site schedule plant"),

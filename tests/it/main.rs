@@ -28,5 +28,6 @@ mod pages;
 mod peers;
 mod postgres;
 mod sample_site;
+mod schedules;
 mod slack;
 mod support;

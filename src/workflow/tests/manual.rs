@@ -22,7 +22,7 @@ fn its_examples_load() {
         }
         loaded += 1;
     }
-    assert_eq!(loaded, 2);
+    assert_eq!(loaded, 3);
 }
 
 #[test]
