@@ -4,8 +4,8 @@ use crate::{
     agent::Model,
     connector::{declared, native, openai::OpenAi, slack},
     engine::{
-        Clock, Definitions, Executors, Hints, Ladders, PastEvents, RungOf, Starter, Starts, StoredEvents, Worker,
-        WorkerOptions,
+        Clock, Definitions, Executors, Hints, Ladders, PastEvents, RungOf, Starter, Starts, StoredEvents,
+        Worker, WorkerOptions,
     },
     http,
     notify::{Addresses, Delivery, Destination, Notifier},

@@ -123,7 +123,8 @@ async fn act(args: &ScheduleArgs, plant: &Plant, store: &Store) -> Result<(), Sc
     let out = Output { format: args.format, zone: plant.site.time_zone };
     match &args.command {
         ScheduleCommand::List => {
-            let all = plant.library.definitions().filter_map(|found| Schedule::of(found.clone(), &plant.site));
+            let all =
+                plant.library.definitions().filter_map(|found| Schedule::of(found.clone(), &plant.site));
             let mut views = Vec::new();
             for schedule in all {
                 views.push(schedule.view(&mut tx, now, 1).await?);

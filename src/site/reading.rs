@@ -185,7 +185,10 @@ impl<'a> Reading<'a> {
         let (from, to) = (self.date(&shutdown.value.from), self.date(&shutdown.value.to));
         let (from, to) = from.zip(to)?;
         if to < from {
-            self.problem(shutdown.referenced, format!("this shutdown ends on {to}, before it begins on {from}"));
+            self.problem(
+                shutdown.referenced,
+                format!("this shutdown ends on {to}, before it begins on {from}"),
+            );
         }
         Some(Shutdown { from, to })
     }

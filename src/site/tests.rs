@@ -259,7 +259,8 @@ fn calendars_count_days_or_shifts() {
 
 #[test]
 fn a_calendar_that_cannot_be_is_refused() {
-    let wrong_calendar = |calendar: &str| wrong("roles:\n", &format!("calendars:\n  days: {calendar}\nroles:\n"));
+    let wrong_calendar =
+        |calendar: &str| wrong("roles:\n", &format!("calendars:\n  days: {calendar}\nroles:\n"));
     assert!(wrong_calendar("{ shifts: [B] }").contains("there is no shift `B`"));
     assert!(wrong_calendar("{ holidays: [26.11.2026] }").contains("is no date"));
     let reversed = wrong_calendar("{ shutdowns: [{ from: 2027-01-01, to: 2026-12-24 }] }");

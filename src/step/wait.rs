@@ -63,7 +63,8 @@ impl WaitExecutor {
             }
             Err(error) => return Outcome::fail("expression", error.to_string()),
         };
-        let subscribe = Intent::Subscribe { path: path.clone(), event: wait.event.clone(), subject: subject.clone() };
+        let subscribe =
+            Intent::Subscribe { path: path.clone(), event: wait.event.clone(), subject: subject.clone() };
         let looks_back = looks_back(wait, context);
         if looks_back {
             // Subscribed first: what comes from now on is signalled, so that nothing falls between the two.

@@ -184,14 +184,9 @@ pub async fn advance(
     through: DateTime<Utc>,
     spec: &str,
 ) -> Result<()> {
-    sqlx::query!(
-        "update schedule set through = $2, spec = $3 where workflow = $1",
-        workflow,
-        through,
-        spec
-    )
-    .execute(db)
-    .await?;
+    sqlx::query!("update schedule set through = $2, spec = $3 where workflow = $1", workflow, through, spec)
+        .execute(db)
+        .await?;
     Ok(())
 }
 

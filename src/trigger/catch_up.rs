@@ -26,12 +26,7 @@ pub(super) struct Decided {
 
 /// Decides what is due after `standing.through`, in order. A clock that went back decides nothing twice: what
 /// lies up to `through` has been decided.
-pub(super) fn decide(
-    times: &Times,
-    catch_up: CatchUp,
-    standing: &Standing,
-    now: DateTime<Utc>,
-) -> Decided {
+pub(super) fn decide(times: &Times, catch_up: CatchUp, standing: &Standing, now: DateTime<Utc>) -> Decided {
     let mut due = times.due_after(standing.through).peekable();
     let mut verdicts = Vec::new();
     while verdicts.len() < BATCH_MAX
@@ -44,7 +39,9 @@ pub(super) fn decide(
                 let late = now - firing.at;
                 let is_last = due.peek().is_none_or(|next| next.at > now);
                 let is_within = |within: Option<std::time::Duration>| {
-                    within.and_then(|within| TimeDelta::from_std(within).ok()).is_none_or(|within| late <= within)
+                    within
+                        .and_then(|within| TimeDelta::from_std(within).ok())
+                        .is_none_or(|within| late <= within)
                 };
                 let fires = match catch_up {
                     _ if late <= ON_TIME => true,

@@ -11,7 +11,9 @@ pub enum Edge {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no time: write a day like 2026-11-24, a local time like 2026-11-24T06:00, or one with its offset")]
+#[error(
+    "`{0}` is no time: write a day like 2026-11-24, a local time like 2026-11-24T06:00, or one with its offset"
+)]
 pub struct MomentError(String);
 
 /// `2026-11-24`, `2026-11-24T06:00` or `2026-11-24 06:00` in the zone, `2026-11-24T06:00:00-06:00`.

@@ -172,8 +172,7 @@ async fn fire_due(
     schedule.write_off(tx, verdicts).await?;
     for (nominal, _) in verdicts.iter().filter(|(_, verdict)| *verdict == Verdict::Fire) {
         let asked = (Origin::Clock, None);
-        let added =
-            schedules::add(tx, schedule.workflow(), &[*nominal], FiringState::Asked, asked).await?;
+        let added = schedules::add(tx, schedule.workflow(), &[*nominal], FiringState::Asked, asked).await?;
         if added.is_empty() {
             continue;
         }

@@ -121,7 +121,8 @@ impl Schedule {
     /// What fires when: an edit of it begins the schedule anew.
     pub(super) fn spec(&self) -> String {
         let calendar = self.trigger.calendar.as_ref();
-        let calendar = calendar.map_or(String::new(), |on| format!(" {} {}", on.name, closed_word(on.on_closed)));
+        let calendar =
+            calendar.map_or(String::new(), |on| format!(" {} {}", on.name, closed_word(on.on_closed)));
         format!("{} {}{calendar}", self.trigger.cron, self.trigger.time_zone)
     }
 

@@ -113,7 +113,8 @@ impl Times {
             .filter_map(move |at| {
                 let local = at.with_timezone(&zone).naive_local();
                 let day = target(local.date())?;
-                let at = if day == local.date() { at } else { self.cron.instant(day.and_time(local.time()))? };
+                let at =
+                    if day == local.date() { at } else { self.cron.instant(day.and_time(local.time()))? };
                 Some((day, at))
             })
             .peekable();

@@ -50,7 +50,9 @@ fn never(cron: &str, days: &str, months: &str) -> Result<(), String> {
     let first = day.values(days).into_iter().min().unwrap_or_default();
     let longest = month.values(months).into_iter().map(|month| LENGTHS[month as usize - 1]).max();
     match longest {
-        Some(longest) if first > longest => Err(format!("`{cron}` never comes: its month has {longest} days")),
+        Some(longest) if first > longest => {
+            Err(format!("`{cron}` never comes: its month has {longest} days"))
+        }
         _ => Ok(()),
     }
 }
@@ -77,9 +79,8 @@ impl Field {
     /// Every value of a field that `takes` accepted.
     fn values(&self, part: &str) -> Vec<u32> {
         let item = |item: &str| {
-            let (range, step) = item.split_once('/').map_or((item, 1), |(range, step)| {
-                (range, step.parse().unwrap_or(1))
-            });
+            let (range, step) =
+                item.split_once('/').map_or((item, 1), |(range, step)| (range, step.parse().unwrap_or(1)));
             let (from, to) = match range.split_once('-') {
                 _ if range == "*" => (Some(self.from), Some(self.to)),
                 Some((from, to)) => (self.value(from), self.value(to)),
@@ -105,7 +106,15 @@ mod tests {
 
     #[test]
     fn five_fields_in_range() {
-        let good = ["0 6 * * *", "30 5,13,21 * * 1-5", "*/15 * * * *", "0 6 * * FRI", "0 0 29 2 *", "0 0 1 JAN-MAR *", "0 0 31 */2 *"];
+        let good = [
+            "0 6 * * *",
+            "30 5,13,21 * * 1-5",
+            "*/15 * * * *",
+            "0 6 * * FRI",
+            "0 0 29 2 *",
+            "0 0 1 JAN-MAR *",
+            "0 0 31 */2 *",
+        ];
         for cron in good {
             assert_eq!(check(cron), Ok(()), "{cron}");
         }

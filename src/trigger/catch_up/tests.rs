@@ -4,9 +4,9 @@ use crate::{
     store::schedules::Pause,
     workflow::CronTrigger,
 };
+use Verdict::{Fire, Missed, Paused};
 use proptest::prelude::*;
 use std::{sync::Arc, time::Duration};
-use Verdict::{Fire, Missed, Paused};
 
 const SITE: &str = r#"name: Plant
 time_zone: UTC
@@ -80,7 +80,10 @@ fn a_long_outage_is_decided_in_parts() {
     let since = standing(at(0, 0) - TimeDelta::days(30));
     let decided = decide(&hourly(), CatchUp::Last { within: None }, &since, at(6, 30));
     assert_eq!(decided.verdicts.len(), BATCH_MAX);
-    assert!(decided.verdicts.iter().all(|(_, verdict)| *verdict == Missed), "the last one is in a later part");
+    assert!(
+        decided.verdicts.iter().all(|(_, verdict)| *verdict == Missed),
+        "the last one is in a later part"
+    );
     assert!(decided.next.is_some_and(|next| next <= at(6, 30)));
 }
 

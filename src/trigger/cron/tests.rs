@@ -1,7 +1,6 @@
 use super::*;
 use proptest::prelude::*;
 
-
 fn firings(cron: &str, after: &str, count: usize) -> Vec<String> {
     let zone = chrono_tz::America::Chicago;
     let times = CronTimes::new(cron, zone).expect("a good expression");
@@ -80,7 +79,10 @@ fn field(from: u32, to: u32) -> impl Strategy<Value = String> {
 
 /// A day of the month or a weekday, not both: what they mean together differs between crons.
 fn days() -> impl Strategy<Value = (String, String)> {
-    prop_oneof![field(1, 28).prop_map(|day| (day, "*".to_owned())), field(0, 6).prop_map(|day| ("*".to_owned(), day))]
+    prop_oneof![
+        field(1, 28).prop_map(|day| (day, "*".to_owned())),
+        field(0, 6).prop_map(|day| ("*".to_owned(), day))
+    ]
 }
 
 fn oracle(cron: &str, zone: Tz, after: DateTime<Utc>, count: usize) -> Vec<DateTime<Utc>> {
@@ -99,7 +101,8 @@ fn moment() -> impl Strategy<Value = DateTime<Utc>> {
 
 /// Near the nights on which clocks change in Chicago and Berlin, years 2024 to 2028.
 fn night() -> impl Strategy<Value = DateTime<Utc>> {
-    let nights = [1_710_054_000_i64, 1_711_846_800, 1_730_610_000, 1_729_990_800, 1_793_509_200, 1_772_953_200];
+    let nights =
+        [1_710_054_000_i64, 1_711_846_800, 1_730_610_000, 1_729_990_800, 1_793_509_200, 1_772_953_200];
     (prop::sample::select(nights.to_vec()), -90_000_i64..20_000)
         .prop_map(|(night, from)| DateTime::from_timestamp(night + from, 0).expect("a time"))
 }

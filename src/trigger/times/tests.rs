@@ -26,9 +26,7 @@ people:
 "#;
 
 fn site() -> Arc<Site> {
-    Arc::new(
-        Site::parse("takt.yaml", SITE, &Environment::default(), &Overrides::default()).expect("a site"),
-    )
+    Arc::new(Site::parse("takt.yaml", SITE, &Environment::default(), &Overrides::default()).expect("a site"))
 }
 
 fn trigger(cron: &str, calendar: Option<(&str, OnClosed)>, jitter: u64) -> CronTrigger {
@@ -63,10 +61,7 @@ fn closed_days_are_skipped() {
         shown(&daily, "2026-11-25T00:00:00-06:00", 3),
         ["Wed 11-25 06:00", "Fri 11-27 06:00", "Mon 11-30 06:00"]
     );
-    assert_eq!(
-        shown(&daily, "2026-12-23T00:00:00-06:00", 2),
-        ["Wed 12-23 06:00", "Mon 01-04 06:00"]
-    );
+    assert_eq!(shown(&daily, "2026-12-23T00:00:00-06:00", 2), ["Wed 12-23 06:00", "Mon 01-04 06:00"]);
 }
 
 #[test]

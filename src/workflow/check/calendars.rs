@@ -6,7 +6,8 @@ use crate::workflow::{CronTrigger, OnClosed, source::Node, suggest};
 impl<'c> Checker<'c> {
     pub(super) fn calendar(&mut self, trigger: &CronTrigger, node: Option<&'c Node>) {
         let Some(wanted) = &trigger.calendar else { return };
-        let place = |name: &str| node.and_then(|node| node.get(name)).map(|node| node.place).unwrap_or_default();
+        let place =
+            |name: &str| node.and_then(|node| node.get(name)).map(|node| node.place).unwrap_or_default();
         let site = self.site;
         let Some(calendar) = site.calendars.get(&wanted.name) else {
             let known: Vec<&str> = site.calendars.keys().map(String::as_str).collect();

@@ -204,7 +204,12 @@ impl<'c> Checker<'c> {
                     let kind = self.expr(subject, at("subject"), &names.types());
                     if let (Some(node), Some(misfit)) = (at("subject"), kind.misfit(&Type::String)) {
                         let fix = "name what the event is about: trigger.subject, trigger.work_center";
-                        self.error("T007", node.place, format!("`subject` needs a text: {}", misfit.message), fix);
+                        self.error(
+                            "T007",
+                            node.place,
+                            format!("`subject` needs a text: {}", misfit.message),
+                            fix,
+                        );
                     }
                 }
                 Type::open([timed_out, ("id", Type::String), ("type", Type::String), ("time", Type::String)])

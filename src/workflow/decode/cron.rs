@@ -47,7 +47,8 @@ impl<'d> Decoder<'d> {
     fn time_zone(&mut self, fields: &mut Fields<'d>) -> Option<chrono_tz::Tz> {
         let Some(node) = fields.get("time_zone") else {
             let fix = "add `time_zone:` with an IANA name like America/Chicago";
-            self.error("T020", fields.node.place, "a schedule needs a time zone", fix);
+            let place = fields.node.get("cron").map_or(fields.node.place, |cron| cron.place);
+            self.error("T020", place, "a schedule needs a time zone", fix);
             return None;
         };
         let name = self.text(node)?;

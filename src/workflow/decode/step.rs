@@ -2,8 +2,8 @@
 
 use super::{Decoder, Fields};
 use crate::workflow::{
-    Branch, CallStep, EachStep, EventWait, LookBack, OnError, Place, Retry, RunStep, Step, StepKind, Undo, WaitFor, WaitStep,
-    duration,
+    Branch, CallStep, EachStep, EventWait, LookBack, OnError, Place, Retry, RunStep, Step, StepKind, Undo,
+    WaitFor, WaitStep, duration,
     source::{Data, Node},
     suggest,
 };

@@ -194,11 +194,16 @@ fn a_schedule_has_all_its_parts() {
     );
     let Trigger::Cron(trigger) = &workflow.trigger else { panic!("a cron trigger") };
     assert_eq!(trigger.catch_up, CatchUp::All { within: Some(Duration::from_secs(43_200)) });
-    assert_eq!((trigger.catch_up.to_string(), trigger.overlap.to_string()), ("all within 12h".into(), "buffer_one".into()));
+    assert_eq!(
+        (trigger.catch_up.to_string(), trigger.overlap.to_string()),
+        ("all within 12h".into(), "buffer_one".into())
+    );
     assert_eq!(trigger.jitter, Some(Duration::from_secs(30)));
     let calendar = OnCalendar { name: "production_days".into(), on_closed: OnClosed::Next };
     assert_eq!(trigger.calendar, Some(calendar));
-    let plain = decode("workflow: w\nowner: me\ntrigger: { cron: 0 6 * * *, time_zone: UTC, catch_up: last }\nsteps: [{ id: a, end: x }]\n");
+    let plain = decode(
+        "workflow: w\nowner: me\ntrigger: { cron: 0 6 * * *, time_zone: UTC, catch_up: last }\nsteps: [{ id: a, end: x }]\n",
+    );
     let Trigger::Cron(plain) = &plain.trigger else { panic!("a cron trigger") };
     assert_eq!((plain.catch_up, plain.overlap), (CatchUp::Last { within: None }, Overlap::Skip));
 }

@@ -6,15 +6,28 @@ use serde_json::{Value, json};
 use std::{path::Path, process::Command, sync::Arc};
 use takt::{
     engine::Hints,
-    store::{audit, schedules::{self, FiringState}},
+    store::{
+        audit,
+        schedules::{self, FiringState},
+    },
     trigger::Scheduler,
 };
 
 fn scheduler(console: &Console) -> Scheduler {
-    Scheduler::new(console.store.clone(), console.definitions.clone(), Arc::clone(&console.site), Hints::default())
+    Scheduler::new(
+        console.store.clone(),
+        console.definitions.clone(),
+        Arc::clone(&console.site),
+        Hints::default(),
+    )
 }
 
-async fn call(console: &Console, path: &str, person: Option<&str>, body: Option<Value>) -> (StatusCode, Value) {
+async fn call(
+    console: &Console,
+    path: &str,
+    person: Option<&str>,
+    body: Option<Value>,
+) -> (StatusCode, Value) {
     let client = reqwest::Client::new();
     let url = format!("{}/api/schedules{path}", console.url);
     let mut request = match &body {
@@ -48,7 +61,10 @@ async fn people_see_schedules_and_press_buttons_without_scripts() {
     let (csrf, at) = (page.field("csrf"), page.field("at"));
     for _ in 0..2 {
         let done = sam.post("/schedules/shift_handover/trigger", &[("csrf", &csrf), ("at", &at)]).await;
-        assert_eq!((done.status, done.location.as_deref()), (StatusCode::SEE_OTHER, Some("/schedules/shift_handover")));
+        assert_eq!(
+            (done.status, done.location.as_deref()),
+            (StatusCode::SEE_OTHER, Some("/schedules/shift_handover"))
+        );
     }
     assert!(sam.get("/schedules/shift_handover").await.text.contains("about to start"));
     scheduler.pass().await.expect("a pass");
@@ -71,11 +87,19 @@ async fn people_see_schedules_and_press_buttons_without_scripts() {
     );
 
     // A look first, then the backfill; Friday's three handovers.
-    let mut form =
-        vec![("csrf", csrf.as_str()), ("from", "2036-11-21T00:00"), ("to", "2036-11-21T23:59"), ("do", "look")];
+    let mut form = vec![
+        ("csrf", csrf.as_str()),
+        ("from", "2036-11-21T00:00"),
+        ("to", "2036-11-21T23:59"),
+        ("do", "look"),
+    ];
     let looked = sam.post("/schedules/shift_handover/backfill", &form).await;
     assert_eq!(looked.status, StatusCode::OK);
-    assert!(looked.text.contains("3 firings would start") && looked.text.contains("Start 3"), "{}", looked.text);
+    assert!(
+        looked.text.contains("3 firings would start") && looked.text.contains("Start 3"),
+        "{}",
+        looked.text
+    );
     form[3] = ("do", "start");
     assert_eq!(sam.post("/schedules/shift_handover/backfill", &form).await.status, StatusCode::SEE_OTHER);
     let page = sam.get("/schedules/shift_handover").await.text;
@@ -111,8 +135,12 @@ async fn programs_do_the_same_and_are_told_why_not() {
     assert_eq!(call(&console, "/nothing", None, None).await.0, StatusCode::NOT_FOUND);
     assert_eq!(call(&console, "/shift_handover/pause", None, Some(json!({}))).await.0, StatusCode::FORBIDDEN);
 
-    let (status, view) = call(&console, "/shift_handover/pause", Some("sam"), Some(json!({ "note": "audit" }))).await;
-    assert_eq!((status, &view["pause"]["by"], &view["pause"]["note"]), (StatusCode::OK, &json!("sam"), &json!("audit")));
+    let (status, view) =
+        call(&console, "/shift_handover/pause", Some("sam"), Some(json!({ "note": "audit" }))).await;
+    assert_eq!(
+        (status, &view["pause"]["by"], &view["pause"]["note"]),
+        (StatusCode::OK, &json!("sam"), &json!("audit"))
+    );
     let (status, problem) = call(&console, "/shift_handover/pause", Some("sam"), Some(json!({}))).await;
     assert_eq!((status, &problem["type"]), (StatusCode::CONFLICT, &json!("urn:takt:problem:conflict")));
     let (status, view) = call(&console, "/shift_handover/resume", Some("sam"), Some(json!({}))).await;
@@ -125,11 +153,12 @@ async fn programs_do_the_same_and_are_told_why_not() {
     let at = json!({ "at": start() });
     let (status, asked) = call(&console, "/shift_handover/trigger", Some("sam"), Some(at.clone())).await;
     assert_eq!((status, asked["nominal"].as_str()), (StatusCode::ACCEPTED, Some("2036-11-24T12:10:00Z")));
-    assert_eq!(call(&console, "/shift_handover/trigger", Some("sam"), Some(at)).await.0, StatusCode::CONFLICT);
+    assert_eq!(
+        call(&console, "/shift_handover/trigger", Some("sam"), Some(at)).await.0,
+        StatusCode::CONFLICT
+    );
 
-    let range = |dry_run: bool| {
-        json!({ "from": "2036-11-21T06:00:00Z", "to": "2036-11-22T05:59:00Z", "dry_run": dry_run })
-    };
+    let range = |dry_run: bool| json!({ "from": "2036-11-21T06:00:00Z", "to": "2036-11-22T05:59:00Z", "dry_run": dry_run });
     let backfill = "/shift_handover/backfill";
     let (_, planned) = call(&console, backfill, Some("sam"), Some(range(true))).await;
     let mut db = console.store.connection().await.expect("a connection");
@@ -166,7 +195,10 @@ async fn the_command_line_works_on_the_database() {
         (output.status.success(), text(output.stdout), text(output.stderr))
     };
     let (ok, list, errors) = takt(&["list"]);
-    assert!(ok && list.contains("shift_handover  45 5,13,21 * * 1-5") && list.contains("next "), "{list}{errors}");
+    assert!(
+        ok && list.contains("shift_handover  45 5,13,21 * * 1-5") && list.contains("next "),
+        "{list}{errors}"
+    );
     let (ok, paused, errors) = takt(&["pause", "shift_handover", "--note", "rebuild"]);
     assert!(ok && paused.contains("shift_handover is paused"), "{paused}{errors}");
     let (ok, _, errors) = takt(&["pause", "shift_handover"]);
@@ -192,9 +224,10 @@ async fn the_command_line_works_on_the_database() {
     let states: Vec<&str> =
         shown["firings"].as_array().expect("firings").iter().filter_map(|f| f["state"].as_str()).collect();
     assert_eq!(states, ["asked", "buffered", "buffered", "buffered"]);
-    let actors: Vec<String> = sqlx::query_scalar("select distinct actor from audit where action like 'schedule.%'")
-        .fetch_all(&database.pool)
-        .await
-        .expect("the audit");
+    let actors: Vec<String> =
+        sqlx::query_scalar("select distinct actor from audit where action like 'schedule.%'")
+            .fetch_all(&database.pool)
+            .await
+            .expect("the audit");
     assert_eq!(actors, ["mia"]);
 }

@@ -4,7 +4,12 @@
 use super::shop::{HOURLY, Shop, at, local};
 use chrono::{Duration, TimeDelta};
 use takt::{
-    store::schedules::{FiringState, Origin},
+    store::{
+        commits::Fence,
+        runs,
+        schedules::{FiringState, Origin},
+        workers,
+    },
     trigger::ScheduleError,
 };
 
@@ -27,14 +32,8 @@ async fn missed_firings_are_made_up_for_as_declared() {
     assert_eq!(after_an_outage("none").await, (vec![], vec![hour(7), hour(8), hour(9), hour(10)]));
     assert_eq!(after_an_outage("last").await, (vec![hour(10)], vec![hour(7), hour(8), hour(9)]));
     assert_eq!(after_an_outage("all").await, (vec![hour(7), hour(8), hour(9), hour(10)], vec![]));
-    assert_eq!(
-        after_an_outage("all within 2h").await,
-        (vec![hour(9), hour(10)], vec![hour(7), hour(8)])
-    );
-    assert_eq!(
-        after_an_outage("last within 30m").await,
-        (vec![], vec![hour(7), hour(8), hour(9), hour(10)])
-    );
+    assert_eq!(after_an_outage("all within 2h").await, (vec![hour(9), hour(10)], vec![hour(7), hour(8)]));
+    assert_eq!(after_an_outage("last within 30m").await, (vec![], vec![hour(7), hour(8), hour(9), hour(10)]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -45,7 +44,10 @@ async fn a_week_of_missed_firings_is_written_off_and_only_the_last_fires() {
     shop.restart().await;
     assert_eq!(shop.runs().await, 1);
     let last = shop.firings().await.pop().expect("a firing");
-    assert_eq!((last.state, shop.now().await - last.nominal < TimeDelta::minutes(10)), (FiringState::Started, true));
+    assert_eq!(
+        (last.state, shop.now().await - last.nominal < TimeDelta::minutes(10)),
+        (FiringState::Started, true)
+    );
     let mut db = shop.store.connection().await.expect("a connection");
     let (missed,): (i64,) = sqlx::query_as("select count(*) from firing where state = 'missed'")
         .fetch_one(&mut *db)
@@ -131,7 +133,7 @@ async fn a_clock_that_jumps_ahead_is_an_outage_and_one_that_goes_back_fires_noth
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_the_clock_is_back_people_are_told() {
-    let mut shop = Shop::open(&format!("{HOURLY}, overlap: allow_all")).await;
+    let mut shop = Shop::open(&format!("{HOURLY}, overlap: allow_all, catch_up: last")).await;
     shop.look().await;
     shop.advance(TimeDelta::minutes(31)).await;
     shop.look().await;
@@ -175,7 +177,10 @@ async fn a_paused_schedule_rests_and_a_backfill_makes_up_for_it_once() {
     shop.advance(TimeDelta::hours(1)).await;
     let mut tx = shop.store.begin().await.expect("a transaction");
     schedule.resume(&mut tx, "ann", None, shop.now().await).await.expect("resumed");
-    assert!(matches!(schedule.resume(&mut tx, "ann", None, shop.now().await).await, Err(ScheduleError::NotPaused)));
+    assert!(matches!(
+        schedule.resume(&mut tx, "ann", None, shop.now().await).await,
+        Err(ScheduleError::NotPaused)
+    ));
     tx.commit().await.expect("committed");
     shop.look().await;
     assert_eq!((shop.states().await, shop.runs().await), (vec![FiringState::Paused; 3], 0));
@@ -184,9 +189,10 @@ async fn a_paused_schedule_rests_and_a_backfill_makes_up_for_it_once() {
     let mut tx = shop.store.begin().await.expect("a transaction");
     let now = shop.now().await;
     let planned = schedule.plan_backfill(&mut tx, range.0, range.1, now).await.expect("a plan");
-    assert_eq!(planned.starts.iter().map(|at| local(*at)).collect::<Vec<_>>(), [
-        "11-24 06:00-0600", "11-24 07:00-0600", "11-24 08:00-0600", "11-24 09:00-0600"
-    ]);
+    assert_eq!(
+        planned.starts.iter().map(|at| local(*at)).collect::<Vec<_>>(),
+        ["11-24 06:00-0600", "11-24 07:00-0600", "11-24 08:00-0600", "11-24 09:00-0600"]
+    );
     let done = schedule.backfill(&mut tx, "ann", range, now).await.expect("a backfill");
     assert_eq!(done.starts, planned.starts);
     tx.commit().await.expect("committed");
@@ -220,7 +226,7 @@ async fn a_backfill_keeps_to_the_past_and_to_a_bound() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_triggers_once_and_may_not_approve_what_it_starts() {
-    let mut shop = Shop::open(HOURLY).await;
+    let mut shop = Shop::open(&format!("{HOURLY}, catch_up: last")).await;
     let schedule = shop.schedule();
     let now = shop.now().await;
     let mut tx = shop.store.begin().await.expect("a transaction");
@@ -264,4 +270,34 @@ async fn jitter_makes_late_and_keeps_the_name() {
     assert!(late.iter().all(|late| *late >= TimeDelta::zero() && *late < TimeDelta::minutes(32)), "{late:?}");
     assert!(late.iter().any(|late| *late > TimeDelta::minutes(2)), "{late:?}");
     assert!(firings.iter().all(|firing| local(firing.nominal).ends_with(":00-0600")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn late_timers_are_claimed_in_the_order_of_their_times() {
+    let shop = Shop::open(HOURLY).await;
+    let mut db = shop.store.connection().await.expect("a connection");
+    let mut parked = Vec::new();
+    for hours in [5, 2, 9, 1, 7] {
+        let run = takt::run::RunId::new();
+        sqlx::query(
+            "insert into run (id, version_id, state, next_at)
+             select $1, max(id), 'parked', takt_now() + make_interval(hours => $2) from workflow_version",
+        )
+        .bind(run.0)
+        .bind(hours)
+        .execute(&mut *db)
+        .await
+        .expect("a run");
+        parked.push((hours, run));
+    }
+    shop.advance(TimeDelta::days(5)).await;
+    assert_eq!(runs::wake_due(&mut db).await.expect("timers").woken, 5);
+    let lease = std::time::Duration::from_secs(60);
+    let fence = Fence { worker: workers::register(&mut db, "w", lease).await.expect("a worker"), epoch: 1 };
+    let mut claimed = Vec::new();
+    for _ in 0..5 {
+        claimed.extend(runs::claim(&mut db, fence, 1).await.expect("a claim").into_iter().map(|one| one.run));
+    }
+    parked.sort_unstable();
+    assert_eq!(claimed, parked.into_iter().map(|(_, run)| run).collect::<Vec<_>>());
 }

@@ -81,8 +81,10 @@ async fn cancel_other_stops_the_open_run_and_starts_the_newest() {
     let replaced = shop.firings().await[1].note.clone().expect("a note");
     assert_eq!(replaced, "replaced by the firing of 2036-11-24T15:00:00.000Z");
     let open = run_of(&shop, 0).await;
-    let cancels: Vec<(Uuid, String)> =
-        sqlx::query_as("select run_id, kind from signal").fetch_all(shop.store.pool()).await.expect("signals");
+    let cancels: Vec<(Uuid, String)> = sqlx::query_as("select run_id, kind from signal")
+        .fetch_all(shop.store.pool())
+        .await
+        .expect("signals");
     assert_eq!(cancels, [(open, "cancel".to_owned())], "once, however many firings follow");
     let audited = shop.audit().await;
     assert_eq!(audited, [("schedule".into(), "run.cancel".into(), Some(open.to_string()))]);

@@ -2,11 +2,7 @@
 
 use crate::support::pg;
 use chrono::{DateTime, TimeDelta, Utc};
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use takt::{
     engine::{Definitions, Hints},
     site::{Environment, Overrides, Site},
@@ -57,8 +53,7 @@ impl Shop {
         let mut db = store.connection().await.expect("a connection");
         clock::set(&mut db, at(now)).await.expect("setting the clock");
         drop(db);
-        let scheduler =
-            Scheduler::new(store.clone(), definitions.clone(), site.clone(), Hints::default());
+        let scheduler = Scheduler::new(store.clone(), definitions.clone(), site.clone(), Hints::default());
         let shop = Self { store, site, definitions, scheduler, _database: database };
         shop.publish(trigger).await;
         shop
@@ -97,7 +92,9 @@ impl Shop {
 
     pub async fn advance(&self, by: TimeDelta) {
         let by = by.to_std().unwrap_or(Duration::ZERO);
-        clock::advance(&mut *self.store.connection().await.expect("a connection"), by).await.expect("advancing");
+        clock::advance(&mut *self.store.connection().await.expect("a connection"), by)
+            .await
+            .expect("advancing");
     }
 
     /// What an operator does to a server's clock; `clock::advance` never goes back.

@@ -51,11 +51,12 @@ fn event(id: &str, kind: &str, subject: &str, data: Value) -> Value {
 }
 
 async fn runs(plant: &Plant, workflow: &str) -> Vec<RunId> {
-    let ids: Vec<uuid::Uuid> = sqlx::query_scalar("select id from run_summary where workflow = $1 order by subject")
-        .bind(workflow)
-        .fetch_all(plant.store.pool())
-        .await
-        .expect("runs");
+    let ids: Vec<uuid::Uuid> =
+        sqlx::query_scalar("select id from run_summary where workflow = $1 order by subject")
+            .bind(workflow)
+            .fetch_all(plant.store.pool())
+            .await
+            .expect("runs");
     ids.into_iter().map(RunId).collect()
 }
 
@@ -233,10 +234,8 @@ async fn looking_back_reads_an_index_and_not_the_table() {
             "explain select id from event where {filter} and (received_at, id) > \
              (now() - interval '1 hour', '00000000-0000-0000-0000-000000000000') order by received_at, id limit 200"
         );
-        let plan: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(explain))
-            .fetch_all(store.pool())
-            .await
-            .expect("a plan");
+        let plan: Vec<String> =
+            sqlx::query_scalar(sqlx::AssertSqlSafe(explain)).fetch_all(store.pool()).await.expect("a plan");
         assert!(plan.iter().any(|line| line.contains(index)), "{plan:#?}");
     }
 }
