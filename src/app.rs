@@ -4,7 +4,8 @@ use crate::{
     agent::Model,
     connector::{declared, native, openai::OpenAi, slack},
     engine::{
-        Caps, Clock, Definitions, Executors, Hints, Ladders, RungOf, Starter, Starts, Worker, WorkerOptions,
+        Caps, Clock, Definitions, Executors, Hints, Ladders, PastEvents, RungOf, Starter, Starts,
+        StoredEvents, Worker, WorkerOptions,
         upkeep::{Policy, Upkeep},
     },
     http,
@@ -15,7 +16,7 @@ use crate::{
     },
     store::{OpenOptions, Store, StoreError, clock},
     tool::{DataClass, Registry, RegistryError},
-    trigger::Router,
+    trigger::{Router, Scheduler},
     workflow::{Definition, Library, problem::Problem},
 };
 use secrecy::SecretString;
@@ -216,6 +217,13 @@ impl App {
                 channels: self.notifiers.keys().map(|channel| (*channel).to_owned()).collect(),
             };
             parts.spawn(router.run(stop.clone()));
+            let scheduler = Scheduler::new(
+                self.store.clone(),
+                self.definitions.clone(),
+                self.site.clone(),
+                self.hints.clone(),
+            );
+            parts.spawn(scheduler.run(stop.clone()));
         }
         let upkeep = Upkeep { store: self.store.clone(), policy: policy_of(&self.site) };
         parts.spawn(upkeep.run(stop.clone()));
@@ -254,7 +262,13 @@ impl App {
         Worker {
             store: self.store.clone(),
             definitions: self.definitions.clone(),
-            executors: executors(&self.tools, &self.definitions, &ladders, settings),
+            executors: executors(
+                &self.tools,
+                &self.definitions,
+                &ladders,
+                settings,
+                Arc::new(StoredEvents(self.store.clone())),
+            ),
             ladders,
             site: self.site.scope(),
             clock: self.clock.clone(),
@@ -337,12 +351,13 @@ pub fn executors(
     definitions: &Arc<Definitions>,
     ladders: &Arc<dyn Ladders>,
     settings: AgentSettings,
+    past: Arc<dyn PastEvents>,
 ) -> Executors {
     let mut executors = Executors::new();
     executors.insert("call", Arc::new(CallExecutor { tools: tools.clone() }));
     executors.insert("agent", Arc::new(AgentExecutor { tools: tools.clone(), settings }));
     executors.insert("gate", Arc::new(GateExecutor { ladders: ladders.clone() }));
-    executors.insert("wait", Arc::new(WaitExecutor));
+    executors.insert("wait", Arc::new(WaitExecutor { past }));
     executors.insert("run", Arc::new(RunExecutor { definitions: definitions.clone() }));
     executors
 }

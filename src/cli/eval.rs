@@ -4,7 +4,7 @@ use super::database::DatabaseArgs;
 use crate::{
     agent::{Model, Tape, TapePlayer},
     app::{self, AppError, Plant, SiteLadders},
-    engine::{Definitions, Ladders},
+    engine::{Definitions, Ladders, NoPastEvents},
     eval::{
         Baseline, BaselineError, Case, CaseError, RecordError, Recording, ReplayError, Replayed, Report,
         Stage, World, WorldTools, replay, score,
@@ -199,7 +199,7 @@ fn stage(plant: &Plant, tools: &Registry, models: Vec<Arc<dyn Model>>, definitio
     let settings = AgentSettings { models, known: app::known_names(&plant.site) };
     Stage {
         definition,
-        executors: app::executors(tools, &definitions, &ladders, settings),
+        executors: app::executors(tools, &definitions, &ladders, settings, Arc::new(NoPastEvents)),
         ladders,
         site: plant.site.scope(),
         caps: app::caps_of(&plant.site),

@@ -14,6 +14,7 @@ pub mod simulate;
 mod demo;
 mod eval;
 mod purge;
+mod schedule;
 mod serve;
 
 use crate::{
@@ -43,6 +44,7 @@ enum Command {
     Check(check::CheckArgs),
     Simulate(simulate::SimulateArgs),
     Eval(eval::EvalArgs),
+    Schedule(schedule::ScheduleArgs),
     Db(db::DbArgs),
     Bench(bench::BenchArgs),
 }
@@ -83,6 +85,13 @@ pub fn main() -> ExitCode {
                 match bench::run(args).await {
                     Ok(code) => code,
                     Err(error) => fail(&error.to_string(), 2),
+                }
+            }
+            Command::Schedule(args) => {
+                telemetry::start(&quiet(&cli.log));
+                match schedule::run(args).await {
+                    Ok(code) => code,
+                    Err(error) => fail(&error.to_string(), 1),
                 }
             }
             Command::Db(args) => match db::run(args).await {

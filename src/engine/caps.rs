@@ -2,7 +2,7 @@
 //! fails its step with the class `too_large`, where people see it and `on_error` can catch it.
 
 use super::Outcome;
-use crate::run::{Failure, Intent, Record};
+use crate::run::{Change, Failure, Intent, Record};
 use serde_json::Value;
 
 /// Small outputs always fit, so that a full run can still undo and say what happened.
@@ -31,15 +31,17 @@ pub fn bytes_of(value: &Value) -> usize {
 
 /// What a run's records hold that can be large.
 pub fn bytes_of_records(records: &[Record]) -> usize {
-    use crate::run::Change;
-    let large = |record: &Record| match &record.change {
+    records.iter().map(|record| bytes_of_change(&record.change)).sum()
+}
+
+pub fn bytes_of_change(change: &Change) -> usize {
+    match change {
         Change::RunStarted(start) => bytes_of(&start.trigger) + bytes_of(&start.inputs),
         Change::Done { output } => bytes_of(output),
         Change::Noted { note } => bytes_of(note),
         Change::Signalled(signal) => bytes_of(&signal.body),
         _ => 64,
-    };
-    records.iter().map(large).sum()
+    }
 }
 
 impl Caps {

@@ -186,7 +186,9 @@ impl Writer {
                 Intent::OpenGate(gate) => gates::open(tx, commit.run, gate, now).await?,
                 Intent::Reassign(to) => gates::reassign(tx, to).await?,
                 Intent::CloseGate(gate) => gates::close(tx, &[gate.0]).await?,
-                Intent::Subscribe { path, event } => events::subscribe(tx, commit.run, path, event).await?,
+                Intent::Subscribe { path, event, subject } => {
+                    events::subscribe(tx, commit.run, path, event, subject.as_deref()).await?;
+                }
                 Intent::Unsubscribe { path } => events::unsubscribe(tx, commit.run, path).await?,
                 Intent::StartRun(run) => {
                     queue_run(tx, run, now, joined).await?;

@@ -2,7 +2,7 @@
 
 use super::{
     Caps, Clock, Commit, CommitError, Executors, Journal, Ladders, Outcome, RowChange, StepContext,
-    caps::{bytes_of, bytes_of_records},
+    caps::{bytes_of_change, bytes_of_records},
     execute::NoteRequest,
     observe,
     start::first_record,
@@ -216,6 +216,11 @@ impl Driver {
             path: task.path.clone(),
             attempt: task.attempt,
             scope: task.scope.clone(),
+            began_at: self.state.started_at,
+            taken_events: match &task.leaf {
+                Leaf::Wait(_) => self.state.taken_events(),
+                _ => BTreeSet::new(),
+            },
             now: known.and_then(|step| step.started_at).unwrap_or_else(|| self.services.clock.now()),
             clock: self.services.clock.clone(),
             resumed: !task.new_attempt,
@@ -232,11 +237,14 @@ impl Driver {
             // A deadline of another step comes while this one is under way.
             () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => Ok(Next::Again),
             Some(request) = self.notes.recv() => {
-                if let Some(failure) = self.services.caps.refuse("note", bytes_of(&request.note), self.held) {
+                if let Some(failure) = self.services.caps.refuse("note", bytes_of_change(&request.change), self.held) {
                     // The request goes unanswered, and with that the step stops.
                     return self.settle(request.path, Outcome::fail(&failure.class, failure.message));
                 }
-                self.record(Some(request.path), 0, Change::Noted { note: request.note });
+                self.record(Some(request.path), 0, request.change);
+                // Its subscription must go with the run.
+                self.has_waited |= !request.intents.is_empty();
+                self.intents.extend(request.intents);
                 self.flush(RowChange::Keep).await?;
                 // A step that is gone needs no answer.
                 let _ = request.durable.send(());

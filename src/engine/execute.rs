@@ -3,14 +3,18 @@
 use super::Clock;
 use crate::{
     expr::Scope,
-    run::{Failure, Intent, RunId, Signal, StartedRun, StepPath, Task},
+    run::{Change, Failure, Intent, RunId, Signal, StartedRun, StepPath, Task},
     tool::ToolError,
     workflow::Definition,
 };
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
@@ -76,7 +80,8 @@ impl From<ToolError> for StepError {
 /// A request to journal something in the middle of a step.
 pub(super) struct NoteRequest {
     pub path: StepPath,
-    pub note: Value,
+    pub change: Change,
+    pub intents: Vec<Intent>,
     pub durable: oneshot::Sender<()>,
 }
 
@@ -89,6 +94,10 @@ pub struct StepContext {
     pub attempt: u32,
     /// The names its expressions see; `now` in it is the attempt's recorded time.
     pub scope: Arc<Scope>,
+    /// When the run began.
+    pub began_at: DateTime<Utc>,
+    /// Events that earlier waits of this run have ended with.
+    pub taken_events: BTreeSet<String>,
     /// The attempt's recorded time.
     pub now: DateTime<Utc>,
     /// The time as it goes on, for deadlines.
@@ -105,8 +114,23 @@ pub struct StepContext {
 impl StepContext {
     /// Journals something durably; `None` means that the worker lost the run and the step must stop.
     pub async fn note(&self, note: Value) -> Option<()> {
+        self.journal(Change::Noted { note }, Vec::new()).await
+    }
+
+    /// The same, with what must become true together with the note.
+    pub async fn note_with(&self, note: Value, intents: Vec<Intent>) -> Option<()> {
+        self.journal(Change::Noted { note }, intents).await
+    }
+
+    /// Journals news that the step found by itself.
+    pub async fn hear(&self, signal: Signal) -> Option<()> {
+        self.journal(Change::Signalled(signal), Vec::new()).await
+    }
+
+    async fn journal(&self, change: Change, intents: Vec<Intent>) -> Option<()> {
         let (durable, done) = oneshot::channel();
-        self.note_to.send(NoteRequest { path: self.path.clone(), note, durable }).await.ok()?;
+        let request = NoteRequest { path: self.path.clone(), change, intents, durable };
+        self.note_to.send(request).await.ok()?;
         done.await.ok()
     }
 

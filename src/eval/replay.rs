@@ -158,7 +158,7 @@ impl<'a> Play<'a> {
                 Intent::CloseGate(gate) => {
                     self.gates.remove(&gate);
                 }
-                Intent::Subscribe { path, event } => {
+                Intent::Subscribe { path, event, .. } => {
                     self.waits.insert((path, event));
                 }
                 Intent::Unsubscribe { path } => self.waits.retain(|(waiting, _)| *waiting != path),

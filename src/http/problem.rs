@@ -1,6 +1,6 @@
 //! Errors for programs: `application/problem+json` (RFC 9457), one kind per cause.
 
-use crate::{gate::DecideError, store::StoreError};
+use crate::{gate::DecideError, store::StoreError, trigger::ScheduleError};
 use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -25,6 +25,7 @@ pub(super) enum Cause {
     /// The database as a whole cannot work now; nothing was taken, ask again.
     Unavailable,
     OneAtATime,
+    Conflict,
     Internal,
 }
 
@@ -61,6 +62,7 @@ impl Cause {
             Self::Unavailable => {
                 (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "nothing was stored; ask again later")
             }
+            Self::Conflict => (StatusCode::CONFLICT, "conflict", "things have changed meanwhile"),
             Self::Internal => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "internal", "this did not work, and it is our fault")
             }
@@ -126,6 +128,31 @@ impl From<StoreError> for Problem {
         }
         tracing::error!(%error, "a request failed");
         Self::new(Cause::Internal, "the database could not be asked; try again")
+    }
+}
+
+/// What kind of refusal an error of a schedule is.
+pub(super) fn cause_of(error: &ScheduleError) -> Cause {
+    match error {
+        ScheduleError::NoSchedule(_) => Cause::NotFound,
+        ScheduleError::PausedAlready { .. }
+        | ScheduleError::NotPaused
+        | ScheduleError::AskedAlready(_)
+        | ScheduleError::Times(_) => Cause::Conflict,
+        ScheduleError::RangeReversed
+        | ScheduleError::RangeInFuture(_)
+        | ScheduleError::TooMany
+        | ScheduleError::NotNow(_) => Cause::Malformed,
+        ScheduleError::Store(_) => Cause::Internal,
+    }
+}
+
+impl From<ScheduleError> for Problem {
+    fn from(error: ScheduleError) -> Self {
+        match error {
+            ScheduleError::Store(error) => error.into(),
+            error => Self::new(cause_of(&error), error.to_string()),
+        }
     }
 }
 

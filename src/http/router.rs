@@ -37,6 +37,12 @@ pub fn router(state: AppState) -> Router {
         .route("/api/gates/{id}", get(api::gates::show))
         .route("/api/gates/{id}/answer", post(api::gates::answer))
         .route("/api/events", get(api::events::list))
+        .route("/api/schedules", get(api::schedules::list))
+        .route("/api/schedules/{workflow}", get(api::schedules::show))
+        .route("/api/schedules/{workflow}/pause", post(api::schedules::pause))
+        .route("/api/schedules/{workflow}/resume", post(api::schedules::resume))
+        .route("/api/schedules/{workflow}/trigger", post(api::schedules::trigger))
+        .route("/api/schedules/{workflow}/backfill", post(api::schedules::backfill))
         .route("/api/{*rest}", get(api::not_found));
 
     // People.
@@ -49,6 +55,12 @@ pub fn router(state: AppState) -> Router {
         .route("/events/{id}/fire-again", post(console::events::fire_again))
         .route("/gates/{id}", get(console::gate::page))
         .route("/gates/{id}/answer", post(console::gate::answer))
+        .route("/schedules", get(console::schedules::page))
+        .route("/schedules/{workflow}", get(console::schedule::page))
+        .route("/schedules/{workflow}/pause", post(console::schedule::pause))
+        .route("/schedules/{workflow}/resume", post(console::schedule::resume))
+        .route("/schedules/{workflow}/trigger", post(console::schedule::trigger))
+        .route("/schedules/{workflow}/backfill", post(console::schedule::backfill))
         .route("/status", get(console::status::page))
         .route("/live/{*topic}", get(console::live::stream))
         .route("/sign-out", post(console::sign_in::sign_out));

@@ -15,6 +15,8 @@ pub enum Intent {
     Subscribe {
         path: StepPath,
         event: String,
+        /// Only events about it.
+        subject: Option<String>,
     },
     Unsubscribe {
         path: StepPath,

@@ -141,6 +141,14 @@ pub enum SignalKind {
     Cancel,
 }
 
+impl Signal {
+    /// The same event for the same step is the same signal, whoever sends it.
+    pub fn of_event(event: Uuid, run: RunId, path: StepPath, body: Value) -> Self {
+        let id = Uuid::new_v5(&event, format!("{run}:{path}").as_bytes());
+        Self { id, kind: SignalKind::Event, path: Some(path), body }
+    }
+}
+
 /// News for a run from outside its worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Signal {

@@ -1,7 +1,7 @@
 //! A run's state: the fold of its journal, and nothing that is not in it.
 
 use super::{
-    Failure, Record, Signal, StartedRun, StepPath,
+    Failure, Record, Signal, SignalKind, StartedRun, StepPath,
     machine::{Illegal, Status},
     record::Change,
 };
@@ -118,6 +118,13 @@ impl State {
 
     pub fn status(&self, path: &StepPath) -> Status {
         self.steps.get(path).map_or(Status::Pending, |step| step.status)
+    }
+
+    /// Ids of the events that waits have ended with.
+    pub fn taken_events(&self) -> BTreeSet<String> {
+        let heard_by = |step: &StepState| step.signals.iter().any(|signal| signal.kind == SignalKind::Event);
+        let done = self.steps.values().filter(|step| step.status == Status::Done && heard_by(step));
+        done.filter_map(|step| step.output.get("id")?.as_str().map(str::to_owned)).collect()
     }
 
     pub fn is_ended(&self) -> bool {

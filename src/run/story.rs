@@ -201,7 +201,7 @@ fn answered(path: &StepPath, output: &Value) -> String {
 
 fn waited_for(until: &WaitFor) -> String {
     match until {
-        WaitFor::Event { event, .. } => event.clone(),
+        WaitFor::Event(wait) => wait.event.clone(),
         WaitFor::Duration(pause) => format!("{} s", pause.as_secs()),
         WaitFor::Until(expression) => expression.source().to_owned(),
     }

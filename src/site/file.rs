@@ -13,6 +13,8 @@ pub(super) struct SiteFile {
     pub name: String,
     pub time_zone: Text,
     pub shifts: Vec<Spanned<ShiftFile>>,
+    #[serde(default)]
+    pub calendars: BTreeMap<String, Spanned<CalendarFile>>,
     pub roles: BTreeMap<String, Spanned<RoleFile>>,
     pub people: Vec<Spanned<PersonFile>>,
     #[serde(default)]
@@ -42,6 +44,25 @@ pub(super) struct ShiftFile {
     pub days: Option<Vec<Text>>,
     #[serde(default)]
     pub overtime: Vec<Text>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CalendarFile {
+    /// Shifts whose hours count; absent means whole days.
+    #[serde(default)]
+    pub shifts: Vec<Text>,
+    #[serde(default)]
+    pub holidays: Vec<Text>,
+    #[serde(default)]
+    pub shutdowns: Vec<Spanned<ShutdownFile>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ShutdownFile {
+    pub from: Text,
+    pub to: Text,
 }
 
 #[derive(Deserialize)]

@@ -1,9 +1,10 @@
-//! `takt.yaml` and the environment, read once into a [`Site`]: people, roles, shifts, ladders,
+//! `takt.yaml` and the environment, read once into a [`Site`]: people, roles, shifts, calendars, ladders,
 //! models, channels, webhook sources, connected systems and limits.
 //!
 //! The only reader of environment variables. A secret stands in the file as a reference and is
 //! resolved last, when everything else is known to be right; it is never part of an error.
 
+mod calendar;
 mod duration;
 mod environment;
 mod file;
@@ -17,6 +18,7 @@ mod shift;
 #[cfg(test)]
 mod tests;
 
+pub use calendar::{Calendar, Shutdown};
 pub use duration::{DurationError, parse_duration};
 pub use environment::{Environment, ReferenceError};
 pub use load::{Overrides, SiteError, SiteProblem};

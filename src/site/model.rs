@@ -12,6 +12,8 @@ pub struct Site {
     pub people: Vec<Person>,
     pub roles: BTreeMap<String, Role>,
     pub shifts: Vec<Shift>,
+    /// Working days and hours by name, as cron triggers refer to them.
+    pub calendars: BTreeMap<String, super::Calendar>,
     pub ladders: BTreeMap<String, Ladder>,
     /// First is preferred; empty means every agent step runs on its fallback.
     pub models: Vec<ModelEndpoint>,

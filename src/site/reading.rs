@@ -1,7 +1,7 @@
 //! From the written file to the checked [`Site`]: collects every problem instead of stopping at the first.
 
 use super::{
-    Environment, Overrides, ReferenceError, SiteProblem,
+    Calendar, Environment, Overrides, ReferenceError, Shutdown, SiteProblem,
     environment::{is_reference, resolve},
     file::*,
     load::did_you_mean,
@@ -9,7 +9,7 @@ use super::{
     parse_duration,
     password::is_password_hash,
 };
-use chrono::{NaiveTime, Weekday};
+use chrono::{NaiveDate, NaiveTime, Weekday};
 use secrecy::SecretString;
 use serde_saphyr::{Location, Spanned};
 use std::{
@@ -52,6 +52,11 @@ impl<'a> Reading<'a> {
         };
         let time_zone = self.time_zone(&file.time_zone);
         let shifts = self.shifts(file.shifts);
+        let mut calendars = BTreeMap::new();
+        for (id, calendar) in file.calendars {
+            let calendar = self.calendar(&id, calendar, &shifts, &names);
+            calendars.insert(id, calendar);
+        }
         let roles: BTreeMap<_, _> =
             file.roles.into_iter().map(|(id, role)| (id, self.role(role, &names))).collect();
         let mut people = self.people(file.people, &names);
@@ -80,6 +85,7 @@ impl<'a> Reading<'a> {
             people,
             roles,
             shifts,
+            calendars,
             ladders,
             models,
             slack,
@@ -153,6 +159,49 @@ impl<'a> Reading<'a> {
             self.problem(text.referenced, format!("`{}` is no time of day: write \"06:00\"", text.value));
             NaiveTime::MIN
         })
+    }
+
+    fn calendar(
+        &mut self,
+        id: &str,
+        calendar: Spanned<CalendarFile>,
+        shifts: &[Shift],
+        names: &Names,
+    ) -> Calendar {
+        let CalendarFile { shifts: own, holidays, shutdowns } = calendar.value;
+        own.iter().for_each(|shift| self.known("shift", shift, &names.shifts));
+        let own: Vec<String> = own.into_iter().map(|shift| shift.value).collect();
+        let counts = |shift: &&Shift| own.is_empty() || own.contains(&shift.id);
+        let days: Vec<Weekday> =
+            shifts.iter().filter(counts).flat_map(|shift| shift.days.iter().copied()).collect();
+        if days.is_empty() {
+            let message = format!("the calendar `{id}` has no working day: give its shifts `days`");
+            self.problem(calendar.referenced, message);
+        }
+        let holidays = holidays.iter().filter_map(|day| self.date(day)).collect();
+        let shutdowns = shutdowns.into_iter().filter_map(|shutdown| self.shutdown(&shutdown)).collect();
+        Calendar { shifts: own, days, holidays, shutdowns }
+    }
+
+    fn shutdown(&mut self, shutdown: &Spanned<ShutdownFile>) -> Option<Shutdown> {
+        let (from, to) = (self.date(&shutdown.value.from), self.date(&shutdown.value.to));
+        let (from, to) = from.zip(to)?;
+        if to < from {
+            self.problem(
+                shutdown.referenced,
+                format!("this shutdown ends on {to}, before it begins on {from}"),
+            );
+        }
+        Some(Shutdown { from, to })
+    }
+
+    fn date(&mut self, text: &Text) -> Option<NaiveDate> {
+        let read = NaiveDate::parse_from_str(&text.value, "%Y-%m-%d").ok();
+        if read.is_none() {
+            let message = format!("`{}` is no date: write one like 2026-12-24", text.value);
+            self.problem(text.referenced, message);
+        }
+        read
     }
 
     fn duration(&mut self, text: &Text) -> Duration {

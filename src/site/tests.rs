@@ -252,3 +252,32 @@ fn history_is_kept_as_long_as_the_file_says() {
     let said = wrong("systems:\n", "retention: { logs: 90d }\nsystems:\n");
     assert!(said.contains("there is no key `logs` here"), "{said}");
 }
+
+#[test]
+fn calendars_count_days_or_shifts() {
+    let calendars = "calendars:\n  days: { holidays: [2026-11-26], shutdowns: [{ from: 2026-12-24, to: 2027-01-01 }] }\n  early: { shifts: [A] }\nroles:";
+    let shifts = "ends: \"14:00\", days: [mon, tue, wed, thu, fri] }";
+    let text = SMALL.replace("roles:\n", &format!("{calendars}\n")).replace("ends: \"14:00\" }", shifts);
+    let site = parse(&text).unwrap();
+    let works = |calendar: &str, time: &str| site.works(&site.calendars[calendar], at(time));
+    assert!(works("days", "2026-11-25T03:00:00-06:00"));
+    assert!(!works("early", "2026-11-25T03:00:00-06:00"));
+    assert!(works("early", "2026-11-25T13:59:00-06:00"));
+    assert!(!works("early", "2026-11-25T14:00:00-06:00"));
+    for closed in ["2026-11-26T08:00:00-06:00", "2026-11-28T08:00:00-06:00", "2026-12-24T08:00:00-06:00"] {
+        assert!(!works("days", closed), "{closed}");
+    }
+    assert!(!works("days", "2027-01-01T23:59:00-06:00"));
+    assert!(works("days", "2027-01-04T00:00:00-06:00"));
+}
+
+#[test]
+fn a_calendar_that_cannot_be_is_refused() {
+    let wrong_calendar =
+        |calendar: &str| wrong("roles:\n", &format!("calendars:\n  days: {calendar}\nroles:\n"));
+    assert!(wrong_calendar("{ shifts: [B] }").contains("there is no shift `B`"));
+    assert!(wrong_calendar("{ holidays: [26.11.2026] }").contains("is no date"));
+    let reversed = wrong_calendar("{ shutdowns: [{ from: 2027-01-01, to: 2026-12-24 }] }");
+    assert!(reversed.contains("before it begins"), "{reversed}");
+    assert!(wrong_calendar("{ holiday: [] }").contains("did you mean `holidays`"));
+}

@@ -55,3 +55,12 @@ pub async fn of_events(db: &mut PgConnection) -> Result<String> {
     );
     Ok(mark.fetch_one(db).await?)
 }
+
+pub async fn of_schedules(db: &mut PgConnection) -> Result<String> {
+    let mark = sqlx::query_scalar!(
+        r#"select coalesce((select string_agg(workflow || through || coalesce(paused_at::text, ''), ' '
+                                              order by workflow) from schedule), '')
+               || (select count(*) from firing where state in ('asked', 'buffered')) as "mark!""#
+    );
+    Ok(mark.fetch_one(db).await?)
+}

@@ -2,9 +2,9 @@
 
 use super::{PgConnection, Result};
 use crate::run::{EventId, RunId, StepPath};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -24,6 +24,22 @@ pub struct StoredEvent {
     /// `new`, `routed`, `held`, `joined`, `ignored`, `flooded`, `limited`, `failed`.
     pub state: String,
     pub note: Option<String>,
+}
+
+impl StoredEvent {
+    /// The event as expressions see it: its data, with `id`, `type`, `subject`, `plant` and `time` beside.
+    pub fn seen(&self) -> Value {
+        let mut fields = match &self.data {
+            Value::Object(data) => data.clone(),
+            other => Map::from_iter([("data".to_owned(), other.clone())]),
+        };
+        fields.insert("id".into(), json!(self.id));
+        fields.insert("type".into(), json!(self.r#type));
+        fields.insert("subject".into(), json!(self.subject));
+        fields.insert("plant".into(), json!(self.plant));
+        fields.insert("time".into(), json!(self.time.to_rfc3339_opts(SecondsFormat::Millis, true)));
+        Value::Object(fields)
+    }
 }
 
 /// An event as intake verified it.
@@ -144,6 +160,53 @@ pub async fn settle_held(db: &mut PgConnection, ids: &[Uuid], state: &str, note:
     Ok(())
 }
 
+pub async fn received_at(db: &mut PgConnection, id: Uuid) -> Result<Option<DateTime<Utc>>> {
+    Ok(sqlx::query_scalar!("select received_at from event where id = $1", id).fetch_optional(db).await?)
+}
+
+/// Events of a type, oldest first, from a time and id on.
+pub async fn past(
+    db: &mut PgConnection,
+    event: &str,
+    after: (DateTime<Utc>, Uuid),
+    limit: i64,
+) -> Result<Vec<StoredEvent>> {
+    let rows = sqlx::query_as!(
+        StoredEvent,
+        r#"select id, source, source_id, type, subject, time, received_at, data, trace,
+                coalesce(plant, source) as "plant!", state, note
+         from event where type = $1 and (received_at, id) > ($2, $3) order by received_at, id limit $4"#,
+        event,
+        after.0,
+        after.1,
+        limit
+    );
+    Ok(rows.fetch_all(db).await?)
+}
+
+/// The same, only those about a subject.
+pub async fn past_about(
+    db: &mut PgConnection,
+    event: &str,
+    subject: &str,
+    after: (DateTime<Utc>, Uuid),
+    limit: i64,
+) -> Result<Vec<StoredEvent>> {
+    let rows = sqlx::query_as!(
+        StoredEvent,
+        r#"select id, source, source_id, type, subject, time, received_at, data, trace,
+                coalesce(plant, source) as "plant!", state, note
+         from event where type = $1 and subject = $2 and (received_at, id) > ($3, $4)
+         order by received_at, id limit $5"#,
+        event,
+        subject,
+        after.0,
+        after.1,
+        limit
+    );
+    Ok(rows.fetch_all(db).await?)
+}
+
 /// Events, newest first: all, or only those that could not be processed.
 pub async fn list(db: &mut PgConnection, failed_only: bool, limit: i64) -> Result<Vec<StoredEvent>> {
     let rows = sqlx::query_as!(
@@ -202,12 +265,20 @@ pub async fn next_hold(db: &mut PgConnection) -> Result<Option<DateTime<Utc>>> {
     Ok(sqlx::query_scalar!("select min(fire_at) from hold").fetch_one(db).await?)
 }
 
-pub async fn subscribe(db: &mut PgConnection, run: RunId, path: &StepPath, event: &str) -> Result<()> {
+pub async fn subscribe(
+    db: &mut PgConnection,
+    run: RunId,
+    path: &StepPath,
+    event: &str,
+    subject: Option<&str>,
+) -> Result<()> {
     sqlx::query!(
-        "insert into subscription (run_id, path, event_type) values ($1, $2, $3) on conflict do nothing",
+        "insert into subscription (run_id, path, event_type, subject) values ($1, $2, $3, $4)
+         on conflict do nothing",
         run.0,
         path.as_str(),
-        event
+        event,
+        subject
     )
     .execute(db)
     .await?;
@@ -221,11 +292,19 @@ pub async fn unsubscribe(db: &mut PgConnection, run: RunId, path: &StepPath) -> 
     Ok(())
 }
 
-/// Steps that wait for an event of this type.
-pub async fn subscribers(db: &mut PgConnection, event: &str) -> Result<Vec<(RunId, StepPath)>> {
-    let rows = sqlx::query!("select run_id, path from subscription where event_type = $1", event)
-        .fetch_all(db)
-        .await?;
+/// Steps that wait for an event of this type about this subject, or about any.
+pub async fn subscribers(
+    db: &mut PgConnection,
+    event: &str,
+    subject: Option<&str>,
+) -> Result<Vec<(RunId, StepPath)>> {
+    let rows = sqlx::query!(
+        "select run_id, path from subscription where event_type = $1 and (subject is null or subject = $2)",
+        event,
+        subject
+    )
+    .fetch_all(db)
+    .await?;
     Ok(rows.into_iter().map(|row| (RunId(row.run_id), StepPath::from(row.path))).collect())
 }
 

@@ -8,7 +8,6 @@ pub mod bench;
 pub mod changes;
 pub mod clock;
 pub mod commits;
-pub mod cron;
 pub mod events;
 pub mod floods;
 pub mod gatherings;
@@ -24,6 +23,7 @@ pub mod paces;
 pub mod partitions;
 pub mod retention;
 pub mod runs;
+pub mod schedules;
 pub mod sessions;
 pub mod signals;
 pub mod summaries;
@@ -33,11 +33,11 @@ pub mod versions;
 pub mod watch;
 pub mod workers;
 
-use sqlx::{PgPool, Postgres, Transaction, pool::PoolConnection};
+use sqlx::{PgPool, Postgres, pool::PoolConnection};
 
 pub use open::{OpenOptions, UnfitError};
 pub use sqlx::PgConnection;
-pub use trouble::Trouble;
+pub type Transaction = sqlx::Transaction<'static, sqlx::Postgres>;
 
 /// What went wrong between us and PostgreSQL.
 #[derive(Debug, thiserror::Error)]
@@ -93,7 +93,7 @@ impl Store {
         Ok(self.pool.acquire().await?)
     }
 
-    pub async fn begin(&self) -> Result<Transaction<'static, Postgres>> {
+    pub async fn begin(&self) -> Result<Transaction> {
         Ok(self.pool.begin().await?)
     }
 
@@ -102,7 +102,7 @@ impl Store {
         Ok(self.hot.acquire().await?)
     }
 
-    pub async fn begin_hot(&self) -> Result<Transaction<'static, Postgres>> {
+    pub async fn begin_hot(&self) -> Result<Transaction> {
         Ok(self.hot.begin().await?)
     }
 

@@ -155,7 +155,7 @@ pub async fn wake_due(db: &mut PgConnection) -> Result<Timers> {
         r#"with moment as materialized (
              select takt_now() as now
          ), woken as (
-             update run set state = 'ready', next_at = null where id in (
+             update run set state = 'ready' where id in (
                  select id from run where state = 'parked' and next_at <= (select now from moment)
                  order by next_at limit 1000 for update skip locked)
              returning id

@@ -2,7 +2,6 @@
 //! says in which run it ended.
 
 use super::{
-    event::event_json,
     router::over_flood,
     start::{Started, Starts, Wish, WishError, start},
 };
@@ -118,11 +117,11 @@ async fn begin(
     let mut by_id: BTreeMap<Uuid, StoredEvent> = found.into_iter().map(|event| (event.id, event)).collect();
     let events: Vec<StoredEvent> = ids.iter().filter_map(|id| by_id.remove(id)).collect();
     let Some(last) = events.last() else { return Ok(None) };
-    let mut trigger = event_json(last);
+    let mut trigger = last.seen();
     if let (Some(Gather::Batch { .. }), Some(fields)) =
         (&definition.workflow.flow.gather, trigger.as_object_mut())
     {
-        fields.insert("events".into(), events.iter().map(event_json).collect::<Vec<_>>().into());
+        fields.insert("events".into(), events.iter().map(StoredEvent::seen).collect::<Vec<_>>().into());
     }
     let rule = match &definition.workflow.trigger {
         Trigger::Events(trigger) => Some(trigger),
@@ -142,6 +141,7 @@ async fn begin(
         event: Some(last.id),
         trace: last.trace.clone(),
         flood: rule.and_then(|rule| rule.flood),
+        started_by: None,
         starts,
     };
     start(db, wish, now).await.map(Some)

@@ -1,7 +1,6 @@
 //! `hold`: a condition must still hold after a while; what is over by then starts nothing.
 
 use super::{
-    event::event_json,
     gather::{self, word_of},
     start::{Starts, Wish},
 };
@@ -28,13 +27,14 @@ pub(super) async fn fire_due(
         let Trigger::Events(trigger) = &definition.workflow.trigger else { continue };
         let wish = Wish {
             definition: &definition,
-            trigger: event_json(&event),
+            trigger: event.seen(),
             subject: event.subject.clone(),
             key: trigger.key.is_some().then(|| key.clone()),
             event: Some(event.id),
             trace: event.trace.clone(),
             flood: trigger.flood,
             starts,
+            started_by: None,
         };
         let (state, note) = match gather::accept(db, wish, &event, now).await {
             // It waits on, now for others of its kind.

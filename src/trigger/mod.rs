@@ -1,17 +1,24 @@
-//! Events and clocks start runs: matching, holds, keys, floods, limits, gathering, cron.
+//! Events and clocks start runs: matching, holds, keys, floods, limits, gathering, schedules.
 //!
 //! How an event arrives and is verified is the doors' business; here it is already stored.
 
+mod catch_up;
 mod cron;
 mod digest;
-mod event;
+mod firing;
 mod gather;
 mod hold;
+mod moment;
 mod router;
 mod scheduler;
+mod schedules;
 mod start;
+mod times;
 
 pub use cron::{CronError, CronTimes};
-pub use event::event_json;
+pub use moment::{Edge, MomentError, moment};
 pub use router::Router;
+pub use scheduler::Scheduler;
+pub use schedules::{BACKFILL_MAX, Backfill, Schedule, ScheduleError, View};
 pub use start::{ManualError, by_hand};
+pub use times::{Due, Times, TimesError};

@@ -2,15 +2,13 @@
 //! the transaction that marks it routed.
 
 use super::{
-    digest,
-    event::event_json,
-    gather, hold, scheduler,
+    digest, gather, hold,
     start::{Started, Starts, Wish},
 };
 use crate::{
     engine::{Definitions, Hints, mend},
     expr::Scope,
-    run::{Signal, SignalKind},
+    run::Signal,
     store::{PgConnection, Store, StoreError, clock, events, events::StoredEvent, signals},
     telemetry::{
         metrics,
@@ -26,7 +24,6 @@ use std::{
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
-use uuid::Uuid;
 
 /// Events routed in one transaction.
 const BATCH_MAX: i64 = 32;
@@ -126,8 +123,8 @@ impl Router {
         Ok(())
     }
 
-    /// One look at new events (unless another router has the turn), at what is over or due, and at schedules; says
-    /// how much there was.
+    /// One look at new events (unless another router has the turn), and at what is over or due; says how much
+    /// there was.
     pub async fn pass(&self) -> Result<usize, StoreError> {
         let mut tx = self.store.begin().await?;
         if !events::take_turn(&mut tx).await? {
@@ -140,11 +137,10 @@ impl Router {
         }
         let held = hold::fire_due(&mut tx, &self.definitions, &starts).await?;
         let gathered = gather::fire_due(&mut tx, &self.definitions, &starts).await?;
-        let fired = scheduler::fire_due(&mut tx, &self.definitions, &starts).await?;
         let told = digest::tell(&mut tx, &self.definitions, &self.site, &self.channels).await?;
         starts.settle(&mut tx).await?;
         tx.commit().await?;
-        Ok(new.len() + held + gathered + fired + told)
+        Ok(new.len() + held + gathered + told)
     }
 
     async fn route(
@@ -165,12 +161,11 @@ impl Router {
         event: &StoredEvent,
         starts: &Starts<'_>,
     ) -> Result<(), StoreError> {
-        let seen = event_json(event);
+        let seen = event.seen();
         let mut fate = Fate::Ignored;
         let mut notes = Vec::new();
-        for (run, path) in events::subscribers(db, &event.r#type).await? {
-            let id = Uuid::new_v5(&event.id, format!("{run}:{path}").as_bytes());
-            let signal = Signal { id, kind: SignalKind::Event, path: Some(path), body: seen.clone() };
+        for (run, path) in events::subscribers(db, &event.r#type, event.subject.as_deref()).await? {
+            let signal = Signal::of_event(event.id, run, path, seen.clone());
             if signals::send(db, run, &signal).await? {
                 fate = fate.max(Fate::Routed);
             }
@@ -243,6 +238,7 @@ impl Router {
             trace: event.trace.clone(),
             flood: trigger.flood,
             starts,
+            started_by: None,
         };
         let now = clock::now(db).await?;
         match gather::accept(db, wish, event, now).await {

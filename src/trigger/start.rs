@@ -35,6 +35,8 @@ pub(super) struct Wish<'a> {
     pub event: Option<Uuid>,
     pub trace: Option<String>,
     pub flood: Option<Rate>,
+    /// Who asked for it; may not approve it.
+    pub started_by: Option<String>,
     pub starts: &'a Starts<'a>,
 }
 
@@ -116,7 +118,7 @@ pub(super) async fn start(
         inputs,
         parent: None,
         approved: false,
-        started_by: None,
+        started_by: wish.started_by,
         event: wish.event,
         trace: wish.trace,
         turn,

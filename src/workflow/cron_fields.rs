@@ -4,6 +4,9 @@ const MONTHS: [&str; 12] =
     ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
 const DAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 
+/// In a leap year.
+const LENGTHS: [u32; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+
 struct Field {
     name: &'static str,
     from: u32,
@@ -34,7 +37,24 @@ pub(super) fn check(cron: &str) -> Result<(), String> {
             ));
         }
     }
-    Ok(())
+    let [_, _, days, months, weekdays] = parts.as_slice() else { return Ok(()) };
+    if *days != "*" && *weekdays != "*" {
+        return Err(format!("`{cron}` names a day of the month and a weekday: give one of them"));
+    }
+    never(cron, days, months)
+}
+
+/// The 31st of June does not come.
+fn never(cron: &str, days: &str, months: &str) -> Result<(), String> {
+    let [_, _, day, month, _] = &FIELDS;
+    let first = day.values(days).into_iter().min().unwrap_or_default();
+    let longest = month.values(months).into_iter().map(|month| LENGTHS[month as usize - 1]).max();
+    match longest {
+        Some(longest) if first > longest => {
+            Err(format!("`{cron}` never comes: its month has {longest} days"))
+        }
+        _ => Ok(()),
+    }
 }
 
 impl Field {
@@ -56,6 +76,21 @@ impl Field {
         step_fits && range_fits
     }
 
+    /// Every value of a field that `takes` accepted.
+    fn values(&self, part: &str) -> Vec<u32> {
+        let item = |item: &str| {
+            let (range, step) =
+                item.split_once('/').map_or((item, 1), |(range, step)| (range, step.parse().unwrap_or(1)));
+            let (from, to) = match range.split_once('-') {
+                _ if range == "*" => (Some(self.from), Some(self.to)),
+                Some((from, to)) => (self.value(from), self.value(to)),
+                None => (self.value(range), self.value(range)),
+            };
+            from.zip(to).map(|(from, to)| (from..=to).step_by(step)).into_iter().flatten()
+        };
+        part.split(',').flat_map(item).collect()
+    }
+
     fn value(&self, text: &str) -> Option<u32> {
         if let Some(index) = self.words.iter().position(|word| word.eq_ignore_ascii_case(text)) {
             return Some(index as u32 + self.from);
@@ -71,7 +106,15 @@ mod tests {
 
     #[test]
     fn five_fields_in_range() {
-        let good = ["0 6 * * *", "30 5,13,21 * * 1-5", "*/15 * * * *", "0 6 13 * FRI", "0 0 1 JAN-MAR 7"];
+        let good = [
+            "0 6 * * *",
+            "30 5,13,21 * * 1-5",
+            "*/15 * * * *",
+            "0 6 * * FRI",
+            "0 0 29 2 *",
+            "0 0 1 JAN-MAR *",
+            "0 0 31 */2 *",
+        ];
         for cron in good {
             assert_eq!(check(cron), Ok(()), "{cron}");
         }
@@ -89,6 +132,9 @@ mod tests {
             "*/0 * * * *",
             "a * * * *",
             "+1 * * * *",
+            "0 6 13 * FRI",
+            "0 6 31 4,6 *",
+            "0 6 30-31 FEB *",
         ];
         for cron in bad {
             assert!(check(cron).is_err(), "{cron}");

@@ -32,10 +32,32 @@ pub(super) fn parse_rate(text: &str) -> Option<Rate> {
     (rate.count > 0 && !rate.within.is_zero()).then_some(rate)
 }
 
+/// `12h`, `1h30m`: as people would have written it.
+pub(super) fn words(duration: Duration) -> String {
+    let mut rest = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let mut text = String::new();
+    for (unit, millis) in UNITS.iter().rev().skip(1) {
+        if rest >= *millis {
+            text.push_str(&format!("{}{unit}", rest / millis));
+            rest %= millis;
+        }
+    }
+    if text.is_empty() { "0s".to_owned() } else { text }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn words_read_back() {
+        for text in ["12h", "1h30m", "21d", "90s", "250ms", "0s"] {
+            let duration = parse(text).expect("a duration");
+            assert_eq!(parse(&words(duration)), Some(duration), "{text}");
+        }
+        assert_eq!(words(Duration::from_secs(5400)), "1h30m");
+    }
 
     #[test]
     fn durations_of_the_examples() {

@@ -75,24 +75,77 @@ pub struct CronTrigger {
     pub time_zone: chrono_tz::Tz,
     pub catch_up: CatchUp,
     pub overlap: Overlap,
+    /// Each firing is late by a part of it that is always the same for its nominal time.
+    pub jitter: Option<Duration>,
+    pub calendar: Option<OnCalendar>,
 }
 
+/// What becomes of firings that were missed; those older than `within` are dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CatchUp {
     /// Missed firings are dropped.
     #[default]
     None,
     /// Only the last missed firing runs.
-    Last,
+    Last { within: Option<Duration> },
     /// Every missed firing runs, in order.
-    All,
+    All { within: Option<Duration> },
 }
 
+/// What becomes of a firing while a run of the schedule is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Overlap {
     #[default]
     Skip,
+    /// One firing waits for the end of the open run; later ones are skipped.
+    BufferOne,
+    /// Firings wait and start one after the other, in order.
+    BufferAll,
+    /// The open run is cancelled; the firing starts when it has ended.
+    CancelOther,
     AllowAll,
+}
+
+/// The calendar of takt.yaml that a schedule follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OnCalendar {
+    pub name: String,
+    pub on_closed: OnClosed,
+}
+
+/// What becomes of a firing on a closed day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnClosed {
+    #[default]
+    Skip,
+    /// The same time of day on the next working day.
+    Next,
+    /// The same time of day on the last working day before.
+    Previous,
+}
+
+impl std::fmt::Display for CatchUp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (word, within) = match self {
+            Self::None => return f.write_str("none"),
+            Self::Last { within } => ("last", within),
+            Self::All { within } => ("all", within),
+        };
+        f.write_str(word)?;
+        within.map_or(Ok(()), |within| write!(f, " within {}", super::duration::words(within)))
+    }
+}
+
+impl std::fmt::Display for Overlap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Skip => "skip",
+            Self::BufferOne => "buffer_one",
+            Self::BufferAll => "buffer_all",
+            Self::CancelOther => "cancel_other",
+            Self::AllowAll => "allow_all",
+        })
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -270,9 +323,28 @@ pub struct WaitStep {
 
 #[derive(Debug, Clone)]
 pub enum WaitFor {
-    Event { event: String, condition: Option<Expr> },
+    Event(EventWait),
     Duration(Duration),
     Until(Expr),
+}
+
+#[derive(Debug, Clone)]
+pub struct EventWait {
+    pub event: String,
+    /// What the event must be about; evaluates to a text.
+    pub subject: Option<Expr>,
+    pub condition: Option<Expr>,
+    pub look_back: LookBack,
+}
+
+/// How far before the wait an event may have come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LookBack {
+    /// To the event that triggered the run, or the run's own start.
+    #[default]
+    ToStart,
+    /// So long before the wait began; zero is not at all.
+    Within(Duration),
 }
 
 #[derive(Debug, Clone)]

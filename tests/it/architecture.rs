@@ -29,7 +29,7 @@ const TABLE: &[(&str, &str)] = &[
     ("agent", "tool"),
     ("gate", "site run store engine"),
     ("step", "expr tool telemetry workflow run engine agent gate"),
-    ("trigger", "expr telemetry workflow run store engine"),
+    ("trigger", "expr telemetry site workflow run store engine"),
     ("notify", "telemetry run store"),
     ("connector", "expr tool telemetry site agent notify"),
     ("connector/native", "expr tool site schedule plant"),

@@ -8,7 +8,7 @@ use takt::{
     agent::{Model, Source, Tape, TapePlayer},
     app::{Plant, SiteLadders, executors, known_names},
     connector::openai::OpenAi,
-    engine::{Definitions, Ladders},
+    engine::{Definitions, Ladders, NoPastEvents},
     eval::{Case, RecordError, Recording, Replayed, Stage, World, WorldTools, replay, score},
     run::RunId,
     simulator::{Handle, Simulator, SimulatorConfig, model},
@@ -33,7 +33,7 @@ fn stage(plant: &Plant, workflow: &str, tools: &Registry, models: Vec<Arc<dyn Mo
     let settings = AgentSettings { models, known: known_names(&plant.site) };
     Stage {
         definition: plant.library.get(workflow).unwrap_or_else(|| panic!("no {workflow}")).clone(),
-        executors: executors(tools, &definitions, &ladders, settings),
+        executors: executors(tools, &definitions, &ladders, settings, Arc::new(NoPastEvents)),
         ladders,
         site: plant.site.scope(),
         caps: takt::app::caps_of(&plant.site),

@@ -30,5 +30,6 @@ mod pages;
 mod peers;
 mod postgres;
 mod sample_site;
+mod schedules;
 mod slack;
 mod support;

@@ -3,8 +3,8 @@
 use crate::{
     app,
     engine::{
-        Caps, Clock, CommitError, Definitions, Driven, Hints, Ladders, RungOf, StartError, Starter, Worker,
-        WorkerOptions, start_runs,
+        Caps, Clock, CommitError, Definitions, Driven, Hints, Ladders, RungOf, StartError, Starter,
+        StoredEvents, Worker, WorkerOptions, start_runs,
     },
     run::NewRun,
     step::AgentSettings,
@@ -115,7 +115,13 @@ impl Bench {
         let worker = Worker {
             store: store.clone(),
             definitions: definitions.clone(),
-            executors: app::executors(&tools, &definitions, &ladders, settings),
+            executors: app::executors(
+                &tools,
+                &definitions,
+                &ladders,
+                settings,
+                Arc::new(StoredEvents(store.clone())),
+            ),
             ladders,
             site: json!({ "name": "bench" }),
             clock: Arc::new(Clock::running(now)),

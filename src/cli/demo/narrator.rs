@@ -232,9 +232,9 @@ impl Narrator {
             let Some(StepKind::Wait(wait)) = story::find(workflow, path).map(|step| &step.kind) else {
                 continue;
             };
-            let WaitFor::Event { event, .. } = &wait.until else { continue };
+            let WaitFor::Event(wait) = &wait.until else { continue };
             let trigger = &state.start.trigger;
-            let happening = match event.as_str() {
+            let happening = match wait.event.as_str() {
                 "plex.work_center_status" => {
                     json!({ "event": "machine_up", "work_center": trigger["work_center"] })
                 }

@@ -1,8 +1,10 @@
-//! What programs ask: to start runs, runs with their story, gates and their answers, events. Errors are problem bodies.
+//! What programs ask: to start runs, runs with their story, gates and their answers, events, schedules. Errors are
+//! problem bodies.
 
 pub(super) mod events;
 pub(super) mod gates;
 pub(super) mod runs;
+pub(super) mod schedules;
 pub(super) mod starts;
 
 use super::problem::{Cause, Problem};

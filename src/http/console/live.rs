@@ -31,6 +31,7 @@ pub(super) enum Topic {
     Run(RunId),
     Gate(GateId),
     Events,
+    Schedules,
 }
 
 impl Topic {
@@ -42,6 +43,7 @@ impl Topic {
             }),
             None if path == "runs" => Some(Self::Runs),
             None if path == "events" => Some(Self::Events),
+            None if path == "schedules" => Some(Self::Schedules),
             Some(("runs", id)) => id.parse().ok().map(Self::Run),
             Some(("gates", id)) => id.parse().ok().map(Self::Gate),
             _ => None,
@@ -56,6 +58,7 @@ impl Topic {
             Self::Run(run) => changes::of_run(&mut db, *run).await,
             Self::Gate(gate) => changes::of_gate(&mut db, *gate).await,
             Self::Events => changes::of_events(&mut db).await,
+            Self::Schedules => changes::of_schedules(&mut db).await,
         };
         Ok(hex::encode(&Sha256::digest(mark?)[..8]))
     }
@@ -65,6 +68,7 @@ impl Topic {
             Self::Inbox { .. } => "inbox".into(),
             Self::Runs => "runs".into(),
             Self::Events => "events".into(),
+            Self::Schedules => "schedules".into(),
             Self::Run(run) => format!("runs/{run}"),
             Self::Gate(gate) => format!("gates/{gate}"),
         }

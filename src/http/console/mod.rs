@@ -8,6 +8,8 @@ pub(super) mod runs;
 pub(super) mod run;
 pub(super) mod events;
 pub(super) mod inbox;
+pub(super) mod schedules;
+pub(super) mod schedule;
 pub(super) mod status;
 pub(super) mod sign_in;
 pub(super) mod live;

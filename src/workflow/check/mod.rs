@@ -2,6 +2,7 @@
 //! site and its people. Pure; the same checks serve the command line, the server and the editor.
 
 mod arguments;
+mod calendars;
 mod flow;
 mod gates;
 mod names;

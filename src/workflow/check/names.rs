@@ -38,8 +38,12 @@ impl<'c> Checker<'c> {
 
     fn trigger(&mut self) {
         let definition = self.definition;
-        let Trigger::Events(trigger) = &definition.workflow.trigger else { return };
         let node = definition.document().root.get("trigger");
+        let trigger = match &definition.workflow.trigger {
+            Trigger::Events(trigger) => trigger,
+            Trigger::Cron(trigger) => return self.calendar(trigger, node),
+            Trigger::Manual => return,
+        };
         let types = Types::from([
             ("event".to_owned(), event_type()),
             ("site".to_owned(), self.site_type.clone()),
@@ -192,9 +196,21 @@ impl<'c> Checker<'c> {
         let at = |name: &str| node.and_then(|node| node.get(name));
         let timed_out = ("timed_out", Type::Bool);
         match &wait.until {
-            WaitFor::Event { condition, .. } => {
-                if let Some(condition) = condition {
+            WaitFor::Event(wait) => {
+                if let Some(condition) = &wait.condition {
                     self.condition(condition, at("where"), &names.with("event", event_type()).types());
+                }
+                if let Some(subject) = &wait.subject {
+                    let kind = self.expr(subject, at("subject"), &names.types());
+                    if let (Some(node), Some(misfit)) = (at("subject"), kind.misfit(&Type::String)) {
+                        let fix = "name what the event is about: trigger.subject, trigger.work_center";
+                        self.error(
+                            "T007",
+                            node.place,
+                            format!("`subject` needs a text: {}", misfit.message),
+                            fix,
+                        );
+                    }
                 }
                 Type::open([timed_out, ("id", Type::String), ("type", Type::String), ("time", Type::String)])
             }

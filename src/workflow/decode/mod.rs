@@ -4,6 +4,7 @@
 //! only when it has no error.
 
 mod agent;
+mod cron;
 mod fields;
 mod flow;
 mod gate;

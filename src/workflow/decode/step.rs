@@ -2,8 +2,8 @@
 
 use super::{Decoder, Fields};
 use crate::workflow::{
-    Branch, CallStep, EachStep, OnError, Place, Retry, RunStep, Step, StepKind, Undo, WaitFor, WaitStep,
-    duration,
+    Branch, CallStep, EachStep, EventWait, LookBack, OnError, Place, Retry, RunStep, Step, StepKind, Undo,
+    WaitFor, WaitStep, duration,
     source::{Data, Node},
     suggest,
 };
@@ -168,12 +168,7 @@ impl<'d> Decoder<'d> {
             let text = self.text(node)?;
             match duration::parse(&text) {
                 Some(duration) => Some(WaitFor::Duration(duration)),
-                None => {
-                    let condition = fields.get("where").map(|node| self.expr(node));
-                    let event = self.event_type(node);
-                    let condition = condition.map_or(Some(None), |expr| expr.map(Some));
-                    event.zip(condition).map(|(event, condition)| WaitFor::Event { event, condition })
-                }
+                None => self.event_wait(fields, node).map(WaitFor::Event),
             }
         } else {
             self.expr(node).map(WaitFor::Until)
@@ -188,6 +183,19 @@ impl<'d> Decoder<'d> {
             );
         }
         Some(WaitStep { until: until?, timeout, on_timeout })
+    }
+
+    fn event_wait(&mut self, fields: &mut Fields<'d>, node: &'d Node) -> Option<EventWait> {
+        let mut optional = |name| match fields.get(name).map(|node| self.expr(node)) {
+            Some(expr) => expr.map(Some),
+            None => Some(None),
+        };
+        let (condition, subject) = (optional("where"), optional("subject"));
+        let look_back = fields
+            .get("look_back")
+            .map_or(Some(LookBack::default()), |node| self.duration(node).map(LookBack::Within));
+        let event = self.event_type(node);
+        Some(EventWait { event: event?, subject: subject?, condition: condition?, look_back: look_back? })
     }
 
     /// Children take the parent's `timeout` and `retry` where they have none of their own.

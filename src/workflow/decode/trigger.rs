@@ -1,8 +1,8 @@
 //! What starts a workflow: events, a cron schedule, or a person.
 
-use super::{Decoder, Fields};
+use super::Decoder;
 use crate::workflow::{
-    CatchUp, CronTrigger, EventPattern, EventTrigger, Overlap, Trigger, cron_fields,
+    EventPattern, EventTrigger, Trigger,
     source::{Data, Node},
 };
 
@@ -71,44 +71,5 @@ impl<'d> Decoder<'d> {
         let message = format!("`{event}` is not an event type");
         self.error("T020", node.place, message, "write `source.what_happened`, like erp.goods_receipt");
         None
-    }
-
-    fn cron(&mut self, fields: &mut Fields<'d>) -> Option<CronTrigger> {
-        let node = fields.get("cron")?;
-        let cron = self.text(node).filter(|cron| match cron_fields::check(cron) {
-            Ok(()) => true,
-            Err(message) => {
-                self.error(
-                    "T020",
-                    node.place,
-                    message,
-                    "five fields: minute hour day month weekday, like `0 6 * * 1-5`",
-                );
-                false
-            }
-        });
-        let time_zone = match fields.get("time_zone") {
-            Some(node) => self.text(node).and_then(|name| match name.parse::<chrono_tz::Tz>() {
-                Ok(zone) => Some(zone),
-                Err(_) => {
-                    let message = format!("`{name}` is not a time zone");
-                    self.error("T020", node.place, message, "write an IANA name like America/Chicago");
-                    None
-                }
-            }),
-            None => {
-                let fix = "add `time_zone:` with an IANA name like America/Chicago";
-                self.error("T020", node.place, "a schedule needs a time zone", fix);
-                None
-            }
-        };
-        let catch_up = fields.get("catch_up").map_or(Some(CatchUp::default()), |node| {
-            self.one_of(node, &[("none", CatchUp::None), ("last", CatchUp::Last), ("all", CatchUp::All)])
-        });
-        let overlap = fields.get("overlap").map_or(Some(Overlap::default()), |node| {
-            self.one_of(node, &[("skip", Overlap::Skip), ("allow_all", Overlap::AllowAll)])
-        });
-        self.finish(fields, "a cron trigger");
-        Some(CronTrigger { cron: cron?, time_zone: time_zone?, catch_up: catch_up?, overlap: overlap? })
     }
 }

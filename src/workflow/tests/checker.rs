@@ -37,6 +37,9 @@ fn cases() -> Vec<(&'static str, String)> {
         ("T006 loop variable outside", after_plans("  - { id: e, each: '${{ steps.plans.options }}', as: one, steps: [{ id: t, call: tickets.create, with: { title: '${{ one.title }}' } }] }\n  - { id: x, if: one.title == '', end: done }\n")),
         ("T007 each over no list", after_plans("  - { id: e, each: '${{ steps.plans }}', as: one, run: w }\n")),
         ("ok wait", own("  - { id: b, wait: x.y, where: event.po == trigger.po, timeout: 1h }\n  - { id: x, if: steps.b.timed_out || steps.b.po == '', end: done }\n")),
+        ("ok subject", own("  - { id: b, wait: x.y, subject: trigger.subject, look_back: 10m, timeout: 1h }\n")),
+        ("T007 subject", own("  - { id: b, wait: x.y, subject: 1 + 2, timeout: 1h }\n")),
+        ("T006 subject of the event", own("  - { id: b, wait: x.y, subject: event.subject, timeout: 1h }\n")),
         ("T007 until", own("  - { id: b, until: 1 + 2 }\n")),
         ("T006 failure outside", own("  - { id: x, if: failure.class == 'rule', end: done }\n")),
         ("ok failure", own("  - id: x\n    call: cmms.asset_history\n    on_error:\n      - { id: y, if: failure.class == 'denied', end: done }\n")),
@@ -117,6 +120,9 @@ fn heads_of_workflows() {
         "trigger: { event: a.b, where: event.time, key: evnt.id }",
         "trigger:\n  any: [{ event: a.b, where: nope }, { event: a.c }]",
         "trigger: manual\ninputs: { days: { type: number, default: two } }",
+        "trigger: { cron: 0 6 * * *, time_zone: UTC, calendar: production_day }",
+        "trigger: { cron: 0 6 * * *, time_zone: UTC, calendar: early, on_closed: next }",
+        "trigger: { cron: 0 6 * * *, time_zone: UTC, calendar: production_days, on_closed: next }",
         "trigger: manual\nsla: [{ step: y, within: 5m, escalate: godo }]",
     ]
     .iter()

@@ -83,6 +83,32 @@ const CASES: &[(&str, &str)] = &[
         "T020 cron without zone",
         "workflow: w\nowner: me\ntrigger: { cron: 0 6 * * *, overlap: skp }\nsteps: [{ id: a, end: x }]",
     ),
+    (
+        "T020 never",
+        "workflow: w\nowner: me\ntrigger: { cron: 0 6 31 6 *, time_zone: UTC }\nsteps: [{ id: a, end: x }]",
+    ),
+    (
+        "T020 day and weekday",
+        "workflow: w\nowner: me\ntrigger: { cron: 0 6 13 * 5, time_zone: UTC }\nsteps: [{ id: a, end: x }]",
+    ),
+    (
+        "T020 catch_up",
+        "workflow: w\nowner: me\ntrigger: { cron: 0 6 * * *, time_zone: UTC, catch_up: all within soon }\nsteps: [{ id: a, end: x }]",
+    ),
+    (
+        "T002 overlap",
+        "workflow: w\nowner: me\ntrigger: { cron: 0 6 * * *, time_zone: UTC, catch_up: lst, overlap: bufer_one }\nsteps: [{ id: a, end: x }]",
+    ),
+    (
+        "T020 jitter",
+        "workflow: w\nowner: me\ntrigger: { cron: 0 6 * * *, time_zone: UTC, jitter: 2d }\nsteps: [{ id: a, end: x }]",
+    ),
+    (
+        "T020 on_closed",
+        "workflow: w\nowner: me\ntrigger: { cron: 0 6 * * *, time_zone: UTC, on_closed: next }\nsteps: [{ id: a, end: x }]",
+    ),
+    ("T002 look_back of a time", "  - { id: a, wait: 30m, look_back: 10m }"),
+    ("T004 subject", "  - { id: a, wait: x.y, subject: trigger., timeout: 1h }"),
     ("T020 no event", "workflow: w\nowner: me\ntrigger: { where: 'true' }\nsteps: [{ id: a, end: x }]"),
     (
         "T020 event type",
@@ -170,6 +196,41 @@ fn the_examples_load() {
 }
 
 #[test]
+fn a_schedule_has_all_its_parts() {
+    let workflow = decode(
+        "workflow: w\nowner: me\ntrigger:\n  cron: 0 6 * * 1-5\n  time_zone: America/Chicago\n  catch_up: all within 12h\n  overlap: buffer_one\n  jitter: 30s\n  calendar: production_days\n  on_closed: next\nsteps: [{ id: a, end: x }]\n",
+    );
+    let Trigger::Cron(trigger) = &workflow.trigger else { panic!("a cron trigger") };
+    assert_eq!(trigger.catch_up, CatchUp::All { within: Some(Duration::from_secs(43_200)) });
+    assert_eq!(
+        (trigger.catch_up.to_string(), trigger.overlap.to_string()),
+        ("all within 12h".into(), "buffer_one".into())
+    );
+    assert_eq!(trigger.jitter, Some(Duration::from_secs(30)));
+    let calendar = OnCalendar { name: "production_days".into(), on_closed: OnClosed::Next };
+    assert_eq!(trigger.calendar, Some(calendar));
+    let plain = decode(
+        "workflow: w\nowner: me\ntrigger: { cron: 0 6 * * *, time_zone: UTC, catch_up: last }\nsteps: [{ id: a, end: x }]\n",
+    );
+    let Trigger::Cron(plain) = &plain.trigger else { panic!("a cron trigger") };
+    assert_eq!((plain.catch_up, plain.overlap), (CatchUp::Last { within: None }, Overlap::Skip));
+}
+
+#[test]
+fn a_wait_looks_back_to_the_start_unless_told_otherwise() {
+    let workflow = decode(&with_steps(
+        "  - { id: a, wait: x.y, subject: trigger.subject, timeout: 1h }\n  - { id: b, wait: x.y, look_back: 10m, timeout: 1h }\n",
+    ));
+    let wait = |index: usize| match &workflow.steps[index].kind {
+        StepKind::Wait(WaitStep { until: WaitFor::Event(wait), .. }) => wait,
+        _ => panic!("a wait for an event"),
+    };
+    assert_eq!(wait(0).subject.as_ref().map(Expr::source), Some("trigger.subject"));
+    assert_eq!(wait(0).look_back, LookBack::ToStart);
+    assert_eq!(wait(1).look_back, LookBack::Within(Duration::from_secs(600)));
+}
+
+#[test]
 fn parallel_children_take_over_timeout_and_retry() {
     let workflow = decode(&with_steps(
         "  - id: context\n    timeout: 60s\n    retry: { times: 4, wait: 2s }\n    parallel:\n      one: { call: a.b }\n      two: { call: a.c, timeout: 5s, on_error: continue }\n",
@@ -195,7 +256,7 @@ fn inner_steps_have_the_ids_the_interpreter_walks() {
         StepKind::Wait(wait) => &wait.until,
         _ => panic!("a wait"),
     };
-    assert!(matches!(wait(0), WaitFor::Event { .. }));
+    assert!(matches!(wait(0), WaitFor::Event(_)));
     assert!(matches!(wait(4), WaitFor::Until(_)));
     assert!(matches!(wait(5), WaitFor::Duration(d) if d.as_secs() == 1800));
 }

@@ -109,6 +109,9 @@ time_zone: America/Chicago
 shifts:
   - { id: A, starts: "06:00", ends: "14:00" }
   - { id: B, starts: "14:00", ends: "06:00" }
+calendars:
+  production_days: { holidays: [2026-11-26] }
+  early: { shifts: [A] }
 roles:
   supervisor: { title: Supervisor, ladder: good }
   lead: { title: Lead }
