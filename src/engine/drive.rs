@@ -1,7 +1,7 @@
 //! Drives one claimed run in memory: plan, execute what is ready, journal what happened, until it parks or ends.
 
 use super::{
-    Clock, Commit, CommitError, Executors, Journal, Ladders, Outcome, RowChange, StepContext,
+    Clock, Commit, CommitError, Executors, Journal, Ladders, Lease, Outcome, RowChange, StepContext,
     execute::NoteRequest, start::first_record,
 };
 use crate::{
@@ -27,6 +27,8 @@ use uuid::Uuid;
 pub struct Services {
     pub journal: Arc<dyn Journal>,
     pub clock: Arc<Clock>,
+    /// Ends before anybody else may have these runs.
+    pub lease: Arc<Lease>,
     pub executors: Executors,
     pub ladders: Arc<dyn Ladders>,
     /// `site` as expressions see it.
@@ -176,10 +178,12 @@ impl Driver {
         };
         let context = self.context(&task);
         self.in_flight.insert(task.path.clone(), task.clone());
+        let lease = self.services.lease.clone();
         // In the driver's own task: a step needs no thread of its own, and ends with its driver.
         self.tasks.push(Box::pin(async move {
-            let executed = AssertUnwindSafe(executor.execute(&task, &context)).catch_unwind().await;
-            (task.path, executed.unwrap_or_else(|panic| panicked(context.run, panic.as_ref())))
+            let executed = AssertUnwindSafe(lease.guard(executor.execute(&task, &context))).catch_unwind().await;
+            let outcome = executed.unwrap_or_else(|panic| Some(panicked(context.run, panic.as_ref())));
+            (task.path, outcome.unwrap_or(Outcome::Lost))
         }));
     }
 

@@ -1,7 +1,7 @@
 //! A worker process: holds a lease, claims ready runs, drives them, takes over the dead, hands over when it stops.
 
 use super::{
-    Clock, Committer, Definitions, Executors, Hints, Ladders, Services,
+    Clock, Committer, Definitions, Executors, Hints, Ladders, Lease, Services,
     claimed::{Claimed, Hands},
     crash_point,
     starter::Starts,
@@ -94,6 +94,7 @@ impl Worker {
     }
 
     async fn serve(&self, starts: &mut Starts, stop: &CancellationToken) -> Result<(), StoreError> {
+        let asked = Instant::now().into_std();
         let id =
             workers::register(&mut *self.store.connection().await?, &self.options.name, self.options.lease)
                 .await?;
@@ -105,6 +106,7 @@ impl Worker {
         let services = Arc::new(Services {
             journal: Arc::new(journal),
             clock: self.clock.clone(),
+            lease: Arc::new(Lease::until(asked + self.options.lease)),
             executors: self.executors.clone(),
             ladders: self.ladders.clone(),
             site: self.site.clone(),
@@ -179,7 +181,12 @@ impl Tenure<'_> {
 
     async fn renew_lease(&self) -> Result<bool, StoreError> {
         let mut db = self.worker.store.connection().await?;
-        workers::heartbeat(&mut db, self.fence.worker, self.fence.epoch, self.worker.options.lease).await
+        let (lease, asked) = (self.worker.options.lease, Instant::now().into_std());
+        let holds = workers::heartbeat(&mut db, self.fence.worker, self.fence.epoch, lease).await?;
+        if holds {
+            self.hands.services.lease.renew(asked + lease);
+        }
+        Ok(holds)
     }
 
     async fn take_over(&self) -> Result<(), StoreError> {
