@@ -6,6 +6,7 @@ use super::{
     Hints,
     commit::{Commit, CommitError, Journal, RowChange},
     crash::crash_point,
+    fault::{self, Fault},
     start::start_run,
 };
 use crate::{
@@ -68,6 +69,9 @@ impl Journal for Committer {
         let (done, answer) = oneshot::channel();
         let gone = || CommitError::Unknown("the committer has stopped".into());
         self.queue.send(Waiting { commit, done }).await.map_err(|_| gone())?;
+        if fault::is_seeded(Fault::AckBeforeCommit) {
+            return Ok(());
+        }
         answer.await.unwrap_or_else(|_| Err(gone()))
     }
 }
@@ -112,17 +116,18 @@ impl Writer {
             return self.write_with_intents(commits).await;
         }
         let mut db = self.store.hot_connection().await?;
+        let fence = fault::fence(&mut db, self.fence).await?;
         crash_point("before_commit");
         if starting > 0 {
-            let begun = commits::start(&mut db, Some(self.fence), &starts_of(commits)?).await?;
+            let begun = commits::start(&mut db, Some(fence), &starts_of(commits)?).await?;
             crash_point("after_commit");
             return Ok(commits.iter().map(|commit| outcome(commit, &begun, &BTreeSet::new())).collect());
         }
         let (rows, settled) = columns(commits)?;
         let written = if settled.is_empty() {
-            commits::append(&mut db, self.fence, &rows).await?
+            commits::append(&mut db, fence, &rows).await?
         } else {
-            commits::settle(&mut db, self.fence, &rows, &settled).await?
+            commits::settle(&mut db, fence, &rows, &settled).await?
         };
         crash_point("after_commit");
         self.tell(written, &settled, false);
@@ -133,17 +138,18 @@ impl Writer {
     /// Everything a batch may hold, in one transaction.
     async fn write_with_intents(&self, commits: &[&Commit]) -> Result<Results, StoreError> {
         let mut tx = self.store.begin_hot().await?;
+        let fence = fault::fence(&mut tx, self.fence).await?;
         let mut begun = commits::Begun { runs: BTreeSet::new(), held: true, unknown: Vec::new() };
         let starts = starts_of(commits)?;
         if !starts.is_empty() {
-            begun = commits::start(&mut tx, Some(self.fence), &starts).await?;
+            begun = commits::start(&mut tx, Some(fence), &starts).await?;
         }
         let conflicting = conflicting(&mut tx, commits).await?;
         let results: Results = commits.iter().map(|commit| outcome(commit, &begun, &conflicting)).collect();
         let valid: Vec<&Commit> =
             commits.iter().zip(&results).filter(|(_, result)| result.is_ok()).map(|(c, _)| *c).collect();
         let (rows, settled) = columns(&valid)?;
-        let written = commits::settle(&mut tx, self.fence, &rows, &settled).await?;
+        let written = commits::settle(&mut tx, fence, &rows, &settled).await?;
         if written == Written::Fenced {
             return Ok(commits.iter().map(|_| Err(CommitError::Fenced)).collect());
         }

@@ -2,7 +2,7 @@
 
 use super::{
     Clock, Commit, CommitError, Executors, Journal, Ladders, Lease, Outcome, RowChange, StepContext,
-    execute::NoteRequest, start::first_record,
+    execute::NoteRequest, fault, start::first_record,
 };
 use crate::{
     run::{
@@ -181,6 +181,9 @@ impl Driver {
         let lease = self.services.lease.clone();
         // In the driver's own task: a step needs no thread of its own, and ends with its driver.
         self.tasks.push(Box::pin(async move {
+            if let Some(dropped) = fault::dropped(&task.path) {
+                return (task.path, dropped);
+            }
             let executed = AssertUnwindSafe(lease.guard(executor.execute(&task, &context))).catch_unwind().await;
             let outcome = executed.unwrap_or_else(|panic| Some(panicked(context.run, panic.as_ref())));
             (task.path, outcome.unwrap_or(Outcome::Lost))

@@ -5,6 +5,7 @@
 //! to the outside, so a step goes on only while its worker's lease surely holds: a process that was frozen for
 //! longer notices before it sends anything.
 
+use super::fault::{Fault, is_seeded};
 use std::{
     future::{Future, poll_fn},
     pin::pin,
@@ -35,7 +36,8 @@ impl Lease {
     }
 
     pub fn holds(&self) -> bool {
-        self.until.lock().unwrap_or_else(PoisonError::into_inner).is_none_or(|until| Instant::now() < until)
+        is_seeded(Fault::SkipFence)
+            || self.until.lock().unwrap_or_else(PoisonError::into_inner).is_none_or(|until| Instant::now() < until)
     }
 
     /// Goes on with the work only while the lease holds; `None` when it ended first.

@@ -4,6 +4,7 @@ use super::{
     Clock, Committer, Definitions, Executors, Hints, Ladders, Lease, Services,
     claimed::{Claimed, Hands},
     crash_point,
+    fault::{Fault, is_seeded},
     starter::Starts,
 };
 use crate::store::{
@@ -149,7 +150,7 @@ impl Tenure<'_> {
                 biased;
                 () = stop.cancelled() => return Ok(()),
                 _ = heartbeat.tick() => {
-                    if !self.renew_lease().await? {
+                    if !self.renew_lease().await? && !is_seeded(Fault::SkipFence) {
                         tracing::warn!(worker.id = %self.fence.worker, "the lease was taken over; starting afresh");
                         return Ok(());
                     }
@@ -192,7 +193,13 @@ impl Tenure<'_> {
     async fn take_over(&self) -> Result<(), StoreError> {
         let mut tx = self.worker.store.begin().await?;
         let taken = workers::take_over(&mut tx).await?;
+        if !taken.is_empty() {
+            crash_point("before_takeover");
+        }
         tx.commit().await?;
+        if !taken.is_empty() {
+            crash_point("after_takeover");
+        }
         for (dead, freed) in taken {
             tracing::warn!(worker.id = %dead, runs = freed, "took over the runs of a dead worker");
             self.worker.hints.tell();

@@ -7,7 +7,7 @@ use super::{
     start::{Started, Wish, start},
 };
 use crate::{
-    engine::{Definitions, Hints},
+    engine::{Definitions, Hints, crash_point},
     expr::Scope,
     run::{Signal, SignalKind},
     store::{PgConnection, Store, StoreError, clock, events, events::StoredEvent, signals},
@@ -83,8 +83,15 @@ impl Router {
         }
         let held = hold::fire_due(&mut tx, &self.definitions).await?;
         let fired = scheduler::fire_due(&mut tx, &self.definitions).await?;
+        let routed = new.len() + held + fired;
+        if routed > 0 {
+            crash_point("before_route");
+        }
         tx.commit().await?;
-        Ok(new.len() + held + fired)
+        if routed > 0 {
+            crash_point("after_route");
+        }
+        Ok(routed)
     }
 
     async fn route(&self, db: &mut PgConnection, event: &StoredEvent) -> Result<(), StoreError> {
