@@ -115,6 +115,10 @@ impl Driver {
 
     /// Runs until there is nothing left to do in memory. `signals` are what came since the last time.
     pub async fn drive(mut self, signals: Vec<Signal>) -> Driven {
+        // A commit whose fate nobody learned may have ended the run after it was claimed again.
+        if let Phase::Ended { outcome } = &self.state.phase {
+            return Driven::Ended { outcome: outcome.clone() };
+        }
         for signal in signals {
             self.hear(signal);
         }
