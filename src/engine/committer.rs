@@ -86,23 +86,31 @@ async fn run_committer(writer: Arc<Writer>, queue: Arc<Mutex<mpsc::Receiver<Wait
         let results = match writer.write(&commits).await {
             Ok(results) => results,
             // One bad commit must not take the others down with it.
-            Err(_) if commits.len() > 1 => {
+            Err(error) if error.is_refusal() && commits.len() > 1 => {
                 let mut results = Vec::with_capacity(commits.len());
                 for commit in commits {
                     let alone = writer.write(&[commit]).await;
                     results.push(match alone {
                         Ok(mut result) => result.pop().unwrap_or(Ok(())),
-                        Err(error) => Err(CommitError::Unknown(error.to_string())),
+                        Err(error) => Err(failed(&error)),
                     });
                 }
                 results
             }
-            Err(error) => vec![Err(CommitError::Unknown(error.to_string()))],
+            Err(error) => commits.iter().map(|_| Err(failed(&error))).collect(),
         };
         for (waiting, result) in batch.into_iter().zip(results) {
             // A driver that is gone reads the run again from the journal.
             let _ = waiting.done.send(result);
         }
+    }
+}
+
+fn failed(error: &StoreError) -> CommitError {
+    if error.is_refusal() {
+        CommitError::Unknown(error.to_string())
+    } else {
+        CommitError::Severed(error.to_string())
     }
 }
 

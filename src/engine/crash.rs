@@ -19,10 +19,7 @@ pub fn arm(point: Option<String>) {
 
 /// Aborts the process, without unwinding or clean-up, if this point is armed.
 pub fn crash_point(name: &'static str) {
-    debug_assert!(
-        CRASH_POINTS.contains(&name) || DOOR_CRASH_POINTS.contains(&name),
-        "unlisted crash point"
-    );
+    debug_assert!(CRASH_POINTS.contains(&name) || DOOR_CRASH_POINTS.contains(&name), "unlisted crash point");
     if ARMED.get().and_then(Option::as_deref) == Some(name) {
         std::process::abort();
     }

@@ -37,7 +37,11 @@ impl Lease {
 
     pub fn holds(&self) -> bool {
         is_seeded(Fault::SkipFence)
-            || self.until.lock().unwrap_or_else(PoisonError::into_inner).is_none_or(|until| Instant::now() < until)
+            || self
+                .until
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .is_none_or(|until| Instant::now() < until)
     }
 
     /// Goes on with the work only while the lease holds; `None` when it ended first.

@@ -14,6 +14,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use std::{sync::Arc, time::Duration};
 use tokio::{
+    sync::Notify,
     task::JoinSet,
     time::{Instant, MissedTickBehavior, interval, timeout},
 };
@@ -119,6 +120,7 @@ impl Worker {
             services,
             hints: self.hints.clone(),
             worker: id,
+            severed: Arc::new(Notify::new()),
         };
         let mut tenure = Tenure {
             worker: self,
@@ -145,6 +147,7 @@ impl Tenure<'_> {
         let mut heartbeat = interval(options.lease / 3);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut partitions_made = Instant::now();
+        let severed = self.hands.severed.clone();
         loop {
             tokio::select! {
                 biased;
@@ -165,6 +168,10 @@ impl Tenure<'_> {
                     if changed.is_ok() {
                         self.look().await?;
                     }
+                }
+                () = severed.notified() => {
+                    tracing::warn!(worker.id = %self.fence.worker, "starting afresh; the lease of these runs runs out");
+                    return Ok(());
                 }
                 at = self.worker.hints.timer() => self.mind(at),
                 Some(start) = starts.recv(), if self.drives.len() < options.runs_max => {

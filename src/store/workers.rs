@@ -75,6 +75,7 @@ pub async fn alive(db: &mut PgConnection) -> Result<i64> {
 
 /// The worker that registered last; only a seeded fault asks.
 pub async fn newest(db: &mut PgConnection) -> Result<Option<Fence>> {
-    let row = sqlx::query!("select id, epoch from worker order by id desc limit 1").fetch_optional(db).await?;
+    let row =
+        sqlx::query!("select id, epoch from worker order by id desc limit 1").fetch_optional(db).await?;
     Ok(row.map(|row| Fence { worker: WorkerId(row.id), epoch: row.epoch }))
 }
