@@ -12,6 +12,7 @@
 )]
 
 mod architecture;
+mod chaos;
 mod check;
 mod clicks;
 mod connectors;
