@@ -29,5 +29,6 @@ mod pages;
 mod peers;
 mod postgres;
 mod sample_site;
+mod simulation;
 mod slack;
 mod support;
