@@ -188,7 +188,8 @@ impl Driver {
             if let Some(dropped) = fault::dropped(&task.path) {
                 return (task.path, dropped);
             }
-            let executed = AssertUnwindSafe(lease.guard(executor.execute(&task, &context))).catch_unwind().await;
+            let executed =
+                AssertUnwindSafe(lease.guard(executor.execute(&task, &context))).catch_unwind().await;
             let outcome = executed.unwrap_or_else(|panic| Some(panicked(context.run, panic.as_ref())));
             (task.path, outcome.unwrap_or(Outcome::Lost))
         }));

@@ -211,7 +211,9 @@ fn what_was_acknowledged_and_is_gone_is_found() {
         history.acknowledged_starts.insert("start-2".into());
         history.acknowledged_events.insert("start-2".into());
     });
-    assert_found(&[Rule::StartKept], |history| drop(history.acknowledged_runs.insert(GATE)));
+    assert_found(&[Rule::StartKept], |history| {
+        history.acknowledged_runs.insert(GATE);
+    });
     assert_found(&[Rule::EventKept], |history| drop(history.events.insert("start-1".into(), "new".into())));
     assert_found(&[Rule::AnswerKept], |history| history.votes.clear());
     assert_found(&[Rule::AnswerKept], |history| history.acknowledged_answers[0].2 = "reject".into());

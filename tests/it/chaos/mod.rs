@@ -118,7 +118,10 @@ async fn nothing_is_lost_or_done_twice_whatever_dies() {
     play.abort();
     let history = arena.history().await;
     let violations = check(&history);
-    let (starts, answers) = (history.acknowledged_starts.len() + history.acknowledged_runs.len(), history.acknowledged_answers.len());
+    let (starts, answers) = (
+        history.acknowledged_starts.len() + history.acknowledged_runs.len(),
+        history.acknowledged_answers.len(),
+    );
     say(&format!(
         "{} kills in {} s, {} s in all: {:?}",
         nemesis.total(),
