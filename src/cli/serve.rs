@@ -3,7 +3,7 @@
 use super::database::{ConnectionArgs, DatabaseArgs};
 use crate::{
     app::{App, AppError, AppOptions, Roles},
-    engine::arm_crash_point,
+    engine::{Fault, arm_crash_point, seed_fault},
     postgres::ClusterError,
     site::Overrides,
 };
@@ -69,6 +69,10 @@ pub struct ServeArgs {
     /// Abort at a crash point (tests)
     #[arg(long, env = "TAKT_CRASH_AT", hide = true)]
     pub crash_at: Option<String>,
+
+    /// Seed a defect that the crash proof must find (tests)
+    #[arg(long, env = "TAKT_FAULT", hide = true)]
+    pub fault: Option<Fault>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +88,7 @@ pub enum ServeError {
 /// Serves until SIGINT or SIGTERM.
 pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     arm_crash_point(args.crash_at.clone());
+    seed_fault(args.fault);
     let stop = stop_on_signals()?;
     let database = args.database.open().await?;
     let roles = Roles::named(args.intake, args.worker, args.console);

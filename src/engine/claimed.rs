@@ -9,6 +9,7 @@ use crate::{
     store::{Store, StoreError, runs},
 };
 use std::{sync::Arc, time::Duration};
+use tokio::sync::Notify;
 use tracing::Instrument;
 
 /// Between a commit that failed and the next try with its run.
@@ -39,6 +40,8 @@ pub(super) struct Hands {
     pub services: Arc<Services>,
     pub hints: Hints,
     pub worker: WorkerId,
+    /// Told when nobody knows what came of a commit.
+    pub severed: Arc<Notify>,
 }
 
 impl Hands {
@@ -92,6 +95,11 @@ impl Hands {
             Driven::Ended { outcome } => tracing::debug!(run.id = %run, outcome, "run ended"),
             Driven::Lost(CommitError::Fenced) => {
                 tracing::warn!(run.id = %run, "stopped driving a run that another worker has");
+            }
+            // The commit may still come to be: only a takeover of this tenure says for certain, so it ends now.
+            Driven::Lost(CommitError::Severed(reason)) => {
+                tracing::warn!(run.id = %run, reason, "a commit's outcome is unknown");
+                self.severed.notify_one();
             }
             Driven::Lost(reason) => {
                 tracing::info!(run.id = %run, %reason, "reading the run again");

@@ -6,6 +6,7 @@ use super::{
     Hints,
     commit::{Commit, CommitError, Journal, RowChange},
     crash::crash_point,
+    fault::{self, Fault},
     observe,
     start::queue_run,
 };
@@ -69,6 +70,9 @@ impl Journal for Committer {
         let (done, answer) = oneshot::channel();
         let gone = || CommitError::Unknown("the committer has stopped".into());
         self.queue.send(Waiting { commit, done }).await.map_err(|_| gone())?;
+        if fault::is_seeded(Fault::AckBeforeCommit) {
+            return Ok(());
+        }
         answer.await.unwrap_or_else(|_| Err(gone()))
     }
 }
@@ -84,23 +88,31 @@ async fn run_committer(writer: Arc<Writer>, queue: Arc<Mutex<mpsc::Receiver<Wait
         let results = match written {
             Ok(results) => results,
             // One bad commit must not take the others down with it.
-            Err(_) if commits.len() > 1 => {
+            Err(error) if error.is_refusal() && commits.len() > 1 => {
                 let mut results = Vec::with_capacity(commits.len());
                 for commit in commits {
                     let alone = writer.write(&[commit]).await;
                     results.push(match alone {
                         Ok(mut result) => result.pop().unwrap_or(Ok(())),
-                        Err(error) => Err(CommitError::Unknown(error.to_string())),
+                        Err(error) => Err(failed(&error)),
                     });
                 }
                 results
             }
-            Err(error) => vec![Err(CommitError::Unknown(error.to_string()))],
+            Err(error) => commits.iter().map(|_| Err(failed(&error))).collect(),
         };
         for (waiting, result) in batch.into_iter().zip(results) {
             // A driver that is gone reads the run again from the journal.
             let _ = waiting.done.send(result);
         }
+    }
+}
+
+fn failed(error: &StoreError) -> CommitError {
+    if error.is_refusal() {
+        CommitError::Unknown(error.to_string())
+    } else {
+        CommitError::Severed(error.to_string())
     }
 }
 
@@ -114,17 +126,18 @@ impl Writer {
             return self.write_with_intents(commits).await;
         }
         let mut db = self.store.hot_connection().await?;
+        let fence = fault::fence(&mut db, self.fence).await?;
         crash_point("before_commit");
         if starting > 0 {
-            let begun = commits::start(&mut db, Some(self.fence), &starts_of(commits)?).await?;
+            let begun = commits::start(&mut db, Some(fence), &starts_of(commits)?).await?;
             crash_point("after_commit");
             return Ok(commits.iter().map(|commit| outcome(commit, &begun, &BTreeSet::new())).collect());
         }
         let (rows, settled) = columns(commits)?;
         let written = if settled.is_empty() {
-            commits::append(&mut db, self.fence, &rows).await?
+            commits::append(&mut db, fence, &rows).await?
         } else {
-            commits::settle(&mut db, self.fence, &rows, &settled).await?
+            commits::settle(&mut db, fence, &rows, &settled).await?
         };
         crash_point("after_commit");
         self.tell(written, &settled, false);
@@ -135,17 +148,18 @@ impl Writer {
     /// Everything a batch may hold, in one transaction.
     async fn write_with_intents(&self, commits: &[&Commit]) -> Result<Results, StoreError> {
         let mut tx = self.store.begin_hot().await?;
+        let fence = fault::fence(&mut tx, self.fence).await?;
         let mut begun = commits::Begun { runs: BTreeSet::new(), held: true, unknown: Vec::new() };
         let starts = starts_of(commits)?;
         if !starts.is_empty() {
-            begun = commits::start(&mut tx, Some(self.fence), &starts).await?;
+            begun = commits::start(&mut tx, Some(fence), &starts).await?;
         }
         let conflicting = conflicting(&mut tx, commits).await?;
         let results: Results = commits.iter().map(|commit| outcome(commit, &begun, &conflicting)).collect();
         let valid: Vec<&Commit> =
             commits.iter().zip(&results).filter(|(_, result)| result.is_ok()).map(|(c, _)| *c).collect();
         let (rows, settled) = columns(&valid)?;
-        let written = commits::settle(&mut tx, self.fence, &rows, &settled).await?;
+        let written = commits::settle(&mut tx, fence, &rows, &settled).await?;
         if written == Written::Fenced {
             return Ok(commits.iter().map(|_| Err(CommitError::Fenced)).collect());
         }

@@ -1,10 +1,10 @@
 //! Drives one claimed run in memory: plan, execute what is ready, journal what happened, until it parks or ends.
 
 use super::{
-    Caps, Clock, Commit, CommitError, Executors, Journal, Ladders, Outcome, RowChange, StepContext,
+    Caps, Clock, Commit, CommitError, Executors, Journal, Ladders, Lease, Outcome, RowChange, StepContext,
     caps::{bytes_of_change, bytes_of_records},
     execute::NoteRequest,
-    observe,
+    fault, observe,
     start::first_record,
 };
 use crate::{
@@ -31,6 +31,8 @@ use uuid::Uuid;
 pub struct Services {
     pub journal: Arc<dyn Journal>,
     pub clock: Arc<Clock>,
+    /// Ends before anybody else may have these runs.
+    pub lease: Arc<Lease>,
     pub executors: Executors,
     pub ladders: Arc<dyn Ladders>,
     /// `site` as expressions see it.
@@ -135,6 +137,10 @@ impl Driver {
 
     /// Runs until there is nothing left to do in memory. `signals` are what came since the last time.
     pub async fn drive(mut self, signals: Vec<Signal>) -> Driven {
+        // A commit whose fate nobody learned may have ended the run after it was claimed again.
+        if let Phase::Ended { outcome } = &self.state.phase {
+            return Driven::Ended { outcome: outcome.clone() };
+        }
         for signal in signals {
             self.hear(signal);
         }
@@ -198,11 +204,16 @@ impl Driver {
         };
         let context = self.context(&task);
         self.in_flight.insert(task.path.clone(), task.clone());
-        let span = observe::step_span(&task);
+        let (span, lease) = (observe::step_span(&task), self.services.lease.clone());
         // In the driver's own task: a step needs no thread of its own, and ends with its driver.
         let executed = async move {
-            let executed = AssertUnwindSafe(executor.execute(&task, &context)).catch_unwind().await;
-            (task.path, executed.unwrap_or_else(|panic| panicked(context.run, panic.as_ref())))
+            if let Some(dropped) = fault::dropped(&task.path) {
+                return (task.path, dropped);
+            }
+            let executed =
+                AssertUnwindSafe(lease.guard(executor.execute(&task, &context))).catch_unwind().await;
+            let outcome = executed.unwrap_or_else(|panic| Some(panicked(context.run, panic.as_ref())));
+            (task.path, outcome.unwrap_or(Outcome::Lost))
         };
         self.tasks.push(Box::pin(executed.instrument(span)));
     }

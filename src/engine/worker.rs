@@ -1,9 +1,10 @@
 //! A worker process: holds a lease, claims ready runs, drives them, takes over the dead, hands over when it stops.
 
 use super::{
-    Caps, Clock, Committer, Definitions, Executors, Hints, Ladders, Services,
+    Caps, Clock, Committer, Definitions, Executors, Hints, Ladders, Lease, Services,
     claimed::{Claimed, Hands},
     crash_point,
+    fault::{Fault, is_seeded},
     starter::Starts,
 };
 use crate::{
@@ -14,6 +15,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use std::{sync::Arc, time::Duration};
 use tokio::{
+    sync::Notify,
     task::JoinSet,
     time::{Instant, MissedTickBehavior, interval, timeout},
 };
@@ -95,6 +97,7 @@ impl Worker {
     }
 
     async fn serve(&self, starts: &mut Starts, stop: &CancellationToken) -> Result<(), StoreError> {
+        let asked = Instant::now().into_std();
         let id =
             workers::register(&mut *self.store.connection().await?, &self.options.name, self.options.lease)
                 .await?;
@@ -107,6 +110,7 @@ impl Worker {
         let services = Arc::new(Services {
             journal: Arc::new(journal),
             clock: self.clock.clone(),
+            lease: Arc::new(Lease::until(asked + self.options.lease)),
             executors: self.executors.clone(),
             ladders: self.ladders.clone(),
             site: self.site.clone(),
@@ -118,6 +122,7 @@ impl Worker {
             services,
             hints: self.hints.clone(),
             worker: id,
+            severed: Arc::new(Notify::new()),
         };
         let mut tenure = Tenure {
             worker: self,
@@ -144,12 +149,13 @@ impl Tenure<'_> {
         let mut heartbeat = interval(options.lease / 3);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut partitions_made = Instant::now();
+        let severed = self.hands.severed.clone();
         loop {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
                 _ = heartbeat.tick() => {
-                    if !self.renew_lease().await? {
+                    if !self.renew_lease().await? && !is_seeded(Fault::SkipFence) {
                         tracing::warn!(worker.id = %self.fence.worker, "the lease was taken over; starting afresh");
                         metrics::lease("lost");
                         return Ok(());
@@ -165,6 +171,10 @@ impl Tenure<'_> {
                     if changed.is_ok() {
                         self.look().await?;
                     }
+                }
+                () = severed.notified() => {
+                    tracing::warn!(worker.id = %self.fence.worker, "starting afresh; the lease of these runs runs out");
+                    return Ok(());
                 }
                 at = self.worker.hints.timer() => self.mind(at),
                 Some(start) = starts.recv(), if self.drives.len() < options.runs_max => {
@@ -182,13 +192,24 @@ impl Tenure<'_> {
 
     async fn renew_lease(&self) -> Result<bool, StoreError> {
         let mut db = self.worker.store.connection().await?;
-        workers::heartbeat(&mut db, self.fence.worker, self.fence.epoch, self.worker.options.lease).await
+        let (lease, asked) = (self.worker.options.lease, Instant::now().into_std());
+        let holds = workers::heartbeat(&mut db, self.fence.worker, self.fence.epoch, lease).await?;
+        if holds {
+            self.hands.services.lease.renew(asked + lease);
+        }
+        Ok(holds)
     }
 
     async fn take_over(&self) -> Result<(), StoreError> {
         let mut tx = self.worker.store.begin().await?;
         let taken = workers::take_over(&mut tx).await?;
+        if !taken.is_empty() {
+            crash_point("before_takeover");
+        }
         tx.commit().await?;
+        if !taken.is_empty() {
+            crash_point("after_takeover");
+        }
         for (dead, freed) in taken {
             tracing::warn!(worker.id = %dead, runs = freed, "took over the runs of a dead worker");
             metrics::taken_over(freed);

@@ -4,7 +4,8 @@
 use super::case::{AnswerMoment, Case, ChildMoment, EventMoment, Moment};
 use super::score::Replayed;
 use crate::engine::{
-    Caps, Clock, Commit, CommitError, Driven, Driver, Executors, Ladders, MemoryJournal, RowChange, Services,
+    Caps, Clock, Commit, CommitError, Driven, Driver, Executors, Ladders, Lease, MemoryJournal, RowChange,
+    Services,
 };
 use crate::run::{
     Change, GateId, Intent, NewGate, Record, RunId, Signal, SignalKind, StartedRun, State, StepPath,
@@ -54,6 +55,7 @@ pub async fn replay(case: &Case, stage: Stage) -> Result<Replayed, ReplayError> 
     let services = Arc::new(Services {
         journal: journal.clone(),
         clock: clock.clone(),
+        lease: Arc::new(Lease::forever()),
         executors: stage.executors,
         ladders: stage.ladders,
         site: stage.site,

@@ -2,6 +2,7 @@
 
 use super::policy::{Decision, Refusal, check};
 use crate::{
+    engine::crash_point,
     run::{GateId, RunId, Signal, SignalKind, StepPath},
     site::Site,
     store::{Store, StoreError, gates, signals},
@@ -99,6 +100,8 @@ pub async fn decide(
         }),
     };
     signals::send(&mut tx, RunId(asked.run_id), &signal).await?;
+    crash_point("before_answer");
     tx.commit().await.map_err(StoreError::from)?;
+    crash_point("after_answer");
     Ok(Decided { gate: asked, vote })
 }

@@ -59,6 +59,15 @@ impl StoreError {
         matches!(error.code().as_deref(), Some("40P01" | "40001"))
     }
 
+    /// True when PostgreSQL refused a statement and lives on: nothing of it was written. Otherwise the connection
+    /// broke or the server went away, and a commit under way may still come to be.
+    pub fn is_refusal(&self) -> bool {
+        let Self::Database(sqlx::Error::Database(error)) = self else {
+            return matches!(self, Self::Unreadable { .. });
+        };
+        !error.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08"))
+    }
+
     /// True when a unique constraint of this name refused a row.
     pub fn violates(&self, constraint: &str) -> bool {
         matches!(self, Self::Database(sqlx::Error::Database(error)) if error.constraint() == Some(constraint))

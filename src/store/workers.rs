@@ -1,6 +1,6 @@
 //! Worker processes: lease, epoch, takeover.
 
-use super::{PgConnection, Result};
+use super::{PgConnection, Result, commits::Fence};
 use crate::run::WorkerId;
 use std::time::Duration;
 
@@ -78,4 +78,11 @@ pub async fn alive(db: &mut PgConnection) -> Result<i64> {
         r#"select count(*) as "count!" from worker where lease_until > clock_timestamp()"#
     );
     Ok(count.fetch_one(db).await?)
+}
+
+/// The worker that registered last; only a seeded fault asks.
+pub async fn newest(db: &mut PgConnection) -> Result<Option<Fence>> {
+    let row =
+        sqlx::query!("select id, epoch from worker order by id desc limit 1").fetch_optional(db).await?;
+    Ok(row.map(|row| Fence { worker: WorkerId(row.id), epoch: row.epoch }))
 }

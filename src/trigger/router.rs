@@ -6,7 +6,7 @@ use super::{
     start::{Started, Starts, Wish},
 };
 use crate::{
-    engine::{Definitions, Hints, mend},
+    engine::{Definitions, Hints, crash_point, mend},
     expr::Scope,
     run::Signal,
     store::{PgConnection, Store, StoreError, clock, events, events::StoredEvent, signals},
@@ -139,8 +139,15 @@ impl Router {
         let gathered = gather::fire_due(&mut tx, &self.definitions, &starts).await?;
         let told = digest::tell(&mut tx, &self.definitions, &self.site, &self.channels).await?;
         starts.settle(&mut tx).await?;
+        let routed = new.len() + held + gathered + told;
+        if routed > 0 {
+            crash_point("before_route");
+        }
         tx.commit().await?;
-        Ok(new.len() + held + gathered + told)
+        if routed > 0 {
+            crash_point("after_route");
+        }
+        Ok(routed)
     }
 
     async fn route(

@@ -13,6 +13,7 @@
 
 mod architecture;
 mod care;
+mod chaos;
 mod check;
 mod clicks;
 mod connectors;
@@ -31,5 +32,6 @@ mod peers;
 mod postgres;
 mod sample_site;
 mod schedules;
+mod simulation;
 mod slack;
 mod support;

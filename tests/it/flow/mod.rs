@@ -16,8 +16,8 @@ use std::{
 };
 use takt::{
     engine::{
-        Caps, Clock, Definitions, Execute, Executors, Hints, Ladders, Outcome, RungOf, Starter, StepContext,
-        Worker, WorkerOptions,
+        Caps, Clock, Definitions, Execute, Executors, Hints, Ladders, NoPastEvents, Outcome, RungOf, Starter,
+        StepContext, Worker, WorkerOptions,
     },
     run::{EventId, RunId, Signal, SignalKind, Task},
     step::WaitExecutor,
@@ -69,7 +69,7 @@ impl Execute for Work {
                 Outcome::done(Value::Null)
             }
             "breaks" => Outcome::fail("broken", "it broke"),
-            _ => WaitExecutor.execute(task, context).await,
+            _ => WaitExecutor { past: Arc::new(NoPastEvents) }.execute(task, context).await,
         }
     }
 }

@@ -180,6 +180,7 @@ async fn an_event_that_is_being_routed_while_a_wait_subscribes_is_seen_from_one_
         time: None,
         data: json!({}),
         trace: None,
+        plant: None,
     };
     let sought = Sought {
         event: "test.machine_up".into(),
