@@ -3,9 +3,11 @@
 //! Knows step kinds only as [`Execute`]; knows no vendor, no model and no chat. What a run's state means
 //! is `run`'s, what SQL is sent is `store`'s.
 
+mod brakes;
 mod claimed;
 mod clock;
 mod commit;
+pub mod control;
 mod committer;
 mod crash;
 mod definitions;
@@ -18,6 +20,7 @@ mod start;
 mod starter;
 mod worker;
 
+pub use brakes::Brakes;
 pub use clock::Clock;
 pub use commit::{Commit, CommitError, Journal, RowChange};
 pub use committer::Committer;

@@ -61,6 +61,8 @@ impl<'a> Reading<'a> {
             let ladder = self.ladder(&id, rungs, &names);
             ladders.insert(id, ladder);
         }
+        file.operators.iter().for_each(|role| self.known("role", role, &names.roles));
+        let operators = file.operators.into_iter().map(|role| role.value).collect();
         let limits = self.limits(file.limits);
         let models = match &self.overrides.models {
             Some(models) => models.clone(),
@@ -85,6 +87,7 @@ impl<'a> Reading<'a> {
             sources,
             systems,
             limits,
+            operators,
             values: file.values,
             notices: self.notices,
         })

@@ -16,7 +16,7 @@ pub struct Claimed {
 /// Takes ready runs for this worker; none when the fence refuses. One statement, so a claim is one commit.
 pub async fn claim(db: &mut PgConnection, fence: Fence, limit: i64) -> Result<Vec<Claimed>> {
     let rows = sqlx::query!(
-        "with fence as materialized (
+        r#"with fence as materialized (
              select id from worker where id = $1 and epoch = $2 for key share
          ), next as (
              select id from run where state = 'ready' and exists (select from fence)
@@ -27,8 +27,8 @@ pub async fn claim(db: &mut PgConnection, fence: Fence, limit: i64) -> Result<Ve
              from next where run.id = next.id
              returning run.id, run.version_id, run.signals
          )
-         select taken.id, taken.signals, version.sha256
-         from taken join workflow_version version on version.id = taken.version_id",
+         select taken.id, taken.signals, coalesce(version.sha256, 'deleted') as "sha256!"
+         from taken left join workflow_version version on version.id = taken.version_id"#,
         fence.worker.0,
         fence.epoch,
         limit
