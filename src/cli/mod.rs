@@ -13,6 +13,7 @@ pub mod db;
 pub mod simulate;
 mod demo;
 mod eval;
+mod run;
 mod serve;
 
 use crate::{
@@ -44,6 +45,7 @@ enum Command {
     Eval(eval::EvalArgs),
     Db(db::DbArgs),
     Bench(bench::BenchArgs),
+    Run(run::RunArgs),
 }
 
 /// Parses the command line and runs it.
@@ -82,6 +84,11 @@ pub fn main() -> ExitCode {
                 match bench::run(args).await {
                     Ok(code) => code,
                     Err(error) => fail(&error.to_string(), 2),
+            Command::Run(args) => {
+                telemetry::start(&quiet(&cli.log));
+                match run::run(args).await {
+                    Ok(code) => code,
+                    Err(error) => fail(&error.to_string(), 1),
                 }
             }
             Command::Db(args) => match db::run(args).await {

@@ -22,6 +22,8 @@ pub(super) enum Cause {
     SignatureTooOld,
     AnswerRefused,
     AlreadyAnswered,
+    NotPermitted,
+    NotPossible,
     Internal,
 }
 
@@ -54,6 +56,8 @@ impl Cause {
                 (StatusCode::UNPROCESSABLE_ENTITY, "answer-refused", "this answer cannot be accepted")
             }
             Self::AlreadyAnswered => (StatusCode::CONFLICT, "already-answered", "somebody was faster"),
+            Self::NotPermitted => (StatusCode::FORBIDDEN, "not-permitted", "you may not do this"),
+            Self::NotPossible => (StatusCode::CONFLICT, "not-possible", "the run cannot do this now"),
             Self::Internal => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "internal", "this did not work, and it is our fault")
             }

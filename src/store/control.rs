@@ -422,3 +422,33 @@ pub async fn release_dead(
 pub fn unreadable(source: serde_json::Error) -> StoreError {
     StoreError::Unreadable { what: "bulk_order", source }
 }
+
+/// A run that needs somebody, with the reason.
+#[derive(Debug, Clone)]
+pub struct Attention {
+    pub id: Uuid,
+    pub workflow: String,
+    pub title: String,
+    pub subject: Option<String>,
+    pub parent_run: Option<Uuid>,
+    pub started_at: DateTime<Utc>,
+    pub hold: Option<String>,
+    pub hold_reason: Option<String>,
+    pub failed_step: Option<String>,
+    pub failure_class: Option<String>,
+    pub failure: Option<String>,
+}
+
+/// The newest first.
+pub async fn attention(db: &mut PgConnection, limit: i64) -> Result<Vec<Attention>> {
+    let rows = sqlx::query_as!(
+        Attention,
+        "select id, workflow, title, subject, parent_run, started_at, hold, hold_reason, failed_step,
+                failure_class, failure
+         from run_summary
+         where (outcome = 'failed' and dismissed_at is null) or (hold <> 'paused' and ended_at is null)
+         order by id desc limit $1",
+        limit
+    );
+    Ok(rows.fetch_all(db).await?)
+}

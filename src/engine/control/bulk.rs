@@ -46,6 +46,11 @@ impl BulkFilter {
             && self.class.is_none()
     }
 
+    /// As a query for runs that began before a time.
+    pub fn to_match(&self, started_before: DateTime<Utc>) -> Match {
+        Stored { filter: self.clone(), started_before }.to_match()
+    }
+
     /// Only runs that began before the order count, so that it comes to an end.
     fn at(&self, now: DateTime<Utc>) -> Stored {
         let age = TimeDelta::from_std(Duration::from_secs(self.older_than_seconds.unwrap_or(0)));

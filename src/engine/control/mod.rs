@@ -9,7 +9,7 @@ mod order;
 mod perform;
 
 pub use bulk::{Age, BulkFilter, BulkReport, LeftOut, bulk, continue_bulk};
-pub use order::{Action, Order, Refusal, Version};
+pub use order::{Action, NoAction, Order, Refusal, Version};
 
 use super::Definitions;
 use crate::{

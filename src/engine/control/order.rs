@@ -141,3 +141,39 @@ impl fmt::Display for Version {
         }
     }
 }
+
+/// Why words are no order.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{words}")]
+pub struct NoAction {
+    pub words: String,
+    /// There is no such action at all.
+    pub is_unknown: bool,
+}
+
+impl Action {
+    /// From the words of a form, a command line or a request.
+    pub fn read(word: &str, from: Option<StepPath>, version: Option<Version>) -> Result<Self, NoAction> {
+        Ok(match word {
+            "cancel" => Self::Cancel,
+            "pause" => Self::Pause,
+            "resume" => Self::Resume,
+            "retry" => Self::Retry,
+            "dismiss" => Self::Dismiss,
+            "migrate" => Self::Migrate { version: version.unwrap_or(Version::Newest) },
+            "rerun" => match from {
+                Some(from) => Self::Rerun { from, version: version.unwrap_or_default() },
+                None => {
+                    let words = "say which step it begins with: `from`".to_owned();
+                    return Err(NoAction { words, is_unknown: false });
+                }
+            },
+            other => {
+                let words = format!(
+                    "there is no action `{other}`: cancel, pause, resume, retry, rerun, migrate, dismiss"
+                );
+                return Err(NoAction { words, is_unknown: true });
+            }
+        })
+    }
+}

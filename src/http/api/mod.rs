@@ -1,5 +1,6 @@
 //! What programs ask: to start runs, runs with their story, gates and their answers, events. Errors are problem bodies.
 
+pub(super) mod control;
 pub(super) mod events;
 pub(super) mod gates;
 pub(super) mod runs;
