@@ -15,6 +15,7 @@ mod architecture;
 mod check;
 mod clicks;
 mod connectors;
+mod control;
 mod console;
 mod crash;
 mod eval;
