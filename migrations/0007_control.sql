@@ -8,7 +8,7 @@ create index signal_urgent on signal (run_id) where kind in ('cancel', 'pause');
 
 -- A run that was set aside is claimed by nobody and woken by nothing, until a person says so.
 alter table run drop constraint if exists run_state_check;
-alter table run add constraint run_state_check check (state in ('ready', 'running', 'parked', 'set_aside'));
+alter table run add constraint run_state_check check (state in ('ready', 'running', 'parked', 'queued', 'set_aside'));
 -- Workers that died with this run in their hands since it last got on, and since when that is counted.
 alter table run add column takeovers smallint not null default 0;
 alter table run add column taken_at timestamptz;
