@@ -46,6 +46,10 @@ pub struct ServeArgs {
     #[arg(long, env = "TAKT_SLACK_URL", hide = true)]
     pub slack_url: Option<String>,
 
+    /// Workers that may die over a run before it is quarantined (tests that kill all the time set it high)
+    #[arg(long, env = "TAKT_TAKEOVERS_MAX", hide = true, default_value = "3")]
+    pub takeovers_max: i16,
+
     /// Abort at a crash point (tests)
     #[arg(long, env = "TAKT_CRASH_AT", hide = true)]
     pub crash_at: Option<String>,
@@ -78,6 +82,7 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
         bind: args.bind,
         base_url: args.base_url,
         api_token: args.api_token.map(SecretString::from),
+        takeovers_max: args.takeovers_max,
     })
     .await?;
     tracing::info!(console = app.base_url(), database = database.describe(), "takt serves");

@@ -394,6 +394,8 @@ impl Driver {
             SignalKind::Cancel if self.state.phase == Phase::Main => {
                 self.record(None, 0, Change::CancelRequested { by, reason });
             }
+            // It is being undone already; whoever wants it to end wants that to go on.
+            SignalKind::Cancel if is_paused => self.record(None, 0, Change::Resumed { by, reason }),
             SignalKind::Pause if !is_paused => self.record(None, 0, Change::Paused { by, reason }),
             SignalKind::Resume if is_paused => self.record(None, 0, Change::Resumed { by, reason }),
             _ => {}

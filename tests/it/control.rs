@@ -32,7 +32,7 @@ steps:
     on_expire: fail
   - id: third
     call: cmms.asset_history
-    with: { asset: EQ-PRESS-4 }
+    with: { asset: EQ-4 }
     retry: { times: 1, wait: 1s }
   - id: last
     call: tickets.note
@@ -357,4 +357,46 @@ async fn a_run_whose_version_is_gone_is_set_aside_and_can_be_ended() {
     assert_eq!(order(&plant, run, "pause", json!({})).await.1["why"], json!("set_aside"));
     assert_eq!(order(&plant, run, "cancel", json!({})).await.0, StatusCode::OK);
     assert_eq!(target(&plant, run).await.outcome.as_deref(), Some("cancelled"));
+}
+
+/// Two questions, each with a write of its own. The check before a deploy sees that the second decision is looked at;
+/// it cannot see that it is looked at wrongly.
+const TWO_GATES: &str = r#"workflow: control_two_gates
+title: Two gates
+owner: tests
+autonomy: assist
+trigger: { event: test.gates }
+steps:
+  - { id: a, gate: approve, ask: production_supervisor, expires: 12h, on_expire: fail, allow: [approve, reject] }
+  - id: write_a
+    if: steps.a.decision == 'approve'
+    call: cmms.create_work_order
+    with: { asset: EQ-4, title: first, description: approved, priority: LOW }
+  - { id: b, gate: approve, ask: production_supervisor, expires: 12h, on_expire: fail, allow: [approve, reject] }
+  - id: write_b
+    if: steps.b.decision != 'approved'
+    call: cmms.create_work_order
+    with: { asset: EQ-4, title: second, description: rejected, priority: LOW }
+"#;
+
+#[tokio::test]
+async fn an_answer_to_one_question_lets_no_other_write_pass() {
+    let mut plant = plant_with(&[("control_two_gates.yaml", TWO_GATES)]).await;
+    plant.serve(None).await;
+    plant.store_event(&json!({ "id": "g", "type": "test.gates", "subject": "gates", "data": {} })).await;
+    let run = plant.until("the run", async || open_run(&plant, "gates").await).await;
+    for (step, decision) in [("a", "approve"), ("b", "reject")] {
+        waits_at(&plant, run, step).await;
+        let mut db = plant.store.connection().await.expect("a connection");
+        let asked = gates::of_run(&mut db, run).await.expect("gates");
+        let gate = asked.iter().find(|gate| gate.state == "open").expect("an open question");
+        let answer = json!({ "decision": decision, "reason": "because", "proposal_hash": gate.proposal_hash });
+        let (status, said) = post(&plant, &format!("/api/gates/{}/answer", gate.id), "sam", &answer).await;
+        assert_eq!(status, StatusCode::OK, "{said}");
+    }
+    assert_eq!(ended(&plant, run).await, "failed");
+    let failing = state(&plant, run).await.failing.expect("a failure");
+    assert_eq!((failing.0.as_str(), failing.1.class.as_str()), ("write_b", "not_approved"));
+    assert!(failing.1.message.contains("the answer to `b` was `reject`"), "{}", failing.1.message);
+    assert_eq!(plant.writes().await["applied"], json!(1));
 }
