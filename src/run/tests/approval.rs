@@ -38,7 +38,7 @@ fn the_last_question_on_the_way_answers_and_an_earlier_yes_does_not() {
 }
 
 #[test]
-fn only_some_decisions_answer_for_a_write() {
+fn only_an_approval_answers_for_a_write() {
     let steps = "  - { id: a, gate: approve, ask: r, expires: 1h, on_expire: reject }\n  - { id: w, call: x.write }\n";
     for (decision, is_positive) in
         [("approve", true), ("choose", true), ("edit", true), ("auto", true), ("reject", false), ("shadow", false)]
