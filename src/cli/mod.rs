@@ -84,6 +84,8 @@ pub fn main() -> ExitCode {
                 match bench::run(args).await {
                     Ok(code) => code,
                     Err(error) => fail(&error.to_string(), 2),
+                }
+            }
             Command::Run(args) => {
                 telemetry::start(&quiet(&cli.log));
                 match run::run(args).await {

@@ -8,7 +8,8 @@ use crate::{
     engine::{
         Definitions,
         control::{
-            Action, BulkFilter, BulkReport, ControlError, NoAction, Order, Version, apply, bulk, continue_bulk,
+            Action, BulkFilter, BulkReport, ControlError, NoAction, Order, Version, apply, bulk,
+            continue_bulk,
         },
     },
     postgres::ClusterError,

@@ -181,7 +181,9 @@ impl Writer {
                 Intent::StartRun(run) => {
                     start_run(tx, run, now).await?;
                 }
-                Intent::NoteFailure { step, failure } => control::failed(tx, commit.run, step, failure).await?,
+                Intent::NoteFailure { step, failure } => {
+                    control::failed(tx, commit.run, step, failure).await?
+                }
                 Intent::Send(message) => outbox::queue(tx, commit.run, message, &self.channels).await?,
             }
         }

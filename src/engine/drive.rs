@@ -148,7 +148,8 @@ impl Driver {
                 match &change {
                     Change::SlaBreached { step, ladder } => self.tell_breach(step, ladder),
                     Change::RunFailing { step, failure } => {
-                        self.intents.push(Intent::NoteFailure { step: step.clone(), failure: failure.clone() });
+                        self.intents
+                            .push(Intent::NoteFailure { step: step.clone(), failure: failure.clone() });
                     }
                     _ => {}
                 }

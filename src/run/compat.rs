@@ -47,12 +47,7 @@ pub fn incompatibilities(old: &Workflow, new: &Workflow, state: &State) -> Vec<I
     found
 }
 
-fn same_step(
-    old: &Workflow,
-    new: &Workflow,
-    path: &StepPath,
-    branch: Option<usize>,
-) -> Option<Incompatible> {
+fn same_step(old: &Workflow, new: &Workflow, path: &StepPath, branch: Option<usize>) -> Option<Incompatible> {
     let Some(after) = find(new, path) else { return Some(Incompatible::Gone { step: path.clone() }) };
     let before = find(old, path)?;
     let (was, is) = (nature(before), nature(after));

@@ -27,6 +27,6 @@ pub use inputs::inputs_from;
 pub use intent::{Intent, MessageKind, NewGate, NewRun, OutboxMessage, Reassign};
 pub use next::{Finish, Leaf, Plan, Task, plan};
 pub use path::StepPath;
-pub use scope::scope_time;
 pub use record::{Change, Failure, Parent, Record, Signal, SignalKind, StartedRun};
+pub use scope::scope_time;
 pub use state::{FoldError, Pause, Phase, State, StepState};

@@ -57,7 +57,9 @@ impl CallExecutor {
             now: context.now,
             trace: context.start.trace.clone(),
         };
-        if context.repeats && let Some(outcome) = look_up(tool, &call, &input).await? {
+        if context.repeats
+            && let Some(outcome) = look_up(tool, &call, &input).await?
+        {
             return Ok(outcome);
         }
         crash_point("before_call");

@@ -378,11 +378,7 @@ pub async fn attention_count(db: &mut PgConnection) -> Result<i64> {
 
 /// Makes the runs of a dead worker ready; one over which too many have died since it last got on is quarantined.
 /// Returns how many became ready and how many were quarantined.
-pub async fn release_dead(
-    tx: &mut PgConnection,
-    worker: WorkerId,
-    takeovers_max: i16,
-) -> Result<(u64, u64)> {
+pub async fn release_dead(tx: &mut PgConnection, worker: WorkerId, takeovers_max: i16) -> Result<(u64, u64)> {
     // What got on since the first of these deaths begins to count afresh.
     let freed = sqlx::query!(
         r#"with dead as (

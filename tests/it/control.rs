@@ -105,7 +105,9 @@ async fn state(plant: &Plant, run: RunId) -> State {
 async fn waits_at(plant: &Plant, run: RunId, step: &str) {
     let step = StepPath::root(step);
     plant
-        .until("the run to wait", async || (state(plant, run).await.status(&step) == Status::Waiting).then_some(()))
+        .until("the run to wait", async || {
+            (state(plant, run).await.status(&step) == Status::Waiting).then_some(())
+        })
         .await;
 }
 
@@ -168,7 +170,8 @@ async fn a_paused_run_keeps_the_answer_until_it_goes_on() {
     plant.serve(None).await;
     let run = start(&mut plant, "one").await;
     waits_at(&plant, run, "ask").await;
-    let (status, problem) = post(&plant, &format!("/api/runs/{run}/pause"), "mia", &json!({ "reason": "x" })).await;
+    let (status, problem) =
+        post(&plant, &format!("/api/runs/{run}/pause"), "mia", &json!({ "reason": "x" })).await;
     assert_eq!((status, &problem["type"]), (StatusCode::FORBIDDEN, &json!("urn:takt:problem:not-permitted")));
     assert_eq!(order(&plant, run, "pause", json!({})).await.0, StatusCode::OK);
     assert_eq!(order(&plant, run, "pause", json!({})).await.1["why"], json!("already_paused"));
@@ -236,7 +239,8 @@ async fn a_run_moves_to_a_newer_version_only_where_it_fits() {
     let seen = |count: usize| {
         let plant = &plant;
         async move {
-            let log = async || (plant.log().matches("published edited workflows").count() > count).then_some(());
+            let log =
+                async || (plant.log().matches("published edited workflows").count() > count).then_some(());
             plant.until("the edited file to be published", log).await;
         }
     };
@@ -290,11 +294,23 @@ async fn an_order_over_many_says_first_what_it_would_do() {
     for run in &runs {
         assert_eq!(target(&plant, *run).await.hold.as_deref(), Some("paused"));
     }
-    let (status, _) = post(&plant, "/api/runs/bulk", "sam", &json!({ "action": "cancel", "reason": "x" })).await;
+    let (status, _) =
+        post(&plant, "/api/runs/bulk", "sam", &json!({ "action": "cancel", "reason": "x" })).await;
     assert_eq!(status, StatusCode::BAD_REQUEST, "every run there is must be meant");
     // The command line does the same, straight in the database.
     let out = std::process::Command::new(env!("CARGO_BIN_EXE_takt"))
-        .args(["run", "cancel", "--workflow", "control_sample", "--state", "paused", "--reason", "a test", "--by", "sam"])
+        .args([
+            "run",
+            "cancel",
+            "--workflow",
+            "control_sample",
+            "--state",
+            "paused",
+            "--reason",
+            "a test",
+            "--by",
+            "sam",
+        ])
         .env_clear()
         .env("DATABASE_URL", &plant.database.url)
         .output()
@@ -332,7 +348,9 @@ async fn a_run_that_kills_its_workers_is_quarantined_until_a_person_lets_it_go()
     waits_at(&plant, run, "ask").await;
     assert!(target(&plant, run).await.hold.is_none());
     let records = plant.records(run).await;
-    assert!(records.iter().any(|record| matches!(&record.change, Change::Released { by, .. } if by == "sam")));
+    assert!(
+        records.iter().any(|record| matches!(&record.change, Change::Released { by, .. } if by == "sam"))
+    );
     approve(&plant, run).await;
     assert_eq!(ended(&plant, run).await, "done");
 }
@@ -345,8 +363,11 @@ async fn a_run_whose_version_is_gone_is_set_aside_and_can_be_ended() {
     waits_at(&plant, run, "ask").await;
     plant.kill();
     sqlx::query("delete from workflow_version").execute(plant.store.pool()).await.expect("deleting");
-    std::fs::write(plant.own_site().join("workflows/control_sample.yaml"), SAMPLE.replace("note: done", "note: x"))
-        .expect("another version");
+    std::fs::write(
+        plant.own_site().join("workflows/control_sample.yaml"),
+        SAMPLE.replace("note: done", "note: x"),
+    )
+    .expect("another version");
     plant.answer_open().await;
     plant.serve(None).await;
     plant
@@ -390,7 +411,8 @@ async fn an_answer_to_one_question_lets_no_other_write_pass() {
         let mut db = plant.store.connection().await.expect("a connection");
         let asked = gates::of_run(&mut db, run).await.expect("gates");
         let gate = asked.iter().find(|gate| gate.state == "open").expect("an open question");
-        let answer = json!({ "decision": decision, "reason": "because", "proposal_hash": gate.proposal_hash });
+        let answer =
+            json!({ "decision": decision, "reason": "because", "proposal_hash": gate.proposal_hash });
         let (status, said) = post(&plant, &format!("/api/gates/{}/answer", gate.id), "sam", &answer).await;
         assert_eq!(status, StatusCode::OK, "{said}");
     }

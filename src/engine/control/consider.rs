@@ -54,7 +54,9 @@ pub(super) async fn consider(
     let has_ended = target.ended_at.is_some();
     Ok(match &order.action {
         Action::Cancel if has_ended => Err(Refusal::Ended),
-        Action::Cancel if is_set_aside && target.hold.as_deref() != Some("quarantined") => Ok(Intended::Abandon),
+        Action::Cancel if is_set_aside && target.hold.as_deref() != Some("quarantined") => {
+            Ok(Intended::Abandon)
+        }
         Action::Cancel => Ok(Intended::Signal(SignalKind::Cancel)),
         Action::Pause | Action::Resume if has_ended => Err(Refusal::Ended),
         Action::Pause | Action::Resume if is_set_aside => Err(Refusal::SetAside),
@@ -81,10 +83,16 @@ pub(super) async fn consider(
 }
 
 /// A run's state and definition as they are now.
-async fn known(db: &mut PgConnection, definitions: &Definitions, run: RunId) -> Considered<(State, Arc<Definition>)> {
+async fn known(
+    db: &mut PgConnection,
+    definitions: &Definitions,
+    run: RunId,
+) -> Considered<(State, Arc<Definition>)> {
     let records = match journal::load(db, run).await {
         Ok(records) => records,
-        Err(StoreError::Unreadable { source, .. }) => return Ok(Err(Refusal::Unreadable(source.to_string()))),
+        Err(StoreError::Unreadable { source, .. }) => {
+            return Ok(Err(Refusal::Unreadable(source.to_string())));
+        }
         Err(error) => return Err(error.into()),
     };
     let state = match State::fold(&records) {
@@ -95,7 +103,11 @@ async fn known(db: &mut PgConnection, definitions: &Definitions, run: RunId) -> 
     Ok(definition.map(|definition| (state, definition)))
 }
 
-async fn pinned(db: &mut PgConnection, definitions: &Definitions, sha256: &str) -> Considered<Arc<Definition>> {
+async fn pinned(
+    db: &mut PgConnection,
+    definitions: &Definitions,
+    sha256: &str,
+) -> Considered<Arc<Definition>> {
     match definitions.pinned(db, sha256).await {
         Ok(definition) => Ok(Ok(definition)),
         Err(DefinitionError::Store(error)) => Err(error.into()),
@@ -230,7 +242,8 @@ async fn children(
     let mut all = Vec::new();
     let retry = Order { action: Action::Retry, ..order.clone() };
     for (path, renewed) in &mut reopening.resets {
-        let is_run = find(&definition.workflow, path).is_some_and(|step| matches!(step.kind, StepKind::Run(_)));
+        let is_run =
+            find(&definition.workflow, path).is_some_and(|step| matches!(step.kind, StepKind::Run(_)));
         if !is_run {
             continue;
         }

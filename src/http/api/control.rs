@@ -2,7 +2,9 @@
 
 use super::id;
 use crate::{
-    engine::control::{Action, BulkFilter, BulkReport, ControlError, Order, Refusal, Version, apply, bulk, continue_bulk},
+    engine::control::{
+        Action, BulkFilter, BulkReport, ControlError, Order, Refusal, Version, apply, bulk, continue_bulk,
+    },
     http::{
         auth::Caller,
         problem::{Cause, Problem},
@@ -87,7 +89,10 @@ pub(in crate::http) async fn many(
         None => {
             let action = read_action(&given.action.unwrap_or_default(), given.from, given.version)?;
             if given.filter.is_everything() {
-                return Err(Problem::new(Cause::Malformed, "say which runs with `filter`: `ids`, `workflow`, `state`, …"));
+                return Err(Problem::new(
+                    Cause::Malformed,
+                    "say which runs with `filter`: `ids`, `workflow`, `state`, …",
+                ));
             }
             let order = Order { action, by: person.id, reason: reason(given.reason)? };
             bulk(store, definitions, &given.filter, &order, given.dry_run, BULK_TIME).await?

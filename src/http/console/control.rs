@@ -45,8 +45,9 @@ fn action(word: &str, fields: &Fields) -> Result<Action, PageError> {
         "newest" => Version::Newest,
         _ => Version::Sha256(word),
     });
-    Action::read(word, from, version)
-        .map_err(|problem| PageError::new(if problem.is_unknown { Cause::NotFound } else { Cause::Malformed }))
+    Action::read(word, from, version).map_err(|problem| {
+        PageError::new(if problem.is_unknown { Cause::NotFound } else { Cause::Malformed })
+    })
 }
 
 /// One run. Whoever is refused sees the run and why.

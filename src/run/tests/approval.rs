@@ -40,9 +40,14 @@ fn the_last_question_on_the_way_answers_and_an_earlier_yes_does_not() {
 #[test]
 fn only_an_approval_answers_for_a_write() {
     let steps = "  - { id: a, gate: approve, ask: r, expires: 1h, on_expire: reject }\n  - { id: w, call: x.write }\n";
-    for (decision, is_positive) in
-        [("approve", true), ("choose", true), ("edit", true), ("auto", true), ("reject", false), ("shadow", false)]
-    {
+    for (decision, is_positive) in [
+        ("approve", true),
+        ("choose", true),
+        ("edit", true),
+        ("auto", true),
+        ("reject", false),
+        ("shadow", false),
+    ] {
         let approval = answering(steps, &[("a", decision)], "w").expect("a question");
         assert_eq!(approval.is_positive(), is_positive, "{decision}");
     }
@@ -88,6 +93,9 @@ fn the_branch_that_was_taken_is_on_the_way() {
   - { id: after, call: x.write }
 ";
     for path in ["c.inside", "after"] {
-        assert_eq!(answering(steps, &[("c.ask", "approve")], path).expect("a question").gate.as_str(), "c.ask");
+        assert_eq!(
+            answering(steps, &[("c.ask", "approve")], path).expect("a question").gate.as_str(),
+            "c.ask"
+        );
     }
 }

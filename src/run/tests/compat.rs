@@ -37,24 +37,35 @@ fn reasons(new: &str) -> Vec<String> {
 #[test]
 fn what_is_still_to_come_may_change() {
     assert_eq!(reasons(OLD), Vec::<String>::new());
-    let longer = OLD.replace("id: w, call: x.write", "id: v, call: x.other") + "  - { id: w, call: x.write }\n";
+    let longer =
+        OLD.replace("id: w, call: x.write", "id: v, call: x.other") + "  - { id: w, call: x.write }\n";
     assert_eq!(reasons(&longer), Vec::<String>::new());
 }
 
 #[test]
 fn every_reason_is_told() {
     let cases = [
-        (OLD.replace("id: a, call: x.read", "id: b, call: x.read").replace("steps.a.n", "steps.b.n"),
-         "`a` has begun, and the other version has no such step"),
-        (OLD.replace("id: a, call: x.read", "id: a, call: x.other"),
-         "`a` has begun as a call of x.read, and is a call of x.other in the other version"),
-        (OLD.replace("gate: approve", "gate: acknowledge"),
-         "`g` has begun as a gate that asks for approve, and is a gate that asks for acknowledge in the other version"),
+        (
+            OLD.replace("id: a, call: x.read", "id: b, call: x.read").replace("steps.a.n", "steps.b.n"),
+            "`a` has begun, and the other version has no such step",
+        ),
+        (
+            OLD.replace("id: a, call: x.read", "id: a, call: x.other"),
+            "`a` has begun as a call of x.read, and is a call of x.other in the other version",
+        ),
+        (
+            OLD.replace("gate: approve", "gate: acknowledge"),
+            "`g` has begun as a gate that asks for approve, and is a gate that asks for acknowledge in the other version",
+        ),
         (OLD.replace("steps.a.n > 0", "steps.a.n > 7"), "the branch that `c` took is another one, or gone"),
-        (OLD.replace("  - id: c", "  - { id: new, call: x.read }\n  - id: c"),
-         "`new` is new and stands before `g`, which has already begun"),
-        (OLD.replace("steps.a.n }}", "steps.a.missing }}"),
-         "a later step reads `steps.a.missing`, which `a` did not put out"),
+        (
+            OLD.replace("  - id: c", "  - { id: new, call: x.read }\n  - id: c"),
+            "`new` is new and stands before `g`, which has already begun",
+        ),
+        (
+            OLD.replace("steps.a.n }}", "steps.a.missing }}"),
+            "a later step reads `steps.a.missing`, which `a` did not put out",
+        ),
     ];
     for (new, reason) in cases {
         assert!(reasons(&new).iter().any(|found| found == reason), "{reason}\n{:#?}", reasons(&new));

@@ -56,7 +56,11 @@ fn a_retry_does_again_what_was_undone_and_what_failed_and_nothing_else() {
     assert_eq!((key("a"), key("b"), key("c")), (1, 0, 0), "only what was undone gets a new key");
     let state = bench.state();
     let c = state.step(&StepPath::root("c")).expect("c");
-    assert_eq!((c.attempt, c.retried_from, c.keyed_from), (2, 1, 0), "an attempt under the same key went before");
+    assert_eq!(
+        (c.attempt, c.retried_from, c.keyed_from),
+        (2, 1, 0),
+        "an attempt under the same key went before"
+    );
 }
 
 #[test]

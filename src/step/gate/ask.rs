@@ -59,7 +59,7 @@ impl Ask {
         context: &StepContext,
         ladders: &dyn Ladders,
     ) -> Result<Self, String> {
-        let Proposal { title, body, options, items, draft } = 
+        let Proposal { title, body, options, items, draft } =
             Proposal::of(step, &context.path, context, &context.scope)?;
         let json = json!({
             "title": title,

@@ -191,12 +191,7 @@ impl<'d> Decoder<'d> {
     }
 
     /// Children take the parent's `timeout` and `retry` where they have none of their own.
-    fn parallel(
-        &mut self,
-        node: &'d Node,
-        timeout: Option<Duration>,
-        retry: &[Retry],
-    ) -> Option<Vec<Step>> {
+    fn parallel(&mut self, node: &'d Node, timeout: Option<Duration>, retry: &[Retry]) -> Option<Vec<Step>> {
         let entries = self.map(node, "`parallel`")?;
         let mut children = Vec::new();
         for (key, node) in entries {
@@ -341,7 +336,8 @@ impl<'d> Decoder<'d> {
                     || !policy.on.is_empty() && policy.on.iter().all(|class| earlier.on.contains(class))
             };
             if policies.iter().any(covers_all) {
-                let fix = "give each policy its own classes with `on:`, and let the one without it be the last";
+                let fix =
+                    "give each policy its own classes with `on:`, and let the one without it be the last";
                 let message = "an earlier policy of this `retry` already covers these errors".to_owned();
                 self.error("T002", item.place, message, fix);
             }

@@ -29,7 +29,8 @@ async fn failed(console: &Console, title: &str) -> RunId {
     let mut db = console.store.connection().await.expect("a connection");
     control::failed(&mut db, run, &step, &failure).await.expect("the failure");
     let worker = workers::register(&mut db, "seed", Duration::from_secs(60)).await.expect("a worker");
-    let ended = commits::Ended { run: vec![run.0], at: vec![seed::at(3)], outcome: vec!["failed".to_owned()] };
+    let ended =
+        commits::Ended { run: vec![run.0], at: vec![seed::at(3)], outcome: vec!["failed".to_owned()] };
     let settled = commits::Settled { ended, ..commits::Settled::default() };
     let fence = commits::Fence { worker, epoch: 1 };
     commits::settle(&mut db, fence, &journal::Rows::default(), &settled).await.expect("the end");
@@ -117,8 +118,11 @@ async fn orders_fit_a_phone_and_a_desktop() {
         let browser = Browser::open(&console.url, window).await;
         browser.go("/").await;
         browser.sign_in("sam", PASSWORD).await;
-        let pages =
-            [("attention", "/attention".to_owned(), ""), ("run", format!("/runs/{run}"), "#orders summary"), ("runs", "/runs".into(), "#many summary")];
+        let pages = [
+            ("attention", "/attention".to_owned(), ""),
+            ("run", format!("/runs/{run}"), "#orders summary"),
+            ("runs", "/runs".into(), "#many summary"),
+        ];
         for (page, path, open) in pages {
             browser.go(&path).await;
             browser.see("h1").await;

@@ -45,8 +45,10 @@ fn steps(read: &Read) -> Vec<String> {
         !path.starts_with("on_failure.") && !path.ends_with(".undo") && !path.contains(".on_error.")
     };
     let begun = state.steps.iter().filter(|(_, step)| step.status != Status::Pending);
-    let mut steps: Vec<(Option<_>, &str)> =
-        begun.map(|(path, step)| (step.started_at, path.as_str())).filter(|(_, path)| is_main(path)).collect();
+    let mut steps: Vec<(Option<_>, &str)> = begun
+        .map(|(path, step)| (step.started_at, path.as_str()))
+        .filter(|(_, path)| is_main(path))
+        .collect();
     steps.sort_unstable();
     steps.into_iter().map(|(_, path)| path.to_owned()).collect()
 }
