@@ -3,14 +3,17 @@
 use crate::{
     agent::Model,
     connector::{declared, native, openai::OpenAi, slack},
-    engine::{Clock, Definitions, Executors, Hints, Ladders, RungOf, Starter, Starts, Worker, WorkerOptions},
+    engine::{
+        Caps, Clock, Definitions, Executors, Hints, Ladders, RungOf, Starter, Starts, Worker, WorkerOptions,
+        upkeep::{Policy, Upkeep},
+    },
     http,
     notify::{Addresses, Delivery, Destination, Notifier},
     site::{Addressee, Environment, Overrides, Site, SiteError},
     step::{
         AgentExecutor, AgentSettings, CallExecutor, GateExecutor, RunExecutor, WaitExecutor, notify_role,
     },
-    store::{Store, StoreError, clock},
+    store::{OpenOptions, Store, StoreError, clock},
     tool::{DataClass, Registry, RegistryError},
     trigger::Router,
     workflow::{Definition, Library, problem::Problem},
@@ -38,7 +41,8 @@ const STARTS_WAITING: usize = 256;
 pub struct AppOptions {
     pub site: PathBuf,
     pub overrides: Overrides,
-    pub database_url: String,
+    pub database: OpenOptions,
+    pub roles: Roles,
     pub bind: SocketAddr,
     /// How people reach the console; `None` means the address it listens on.
     pub base_url: Option<String>,
@@ -46,6 +50,32 @@ pub struct AppOptions {
     pub api_token: Option<SecretString>,
     /// Workers that may die over a run before it is quarantined.
     pub takeovers_max: i16,
+}
+
+/// What a process does; several share one database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Roles {
+    /// Takes webhooks, routes events, and fires holds and schedules.
+    pub intake: bool,
+    /// Runs steps, and delivers the messages they leave.
+    pub worker: bool,
+    /// Serves people and programs: console, API, clicks in chats.
+    pub console: bool,
+}
+
+impl Roles {
+    pub const ALL: Self = Self { intake: true, worker: true, console: true };
+
+    /// Only what was named; nothing named means everything.
+    pub fn named(intake: bool, worker: bool, console: bool) -> Self {
+        if intake || worker || console { Self { intake, worker, console } } else { Self::ALL }
+    }
+
+    pub fn words(self) -> String {
+        let named = [("intake", self.intake), ("worker", self.worker), ("console", self.console)];
+        let named: Vec<&str> = named.into_iter().filter(|(_, has)| *has).map(|(name, _)| name).collect();
+        named.join(", ")
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -119,6 +149,7 @@ pub struct App {
     base_url: String,
     api_token: Option<SecretString>,
     takeovers_max: i16,
+    roles: Roles,
 }
 
 impl App {
@@ -129,7 +160,7 @@ impl App {
             .await
             .map_err(|source| AppError::Bind { address: options.bind, source })?;
         let address = listener.local_addr().map_err(AppError::Serve)?;
-        let store = Store::open(&options.database_url).await?;
+        let store = Store::open_with(&options.database).await?;
         let mut db = store.connection().await?;
         let now = clock::now(&mut db).await?;
         let definitions = Arc::new(Definitions::default());
@@ -153,6 +184,7 @@ impl App {
             base_url: options.base_url.unwrap_or_else(|| format!("http://{address}")),
             api_token: options.api_token,
             takeovers_max: options.takeovers_max,
+            roles: options.roles,
         })
     }
 
@@ -167,23 +199,29 @@ impl App {
     /// Runs every part until `stop`; then the worker hands its runs over.
     pub async fn serve(self, stop: CancellationToken) -> Result<(), AppError> {
         let mut parts = JoinSet::new();
+        // Without a worker here a new run is made ready for any.
         let (starter, starts) = Starter::new(STARTS_WAITING);
-        let worker = self.worker(starts);
-        parts.spawn(worker.run(stop.clone()));
-        let router = Router {
-            store: self.store.clone(),
-            definitions: self.definitions.clone(),
-            site: self.site.scope(),
-            hints: self.hints.clone(),
-        };
-        parts.spawn(router.run(stop.clone()));
-        let delivery = Delivery {
-            store: self.store.clone(),
-            notifiers: self.notifiers.clone(),
-            addresses: Arc::new(SiteAddresses(self.site.clone())),
-            base_url: self.base_url.clone(),
-        };
-        parts.spawn(delivery.run(self.hints.subscribe(), stop.clone()));
+        if self.roles.worker {
+            parts.spawn(self.worker(starts).run(stop.clone()));
+            let delivery = Delivery {
+                store: self.store.clone(),
+                notifiers: self.notifiers.clone(),
+                addresses: Arc::new(SiteAddresses(self.site.clone())),
+                base_url: self.base_url.clone(),
+            };
+            parts.spawn(delivery.run(self.hints.subscribe(), stop.clone()));
+        }
+        if self.roles.intake {
+            let router = Router {
+                store: self.store.clone(),
+                definitions: self.definitions.clone(),
+                site: self.site.scope(),
+                hints: self.hints.clone(),
+            };
+            parts.spawn(router.run(stop.clone()));
+        }
+        let upkeep = Upkeep { store: self.store.clone(), policy: policy_of(&self.site) };
+        parts.spawn(upkeep.run(stop.clone()));
         let exchange = tokio::spawn(self.hints.clone().exchange(self.store.clone()));
         parts.spawn(self.watch_files(stop.clone()));
         let library = self.library.clone();
@@ -199,6 +237,8 @@ impl App {
             base_url: self.base_url.clone(),
             api_token: self.api_token.clone(),
             stop: stop.clone(),
+            hooks: self.roles.intake,
+            console: self.roles.console,
         };
         let stopped = stop.clone();
         let served = axum::serve(self.listener, http::router(state))
@@ -222,7 +262,7 @@ impl App {
             site: self.site.scope(),
             clock: self.clock.clone(),
             hints: self.hints.clone(),
-            payload_bytes_max: self.site.limits.payload_bytes_max,
+            caps: caps_of(&self.site),
             starts,
             options: WorkerOptions {
                 channels: self.notifiers.keys().map(|channel| (*channel).to_owned()).collect(),
@@ -309,6 +349,17 @@ pub fn executors(
     executors.insert("wait", Arc::new(WaitExecutor));
     executors.insert("run", Arc::new(RunExecutor { definitions: definitions.clone() }));
     executors
+}
+
+/// The site's limits as the engine applies them to one run.
+pub fn caps_of(site: &Site) -> Caps {
+    Caps { payload_bytes_max: site.limits.payload_bytes_max, run_bytes_max: site.limits.run_bytes_max }
+}
+
+/// How long the site keeps things.
+pub fn policy_of(site: &Site) -> Policy {
+    let kept = site.retention;
+    Policy { journal: kept.journal, events: kept.events, messages: kept.messages, runs: kept.runs }
 }
 
 /// Names that no external model may read, wherever they stand.

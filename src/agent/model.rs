@@ -140,6 +140,22 @@ pub enum ModelErrorClass {
 }
 
 impl ModelErrorClass {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::RateLimited => "rate_limited",
+            Self::Quota => "quota",
+            Self::Auth => "auth",
+            Self::NotFound => "not_found",
+            Self::BadRequest => "bad_request",
+            Self::ContentFilter => "content_filter",
+            Self::Server => "server",
+            Self::Network => "network",
+            Self::Timeout => "timeout",
+            Self::Unparseable => "unparseable",
+            Self::Lost => "lost",
+        }
+    }
+
     /// The same question may be asked of the same endpoint again.
     pub fn is_transient(self) -> bool {
         matches!(self, Self::RateLimited | Self::Server | Self::Network | Self::Timeout | Self::Lost)

@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use super::cluster::ClusterArgs;
-use crate::postgres::{Cluster, ClusterError, DATABASE};
+use crate::{
+    postgres::{Cluster, ClusterError, DATABASE},
+    store::OpenOptions,
+};
 
 #[derive(Debug, Clone, clap::Args)]
 pub struct DatabaseArgs {
@@ -13,6 +16,33 @@ pub struct DatabaseArgs {
     /// PostgreSQL to use instead of Takt's own private one
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
     pub database_url: Option<String>,
+}
+
+/// What lies between Takt and a PostgreSQL that somebody else runs.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct ConnectionArgs {
+    /// DATABASE_URL leads to a pooler in transaction mode: PgBouncer 1.21 or newer with max_prepared_statements
+    #[arg(long, env = "TAKT_POOLED")]
+    pub pooled: bool,
+
+    /// PostgreSQL itself, past the pooler: for migrations and LISTEN, which need a session
+    #[arg(long, env = "TAKT_DIRECT_URL", hide_env_values = true, value_name = "URL")]
+    pub direct_url: Option<String>,
+
+    /// Do without LISTEN and NOTIFY: other processes notice new work within a second or two
+    #[arg(long, env = "TAKT_NO_NOTIFY")]
+    pub no_notify: bool,
+}
+
+impl ConnectionArgs {
+    pub fn options(&self, url: &str) -> OpenOptions {
+        OpenOptions {
+            url: url.to_owned(),
+            pooled: self.pooled,
+            direct_url: self.direct_url.clone(),
+            notify: !self.no_notify,
+        }
+    }
 }
 
 /// A database that can be connected to; a private cluster is shared until this is dropped.

@@ -7,8 +7,9 @@ use std::process::ExitCode;
 use tokio::process::Command;
 
 use crate::postgres::{self, Cluster, ClusterError, DATABASE, StopIf, StopOutcome};
+use crate::store::StoreError;
 
-use super::cluster::ClusterArgs;
+use super::{cluster::ClusterArgs, purge::PurgeArgs};
 
 /// Looks inside Takt's private PostgreSQL
 #[derive(Debug, clap::Args)]
@@ -40,6 +41,8 @@ pub enum DbCommand {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Drops old history from the database; works when nothing else starts
+    Purge(PurgeArgs),
     /// Runs a command with DATABASE_URL set to Takt's database, such as a client of your own
     Run {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
@@ -71,6 +74,12 @@ pub enum DbError {
     #[error("say which command to run: `takt db run -- COMMAND`")]
     NoCommand,
 
+    #[error("say what to purge: `--journal 90d`, `--events 90d`, `--messages 90d` or `--runs 400d`")]
+    NothingToPurge,
+
+    #[error("the database cannot be purged: {0}")]
+    Store(#[from] StoreError),
+
     #[error(transparent)]
     Cluster(#[from] ClusterError),
 
@@ -90,6 +99,7 @@ pub async fn run(args: DbArgs) -> Result<ExitCode, DbError> {
             child.args(arguments).env("DATABASE_URL", url);
             attend(child, cluster).await
         }
+        DbCommand::Purge(ref purge) => super::purge::run(&args, purge).await,
         DbCommand::Stop { force } => {
             stop(&args.cluster, if force { StopIf::Whatever } else { StopIf::Unused })
         }

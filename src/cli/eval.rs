@@ -202,7 +202,7 @@ fn stage(plant: &Plant, tools: &Registry, models: Vec<Arc<dyn Model>>, definitio
         executors: app::executors(tools, &definitions, &ladders, settings),
         ladders,
         site: plant.site.scope(),
-        payload_bytes_max: plant.site.limits.payload_bytes_max,
+        caps: app::caps_of(&plant.site),
     }
 }
 

@@ -14,6 +14,7 @@ pub mod simulate;
 mod demo;
 mod eval;
 mod run;
+mod purge;
 mod serve;
 
 use crate::{
@@ -63,10 +64,10 @@ pub fn main() -> ExitCode {
                 telemetry::start(&quiet(&cli.log));
                 finish(demo::run(args).await)
             }
-            Command::Serve(args) => {
-                telemetry::start(&cli.log);
-                finish(serve::run(args).await)
-            }
+            Command::Serve(args) => match telemetry::start_with_traces(&cli.log, args.traces.as_deref()) {
+                Ok(_until_the_end) => finish(serve::run(args).await),
+                Err(error) => fail(&error.to_string(), 1),
+            },
             Command::Check(args) => check_site(&args),
             Command::Simulate(args) => {
                 telemetry::start(&cli.log);

@@ -1,8 +1,8 @@
 //! `takt serve`: everything a plant needs, until it is told to stop.
 
-use super::database::DatabaseArgs;
+use super::database::{ConnectionArgs, DatabaseArgs};
 use crate::{
-    app::{App, AppError, AppOptions},
+    app::{App, AppError, AppOptions, Roles},
     engine::arm_crash_point,
     postgres::ClusterError,
     site::Overrides,
@@ -19,6 +19,19 @@ pub struct ServeArgs {
     #[arg(long, env = "TAKT_SITE", default_value = ".", value_name = "DIR")]
     pub site: PathBuf,
 
+    /// Take webhooks, route events, fire schedules. Of --intake, --worker and --console those that are named;
+    /// with none, all three
+    #[arg(long, env = "TAKT_INTAKE")]
+    pub intake: bool,
+
+    /// Run steps, and deliver messages to people
+    #[arg(long, env = "TAKT_WORKER")]
+    pub worker: bool,
+
+    /// Serve the console, the API and clicks in chats
+    #[arg(long, env = "TAKT_CONSOLE")]
+    pub console: bool,
+
     /// Address the console and the webhooks listen on
     #[arg(long, env = "TAKT_BIND", default_value = "127.0.0.1:8420", value_name = "ADDRESS")]
     pub bind: SocketAddr,
@@ -29,6 +42,9 @@ pub struct ServeArgs {
 
     #[command(flatten)]
     pub database: DatabaseArgs,
+
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
 
     /// Lets a program answer for people it names; the demo uses it
     #[arg(long, env = "TAKT_API_TOKEN", hide = true, hide_env_values = true)]
@@ -49,6 +65,9 @@ pub struct ServeArgs {
     /// Workers that may die over a run before it is quarantined (tests that kill all the time set it high)
     #[arg(long, env = "TAKT_TAKEOVERS_MAX", hide = true, default_value = "3")]
     pub takeovers_max: i16,
+    /// Where traces are sent (OTLP over HTTP); the SDK's own variables set sampling and headers
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
+    pub traces: Option<String>,
 
     /// Abort at a crash point (tests)
     #[arg(long, env = "TAKT_CRASH_AT", hide = true)]
@@ -70,6 +89,7 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     arm_crash_point(args.crash_at.clone());
     let stop = stop_on_signals()?;
     let database = args.database.open().await?;
+    let roles = Roles::named(args.intake, args.worker, args.console);
     let app = App::build(AppOptions {
         site: args.site,
         overrides: Overrides {
@@ -78,14 +98,16 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
             slack: args.slack_url,
             without_secrets: false,
         },
-        database_url: database.url.clone(),
+        database: args.connection.options(&database.url),
+        roles,
         bind: args.bind,
         base_url: args.base_url,
         api_token: args.api_token.map(SecretString::from),
         takeovers_max: args.takeovers_max,
     })
     .await?;
-    tracing::info!(console = app.base_url(), database = database.describe(), "takt serves");
+    let (console, database) = (app.base_url(), database.describe());
+    tracing::info!(console, database, roles = roles.words(), "takt serves");
     for notice in &app.site().notices {
         tracing::info!("{notice}");
     }

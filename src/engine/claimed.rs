@@ -1,14 +1,19 @@
 //! One run in a worker's hands: read, driven, and given back or set aside where it cannot go on here.
 
 use super::{
-    DefinitionError, Definitions, Driven, Driver, Hints, Services, commit::CommitError, starter::Start,
+    DefinitionError, Definitions, Driven, Driver, Hints, Services, commit::CommitError, observe,
+    starter::Start,
 };
 use crate::{
     run::{Record, RunId, Signal, State, WorkerId},
     store::{Store, StoreError, control, runs},
 };
 use futures::FutureExt;
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use tracing::Instrument;
+
+/// Between a commit that failed and the next try with its run.
+const GIVE_BACK_PAUSE: Duration = Duration::from_millis(500);
 
 #[derive(Debug, thiserror::Error)]
 enum RunError {
@@ -75,10 +80,14 @@ impl Hands {
             return;
         };
         let id = run.id;
+        let span = observe::run_span(&run.workflow, run.trace.as_deref());
+        let workflow = run.workflow.clone();
         let driver = Driver::begin(self.services.clone(), definition, run, began);
-        let Ok(driven) = AssertUnwindSafe(driver.drive(Vec::new())).catch_unwind().await else {
+        let driving = driver.drive(Vec::new()).instrument(span);
+        let Ok(driven) = AssertUnwindSafe(driving).catch_unwind().await else {
             return self.set_aside(id, &RunError::Panicked).await;
         };
+        observe::ended(&workflow, &driven);
         self.after(id, &driven).await;
         let _ = tell.send(driven);
     }
@@ -90,8 +99,12 @@ impl Hands {
             None => self.definitions.pinned(&mut *self.store.connection().await?, &claim.sha256).await?,
         };
         let state = State::fold(&records).map_err(|error| RunError::Journal(error.to_string()))?;
+        observe::claimed(&records, &state, self.services.clock.now());
+        let span = observe::run_span(&state.start.workflow, state.start.trace.as_deref());
         let driver = Driver::new(self.services.clone(), definition, claim.run, state, claim.signals);
-        Ok(driver.drive(news).await)
+        let driven = driver.holding(&records).drive(news).instrument(span).await;
+        observe::driven(&records, &driven);
+        Ok(driven)
     }
 
     async fn after(&self, run: RunId, driven: &Driven) {
@@ -103,17 +116,27 @@ impl Hands {
             }
             Driven::Lost(reason) => {
                 tracing::info!(run.id = %run, %reason, "reading the run again");
+                if matches!(reason, CommitError::Unknown(_)) {
+                    // What failed fails again when it is tried at once: a full disk, a database that restarts.
+                    tokio::time::sleep(GIVE_BACK_PAUSE).await;
+                }
                 self.give_back(run).await;
             }
         }
     }
 
+    /// Until it is told: a run that this worker holds and nobody drives would stand still as long as it lives.
     async fn give_back(&self, run: RunId) {
-        let given = async { runs::give_back(&mut *self.store.connection().await?, run, self.worker).await };
-        match given.await {
-            Ok(()) => self.hints.tell(),
-            // The lease will run out and somebody takes the run over.
-            Err(error) => tracing::warn!(run.id = %run, %error, "could not give the run back"),
+        loop {
+            let given =
+                async { runs::give_back(&mut *self.store.connection().await?, run, self.worker).await };
+            match given.await {
+                Ok(()) => return self.hints.tell(),
+                Err(error) => {
+                    tracing::warn!(run.id = %run, %error, "could not give the run back; trying again");
+                }
+            }
+            tokio::time::sleep(GIVE_BACK_PAUSE).await;
         }
     }
 

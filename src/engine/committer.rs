@@ -6,6 +6,7 @@ use super::{
     Hints,
     commit::{Commit, CommitError, Journal, RowChange},
     crash::crash_point,
+    observe,
     start::start_run,
 };
 use crate::{
@@ -79,7 +80,8 @@ async fn run_committer(writer: Arc<Writer>, queue: Arc<Mutex<mpsc::Receiver<Wait
             return;
         }
         let commits: Vec<&Commit> = batch.iter().map(|waiting| &waiting.commit).collect();
-        let results = match writer.write(&commits).await {
+        let written = observe::commit(commits.len(), writer.write(&commits)).await;
+        let results = match written {
             Ok(results) => results,
             // One bad commit must not take the others down with it.
             Err(_) if commits.len() > 1 => {

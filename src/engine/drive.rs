@@ -1,8 +1,11 @@
 //! Drives one claimed run in memory: plan, execute what is ready, journal what happened, until it parks or ends.
 
 use super::{
-    Brakes, Clock, Commit, CommitError, Executors, Journal, Ladders, Outcome, RowChange, StepContext,
-    execute::NoteRequest, start::first_record,
+    Brakes, Caps, Clock, Commit, CommitError, Executors, Journal, Ladders, Outcome, RowChange, StepContext,
+    caps::{bytes_of, bytes_of_records},
+    execute::NoteRequest,
+    observe,
+    start::first_record,
 };
 use crate::{
     run::{
@@ -21,6 +24,7 @@ use std::{
     sync::Arc,
 };
 use tokio::sync::{mpsc, oneshot};
+use tracing::Instrument;
 use uuid::Uuid;
 
 /// More messages than one step sends.
@@ -34,7 +38,7 @@ pub struct Services {
     pub ladders: Arc<dyn Ladders>,
     /// `site` as expressions see it.
     pub site: Value,
-    pub payload_bytes_max: usize,
+    pub caps: Caps,
     pub brakes: Arc<Brakes>,
 }
 
@@ -61,6 +65,8 @@ pub struct Driver {
     /// Told when the run's first commit is durable.
     began: Option<oneshot::Sender<Result<(), CommitError>>>,
     has_waited: bool,
+    /// Bytes this run has in its journal.
+    held: usize,
     records: Vec<Record>,
     intents: Vec<Intent>,
     heard: Vec<Uuid>,
@@ -88,6 +94,7 @@ impl Driver {
             start: None,
             began: None,
             has_waited: true,
+            held: 0,
             records: Vec::new(),
             intents: Vec::new(),
             heard: Vec::new(),
@@ -111,8 +118,15 @@ impl Driver {
         driver.start = Some(Box::new(run));
         driver.began = Some(began);
         driver.has_waited = false;
+        driver.held = bytes_of_records(std::slice::from_ref(&first));
         driver.records.push(first);
         driver
+    }
+
+    /// Counts what the journal holds already against the run's cap.
+    pub fn holding(mut self, records: &[Record]) -> Self {
+        self.held = bytes_of_records(records);
+        self
     }
 
     /// Runs until there is nothing left to do in memory. `signals` are what came since the last time.
@@ -196,11 +210,13 @@ impl Driver {
             self.services.brakes.called(call.tool.system(), self.seconds());
         }
         self.in_flight.insert(task.path.clone(), task.clone());
+        let span = observe::step_span(&task);
         // In the driver's own task: a step needs no thread of its own, and ends with its driver.
-        self.tasks.push(Box::pin(async move {
+        let executed = async move {
             let executed = AssertUnwindSafe(executor.execute(&task, &context)).catch_unwind().await;
             (task.path, executed.unwrap_or_else(|panic| panicked(context.run, panic.as_ref())))
-        }));
+        };
+        self.tasks.push(Box::pin(executed.instrument(span)));
     }
 
     fn context(&self, task: &Task) -> StepContext {
@@ -235,6 +251,10 @@ impl Driver {
             // A deadline of another step comes while this one is under way.
             () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => Ok(Next::Again),
             Some(request) = self.notes.recv() => {
+                if let Some(failure) = self.services.caps.refuse("note", bytes_of(&request.note), self.held) {
+                    // The request goes unanswered, and with that the step stops.
+                    return self.settle(request.path, Outcome::fail(&failure.class, failure.message));
+                }
                 self.record(Some(request.path), 0, Change::Noted { note: request.note });
                 self.flush(RowChange::Keep).await?;
                 // A step that is gone needs no answer.
@@ -248,18 +268,10 @@ impl Driver {
 
     fn settle(&mut self, path: StepPath, outcome: Outcome) -> Result<Next, CommitError> {
         let Some(task) = self.in_flight.remove(&path) else { return Ok(Next::Again) };
-        match outcome {
+        match self.services.caps.bound(outcome, self.held) {
             Outcome::Lost => return Err(CommitError::Unknown("the step lost its run".into())),
             Outcome::Done { output, intents } => {
-                let size = size_of(&output);
-                let change = if size > self.services.payload_bytes_max {
-                    let limit = self.services.payload_bytes_max;
-                    let text = format!("the output is {size} bytes; at most {limit} are kept");
-                    Change::Failed { failure: Failure::new("too_large", text) }
-                } else {
-                    Change::Done { output }
-                };
-                self.record(Some(path.clone()), task.attempt, change);
+                self.record(Some(path.clone()), task.attempt, Change::Done { output });
                 self.intend(&path, intents);
             }
             Outcome::Park { wake_at, note, intents } => {
@@ -273,6 +285,7 @@ impl Driver {
             Outcome::Fail(error) => {
                 self.intend(&path, error.intents);
                 let change = self.after_failure(&task, error.failure, error.retry_after);
+                observe::failed(&task, &change);
                 let deferred = self.deferred(&task, &change);
                 self.record(Some(path.clone()), task.attempt, change);
                 if let Some(deferred) = deferred {
@@ -377,7 +390,10 @@ impl Driver {
         let record =
             Record { seq: self.state.next_seq, at: self.services.clock.now(), path, attempt, change };
         match self.state.apply(&record) {
-            Ok(()) => self.records.push(record),
+            Ok(()) => {
+                self.held += bytes_of_records(std::slice::from_ref(&record));
+                self.records.push(record);
+            }
             Err(error) => tracing::error!(run.id = %self.run, %error, "refused a change"),
         }
     }
@@ -431,25 +447,6 @@ fn panicked(run: RunId, panic: &(dyn Any + Send)) -> Outcome {
     let words = words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
     tracing::error!(run.id = %run, panic = words, "a step panicked");
     Outcome::fail("panic", "the step crashed inside Takt; see the log")
-}
-
-/// How long a value's JSON is, without writing it.
-fn size_of(value: &Value) -> usize {
-    struct Count(usize);
-    impl std::io::Write for Count {
-        fn write(&mut self, part: &[u8]) -> std::io::Result<usize> {
-            self.0 += part.len();
-            Ok(part.len())
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    let mut count = Count(0);
-    // Counting cannot fail, and a value always has a JSON form.
-    let _ = serde_json::to_writer(&mut count, value);
-    count.0
 }
 
 enum Next {

@@ -64,10 +64,15 @@ impl Hints {
     pub async fn exchange(self, store: Store) {
         let listen = async {
             loop {
-                if let Ok(mut listener) = hints::listen(&store).await {
-                    while hints::next(&mut listener).await.is_ok() {
-                        self.wake.send_modify(|count| *count += 1);
+                match hints::listen(&store).await {
+                    Ok(Some(mut listener)) => {
+                        while hints::next(&mut listener).await.is_ok() {
+                            self.wake.send_modify(|count| *count += 1);
+                        }
                     }
+                    // NOTIFY is off: the loops look by themselves.
+                    Ok(None) => return,
+                    Err(_) => {}
                 }
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }

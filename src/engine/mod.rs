@@ -4,6 +4,7 @@
 //! is `run`'s, what SQL is sent is `store`'s.
 
 mod brakes;
+mod caps;
 mod claimed;
 mod clock;
 mod commit;
@@ -16,11 +17,14 @@ mod execute;
 mod hints;
 mod ladders;
 mod memory;
+mod observe;
 mod start;
 mod starter;
+pub mod upkeep;
 mod worker;
 
 pub use brakes::Brakes;
+pub use caps::Caps;
 pub use clock::Clock;
 pub use commit::{Commit, CommitError, Journal, RowChange};
 pub use committer::Committer;

@@ -1,13 +1,16 @@
 //! A worker process: holds a lease, claims ready runs, drives them, takes over the dead, hands over when it stops.
 
 use super::{
-    Clock, Committer, Definitions, Executors, Hints, Ladders, Services,
+    Caps, Clock, Committer, Definitions, Executors, Hints, Ladders, Services,
     claimed::{Claimed, Hands},
     crash_point,
     starter::Starts,
 };
-use crate::store::{
-    PgConnection, Store, StoreError, commits::Fence, control, journal, partitions, runs, signals, workers,
+use crate::{
+    store::{
+        PgConnection, Store, StoreError, commits::Fence, control, journal, partitions, runs, signals, workers,
+    },
+    telemetry::metrics,
 };
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -58,7 +61,7 @@ pub struct Worker {
     pub site: Value,
     pub clock: Arc<Clock>,
     pub hints: Hints,
-    pub payload_bytes_max: usize,
+    pub caps: Caps,
     /// Runs that begin in this worker's hands.
     pub starts: Starts,
     pub options: WorkerOptions,
@@ -102,6 +105,7 @@ impl Worker {
                 .await?;
         let fence = Fence { worker: id, epoch: 1 };
         tracing::info!(worker.id = %id, "worker registered");
+        metrics::lease("registered");
         let mut channels = vec!["console".to_owned()];
         channels.extend(self.options.channels.iter().cloned());
         let journal = Committer::start(self.store.clone(), fence, channels, self.hints.clone());
@@ -111,7 +115,7 @@ impl Worker {
             executors: self.executors.clone(),
             ladders: self.ladders.clone(),
             site: self.site.clone(),
-            payload_bytes_max: self.payload_bytes_max,
+            caps: self.caps,
             brakes: Arc::default(),
         });
         let hands = Hands {
@@ -153,6 +157,7 @@ impl Tenure<'_> {
                 _ = heartbeat.tick() => {
                     if !self.renew_lease().await? {
                         tracing::warn!(worker.id = %self.fence.worker, "the lease was taken over; starting afresh");
+                        metrics::lease("lost");
                         return Ok(());
                     }
                     self.take_over().await?;
@@ -192,6 +197,7 @@ impl Tenure<'_> {
         tx.commit().await?;
         for (dead, freed, quarantined) in taken {
             tracing::warn!(worker.id = %dead, runs = freed, quarantined, "took over the runs of a dead worker");
+            metrics::taken_over(freed);
             self.worker.hints.tell();
         }
         Ok(())
@@ -271,6 +277,7 @@ impl Tenure<'_> {
         let freed = workers::retire(&mut tx, self.fence.worker).await?;
         tx.commit().await?;
         tracing::info!(worker.id = %self.fence.worker, runs = freed, "worker stopped and handed its runs over");
+        metrics::lease("handed_over");
         self.worker.hints.tell();
         Ok(())
     }

@@ -4,7 +4,7 @@
 use super::case::{AnswerMoment, Case, ChildMoment, EventMoment, Moment};
 use super::score::Replayed;
 use crate::engine::{
-    Clock, Commit, CommitError, Driven, Driver, Executors, Ladders, MemoryJournal, RowChange, Services,
+    Caps, Clock, Commit, CommitError, Driven, Driver, Executors, Ladders, MemoryJournal, RowChange, Services,
 };
 use crate::run::{
     Change, GateId, Intent, NewGate, Record, RunId, Signal, SignalKind, StartedRun, State, StepPath,
@@ -29,7 +29,7 @@ pub struct Stage {
     pub ladders: Arc<dyn Ladders>,
     /// `site` as expressions see it.
     pub site: Value,
-    pub payload_bytes_max: usize,
+    pub caps: Caps,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +57,7 @@ pub async fn replay(case: &Case, stage: Stage) -> Result<Replayed, ReplayError> 
         executors: stage.executors,
         ladders: stage.ladders,
         site: stage.site,
-        payload_bytes_max: stage.payload_bytes_max,
+        caps: stage.caps,
         brakes: Arc::default(),
     });
     let mut play = Play::begin(case, &stage.definition, started)?;

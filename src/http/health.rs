@@ -1,7 +1,7 @@
-//! `/health`: whether this server can do its work, for probes. Numbers only, no names.
+//! `/health`: whether this server can do its work, for probes. Numbers, and culprits in the database; no people.
 
 use super::state::Shared;
-use crate::store::{StoreError, control, events, health, outbox, workers};
+use crate::store::{PgConnection, StoreError, control, events, health, outbox, upkeep, workers};
 use axum::{
     Json,
     extract::State,
@@ -28,6 +28,8 @@ pub(super) struct Health {
     pub attention: i64,
     /// Retries held back today and yesterday, because their system had enough of them.
     pub retries_deferred: i64,
+    /// What storage care found: culprits by process and application, never their queries.
+    pub storage: Vec<String>,
 }
 
 impl Health {
@@ -37,7 +39,13 @@ impl Health {
         let events = health::events(&mut db).await?;
         let messages_failed = outbox::failed_count(&mut db).await?;
         let workflow_problems = (door.app.problems)().len();
-        let is_ok = workers > 0 && events.failed == 0 && messages_failed == 0 && workflow_problems == 0;
+        let storage: Vec<String> =
+            storage(&mut db).await?.into_iter().map(|finding| finding.sentence).collect();
+        let is_ok = workers > 0
+            && events.failed == 0
+            && messages_failed == 0
+            && workflow_problems == 0
+            && storage.is_empty();
         Ok(Self {
             status: if is_ok { "ok" } else { "degraded" },
             workers,
@@ -49,8 +57,14 @@ impl Health {
             workflow_problems,
             attention: control::attention_count(&mut db).await?,
             retries_deferred: control::deferred(&mut db).await?.iter().map(|(_, count)| count).sum(),
+            storage,
         })
     }
+}
+
+/// What every task of storage care found last.
+pub(super) async fn storage(db: &mut PgConnection) -> Result<Vec<upkeep::Finding>, StoreError> {
+    Ok(upkeep::last(db).await?.iter().flat_map(upkeep::Last::findings).collect())
 }
 
 /// 503 only when the database does not answer: everything else people must mend, not a restart.
@@ -59,7 +73,8 @@ pub(super) async fn probe(State(door): State<Shared>) -> Response {
         Ok(health) => Json(health).into_response(),
         Err(error) => {
             tracing::warn!(%error, "the health probe cannot ask the database");
-            let body = json!({ "status": "down", "detail": "the database does not answer" });
+            let detail = error.trouble().map_or("the database does not answer".to_owned(), |t| t.to_string());
+            let body = json!({ "status": "down", "detail": detail });
             (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
         }
     }

@@ -8,6 +8,7 @@ mod state;
 mod auth;
 mod problem;
 mod health;
+mod metrics;
 mod hook;
 mod api;
 

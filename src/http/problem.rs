@@ -24,6 +24,8 @@ pub(super) enum Cause {
     AlreadyAnswered,
     NotPermitted,
     NotPossible,
+    /// The database as a whole cannot work now; nothing was taken, ask again.
+    Unavailable,
     Internal,
 }
 
@@ -58,6 +60,9 @@ impl Cause {
             Self::AlreadyAnswered => (StatusCode::CONFLICT, "already-answered", "somebody was faster"),
             Self::NotPermitted => (StatusCode::FORBIDDEN, "not-permitted", "you may not do this"),
             Self::NotPossible => (StatusCode::CONFLICT, "not-possible", "the run cannot do this now"),
+            Self::Unavailable => {
+                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "nothing was stored; ask again later")
+            }
             Self::Internal => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "internal", "this did not work, and it is our fault")
             }
@@ -108,12 +113,19 @@ impl IntoResponse for Problem {
         let mut response = (status, body.to_string()).into_response();
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        }
         response
     }
 }
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
+        if let Some(trouble) = error.trouble() {
+            tracing::error!(%error, trouble = trouble.word(), "a request was refused: {trouble}");
+            return Self::new(Cause::Unavailable, trouble.to_string()).with("trouble", json!(trouble.word()));
+        }
         tracing::error!(%error, "a request failed");
         Self::new(Cause::Internal, "the database could not be asked; try again")
     }

@@ -1,7 +1,7 @@
 //! Every route on one screen.
 
 use super::{
-    api, console, health, hook,
+    api, console, health, hook, metrics,
     problem::{Cause, Problem},
     state::{AppState, Door},
 };
@@ -26,10 +26,8 @@ pub fn router(state: AppState) -> Router {
     let door = Door::new(state);
 
     // Programs that prove themselves by a signature.
-    let hooks = Router::new()
-        .route("/hooks/{source}", post(hook::receive))
-        .route("/slack/interactions", post(hook::interactions))
-        .layer(DefaultBodyLimit::max(event_bytes_max));
+    let hooks = Router::new().route("/hooks/{source}", post(hook::receive));
+    let clicks = Router::new().route("/slack/interactions", post(hook::interactions));
 
     // Programs, and scripts of our own pages.
     let programs = Router::new()
@@ -62,15 +60,22 @@ pub fn router(state: AppState) -> Router {
     // The only ones that answer to anybody.
     let open = Router::new()
         .route("/sign-in", get(console::sign_in::page).post(console::sign_in::sign_in))
-        .route("/assets/{*path}", get(console::assets::asset))
-        .route("/health", get(health::probe));
+        .route("/assets/{*path}", get(console::assets::asset));
 
-    programs
-        .merge(pages)
-        .merge(open)
-        .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
-        .merge(hooks)
-        .fallback(console::not_found)
+    // What watches over this process asks here, whatever its role.
+    let mut doors =
+        Router::new().route("/health", get(health::probe)).route("/metrics", get(metrics::scrape));
+    if door.app.console {
+        let people = programs.merge(pages).merge(open).layer(DefaultBodyLimit::max(FORM_BYTES_MAX));
+        doors = doors.merge(people).merge(clicks.layer(DefaultBodyLimit::max(event_bytes_max)));
+        doors = doors.fallback(console::not_found);
+    } else {
+        doors = doors.fallback(api::not_served_here);
+    }
+    if door.app.hooks {
+        doors = doors.merge(hooks.layer(DefaultBodyLimit::max(event_bytes_max)));
+    }
+    doors
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, ANSWER_TIME_MAX))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(map_response(harden))

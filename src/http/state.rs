@@ -29,6 +29,10 @@ pub struct AppState {
     pub api_token: Option<SecretString>,
     /// Ends the streams of open pages, which a graceful stop would wait for.
     pub stop: CancellationToken,
+    /// Takes webhooks of declared sources.
+    pub hooks: bool,
+    /// Serves pages, API and clicks; health and metrics answer always.
+    pub console: bool,
 }
 
 /// The state of the routes: what was given, and what the door keeps for itself.
@@ -37,6 +41,8 @@ pub(super) struct Door {
     pub sign_in_limit: SignInLimit,
     /// Opens dialogs and tells people in Slack; absent when the site has no Slack.
     pub slack: Option<Arc<SlackClient>>,
+    /// When the gauges were read last, so that scrapes do not become load.
+    pub measured: tokio::sync::Mutex<Option<std::time::Instant>>,
 }
 
 pub(super) type Shared = Arc<Door>;
@@ -48,7 +54,7 @@ impl Door {
             let made = SlackClient::new(slack);
             made.inspect_err(|error| tracing::error!(%error, "Slack cannot be reached")).ok().map(Arc::new)
         });
-        Arc::new(Self { app, sign_in_limit, slack })
+        Arc::new(Self { app, sign_in_limit, slack, measured: tokio::sync::Mutex::new(None) })
     }
 
     /// Browsers send such cookies back over TLS only.

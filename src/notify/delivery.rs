@@ -3,6 +3,7 @@
 use super::{Destination, Message, Notifier, NotifyError, Receipt, try_again};
 use crate::run::GateId;
 use crate::store::{Store, StoreError, gates, outbox};
+use crate::telemetry::metrics;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::sync::watch;
@@ -12,6 +13,10 @@ use tokio_util::sync::CancellationToken;
 const BATCH_MAX: i64 = 16;
 /// Nobody else takes a message while it is being delivered.
 const HOLD: Duration = Duration::from_secs(60);
+
+/// Between two looks without a hint, where hints of other processes arrive and where they do not.
+const IDLE_PAUSE: Duration = Duration::from_secs(5);
+const UNHEARD_PAUSE: Duration = Duration::from_secs(1);
 
 /// Where in a channel a role or a person is reached.
 pub trait Addresses: Send + Sync {
@@ -27,8 +32,9 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// Delivers until `stop`: on a hint at once, otherwise every second.
+    /// Delivers until `stop`: on a hint at once, otherwise from time to time.
     pub async fn run(self, mut wake: watch::Receiver<u64>, stop: CancellationToken) {
+        let pause = if self.store.hears_others() { IDLE_PAUSE } else { UNHEARD_PAUSE };
         while !stop.is_cancelled() {
             match self.pass().await {
                 Ok(0) => {}
@@ -38,7 +44,7 @@ impl Delivery {
             tokio::select! {
                 () = stop.cancelled() => return,
                 _ = wake.changed() => {}
-                () = tokio::time::sleep(Duration::from_secs(1)) => {}
+                () = tokio::time::sleep(pause) => {}
             }
         }
     }
@@ -50,12 +56,16 @@ impl Delivery {
             let delivered = self.deliver(message).await?;
             let mut db = self.store.connection().await?;
             match delivered {
-                Ok(receipt) => outbox::sent(&mut db, message.id, &receipt).await?,
+                Ok(receipt) => {
+                    outbox::sent(&mut db, message.id, &receipt).await?;
+                    metrics::message(&message.channel, "sent");
+                }
                 Err(error) => {
                     tracing::warn!(message.id = %message.id, channel = message.channel, %error, "not delivered");
                     let attempts = u32::try_from(message.attempts).unwrap_or(u32::MAX);
                     let again = try_again(&error, attempts);
                     outbox::failed(&mut db, message.id, &error.message, again).await?;
+                    metrics::message(&message.channel, if again.is_some() { "retried" } else { "failed" });
                 }
             }
         }

@@ -93,6 +93,7 @@ struct Call {
     path: String,
     key: Option<String>,
     idempotency_key: Option<String>,
+    traceparent: Option<String>,
 }
 
 impl Call {
@@ -105,6 +106,7 @@ impl Call {
             path: path.to_owned(),
             key: header("x-takt-key"),
             idempotency_key: header("idempotency-key"),
+            traceparent: header("traceparent"),
         }
     }
 
@@ -143,6 +145,7 @@ fn record(plant: &Plant, call: &Call, body: &Bytes, response: &Response) {
         method: call.method.to_string(),
         path: call.path.clone(),
         takt_key: call.key.clone(),
+        traceparent: call.traceparent.clone(),
         status: response.status().as_u16(),
         effect,
         accepted,

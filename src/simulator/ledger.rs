@@ -48,6 +48,8 @@ pub struct Write {
     pub method: String,
     pub path: String,
     pub takt_key: Option<String>,
+    /// The trace that the write belongs to.
+    pub traceparent: Option<String>,
     pub status: u16,
     pub effect: Effect,
     pub accepted: bool,

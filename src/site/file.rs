@@ -29,6 +29,8 @@ pub(super) struct SiteFile {
     #[serde(default)]
     pub limits: LimitsFile,
     #[serde(default)]
+    pub retention: RetentionFile,
+    #[serde(default)]
     pub values: serde_json::Map<String, serde_json::Value>,
 }
 
@@ -129,5 +131,16 @@ pub(super) struct SystemFile {
 pub(super) struct LimitsFile {
     pub event_bytes_max: Option<usize>,
     pub payload_bytes_max: Option<usize>,
+    pub run_bytes_max: Option<usize>,
     pub webhook_age_max: Option<Text>,
+}
+
+/// What has no time is kept for good.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RetentionFile {
+    pub journal: Option<Text>,
+    pub events: Option<Text>,
+    pub messages: Option<Text>,
+    pub runs: Option<Text>,
 }

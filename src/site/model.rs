@@ -23,6 +23,7 @@ pub struct Site {
     pub limits: Limits,
     /// Roles that may cancel, pause, retry and move runs.
     pub operators: Vec<String>,
+    pub retention: Retention,
     /// Free values, visible to workflows as `site.values.<name>`.
     pub values: serde_json::Map<String, serde_json::Value>,
     /// What is switched off and why, one sentence each: for the start-up lines.
@@ -142,7 +143,10 @@ pub struct System {
 #[derive(Debug, Clone)]
 pub struct Limits {
     pub event_bytes_max: usize,
+    /// One output, note, input or message.
     pub payload_bytes_max: usize,
+    /// Everything in the journal of one run.
+    pub run_bytes_max: usize,
     pub webhook_age_max: Duration,
 }
 
@@ -151,7 +155,19 @@ impl Default for Limits {
         Self {
             event_bytes_max: 256 * 1024,
             payload_bytes_max: 4 * 1024 * 1024,
+            run_bytes_max: 64 * 1024 * 1024,
             webhook_age_max: Duration::from_secs(300),
         }
     }
+}
+
+/// How long things are kept; what has no time is kept for good. The audit trail always is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Journal and payloads, by the day a run began.
+    pub journal: Option<Duration>,
+    pub events: Option<Duration>,
+    pub messages: Option<Duration>,
+    /// The list of runs with its questions and answers; not before the journal goes.
+    pub runs: Option<Duration>,
 }

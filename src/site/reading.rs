@@ -64,6 +64,7 @@ impl<'a> Reading<'a> {
         file.operators.iter().for_each(|role| self.known("role", role, &names.roles));
         let operators = file.operators.into_iter().map(|role| role.value).collect();
         let limits = self.limits(file.limits);
+        let retention = self.retention(file.retention);
         let models = match &self.overrides.models {
             Some(models) => models.clone(),
             None => file.models.into_iter().filter_map(|model| self.model(model.value)).collect(),
@@ -88,6 +89,7 @@ impl<'a> Reading<'a> {
             systems,
             limits,
             operators,
+            retention,
             values: file.values,
             notices: self.notices,
         })
@@ -243,8 +245,38 @@ impl<'a> Reading<'a> {
         Limits {
             event_bytes_max: file.event_bytes_max.unwrap_or(default.event_bytes_max),
             payload_bytes_max: file.payload_bytes_max.unwrap_or(default.payload_bytes_max),
+            run_bytes_max: file.run_bytes_max.unwrap_or(default.run_bytes_max),
             webhook_age_max: file.webhook_age_max.map_or(default.webhook_age_max, |age| self.duration(&age)),
         }
+    }
+}
+
+impl Reading<'_> {
+    fn retention(&mut self, file: RetentionFile) -> Retention {
+        const DAY: Duration = Duration::from_secs(24 * 3600);
+        let mut kept = |text: Option<Text>| {
+            let text = text?;
+            let time = self.duration(&text);
+            if time < DAY {
+                self.problem(text.referenced, "history is kept in whole days: write at least 1d");
+            }
+            Some(time)
+        };
+        let runs_at = file.runs.as_ref().map(|text| text.referenced);
+        let retention = Retention {
+            journal: kept(file.journal),
+            events: kept(file.events),
+            messages: kept(file.messages),
+            runs: kept(file.runs),
+        };
+        // A journal whose run is in no list could not be found any more.
+        let journal = retention.journal.unwrap_or(Duration::MAX);
+        if let (Some(runs), Some(at)) = (retention.runs, runs_at)
+            && runs < journal
+        {
+            self.problem(at, "`runs` is shorter than `journal`: the list of runs must outlast their history");
+        }
+        retention
     }
 }
 

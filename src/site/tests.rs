@@ -238,3 +238,17 @@ fn ladders_and_limits_are_read() {
     assert_eq!(ladder.rungs[0].within, Duration::from_secs(600));
     assert_eq!(site.limits.webhook_age_max, Duration::from_secs(300));
 }
+
+#[test]
+fn history_is_kept_as_long_as_the_file_says() {
+    let retention = demo().retention;
+    let days = |n: u64| Some(Duration::from_secs(n * 24 * 3600));
+    assert_eq!((retention.journal, retention.runs), (days(90), None));
+    let said = wrong("systems:\n", "retention: { journal: 90d, events: 2h, runs: 30d }\nsystems:\n");
+    assert!(
+        said.contains("history is kept in whole days") && said.contains("must outlast their history"),
+        "{said}"
+    );
+    let said = wrong("systems:\n", "retention: { logs: 90d }\nsystems:\n");
+    assert!(said.contains("there is no key `logs` here"), "{said}");
+}

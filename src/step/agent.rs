@@ -4,6 +4,7 @@ use crate::{
     agent::{self, Entry, Ledger, LedgerClosed, Limits, Model},
     engine::{Execute, Outcome, StepContext},
     run::{Leaf, Task},
+    telemetry::trace,
     tool::{DataClass, Registry},
     workflow::AgentStep,
 };
@@ -89,7 +90,7 @@ impl AgentExecutor {
             mask_key: Sha256::digest(context.run.0.as_bytes()).into(),
             check: check(step, (**scope).clone()),
             fallback,
-            trace: context.start.trace.clone(),
+            trace: trace::here().or_else(|| context.start.trace.clone()),
         })
     }
 

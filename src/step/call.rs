@@ -4,12 +4,17 @@ use super::{approval, notify, rules};
 use crate::{
     engine::{Execute, Outcome, StepContext, StepError, crash_point},
     run::{Failure, Leaf, Task},
+    telemetry::{
+        metrics,
+        trace::{self, Kind},
+    },
     tool::{Call, Effect, Idempotency, Lookup, Registry, Tool, ToolError, ToolErrorKind},
     workflow::{Autonomy, CallStep},
 };
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
+use tracing::Instrument;
 
 pub struct CallExecutor {
     pub tools: Registry,
@@ -48,6 +53,7 @@ impl CallExecutor {
             }
             self.permit(step, tool.as_ref(), &input, context).await?;
         }
+        let span = trace::span(Kind::Client, &format!("call {}", step.tool), None);
         let call = Call {
             run: context.run.0,
             step: context.path.to_string(),
@@ -55,7 +61,7 @@ impl CallExecutor {
             key: context.key(),
             timeout: task.timeout.unwrap_or(tool.spec().timeout),
             now: context.now,
-            trace: context.start.trace.clone(),
+            trace: trace::traceparent(&span).or_else(|| context.start.trace.clone()),
         };
         if context.repeats
             && let Some(outcome) = look_up(tool, &call, &input).await?
@@ -63,7 +69,11 @@ impl CallExecutor {
             return Ok(outcome);
         }
         crash_point("before_call");
-        let output = with_timeout(tool, &call, input).await?;
+        let begun = Instant::now();
+        let called = with_timeout(tool, &call, input).instrument(span).await;
+        let outcome = called.as_ref().map_or_else(ToolError::class, |_| "ok");
+        metrics::tool_called(step.tool.as_str(), outcome, begun.elapsed());
+        let output = called?;
         crash_point("after_call");
         Ok(Outcome::done(output))
     }

@@ -4,6 +4,7 @@ use crate::{
     engine::StepContext,
     expr::Scope,
     run::Failure,
+    telemetry::trace,
     tool::{Call, Effect, Registry},
     workflow::Rule,
 };
@@ -56,7 +57,7 @@ pub(super) async fn check(
             key: format!("{}:{}:{name}", context.key(), rule.id),
             timeout: tool.spec().timeout,
             now: context.clock.now(),
-            trace: context.start.trace.clone(),
+            trace: trace::here().or_else(|| context.start.trace.clone()),
         };
         let answer = tokio::time::timeout(tool.spec().timeout, tool.call(&call, input)).await;
         // A rule that cannot be read is not a rule that holds: the write is tried again later, not let through.

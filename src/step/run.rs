@@ -4,6 +4,7 @@ use super::approval;
 use crate::{
     engine::{Definitions, Execute, Outcome, StepContext},
     run::{Intent, Leaf, NewRun, Parent, RunId, SignalKind, Task, inputs_from},
+    telemetry::trace,
 };
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -54,7 +55,7 @@ impl Execute for RunExecutor {
             approved: approval::of(context).is_ok(),
             started_by: context.start.started_by.clone(),
             event: None,
-            trace: context.start.trace.clone(),
+            trace: trace::here().or_else(|| context.start.trace.clone()),
         }));
         if step.detach {
             return Outcome::Done { output: json!({ "run": child }), intents: vec![start] };

@@ -68,6 +68,15 @@ pub async fn lock_new(db: &mut PgConnection, limit: i64) -> Result<Vec<StoredEve
     Ok(rows.fetch_all(db).await?)
 }
 
+/// Whether the router has anything to do: a new event, or a hold that is over.
+pub async fn is_waiting(db: &mut PgConnection) -> Result<bool> {
+    let waiting = sqlx::query_scalar!(
+        r#"select exists (select from event where state = 'new')
+               or exists (select from hold where fire_at <= takt_now()) as "waiting!""#
+    );
+    Ok(waiting.fetch_one(db).await?)
+}
+
 pub async fn mark(db: &mut PgConnection, id: Uuid, state: &str, note: Option<&str>) -> Result<()> {
     sqlx::query!("update event set state = $2, note = $3 where id = $1", id, state, note).execute(db).await?;
     Ok(())

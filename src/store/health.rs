@@ -33,10 +33,9 @@ pub async fn runs(db: &mut PgConnection) -> Result<Runs> {
 pub async fn events(db: &mut PgConnection) -> Result<Events> {
     let events = sqlx::query_as!(
         Events,
-        r#"select count(*) filter (where state = 'new') as "new!",
-                  min(received_at) filter (where state = 'new') as oldest_new,
-                  count(*) filter (where state = 'failed') as "failed!"
-           from event where state in ('new', 'failed')"#
+        r#"select (select count(*) from event where state = 'new') as "new!",
+                  (select min(received_at) from event where state = 'new') as oldest_new,
+                  (select count(*) from event where state = 'failed') as "failed!""#
     );
     Ok(events.fetch_one(db).await?)
 }

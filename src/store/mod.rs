@@ -15,44 +15,34 @@ pub mod gates;
 pub mod health;
 pub mod hints;
 pub mod journal;
+pub mod measure;
+mod open;
 pub mod outbox;
 pub mod partitions;
+pub mod retention;
 pub mod runs;
 pub mod sessions;
 pub mod signals;
 pub mod summaries;
+mod trouble;
+pub mod upkeep;
 pub mod versions;
+pub mod watch;
 pub mod workers;
 
-use sqlx::{
-    PgPool, Postgres, Transaction,
-    pool::PoolConnection,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
-use std::{str::FromStr, time::Duration};
+use sqlx::{PgPool, Postgres, Transaction, pool::PoolConnection};
 
+pub use open::{OpenOptions, UnfitError};
 pub use sqlx::PgConnection;
-
-/// Of every session. A process that freezes in the middle of a transaction must not keep its locks: nobody could
-/// take it over.
-const SETTINGS: [(&str, &str); 2] = [("idle_in_transaction_session_timeout", "4s"), ("jit", "off")];
-/// Of the sessions that claim and commit: planned once, and for indexes. A plan made while `run` was empty would
-/// scan it when it is full.
-const HOT_SETTINGS: [(&str, &str); 4] = [
-    ("plan_cache_mode", "force_generic_plan"),
-    ("enable_seqscan", "off"),
-    ("enable_hashjoin", "off"),
-    ("enable_mergejoin", "off"),
-];
-const CONNECTIONS_MAX: u32 = 16;
-/// The committers' and the worker's own.
-const HOT_CONNECTIONS_MAX: u32 = 4;
+pub use trouble::Trouble;
 
 /// What went wrong between us and PostgreSQL.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("PostgreSQL: {0}")]
     Database(#[from] sqlx::Error),
+    #[error(transparent)]
+    Unfit(#[from] UnfitError),
     #[error("migrating the database failed: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
     #[error("the database holds something this version cannot read ({what}): {source}")]
@@ -73,34 +63,17 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 pub struct Store {
     pool: PgPool,
     hot: PgPool,
+    listen: open::Listen,
 }
 
 impl Store {
-    /// Connects, brings the schema up to date and makes the next days' partitions.
-    pub async fn open(url: &str) -> Result<Self> {
-        let store = Self::connect(url, CONNECTIONS_MAX).await?;
-        sqlx::migrate!("./migrations").run(&store.pool).await?;
-        partitions::make_ahead(&mut *store.connection().await?).await?;
-        Ok(store)
-    }
-
-    /// Connects, and does nothing else.
-    pub async fn connect(url: &str, connections_max: u32) -> Result<Self> {
-        let options = PgConnectOptions::from_str(url)?.options(SETTINGS);
-        let hot = options.clone().options(HOT_SETTINGS);
-        let pool = |options, connections| {
-            PgPoolOptions::new()
-                .max_connections(connections)
-                .acquire_timeout(Duration::from_secs(10))
-                .connect_lazy_with(options)
-        };
-        let store = Self { pool: pool(options, connections_max), hot: pool(hot, HOT_CONNECTIONS_MAX) };
-        store.connection().await?;
-        Ok(store)
-    }
-
     pub fn from_pool(pool: PgPool) -> Self {
-        Self { hot: pool.clone(), pool }
+        Self { hot: pool.clone(), pool, listen: open::Listen::Pool }
+    }
+
+    /// Whether hints of other processes arrive; without them the loops look more often.
+    pub fn hears_others(&self) -> bool {
+        !matches!(self.listen, open::Listen::Off)
     }
 
     pub fn pool(&self) -> &PgPool {

@@ -30,13 +30,20 @@ pub async fn heartbeat(db: &mut PgConnection, id: WorkerId, epoch: i32, lease: D
     Ok(done.rows_affected() == 1)
 }
 
+/// No lease is this long: one that reaches further was written before the host's clock was set back.
+const LEASE_AHEAD_MAX: Duration = Duration::from_secs(60);
+
 /// Bumps the epoch of workers whose lease is over and makes their runs ready; call it in a transaction.
 /// Returns who died, how many runs that freed, and how many were quarantined because too many died over them.
 pub async fn take_over(tx: &mut PgConnection, takeovers_max: i16) -> Result<Vec<(WorkerId, u64, u64)>> {
     let dead = sqlx::query_scalar!(
         "update worker set epoch = epoch + 1
-         where id in (select id from worker where lease_until < clock_timestamp() for update skip locked)
-         returning id"
+         where id in (select id from worker
+                      where lease_until < clock_timestamp()
+                         or lease_until > clock_timestamp() + make_interval(secs => $1)
+                      for update skip locked)
+         returning id",
+        LEASE_AHEAD_MAX.as_secs_f64()
     )
     .fetch_all(&mut *tx)
     .await?;

@@ -11,15 +11,26 @@ use crate::{
     expr::Scope,
     run::{Signal, SignalKind},
     store::{PgConnection, Store, StoreError, clock, events, events::StoredEvent, signals},
+    telemetry::{
+        metrics,
+        trace::{self, Kind},
+    },
     workflow::{Definition, EventTrigger, Trigger},
 };
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 use uuid::Uuid;
 
 /// Events routed in one transaction.
 const BATCH_MAX: i64 = 32;
+/// Between two looks without a hint, where hints of other processes arrive and where they do not.
+const IDLE_PAUSE: Duration = Duration::from_secs(2);
+const UNHEARD_PAUSE: Duration = Duration::from_secs(1);
+/// A schedule that is due waits at most this long.
+const SCHEDULES_EVERY: Duration = Duration::from_secs(4);
 
 pub struct Router {
     pub store: Store,
@@ -54,7 +65,7 @@ impl Fate {
 }
 
 impl Router {
-    /// Routes until `stop`: on a hint at once, otherwise every second.
+    /// Routes until `stop`: on a hint at once; otherwise it asks from time to time whether there is anything.
     pub async fn run(self, stop: CancellationToken) {
         let mut wake = self.hints.subscribe();
         while !stop.is_cancelled() {
@@ -66,10 +77,23 @@ impl Router {
                 }
                 Err(error) => tracing::warn!(%error, "routing events failed; trying again"),
             }
+            self.rest(&mut wake, &stop).await;
+        }
+    }
+
+    /// Until a hint, until something is there, or until schedules want to be looked at.
+    async fn rest(&self, wake: &mut watch::Receiver<u64>, stop: &CancellationToken) {
+        let pause = if self.store.hears_others() { IDLE_PAUSE } else { UNHEARD_PAUSE };
+        let mut slept = Duration::ZERO;
+        while slept < SCHEDULES_EVERY {
             tokio::select! {
                 () = stop.cancelled() => return,
-                _ = wake.changed() => {}
-                () = tokio::time::sleep(Duration::from_secs(1)) => {}
+                _ = wake.changed() => return,
+                () = tokio::time::sleep(pause) => slept += pause,
+            }
+            let waiting = async { events::is_waiting(&mut *self.store.connection().await?).await };
+            if waiting.await.unwrap_or(true) {
+                return;
             }
         }
     }
@@ -77,8 +101,8 @@ impl Router {
     /// One look at new events, holds that are over and schedules that are due; says how much there was.
     pub async fn pass(&self) -> Result<usize, StoreError> {
         let mut tx = self.store.begin().await?;
-        let new = events::lock_new(&mut tx, BATCH_MAX).await?;
-        for event in &new {
+        let mut new = events::lock_new(&mut tx, BATCH_MAX).await?;
+        for event in &mut new {
             self.route(&mut tx, event).await?;
         }
         let held = hold::fire_due(&mut tx, &self.definitions).await?;
@@ -87,7 +111,14 @@ impl Router {
         Ok(new.len() + held + fired)
     }
 
-    async fn route(&self, db: &mut PgConnection, event: &StoredEvent) -> Result<(), StoreError> {
+    async fn route(&self, db: &mut PgConnection, event: &mut StoredEvent) -> Result<(), StoreError> {
+        let span = trace::span(Kind::Internal, &format!("route {}", event.r#type), event.trace.as_deref());
+        // What the event starts continues below this span.
+        event.trace = trace::traceparent(&span).or_else(|| event.trace.take());
+        self.offer_to_all(db, event).instrument(span).await
+    }
+
+    async fn offer_to_all(&self, db: &mut PgConnection, event: &StoredEvent) -> Result<(), StoreError> {
         let seen = event_json(event);
         let mut fate = Fate::Ignored;
         let mut notes = Vec::new();
@@ -113,6 +144,7 @@ impl Router {
             }
         }
         let note = (!notes.is_empty()).then(|| notes.join("; "));
+        metrics::event_routed(fate.word());
         events::mark(db, event.id, fate.word(), note.as_deref()).await
     }
 

@@ -36,7 +36,7 @@ fn stage(plant: &Plant, workflow: &str, tools: &Registry, models: Vec<Arc<dyn Mo
         executors: executors(tools, &definitions, &ladders, settings),
         ladders,
         site: plant.site.scope(),
-        payload_bytes_max: plant.site.limits.payload_bytes_max,
+        caps: takt::app::caps_of(&plant.site),
     }
 }
 

@@ -12,6 +12,7 @@
 )]
 
 mod architecture;
+mod care;
 mod check;
 mod clicks;
 mod connectors;

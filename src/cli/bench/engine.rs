@@ -3,7 +3,7 @@
 use crate::{
     app,
     engine::{
-        Clock, CommitError, Definitions, Driven, Hints, Ladders, RungOf, StartError, Starter, Worker,
+        Caps, Clock, CommitError, Definitions, Driven, Hints, Ladders, RungOf, StartError, Starter, Worker,
         WorkerOptions, start_runs,
     },
     run::NewRun,
@@ -120,7 +120,7 @@ impl Bench {
             site: json!({ "name": "bench" }),
             clock: Arc::new(Clock::running(now)),
             hints: hints.clone(),
-            payload_bytes_max: 1024 * 1024,
+            caps: Caps { payload_bytes_max: 1024 * 1024, run_bytes_max: 64 * 1024 * 1024 },
             starts,
             options: WorkerOptions { runs_max, ..WorkerOptions::default() },
         };

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     agent::{Model, ModelError, ModelErrorClass, ModelProfile, ModelReply},
     site::ModelEndpoint,
+    telemetry::metrics,
 };
 use async_openai::{Client, config::Config, error::OpenAIError, middleware::HttpRequestFactory};
 use async_trait::async_trait;
@@ -136,6 +137,15 @@ impl Model for OpenAi {
     }
 
     async fn complete(&self, request: &Value, timeout: Duration) -> Result<ModelReply, ModelError> {
+        let answer = self.ask(request, timeout).await;
+        let outcome = answer.as_ref().map_or_else(|error| error.class.word(), |_| "ok");
+        metrics::model_called(&self.door.name, outcome);
+        answer
+    }
+}
+
+impl OpenAi {
+    async fn ask(&self, request: &Value, timeout: Duration) -> Result<ModelReply, ModelError> {
         let started = Instant::now();
         let status = Arc::new(OnceLock::new());
         let (door, slot) = (self.door.clone(), status.clone());

@@ -5,8 +5,12 @@ use super::{
     template::{Frame, render},
 };
 use crate::{
-    http::{auth::SignedIn, health::Health, state::Shared},
-    store::events,
+    http::{
+        auth::SignedIn,
+        health::{self, Health},
+        state::Shared,
+    },
+    store::{events, upkeep},
     workflow::problem::{Problem, Severity},
 };
 use axum::{extract::State, response::Html};
@@ -15,6 +19,8 @@ use serde::Serialize;
 #[derive(Serialize)]
 struct Status {
     health: Health,
+    /// What storage care found, with the culprits' queries.
+    storage: Vec<upkeep::Finding>,
     /// What people should look at, in words; empty when all is well.
     worries: Vec<String>,
     rejections: Vec<Rejection>,
@@ -45,9 +51,11 @@ pub(in crate::http) async fn page(
     let health = Health::read(&door).await?;
     let mut db = door.app.store.connection().await?;
     let rejections = events::rejections(&mut db).await?;
+    let storage = health::storage(&mut db).await?;
     let status = Status {
         worries: worries(&health),
         health,
+        storage,
         rejections: rejections
             .into_iter()
             .map(|(source, reason, count)| Rejection { source, reason, count })
@@ -68,6 +76,9 @@ fn worries(health: &Health) -> Vec<String> {
     }
     if health.messages_failed > 0 {
         worries.push(format!("Messages that could not be delivered: {}.", health.messages_failed));
+    }
+    if !health.storage.is_empty() {
+        worries.push("The database needs a look: see Storage below.".to_owned());
     }
     if health.workflow_problems > 0 {
         worries.push("A workflow file is broken; its last good version stays in use.".to_owned());

@@ -7,6 +7,10 @@ use crate::{
     run::EventId,
     site::{Source, Verification},
     store::events,
+    telemetry::{
+        metrics,
+        trace::{self, Kind},
+    },
 };
 use axum::{
     Json,
@@ -20,6 +24,10 @@ use serde_json::json;
 use standardwebhooks::{HEADER_WEBHOOK_ID, HEADER_WEBHOOK_SIGNATURE, HEADER_WEBHOOK_TIMESTAMP, Webhook};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use subtle::ConstantTimeEq;
+use tracing::Instrument;
+
+/// A `traceparent` has 55 characters; a later version of it may have some more.
+const TRACE_CHARS_MAX: usize = 128;
 
 /// Stores an event before it is acknowledged; of a refused request only its count and cause are kept.
 pub(in crate::http) async fn receive(
@@ -30,7 +38,13 @@ pub(in crate::http) async fn receive(
 ) -> Result<Response, Problem> {
     match accept(&door, &source, &headers, body).await {
         Ok(response) => Ok(response),
+        // Ours, not the sender's: there is nothing to count against it, and nowhere to write it.
+        Err(problem) if problem.cause == Cause::Unavailable => {
+            metrics::webhook(counted_as(&door, &source), problem.cause.word());
+            Err(problem)
+        }
         Err(problem) => {
+            metrics::webhook(counted_as(&door, &source), problem.cause.word());
             let is_declared = door.app.site.sources.contains_key(&source);
             refuse(&door, &source, is_declared, problem.cause).await?;
             Err(problem)
@@ -48,13 +62,27 @@ async fn accept(
     let declared = door.app.site.sources.get(source);
     verify(declared, headers, &body, wall_clock(), door.app.site.limits.webhook_age_max)?;
     let id = EventId::new();
-    let event = cloudevent::read(id, headers, &body)
+    let mut event = cloudevent::read(id, headers, &body)
         .map_err(|error| Problem::new(Cause::Malformed, error.to_string()))?;
-    let mut db = door.app.store.connection().await?;
-    let is_new = events::insert(&mut db, &event).await?;
+    // The event's own trace, or that of the request it came with.
+    let sent = || headers.get("traceparent")?.to_str().ok().map(str::to_owned);
+    let incoming = event.trace.take().or_else(sent).filter(|trace| trace.len() <= TRACE_CHARS_MAX);
+    let span = trace::span(Kind::Server, &format!("webhook {source}"), incoming.as_deref());
+    event.trace = trace::traceparent(&span).or(incoming);
+    let stored = async {
+        let mut db = door.app.store.connection().await?;
+        events::insert(&mut db, &event).await
+    };
+    let is_new = stored.instrument(span).await?;
     door.app.hints.tell();
+    metrics::webhook(source, if is_new { "accepted" } else { "duplicate" });
     let answer = json!({ "id": event.source_id, "source": event.source, "duplicate": !is_new });
     Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
+}
+
+/// Sources that are not declared are one label, whatever they call themselves.
+fn counted_as<'a>(door: &Shared, source: &'a str) -> &'a str {
+    if door.app.site.sources.contains_key(source) { source } else { "unknown" }
 }
 
 /// Standard Webhooks: HMAC-SHA256 of `{id}.{timestamp}.{body}`, one signature of the list must fit.

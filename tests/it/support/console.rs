@@ -62,6 +62,8 @@ impl Console {
             base_url: url.clone(),
             api_token: Some(SecretString::from(API_TOKEN.to_owned())),
             stop: stop.clone(),
+            hooks: true,
+            console: true,
         };
         let stopped = stop.clone();
         let server = axum::serve(listener, http::router(state))

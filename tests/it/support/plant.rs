@@ -343,6 +343,52 @@ fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
+/// One more `takt serve` beside the plant's own, killed at the end.
+pub struct Serving {
+    pub address: SocketAddr,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Serving {
+    /// On the plant's database and simulator, with these arguments; waits until it answers.
+    pub async fn start(plant: &Plant, arguments: &[&str]) -> Self {
+        let address =
+            std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port");
+        let log = std::env::temp_dir().join(format!("takt-test-serve-{}.log", address.port()));
+        let child = Command::new(env!("CARGO_BIN_EXE_takt"))
+            .args(["serve", "--bind", &address.to_string(), "--site"])
+            .arg(&plant.site_folder)
+            .args(["--simulator", &plant.simulator.base_url])
+            .args(arguments)
+            .env_clear()
+            .env("DATABASE_URL", &plant.database.url)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(&log).expect("a log file"))
+            .spawn()
+            .expect("starting takt serve");
+        let serving = Self { address, child, log };
+        let url = format!("http://{address}/health");
+        plant
+            .until("one more server", async || {
+                plant.client.get(&url).send().await.is_ok_and(|a| a.status().is_success()).then_some(())
+            })
+            .await;
+        serving
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if !std::thread::panicking() {
+            let _ = std::fs::remove_file(&self.log);
+        }
+    }
+}
+
 /// A server that stands still.
 pub struct Frozen {
     child: Child,

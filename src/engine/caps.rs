@@ -1,0 +1,119 @@
+//! How much one run may keep: each output, note, input and message, and all of it together. What is too large
+//! fails its step with the class `too_large`, where people see it and `on_error` can catch it.
+
+use super::Outcome;
+use crate::run::{Failure, Intent, Record};
+use serde_json::Value;
+
+/// Small outputs always fit, so that a full run can still undo and say what happened.
+const ALWAYS: usize = 4 * 1024;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caps {
+    /// One output, note, input or message.
+    pub payload_bytes_max: usize,
+    /// Everything in the journal of one run.
+    pub run_bytes_max: usize,
+}
+
+/// The length of a value as JSON, without writing it (escapes are counted as single characters).
+pub fn bytes_of(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) => 5,
+        Value::Number(_) => 8,
+        Value::String(text) => text.len() + 2,
+        Value::Array(items) => 2 + items.iter().map(|item| bytes_of(item) + 1).sum::<usize>(),
+        Value::Object(fields) => {
+            2 + fields.iter().map(|(name, value)| name.len() + 4 + bytes_of(value)).sum::<usize>()
+        }
+    }
+}
+
+/// What a run's records hold that can be large.
+pub fn bytes_of_records(records: &[Record]) -> usize {
+    use crate::run::Change;
+    let large = |record: &Record| match &record.change {
+        Change::RunStarted(start) => bytes_of(&start.trigger) + bytes_of(&start.inputs),
+        Change::Done { output } => bytes_of(output),
+        Change::Noted { note } => bytes_of(note),
+        Change::Signalled(signal) => bytes_of(&signal.body),
+        _ => 64,
+    };
+    records.iter().map(large).sum()
+}
+
+impl Caps {
+    /// The failure of a value that is too large by itself or for what the run holds already.
+    pub fn refuse(&self, what: &str, bytes: usize, held: usize) -> Option<Failure> {
+        let text = if bytes > self.payload_bytes_max {
+            format!("the {what} is {bytes} bytes; at most {} are kept", self.payload_bytes_max)
+        } else if bytes > ALWAYS && held + bytes > self.run_bytes_max {
+            format!(
+                "the {what} is {bytes} bytes, and this run has kept {held} already; a run keeps at most {}",
+                self.run_bytes_max
+            )
+        } else {
+            return None;
+        };
+        Some(Failure::new("too_large", text))
+    }
+
+    /// Lets an outcome pass, or makes it a failure because of its largest part.
+    pub fn bound(&self, outcome: Outcome, held: usize) -> Outcome {
+        let (body, intents) = match &outcome {
+            Outcome::Done { output, intents } => (Some(("output", bytes_of(output))), intents),
+            Outcome::Park { note, intents, .. } => {
+                (note.as_ref().map(|note| ("note", bytes_of(note))), intents)
+            }
+            Outcome::Fail(_) | Outcome::Lost => return outcome,
+        };
+        let refused = body
+            .into_iter()
+            .chain(intents.iter().filter_map(size_of_intent))
+            .find_map(|(what, bytes)| self.refuse(what, bytes, held));
+        match refused {
+            Some(failure) => Outcome::fail(&failure.class, failure.message),
+            None => outcome,
+        }
+    }
+}
+
+fn size_of_intent(intent: &Intent) -> Option<(&'static str, usize)> {
+    match intent {
+        Intent::OpenGate(gate) => Some(("question", bytes_of(&gate.ask))),
+        Intent::StartRun(run) => Some(("run's input", bytes_of(&run.inputs))),
+        Intent::Send(message) => Some(("message", bytes_of(&message.message))),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const CAPS: Caps = Caps { payload_bytes_max: 100_000, run_bytes_max: 150_000 };
+
+    #[test]
+    fn the_length_is_that_of_the_text() {
+        let value = json!({ "a": [1, "zwei", null, true], "long": "x".repeat(50_000) });
+        let (counted, written) = (bytes_of(&value), value.to_string().len());
+        assert!(counted.abs_diff(written) < 40, "{counted} and {written}");
+    }
+
+    #[test]
+    fn an_output_fails_for_its_own_size_or_for_the_run_s() {
+        let class = |outcome: Outcome| match outcome {
+            Outcome::Fail(error) => Some(error.failure.class),
+            _ => None,
+        };
+        let of = |bytes: usize| Outcome::done(json!("x".repeat(bytes)));
+        assert_eq!(class(CAPS.bound(of(100_001), 0)).as_deref(), Some("too_large"));
+        assert_eq!(class(CAPS.bound(of(90_000), 0)), None);
+        assert_eq!(class(CAPS.bound(of(90_000), 90_000)).as_deref(), Some("too_large"));
+        assert_eq!(class(CAPS.bound(of(1_000), 200_000)), None, "a full run can still say what happened");
+        let note =
+            Outcome::Park { wake_at: None, note: Some(json!("x".repeat(100_001))), intents: Vec::new() };
+        assert_eq!(class(CAPS.bound(note, 0)).as_deref(), Some("too_large"));
+    }
+}

@@ -1,0 +1,208 @@
+//! Opening a database: what it must be, how it is reached (directly or through a pooler), and its schema.
+//! Whatever is wrong with it is one sentence here, with what to do.
+
+use super::{Result, Store, StoreError, partitions};
+use sqlx::{
+    Connection, PgConnection,
+    migrate::{Migrate, MigrateError, Migrator},
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use std::{str::FromStr, time::Duration};
+
+/// The oldest PostgreSQL that the tests run on.
+const SERVER_VERSION_MIN: u32 = 15;
+/// Of every session. A process that freezes in the middle of a transaction must not keep its locks: nobody could
+/// take it over.
+const SETTINGS: [(&str, &str); 2] = [("idle_in_transaction_session_timeout", "4s"), ("jit", "off")];
+/// Of the sessions that claim and commit: planned once, and for indexes. A plan made while `run` was empty would
+/// scan it when it is full. Through a pooler they are planned as PostgreSQL thinks best.
+const HOT_SETTINGS: [(&str, &str); 4] = [
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+];
+const CONNECTIONS_MAX: u32 = 16;
+/// The committers' and the worker's own.
+const HOT_CONNECTIONS_MAX: u32 = 4;
+/// A database that is slower than this is treated as absent: what was asked is asked again.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
+const MIGRATIONS_TABLE: &str = "_sqlx_migrations";
+
+static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
+
+/// Where the database is and what lies between.
+#[derive(Debug, Clone)]
+pub struct OpenOptions {
+    pub url: String,
+    /// The address leads to a pooler in transaction mode, where a session lasts for one transaction.
+    pub pooled: bool,
+    /// Past the pooler: for migrations and LISTEN, which need a session.
+    pub direct_url: Option<String>,
+    /// LISTEN and NOTIFY between processes.
+    pub notify: bool,
+}
+
+impl OpenOptions {
+    pub fn direct(url: &str) -> Self {
+        Self { url: url.to_owned(), pooled: false, direct_url: None, notify: true }
+    }
+}
+
+/// How hints of other processes arrive.
+#[derive(Debug, Clone)]
+pub(super) enum Listen {
+    Off,
+    Pool,
+    Direct(String),
+}
+
+/// Why a database cannot be used at all.
+#[derive(Debug, thiserror::Error)]
+pub enum UnfitError {
+    #[error("PostgreSQL {found} is too old: Takt needs PostgreSQL {SERVER_VERSION_MIN} or newer")]
+    TooOld { found: String },
+    #[error(
+        "the database takes no writes (a standby, or default_transaction_read_only is on): point DATABASE_URL at the \
+         primary"
+    )]
+    ReadOnly,
+    #[error(
+        "migration {0} of this database was made from another text than this takt carries: somebody edited the file \
+         or runs a build of their own; start the version that made it, or restore the file"
+    )]
+    Edited(i64),
+    #[error("a newer takt has used this database (migration {0}): start that version or a newer one")]
+    Newer(i64),
+    #[error(
+        "migration {version} failed and changed nothing ({reason}): mend the cause and start again, it goes on from \
+         there"
+    )]
+    MigrationFailed { version: i64, reason: String },
+    #[error(
+        "the schema is at migration {found} and this takt needs {needed}, but migrations need a session: name \
+         PostgreSQL itself with --direct-url, or start once with DATABASE_URL past the pooler"
+    )]
+    NotMigrated { found: i64, needed: i64 },
+}
+
+impl Store {
+    /// Connects directly; see [`Store::open_with`].
+    pub async fn open(url: &str) -> Result<Self> {
+        Self::open_with(&OpenOptions::direct(url)).await
+    }
+
+    /// Connects, refuses what is unfit, brings the schema up to date and makes the next days' partitions.
+    pub async fn open_with(options: &OpenOptions) -> Result<Self> {
+        let listen = match (options.notify, &options.direct_url) {
+            (false, _) => Listen::Off,
+            (true, Some(url)) => Listen::Direct(url.clone()),
+            (true, None) if options.pooled => Listen::Off,
+            (true, None) => Listen::Pool,
+        };
+        let store = Self::pools(options, CONNECTIONS_MAX, listen).await?;
+        let mut db = store.connection().await?;
+        check(&mut db).await?;
+        match &options.direct_url {
+            Some(url) => migrate(&mut PgConnection::connect(url).await?).await?,
+            None if options.pooled => check_migrated(&mut db).await?,
+            None => migrate(&mut db).await?,
+        }
+        partitions::make_ahead(&mut db).await?;
+        if options.pooled {
+            warn_of_settings(&mut db).await?;
+        }
+        Ok(store)
+    }
+
+    /// Connects, and does nothing else.
+    pub async fn connect(url: &str, connections_max: u32) -> Result<Self> {
+        Self::pools(&OpenOptions::direct(url), connections_max, Listen::Pool).await
+    }
+
+    async fn pools(options: &OpenOptions, connections_max: u32, listen: Listen) -> Result<Self> {
+        let connect = PgConnectOptions::from_str(&options.url)?.application_name("takt");
+        let (usual, hot) = if options.pooled {
+            // A pooler refuses start-up options; docs/scaling.md says how the role sets them instead.
+            let connect = connect.extra_float_digits(None);
+            (connect.clone(), connect)
+        } else {
+            let usual = connect.options(SETTINGS);
+            (usual.clone(), usual.options(HOT_SETTINGS))
+        };
+        let pool = |options, connections| {
+            PgPoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(ANSWER_TIME_MAX)
+                .connect_lazy_with(options)
+        };
+        let (pool, hot) = (pool(usual, connections_max), pool(hot, HOT_CONNECTIONS_MAX));
+        let store = Self { pool, hot, listen };
+        store.connection().await?;
+        Ok(store)
+    }
+
+    /// One connection and nothing else: for mending a database that Takt cannot start on.
+    pub async fn connect_only(url: &str) -> Result<PgConnection> {
+        let connect = PgConnectOptions::from_str(url)?.application_name("takt");
+        let connected = PgConnection::connect_with(&connect.statement_cache_capacity(0)).await?;
+        Ok(connected)
+    }
+}
+
+async fn check(db: &mut PgConnection) -> Result<()> {
+    // Sent by the server when the connection begins: no question is needed, and none could go wrong.
+    if let Some(version) = db.server_version_num().filter(|version| version / 10_000 < SERVER_VERSION_MIN) {
+        let found = format!("{}.{}", version / 10_000, version % 10_000);
+        return Err(UnfitError::TooOld { found }.into());
+    }
+    let is_read_only = sqlx::query_scalar!(
+        r#"select pg_is_in_recovery() or current_setting('transaction_read_only') = 'on' as "read_only!""#
+    );
+    if is_read_only.fetch_one(db).await? {
+        return Err(UnfitError::ReadOnly.into());
+    }
+    Ok(())
+}
+
+async fn migrate(db: &mut PgConnection) -> Result<()> {
+    MIGRATOR.run(db).await.map_err(|error| match error {
+        MigrateError::VersionMismatch(version) => UnfitError::Edited(version).into(),
+        MigrateError::VersionMissing(version) => UnfitError::Newer(version).into(),
+        MigrateError::ExecuteMigration(source, version) => {
+            UnfitError::MigrationFailed { version, reason: source.to_string() }.into()
+        }
+        other => StoreError::Migrate(other),
+    })
+}
+
+/// Compares only: the lock that keeps two migrations apart belongs to a session, and a pooler has none.
+async fn check_migrated(db: &mut PgConnection) -> Result<()> {
+    let applied = db.list_applied_migrations(MIGRATIONS_TABLE).await.unwrap_or_default();
+    let needed = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0);
+    let found = applied.iter().map(|migration| migration.version).max().unwrap_or(0);
+    if found > needed {
+        return Err(UnfitError::Newer(found).into());
+    }
+    for migration in MIGRATOR.iter() {
+        match applied.iter().find(|one| one.version == migration.version) {
+            Some(one) if one.checksum == migration.checksum => {}
+            Some(_) => return Err(UnfitError::Edited(migration.version).into()),
+            None => return Err(UnfitError::NotMigrated { found, needed }.into()),
+        }
+    }
+    Ok(())
+}
+
+/// What a pooler kept us from setting.
+async fn warn_of_settings(db: &mut PgConnection) -> Result<()> {
+    for (name, value) in SETTINGS {
+        let is_so = sqlx::query_scalar!(r#"select current_setting($1) = $2 as "is_so!""#, name, value);
+        if !is_so.fetch_one(&mut *db).await? {
+            tracing::warn!(
+                "through a pooler Takt cannot set {name}: give its role `{value}`, as docs/scaling.md says why and how"
+            );
+        }
+    }
+    Ok(())
+}
