@@ -49,6 +49,8 @@ pub struct AppOptions {
     pub base_url: Option<String>,
     /// Lets the demo act for a person it names.
     pub api_token: Option<SecretString>,
+    /// Workers that may die over a run before it is quarantined.
+    pub takeovers_max: i16,
 }
 
 /// What a process does; several share one database.
@@ -147,6 +149,7 @@ pub struct App {
     listener: TcpListener,
     base_url: String,
     api_token: Option<SecretString>,
+    takeovers_max: i16,
     roles: Roles,
 }
 
@@ -181,6 +184,7 @@ impl App {
             listener,
             base_url: options.base_url.unwrap_or_else(|| format!("http://{address}")),
             api_token: options.api_token,
+            takeovers_max: options.takeovers_max,
             roles: options.roles,
         })
     }
@@ -277,6 +281,7 @@ impl App {
             starts,
             options: WorkerOptions {
                 channels: self.notifiers.keys().map(|channel| (*channel).to_owned()).collect(),
+                takeovers_max: self.takeovers_max,
                 ..WorkerOptions::default()
             },
         }

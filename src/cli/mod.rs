@@ -13,6 +13,7 @@ pub mod db;
 pub mod simulate;
 mod demo;
 mod eval;
+mod run;
 mod purge;
 mod schedule;
 mod serve;
@@ -47,6 +48,7 @@ enum Command {
     Schedule(schedule::ScheduleArgs),
     Db(db::DbArgs),
     Bench(bench::BenchArgs),
+    Run(run::RunArgs),
 }
 
 /// Parses the command line and runs it.
@@ -90,6 +92,13 @@ pub fn main() -> ExitCode {
             Command::Schedule(args) => {
                 telemetry::start(&quiet(&cli.log));
                 match schedule::run(args).await {
+                    Ok(code) => code,
+                    Err(error) => fail(&error.to_string(), 1),
+                }
+            }
+            Command::Run(args) => {
+                telemetry::start(&quiet(&cli.log));
+                match run::run(args).await {
                     Ok(code) => code,
                     Err(error) => fail(&error.to_string(), 1),
                 }

@@ -62,6 +62,9 @@ pub struct ServeArgs {
     #[arg(long, env = "TAKT_SLACK_URL", hide = true)]
     pub slack_url: Option<String>,
 
+    /// Workers that may die over a run before it is quarantined (tests that kill all the time set it high)
+    #[arg(long, env = "TAKT_TAKEOVERS_MAX", hide = true, default_value = "3")]
+    pub takeovers_max: i16,
     /// Where traces are sent (OTLP over HTTP); the SDK's own variables set sampling and headers
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
     pub traces: Option<String>,
@@ -105,6 +108,7 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
         bind: args.bind,
         base_url: args.base_url,
         api_token: args.api_token.map(SecretString::from),
+        takeovers_max: args.takeovers_max,
     })
     .await?;
     let (console, database) = (app.base_url(), database.describe());

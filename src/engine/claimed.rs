@@ -6,9 +6,10 @@ use super::{
 };
 use crate::{
     run::{Record, RunId, Signal, State, WorkerId},
-    store::{Store, StoreError, runs},
+    store::{Store, StoreError, control, runs},
 };
-use std::{sync::Arc, time::Duration};
+use futures::FutureExt;
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::sync::Notify;
 use tracing::Instrument;
 
@@ -23,6 +24,22 @@ enum RunError {
     Journal(String),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("driving it crashed inside Takt; see the log")]
+    Panicked,
+}
+
+impl RunError {
+    /// The word of the list for runs that nobody can drive; none where the run is not to blame.
+    fn hold(&self) -> Option<&'static str> {
+        match self {
+            Self::Definition(DefinitionError::Missing(_) | DefinitionError::Broken { .. }) => {
+                Some("no_definition")
+            }
+            Self::Journal(_) | Self::Store(StoreError::Unreadable { .. }) => Some("unreadable"),
+            Self::Panicked => Some("quarantined"),
+            Self::Definition(DefinitionError::Store(_)) | Self::Store(_) => None,
+        }
+    }
 }
 
 /// A claimed run with what the database knows of it.
@@ -47,7 +64,8 @@ pub(super) struct Hands {
 impl Hands {
     pub(super) async fn drive(self, claimed: Claimed) {
         let run = claimed.claim.run;
-        match self.go_on(claimed).await {
+        let driven = AssertUnwindSafe(self.go_on(claimed)).catch_unwind().await;
+        match driven.unwrap_or(Err(RunError::Panicked)) {
             Ok(driven) => self.after(run, &driven).await,
             Err(error) => {
                 tracing::error!(run.id = %run, %error, "the run cannot be driven");
@@ -68,7 +86,10 @@ impl Hands {
         let span = observe::run_span(&run.workflow, run.trace.as_deref());
         let workflow = run.workflow.clone();
         let driver = Driver::begin(self.services.clone(), definition, run, began);
-        let driven = driver.drive(Vec::new()).instrument(span).await;
+        let driving = driver.drive(Vec::new()).instrument(span);
+        let Ok(driven) = AssertUnwindSafe(driving).catch_unwind().await else {
+            return self.set_aside(id, &RunError::Panicked).await;
+        };
         observe::ended(&workflow, &driven);
         self.after(id, &driven).await;
         let _ = tell.send(driven);
@@ -127,12 +148,23 @@ impl Hands {
         }
     }
 
-    /// A run that cannot even be read must not be claimed again and again: it rests, and says why.
+    pub(super) async fn unreadable(&self, run: RunId, error: StoreError) {
+        self.set_aside(run, &error.into()).await;
+    }
+
+    /// A run that cannot be driven is not claimed again until a person has looked. A database in trouble is no fault
+    /// of the run: it rests a little.
     async fn set_aside(&self, run: RunId, error: &RunError) {
-        let until = self.services.clock.now() + chrono::TimeDelta::minutes(1);
         let why = error.to_string();
         let set_aside = async {
-            runs::set_aside(&mut *self.store.connection().await?, run, self.worker, until, &why).await
+            let mut db = self.store.connection().await?;
+            match error.hold() {
+                Some(hold) => control::set_aside(&mut db, run, self.worker, hold, &why).await,
+                None => {
+                    let until = self.services.clock.now() + chrono::TimeDelta::minutes(1);
+                    runs::set_aside(&mut db, run, self.worker, until, &why).await
+                }
+            }
         };
         if let Err(error) = set_aside.await {
             tracing::warn!(run.id = %run, %error, "could not set the run aside");

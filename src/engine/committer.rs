@@ -15,7 +15,7 @@ use crate::{
     store::{
         PgConnection, Store, StoreError,
         commits::{self, Fence, Settled, Starts, Written},
-        events, gates, journal, lanes, outbox, signals,
+        control, events, gates, journal, lanes, outbox, signals,
     },
 };
 use async_trait::async_trait;
@@ -207,6 +207,9 @@ impl Writer {
                 Intent::StartRun(run) => {
                     queue_run(tx, run, now, joined).await?;
                 }
+                Intent::NoteFailure { step, failure } => {
+                    control::failed(tx, commit.run, step, failure).await?
+                }
                 Intent::Send(message) => outbox::queue(tx, commit.run, message, &self.channels).await?,
             }
         }
@@ -319,7 +322,9 @@ async fn tell_parents(tx: &mut PgConnection, commits: &[&Commit]) -> Result<(), 
     for commit in commits {
         let RowChange::End { outcome, parent: Some(parent), output, .. } = &commit.row else { continue };
         let body = json!({ "run": commit.run, "outcome": outcome, "output": output });
-        let id = Uuid::new_v5(&commit.run.0, b"ended");
+        // A run that was reopened ends more than once, and each end is news.
+        let ends_at = commit.records.last().map_or(0, |record| record.seq);
+        let id = Uuid::new_v5(&commit.run.0, format!("ended:{ends_at}").as_bytes());
         let signal = Signal { id, kind: SignalKind::Child, path: Some(parent.path.clone()), body };
         signals::send(tx, parent.run, &signal).await?;
     }

@@ -1,7 +1,8 @@
 //! Drives one claimed run in memory: plan, execute what is ready, journal what happened, until it parks or ends.
 
 use super::{
-    Caps, Clock, Commit, CommitError, Executors, Journal, Ladders, Lease, Outcome, RowChange, StepContext,
+    Brakes, Caps, Clock, Commit, CommitError, Executors, Journal, Ladders, Lease, Outcome, RowChange,
+    StepContext,
     caps::{bytes_of_change, bytes_of_records},
     execute::NoteRequest,
     fault, observe,
@@ -10,7 +11,7 @@ use super::{
 use crate::{
     run::{
         Change, Failure, Intent, Leaf, MessageKind, NewRun, OutboxMessage, Phase, Plan, Record, RunId,
-        Signal, SignalKind, State, StepPath, Task, machine::Status, plan, retry,
+        Signal, SignalKind, State, StepPath, Task, approval_of, machine::Status, plan, retry,
     },
     workflow::Definition,
 };
@@ -27,6 +28,9 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::Instrument;
 use uuid::Uuid;
 
+/// More messages than one step sends.
+const ORDINALS_PER_GENERATION: u32 = 1_000;
+
 /// What every run of a worker shares.
 pub struct Services {
     pub journal: Arc<dyn Journal>,
@@ -38,6 +42,7 @@ pub struct Services {
     /// `site` as expressions see it.
     pub site: Value,
     pub caps: Caps,
+    pub brakes: Arc<Brakes>,
 }
 
 /// How a drive came to its end.
@@ -137,6 +142,7 @@ impl Driver {
 
     /// Runs until there is nothing left to do in memory. `signals` are what came since the last time.
     pub async fn drive(mut self, signals: Vec<Signal>) -> Driven {
+        self.services.brakes.heard(self.run);
         // A commit whose fate nobody learned may have ended the run after it was claimed again.
         if let Phase::Ended { outcome } = &self.state.phase {
             return Driven::Ended { outcome: outcome.clone() };
@@ -168,8 +174,13 @@ impl Driver {
                 return planned;
             }
             for (path, change) in planned.changes {
-                if let Change::SlaBreached { step, ladder } = &change {
-                    self.tell_breach(step, ladder);
+                match &change {
+                    Change::SlaBreached { step, ladder } => self.tell_breach(step, ladder),
+                    Change::RunFailing { step, failure } => {
+                        self.intents
+                            .push(Intent::NoteFailure { step: step.clone(), failure: failure.clone() });
+                    }
+                    _ => {}
                 }
                 self.record(path, 0, change);
             }
@@ -183,6 +194,13 @@ impl Driver {
                 return self.park(&planned).await;
             }
             return self.wait(planned.wake_at).await;
+        }
+        if self.services.brakes.is_asked(self.run) {
+            // Somebody paused or cancelled it meanwhile: what is under way ends, then it is read again.
+            if !self.in_flight.is_empty() {
+                return self.wait(None).await;
+            }
+            return self.park(&Plan { wake_at: Some(self.services.clock.now()), ..Plan::default() }).await;
         }
         for task in &planned.ready {
             if task.new_attempt {
@@ -203,6 +221,9 @@ impl Driver {
             return;
         };
         let context = self.context(&task);
+        if let (Leaf::Call(call), false) = (&task.leaf, context.repeats) {
+            self.services.brakes.called(call.tool.system(), self.seconds());
+        }
         self.in_flight.insert(task.path.clone(), task.clone());
         let (span, lease) = (observe::step_span(&task), self.services.lease.clone());
         // In the driver's own task: a step needs no thread of its own, and ends with its driver.
@@ -237,7 +258,14 @@ impl Driver {
             resumed: !task.new_attempt,
             notes: known.map(|step| step.notes.clone()).unwrap_or_default(),
             signals: known.map(|step| step.signals.clone()).unwrap_or_default(),
-            approved: self.state.is_approved(),
+            approval: match task.leaf {
+                Leaf::Call(_) | Leaf::Run(_) => {
+                    approval_of(&self.definition.workflow, &self.state, &task.path)
+                }
+                _ => None,
+            },
+            generation: known.map_or(0, |step| step.generation),
+            repeats: !task.new_attempt || task.attempt > task.keyed_from + 1,
             note_to: self.note_to.clone(),
         }
     }
@@ -271,22 +299,26 @@ impl Driver {
         match self.services.caps.bound(outcome, self.held) {
             Outcome::Lost => return Err(CommitError::Unknown("the step lost its run".into())),
             Outcome::Done { output, intents } => {
-                self.record(Some(path), task.attempt, Change::Done { output });
-                self.intents.extend(intents);
+                self.record(Some(path.clone()), task.attempt, Change::Done { output });
+                self.intend(&path, intents);
             }
             Outcome::Park { wake_at, note, intents } => {
                 self.has_waited = true;
                 if let Some(note) = note {
                     self.record(Some(path.clone()), task.attempt, Change::Noted { note });
                 }
-                self.record(Some(path), task.attempt, Change::Waiting { wake_at });
-                self.intents.extend(intents);
+                self.record(Some(path.clone()), task.attempt, Change::Waiting { wake_at });
+                self.intend(&path, intents);
             }
             Outcome::Fail(error) => {
-                self.intents.extend(error.intents);
+                self.intend(&path, error.intents);
                 let change = self.after_failure(&task, error.failure, error.retry_after);
                 observe::failed(&task, &change);
-                self.record(Some(path), task.attempt, change);
+                let deferred = self.deferred(&task, &change);
+                self.record(Some(path.clone()), task.attempt, change);
+                if let Some(deferred) = deferred {
+                    self.record(Some(path), task.attempt, deferred);
+                }
             }
         }
         Ok(Next::Again)
@@ -302,13 +334,37 @@ impl Driver {
         let spread = f64::from(seed.as_bytes()[0]) / 255.0;
         // Undo and the like are calls too; a gate or a wait has no attempts to repeat.
         let may_retry = matches!(task.leaf, Leaf::Call(_));
+        let attempt = task.attempt.saturating_sub(task.retried_from);
         let pause = may_retry
-            .then(|| retry::pause(task.retry.as_ref(), &failure.class, task.attempt, retry_after, spread))
+            .then(|| retry::pause(&task.retry, &failure.class, attempt, retry_after, spread))
             .flatten();
         match pause {
             Some(pause) => Change::Retrying { failure, wake_at: self.services.clock.now() + pause },
             None => Change::Failed { failure },
         }
+    }
+
+    /// A retry that its system's budget does not cover waits for its turn.
+    fn deferred(&self, task: &Task, change: &Change) -> Option<Change> {
+        let (Change::Retrying { wake_at, .. }, Leaf::Call(call)) = (change, &task.leaf) else { return None };
+        let system = call.tool.system();
+        let later = self.services.clock.now() + self.services.brakes.retry(system, self.seconds())?;
+        (later > *wake_at).then(|| Change::Deferred { system: system.to_owned(), wake_at: later })
+    }
+
+    fn seconds(&self) -> f64 {
+        self.services.clock.now().timestamp_micros() as f64 / 1e6
+    }
+
+    /// Messages of a step that is done anew are new messages.
+    fn intend(&mut self, path: &StepPath, intents: Vec<Intent>) {
+        let generation = self.state.step(path).map_or(0, |step| step.generation);
+        self.intents.extend(intents.into_iter().map(|mut intent| {
+            if let Intent::Send(message) = &mut intent {
+                message.ordinal += generation * ORDINALS_PER_GENERATION;
+            }
+            intent
+        }));
     }
 
     async fn park(&mut self, planned: &Plan) -> Result<Next, CommitError> {
@@ -377,12 +433,18 @@ impl Driver {
         if self.state.heard.contains(&signal.id) {
             return;
         }
-        if signal.kind == SignalKind::Cancel {
-            let word = |field: &str| signal.body[field].as_str().unwrap_or_default().to_owned();
-            if matches!(self.state.phase, Phase::Main) {
-                self.record(None, 0, Change::CancelRequested { by: word("by"), reason: word("reason") });
+        let word = |field: &str| signal.body[field].as_str().unwrap_or_default().to_owned();
+        let (by, reason) = (word("by"), word("reason"));
+        let is_paused = self.state.paused.is_some();
+        match signal.kind {
+            SignalKind::Cancel if self.state.phase == Phase::Main => {
+                self.record(None, 0, Change::CancelRequested { by, reason });
             }
-            return;
+            // It is being undone already; whoever wants it to end wants that to go on.
+            SignalKind::Cancel if is_paused => self.record(None, 0, Change::Resumed { by, reason }),
+            SignalKind::Pause if !is_paused => self.record(None, 0, Change::Paused { by, reason }),
+            SignalKind::Resume if is_paused => self.record(None, 0, Change::Resumed { by, reason }),
+            _ => {}
         }
         let Some(path) = signal.path.clone() else { return };
         if matches!(self.state.status(&path), Status::Running | Status::Waiting) {

@@ -3,7 +3,7 @@
 use super::Clock;
 use crate::{
     expr::Scope,
-    run::{Change, Failure, Intent, RunId, Signal, StartedRun, StepPath, Task},
+    run::{Approval, Change, Failure, Intent, RunId, Signal, StartedRun, StepPath, Task},
     tool::ToolError,
     workflow::Definition,
 };
@@ -106,8 +106,12 @@ pub struct StepContext {
     pub resumed: bool,
     pub notes: Vec<Value>,
     pub signals: Vec<Signal>,
-    /// A person, or an `auto_if`, has answered for this run.
-    pub approved: bool,
+    /// The last question on the way to this step, which answers for what it writes.
+    pub approval: Option<Approval>,
+    /// How often the step's effect was undone and asked for anew.
+    pub generation: u32,
+    /// An earlier attempt was made under the same key: it may have taken effect.
+    pub repeats: bool,
     pub(super) note_to: mpsc::Sender<NoteRequest>,
 }
 
@@ -134,8 +138,14 @@ impl StepContext {
         done.await.ok()
     }
 
-    /// The idempotency key of this step: the same for every attempt, another for every run and step.
+    /// The idempotency key of this step: the same for every attempt, another for every run and step, and another
+    /// once its effect was undone and is asked for anew.
     pub fn key(&self) -> String {
-        Uuid::new_v5(&self.run.0, self.path.as_str().as_bytes()).to_string()
+        Uuid::new_v5(&self.run.0, self.identity().as_str().as_bytes()).to_string()
+    }
+
+    /// What the ids of its key, its gates and its child run are made of.
+    pub fn identity(&self) -> StepPath {
+        self.path.of_generation(self.generation)
     }
 }

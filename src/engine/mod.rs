@@ -4,10 +4,12 @@
 //! is `run`'s, what SQL is sent is `store`'s.
 
 mod admit;
+mod brakes;
 mod caps;
 mod claimed;
 mod clock;
 mod commit;
+pub mod control;
 mod committer;
 mod crash;
 mod definitions;
@@ -26,6 +28,7 @@ pub mod upkeep;
 mod worker;
 
 pub use admit::{Way, make_way, mend};
+pub use brakes::Brakes;
 pub use caps::Caps;
 pub use clock::Clock;
 pub use commit::{Commit, CommitError, Journal, RowChange};

@@ -8,7 +8,9 @@ use super::{
     starter::Starts,
 };
 use crate::{
-    store::{PgConnection, Store, StoreError, commits::Fence, journal, partitions, runs, signals, workers},
+    store::{
+        PgConnection, Store, StoreError, commits::Fence, control, journal, partitions, runs, signals, workers,
+    },
     telemetry::metrics,
 };
 use chrono::{DateTime, Utc};
@@ -34,6 +36,8 @@ pub struct WorkerOptions {
     pub sweep: Duration,
     /// How long a stopping worker lets steps finish before it hands its runs over.
     pub drain: Duration,
+    /// Workers that may die over a run before it is quarantined.
+    pub takeovers_max: i16,
 }
 
 impl Default for WorkerOptions {
@@ -45,6 +49,7 @@ impl Default for WorkerOptions {
             channels: Vec::new(),
             sweep: Duration::from_secs(1),
             drain: Duration::from_secs(5),
+            takeovers_max: 3,
         }
     }
 }
@@ -115,6 +120,7 @@ impl Worker {
             ladders: self.ladders.clone(),
             site: self.site.clone(),
             caps: self.caps,
+            brakes: Arc::default(),
         });
         let hands = Hands {
             store: self.store.clone(),
@@ -202,7 +208,7 @@ impl Tenure<'_> {
 
     async fn take_over(&self) -> Result<(), StoreError> {
         let mut tx = self.worker.store.begin().await?;
-        let taken = workers::take_over(&mut tx).await?;
+        let taken = workers::take_over(&mut tx, self.worker.options.takeovers_max).await?;
         if !taken.is_empty() {
             crash_point("before_takeover");
         }
@@ -210,8 +216,8 @@ impl Tenure<'_> {
         if !taken.is_empty() {
             crash_point("after_takeover");
         }
-        for (dead, freed) in taken {
-            tracing::warn!(worker.id = %dead, runs = freed, "took over the runs of a dead worker");
+        for (dead, freed, quarantined) in taken {
+            tracing::warn!(worker.id = %dead, runs = freed, quarantined, "took over the runs of a dead worker");
             metrics::taken_over(freed);
             self.worker.hints.tell();
         }
@@ -227,6 +233,12 @@ impl Tenure<'_> {
     /// Wakes what is due and claims what is ready.
     async fn look(&mut self) -> Result<(), StoreError> {
         let mut db = self.worker.store.hot_connection().await?;
+        let brakes = &self.hands.services.brakes;
+        brakes.ask(control::urgent(&mut db, self.fence.worker).await?);
+        let deferred = brakes.take_deferred();
+        if !deferred.is_empty() {
+            control::count_deferred(&mut db, &deferred).await?;
+        }
         let timers = runs::wake_due(&mut db).await?;
         self.worker.clock.set(timers.now);
         self.next_look = Instant::now() + self.worker.options.sweep;
@@ -247,13 +259,34 @@ impl Tenure<'_> {
                 return Ok(());
             }
             let is_all = claims.len() < usize::try_from(limit).unwrap_or(1);
-            for claimed in read(&mut db, claims).await? {
+            for claimed in self.read(&mut db, claims).await? {
                 self.drives.spawn(self.hands.clone().drive(claimed));
             }
             if is_all {
                 return Ok(());
             }
         }
+    }
+
+    /// One journal that cannot be read must not keep the others from going on.
+    async fn read(
+        &self,
+        db: &mut PgConnection,
+        claims: Vec<runs::Claimed>,
+    ) -> Result<Vec<Claimed>, StoreError> {
+        match read(db, &claims).await {
+            Err(StoreError::Unreadable { .. }) => {}
+            other => return other,
+        }
+        let mut readable = Vec::with_capacity(claims.len());
+        for claim in claims {
+            match read(db, std::slice::from_ref(&claim)).await {
+                Ok(claimed) => readable.extend(claimed),
+                Err(error @ StoreError::Unreadable { .. }) => self.hands.unreadable(claim.run, error).await,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(readable)
     }
 
     /// Lets steps finish for a moment, then gives every run to whoever is there.
@@ -272,14 +305,14 @@ impl Tenure<'_> {
 }
 
 /// The histories and the news of claimed runs, in two statements for all.
-async fn read(db: &mut PgConnection, claims: Vec<runs::Claimed>) -> Result<Vec<Claimed>, StoreError> {
+async fn read(db: &mut PgConnection, claims: &[runs::Claimed]) -> Result<Vec<Claimed>, StoreError> {
     let ids: Vec<uuid::Uuid> = claims.iter().map(|claim| claim.run.0).collect();
     let mut records = journal::load_many(db, &ids).await?;
     let mut news = signals::load_many(db, &ids).await?;
-    let claimed = claims.into_iter().map(|claim| Claimed {
+    let claimed = claims.iter().map(|claim| Claimed {
         records: records.remove(&claim.run).unwrap_or_default(),
         news: news.remove(&claim.run).unwrap_or_default(),
-        claim,
+        claim: claim.clone(),
     });
     Ok(claimed.collect())
 }

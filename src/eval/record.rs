@@ -30,6 +30,8 @@ pub enum RecordError {
     NotEnded,
     #[error("the run was cancelled by a person; such runs cannot be recorded")]
     Cancelled,
+    #[error("the run was reopened or moved to another version: a case tells one way through one version")]
+    Reopened,
     #[error("the journal is empty or does not begin with the run's start")]
     NoStart,
     #[error("the run cannot be replayed from its journal: {0}")]
@@ -98,6 +100,7 @@ impl Recording {
         };
         match &record.change {
             Change::CancelRequested { .. } => return Err(RecordError::Cancelled),
+            Change::Reopened { .. } | Change::Migrated { .. } => return Err(RecordError::Reopened),
             Change::Signalled(signal) => self.timeline.extend(self.moment(record, signal)),
             Change::Done { output } => {
                 self.steps.entry(step).or_default().push_back(WorldAnswer::Output(output.clone()));
@@ -162,7 +165,7 @@ impl Recording {
                 let output = body.get("output").cloned().unwrap_or_default();
                 moment.child = Some(ChildMoment { step: path.to_string(), outcome: text("outcome"), output });
             }
-            SignalKind::Cancel => return None,
+            SignalKind::Cancel | SignalKind::Pause | SignalKind::Resume => return None,
         }
         Some(moment)
     }

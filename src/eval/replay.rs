@@ -60,6 +60,7 @@ pub async fn replay(case: &Case, stage: Stage) -> Result<Replayed, ReplayError> 
         ladders: stage.ladders,
         site: stage.site,
         caps: stage.caps,
+        brakes: Arc::default(),
     });
     let mut play = Play::begin(case, &stage.definition, started)?;
     let mut signals = Vec::new();
@@ -165,7 +166,7 @@ impl<'a> Play<'a> {
                 }
                 Intent::Unsubscribe { path } => self.waits.retain(|(waiting, _)| *waiting != path),
                 Intent::StartRun(run) => self.starts.push(run.workflow),
-                Intent::Send(_) => {}
+                Intent::NoteFailure { .. } | Intent::Send(_) => {}
             }
         }
         if let RowChange::Park { wake_at, waiting_for, .. } = commit.row {

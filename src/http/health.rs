@@ -1,7 +1,7 @@
 //! `/health`: whether this server can do its work, for probes. Numbers, and culprits in the database; no people.
 
 use super::state::Shared;
-use crate::store::{PgConnection, StoreError, events, health, outbox, upkeep, workers};
+use crate::store::{PgConnection, StoreError, control, events, health, outbox, upkeep, workers};
 use axum::{
     Json,
     extract::State,
@@ -24,6 +24,10 @@ pub(super) struct Health {
     pub messages_failed: i64,
     pub intake_rejections: i64,
     pub workflow_problems: usize,
+    /// Failed or set-aside runs that nobody has looked at.
+    pub attention: i64,
+    /// Retries held back today and yesterday, because their system had enough of them.
+    pub retries_deferred: i64,
     /// What storage care found: culprits by process and application, never their queries.
     pub storage: Vec<String>,
 }
@@ -51,6 +55,8 @@ impl Health {
             messages_failed,
             intake_rejections: events::rejections(&mut db).await?.iter().map(|(_, _, count)| count).sum(),
             workflow_problems,
+            attention: control::attention_count(&mut db).await?,
+            retries_deferred: control::deferred(&mut db).await?.iter().map(|(_, count)| count).sum(),
             storage,
         })
     }

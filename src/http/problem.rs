@@ -22,6 +22,8 @@ pub(super) enum Cause {
     SignatureTooOld,
     AnswerRefused,
     AlreadyAnswered,
+    NotPermitted,
+    NotPossible,
     /// The database as a whole cannot work now; nothing was taken, ask again.
     Unavailable,
     OneAtATime,
@@ -59,6 +61,8 @@ impl Cause {
             }
             Self::OneAtATime => (StatusCode::CONFLICT, "one-at-a-time", "another run is open"),
             Self::AlreadyAnswered => (StatusCode::CONFLICT, "already-answered", "somebody was faster"),
+            Self::NotPermitted => (StatusCode::FORBIDDEN, "not-permitted", "you may not do this"),
+            Self::NotPossible => (StatusCode::CONFLICT, "not-possible", "the run cannot do this now"),
             Self::Unavailable => {
                 (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "nothing was stored; ask again later")
             }

@@ -1,6 +1,6 @@
 //! What a transition wants written beside its records; the commit that writes them is the engine's.
 
-use super::{GateId, Parent, RunId, StepPath, Turn};
+use super::{Failure, GateId, Parent, RunId, StepPath, Turn};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -22,6 +22,11 @@ pub enum Intent {
         path: StepPath,
     },
     StartRun(Box<NewRun>),
+    /// What the run failed at, for lists of what needs attention.
+    NoteFailure {
+        step: StepPath,
+        failure: Failure,
+    },
     Send(Box<OutboxMessage>),
 }
 

@@ -49,6 +49,9 @@ impl Status {
             (Running | Waiting, Change::Retrying { .. }) => Ok(Backoff),
             (Running | Waiting | Open, Change::Done { .. }) => Ok(Done),
             (Pending | Running | Waiting | Open, Change::Failed { .. }) => Ok(Failed),
+            (Backoff, Change::Deferred { .. }) => Ok(Backoff),
+            // Only a person who reopens an ended run leads here; `State::apply` refuses it anywhere else.
+            (_, Change::Reset { .. }) => Ok(Pending),
             (Pending, Change::BranchTaken { .. } | Change::ItemsListed { .. }) => Ok(Open),
             (status, change) => Err(Illegal { status, change: change.kind() }),
         }

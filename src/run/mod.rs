@@ -3,6 +3,8 @@
 //!
 //! Pure: no clock, no database, no network. `engine` moves it, `store` keeps it.
 
+mod approval;
+pub mod compat;
 mod id;
 mod inputs;
 mod intent;
@@ -10,6 +12,7 @@ pub mod machine;
 mod next;
 mod path;
 mod record;
+pub mod reopen;
 pub mod retry;
 mod scope;
 mod state;
@@ -19,11 +22,13 @@ pub mod story;
 #[cfg(test)]
 mod tests;
 
+pub use approval::{Approval, approval_of};
 pub use id::{EventId, GateId, RunId, WorkerId};
 pub use inputs::inputs_from;
 pub use intent::{Intent, MessageKind, NewGate, NewRun, OutboxMessage, Reassign};
 pub use next::{Finish, Leaf, Plan, Task, plan};
 pub use path::StepPath;
 pub use record::{Change, Failure, Parent, Record, Signal, SignalKind, StartedRun};
-pub use state::{Phase, State, StepState};
+pub use scope::scope_time;
+pub use state::{FoldError, Pause, Phase, State, StepState};
 pub use turn::{LaneKey, PaceKey, Turn, TurnError, admit, book, gather_key};

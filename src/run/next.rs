@@ -2,7 +2,6 @@
 
 use super::{
     Failure, Phase, State, StepPath,
-    machine::Status,
     record::Change,
     scope::Names,
     walk::{Flow, Walker},
@@ -24,7 +23,11 @@ pub struct Task {
     /// The attempt has not been journaled yet; otherwise it is being taken up again.
     pub new_attempt: bool,
     pub timeout: Option<Duration>,
-    pub retry: Option<Retry>,
+    pub retry: Vec<Retry>,
+    /// Attempts made before the run was last reopened; `retry` does not count them.
+    pub retried_from: u32,
+    /// Attempts made under an earlier idempotency key.
+    pub keyed_from: u32,
     pub scope: Arc<Scope>,
 }
 
@@ -76,6 +79,10 @@ pub fn plan(
     now: DateTime<Utc>,
 ) -> Plan {
     let mut names = Names::new(state.base(site));
+    if state.paused.is_some() && !state.is_ended() {
+        // What is under way ends and is journaled; news and due times wait for the resume.
+        return Plan { waiting_for: vec![StepPath::root("resume")], ..Plan::default() };
+    }
     match &state.phase {
         Phase::Ended { outcome } => {
             Plan { finish: Some(Finish { outcome: outcome.clone() }), ..Plan::default() }
@@ -181,20 +188,4 @@ fn watch_sla(workflow: &Workflow, state: &State, now: DateTime<Utc>, plan: &mut 
 /// The journal's word for an expression that could not be evaluated.
 pub(super) fn expression_failure(error: &crate::expr::EvalError) -> Failure {
     Failure::new("expression", error.to_string())
-}
-
-impl State {
-    /// Whether a person (or an explicit `auto_if`) has answered for what this run does. To acknowledge is to
-    /// have seen it, no more.
-    pub fn is_approved(&self) -> bool {
-        let answered = |step: &super::StepState| {
-            step.status == Status::Done
-                && step
-                    .output
-                    .get("decision")
-                    .and_then(Value::as_str)
-                    .is_some_and(|decision| matches!(decision, "approve" | "choose" | "edit" | "auto"))
-        };
-        self.start.approved || self.steps.values().any(answered)
-    }
 }

@@ -23,6 +23,16 @@ impl StepPath {
         &self.0
     }
 
+    /// This path as the ids of keys, gates and children are made of: one for each time the step is done anew.
+    pub fn of_generation(&self, generation: u32) -> Self {
+        if generation == 0 { self.clone() } else { Self(format!("{}#{generation}", self.0)) }
+    }
+
+    /// What of this path lies below another step: `.orders` of `context.orders` below `context`.
+    pub fn below(&self, step: &Self) -> Option<&str> {
+        self.0.strip_prefix(step.as_str()).filter(|rest| rest.starts_with(['.', '[']))
+    }
+
     /// The id of the step itself, without its parents: `orders` of `context.orders`.
     pub fn leaf(&self) -> &str {
         self.0.rsplit('.').next().unwrap_or(&self.0)

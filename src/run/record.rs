@@ -37,6 +37,36 @@ pub enum Change {
     RunEnded {
         outcome: String,
     },
+    /// A person holds the run at its next step boundary.
+    Paused {
+        by: String,
+        reason: String,
+    },
+    Resumed {
+        by: String,
+        reason: String,
+    },
+    /// A person lets an ended run go on; the `reset` records that follow say which steps are done again.
+    Reopened {
+        by: String,
+        reason: String,
+        /// Absent when it goes on from where it failed.
+        from: Option<StepPath>,
+    },
+    /// The run is pinned to another version of its workflow from here on.
+    Migrated {
+        by: String,
+        reason: String,
+        from: String,
+        to: String,
+    },
+    /// A person lets a run that was set aside be tried again.
+    Released {
+        by: String,
+        reason: String,
+        /// Why it had been set aside.
+        was: String,
+    },
 
     Skipped,
     /// An attempt begins; its time is the `now` that the step's expressions see.
@@ -65,6 +95,15 @@ pub enum Change {
     ItemsListed {
         items: Vec<Value>,
     },
+    /// The retry that was just announced waits longer: its system has had enough of them.
+    Deferred {
+        system: String,
+        wake_at: DateTime<Utc>,
+    },
+    /// The step is done again. `renewed` when its effect was undone, so that it is a new effect with a new key.
+    Reset {
+        renewed: bool,
+    },
 }
 
 impl Change {
@@ -76,6 +115,11 @@ impl Change {
             Self::RunFailing { .. } => "run_failing",
             Self::CancelRequested { .. } => "cancel_requested",
             Self::RunEnded { .. } => "run_ended",
+            Self::Paused { .. } => "paused",
+            Self::Resumed { .. } => "resumed",
+            Self::Reopened { .. } => "reopened",
+            Self::Migrated { .. } => "migrated",
+            Self::Released { .. } => "released",
             Self::Skipped => "skipped",
             Self::Started => "started",
             Self::Noted { .. } => "noted",
@@ -86,6 +130,8 @@ impl Change {
             Self::Failed { .. } => "failed",
             Self::BranchTaken { .. } => "branch_taken",
             Self::ItemsListed { .. } => "items_listed",
+            Self::Deferred { .. } => "deferred",
+            Self::Reset { .. } => "reset",
         }
     }
 }
@@ -139,6 +185,8 @@ pub enum SignalKind {
     Event,
     Child,
     Cancel,
+    Pause,
+    Resume,
 }
 
 impl Signal {
@@ -154,7 +202,7 @@ impl Signal {
 pub struct Signal {
     pub id: Uuid,
     pub kind: SignalKind,
-    /// The step it is for; a cancel is for the run.
+    /// The step it is for; `cancel`, `pause` and `resume` are for the run.
     pub path: Option<StepPath>,
     pub body: Value,
 }

@@ -1,4 +1,4 @@
-//! When a failed step is tried again: pure arithmetic over the declared policy.
+//! When a failed step is tried again: pure arithmetic over the declared policies.
 
 use crate::workflow::Retry;
 use std::time::Duration;
@@ -11,23 +11,24 @@ fn default_policy() -> Retry {
     Retry { times: 2, wait: Duration::from_secs(1), backoff: 2.0, max: None, on: Vec::new() }
 }
 
-/// The pause before the next attempt, or `None` when the failure is final. `attempt` counts from 1;
-/// `spread` in 0..1 comes from the run's seed and takes up to a quarter off, so that runs do not retry in step.
+fn covers(policy: &Retry, class: &str) -> bool {
+    if policy.on.is_empty() { TRANSIENT.contains(&class) } else { policy.on.iter().any(|on| on == class) }
+}
+
+/// The pause before the next attempt, or `None` when the failure is final. Of several policies the first that
+/// covers the class counts. `attempt` counts from 1; `spread` in 0..1 comes from the run's seed and takes up to
+/// a quarter off, so that runs do not retry in step.
 pub fn pause(
-    policy: Option<&Retry>,
+    policies: &[Retry],
     class: &str,
     attempt: u32,
     retry_after: Option<Duration>,
     spread: f64,
 ) -> Option<Duration> {
-    let fallback = default_policy();
-    let policy = policy.unwrap_or(&fallback);
-    let retried = if policy.on.is_empty() {
-        TRANSIENT.contains(&class)
-    } else {
-        policy.on.iter().any(|on| on == class)
-    };
-    if !retried || attempt > policy.times {
+    let fallback = [default_policy()];
+    let policies = if policies.is_empty() { &fallback } else { policies };
+    let policy = policies.iter().find(|policy| covers(policy, class))?;
+    if attempt > policy.times {
         return None;
     }
     let exponent = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
@@ -41,26 +42,41 @@ pub fn pause(
 mod tests {
     use super::*;
 
-    #[test]
-    fn backs_off_and_gives_up() {
-        let policy = Retry {
-            times: 3,
-            wait: Duration::from_secs(2),
+    fn policy(times: u32, wait: u64, on: &[&str]) -> Retry {
+        Retry {
+            times,
+            wait: Duration::from_secs(wait),
             backoff: 2.0,
             max: Some(Duration::from_secs(5)),
-            on: vec![],
-        };
-        let at = |attempt| pause(Some(&policy), "transient", attempt, None, 0.0);
+            on: on.iter().map(|class| (*class).to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn backs_off_and_gives_up() {
+        let policies = [policy(3, 2, &[])];
+        let at = |attempt| pause(&policies, "transient", attempt, None, 0.0);
         assert_eq!(at(1), Some(Duration::from_secs(2)));
         assert_eq!(at(2), Some(Duration::from_secs(4)));
         assert_eq!(at(3), Some(Duration::from_secs(5)));
         assert_eq!(at(4), None);
-        assert_eq!(pause(Some(&policy), "invalid", 1, None, 0.0), None);
+        assert_eq!(pause(&policies, "invalid", 1, None, 0.0), None);
+    }
+
+    #[test]
+    fn each_class_has_its_own_policy() {
+        let policies = [policy(1, 3, &["rate_limited", "invalid"]), policy(2, 1, &[])];
+        let at = |class, attempt| pause(&policies, class, attempt, None, 0.0);
+        assert_eq!(at("rate_limited", 1), Some(Duration::from_secs(3)));
+        assert_eq!(at("rate_limited", 2), None, "the policy of its class is used up");
+        assert_eq!(at("invalid", 1), Some(Duration::from_secs(3)));
+        assert_eq!(at("transient", 2), Some(Duration::from_secs(2)));
+        assert_eq!(at("denied", 1), None);
     }
 
     #[test]
     fn waits_at_least_as_long_as_it_was_asked_to() {
         let asked = Some(Duration::from_secs(30));
-        assert_eq!(pause(None, "rate_limited", 1, asked, 1.0), asked);
+        assert_eq!(pause(&[], "rate_limited", 1, asked, 1.0), asked);
     }
 }

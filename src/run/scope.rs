@@ -34,7 +34,12 @@ impl<'a> Names<'a> {
         let mut scope = (*self.base).clone();
         let steps = self.steps.iter().map(|(id, output)| ((*id).to_owned(), output.as_ref().clone()));
         scope.insert("steps".into(), Value::Object(steps.collect()));
-        scope.insert("now".into(), json!(now.to_rfc3339_opts(SecondsFormat::Millis, true)));
+        scope.insert("now".into(), scope_time(now));
         scope
     }
+}
+
+/// A time as expressions see `now`.
+pub fn scope_time(at: DateTime<Utc>) -> Value {
+    json!(at.to_rfc3339_opts(SecondsFormat::Millis, true))
 }

@@ -44,8 +44,22 @@ pub struct State {
     pub next_seq: u32,
     /// Signals already in the journal.
     pub heard: BTreeSet<uuid::Uuid>,
+    /// The version it is pinned to now.
+    pub sha256: String,
+    /// Who holds it, and why.
+    pub paused: Option<Pause>,
+    /// What it failed at, also after it has ended.
+    pub failing: Option<(StepPath, Failure)>,
+    /// It has just been reopened: only now may steps be reset.
+    reopening: bool,
     /// `trigger`, `inputs` and `site` as expressions see them, made once.
     base: OnceLock<Arc<Scope>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pause {
+    pub by: String,
+    pub reason: String,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -63,6 +77,12 @@ pub struct StepState {
     pub fresh: bool,
     pub branch: Option<usize>,
     pub items: Vec<Value>,
+    /// How often its effect was undone and asked for anew; part of its idempotency key.
+    pub generation: u32,
+    /// Attempts made under an earlier key.
+    pub keyed_from: u32,
+    /// Attempts made before the run was last reopened: `retry:` counts from here.
+    pub retried_from: u32,
 }
 
 #[derive(Debug, Clone, thiserror::Error)]
@@ -75,6 +95,8 @@ pub enum FoldError {
     Illegal { seq: u32, path: StepPath, illegal: Illegal },
     #[error("journal record {seq} (`{kind}`) has no step")]
     NoPath { seq: u32, kind: &'static str },
+    #[error("journal record {seq} resets a step of a run that was not reopened")]
+    NotReopened { seq: u32 },
 }
 
 impl State {
@@ -91,6 +113,10 @@ impl State {
     /// The state after a run's first record.
     pub fn begin(start: StartedRun, started_at: DateTime<Utc>) -> Self {
         Self {
+            sha256: start.sha256.clone(),
+            paused: None,
+            failing: None,
+            reopening: false,
             start: Arc::new(start),
             started_at,
             phase: Phase::Main,
@@ -141,18 +167,39 @@ impl State {
                 self.breached.insert(step.clone());
             }
             Change::RunFailing { step, failure } => {
+                self.failing = Some((step.clone(), failure.clone()));
                 self.phase = Phase::Failing { step: step.clone(), failure: failure.clone() };
             }
             Change::CancelRequested { by, reason } => {
+                self.paused = None;
                 self.phase = Phase::Cancelling { by: by.clone(), reason: reason.clone() };
             }
+            Change::Paused { by, reason } => {
+                self.paused = Some(Pause { by: by.clone(), reason: reason.clone() });
+            }
+            Change::Resumed { .. } => self.paused = None,
+            Change::Reopened { .. } => {
+                self.phase = Phase::Main;
+                self.failing = None;
+                self.paused = None;
+            }
+            Change::Migrated { to, .. } => self.sha256.clone_from(to),
+            Change::Released { .. } => {}
             Change::RunEnded { outcome } => self.phase = Phase::Ended { outcome: outcome.clone() },
             change => {
                 let path =
                     record.path.clone().ok_or(FoldError::NoPath { seq: record.seq, kind: change.kind() })?;
+                if matches!(change, Change::Reset { .. }) && !self.reopening {
+                    return Err(FoldError::NotReopened { seq: record.seq });
+                }
                 self.apply_step(path, record)?;
             }
         }
+        self.reopening = match &record.change {
+            Change::Reopened { .. } => true,
+            Change::Reset { .. } | Change::Migrated { .. } => self.reopening,
+            _ => false,
+        };
         self.next_seq += 1;
         Ok(())
     }
@@ -184,6 +231,11 @@ impl State {
                 step.signals.push(signal.clone());
                 step.fresh = true;
             }
+            Change::Deferred { wake_at, .. } => step.wake_at = Some(*wake_at),
+            Change::Reset { renewed } => {
+                *step = step.reset(*renewed);
+                self.done.retain(|done| *done != path);
+            }
             Change::BranchTaken { index } => step.branch = *index,
             Change::ItemsListed { items } => step.items.clone_from(items),
             Change::Failed { failure } => step.failure = Some(failure.clone()),
@@ -198,5 +250,18 @@ impl State {
             step.wake_at = None;
         }
         Ok(())
+    }
+}
+
+impl StepState {
+    /// As before its first attempt, but for what its key and its attempts are counted from.
+    fn reset(&self, renewed: bool) -> Self {
+        Self {
+            attempt: self.attempt,
+            retried_from: self.attempt,
+            generation: self.generation + u32::from(renewed),
+            keyed_from: if renewed { self.attempt } else { self.keyed_from },
+            ..Self::default()
+        }
     }
 }

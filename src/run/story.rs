@@ -72,6 +72,21 @@ impl Teller<'_> {
             Change::CancelRequested { by, reason } => {
                 Some((Mark::Trouble, format!("{by} cancelled the run: {reason}")))
             }
+            Change::Paused { by, reason } => Some((Mark::Waits, format!("{by} paused the run: {reason}"))),
+            Change::Resumed { by, reason } => Some((Mark::Began, format!("{by} let it go on: {reason}"))),
+            Change::Reopened { by, reason, from: None } => {
+                Some((Mark::Began, format!("{by} let it go on from where it failed: {reason}")))
+            }
+            Change::Reopened { by, reason, from: Some(step) } => {
+                Some((Mark::Began, format!("{by} let it run again from `{step}`: {reason}")))
+            }
+            Change::Migrated { by, reason, to, .. } => {
+                let to: String = to.chars().take(12).collect();
+                Some((Mark::Fact, format!("{by} moved it to version {to}: {reason}")))
+            }
+            Change::Released { by, reason, was } => {
+                Some((Mark::Began, format!("{by} let it be tried again ({was}): {reason}")))
+            }
             Change::RunEnded { outcome } => {
                 Some((Mark::Ended, format!("Ended: {}", outcome.replace('_', " "))))
             }
@@ -88,6 +103,10 @@ impl Teller<'_> {
             Change::Retrying { failure, wake_at } => Some((
                 Mark::Trouble,
                 format!("{path}: {} Trying again at {}", sentence(&failure.message), self.time(*wake_at)),
+            )),
+            Change::Deferred { system, wake_at } => Some((
+                Mark::Waits,
+                format!("{path}: {system} has had enough retries, held back until {}", self.time(*wake_at)),
             )),
             Change::Failed { failure } => Some((Mark::Trouble, format!("{path}: {}", failure.message))),
             Change::Noted { note } => self.tell_note(path, note),

@@ -8,6 +8,10 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
+mod approval;
+mod compat;
+mod control;
+
 /// A definition from the text of its steps.
 fn definition(steps: &str) -> Definition {
     let head = "workflow: sample\ntitle: Sample\nowner: me\nautonomy: assist\ntrigger: manual\nsteps:\n";
@@ -188,24 +192,6 @@ fn an_answer_wakes_a_waiting_step_once() {
 }
 
 #[test]
-fn only_an_approval_answers_for_a_write() {
-    for (decision, is_approval) in [
-        ("approve", true),
-        ("choose", true),
-        ("edit", true),
-        ("auto", true),
-        ("acknowledge", false),
-        ("reject", false),
-    ] {
-        let steps =
-            "  - id: ask\n    gate: acknowledge\n    ask: someone\n    expires: 1h\n    on_expire: reject\n";
-        let mut bench = Bench::new(definition(steps));
-        bench.run(&mut |_, _| done(json!({ "decision": decision })));
-        assert_eq!(bench.state().is_approved(), is_approval, "{decision}");
-    }
-}
-
-#[test]
 fn every_status_and_change_is_decided_in_one_table() {
     use Status::{Backoff, Done, Failed, Open, Pending, Running, Skipped, Waiting};
     let failure = Failure::new("x", "x");
@@ -222,6 +208,8 @@ fn every_status_and_change_is_decided_in_one_table() {
         Change::BranchTaken { index: None },
         Change::ItemsListed { items: vec![] },
         Change::RunEnded { outcome: "done".into() },
+        Change::Deferred { system: "x".into(), wake_at: midnight() },
+        Change::Reset { renewed: true },
     ];
     let mut table = String::new();
     for status in [Pending, Running, Waiting, Backoff, Open, Done, Failed, Skipped] {

@@ -105,8 +105,8 @@ impl<'a> Walker<'a> {
         self.state
             .steps
             .range(StepPath::from(prefix.clone())..)
-            .next()
-            .is_some_and(|(child, _)| child.as_str().starts_with(&prefix))
+            .take_while(|(child, _)| child.as_str().starts_with(&prefix))
+            .any(|(_, child)| child.status != Status::Pending)
     }
 
     fn condition(&self, step: &Step, names: &Names) -> Result<bool, Failure> {
@@ -357,6 +357,8 @@ impl<'a> Walker<'a> {
             new_attempt,
             timeout: step.timeout,
             retry: step.retry.clone(),
+            retried_from: known.retried_from,
+            keyed_from: known.keyed_from,
             scope: Arc::new(names.at(now)),
         });
     }

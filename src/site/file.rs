@@ -27,6 +27,8 @@ pub(super) struct SiteFile {
     #[serde(default)]
     pub systems: BTreeMap<String, SystemFile>,
     #[serde(default)]
+    pub operators: Vec<Text>,
+    #[serde(default)]
     pub limits: LimitsFile,
     #[serde(default)]
     pub retention: RetentionFile,

@@ -23,6 +23,8 @@ pub struct Site {
     /// Connected systems by name, as `connectors/*.yaml` refer to them.
     pub systems: BTreeMap<String, System>,
     pub limits: Limits,
+    /// Roles that may cancel, pause, retry and move runs.
+    pub operators: Vec<String>,
     pub retention: Retention,
     /// Free values, visible to workflows as `site.values.<name>`.
     pub values: serde_json::Map<String, serde_json::Value>,

@@ -33,6 +33,11 @@ impl Site {
         self.shifts.iter().filter(|shift| !covered(shift)).collect()
     }
 
+    /// Whether a person may order something of runs; being on shift does not matter.
+    pub fn is_operator(&self, person: &Person) -> bool {
+        person.roles.iter().any(|role| self.operators.contains(role))
+    }
+
     pub fn role_title<'a>(&'a self, role: &'a str) -> &'a str {
         self.roles.get(role).map_or(role, |declared| &declared.title)
     }

@@ -66,6 +66,8 @@ impl<'a> Reading<'a> {
             let ladder = self.ladder(&id, rungs, &names);
             ladders.insert(id, ladder);
         }
+        file.operators.iter().for_each(|role| self.known("role", role, &names.roles));
+        let operators = file.operators.into_iter().map(|role| role.value).collect();
         let limits = self.limits(file.limits);
         let retention = self.retention(file.retention);
         let models = match &self.overrides.models {
@@ -92,6 +94,7 @@ impl<'a> Reading<'a> {
             sources,
             systems,
             limits,
+            operators,
             retention,
             values: file.values,
             notices: self.notices,

@@ -1,6 +1,6 @@
 //! `call`: one typed tool, and for a write the checks that stand before it.
 
-use super::{notify, rules};
+use super::{approval, notify, rules};
 use crate::{
     engine::{Execute, Outcome, StepContext, StepError, crash_point},
     run::{Failure, Leaf, Task},
@@ -63,8 +63,9 @@ impl CallExecutor {
             now: context.now,
             trace: trace::traceparent(&span).or_else(|| context.start.trace.clone()),
         };
-        let is_repeat = context.resumed || task.attempt > 1;
-        if is_repeat && let Some(outcome) = look_up(tool, &call, &input).await? {
+        if context.repeats
+            && let Some(outcome) = look_up(tool, &call, &input).await?
+        {
             return Ok(outcome);
         }
         crash_point("before_call");
@@ -85,12 +86,9 @@ impl CallExecutor {
         input: &Value,
         context: &StepContext,
     ) -> Result<(), StepError> {
-        let is_undo = context.path.leaf() == "undo";
-        if tool.spec().ungated.is_none() && !context.approved && !is_undo {
-            return Err(failure(
-                "not_approved",
-                format!("`{}` writes, and nobody has approved it in this run", step.tool),
-            ));
+        // An undo takes back what was approved, and needs no approval of its own.
+        if tool.spec().ungated.is_none() && context.path.leaf() != "undo" {
+            approval::of(context).map_err(|refused| failure("not_approved", refused.sentence(&step.tool)))?;
         }
         let mut verdicts = Vec::new();
         for name in &step.rules {
@@ -104,18 +102,23 @@ impl CallExecutor {
             verdicts.push(verdict.to_json());
             if let Some(because) = refused {
                 // Journaled before the step fails, so that the run shows which rule spoke.
-                context.note(json!({ "rules": verdicts })).await;
+                context.note(json!({ "rules": verdicts, "approved_at": approved_at(context) })).await;
                 return Err(failure("rule", format!("not written: {because}")));
             }
         }
         if !verdicts.is_empty() {
             context
-                .note(json!({ "rules": verdicts }))
+                .note(json!({ "rules": verdicts, "approved_at": approved_at(context) }))
                 .await
                 .ok_or_else(|| failure("lost", "the run belongs to another worker"))?;
         }
         Ok(())
     }
+}
+
+/// The gate that answers for a write, for the record.
+fn approved_at(context: &StepContext) -> Option<&str> {
+    context.approval.as_ref().map(|approval| approval.gate.as_str())
 }
 
 /// Before a write is repeated: did the first attempt take effect? `None` means that it may be made (again).

@@ -3,7 +3,7 @@
 //! Answers come in through `gate::decide`; here they are only read. What has been asked so far is in the
 //! step's notes, so that any worker can go on.
 
-mod ask;
+pub(super) mod ask;
 mod outcome;
 
 use crate::{
@@ -127,7 +127,7 @@ impl GateExecutor {
     /// The gate and its message, in one transition.
     fn put(&self, step: &GateStep, ask: Ask, context: &StepContext, suffix: &str) -> (Opened, Vec<Intent>) {
         let now = context.clock.now();
-        let path = crate::run::StepPath::from(format!("{}{suffix}", context.path));
+        let path = crate::run::StepPath::from(format!("{}{suffix}", context.identity()));
         let opened = Opened {
             gate: GateId::of(context.run, &path),
             role: Some(ask.role.clone()),

@@ -3,6 +3,7 @@
 //! `call` is the only kind that may write to the outside, and only after its rules held on live data.
 
 mod agent;
+mod approval;
 mod call;
 mod gate;
 mod notify;

@@ -1,5 +1,6 @@
 //! `run`: a child run of another workflow.
 
+use super::approval;
 use crate::{
     engine::{Definitions, Execute, Outcome, StepContext},
     run::{Intent, Leaf, NewRun, Parent, RunId, SignalKind, Task, Turn, inputs_from},
@@ -25,7 +26,7 @@ impl Execute for RunExecutor {
         if let Some(ended) = context.signals.iter().find(|signal| signal.kind == SignalKind::Child) {
             return child_ended(&step.workflow, &ended.body);
         }
-        let child = RunId::child_of(context.run, &context.path);
+        let child = RunId::child_of(context.run, &context.identity());
         if context.resumed && !context.notes.is_empty() {
             return Outcome::Park { wake_at: None, note: None, intents: Vec::new() };
         }
@@ -57,7 +58,7 @@ impl Execute for RunExecutor {
             trigger: context.start.trigger.clone(),
             inputs,
             parent,
-            approved: context.approved,
+            approved: approval::of(context).is_ok(),
             started_by: context.start.started_by.clone(),
             event: None,
             trace: trace::here().or_else(|| context.start.trace.clone()),

@@ -41,3 +41,24 @@ pub async fn recent(db: &mut PgConnection, limit: i64) -> Result<Vec<Entry>> {
     );
     Ok(rows.fetch_all(db).await?)
 }
+
+/// The same for each of many objects.
+pub async fn add_for(
+    db: &mut PgConnection,
+    actor: &str,
+    action: &str,
+    objects: &[uuid::Uuid],
+    detail: &Value,
+) -> Result<()> {
+    sqlx::query!(
+        "insert into audit (actor, action, object, detail)
+         select $1, $2, object::text, $4 from unnest($3::uuid[]) as of (object)",
+        actor,
+        action,
+        objects,
+        detail
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}

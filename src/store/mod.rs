@@ -8,6 +8,7 @@ pub mod bench;
 pub mod changes;
 pub mod clock;
 pub mod commits;
+pub mod control;
 pub mod events;
 pub mod floods;
 pub mod gatherings;

@@ -26,7 +26,7 @@ pub async fn claim(db: &mut PgConnection, fence: Fence, limit: i64) -> Result<Ve
     // more, so a claim that is not full has left nothing. `id = any(array(…))` keeps the planner from joining the
     // whole table.
     let rows = sqlx::query!(
-        "with recursive fence as materialized (
+        r#"with recursive fence as materialized (
              select id from worker where id = $1 and epoch = $2 for key share
          ), top as (
              select priority, fair, version_id from run where state = 'ready' and exists (select from fence)
@@ -82,8 +82,8 @@ pub async fn claim(db: &mut PgConnection, fence: Fence, limit: i64) -> Result<Ve
              where id = any(array(select id from next))
              returning run.id, run.version_id, run.signals, run.lane
          )
-         select taken.id, taken.signals, taken.lane, version.sha256
-         from taken join workflow_version version on version.id = taken.version_id",
+         select taken.id as "id!", taken.signals as "signals!", taken.lane, coalesce(version.sha256, 'deleted') as "sha256!"
+         from taken left join workflow_version version on version.id = taken.version_id"#,
         fence.worker.0,
         fence.epoch,
         limit

@@ -5,12 +5,14 @@ use crate::run::{RunId, Signal, SignalKind, StepPath};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-fn kind_word(kind: SignalKind) -> &'static str {
+pub(super) fn kind_word(kind: SignalKind) -> &'static str {
     match kind {
         SignalKind::Answer => "answer",
         SignalKind::Event => "event",
         SignalKind::Child => "child",
         SignalKind::Cancel => "cancel",
+        SignalKind::Pause => "pause",
+        SignalKind::Resume => "resume",
     }
 }
 
@@ -19,6 +21,8 @@ fn kind_of(word: &str) -> SignalKind {
         "answer" => SignalKind::Answer,
         "child" => SignalKind::Child,
         "cancel" => SignalKind::Cancel,
+        "pause" => SignalKind::Pause,
+        "resume" => SignalKind::Resume,
         _ => SignalKind::Event,
     }
 }

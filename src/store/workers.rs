@@ -34,8 +34,8 @@ pub async fn heartbeat(db: &mut PgConnection, id: WorkerId, epoch: i32, lease: D
 const LEASE_AHEAD_MAX: Duration = Duration::from_secs(60);
 
 /// Bumps the epoch of workers whose lease is over and makes their runs ready; call it in a transaction.
-/// Returns who died and how many runs that freed.
-pub async fn take_over(tx: &mut PgConnection) -> Result<Vec<(WorkerId, u64)>> {
+/// Returns who died, how many runs that freed, and how many were quarantined because too many died over them.
+pub async fn take_over(tx: &mut PgConnection, takeovers_max: i16) -> Result<Vec<(WorkerId, u64, u64)>> {
     let dead = sqlx::query_scalar!(
         "update worker set epoch = epoch + 1
          where id in (select id from worker
@@ -50,7 +50,8 @@ pub async fn take_over(tx: &mut PgConnection) -> Result<Vec<(WorkerId, u64)>> {
     let mut freed = Vec::with_capacity(dead.len());
     for id in dead {
         let worker = WorkerId(id);
-        freed.push((worker, release_runs(tx, worker).await?));
+        let (ready, quarantined) = super::control::release_dead(tx, worker, takeovers_max).await?;
+        freed.push((worker, ready, quarantined));
         sqlx::query!("delete from worker where id = $1", id).execute(&mut *tx).await?;
     }
     Ok(freed)

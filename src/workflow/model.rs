@@ -171,7 +171,8 @@ pub struct Step {
     pub place: Place,
     pub condition: Option<Expr>,
     pub timeout: Option<Duration>,
-    pub retry: Option<Retry>,
+    /// The first that fits the error's class counts; none means the engine's own policy.
+    pub retry: Vec<Retry>,
     pub on_error: OnError,
     pub kind: StepKind,
 }

@@ -257,9 +257,9 @@ async fn ten_thousand_runs_of_a_dead_worker_are_ready_at_once() {
     {
     }
     let mut tx = store.begin().await.expect("a transaction");
-    let taken = workers::take_over(&mut tx).await.expect("taking over");
+    let taken = workers::take_over(&mut tx, 3).await.expect("taking over");
     tx.commit().await.expect("committing");
-    assert_eq!(taken, [(dead, 10_000)]);
+    assert_eq!(taken, [(dead, 10_000, 0)]);
     let late = rows_of(&all[..1], 1, now, &Change::Started);
     let written = commits::append(&mut db, Fence { worker: dead, epoch: 1 }, &late).await.expect("an answer");
     assert_eq!(written, Written::Fenced);

@@ -17,6 +17,7 @@ mod chaos;
 mod check;
 mod clicks;
 mod connectors;
+mod control;
 mod console;
 mod crash;
 mod eval;

@@ -1,6 +1,7 @@
 //! What programs ask: to start runs, runs with their story, gates and their answers, events, schedules. Errors are
 //! problem bodies.
 
+pub(super) mod control;
 pub(super) mod events;
 pub(super) mod gates;
 pub(super) mod runs;

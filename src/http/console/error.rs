@@ -50,6 +50,10 @@ impl IntoResponse for PageError {
                 ("This form has expired", "Go back, reload the page and send it again. Nothing was changed.")
             }
             Cause::Malformed => ("This could not be read", "Go back and send it again. Nothing was changed."),
+            Cause::NotPermitted => (
+                "This is not yours to do",
+                "Ask somebody whom takt.yaml lists under operators. Nothing was changed.",
+            ),
             Cause::NoSuchPerson => ("You are no longer known here", "Ask whoever looks after takt.yaml."),
             _ => ("This did not work", "It is our fault, and it has been logged. Try again in a moment."),
         };

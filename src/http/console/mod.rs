@@ -3,6 +3,8 @@
 //! One file per page, its template in `templates/`, styles and scripts in `assets/`. A page shows
 //! records and sends answers to `gate::decide`; it decides nothing.
 
+pub(super) mod attention;
+pub(super) mod control;
 pub(super) mod gate;
 pub(super) mod runs;
 pub(super) mod run;

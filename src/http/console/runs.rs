@@ -45,6 +45,7 @@ struct Runs {
     runs: Vec<Row>,
     older: Option<String>,
     is_first: bool,
+    may_order: bool,
 }
 
 #[derive(Serialize)]
@@ -162,6 +163,7 @@ pub(in crate::http) async fn page(
             .flatten()
             .map(|row| search.link(search.show(), Some(&row.id.to_string()))),
         is_first: search.before.is_none(),
+        may_order: site.is_operator(&who.person),
         runs: rows.iter().map(|row| view(row, &asked, &queued, &clock)).collect(),
     };
     let frame = Frame::new(&door, &who, "runs", "Runs");

@@ -3,7 +3,8 @@
 use super::Opened;
 use crate::{
     engine::{Ladders, StepContext},
-    run::{Intent, MessageKind, OutboxMessage, Signal},
+    expr::Scope,
+    run::{Intent, MessageKind, OutboxMessage, Signal, StepPath},
     step::notify::split_title,
     workflow::{Allow, GateForm, GateStep, OnExpire},
 };
@@ -11,6 +12,40 @@ use serde_json::{Value, json};
 
 /// Most options people can compare.
 const OPTIONS_MAX: usize = 3;
+
+/// What a person is asked to answer for.
+pub(in crate::step) struct Proposal {
+    pub title: String,
+    pub body: String,
+    pub options: Vec<Value>,
+    pub items: Vec<Value>,
+    pub draft: Option<Value>,
+}
+
+impl Proposal {
+    /// As the gate's templates say in this scope.
+    pub(in crate::step) fn of(
+        step: &GateStep,
+        gate: &StepPath,
+        context: &StepContext,
+        scope: &Scope,
+    ) -> Result<Self, String> {
+        let list = |template: &Option<crate::expr::ValueTemplate>, what: &str| match template {
+            None => Ok(Vec::new()),
+            Some(template) => match template.eval(scope).map_err(|error| error.to_string())? {
+                Value::Array(items) => Ok(items),
+                other => Err(format!("`{what}` of the gate gave {other}, which is no list")),
+            },
+        };
+        let mut options = list(&step.options, "options")?;
+        options.truncate(OPTIONS_MAX);
+        let items = list(&step.items, "items")?;
+        let draft = step.draft.as_ref().map(|draft| draft.eval(scope)).transpose();
+        let draft = draft.map_err(|error| error.to_string())?;
+        let (title, body) = words(step, gate, context, scope, &options)?;
+        Ok(Self { title, body, options, items, draft })
+    }
+}
 
 pub(super) struct Ask {
     pub role: String,
@@ -24,19 +59,8 @@ impl Ask {
         context: &StepContext,
         ladders: &dyn Ladders,
     ) -> Result<Self, String> {
-        let list = |template: &Option<crate::expr::ValueTemplate>, what: &str| match template {
-            None => Ok(Vec::new()),
-            Some(template) => match template.eval(&context.scope).map_err(|error| error.to_string())? {
-                Value::Array(items) => Ok(items),
-                other => Err(format!("`{what}` of the gate gave {other}, which is no list")),
-            },
-        };
-        let mut options = list(&step.options, "options")?;
-        options.truncate(OPTIONS_MAX);
-        let items = list(&step.items, "items")?;
-        let draft = step.draft.as_ref().map(|draft| draft.eval(&context.scope)).transpose();
-        let draft = draft.map_err(|error| error.to_string())?;
-        let (title, body) = words(step, context, &options)?;
+        let Proposal { title, body, options, items, draft } =
+            Proposal::of(step, &context.path, context, &context.scope)?;
         let json = json!({
             "title": title,
             "body": body,
@@ -93,11 +117,17 @@ fn requester(step: &GateStep, context: &StepContext) -> Vec<String> {
     }
 }
 
-fn words(step: &GateStep, context: &StepContext, options: &[Value]) -> Result<(String, String), String> {
+fn words(
+    step: &GateStep,
+    gate: &StepPath,
+    context: &StepContext,
+    scope: &Scope,
+    options: &[Value],
+) -> Result<(String, String), String> {
     let Some(path) = &step.message else {
-        return Ok((format!("{}: {}", context.definition.workflow.title, context.path), String::new()));
+        return Ok((format!("{}: {gate}", context.definition.workflow.title), String::new()));
     };
-    let mut data = Value::Object((*context.scope).clone());
+    let mut data = Value::Object(scope.clone());
     data["options"] = json!(options);
     let text = context.definition.render(path, &data).map_err(|error| error.to_string())?;
     let (title, body) = split_title(&text);

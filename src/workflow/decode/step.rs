@@ -55,11 +55,11 @@ impl<'d> Decoder<'d> {
         let is_leaf = !["gate", "choose", "end"].iter().any(|kind| fields.has(kind));
         let timeout = if is_leaf { fields.get("timeout").and_then(|node| self.duration(node)) } else { None };
         let retry = if fields.has("call") || fields.has("parallel") || fields.has("agent") {
-            fields.get("retry").and_then(|node| self.retry(node))
+            fields.get("retry").map(|node| self.retries(node)).unwrap_or_default()
         } else {
-            None
+            Vec::new()
         };
-        let (what, kind) = self.kind(&mut fields, timeout, retry.as_ref())?;
+        let (what, kind) = self.kind(&mut fields, timeout, &retry)?;
         self.finish(&fields, &what);
         let inherited = matches!(kind, Some(StepKind::Wait(_) | StepKind::Parallel(_)));
         Some(Step {
@@ -67,7 +67,7 @@ impl<'d> Decoder<'d> {
             place: node.place,
             condition: condition.map_or(Some(None), |expr| expr.map(Some))?,
             timeout: timeout.filter(|_| !inherited),
-            retry: retry.filter(|_| !inherited),
+            retry: if inherited { Vec::new() } else { retry },
             on_error: on_error?,
             kind: kind?,
         })
@@ -78,7 +78,7 @@ impl<'d> Decoder<'d> {
         &mut self,
         fields: &mut Fields<'d>,
         timeout: Option<Duration>,
-        retry: Option<&Retry>,
+        retry: &[Retry],
     ) -> Option<(String, Option<StepKind>)> {
         let name = self.only_kind(fields)?;
         let node = fields.get(name)?;
@@ -199,12 +199,7 @@ impl<'d> Decoder<'d> {
     }
 
     /// Children take the parent's `timeout` and `retry` where they have none of their own.
-    fn parallel(
-        &mut self,
-        node: &'d Node,
-        timeout: Option<Duration>,
-        retry: Option<&Retry>,
-    ) -> Option<Vec<Step>> {
+    fn parallel(&mut self, node: &'d Node, timeout: Option<Duration>, retry: &[Retry]) -> Option<Vec<Step>> {
         let entries = self.map(node, "`parallel`")?;
         let mut children = Vec::new();
         for (key, node) in entries {
@@ -215,7 +210,9 @@ impl<'d> Decoder<'d> {
                 self.error("T002", node.place, "this kind of step cannot run in `parallel`", fix);
             }
             child.timeout = child.timeout.or(timeout);
-            child.retry = child.retry.or_else(|| retry.cloned());
+            if child.retry.is_empty() {
+                child.retry = retry.to_vec();
+            }
             if named {
                 children.push(child);
             }
@@ -336,6 +333,27 @@ impl<'d> Decoder<'d> {
         }
     }
 
+    /// One policy, or a list of which the first that fits the error's class counts.
+    fn retries(&mut self, node: &'d Node) -> Vec<Retry> {
+        let Data::List(items) = &node.data else { return self.retry(node).into_iter().collect() };
+        let mut policies: Vec<Retry> = Vec::new();
+        for item in items {
+            let Some(policy) = self.retry(item) else { continue };
+            let covers_all = |earlier: &Retry| {
+                earlier.on.is_empty() && policy.on.is_empty()
+                    || !policy.on.is_empty() && policy.on.iter().all(|class| earlier.on.contains(class))
+            };
+            if policies.iter().any(covers_all) {
+                let fix =
+                    "give each policy its own classes with `on:`, and let the one without it be the last";
+                let message = "an earlier policy of this `retry` already covers these errors".to_owned();
+                self.error("T002", item.place, message, fix);
+            }
+            policies.push(policy);
+        }
+        policies
+    }
+
     fn retry(&mut self, node: &'d Node) -> Option<Retry> {
         let mut fields = self.fields(node, "`retry`")?;
         let times = self.required(&mut fields, "times", "how often").and_then(|node| self.whole(node));
@@ -374,7 +392,7 @@ fn plain(id: &str, place: Place, kind: StepKind) -> Step {
         place,
         condition: None,
         timeout: None,
-        retry: None,
+        retry: Vec::new(),
         on_error: OnError::Fail,
         kind,
     }

@@ -237,10 +237,10 @@ fn parallel_children_take_over_timeout_and_retry() {
     ));
     let step = &workflow.steps[0];
     let StepKind::Parallel(children) = &step.kind else { panic!("parallel") };
-    assert_eq!((step.timeout, &step.retry), (None, &None));
+    assert!(step.timeout.is_none() && step.retry.is_empty());
     assert_eq!(children[0].timeout, Some(Duration::from_secs(60)));
     assert_eq!(children[1].timeout, Some(Duration::from_secs(5)));
-    assert_eq!(children[1].retry.as_ref().map(|retry| (retry.times, retry.backoff)), Some((4, 2.0)));
+    assert_eq!(children[1].retry.first().map(|retry| (retry.times, retry.backoff)), Some((4, 2.0)));
     assert!(matches!(children[1].on_error, OnError::Continue));
 }
 

@@ -2,5 +2,6 @@
 
 mod access;
 mod api;
+mod control;
 mod gates;
 mod looks;

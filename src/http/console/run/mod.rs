@@ -1,6 +1,7 @@
 //! One run: its story in plain words, its timeline, and everything that each step saw and did.
 
 mod inputs;
+mod orders;
 mod steps;
 mod timeline;
 mod transcript;
@@ -13,25 +14,18 @@ use super::{
     when::Clock,
 };
 use crate::{
-    http::{
-        auth::{PostedForm, SignedIn},
-        problem::Cause,
-        state::Shared,
-    },
-    run::{Change, GateId, Record, RunId, Signal, SignalKind, story},
-    store::{
-        PgConnection, StoreError, audit, clock, events, gates, journal, lanes, runs, signals, summaries,
-    },
+    http::{auth::SignedIn, problem::Cause, state::Shared},
+    run::{Change, GateId, Record, RunId, story},
+    store::{PgConnection, StoreError, clock, control, events, gates, journal, lanes, runs, summaries},
     workflow::Definition,
 };
 use axum::{
     extract::{Path, State},
-    response::{Html, IntoResponse, Redirect, Response},
+    response::Html,
 };
 use chrono::{DateTime, Utc};
-use serde_json::json;
+use orders::Orders;
 use std::sync::Arc;
-use uuid::Uuid;
 use view::RunPage;
 
 /// Everything the database knows of one run.
@@ -47,6 +41,8 @@ pub(in crate::http) struct Read {
     pub queued: Option<lanes::Queued>,
     /// It has not begun, and does not begin before.
     pub not_before: Option<DateTime<Utc>>,
+    /// How it stands for those who may order something of it.
+    pub target: Option<control::Target>,
     /// Absent when it no longer compiles; the records are shown all the same.
     pub definition: Option<Arc<Definition>>,
 }
@@ -77,6 +73,7 @@ impl Read {
             not_before,
             clock: Clock { zone: door.app.site.time_zone, now: clock::now(&mut db).await? },
             children: summaries::children(&mut db, run).await?,
+            target: control::look(&mut db, &[run.0]).await?.pop(),
             definition: definition(door, &mut db, &records).await,
             gates: asked,
             summary,
@@ -94,9 +91,17 @@ impl Read {
     }
 }
 
+/// The version that the run is pinned to now.
+fn version(records: &[Record]) -> Option<&str> {
+    records.iter().rev().find_map(|record| match &record.change {
+        Change::Migrated { to, .. } => Some(to.as_str()),
+        Change::RunStarted(start) => Some(start.sha256.as_str()),
+        _ => None,
+    })
+}
+
 async fn definition(door: &Shared, db: &mut PgConnection, records: &[Record]) -> Option<Arc<Definition>> {
-    let Some(Change::RunStarted(start)) = records.first().map(|record| &record.change) else { return None };
-    let found = door.app.definitions.pinned(db, &start.sha256).await;
+    let found = door.app.definitions.pinned(db, version(records)?).await;
     found.inspect_err(|error| tracing::warn!(%error, "a run is shown without its definition")).ok()
 }
 
@@ -106,35 +111,21 @@ pub(in crate::http) async fn page(
     who: SignedIn,
 ) -> Result<Html<String>, PageError> {
     let id: RunId = id.parse().map_err(|_| PageError::new(Cause::NotFound))?;
-    let live = Topic::Run(id).live(&door).await?;
-    let read = Read::load(&door, id).await?.ok_or(PageError::new(Cause::NotFound))?;
-    let page = RunPage::new(&read, &door.app.site);
-    let frame = Frame::new(&door, &who, "runs", page.title.clone());
-    let frame = if page.is_open { frame.live(live) } else { frame };
-    Ok(render("run", frame, &page)?)
+    show(&door, &who, id, None).await
 }
 
-/// Stops a run: what was done is undone, as the workflow says. Needs a reason, and is audited.
-pub(in crate::http) async fn cancel(
-    State(door): State<Shared>,
-    Path(id): Path<String>,
-    form: PostedForm,
-) -> Result<Response, PageError> {
-    let id: RunId = id.parse().map_err(|_| PageError::new(Cause::NotFound))?;
-    let reason = form.fields.text("reason").ok_or(PageError::new(Cause::Malformed))?;
-    let by = &form.who.person;
-    let signal = Signal {
-        id: Uuid::new_v5(&id.0, b"cancel"),
-        kind: SignalKind::Cancel,
-        path: None,
-        body: json!({ "by": by.id, "by_name": by.name, "reason": reason }),
-    };
-    let mut tx = door.app.store.begin().await?;
-    if signals::send(&mut tx, id, &signal).await? {
-        audit::add(&mut tx, &by.id, "run.cancel", Some(&id.to_string()), &json!({ "reason": reason }))
-            .await?;
-    }
-    tx.commit().await.map_err(StoreError::from)?;
-    door.app.hints.tell();
-    Ok(Redirect::to(&format!("/runs/{id}")).into_response())
+/// The page; `refused` says why an order was not carried out.
+pub(super) async fn show(
+    door: &Shared,
+    who: &SignedIn,
+    id: RunId,
+    refused: Option<String>,
+) -> Result<Html<String>, PageError> {
+    let live = Topic::Run(id).live(door).await?;
+    let read = Read::load(door, id).await?.ok_or(PageError::new(Cause::NotFound))?;
+    let orders = door.app.site.is_operator(&who.person).then(|| Orders::of(&read));
+    let page = RunPage::new(&read, &door.app.site, orders, refused);
+    let frame = Frame::new(door, who, "runs", page.title.clone());
+    let frame = if page.is_open { frame.live(live) } else { frame };
+    Ok(render("run", frame, &page)?)
 }

@@ -2,8 +2,9 @@
 
 use super::{
     Read, inputs,
+    orders::{self, Orders},
     steps::{self, StepView, shown},
-    timeline,
+    timeline, version,
 };
 use crate::{
     http::console::{
@@ -49,6 +50,10 @@ pub(super) struct RunPage {
     trigger: Option<String>,
     inputs: Option<String>,
     records: usize,
+    /// What this person may order; absent for those who may not.
+    orders: Option<Orders>,
+    /// Why an order was not carried out.
+    refused: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -89,7 +94,7 @@ struct EventView {
 }
 
 impl RunPage {
-    pub(super) fn new(read: &Read, site: &Site) -> Self {
+    pub(super) fn new(read: &Read, site: &Site, orders: Option<Orders>, refused: Option<String>) -> Self {
         let (clock, summary) = (&read.clock, &read.summary);
         let is_open = summary.ended_at.is_none();
         let given =
@@ -115,7 +120,7 @@ impl RunPage {
                 .definition
                 .as_ref()
                 .map_or_else(|| summary.workflow.clone(), |definition| definition.workflow.title.clone()),
-            version: start.map(|start| start.sha256.chars().take(12).collect()),
+            version: version(&read.records).map(|sha256| sha256.chars().take(12).collect()),
             started: clock.when(summary.started_at),
             started_words: clock.exact(summary.started_at),
             lasted: summary.ended_at.map(|ended| words(ended - summary.started_at)),
@@ -136,6 +141,8 @@ impl RunPage {
             trigger: start.and_then(|start| shown(&start.trigger)),
             inputs: start.and_then(|start| shown(&start.inputs)),
             records: read.records.len(),
+            orders,
+            refused,
         }
     }
 }
@@ -145,6 +152,9 @@ fn headline(read: &Read, site: &Site, steps: &[StepView]) -> (String, &'static s
     if let Some(ended) = summary.ended_at {
         let (outcome, tone) = outcome_words(summary.outcome.as_deref().unwrap_or("done"));
         return (format!("Ended: {outcome}, after {}", words(ended - summary.started_at)), tone);
+    }
+    if let Some(held) = read.target.as_ref().and_then(orders::held) {
+        return held;
     }
     let open: Vec<&Gate> =
         read.gates.iter().map(|(gate, _)| gate).filter(|gate| gate.state == "open").collect();

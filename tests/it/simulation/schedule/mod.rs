@@ -15,7 +15,7 @@ use serde_json::json;
 use std::{collections::BTreeMap, sync::Arc};
 use takt::{
     app::executors,
-    engine::{Caps, Clock, CommitError, Driven, Lease, NoPastEvents, RowChange, Services},
+    engine::{Brakes, Caps, Clock, CommitError, Driven, Lease, NoPastEvents, RowChange, Services},
     run::{Change, RunId},
     step::AgentSettings,
 };
@@ -305,6 +305,7 @@ impl<'p> Schedule<'p> {
             journal: Arc::new(Line { world: self.world.clone(), tenure }),
             clock: clock.clone(),
             lease: lease.clone(),
+            brakes: Arc::new(Brakes::default()),
             executors: executors(
                 &tools,
                 &plant.definitions,

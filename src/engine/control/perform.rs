@@ -1,0 +1,95 @@
+//! Carrying orders out: set-based where a signal or a mark is all it takes, run by run where journals are written.
+
+use super::{ControlError, Order, Refusal, consider::Intended};
+use crate::{
+    run::{Record, RunId, SignalKind},
+    store::{PgConnection, audit, control, control::Target, journal},
+};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// Everything in the caller's transaction, audited. Gives back what could not be done after all.
+pub(super) async fn perform(
+    tx: &mut PgConnection,
+    intended: Vec<(Target, Intended)>,
+    order: &Order,
+) -> Result<Vec<(Uuid, Refusal)>, ControlError> {
+    let mut refused = Vec::new();
+    let (mut signalled, mut released, mut dismissed) = (Vec::new(), Vec::new(), Vec::new());
+    let mut kind = None;
+    let ids: Vec<Uuid> = intended.iter().map(|(target, _)| target.id).collect();
+    for (target, intended) in intended {
+        let run = RunId(target.id);
+        match intended {
+            Intended::Signal(what) => {
+                kind = Some(what);
+                if target.state.as_deref() == Some("set_aside") {
+                    released.push(target.id);
+                }
+                signalled.push(target.id);
+            }
+            Intended::Reopen(all) => {
+                for one in all {
+                    if !control::reopen(tx, one.run, &one.sha256).await? {
+                        let (workflow, key) = (one.workflow, one.key.unwrap_or_default());
+                        refused.push((one.run.0, Refusal::KeyTaken { workflow, key }));
+                        // Its children go on only with it.
+                        break;
+                    }
+                    append(tx, one.run, &one.records).await?;
+                }
+            }
+            Intended::Migrate { record, sha256 } => {
+                append(tx, run, &[record]).await?;
+                control::pin(tx, run, &sha256).await?;
+            }
+            Intended::Release { record } => {
+                append(tx, run, record.as_slice()).await?;
+                control::release(tx, run).await?;
+            }
+            Intended::Abandon => control::abandon(tx, run).await?,
+            Intended::Dismiss => dismissed.push(target.id),
+        }
+    }
+    for run in released {
+        control::release(tx, RunId(run)).await?;
+    }
+    if let Some(kind) = kind {
+        signal(tx, signalled, kind, order).await?;
+    }
+    control::dismiss(tx, &dismissed).await?;
+    let mut detail = serde_json::to_value(&order.action).unwrap_or_default();
+    detail["reason"] = json!(order.reason);
+    let done: Vec<Uuid> =
+        ids.into_iter().filter(|id| !refused.iter().any(|(other, _)| other == id)).collect();
+    audit::add_for(tx, &order.by, &format!("run.{}", order.action.word()), &done, &detail).await?;
+    Ok(refused)
+}
+
+async fn append(tx: &mut PgConnection, run: RunId, records: &[Record]) -> Result<(), ControlError> {
+    let records: Vec<(RunId, &Record)> = records.iter().map(|record| (run, record)).collect();
+    if !records.is_empty() {
+        journal::append(tx, &records).await?;
+    }
+    Ok(())
+}
+
+async fn signal(
+    tx: &mut PgConnection,
+    mut runs: Vec<Uuid>,
+    kind: SignalKind,
+    order: &Order,
+) -> Result<(), ControlError> {
+    // Whoever stops a run stops what it waits for.
+    if kind == SignalKind::Cancel {
+        runs.extend(control::open_descendants(tx, &runs).await?);
+        runs.sort_unstable();
+        runs.dedup();
+    }
+    let body: Value = json!({ "by": order.by, "reason": order.reason });
+    control::send(tx, &runs, kind, &body).await?;
+    let paused = kind == SignalKind::Pause;
+    let reason = format!("{}: {}", order.by, order.reason);
+    control::hold(tx, &runs, paused.then_some("paused"), paused.then_some(reason.as_str())).await?;
+    Ok(())
+}
