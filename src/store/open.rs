@@ -121,7 +121,7 @@ impl Store {
     }
 
     async fn pools(options: &OpenOptions, connections_max: u32, listen: Listen) -> Result<Self> {
-        let connect = PgConnectOptions::from_str(&options.url)?.application_name("takt");
+        let connect = named(PgConnectOptions::from_str(&options.url)?);
         let (usual, hot) = if options.pooled {
             // A pooler refuses start-up options; docs/scaling.md says how the role sets them instead.
             let connect = connect.extra_float_digits(None);
@@ -144,10 +144,15 @@ impl Store {
 
     /// One connection and nothing else: for mending a database that Takt cannot start on.
     pub async fn connect_only(url: &str) -> Result<PgConnection> {
-        let connect = PgConnectOptions::from_str(url)?.application_name("takt");
+        let connect = named(PgConnectOptions::from_str(url)?);
         let connected = PgConnection::connect_with(&connect.statement_cache_capacity(0)).await?;
         Ok(connected)
     }
+}
+
+/// What operators see in pg_stat_activity, unless the address names something else.
+fn named(options: PgConnectOptions) -> PgConnectOptions {
+    if options.get_application_name().is_some() { options } else { options.application_name("takt") }
 }
 
 async fn check(db: &mut PgConnection) -> Result<()> {

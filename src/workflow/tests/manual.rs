@@ -22,7 +22,7 @@ fn its_examples_load() {
         }
         loaded += 1;
     }
-    assert_eq!(loaded, 3);
+    assert_eq!(loaded, 4);
 }
 
 #[test]

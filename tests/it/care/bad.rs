@@ -34,26 +34,28 @@ async fn server_of_version(version: &'static str) -> String {
     let url = format!("postgres://takt@{}/takt?sslmode=disable", listener.local_addr().unwrap());
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
-            let mut length = [0; 4];
-            stream.read_exact(&mut length).await.unwrap();
-            let mut startup = vec![0; usize::try_from(u32::from_be_bytes(length)).unwrap() - 4];
-            stream.read_exact(&mut startup).await.unwrap();
-            let mut hello = vec![b'R', 0, 0, 0, 8, 0, 0, 0, 0];
-            let parameter = format!("server_version\0{version}\0");
-            hello.push(b'S');
-            hello.extend(u32::try_from(parameter.len() + 4).unwrap().to_be_bytes());
-            hello.extend(parameter.as_bytes());
-            hello.extend([b'K', 0, 0, 0, 12, 0, 0, 0, 1, 0, 0, 0, 1, b'Z', 0, 0, 0, 5, b'I']);
-            stream.write_all(&hello).await.unwrap();
-            let mut kind = [0; 1];
-            while stream.read_exact(&mut kind).await.is_ok() {
+            tokio::spawn(async move {
+                let mut length = [0; 4];
                 stream.read_exact(&mut length).await.unwrap();
-                let mut body = vec![0; usize::try_from(u32::from_be_bytes(length)).unwrap() - 4];
-                stream.read_exact(&mut body).await.unwrap();
-                let empty: &[u8] = if kind[0] == b'Q' { &[b'I', 0, 0, 0, 4] } else { &[] };
-                stream.write_all(empty).await.unwrap();
-                stream.write_all(&[b'Z', 0, 0, 0, 5, b'I']).await.unwrap();
-            }
+                let mut startup = vec![0; usize::try_from(u32::from_be_bytes(length)).unwrap() - 4];
+                stream.read_exact(&mut startup).await.unwrap();
+                let mut hello = vec![b'R', 0, 0, 0, 8, 0, 0, 0, 0];
+                let parameter = format!("server_version\0{version}\0");
+                hello.push(b'S');
+                hello.extend(u32::try_from(parameter.len() + 4).unwrap().to_be_bytes());
+                hello.extend(parameter.as_bytes());
+                hello.extend([b'K', 0, 0, 0, 12, 0, 0, 0, 1, 0, 0, 0, 1, b'Z', 0, 0, 0, 5, b'I']);
+                stream.write_all(&hello).await.unwrap();
+                let mut kind = [0; 1];
+                while stream.read_exact(&mut kind).await.is_ok() {
+                    stream.read_exact(&mut length).await.unwrap();
+                    let mut body = vec![0; usize::try_from(u32::from_be_bytes(length)).unwrap() - 4];
+                    stream.read_exact(&mut body).await.unwrap();
+                    let empty: &[u8] = if kind[0] == b'Q' { &[b'I', 0, 0, 0, 4] } else { &[] };
+                    stream.write_all(empty).await.unwrap();
+                    stream.write_all(&[b'Z', 0, 0, 0, 5, b'I']).await.unwrap();
+                }
+            });
         }
     });
     url

@@ -131,7 +131,7 @@ async fn an_open_page_is_told_of_a_change() {
 #[tokio::test(flavor = "multi_thread")]
 async fn runs_are_started_one_by_one_or_many_at_once_and_never_half() {
     let console = Console::start().await;
-    let path = "/api/workflows/job_resequencing/runs";
+    let path = "/api/workflows/customer_order_risk/runs";
     let (status, problem) = call(&console, path, None, Some(json!({}))).await;
     assert_eq!(
         (status, problem["type"].as_str()),
@@ -139,7 +139,7 @@ async fn runs_are_started_one_by_one_or_many_at_once_and_never_half() {
     );
     let (status, _) = call(&console, "/api/workflows/nothing/runs", Some("sam"), Some(json!({}))).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
-    let good = json!({ "inputs": { "part": "P-1", "blocked_until": "2036-11-25T06:00:00Z" } });
+    let good = json!({ "inputs": { "order": "SO-4001-1" } });
     let unknown = json!({ "runs": [good, { "inputs": { "nonsense": 1 } }] });
     let (status, problem) = call(&console, path, Some("sam"), Some(unknown)).await;
     assert_eq!(
