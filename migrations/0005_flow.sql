@@ -34,7 +34,7 @@ create index run_lane on run (lane) where lane is not null;
 
 -- Higher priority first; the columns between are what a claim takes turns over.
 drop index run_ready;
-create index run_ready on run (priority, fair, version_id, id) where state = 'ready';
+create index run_ready on run (priority, fair, version_id, next_at, id) where state = 'ready';
 
 -- The latest starts under a `throttle` or a `rate`, oldest first, no more of them than its limit.
 create table pace (

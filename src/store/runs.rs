@@ -16,7 +16,7 @@ pub struct Claimed {
 }
 
 /// Takes ready runs: the higher priority first; within a priority plants take turns, and within a plant its
-/// workflows; the oldest run of each first. One place in eight goes to the run of a lower priority that is
+/// workflows; of each the timer that is due longest first, then the oldest run. One place in eight goes to the run of a lower priority that is
 /// the oldest, so that none waits for ever.
 ///
 /// None when the fence refuses. One statement, so a claim is one commit.
@@ -46,11 +46,11 @@ pub async fn claim(db: &mut PgConnection, fence: Fence, limit: i64) -> Result<Ve
              select queue.*, head.id, head.nth
              from (select *, 1 + 2 * $3::bigint / count(*) over () as share from queue) queue
              cross join lateral (
-                 select id, row_number() over (order by id) as nth
-                 from (select id from run
+                 select id, row_number() over (order by next_at, id) as nth
+                 from (select id, next_at from run
                        where state = 'ready' and priority = queue.priority and fair = queue.fair
                          and version_id = queue.version_id
-                       order by id limit queue.share) oldest
+                       order by next_at, id limit queue.share) oldest
              ) head
          ), turned as (
              select priority, fair, version_id, share, id,
@@ -75,7 +75,7 @@ pub async fn claim(db: &mut PgConnection, fence: Fence, limit: i64) -> Result<Ve
                  select id from run
                  where state = 'ready' and priority = chosen.priority and fair = chosen.fair
                    and version_id = chosen.version_id
-                 order by id limit chosen.places for update skip locked
+                 order by next_at, id limit chosen.places for update skip locked
              ) oldest limit $3
          ), taken as (
              update run set state = 'running', owner = $1, next_at = null

@@ -24,7 +24,7 @@ async fn store(database: &pg::Database) -> (Store, Fence) {
     let mut db = store.connection().await.expect("a connection");
     let bundle = Bundle { path: "workflows/w.yaml".into(), files: Default::default() };
     versions::save(&mut db, "w", SHA256, &bundle).await.expect("a version");
-    let worker = workers::register(&mut db, "test", Duration::from_secs(3600)).await.expect("a worker");
+    let worker = workers::register(&mut db, "test", Duration::from_secs(50)).await.expect("a worker");
     (store.clone(), Fence { worker, epoch: 1 })
 }
 

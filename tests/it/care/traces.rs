@@ -29,11 +29,17 @@ async fn one_trace_leads_from_the_webhook_to_the_write() {
     let begun = Instant::now();
     let seen = loop {
         let spans = collector.spans();
-        if spans.iter().any(|span| span.trace == trace && span.name == "step close") {
+        let of_run: Vec<_> = spans.iter().filter(|span| span.trace == trace).collect();
+        // A run's own span ends after its last step's.
+        let is_whole = of_run
+            .iter()
+            .filter(|span| span.name != "webhook plant")
+            .all(|span| of_run.iter().any(|above| above.id == span.parent));
+        if is_whole && of_run.iter().any(|span| span.name == "step close") {
             break spans;
         }
         let names: Vec<_> = spans.iter().map(|span| (&span.trace, &span.name)).collect();
-        assert!(begun.elapsed() < Duration::from_secs(30), "no span of `close` in {trace}: {names:#?}");
+        assert!(begun.elapsed() < Duration::from_secs(30), "the spans of {trace} are not whole: {names:#?}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
     let of_run: Vec<_> = seen.iter().filter(|span| span.trace == trace).collect();
