@@ -32,7 +32,6 @@ pub struct Task {
 }
 
 /// The kinds of step that do something; lists, branches and loops are walked, not executed.
-#[expect(clippy::large_enum_variant, reason = "few exist at once, and each is cloned anyway")]
 #[derive(Debug, Clone)]
 pub enum Leaf {
     Call(CallStep),

@@ -90,6 +90,7 @@ pub async fn append(db: &mut PgConnection, fence: Fence, rows: &Rows) -> Result<
 }
 
 /// Appends to the journal, parks and ends runs.
+#[expect(clippy::too_many_lines, reason = "it is one statement")]
 pub async fn settle(db: &mut PgConnection, fence: Fence, rows: &Rows, settled: &Settled) -> Result<Written> {
     let Settled { parked, ended, untidy, heard } = settled;
     let row = sqlx::query!(
@@ -230,6 +231,7 @@ pub struct Begun {
 
 /// Starts runs: owned by the fenced worker, or ready for any. One whose key an open run has, or that exists
 /// already, is left out.
+#[expect(clippy::too_many_lines, reason = "it is one statement")]
 pub async fn start(db: &mut PgConnection, fence: Option<Fence>, starts: &Starts) -> Result<Begun> {
     let row = sqlx::query!(
         r#"with fence as materialized (

@@ -198,7 +198,6 @@ pub struct Retry {
 }
 
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "built once, a few dozen to a workflow")]
 pub enum StepKind {
     Call(CallStep),
     Agent(AgentStep),

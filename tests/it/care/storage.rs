@@ -300,7 +300,7 @@ async fn dead_rows_are_found_and_every_task_is_done_by_one_process() {
     let (first, second) = tokio::join!(one.pass(), other.pass());
     first.unwrap();
     second.unwrap();
-    let done = upkeep::last(&mut *store.connection().await.unwrap()).await.unwrap();
+    let done = upkeep::last(&mut store.connection().await.unwrap()).await.unwrap();
     assert!(done.iter().all(|last| last.done_at.is_some() && last.error.is_none()), "{done:?}");
     // Nothing is due again, except for somebody whose clock was set back.
     let every = upkeep::Task::ALL.map(|task| (task, Duration::from_secs(3600)));

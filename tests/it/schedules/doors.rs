@@ -42,6 +42,7 @@ async fn call(
     (page.status, serde_json::from_str(&page.text).unwrap_or_else(|_| panic!("JSON: {}", page.text)))
 }
 
+#[expect(clippy::too_many_lines, reason = "one visit, from page to page")]
 #[tokio::test(flavor = "multi_thread")]
 async fn people_see_schedules_and_press_buttons_without_scripts() {
     let console = Console::start().await;

@@ -15,7 +15,7 @@ async fn schedulers_that_look_at_the_same_moment_start_one_run_each() {
     let mut others: Vec<_> = (0..3).map(|_| shop.second()).collect();
     for _ in 0..40 {
         shop.advance(TimeDelta::seconds(61)).await;
-        let looks = others.iter_mut().map(|scheduler| scheduler.pass());
+        let looks = others.iter_mut().map(takt::trigger::Scheduler::pass);
         let (own, rest) = tokio::join!(shop.scheduler.pass(), futures::future::join_all(looks));
         own.expect("a pass");
         rest.into_iter().for_each(|pass| assert!(pass.is_ok(), "{pass:?}"));
@@ -38,7 +38,7 @@ async fn schedulers_that_empty_a_buffer_together_keep_to_one_open_run() {
     tx.commit().await.expect("committed");
     let mut others: Vec<_> = (0..3).map(|_| shop.second()).collect();
     for turn in 1..=5 {
-        let looks = others.iter_mut().map(|scheduler| scheduler.pass());
+        let looks = others.iter_mut().map(takt::trigger::Scheduler::pass);
         let (own, rest) = tokio::join!(shop.scheduler.pass(), futures::future::join_all(looks));
         own.expect("a pass");
         rest.into_iter().for_each(|pass| assert!(pass.is_ok(), "{pass:?}"));

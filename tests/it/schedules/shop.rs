@@ -92,7 +92,7 @@ impl Shop {
 
     pub async fn advance(&self, by: TimeDelta) {
         let by = by.to_std().unwrap_or(Duration::ZERO);
-        clock::advance(&mut *self.store.connection().await.expect("a connection"), by)
+        clock::advance(&mut self.store.connection().await.expect("a connection"), by)
             .await
             .expect("advancing");
     }
@@ -108,7 +108,7 @@ impl Shop {
     }
 
     pub async fn now(&self) -> DateTime<Utc> {
-        clock::now(&mut *self.store.connection().await.expect("a connection")).await.expect("the time")
+        clock::now(&mut self.store.connection().await.expect("a connection")).await.expect("the time")
     }
 
     /// Oldest first.

@@ -12,7 +12,7 @@ use takt::{
 use uuid::Uuid;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ready {
+pub enum RowState {
     Ready,
     Running,
     Parked,
@@ -21,7 +21,7 @@ pub enum Ready {
 /// A live run's row.
 #[derive(Debug, Clone)]
 pub struct Row {
-    pub ready: Ready,
+    pub ready: RowState,
     pub owner: Option<u64>,
     pub next_at: Option<DateTime<Utc>>,
     pub signals: i32,
@@ -95,7 +95,7 @@ impl Store {
             Err(error) => self.report(format!("{}: {error}", run.id)),
         }
         self.journal.insert(run.id, vec![record]);
-        self.rows.insert(run.id, Row { ready: Ready::Ready, owner: None, next_at: None, signals: 0 });
+        self.rows.insert(run.id, Row { ready: RowState::Ready, owner: None, next_at: None, signals: 0 });
     }
 
     /// One commit, all or nothing, as the committer writes it.
@@ -113,7 +113,7 @@ impl Store {
             self.journal.insert(run.id, Vec::new());
             self.rows.insert(
                 run.id,
-                Row { ready: Ready::Running, owner: Some(tenure), next_at: None, signals: 0 },
+                Row { ready: RowState::Running, owner: Some(tenure), next_at: None, signals: 0 },
             );
         }
         let needs_open = |intent: &Intent| match intent {
@@ -195,7 +195,7 @@ impl Store {
                 let forgets = self.mutation == Some(Mutation::ParkForgetsNews);
                 let Some(row) = self.rows.get_mut(&run) else { return };
                 let has_news = row.signals > *signals && !forgets;
-                row.ready = if has_news { Ready::Ready } else { Ready::Parked };
+                row.ready = if has_news { RowState::Ready } else { RowState::Parked };
                 row.next_at = if has_news { None } else { *wake_at };
                 row.owner = None;
             }
@@ -222,8 +222,8 @@ impl Store {
     pub fn send(&mut self, run: RunId, signal: Signal) -> bool {
         let Some(row) = self.rows.get_mut(&run) else { return false };
         row.signals += 1;
-        if row.ready == Ready::Parked {
-            (row.ready, row.next_at) = (Ready::Ready, None);
+        if row.ready == RowState::Parked {
+            (row.ready, row.next_at) = (RowState::Ready, None);
         }
         if !self.known_signals.insert(signal.id) {
             return false;
@@ -265,8 +265,8 @@ impl Store {
 
     pub fn wake_due(&mut self, now: DateTime<Utc>) {
         for row in self.rows.values_mut() {
-            if row.ready == Ready::Parked && row.next_at.is_some_and(|at| at <= now) {
-                (row.ready, row.next_at) = (Ready::Ready, None);
+            if row.ready == RowState::Parked && row.next_at.is_some_and(|at| at <= now) {
+                (row.ready, row.next_at) = (RowState::Ready, None);
             }
         }
     }
@@ -275,9 +275,9 @@ impl Store {
         if !self.is_valid(tenure) {
             return Vec::new();
         }
-        let ready = self.rows.iter_mut().filter(|(_, row)| row.ready == Ready::Ready).take(limit);
+        let ready = self.rows.iter_mut().filter(|(_, row)| row.ready == RowState::Ready).take(limit);
         let claimed = ready.map(|(run, row)| {
-            (row.ready, row.owner, row.next_at) = (Ready::Running, Some(tenure), None);
+            (row.ready, row.owner, row.next_at) = (RowState::Running, Some(tenure), None);
             (*run, row.signals)
         });
         claimed.collect()
@@ -285,7 +285,7 @@ impl Store {
 
     pub fn give_back(&mut self, run: RunId, tenure: u64) {
         if let Some(row) = self.rows.get_mut(&run).filter(|row| row.owner == Some(tenure)) {
-            (row.ready, row.owner) = (Ready::Ready, None);
+            (row.ready, row.owner) = (RowState::Ready, None);
         }
     }
 
@@ -295,9 +295,9 @@ impl Store {
             tenure.is_valid = false;
         }
         for row in
-            self.rows.values_mut().filter(|row| row.owner == Some(tenure) && row.ready == Ready::Running)
+            self.rows.values_mut().filter(|row| row.owner == Some(tenure) && row.ready == RowState::Running)
         {
-            (row.ready, row.owner, row.next_at) = (Ready::Ready, None, None);
+            (row.ready, row.owner, row.next_at) = (RowState::Ready, None, None);
         }
     }
 
@@ -310,13 +310,13 @@ impl Store {
                 || self.gates.values().any(|gate| of_run(&gate))
                 || self.subscriptions.iter().any(|(of, _, _)| of == run)
                 || self.has_live_child(*run);
-            if row.ready == Ready::Parked && !waits {
+            if row.ready == RowState::Parked && !waits {
                 found.push(format!("{run} is parked and waits for nothing"));
             }
-            if row.ready == Ready::Parked && self.signals.get(run).is_some_and(|news| !news.is_empty()) {
+            if row.ready == RowState::Parked && self.signals.get(run).is_some_and(|news| !news.is_empty()) {
                 found.push(format!("{run} is parked over news"));
             }
-            if row.ready == Ready::Running && !row.owner.is_some_and(|owner| self.is_valid(owner)) {
+            if row.ready == RowState::Running && !row.owner.is_some_and(|owner| self.is_valid(owner)) {
                 found.push(format!("{run} is running and nobody has it"));
             }
         }
