@@ -7,7 +7,7 @@ const port = Number(process.env.PEER_INGRESS_PORT);
 
 function call(n) {
   return new Promise((resolve, reject) => {
-    const options = { port, path: "/five/run", method: "POST", agent, headers: { "content-type": "application/json" } };
+    const options = { host: "127.0.0.1", port, path: "/five/run", method: "POST", agent, headers: { "content-type": "application/json" } };
     const sent = request(options, (answer) => {
       let body = "";
       answer.on("data", (part) => (body += part));
