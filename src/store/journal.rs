@@ -79,7 +79,7 @@ fn unreadable(source: serde_json::Error) -> StoreError {
     StoreError::Unreadable { what: "journal", source }
 }
 
-/// Appends outside of a worker's commit: the first record of a run, and what tests write.
+/// Appends outside of a worker's commit: what people order of runs that nobody drives.
 pub async fn append(db: &mut PgConnection, records: &[(RunId, &Record)]) -> Result<()> {
     let mut rows = Rows::default();
     for (run, record) in records {
@@ -88,8 +88,7 @@ pub async fn append(db: &mut PgConnection, records: &[(RunId, &Record)]) -> Resu
     insert(db, &rows).await
 }
 
-/// Writes rows in the caller's transaction.
-pub async fn insert(db: &mut PgConnection, rows: &Rows) -> Result<()> {
+async fn insert(db: &mut PgConnection, rows: &Rows) -> Result<()> {
     sqlx::query!(
         "with bodies as (
              insert into payload (id, body)
