@@ -24,6 +24,8 @@ enum RunError {
     Journal(String),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("{0}")]
+    Commit(CommitError),
     #[error("driving it crashed inside Takt; see the log")]
     Panicked,
 }
@@ -36,7 +38,7 @@ impl RunError {
                 Some("no_definition")
             }
             Self::Journal(_) | Self::Store(StoreError::Unreadable { .. }) => Some("unreadable"),
-            Self::Panicked => Some("quarantined"),
+            Self::Commit(_) | Self::Panicked => Some("quarantined"),
             Self::Definition(DefinitionError::Store(_)) | Self::Store(_) => None,
         }
     }
@@ -121,6 +123,11 @@ impl Hands {
             Driven::Lost(CommitError::Severed(reason)) => {
                 tracing::warn!(run.id = %run, reason, "a commit's outcome is unknown");
                 self.severed.notify_one();
+            }
+            // It would be refused again and again.
+            Driven::Lost(reason @ CommitError::Refused(_)) => {
+                tracing::error!(run.id = %run, %reason, "the run is set aside");
+                self.set_aside(run, &RunError::Commit(reason.clone())).await;
             }
             Driven::Lost(reason) => {
                 tracing::info!(run.id = %run, %reason, "reading the run again");

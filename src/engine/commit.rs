@@ -47,6 +47,8 @@ pub enum CommitError {
     Conflict,
     #[error("the run was not started: an open run has its key, or it exists already")]
     NotStarted,
+    #[error("the database cannot keep what a step gave ({0})")]
+    Refused(String),
     #[error("the connection broke during the commit ({0}): nobody here knows what came of it")]
     Severed(String),
     #[error("the outcome of the commit is unknown ({0}): read the run again")]

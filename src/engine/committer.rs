@@ -109,7 +109,9 @@ async fn run_committer(writer: Arc<Writer>, queue: Arc<Mutex<mpsc::Receiver<Wait
 }
 
 fn failed(error: &StoreError) -> CommitError {
-    if error.is_refusal() {
+    if error.is_bad_value() {
+        CommitError::Refused(error.to_string())
+    } else if error.is_refusal() {
         CommitError::Unknown(error.to_string())
     } else {
         CommitError::Severed(error.to_string())

@@ -1,12 +1,12 @@
 //! Drives one claimed run in memory: plan, execute what is ready, journal what happened, until it parks or ends.
 
 use super::{
-    Brakes, Caps, Clock, Commit, CommitError, Executors, Journal, Ladders, Lease, Outcome, RowChange,
-    StepContext,
+    Brakes, Caps, Clock, CommitError, Executors, Journal, Ladders, Lease, Outcome, RowChange, StepContext,
     caps::{bytes_of_change, bytes_of_records},
     execute::NoteRequest,
     fault, observe,
     start::first_record,
+    unwritten::Unwritten,
 };
 use crate::{
     run::{
@@ -63,17 +63,11 @@ pub struct Driver {
     run: RunId,
     state: State,
     signals_seen: i32,
-    /// Set until the run's first commit.
-    start: Option<Box<NewRun>>,
-    /// Told when the run's first commit is durable.
-    began: Option<oneshot::Sender<Result<(), CommitError>>>,
     has_waited: bool,
     /// Bytes this run has in its journal.
     held: usize,
     lane: Option<i64>,
-    records: Vec<Record>,
-    intents: Vec<Intent>,
-    heard: Vec<Uuid>,
+    unwritten: Unwritten,
     in_flight: BTreeMap<StepPath, Task>,
     tasks: FuturesUnordered<BoxFuture<'static, (StepPath, Outcome)>>,
     note_to: mpsc::Sender<NoteRequest>,
@@ -89,20 +83,17 @@ impl Driver {
         signals_seen: i32,
     ) -> Self {
         let (note_to, notes) = mpsc::channel(16);
+        let unwritten = Unwritten::new(services.clone(), run);
         Self {
             services,
             definition,
             run,
             state,
             signals_seen,
-            start: None,
-            began: None,
             has_waited: true,
             held: 0,
             lane: None,
-            records: Vec::new(),
-            intents: Vec::new(),
-            heard: Vec::new(),
+            unwritten,
             in_flight: BTreeMap::new(),
             tasks: FuturesUnordered::new(),
             note_to,
@@ -126,11 +117,9 @@ impl Driver {
         let (first, started) = first_record(&run, services.clock.now());
         let state = State::begin(started, first.at);
         let mut driver = Self::new(services, definition, run.id, state, 0);
-        driver.start = Some(Box::new(run));
-        driver.began = Some(began);
         driver.has_waited = false;
         driver.held = bytes_of_records(std::slice::from_ref(&first));
-        driver.records.push(first);
+        driver.unwritten.begin(run, first, began);
         driver
     }
 
@@ -177,7 +166,8 @@ impl Driver {
                 match &change {
                     Change::SlaBreached { step, ladder } => self.tell_breach(step, ladder),
                     Change::RunFailing { step, failure } => {
-                        self.intents
+                        self.unwritten
+                            .intents
                             .push(Intent::NoteFailure { step: step.clone(), failure: failure.clone() });
                     }
                     _ => {}
@@ -207,11 +197,17 @@ impl Driver {
                 self.record(Some(task.path.clone()), task.attempt, Change::Started);
             }
         }
-        self.flush(RowChange::Keep).await?;
+        if !planned.ready.iter().all(|task| self.runs_ahead(task)) {
+            self.unwritten.flush(RowChange::Keep).await?;
+        }
         for task in planned.ready {
             self.spawn(task);
         }
         Ok(Next::Again)
+    }
+
+    fn runs_ahead(&self, task: &Task) -> bool {
+        self.services.executors.get(task.leaf.kind()).is_some_and(|executor| executor.runs_ahead(task))
     }
 
     fn spawn(&mut self, task: Task) {
@@ -273,6 +269,9 @@ impl Driver {
     async fn wait(&mut self, wake_at: Option<DateTime<Utc>>) -> Result<Next, CommitError> {
         let pause = wake_at.and_then(|at| (at - self.services.clock.now()).to_std().ok());
         tokio::select! {
+            // First, so that what is known is on its way before the steps go on.
+            biased;
+            written = self.unwritten.written() => written.map(|()| Next::Again),
             // A deadline of another step comes while this one is under way.
             () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => Ok(Next::Again),
             Some(request) = self.notes.recv() => {
@@ -283,8 +282,8 @@ impl Driver {
                 self.record(Some(request.path), 0, request.change);
                 // Its subscription must go with the run.
                 self.has_waited |= !request.intents.is_empty();
-                self.intents.extend(request.intents);
-                self.flush(RowChange::Keep).await?;
+                self.unwritten.intents.extend(request.intents);
+                self.unwritten.flush(RowChange::Keep).await?;
                 // A step that is gone needs no answer.
                 let _ = request.durable.send(());
                 Ok(Next::Again)
@@ -359,7 +358,7 @@ impl Driver {
     /// Messages of a step that is done anew are new messages.
     fn intend(&mut self, path: &StepPath, intents: Vec<Intent>) {
         let generation = self.state.step(path).map_or(0, |step| step.generation);
-        self.intents.extend(intents.into_iter().map(|mut intent| {
+        self.unwritten.intents.extend(intents.into_iter().map(|mut intent| {
             if let Intent::Send(message) = &mut intent {
                 message.ordinal += generation * ORDINALS_PER_GENERATION;
             }
@@ -374,7 +373,7 @@ impl Driver {
             signals: self.signals_seen,
             waiting_for: (!waiting_for.is_empty()).then(|| waiting_for.join(", ")),
         };
-        self.flush(row).await?;
+        self.unwritten.flush(row).await?;
         Ok(Next::Parked)
     }
 
@@ -387,31 +386,10 @@ impl Driver {
             parent: self.state.start.parent.clone(),
             output,
         };
-        match self.flush(row).await {
+        match self.unwritten.flush(row).await {
             Ok(()) => Driven::Ended { outcome },
             Err(error) => Driven::Lost(error),
         }
-    }
-
-    async fn flush(&mut self, row: RowChange) -> Result<(), CommitError> {
-        let is_empty = self.records.is_empty() && self.intents.is_empty() && self.heard.is_empty();
-        if is_empty && row == RowChange::Keep {
-            return Ok(());
-        }
-        let commit = Commit {
-            run: self.run,
-            start: self.start.take(),
-            records: std::mem::take(&mut self.records),
-            intents: std::mem::take(&mut self.intents),
-            heard: std::mem::take(&mut self.heard),
-            row,
-        };
-        let committed = self.services.journal.commit(commit).await;
-        if let Some(began) = self.began.take() {
-            // Whoever started it may have gone.
-            let _ = began.send(committed.clone());
-        }
-        committed
     }
 
     /// Appends to the run's history in memory; a change the machine refuses is a defect and is logged.
@@ -421,7 +399,7 @@ impl Driver {
         match self.state.apply(&record) {
             Ok(()) => {
                 self.held += bytes_of_records(std::slice::from_ref(&record));
-                self.records.push(record);
+                self.unwritten.records.push(record);
             }
             Err(error) => tracing::error!(run.id = %self.run, %error, "refused a change"),
         }
@@ -429,7 +407,7 @@ impl Driver {
 
     /// News is kept in the journal where its step still listens, and dropped where it has settled.
     fn hear(&mut self, signal: Signal) {
-        self.heard.push(signal.id);
+        self.unwritten.heard.push(signal.id);
         if self.state.heard.contains(&signal.id) {
             return;
         }
@@ -455,7 +433,7 @@ impl Driver {
     fn tell_breach(&mut self, step: &str, ladder: &str) {
         let Some(rung) = self.services.ladders.rung(ladder, 0) else { return };
         let title = &self.definition.workflow.title;
-        self.intents.push(Intent::Send(Box::new(OutboxMessage {
+        self.unwritten.intents.push(Intent::Send(Box::new(OutboxMessage {
             path: StepPath::root("sla").child(step),
             ordinal: 0,
             kind: MessageKind::Tell,

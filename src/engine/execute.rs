@@ -22,6 +22,12 @@ use uuid::Uuid;
 #[async_trait]
 pub trait Execute: Send + Sync {
     async fn execute(&self, task: &Task, context: &StepContext) -> Outcome;
+
+    /// Whether the step may begin while the run's history up to it is still being written. Only for steps that change
+    /// nothing outside of Takt: after a crash they are done again, and nobody has seen what they gave.
+    fn runs_ahead(&self, _task: &Task) -> bool {
+        false
+    }
 }
 
 /// Step kinds by [`crate::run::Leaf::kind`].

@@ -24,6 +24,7 @@ mod observe;
 mod past;
 mod start;
 mod starter;
+mod unwritten;
 pub mod upkeep;
 mod worker;
 

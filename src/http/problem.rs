@@ -130,6 +130,11 @@ impl From<StoreError> for Problem {
             tracing::error!(%error, trouble = trouble.word(), "a request was refused: {trouble}");
             return Self::new(Cause::Unavailable, trouble.to_string()).with("trouble", json!(trouble.word()));
         }
+        if error.is_bad_value() {
+            let why =
+                "a value cannot be kept: a text with the character NUL (`\\u0000`), or a number out of range";
+            return Self::new(Cause::Malformed, why);
+        }
         tracing::error!(%error, "a request failed");
         Self::new(Cause::Internal, "the database could not be asked; try again")
     }

@@ -31,6 +31,11 @@ impl Execute for CallExecutor {
             Err(error) => Outcome::Fail(error),
         }
     }
+
+    fn runs_ahead(&self, task: &Task) -> bool {
+        let Leaf::Call(step) = &task.leaf else { return false };
+        self.tools.get(&step.tool).is_some_and(|tool| tool.spec().effect != Effect::Write)
+    }
 }
 
 fn failure(class: &str, message: impl Into<String>) -> StepError {

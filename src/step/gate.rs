@@ -58,6 +58,10 @@ impl Execute for GateExecutor {
             Err(message) => Outcome::fail("expression", message),
         }
     }
+
+    fn runs_ahead(&self, _task: &Task) -> bool {
+        true
+    }
 }
 
 impl GateExecutor {

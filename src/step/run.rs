@@ -69,6 +69,10 @@ impl Execute for RunExecutor {
         }
         Outcome::Park { wake_at: None, note: Some(json!({ "child": child })), intents: vec![start] }
     }
+
+    fn runs_ahead(&self, _task: &Task) -> bool {
+        true
+    }
 }
 
 fn child_ended(workflow: &str, body: &Value) -> Outcome {

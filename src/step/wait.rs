@@ -37,6 +37,10 @@ impl Execute for WaitExecutor {
             },
         }
     }
+
+    fn runs_ahead(&self, _task: &Task) -> bool {
+        true
+    }
 }
 
 fn until(at: DateTime<Utc>, context: &StepContext) -> Outcome {

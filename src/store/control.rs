@@ -72,8 +72,7 @@ pub async fn matching(db: &mut PgConnection, wanted: &Match, after: Uuid, limit:
                 when 'ended' then ended_at is not null
                 when 'paused' then hold = 'paused' and ended_at is null
                 when 'set_aside' then hold <> 'paused' and ended_at is null
-                when 'attention' then (outcome = 'failed' and dismissed_at is null)
-                                      or (hold <> 'paused' and ended_at is null)
+                when 'attention' then attention and (outcome = 'failed' or (hold <> 'paused' and ended_at is null))
                 else outcome = $4 end)
            and ($5::timestamptz is null or started_at < $5)
            and ($6::text is null or failed_step = $6)
@@ -136,23 +135,31 @@ pub async fn hold(
     hold: Option<&str>,
     reason: Option<&str>,
 ) -> Result<()> {
-    sqlx::query!("update run_summary set hold = $2, hold_reason = $3 where id = any($1)", runs, hold, reason)
-        .execute(db)
-        .await?;
+    sqlx::query!(
+        "update run_summary set hold = $2, hold_reason = $3, attention = failed_step is not null where id = any($1)",
+        runs,
+        hold,
+        reason
+    )
+    .execute(db)
+    .await?;
     Ok(())
 }
 
 pub async fn dismiss(db: &mut PgConnection, runs: &[Uuid]) -> Result<()> {
-    sqlx::query!("update run_summary set dismissed_at = takt_now() where id = any($1)", runs)
-        .execute(db)
-        .await?;
+    sqlx::query!(
+        "update run_summary set dismissed_at = takt_now(), attention = false where id = any($1)",
+        runs
+    )
+    .execute(db)
+    .await?;
     Ok(())
 }
 
 /// What a run failed at, for lists; the journal has it too.
 pub async fn failed(db: &mut PgConnection, run: RunId, step: &StepPath, failure: &Failure) -> Result<()> {
     sqlx::query!(
-        "update run_summary set failed_step = $2, failure_class = $3, failure = $4 where id = $1",
+        "update run_summary set failed_step = $2, failure_class = $3, failure = $4, attention = true where id = $1",
         run.0,
         step.as_str(),
         failure.class,
@@ -177,7 +184,7 @@ pub async fn reopen(tx: &mut PgConnection, run: RunId, sha256: &str) -> Result<b
         "with reopened as (
              update run_summary
              set ended_at = null, outcome = null, waiting_for = null, hold = null, hold_reason = null,
-                 failed_step = null, failure_class = null, failure = null, dismissed_at = null
+                 failed_step = null, failure_class = null, failure = null, dismissed_at = null, attention = false
              where id = $1 and ended_at is not null and (key is null or $3)
              returning id
          )
@@ -235,7 +242,7 @@ pub async fn set_aside(
              update run set state = 'set_aside', owner = null, next_at = null
              where id = $1 and owner = $2 returning id
          )
-         update run_summary summary set hold = $3, hold_reason = $4, waiting_for = null
+         update run_summary summary set hold = $3, hold_reason = $4, waiting_for = null, attention = true
          from aside where summary.id = aside.id",
         run.0,
         worker.0,
@@ -371,7 +378,7 @@ pub async fn deferred(db: &mut PgConnection) -> Result<Vec<(String, i64)>> {
 pub async fn attention_count(db: &mut PgConnection) -> Result<i64> {
     let count = sqlx::query_scalar!(
         r#"select count(*) as "count!" from run_summary
-           where (outcome = 'failed' and dismissed_at is null) or (hold <> 'paused' and ended_at is null)"#
+           where attention and (outcome = 'failed' or (hold <> 'paused' and ended_at is null))"#
     );
     Ok(count.fetch_one(db).await?)
 }
@@ -399,7 +406,7 @@ pub async fn release_dead(tx: &mut PgConnection, worker: WorkerId, takeovers_max
                                    then takt_now() else run.taken_at end
                from dead where run.id = dead.id returning run.id, run.state, run.takeovers
            ), held as (
-               update run_summary summary set hold = 'quarantined', waiting_for = null,
+               update run_summary summary set hold = 'quarantined', waiting_for = null, attention = true,
                    hold_reason = 'a worker died over it ' || freed.takeovers
                        || ' times without getting any further'
                from freed where summary.id = freed.id and freed.state = 'set_aside'
@@ -442,7 +449,7 @@ pub async fn attention(db: &mut PgConnection, limit: i64) -> Result<Vec<Attentio
         "select id, workflow, title, subject, parent_run, started_at, hold, hold_reason, failed_step,
                 failure_class, failure
          from run_summary
-         where (outcome = 'failed' and dismissed_at is null) or (hold <> 'paused' and ended_at is null)
+         where attention and (outcome = 'failed' or (hold <> 'paused' and ended_at is null))
          order by id desc limit $1",
         limit
     );

@@ -69,6 +69,12 @@ impl StoreError {
         !error.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08"))
     }
 
+    /// True when PostgreSQL cannot hold a value at all, such as a text with a NUL character: trying again is no use.
+    pub fn is_bad_value(&self) -> bool {
+        let Self::Database(sqlx::Error::Database(error)) = self else { return false };
+        error.code().is_some_and(|code| code.starts_with("22"))
+    }
+
     /// True when a unique constraint of this name refused a row.
     pub fn violates(&self, constraint: &str) -> bool {
         matches!(self, Self::Database(sqlx::Error::Database(error)) if error.constraint() == Some(constraint))

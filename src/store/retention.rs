@@ -198,8 +198,9 @@ pub async fn count(db: &mut PgConnection, what: Trimmed, before: DateTime<Utc>) 
         }
         Trimmed::Runs => {
             let count = sqlx::query_scalar!(
-                r#"select count(*) as "count!" from run_summary where ended_at < $1"#,
-                before
+                r#"select count(*) as "count!" from run_summary where id < $2 and ended_at < $1"#,
+                before,
+                RunId::first_at(before).0
             );
             count.fetch_one(db).await?
         }
@@ -237,7 +238,7 @@ pub async fn trim(db: &mut PgConnection, what: Trimmed, before: DateTime<Utc>) -
             // One statement, so that a list entry never goes without its questions or the other way round.
             sqlx::query!(
                 "with old as (
-                     select id from run_summary where ended_at < $1 order by ended_at limit $2
+                     select id from run_summary where id < $3 and ended_at < $1 order by id limit $2
                  ), votes as (
                      delete from gate_vote where gate_id in (select gate.id from gate join old on old.id = gate.run_id)
                  ), gates as (
@@ -245,7 +246,8 @@ pub async fn trim(db: &mut PgConnection, what: Trimmed, before: DateTime<Utc>) -
                  )
                  delete from run_summary where id in (select id from old)",
                 before,
-                BATCH
+                BATCH,
+                RunId::first_at(before).0
             )
             .execute(db)
             .await?

@@ -7,7 +7,8 @@ const port = Number(process.env.PEER_INGRESS_PORT);
 
 function call(n) {
   return new Promise((resolve, reject) => {
-    const options = { host: "127.0.0.1", port, path: "/five/run", method: "POST", agent, headers: { "content-type": "application/json" } };
+    const headers = { "content-type": "application/json" };
+    const options = { host: "127.0.0.1", port, path: "/five/run", method: "POST", agent, headers, timeout: 30_000 };
     const sent = request(options, (answer) => {
       let body = "";
       answer.on("data", (part) => (body += part));
@@ -16,6 +17,8 @@ function call(n) {
       );
     });
     sent.on("error", reject);
+    // Restate retries a handler that fails for ever, so a broken service shows as silence.
+    sent.on("timeout", () => sent.destroy(new Error("no answer in 30 s: see service.log and restate.log")));
     sent.end(JSON.stringify(n));
   });
 }
