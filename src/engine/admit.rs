@@ -1,20 +1,18 @@
 //! Where a new run stands before its first step: its lane, and when it may begin. A workflow without `flow:`
 //! asks the database nothing here.
 
+use super::control::supersede;
 use crate::{
-    run::{LaneKey, NewRun, RunId, Signal, SignalKind, book},
+    run::{LaneKey, NewRun, RunId, book},
     store::{
         PgConnection, StoreError,
         commits::Place,
         lanes,
         paces::{self, PaceKind},
-        signals,
     },
     workflow::Excess,
 };
 use chrono::{DateTime, Utc};
-use serde_json::json;
-use uuid::Uuid;
 
 /// Books the run's start and finds its lane; `lanes::settle` lets it in after its row was added.
 pub(super) async fn admit(
@@ -56,11 +54,7 @@ pub async fn make_way(db: &mut PgConnection, run: &NewRun) -> Result<Way, StoreE
         return Ok(open.first().map_or(Way::Free, |first| Way::Taken(*first)));
     }
     for other in open {
-        let body = json!({
-            "by": "takt", "by_name": "Takt", "reason": format!("a newer run takes its place: {}", run.id),
-        });
-        let id = Uuid::new_v5(&other.0, b"cancel");
-        signals::send(db, other, &Signal { id, kind: SignalKind::Cancel, path: None, body }).await?;
+        supersede(db, other, "takt", &format!("a newer run takes its place: {}", run.id)).await?;
     }
     Ok(Way::Free)
 }

@@ -30,8 +30,8 @@ pub enum RowChange {
     },
     End {
         outcome: String,
-        /// The run has waited, so it may leave questions or subscriptions behind.
-        has_waited: bool,
+        /// It may leave questions, subscriptions or its key behind.
+        is_untidy: bool,
         /// Its place here is free now.
         lane: Option<i64>,
         parent: Option<crate::run::Parent>,

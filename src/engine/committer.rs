@@ -1,6 +1,6 @@
 //! Group commit: whatever has queued up while the last fsync ran goes into the next transaction, fenced by the
-//! worker's epoch. A batch of one goes at once. A batch that only moves runs is a single statement and its own
-//! transaction; questions, messages, subscriptions and children add theirs.
+//! worker's epoch. A batch of one goes at once. A batch of runs that begin, get on or end is a single statement and its
+//! own transaction; what else they do adds statements.
 
 use super::{
     Hints,
@@ -122,25 +122,23 @@ type Results = Vec<Result<(), CommitError>>;
 
 impl Writer {
     async fn write(&self, commits: &[&Commit]) -> Result<Results, StoreError> {
+        let starts = starts_of(commits)?;
+        let (rows, settled) = columns(commits)?;
         let starting = commits.iter().filter(|commit| commit.start.is_some()).count();
         let is_mixed = starting > 0 && starting < commits.len();
-        if is_mixed || commits.iter().any(|commit| needs_more(commit)) {
-            return self.write_with_intents(commits).await;
+        let is_one_statement = starts.is_one_statement() && commits::is_one_statement(&rows, &settled);
+        if is_mixed || !is_one_statement || commits.iter().any(|commit| needs_more(commit)) {
+            return self.write_in_transaction(commits, &starts).await;
         }
         let mut db = self.store.hot_connection().await?;
         let fence = fault::fence(&mut db, self.fence).await?;
         crash_point("before_commit");
         if starting > 0 {
-            let begun = commits::start(&mut db, Some(fence), &starts_of(commits)?).await?;
+            let begun = commits::start(&mut db, Some(fence), &starts).await?;
             crash_point("after_commit");
             return Ok(commits.iter().map(|commit| outcome(commit, &begun, &BTreeSet::new())).collect());
         }
-        let (rows, settled) = columns(commits)?;
-        let written = if settled.is_empty() {
-            commits::append(&mut db, fence, &rows).await?
-        } else {
-            commits::settle(&mut db, fence, &rows, &settled).await?
-        };
+        let written = commits::settle(&mut db, fence, &rows, &settled).await?;
         crash_point("after_commit");
         self.tell(written, &settled, false);
         let result = if written == Written::Fenced { Err(CommitError::Fenced) } else { Ok(()) };
@@ -148,13 +146,16 @@ impl Writer {
     }
 
     /// Everything a batch may hold, in one transaction.
-    async fn write_with_intents(&self, commits: &[&Commit]) -> Result<Results, StoreError> {
+    async fn write_in_transaction(
+        &self,
+        commits: &[&Commit],
+        starts: &Starts,
+    ) -> Result<Results, StoreError> {
         let mut tx = self.store.begin_hot().await?;
         let fence = fault::fence(&mut tx, self.fence).await?;
         let mut begun = commits::Begun { runs: BTreeSet::new(), held: true, unknown: Vec::new() };
-        let starts = starts_of(commits)?;
         if !starts.is_empty() {
-            begun = commits::start(&mut tx, Some(fence), &starts).await?;
+            begun = commits::start(&mut tx, Some(fence), starts).await?;
         }
         let conflicting = conflicting(&mut tx, commits).await?;
         let results: Results = commits.iter().map(|commit| outcome(commit, &begun, &conflicting)).collect();
@@ -287,11 +288,11 @@ fn columns(commits: &[&Commit]) -> Result<(journal::Rows, Settled), StoreError> 
                 settled.parked.signals.push(*signals);
                 settled.parked.waiting_for.push(waiting_for.clone());
             }
-            RowChange::End { outcome, has_waited, .. } => {
+            RowChange::End { outcome, is_untidy, .. } => {
                 settled.ended.run.push(commit.run.0);
                 settled.ended.at.push(commit.records.last().map(|record| record.at).unwrap_or_default());
                 settled.ended.outcome.push(outcome.clone());
-                if *has_waited {
+                if *is_untidy {
                     settled.untidy.push(commit.run.0);
                 }
             }

@@ -63,12 +63,13 @@ pub struct Driver {
     run: RunId,
     state: State,
     signals_seen: i32,
-    has_waited: bool,
+    /// It has waited or has a key: its end must tidy up.
+    is_untidy: bool,
     /// Bytes this run has in its journal.
     held: usize,
     lane: Option<i64>,
     unwritten: Unwritten,
-    in_flight: BTreeMap<StepPath, Task>,
+    in_flight: BTreeMap<StepPath, Arc<Task>>,
     tasks: FuturesUnordered<BoxFuture<'static, (StepPath, Outcome)>>,
     note_to: mpsc::Sender<NoteRequest>,
     notes: mpsc::Receiver<NoteRequest>,
@@ -90,7 +91,7 @@ impl Driver {
             run,
             state,
             signals_seen,
-            has_waited: true,
+            is_untidy: true,
             held: 0,
             lane: None,
             unwritten,
@@ -117,7 +118,7 @@ impl Driver {
         let (first, started) = first_record(&run, services.clock.now());
         let state = State::begin(started, first.at);
         let mut driver = Self::new(services, definition, run.id, state, 0);
-        driver.has_waited = false;
+        driver.is_untidy = run.key.is_some();
         driver.held = bytes_of_records(std::slice::from_ref(&first));
         driver.unwritten.begin(run, first, began);
         driver
@@ -220,17 +221,18 @@ impl Driver {
         if let (Leaf::Call(call), false) = (&task.leaf, context.repeats) {
             self.services.brakes.called(call.tool.system(), self.seconds());
         }
+        let task = Arc::new(task);
         self.in_flight.insert(task.path.clone(), task.clone());
         let (span, lease) = (observe::step_span(&task), self.services.lease.clone());
         // In the driver's own task: a step needs no thread of its own, and ends with its driver.
         let executed = async move {
             if let Some(dropped) = fault::dropped(&task.path) {
-                return (task.path, dropped);
+                return (context.path, dropped);
             }
             let executed =
                 AssertUnwindSafe(lease.guard(executor.execute(&task, &context))).catch_unwind().await;
             let outcome = executed.unwrap_or_else(|panic| Some(panicked(context.run, panic.as_ref())));
-            (task.path, outcome.unwrap_or(Outcome::Lost))
+            (context.path, outcome.unwrap_or(Outcome::Lost))
         };
         self.tasks.push(Box::pin(executed.instrument(span)));
     }
@@ -281,7 +283,7 @@ impl Driver {
                 }
                 self.record(Some(request.path), 0, request.change);
                 // Its subscription must go with the run.
-                self.has_waited |= !request.intents.is_empty();
+                self.is_untidy |= !request.intents.is_empty();
                 self.unwritten.intents.extend(request.intents);
                 self.unwritten.flush(RowChange::Keep).await?;
                 // A step that is gone needs no answer.
@@ -302,7 +304,7 @@ impl Driver {
                 self.intend(&path, intents);
             }
             Outcome::Park { wake_at, note, intents } => {
-                self.has_waited = true;
+                self.is_untidy = true;
                 if let Some(note) = note {
                     self.record(Some(path.clone()), task.attempt, Change::Noted { note });
                 }
@@ -381,7 +383,7 @@ impl Driver {
         let output = self.state.result();
         let row = RowChange::End {
             outcome: outcome.clone(),
-            has_waited: self.has_waited,
+            is_untidy: self.is_untidy,
             lane: self.lane,
             parent: self.state.start.parent.clone(),
             output,

@@ -65,3 +65,41 @@ async fn raw(db: &mut PgConnection, sql: &'static str) -> Result<()> {
     sqlx::query(sql).execute(db).await?;
     Ok(())
 }
+
+/// Stores runs as a long-lived site has them, in the rows that the engine would have written: `count` that have ended
+/// after five steps, or that wait at their first step for a time a month away. The ids end `age` before now.
+pub async fn store_history(
+    db: &mut PgConnection,
+    workflow: &str,
+    count: i64,
+    parked: bool,
+    age: i64,
+) -> Result<()> {
+    sqlx::query!(
+        r#"with new as materialized (
+             select (lpad(to_hex((extract(epoch from clock_timestamp()) * 1000)::bigint - $4 - $2 + n), 12, '0') || '7'
+                     || substr(md5(random()::text), 1, 3) || '8' || substr(md5(random()::text), 1, 15))::uuid as id,
+                    clock_timestamp() as at
+             from generate_series(1, $2::bigint) as n
+         ), summary as (
+             insert into run_summary (id, workflow, title, started_at, ended_at, outcome, waiting_for)
+             select id, $1, 'Bench', at, case when not $3 then at end, case when not $3 then 'done' end,
+                    case when $3 then 's1' end
+             from new
+         ), live as (
+             insert into run (id, version_id, state, next_at)
+             select id, (select max(id) from workflow_version where workflow = $1), 'parked', at + interval '30 days'
+             from new where $3
+         )
+         insert into journal (run_id, seq, at, records)
+         select id, seq * 2, at, '[[0,"s1",1,"done",{"output":{}}],[12,"s2",1,"started"]]'::json
+         from new, generate_series(0, case when $3 then 1 else 5 end) as seq"#,
+        workflow,
+        count,
+        parked,
+        age
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}

@@ -1,9 +1,14 @@
-//! What a worker's commits write: one fenced statement for each kind of batch, set-based over many runs.
+//! What a worker's commits write, set-based over many runs. What every run does, to begin, to get on and to end, is one
+//! statement each; keys, large bodies, parking and what is left behind add theirs.
 //!
-//! Each statement begins with the worker's row, locked against a takeover until the transaction ends: where its
-//! epoch is no longer the worker's, nothing is written. Called outside of a transaction, a statement is one.
+//! The first statement begins with the worker's row, locked against a takeover until the transaction ends: where its
+//! epoch is no longer the worker's, nothing is written.
 
-use super::{PgConnection, Result, journal::Rows};
+use super::{
+    PgConnection, Result,
+    journal::{self, Rows},
+    signals,
+};
 use crate::run::{NewRun, Record, WorkerId};
 use chrono::{DateTime, Utc};
 use std::collections::BTreeSet;
@@ -21,7 +26,7 @@ pub struct Fence {
 pub struct Settled {
     pub parked: Parked,
     pub ended: Ended,
-    /// Ended runs that have waited: they may have left questions or subscriptions behind.
+    /// Ended runs that may have left questions, subscriptions or their key behind.
     pub untidy: Vec<Uuid>,
     /// Signals that are in the journal now.
     pub heard: Vec<Uuid>,
@@ -43,12 +48,6 @@ pub struct Ended {
     pub outcome: Vec<String>,
 }
 
-impl Settled {
-    pub fn is_empty(&self) -> bool {
-        self.parked.run.is_empty() && self.ended.run.is_empty() && self.heard.is_empty()
-    }
-}
-
 /// What came of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Written {
@@ -58,18 +57,36 @@ pub enum Written {
     Fenced,
 }
 
-impl Written {
-    fn new(held: bool, woken: i64) -> Self {
-        if held { Self::Held { woken } } else { Self::Fenced }
-    }
+/// True when [`settle`] is one statement, which needs no transaction around it.
+pub fn is_one_statement(rows: &Rows, settled: &Settled) -> bool {
+    let Settled { parked, untidy, heard, .. } = settled;
+    rows.payload.is_empty() && parked.run.is_empty() && untidy.is_empty() && heard.is_empty()
 }
 
-/// Appends to the journal.
-pub async fn append(db: &mut PgConnection, fence: Fence, rows: &Rows) -> Result<Written> {
-    if !rows.payload.is_empty() {
-        return settle(db, fence, rows, &Settled::default()).await;
+/// Appends to the journal, parks and ends runs.
+pub async fn settle(db: &mut PgConnection, fence: Fence, rows: &Rows, settled: &Settled) -> Result<Written> {
+    let Settled { parked, ended, untidy, heard } = settled;
+    let holds = if ended.run.is_empty() {
+        append(db, fence, rows).await?
+    } else {
+        end(db, fence, rows, ended).await?
+    };
+    if !holds {
+        return Ok(Written::Fenced);
     }
-    let held = sqlx::query_scalar!(
+    journal::keep_bodies(db, rows).await?;
+    let woken = if parked.run.is_empty() { 0 } else { park(db, parked).await? };
+    if !untidy.is_empty() {
+        tidy(db, untidy).await?;
+    }
+    if !heard.is_empty() {
+        signals::forget(db, heard).await?;
+    }
+    Ok(Written::Held { woken })
+}
+
+async fn append(db: &mut PgConnection, fence: Fence, rows: &Rows) -> Result<bool> {
+    let holds = sqlx::query_scalar!(
         r#"with fence as materialized (
              select id from worker where id = $1 and epoch = $2 for key share
          ), journaled as (
@@ -78,7 +95,7 @@ pub async fn append(db: &mut PgConnection, fence: Fence, rows: &Rows) -> Result<
              from unnest($3::uuid[], $4::int[], $5::timestamptz[], $6::text[]) as new (run_id, seq, at, records)
              where exists (select from fence)
          )
-         select exists (select from fence) as "held!""#,
+         select exists (select from fence) as "holds!""#,
         fence.worker.0,
         fence.epoch,
         &rows.run,
@@ -86,84 +103,86 @@ pub async fn append(db: &mut PgConnection, fence: Fence, rows: &Rows) -> Result<
         &rows.at,
         &rows.records
     );
-    Ok(Written::new(held.fetch_one(db).await?, 0))
+    Ok(holds.fetch_one(db).await?)
 }
 
-/// Appends to the journal, parks and ends runs.
-#[expect(clippy::too_many_lines, reason = "it is one statement")]
-pub async fn settle(db: &mut PgConnection, fence: Fence, rows: &Rows, settled: &Settled) -> Result<Written> {
-    let Settled { parked, ended, untidy, heard } = settled;
+/// Appends to the journal and ends runs.
+async fn end(db: &mut PgConnection, fence: Fence, rows: &Rows, ended: &Ended) -> Result<bool> {
     let row = sqlx::query!(
         r#"with fence as materialized (
              select id from worker where id = $1 and epoch = $2 for key share
-         ), bodies as (
-             insert into payload (id, body)
-             select id, body::json from unnest($7::uuid[], $8::text[]) as new (id, body)
-             where exists (select from fence)
          ), journaled as (
              insert into journal (run_id, seq, at, records)
              select run_id, seq, at, records::json
              from unnest($3::uuid[], $4::int[], $5::timestamptz[], $6::text[]) as new (run_id, seq, at, records)
              where exists (select from fence)
-         ), parked as (
-             update run set
-                 state = case when run.signals > new.signals then 'ready' else 'parked' end,
-                 next_at = case when run.signals > new.signals then null else new.wake_at end,
-                 owner = null
-             from unnest($9::uuid[], $10::timestamptz[], $11::int[]) as new (id, wake_at, signals)
-             where run.id = new.id and exists (select from fence)
-             returning run.state
-         ), noted as (
-             update run_summary summary set waiting_for = new.waiting_for
-             from unnest($9::uuid[], $12::text[]) as new (id, waiting_for)
-             where summary.id = new.id and summary.waiting_for is distinct from new.waiting_for
-               and exists (select from fence)
          ), ended as (
-             delete from run using unnest($13::uuid[]) as old (id)
-             where run.id = old.id and exists (select from fence)
-             returning run.id, run.signals
+             delete from run where id = any($7) and exists (select from fence)
+             returning id, signals
          ), closed as (
              update run_summary summary set ended_at = new.at, outcome = new.outcome, waiting_for = null
-             from unnest($13::uuid[], $14::timestamptz[], $15::text[]) as new (id, at, outcome)
+             from unnest($7::uuid[], $8::timestamptz[], $9::text[]) as new (id, at, outcome)
              where summary.id = new.id and exists (select from fence)
-         ), freed as (
-             delete from open_key using unnest($13::uuid[]) as old (id)
-             where open_key.run_id = old.id and exists (select from fence)
-         ), unsubscribed as (
-             delete from subscription using unnest($16::uuid[]) as old (id)
-             where subscription.run_id = old.id and exists (select from fence)
-         ), unasked as (
-             update gate set state = 'closed' from unnest($16::uuid[]) as old (id)
-             where gate.run_id = old.id and gate.state = 'open' and exists (select from fence)
-         ), unheard as (
-             delete from signal using ended
-             where signal.run_id = ended.id and ended.signals > 0 and not signal.id = any($17::uuid[])
-         ), heard as (
-             delete from signal where id = any($17::uuid[]) and exists (select from fence)
          )
-         select exists (select from fence) as "held!",
-                (select count(*) from parked where state = 'ready') as "woken!""#,
+         select exists (select from fence) as "holds!",
+                array(select id from ended where signals > 0) as "signalled!""#,
         fence.worker.0,
         fence.epoch,
         &rows.run,
         &rows.seq,
         &rows.at,
         &rows.records,
-        &rows.payload,
-        &rows.body,
+        &ended.run,
+        &ended.at,
+        &ended.outcome
+    )
+    .fetch_one(&mut *db)
+    .await?;
+    if !row.signalled.is_empty() {
+        signals::forget_all(db, &row.signalled).await?;
+    }
+    Ok(row.holds)
+}
+
+/// Lets runs wait, except for those that were sent a signal meanwhile: says how many those are.
+async fn park(db: &mut PgConnection, parked: &Parked) -> Result<i64> {
+    let woken = sqlx::query_scalar!(
+        r#"with parked as (
+             update run set
+                 state = case when run.signals > new.signals then 'ready' else 'parked' end,
+                 next_at = case when run.signals > new.signals then null else new.wake_at end,
+                 owner = null
+             from unnest($1::uuid[], $2::timestamptz[], $3::int[]) as new (id, wake_at, signals)
+             where run.id = new.id
+             returning run.state
+         ), noted as (
+             update run_summary summary set waiting_for = new.waiting_for
+             from unnest($1::uuid[], $4::text[]) as new (id, waiting_for)
+             where summary.id = new.id and summary.waiting_for is distinct from new.waiting_for
+         )
+         select count(*) as "woken!" from parked where state = 'ready'"#,
         &parked.run,
         &parked.wake_at as &[Option<DateTime<Utc>>],
         &parked.signals,
-        &parked.waiting_for as &[Option<String>],
-        &ended.run,
-        &ended.at,
-        &ended.outcome,
-        untidy,
-        heard
+        &parked.waiting_for as &[Option<String>]
+    );
+    Ok(woken.fetch_one(db).await?)
+}
+
+/// Takes back what ended runs have left behind.
+async fn tidy(db: &mut PgConnection, runs: &[Uuid]) -> Result<()> {
+    sqlx::query!(
+        "with freed as (
+             delete from open_key where run_id = any($1)
+         ), unsubscribed as (
+             delete from subscription where run_id = any($1)
+         )
+         update gate set state = 'closed' where run_id = any($1) and state = 'open'",
+        runs
     )
-    .fetch_one(db)
+    .execute(db)
     .await?;
-    Ok(Written::new(row.held, row.woken))
+    Ok(())
 }
 
 /// New runs with the records their journals begin with, by column.
@@ -217,6 +236,15 @@ impl Starts {
     pub fn is_empty(&self) -> bool {
         self.run.is_empty()
     }
+
+    /// True when [`start`] is one statement, which needs no transaction around it.
+    pub fn is_one_statement(&self) -> bool {
+        !self.has_keys() && self.rows.payload.is_empty()
+    }
+
+    fn has_keys(&self) -> bool {
+        self.key.iter().any(Option::is_some)
+    }
 }
 
 /// What came of starting.
@@ -231,8 +259,35 @@ pub struct Begun {
 
 /// Starts runs: owned by the fenced worker, or ready for any. One whose key an open run has, or that exists
 /// already, is left out.
-#[expect(clippy::too_many_lines, reason = "it is one statement")]
 pub async fn start(db: &mut PgConnection, fence: Option<Fence>, starts: &Starts) -> Result<Begun> {
+    if starts.has_keys() {
+        claim_keys(db, starts).await?;
+    }
+    let begun = insert(db, fence, starts).await?;
+    if begun.held {
+        journal::keep_bodies(db, &starts.rows).await?;
+    }
+    Ok(begun)
+}
+
+/// For runs that are new: the first of an open key has it.
+async fn claim_keys(db: &mut PgConnection, starts: &Starts) -> Result<()> {
+    sqlx::query!(
+        "insert into open_key (workflow, key, run_id)
+         select workflow, key, id from unnest($1::uuid[], $2::text[], $3::text[]) as new (id, workflow, key)
+         where key is not null and not exists (select from run_summary known where known.id = new.id)
+         on conflict do nothing",
+        &starts.run,
+        &starts.workflow,
+        &starts.key as &[Option<String>]
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+#[expect(clippy::too_many_lines, reason = "it is one statement")]
+async fn insert(db: &mut PgConnection, fence: Option<Fence>, starts: &Starts) -> Result<Begun> {
     let row = sqlx::query!(
         r#"with fence as materialized (
              select id from worker where id = $1 and epoch = $2 for key share
@@ -240,19 +295,16 @@ pub async fn start(db: &mut PgConnection, fence: Option<Fence>, starts: &Starts)
              select new.*, version.id as version_id
              from unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::uuid[],
                          $10::text[], $11::uuid[], $12::timestamptz[],
-                         $19::smallint[], $20::int[], $21::bigint[], $22::timestamptz[])
+                         $17::smallint[], $18::int[], $19::bigint[], $20::timestamptz[])
                   as new (id, sha256, workflow, title, subject, key, parent_run, parent_path, event_id, started_at,
                           priority, fair, lane, not_before)
              left join workflow_version version on version.sha256 = new.sha256
              where $1::bigint is null or exists (select from fence)
-         ), keyed as (
-             insert into open_key (workflow, key, run_id)
-             select workflow, key, id from new where key is not null and version_id is not null
-             on conflict do nothing returning run_id
          ), begun as (
              insert into run_summary (id, workflow, title, subject, key, parent_run, parent_path, event_id, started_at)
              select id, workflow, title, subject, key, parent_run, parent_path, event_id, started_at from new
-             where version_id is not null and (key is null or id in (select run_id from keyed))
+             where version_id is not null
+               and (key is null or exists (select from open_key where open_key.run_id = new.id))
                and not exists (select from run_summary known where known.id = new.id)
              returning id
          ), live as (
@@ -262,10 +314,6 @@ pub async fn start(db: &mut PgConnection, fence: Option<Fence>, starts: &Starts)
                          when $1::bigint is null then 'ready' else 'running' end,
                     case when lane is null and not_before is null then $1 end
              from new join begun using (id)
-         ), bodies as (
-             insert into payload (id, body)
-             select id, body::json from unnest($17::uuid[], $18::text[]) as body (id, body)
-             where $1::bigint is null or exists (select from fence)
          ), journaled as (
              insert into journal (run_id, seq, at, records)
              select run_id, seq, at, records::json
@@ -292,8 +340,6 @@ pub async fn start(db: &mut PgConnection, fence: Option<Fence>, starts: &Starts)
         &starts.rows.seq,
         &starts.rows.at,
         &starts.rows.records,
-        &starts.rows.payload,
-        &starts.rows.body,
         &starts.priority,
         &starts.fair,
         &starts.lane as &[Option<i64>],

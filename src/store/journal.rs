@@ -90,17 +90,27 @@ pub async fn append(db: &mut PgConnection, records: &[(RunId, &Record)]) -> Resu
 
 async fn insert(db: &mut PgConnection, rows: &Rows) -> Result<()> {
     sqlx::query!(
-        "with bodies as (
-             insert into payload (id, body)
-             select id, body::json from unnest($5::uuid[], $6::text[]) as new (id, body)
-         )
-         insert into journal (run_id, seq, at, records)
+        "insert into journal (run_id, seq, at, records)
          select run_id, seq, at, records::json
          from unnest($1::uuid[], $2::int[], $3::timestamptz[], $4::text[]) as new (run_id, seq, at, records)",
         &rows.run,
         &rows.seq,
         &rows.at,
-        &rows.records,
+        &rows.records
+    )
+    .execute(&mut *db)
+    .await?;
+    keep_bodies(db, rows).await
+}
+
+/// Stores the large bodies of rows, in the transaction that writes the rows.
+pub(super) async fn keep_bodies(db: &mut PgConnection, rows: &Rows) -> Result<()> {
+    if rows.payload.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "insert into payload (id, body)
+         select id, body::json from unnest($1::uuid[], $2::text[]) as new (id, body)",
         &rows.payload,
         &rows.body
     )

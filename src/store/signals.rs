@@ -76,3 +76,15 @@ pub async fn load_many(db: &mut PgConnection, runs: &[Uuid]) -> Result<BTreeMap<
     }
     Ok(news)
 }
+
+/// Deletes signals that are in the journal.
+pub async fn forget(db: &mut PgConnection, signals: &[Uuid]) -> Result<()> {
+    sqlx::query!("delete from signal where id = any($1)", signals).execute(db).await?;
+    Ok(())
+}
+
+/// Deletes what nobody will hear any more: these runs have ended.
+pub async fn forget_all(db: &mut PgConnection, runs: &[Uuid]) -> Result<()> {
+    sqlx::query!("delete from signal where run_id = any($1)", runs).execute(db).await?;
+    Ok(())
+}

@@ -2,17 +2,17 @@
 
 use super::start::{Started, Starts, Wish, start};
 use crate::{
-    run::{RunId, Signal, SignalKind},
+    engine::control::supersede,
+    run::RunId,
     store::{
-        PgConnection, StoreError, audit,
+        PgConnection, StoreError,
         schedules::{self, FiringState, Origin},
-        signals, summaries,
+        summaries,
     },
     workflow::{Definition, Overlap},
 };
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::json;
-use uuid::Uuid;
 
 /// Most firings that wait for one open run.
 const BUFFER_MAX: i64 = 1_000;
@@ -108,27 +108,12 @@ impl Firing<'_> {
                 let note = format!("replaced by the firing of {}", time_text(self.nominal));
                 schedules::replace_buffered(db, self.workflow(), &note).await?;
                 if let Some(open) = open {
-                    self.cancel(db, open).await?;
+                    let reason = format!("the firing of {} takes its place", time_text(self.nominal));
+                    supersede(db, open, "schedule", &reason).await?;
                 }
                 Fate::Buffered
             }
         })
-    }
-
-    /// As a person would from the console.
-    async fn cancel(&self, db: &mut PgConnection, run: RunId) -> Result<(), StoreError> {
-        let reason = format!("the firing of {} takes its place", time_text(self.nominal));
-        let signal = Signal {
-            id: Uuid::new_v5(&run.0, b"cancel"),
-            kind: SignalKind::Cancel,
-            path: None,
-            body: json!({ "by": "schedule", "by_name": "The schedule", "reason": reason }),
-        };
-        if signals::send(db, run, &signal).await? {
-            let detail = json!({ "reason": reason });
-            audit::add(db, "schedule", "run.cancel", Some(&run.to_string()), &detail).await?;
-        }
-        Ok(())
     }
 
     /// The inner error is the workflow's: a run of it cannot be started.

@@ -105,7 +105,7 @@ async fn drive(db: &mut PgConnection, fence: Fence, runs: &[NewRun], now: DateTi
     }
     let begun = commits::start(db, Some(fence), &starts).await.expect("starting");
     assert_eq!(begun.runs.len(), runs.len());
-    let held = commits::append(db, fence, &rows_of(runs, 1, now, &Change::Started)).await.expect("a step");
+    let held = append(db, fence, &rows_of(runs, 1, now, &Change::Started)).await;
     assert_eq!(held, Written::Held { woken: 0 });
     let ids: Vec<_> = runs.iter().map(|run| run.id.0).collect();
     let parked = Parked {
@@ -130,6 +130,10 @@ async fn drive(db: &mut PgConnection, fence: Fence, runs: &[NewRun], now: DateTi
     let settled = Settled { ended, untidy: ids, ..Settled::default() };
     let done = rows_of(runs, 3, now, &Change::Done { output: json!({}) });
     commits::settle(db, fence, &done, &settled).await.expect("ending");
+}
+
+async fn append(db: &mut PgConnection, fence: Fence, rows: &Rows) -> Written {
+    commits::settle(db, fence, rows, &Settled::default()).await.expect("appending")
 }
 
 /// The record that a run's journal begins with, as the engine writes it.
@@ -171,9 +175,9 @@ async fn a_worker_whose_epoch_is_over_writes_nothing_by_any_statement() {
     let begun = commits::start(&mut db, Some(late), &starts(&new_run(now, None))).await.expect("an answer");
     assert!(!begun.held && begun.runs.is_empty());
     let rows = rows_of(&mine, 1, now, &Change::Started);
-    assert_eq!(commits::append(&mut db, late, &rows).await.expect("an answer"), Written::Fenced);
+    assert_eq!(append(&mut db, late, &rows).await, Written::Fenced);
     let large = rows_of(&mine, 1, now, &Change::Done { output: json!("x".repeat(20_000)) });
-    assert_eq!(commits::append(&mut db, late, &large).await.expect("an answer"), Written::Fenced);
+    assert_eq!(append(&mut db, late, &large).await, Written::Fenced);
     let ended = Ended { run: vec![mine[0].id.0], at: vec![now], outcome: vec!["done".into()] };
     let settled = Settled { ended, untidy: vec![mine[0].id.0], ..Settled::default() };
     assert_eq!(commits::settle(&mut db, late, &rows, &settled).await.expect("an answer"), Written::Fenced);
@@ -198,7 +202,7 @@ async fn a_key_is_open_once_and_free_again_after_the_end() {
     assert_eq!(claimed.len(), 2);
     let ids: Vec<_> = claimed.iter().map(|claim| claim.run.0).collect();
     let ended = Ended { run: ids, at: vec![now; 2], outcome: vec!["done".into(); 2] };
-    let settled = Settled { ended, ..Settled::default() };
+    let settled = Settled { untidy: ended.run.clone(), ended, ..Settled::default() };
     commits::settle(&mut db, fence, &Rows::default(), &settled).await.expect("ending");
     assert_eq!(count(&mut db, "open_key").await, 0);
     assert_eq!(start_runs(&mut db, &[new_run(now, Some("PRESS-4"))], now).await.expect("starting"), 1);
@@ -230,7 +234,7 @@ async fn records_come_back_as_they_were_written() {
     let mut rows = Rows::default();
     rows.add(run.id, &written).expect("columns");
     assert_eq!(rows.run.len(), 1, "one row for one commit of one run");
-    commits::append(&mut db, fence, &rows).await.expect("appending");
+    append(&mut db, fence, &rows).await;
     let read = journal::load(&mut db, run.id).await.expect("the journal");
     assert_eq!(read[1..], written[..]);
     assert!(State::fold(&read).is_ok());
@@ -261,7 +265,7 @@ async fn ten_thousand_runs_of_a_dead_worker_are_ready_at_once() {
     tx.commit().await.expect("committing");
     assert_eq!(taken, [(dead, 10_000, 0)]);
     let late = rows_of(&all[..1], 1, now, &Change::Started);
-    let written = commits::append(&mut db, Fence { worker: dead, epoch: 1 }, &late).await.expect("an answer");
+    let written = append(&mut db, Fence { worker: dead, epoch: 1 }, &late).await;
     assert_eq!(written, Written::Fenced);
 }
 
@@ -281,12 +285,14 @@ fn the_benchmark_counts_what_was_done() {
         let output = run(more);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-        let level = &report["levels"][0];
-        assert_eq!(level["runs"], json!(40));
-        // Six commits a run at most: its start, and one for each of five steps; the claim is one more.
-        let transactions = level["transactions_per_run"].as_f64().expect("a number");
-        assert!(transactions > 0.0 && transactions <= 9.0, "{report:#}");
-        assert!(level["wal_bytes_per_run"].as_f64().is_some_and(|bytes| bytes > 500.0), "{report:#}");
+        for (level, steps) in [(0, "write"), (1, "read")] {
+            let level = &report["levels"][level];
+            assert_eq!((&level["steps"], &level["runs"]), (&json!(steps), &json!(40)));
+            // Six commits a run at most: its start, and one for each of five steps; the claim is one more.
+            let transactions = level["transactions_per_run"].as_f64().expect("a number");
+            assert!(transactions > 0.0 && transactions <= 9.0, "{report:#}");
+            assert!(level["wal_bytes_per_run"].as_f64().is_some_and(|bytes| bytes > 500.0), "{report:#}");
+        }
         assert_eq!(report["limits"].as_array().map(Vec::len), Some(3));
     }
 }

@@ -32,6 +32,7 @@ mod pages;
 mod peers;
 mod postgres;
 mod sample_site;
+mod run_ahead;
 mod schedules;
 mod simulation;
 mod slack;

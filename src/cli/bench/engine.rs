@@ -14,6 +14,7 @@ use crate::{
     workflow::{Bundle, Definition},
 };
 use async_trait::async_trait;
+use serde::Serialize;
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
@@ -27,7 +28,8 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 pub const STEPS: usize = 5;
-const WORKFLOW: &str = "bench";
+/// Runs of the history stored by one statement.
+const HISTORY_ROWS: usize = 50_000;
 /// Runs stored by one statement in `--bulk`.
 const BULK_ROWS: usize = 500;
 
@@ -51,6 +53,34 @@ pub enum BenchError {
     Outcome(String),
     #[error("{ended} of {wanted} runs ended: the benchmark counts only what is done")]
     Missing { ended: i64, wanted: usize },
+}
+
+/// What the steps of a workflow do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Steps {
+    /// They may change something outside: each begins when everything before it is durable.
+    Write,
+    /// They only read: they run ahead of the commits.
+    Read,
+}
+
+impl Steps {
+    pub const ALL: [Self; 2] = [Self::Write, Self::Read];
+
+    fn workflow(self) -> &'static str {
+        match self {
+            Self::Write => "bench_write",
+            Self::Read => "bench_read",
+        }
+    }
+
+    fn tool(self) -> &'static str {
+        match self {
+            Self::Write => "bench.write",
+            Self::Read => "bench.read",
+        }
+    }
 }
 
 /// What one level took.
@@ -102,10 +132,14 @@ impl Ladders for NoLadders {
 impl Bench {
     pub async fn start(store: Store, runs_max: usize) -> Result<Self, BenchError> {
         let mut tools = Registry::default();
-        tools.add(Arc::new(Noop(spec()?)))?;
+        let mut workflows = Vec::new();
+        for steps in Steps::ALL {
+            tools.add(Arc::new(Noop(spec(steps)?)))?;
+            workflows.push(Arc::new(definition(steps)?));
+        }
         let definitions = Arc::new(Definitions::default());
         let mut db = store.connection().await?;
-        definitions.publish(&mut db, vec![Arc::new(definition()?)]).await?;
+        definitions.publish(&mut db, workflows).await?;
         let now = clock::now(&mut db).await?;
         drop(db);
         let ladders: Arc<dyn Ladders> = Arc::new(NoLadders);
@@ -141,12 +175,30 @@ impl Bench {
         let _ = self.worker.await;
     }
 
-    pub async fn warm_up(&self, in_flight: usize, runs: usize) -> Result<(), BenchError> {
-        self.closed_loop(in_flight, runs).await.map(drop)
+    /// What a site that has run for long would hold.
+    pub async fn store_history(&self, runs: usize, parked: bool) -> Result<(), BenchError> {
+        let mut db = self.store.connection().await?;
+        let word = if parked { "waiting" } else { "finished" };
+        for begin in (0..runs).step_by(HISTORY_ROWS) {
+            super::progress(&format!("with {runs} {word} runs, {begin} stored"));
+            let count = (runs - begin).min(HISTORY_ROWS);
+            let (count, age) = (i64::try_from(count).unwrap_or(0), i64::try_from(runs - begin).unwrap_or(0));
+            bench::store_history(&mut db, Steps::Read.workflow(), count, parked, age).await?;
+        }
+        Ok(())
+    }
+
+    pub async fn warm_up(&self, steps: Steps, in_flight: usize, runs: usize) -> Result<(), BenchError> {
+        self.closed_loop(steps, in_flight, runs).await.map(drop)
     }
 
     /// So many starters, each of which waits for its run's end before it starts the next.
-    pub async fn closed_loop(&self, in_flight: usize, runs: usize) -> Result<Measured, BenchError> {
+    pub async fn closed_loop(
+        &self,
+        steps: Steps,
+        in_flight: usize,
+        runs: usize,
+    ) -> Result<Measured, BenchError> {
         let left = Arc::new(AtomicUsize::new(runs));
         let mut loops = JoinSet::new();
         let began = Instant::now();
@@ -155,7 +207,7 @@ impl Bench {
             loops.spawn(async move {
                 let mut latencies = Vec::new();
                 while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok() {
-                    latencies.push(one(&starter, &definitions).await?);
+                    latencies.push(one(&starter, &definitions, steps).await?);
                 }
                 Ok::<_, BenchError>(latencies)
             });
@@ -168,18 +220,19 @@ impl Bench {
     }
 
     /// All runs are stored ready, then the worker claims and drives them; storing is not measured.
-    pub async fn bulk(&self, _in_flight: usize, runs: usize) -> Result<Measured, BenchError> {
+    pub async fn bulk(&self, steps: Steps, runs: usize) -> Result<Measured, BenchError> {
         let mut db = self.store.connection().await?;
-        let before = bench::ended(&mut db, WORKFLOW).await?;
+        let before = bench::ended(&mut db, steps.workflow()).await?;
         let now = clock::now(&mut db).await?;
-        let all: Vec<NewRun> = (0..runs).map(|_| new_run(&self.definitions)).collect::<Result<_, _>>()?;
+        let all: Vec<NewRun> =
+            (0..runs).map(|_| new_run(&self.definitions, steps)).collect::<Result<_, _>>()?;
         for chunk in all.chunks(BULK_ROWS) {
             start_runs(&mut db, chunk, now).await?;
         }
         let began = Instant::now();
         self.hints.tell();
         loop {
-            let ended = bench::ended(&mut db, WORKFLOW).await? - before;
+            let ended = bench::ended(&mut db, steps.workflow()).await? - before;
             if usize::try_from(ended).is_ok_and(|ended| ended >= runs) {
                 return Ok(Measured { runs, time: began.elapsed(), latencies: Vec::new() });
             }
@@ -192,9 +245,9 @@ impl Bench {
 }
 
 /// Starts one run and waits for its end.
-async fn one(starter: &Starter, definitions: &Definitions) -> Result<Duration, BenchError> {
+async fn one(starter: &Starter, definitions: &Definitions, steps: Steps) -> Result<Duration, BenchError> {
     let began = Instant::now();
-    let mut run = new_run(definitions)?;
+    let mut run = new_run(definitions, steps)?;
     let mut handed = loop {
         match starter.hand_over(run) {
             Ok(handed) => break handed,
@@ -210,18 +263,19 @@ async fn one(starter: &Starter, definitions: &Definitions) -> Result<Duration, B
     }
 }
 
-fn new_run(definitions: &Definitions) -> Result<NewRun, BenchError> {
+fn new_run(definitions: &Definitions, steps: Steps) -> Result<NewRun, BenchError> {
     // The clock of ids; the run's own times are the database's.
     let id_time = uuid::Uuid::now_v7().get_timestamp().map_or((0, 0), |time| time.to_unix());
     let now = chrono::DateTime::from_timestamp(i64::try_from(id_time.0).unwrap_or(0), id_time.1);
-    Ok(by_hand(definitions, WORKFLOW, &Value::Null, &Value::Null, "bench", now.unwrap_or_default())?)
+    let name = steps.workflow();
+    Ok(by_hand(definitions, name, &Value::Null, &Value::Null, "bench", now.unwrap_or_default())?)
 }
 
 /// True where the database has runs of anything else than benchmarks.
 pub async fn holds_other_runs(store: &Store) -> Result<bool, StoreError> {
     let mut db = store.connection().await?;
     let newest = summaries::list(&mut db, &summaries::Filter::default(), 1).await?;
-    Ok(newest.first().is_some_and(|run| run.workflow != WORKFLOW))
+    Ok(newest.first().is_some_and(|run| Steps::ALL.iter().all(|steps| run.workflow != steps.workflow())))
 }
 
 /// The server's version and the settings that decide what a commit costs.
@@ -229,16 +283,16 @@ pub async fn server(store: &Store) -> Result<String, StoreError> {
     bench::server(&mut *store.connection().await?).await
 }
 
-fn spec() -> Result<ToolSpec, ToolNameError> {
+fn spec(steps: Steps) -> Result<ToolSpec, ToolNameError> {
     Ok(ToolSpec {
-        name: "bench.noop".parse()?,
+        name: steps.tool().parse()?,
         version: 1,
         description: "does nothing".to_owned(),
         input: json!({ "type": "object" }),
         output: json!({ "type": "object" }),
-        effect: Effect::Read,
-        idempotency: Idempotency::Read,
-        ungated: None,
+        effect: if steps == Steps::Write { Effect::Write } else { Effect::Read },
+        idempotency: if steps == Steps::Write { Idempotency::Keyed } else { Idempotency::Read },
+        ungated: Some("it does nothing".to_owned()),
         timeout: Duration::from_secs(10),
         scopes: Vec::new(),
         classes: BTreeMap::new(),
@@ -246,12 +300,13 @@ fn spec() -> Result<ToolSpec, ToolNameError> {
     })
 }
 
-fn definition() -> Result<Definition, BenchError> {
-    let mut text = format!("workflow: {WORKFLOW}\ntitle: Bench\nowner: bench\ntrigger: manual\nsteps:\n");
+fn definition(steps: Steps) -> Result<Definition, BenchError> {
+    let (name, tool) = (steps.workflow(), steps.tool());
+    let mut text = format!("workflow: {name}\ntitle: Bench\nowner: bench\ntrigger: manual\nsteps:\n");
     for step in 1..=STEPS {
-        text.push_str(&format!("  - {{ id: s{step}, call: bench.noop, with: {{ n: {step} }} }}\n"));
+        text.push_str(&format!("  - {{ id: s{step}, call: {tool}, with: {{ n: {step} }} }}\n"));
     }
-    let path = format!("workflows/{WORKFLOW}.yaml");
+    let path = format!("workflows/{name}.yaml");
     let bundle = Bundle { files: BTreeMap::from([(path.clone(), text)]), path };
     Definition::compile(bundle).map_err(|problems| {
         BenchError::Workflow(problems.first().map_or_else(String::new, |problem| problem.message.clone()))

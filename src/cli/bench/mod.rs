@@ -13,7 +13,7 @@ use crate::{
     postgres::ClusterError,
     store::{Store, StoreError},
 };
-use engine::{Bench, BenchError};
+use engine::{Bench, BenchError, Steps};
 use limit::Limit;
 use report::{Level, Report};
 use std::{process::ExitCode, time::Duration};
@@ -30,6 +30,10 @@ pub struct BenchArgs {
     #[arg(long, num_args = 1.., value_name = "N")]
     in_flight: Vec<usize>,
 
+    /// What the steps do: `write` steps wait for the commit before them, `read` steps run ahead [default: both]
+    #[arg(long, value_name = "KIND")]
+    steps: Option<Steps>,
+
     /// Workflows measured at each level [default: about five seconds' worth]
     #[arg(long, value_name = "N")]
     runs: Option<usize>,
@@ -37,6 +41,14 @@ pub struct BenchArgs {
     /// Store all runs first and let the worker claim them, instead of starting each when one has ended
     #[arg(long)]
     bulk: bool,
+
+    /// Runs that have ended already, stored before measuring
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    finished: usize,
+
+    /// Runs that wait already, stored before measuring
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    parked: usize,
 
     /// Seconds of each measurement of the machine's limit
     #[arg(long, default_value_t = 5, value_name = "SECONDS")]
@@ -78,22 +90,39 @@ pub async fn run(args: BenchArgs) -> Result<ExitCode, BenchFailure> {
         report.limits.push(limit.measure(clients).await?);
     }
     let bench = Bench::start(store.clone(), levels.iter().copied().max().unwrap_or(1)).await?;
-    for in_flight in levels {
-        progress(&format!("workflows of {} steps, {in_flight} in flight", engine::STEPS));
-        let runs = args.runs.unwrap_or_else(|| default_runs(in_flight));
-        bench.warm_up(in_flight, runs.div_ceil(10)).await?;
-        let before = Usage::now(&store).await?;
-        let measured = if args.bulk {
-            bench.bulk(in_flight, runs).await?
-        } else {
-            bench.closed_loop(in_flight, runs).await?
-        };
-        let spent = Usage::now(&store).await?.since(&before);
-        report.levels.push(Level::new(in_flight, args.bulk, &measured, &spent, &report.limits));
+    bench.store_history(args.finished, false).await?;
+    bench.store_history(args.parked, true).await?;
+    for steps in Steps::ALL.into_iter().filter(|steps| args.steps.is_none_or(|only| only == *steps)) {
+        for in_flight in &levels {
+            let level = measure(&bench, &store, &args, steps, *in_flight, &report).await?;
+            report.levels.push(level);
+        }
     }
     bench.stop().await;
     report.print(args.json);
     Ok(ExitCode::SUCCESS)
+}
+
+async fn measure(
+    bench: &Bench,
+    store: &Store,
+    args: &BenchArgs,
+    steps: Steps,
+    in_flight: usize,
+    report: &Report,
+) -> Result<Level, BenchFailure> {
+    let word = if steps == Steps::Write { "writing" } else { "reading" };
+    progress(&format!("workflows of {} {word} steps, {in_flight} in flight", engine::STEPS));
+    let runs = args.runs.unwrap_or_else(|| default_runs(in_flight));
+    bench.warm_up(steps, in_flight, runs.div_ceil(10)).await?;
+    let before = Usage::now(store).await?;
+    let measured = if args.bulk {
+        bench.bulk(steps, runs).await?
+    } else {
+        bench.closed_loop(steps, in_flight, runs).await?
+    };
+    let spent = Usage::now(store).await?.since(&before);
+    Ok(Level::new(steps, in_flight, args.bulk, &measured, &spent, &report.limits))
 }
 
 fn default_runs(in_flight: usize) -> usize {

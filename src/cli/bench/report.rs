@@ -1,7 +1,7 @@
 //! The figures, and how they are printed. Ratios compare with the limit measured in the same run.
 
 use super::{
-    engine::{Measured, STEPS},
+    engine::{Measured, STEPS, Steps},
     limit::Commits,
     usage::Spent,
 };
@@ -20,6 +20,7 @@ pub struct Report {
 
 #[derive(Debug, Serialize)]
 pub struct Level {
+    steps: Steps,
     in_flight: usize,
     bulk: bool,
     runs: usize,
@@ -40,9 +41,16 @@ pub struct Level {
 }
 
 impl Level {
-    pub fn new(in_flight: usize, bulk: bool, measured: &Measured, spent: &Spent, limits: &[Commits]) -> Self {
+    pub fn new(
+        steps: Steps,
+        in_flight: usize,
+        bulk: bool,
+        measured: &Measured,
+        spent: &Spent,
+        limits: &[Commits],
+    ) -> Self {
         let runs = measured.runs as f64;
-        let steps = runs * STEPS as f64;
+        let all_steps = runs * STEPS as f64;
         let per_second = runs / measured.time.as_secs_f64();
         let mut latencies = measured.latencies.clone();
         latencies.sort_unstable();
@@ -51,8 +59,9 @@ impl Level {
             latencies.get(index).map(Duration::as_secs_f64).map(|seconds| seconds * 1000.0)
         };
         let limit = |clients| limits.iter().find(|commits| commits.clients == clients);
-        let per_1000 = |seconds: f64| seconds * 1_000_000.0 / steps;
+        let per_1000 = |seconds: f64| seconds * 1_000_000.0 / all_steps;
         Self {
+            steps,
             in_flight,
             bulk,
             runs: measured.runs,
@@ -61,7 +70,7 @@ impl Level {
             p50_ms: at(0.5),
             p99_ms: at(0.99),
             transactions_per_run: spent.transactions / runs,
-            transactions_per_step: spent.transactions / steps,
+            transactions_per_step: spent.transactions / all_steps,
             wal_bytes_per_run: spent.wal_bytes / runs,
             cpu_ms_per_1000_steps_takt: per_1000(spent.own_seconds),
             cpu_ms_per_1000_steps_postgres: spent.server_seconds.map(per_1000),
@@ -94,12 +103,13 @@ impl Report {
             if self.is_bulk() { ", stored first (bulk)" } else { "" }
         );
         println!(
-            "  in flight   runs  workflows/s  steps/s  x limit  p50 ms  p99 ms  x commit  tx/run  WAL B/run  \
+            "  steps  in flight   runs  workflows/s  steps/s  x limit  p50 ms  p99 ms  x commit  tx/run  WAL B/run  \
              CPU ms per 1,000 steps: takt, postgres"
         );
         for level in &self.levels {
             println!(
-                "  {:>9}  {:>5}  {:>11.0}  {:>7.0}  {:>7}  {:>6}  {:>6}  {:>8}  {:>6.3}  {:>9.0}  {:>6.0}, {}",
+                "  {:<5}  {:>9}  {:>5}  {:>11.0}  {:>7.0}  {:>7}  {:>6}  {:>6}  {:>8}  {:>6.3}  {:>9.0}  {:>6.0}, {}",
+                if level.steps == Steps::Write { "write" } else { "read" },
                 level.in_flight,
                 level.runs,
                 level.workflows_per_second,

@@ -10,6 +10,7 @@ mod perform;
 
 pub use bulk::{Age, BulkFilter, BulkReport, LeftOut, bulk, continue_bulk};
 pub use order::{Action, NoAction, Order, Refusal, Version};
+pub use perform::supersede;
 
 use super::Definitions;
 use crate::{

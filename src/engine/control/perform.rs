@@ -2,8 +2,8 @@
 
 use super::{ControlError, Order, Refusal, consider::Intended};
 use crate::{
-    run::{Record, RunId, SignalKind},
-    store::{PgConnection, audit, control, control::Target, journal},
+    run::{Record, RunId, Signal, SignalKind},
+    store::{PgConnection, StoreError, audit, control, control::Target, journal, signals},
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -74,17 +74,36 @@ async fn append(tx: &mut PgConnection, run: RunId, records: &[Record]) -> Result
     Ok(())
 }
 
+/// Whoever stops a run stops what it waits for.
+async fn with_descendants(db: &mut PgConnection, mut runs: Vec<Uuid>) -> Result<Vec<Uuid>, StoreError> {
+    runs.extend(control::open_descendants(db, &runs).await?);
+    runs.sort_unstable();
+    runs.dedup();
+    Ok(runs)
+}
+
+/// A newer run takes the place of this one, which is cancelled: once, however often it is told.
+pub async fn supersede(db: &mut PgConnection, run: RunId, by: &str, reason: &str) -> Result<(), StoreError> {
+    let runs = with_descendants(db, vec![run.0]).await?;
+    let body = json!({ "by": by, "reason": reason });
+    for run in &runs {
+        let id = Uuid::new_v5(run, b"superseded");
+        let signal = Signal { id, kind: SignalKind::Cancel, path: None, body: body.clone() };
+        if signals::send(db, RunId(*run), &signal).await? {
+            audit::add(db, by, "run.cancel", Some(&run.to_string()), &json!({ "reason": reason })).await?;
+        }
+    }
+    control::hold(db, &runs, None, None).await
+}
+
 async fn signal(
     tx: &mut PgConnection,
     mut runs: Vec<Uuid>,
     kind: SignalKind,
     order: &Order,
 ) -> Result<(), ControlError> {
-    // Whoever stops a run stops what it waits for.
     if kind == SignalKind::Cancel {
-        runs.extend(control::open_descendants(tx, &runs).await?);
-        runs.sort_unstable();
-        runs.dedup();
+        runs = with_descendants(tx, runs).await?;
     }
     let body: Value = json!({ "by": order.by, "reason": order.reason });
     control::send(tx, &runs, kind, &body).await?;

@@ -31,7 +31,7 @@ async fn failed(console: &Console, title: &str) -> RunId {
     let worker = workers::register(&mut db, "seed", Duration::from_secs(60)).await.expect("a worker");
     let ended =
         commits::Ended { run: vec![run.0], at: vec![seed::at(3)], outcome: vec!["failed".to_owned()] };
-    let settled = commits::Settled { ended, ..commits::Settled::default() };
+    let settled = commits::Settled { untidy: ended.run.clone(), ended, ..commits::Settled::default() };
     let fence = commits::Fence { worker, epoch: 1 };
     commits::settle(&mut db, fence, &journal::Rows::default(), &settled).await.expect("the end");
     run

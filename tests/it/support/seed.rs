@@ -360,7 +360,7 @@ pub async fn finish(console: &Console, run: RunId, gate: GateId) {
     gates::answer(&mut db, &vote).await.expect("a vote");
     let worker = workers::register(&mut db, "seed", Duration::from_secs(60)).await.expect("a worker");
     let ended = commits::Ended { run: vec![run.0], at: vec![at(424)], outcome: vec!["done".to_owned()] };
-    let settled = commits::Settled { ended, ..commits::Settled::default() };
+    let settled = commits::Settled { untidy: ended.run.clone(), ended, ..commits::Settled::default() };
     let fence = commits::Fence { worker, epoch: 1 };
     commits::settle(&mut db, fence, &journal::Rows::default(), &settled).await.expect("the end");
     let done = |output: Value| Change::Done { output };
