@@ -13,7 +13,7 @@ use crate::{
     },
     telemetry::metrics,
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -71,6 +71,10 @@ pub struct Worker {
 
 /// Most runs claimed by one statement.
 const CLAIM_MAX: usize = 128;
+/// How long the transaction that makes a run ready may take and be noticed at once.
+const LATE_COMMIT: TimeDelta = TimeDelta::seconds(10);
+/// How often to look at everything that is ready, whenever it became so.
+const LOOK_AT_ALL: Duration = Duration::from_secs(30);
 
 /// One tenure: from registering until the lease is lost or the process stops.
 struct Tenure<'a> {
@@ -81,6 +85,9 @@ struct Tenure<'a> {
     /// Ready runs were left behind for want of room.
     left_some: bool,
     next_look: Instant,
+    /// Everything that became ready before was claimed, or is found when everything is looked at again.
+    since: DateTime<Utc>,
+    looked_at_all: Instant,
 }
 
 impl Worker {
@@ -137,6 +144,8 @@ impl Worker {
             drives: JoinSet::new(),
             left_some: false,
             next_look: Instant::now(),
+            since: runs::ALWAYS,
+            looked_at_all: Instant::now(),
         };
         let ended = tenure.work(starts, stop).await;
         if stop.is_cancelled() {
@@ -228,6 +237,7 @@ impl Tenure<'_> {
     fn mind(&mut self, at: DateTime<Utc>) {
         let pause = (at - self.worker.clock.now()).to_std().unwrap_or_default();
         self.next_look = self.next_look.min(Instant::now() + pause);
+        self.since = self.since.min(at);
     }
 
     /// Wakes what is due and claims what is ready.
@@ -239,7 +249,11 @@ impl Tenure<'_> {
         if !deferred.is_empty() {
             control::count_deferred(&mut db, &deferred).await?;
         }
-        let timers = runs::wake_due(&mut db).await?;
+        if self.looked_at_all.elapsed() >= LOOK_AT_ALL {
+            (self.since, self.looked_at_all) = (runs::ALWAYS, Instant::now());
+            runs::date_ready(&mut db).await?;
+        }
+        let timers = runs::wake_due(&mut db, self.since).await?;
         self.worker.clock.set(timers.now);
         self.next_look = Instant::now() + self.worker.options.sweep;
         if let Some(next) = timers.next_at {
@@ -253,9 +267,10 @@ impl Tenure<'_> {
                 return Ok(());
             }
             let limit = i64::try_from(limit).unwrap_or(1);
-            let claims = runs::claim(&mut db, self.fence, limit).await?;
+            let claims = runs::claim(&mut db, self.fence, self.since, limit).await?;
             crash_point("after_claim");
             if claims.is_empty() {
+                self.since = timers.now - LATE_COMMIT;
                 return Ok(());
             }
             let is_all = claims.len() < usize::try_from(limit).unwrap_or(1);
@@ -263,6 +278,7 @@ impl Tenure<'_> {
                 self.drives.spawn(self.hands.clone().drive(claimed));
             }
             if is_all {
+                self.since = timers.now - LATE_COMMIT;
                 return Ok(());
             }
         }

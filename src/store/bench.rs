@@ -1,6 +1,7 @@
 //! What `takt bench` asks of the server: how much it has written, and how fast it can commit one row.
 
 use super::{PgConnection, Result};
+use std::time::Duration;
 
 /// Counters of the server; only their differences mean something.
 #[derive(Debug, Clone)]
@@ -55,6 +56,11 @@ pub async fn make_limit_table(db: &mut PgConnection) -> Result<()> {
     raw(db, "truncate bench_limit").await
 }
 
+/// As autovacuum leaves a site's tables, and does not while they are filled.
+pub async fn vacuum(db: &mut PgConnection) -> Result<()> {
+    raw(db, "vacuum (analyze)").await
+}
+
 /// One durable commit of one row.
 pub async fn commit_one(db: &mut PgConnection) -> Result<()> {
     raw(db, COMMIT_ONE).await
@@ -102,4 +108,16 @@ pub async fn store_history(
     .execute(db)
     .await?;
     Ok(())
+}
+
+/// From the start to the end of each of the newest runs.
+pub async fn latencies(db: &mut PgConnection, workflow: &str, count: i64) -> Result<Vec<Duration>> {
+    let seconds = sqlx::query_scalar!(
+        r#"select extract(epoch from ended_at - started_at)::double precision as "seconds!" from run_summary
+           where workflow = $1 and ended_at is not null order by id desc limit $2"#,
+        workflow,
+        count
+    );
+    let seconds = seconds.fetch_all(db).await?;
+    Ok(seconds.into_iter().map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()).collect())
 }

@@ -150,7 +150,7 @@ async fn park(db: &mut PgConnection, parked: &Parked) -> Result<i64> {
         r#"with parked as (
              update run set
                  state = case when run.signals > new.signals then 'ready' else 'parked' end,
-                 next_at = case when run.signals > new.signals then null else new.wake_at end,
+                 next_at = case when run.signals > new.signals then takt_now() else new.wake_at end,
                  owner = null
              from unnest($1::uuid[], $2::timestamptz[], $3::int[]) as new (id, wake_at, signals)
              where run.id = new.id
@@ -309,7 +309,9 @@ async fn insert(db: &mut PgConnection, fence: Option<Fence>, starts: &Starts) ->
              returning id
          ), live as (
              insert into run (id, version_id, priority, fair, lane, next_at, state, owner)
-             select new.id, new.version_id, priority, fair, lane, not_before,
+             select new.id, new.version_id, priority, fair, lane,
+                    case when lane is not null or $1::bigint is not null then not_before
+                         else coalesce(not_before, takt_now()) end,
                     case when lane is not null then 'queued' when not_before is not null then 'parked'
                          when $1::bigint is null then 'ready' else 'running' end,
                     case when lane is null and not_before is null then $1 end

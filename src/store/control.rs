@@ -112,7 +112,7 @@ pub async fn send(db: &mut PgConnection, runs: &[Uuid], kind: SignalKind, body: 
         "with woken as (
              update run set signals = signals + 1,
                  state = case when state = 'parked' then 'ready' else state end,
-                 next_at = case when state = 'parked' then null else next_at end
+                 next_at = case when state = 'parked' then takt_now() else next_at end
              where id = any($1) returning id
          )
          insert into signal (id, run_id, kind, body)
@@ -188,8 +188,8 @@ pub async fn reopen(tx: &mut PgConnection, run: RunId, sha256: &str) -> Result<b
              where id = $1 and ended_at is not null and (key is null or $3)
              returning id
          )
-         insert into run (id, version_id, state)
-         select reopened.id, version.id, 'ready' from reopened, workflow_version version where version.sha256 = $2",
+         insert into run (id, version_id, state, next_at)
+         select reopened.id, version.id, 'ready', takt_now() from reopened, workflow_version version where version.sha256 = $2",
         run.0,
         sha256,
         keyed.rows_affected() == 1
@@ -210,7 +210,7 @@ pub async fn pin(tx: &mut PgConnection, run: RunId, sha256: &str) -> Result<()> 
     sqlx::query!(
         "update run set version_id = version.id,
              state = case when state = 'parked' then 'ready' else state end,
-             next_at = case when state = 'parked' then null else next_at end
+             next_at = case when state = 'parked' then takt_now() else next_at end
          from workflow_version version where run.id = $1 and version.sha256 = $2",
         run.0,
         sha256
@@ -257,7 +257,7 @@ pub async fn set_aside(
 /// Gives a run that was set aside back to the engine, with a clean record.
 pub async fn release(tx: &mut PgConnection, run: RunId) -> Result<()> {
     sqlx::query!(
-        "update run set state = 'ready', next_at = null, takeovers = 0, taken_at = null
+        "update run set state = 'ready', next_at = takt_now(), takeovers = 0, taken_at = null
          where id = $1 and state = 'set_aside'",
         run.0
     )
@@ -399,7 +399,7 @@ pub async fn release_dead(tx: &mut PgConnection, worker: WorkerId, takeovers_max
            ), freed as (
                update run set
                    state = case when dead.is_poison then 'set_aside' else 'ready' end,
-                   owner = null, next_at = null,
+                   owner = null, next_at = case when dead.is_poison then null else takt_now() end,
                    takeovers = (case when dead.is_suspect and not dead.is_poison then 1
                                      else dead.takeovers + 1 end)::smallint,
                    taken_at = case when dead.takeovers = 0 or (dead.is_suspect and not dead.is_poison)

@@ -59,7 +59,7 @@ pub async fn settle(db: &mut PgConnection, left: &[i64], joined: &[i64]) -> Resu
                ) first
            ), let_in as (
                update run set state = case when next_at > takt_now() then 'parked' else 'ready' end,
-                              next_at = case when next_at > takt_now() then next_at end
+                              next_at = greatest(next_at, takt_now())
                where id = any(array(select id from next)) and state = 'queued'
                returning lane
            ), counted as (
@@ -104,7 +104,7 @@ pub async fn leave_queue(db: &mut PgConnection, run: RunId) -> Result<bool> {
     let Some(lane) = lane.flatten() else { return Ok(false) };
     lock(db, &[lane]).await?;
     let done = sqlx::query!(
-        "update run set state = 'ready', lane = null, next_at = null where id = $1 and state = 'queued'",
+        "update run set state = 'ready', lane = null, next_at = takt_now() where id = $1 and state = 'queued'",
         run.0
     )
     .execute(db)
@@ -248,7 +248,7 @@ pub async fn busy(db: &mut PgConnection, limit: i64) -> Result<Vec<Lane>> {
         Lane,
         r#"select lane.workflow, lane.key, lane."limit", lane.in_use, coalesce(waiting.runs, 0) as "queued!"
            from lane left join (
-               select lane, count(*) as runs from run where state = 'queued' group by lane
+               select lane, count(*) as runs from run where lane is not null and state = 'queued' group by lane
            ) waiting on waiting.lane = lane.id
            where lane.in_use > 0 or waiting.runs > 0
            order by waiting.runs desc nulls last, lane.workflow, lane.key limit $1"#,

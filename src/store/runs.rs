@@ -19,9 +19,15 @@ pub struct Claimed {
 /// workflows; of each the timer that is due longest first, then the oldest run. One place in eight goes to the run of a lower priority that is
 /// the oldest, so that none waits for ever.
 ///
-/// None when the fence refuses. One statement, so a claim is one commit.
+/// Looks only at what became ready since a time: what vacuum may not remove yet, because somebody reads for long,
+/// lies before it. None when the fence refuses. One statement, so a claim is one commit.
 #[expect(clippy::too_many_lines, reason = "it is one statement")]
-pub async fn claim(db: &mut PgConnection, fence: Fence, limit: i64) -> Result<Vec<Claimed>> {
+pub async fn claim(
+    db: &mut PgConnection,
+    fence: Fence,
+    since: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<Claimed>> {
     // `queue` hops from one (priority, plant, workflow) to the next in the ready-only index, however many rows
     // each has; with a single queue nothing of that is executed. Places that are left over go to a queue that has
     // more, so a claim that is not full has left nothing. `id = any(array(…))` keeps the planner from joining the
@@ -30,17 +36,18 @@ pub async fn claim(db: &mut PgConnection, fence: Fence, limit: i64) -> Result<Ve
         r#"with recursive fence as materialized (
              select id from worker where id = $1 and epoch = $2 for key share
          ), top as (
-             select priority, fair, version_id from run where state = 'ready' and exists (select from fence)
+             select priority, fair, version_id from run where state = 'ready' and next_at >= $4 and exists (select from fence)
              order by priority desc, fair desc, version_id desc limit 1
          ), bottom as (
-             select priority, fair, version_id from run where state = 'ready'
+             select priority, fair, version_id from run where state = 'ready' and next_at >= $4
              order by priority, fair, version_id limit 1
          ), queue as (
              select top.* from top, bottom where top is distinct from bottom
              union all
              select next.* from queue cross join lateral (
                  select priority, fair, version_id from run
-                 where state = 'ready' and (priority, fair, version_id) < (queue.priority, queue.fair, queue.version_id)
+                 where state = 'ready' and next_at >= $4
+                   and (priority, fair, version_id) < (queue.priority, queue.fair, queue.version_id)
                  order by priority desc, fair desc, version_id desc limit 1
              ) next
          ), candidate as (
@@ -49,7 +56,7 @@ pub async fn claim(db: &mut PgConnection, fence: Fence, limit: i64) -> Result<Ve
              cross join lateral (
                  select id, row_number() over (order by next_at, id) as nth
                  from (select id, next_at from run
-                       where state = 'ready' and priority = queue.priority and fair = queue.fair
+                       where state = 'ready' and next_at >= $4 and priority = queue.priority and fair = queue.fair
                          and version_id = queue.version_id
                        order by next_at, id limit queue.share) oldest
              ) head
@@ -74,7 +81,7 @@ pub async fn claim(db: &mut PgConnection, fence: Fence, limit: i64) -> Result<Ve
          ), next as (
              select oldest.id from (select * from chosen order by has_more) chosen cross join lateral (
                  select id from run
-                 where state = 'ready' and priority = chosen.priority and fair = chosen.fair
+                 where state = 'ready' and next_at >= $4 and priority = chosen.priority and fair = chosen.fair
                    and version_id = chosen.version_id
                  order by next_at, id limit chosen.places for update skip locked
              ) oldest limit $3
@@ -87,7 +94,8 @@ pub async fn claim(db: &mut PgConnection, fence: Fence, limit: i64) -> Result<Ve
          from taken left join workflow_version version on version.id = taken.version_id"#,
         fence.worker.0,
         fence.epoch,
-        limit
+        limit,
+        since
     )
     .fetch_all(db)
     .await?;
@@ -132,7 +140,7 @@ pub async fn not_before(db: &mut PgConnection, run: RunId) -> Result<Option<Date
 /// Gives up a run without a result: whoever claims it next reads the journal afresh.
 pub async fn give_back(db: &mut PgConnection, run: RunId, worker: WorkerId) -> Result<()> {
     sqlx::query!(
-        "update run set state = 'ready', owner = null where id = $1 and owner = $2",
+        "update run set state = 'ready', owner = null, next_at = takt_now() where id = $1 and owner = $2",
         run.0,
         worker.0
     )
@@ -150,20 +158,32 @@ pub struct Timers {
     pub next_at: Option<DateTime<Utc>>,
 }
 
-/// Makes parked runs ready whose time has come, the longest overdue first.
-pub async fn wake_due(db: &mut PgConnection) -> Result<Timers> {
+/// Since always.
+pub const ALWAYS: DateTime<Utc> = DateTime::UNIX_EPOCH;
+
+/// Ready runs of a version that did not say since when they are.
+pub async fn date_ready(db: &mut PgConnection) -> Result<()> {
+    sqlx::query!("update run set next_at = takt_now() where state = 'ready' and next_at is null")
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Makes parked runs ready whose time has come since a time, the longest overdue first.
+pub async fn wake_due(db: &mut PgConnection, since: DateTime<Utc>) -> Result<Timers> {
     let row = sqlx::query!(
         r#"with moment as materialized (
              select takt_now() as now
          ), woken as (
              update run set state = 'ready' where id in (
-                 select id from run where state = 'parked' and next_at <= (select now from moment)
+                 select id from run where state = 'parked' and next_at <= (select now from moment) and next_at >= $1
                  order by next_at limit 1000 for update skip locked)
              returning id
          )
          select moment.now as "now!", (select count(*) from woken) as "woken!",
                 (select min(next_at) from run where state = 'parked' and next_at > moment.now) as next_at
-         from moment"#
+         from moment"#,
+        since
     )
     .fetch_one(db)
     .await?;

@@ -37,7 +37,7 @@ pub async fn send(db: &mut PgConnection, run: RunId, signal: &Signal) -> Result<
     let woken = sqlx::query!(
         "update run set signals = signals + 1,
              state = case when state = 'parked' then 'ready' else state end,
-             next_at = case when state = 'parked' then null else next_at end
+             next_at = case when state = 'parked' then takt_now() else next_at end
          where id = $1",
         run.0
     )

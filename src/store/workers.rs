@@ -59,7 +59,7 @@ pub async fn take_over(tx: &mut PgConnection, takeovers_max: i16) -> Result<Vec<
 
 async fn release_runs(db: &mut PgConnection, id: WorkerId) -> Result<u64> {
     let done = sqlx::query!(
-        "update run set state = 'ready', owner = null, next_at = null where owner = $1 and state = 'running'",
+        "update run set state = 'ready', owner = null, next_at = takt_now() where owner = $1 and state = 'running'",
         id.0
     )
     .execute(db)

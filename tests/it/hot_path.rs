@@ -117,11 +117,11 @@ async fn drive(db: &mut PgConnection, fence: Fence, runs: &[NewRun], now: DateTi
     let settled = Settled { parked, ..Settled::default() };
     let waiting = rows_of(runs, 2, now, &Change::Waiting { wake_at: Some(now) });
     commits::settle(db, fence, &waiting, &settled).await.expect("parking");
-    let timers = runs::wake_due(db).await.expect("timers");
+    let timers = runs::wake_due(db, runs::ALWAYS).await.expect("timers");
     assert_eq!(timers.woken, i64::try_from(runs.len()).expect("few"));
     let mut claimed = Vec::new();
     while claimed.len() < runs.len() {
-        claimed.extend(runs::claim(db, fence, 100).await.expect("a claim"));
+        claimed.extend(runs::claim(db, fence, runs::ALWAYS, 100).await.expect("a claim"));
     }
     let claimed_ids: Vec<_> = claimed.iter().map(|claim| claim.run.0).collect();
     assert_eq!(journal::load_many(db, &claimed_ids).await.expect("journals").len(), runs.len());
@@ -181,7 +181,7 @@ async fn a_worker_whose_epoch_is_over_writes_nothing_by_any_statement() {
     let ended = Ended { run: vec![mine[0].id.0], at: vec![now], outcome: vec!["done".into()] };
     let settled = Settled { ended, untidy: vec![mine[0].id.0], ..Settled::default() };
     assert_eq!(commits::settle(&mut db, late, &rows, &settled).await.expect("an answer"), Written::Fenced);
-    assert!(runs::claim(&mut db, late, 10).await.expect("an answer").is_empty());
+    assert!(runs::claim(&mut db, late, runs::ALWAYS, 10).await.expect("an answer").is_empty());
 
     assert_eq!(count(&mut db, "journal").await, journal_before);
     assert_eq!(count(&mut db, "payload").await, 0);
@@ -198,7 +198,7 @@ async fn a_key_is_open_once_and_free_again_after_the_end() {
         [Some("PRESS-4"), Some("PRESS-4"), Some("PRESS-6")].map(|key| new_run(now, key));
     let both = [first.clone(), second.clone(), other];
     assert_eq!(start_runs(&mut db, &both, now).await.expect("starting"), 2, "one of each key");
-    let claimed = runs::claim(&mut db, fence, 10).await.expect("a claim");
+    let claimed = runs::claim(&mut db, fence, runs::ALWAYS, 10).await.expect("a claim");
     assert_eq!(claimed.len(), 2);
     let ids: Vec<_> = claimed.iter().map(|claim| claim.run.0).collect();
     let ended = Ended { run: ids, at: vec![now; 2], outcome: vec!["done".into(); 2] };
@@ -257,9 +257,12 @@ async fn ten_thousand_runs_of_a_dead_worker_are_ready_at_once() {
     for chunk in all.chunks(1_000) {
         start_runs(&mut db, chunk, now).await.expect("starting");
     }
-    while runs::claim(&mut db, Fence { worker: dead, epoch: 1 }, 1_000).await.expect("a claim").len() == 1_000
-    {
-    }
+    while runs::claim(&mut db, Fence { worker: dead, epoch: 1 }, runs::ALWAYS, 1_000)
+        .await
+        .expect("a claim")
+        .len()
+        == 1_000
+    {}
     let mut tx = store.begin().await.expect("a transaction");
     let taken = workers::take_over(&mut tx, 3).await.expect("taking over");
     tx.commit().await.expect("committing");

@@ -8,7 +8,7 @@ use crate::{
     },
     run::NewRun,
     step::AgentSettings,
-    store::{Store, StoreError, bench, clock, summaries},
+    store::{PgConnection, Store, StoreError, bench, clock, summaries},
     tool::{Call, Effect, Idempotency, Registry, RegistryError, Tool, ToolError, ToolNameError, ToolSpec},
     trigger::{ManualError, by_hand},
     workflow::{Bundle, Definition},
@@ -185,6 +185,9 @@ impl Bench {
             let (count, age) = (i64::try_from(count).unwrap_or(0), i64::try_from(runs - begin).unwrap_or(0));
             bench::store_history(&mut db, Steps::Read.workflow(), count, parked, age).await?;
         }
+        if runs > 0 {
+            bench::vacuum(&mut db).await?;
+        }
         Ok(())
     }
 
@@ -223,20 +226,59 @@ impl Bench {
     pub async fn bulk(&self, steps: Steps, runs: usize) -> Result<Measured, BenchError> {
         let mut db = self.store.connection().await?;
         let before = bench::ended(&mut db, steps.workflow()).await?;
-        let now = clock::now(&mut db).await?;
-        let all: Vec<NewRun> =
-            (0..runs).map(|_| new_run(&self.definitions, steps)).collect::<Result<_, _>>()?;
-        for chunk in all.chunks(BULK_ROWS) {
-            start_runs(&mut db, chunk, now).await?;
+        for begin in (0..runs).step_by(BULK_ROWS) {
+            self.store_ready(&mut db, steps, (runs - begin).min(BULK_ROWS)).await?;
         }
         let began = Instant::now();
         self.hints.tell();
+        self.all_ended(&mut db, steps, before, runs).await?;
+        Ok(Measured { runs, time: began.elapsed(), latencies: Vec::new() })
+    }
+
+    /// So many runs are stored ready each second, as events make them; the worker claims them.
+    pub async fn steady(&self, steps: Steps, per_second: usize, runs: usize) -> Result<Measured, BenchError> {
+        let mut db = self.store.connection().await?;
+        let before = bench::ended(&mut db, steps.workflow()).await?;
+        let began = Instant::now();
+        let mut tick = tokio::time::interval(Duration::from_secs(1) / u32::try_from(per_second).unwrap_or(1));
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
+        for _ in 0..runs {
+            tick.tick().await;
+            self.store_ready(&mut db, steps, 1).await?;
+            self.hints.tell();
+        }
+        self.all_ended(&mut db, steps, before, runs).await?;
+        let time = began.elapsed();
+        let latencies =
+            bench::latencies(&mut db, steps.workflow(), i64::try_from(runs).unwrap_or(i64::MAX)).await?;
+        Ok(Measured { runs, time, latencies })
+    }
+
+    async fn store_ready(&self, db: &mut PgConnection, steps: Steps, count: usize) -> Result<(), BenchError> {
+        let new: Vec<NewRun> =
+            (0..count).map(|_| new_run(&self.definitions, steps)).collect::<Result<_, _>>()?;
+        let now = clock::now(db).await?;
+        start_runs(db, &new, now).await?;
+        Ok(())
+    }
+
+    async fn all_ended(
+        &self,
+        db: &mut PgConnection,
+        steps: Steps,
+        before: i64,
+        runs: usize,
+    ) -> Result<(), BenchError> {
+        let (mut seen, mut since) = (0, Instant::now());
         loop {
-            let ended = bench::ended(&mut db, steps.workflow()).await? - before;
+            let ended = bench::ended(db, steps.workflow()).await? - before;
             if usize::try_from(ended).is_ok_and(|ended| ended >= runs) {
-                return Ok(Measured { runs, time: began.elapsed(), latencies: Vec::new() });
+                return Ok(());
             }
-            if began.elapsed() > Duration::from_secs(600) {
+            if ended > seen {
+                (seen, since) = (ended, Instant::now());
+            }
+            if since.elapsed() > Duration::from_secs(60) {
                 return Err(BenchError::Missing { ended, wanted: runs });
             }
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -42,6 +42,10 @@ pub struct BenchArgs {
     #[arg(long)]
     bulk: bool,
 
+    /// Store so many runs a second, as events do, and let the worker claim them
+    #[arg(long, value_name = "N", conflicts_with = "bulk")]
+    rate: Option<usize>,
+
     /// Runs that have ended already, stored before measuring
     #[arg(long, default_value_t = 0, value_name = "N")]
     finished: usize,
@@ -116,10 +120,10 @@ async fn measure(
     let runs = args.runs.unwrap_or_else(|| default_runs(in_flight));
     bench.warm_up(steps, in_flight, runs.div_ceil(10)).await?;
     let before = Usage::now(store).await?;
-    let measured = if args.bulk {
-        bench.bulk(steps, runs).await?
-    } else {
-        bench.closed_loop(steps, in_flight, runs).await?
+    let measured = match args.rate {
+        Some(rate) => bench.steady(steps, rate, runs).await?,
+        None if args.bulk => bench.bulk(steps, runs).await?,
+        None => bench.closed_loop(steps, in_flight, runs).await?,
     };
     let spent = Usage::now(store).await?.since(&before);
     Ok(Level::new(steps, in_flight, args.bulk, &measured, &spent, &report.limits))

@@ -17,8 +17,8 @@ steps: [{ id: work, wait: 1ms }]
 /// Ready runs of a plant and a workflow version, as many as there are rows in the series.
 async fn ready(lab: &Lab, count: i32, priority: i16, fair: i32, version: i32) {
     sqlx::query(
-        "insert into run (id, version_id, state, priority, fair)
-         select (lpad(to_hex(n), 12, '0') || substr(md5(n::text || $2 || $3 || $4), 13))::uuid, $4, 'ready', $2, $3
+        "insert into run (id, version_id, state, priority, fair, next_at)
+         select (lpad(to_hex(n), 12, '0') || substr(md5(n::text || $2 || $3 || $4), 13))::uuid, $4, 'ready', $2, $3, takt_now()
          from generate_series(1, $1) n",
     )
     .bind(count)
@@ -48,7 +48,7 @@ async fn worker(db: &mut PgConnection) -> Fence {
 
 /// How many runs of each (priority, plant, version) one claim takes.
 async fn claim(db: &mut PgConnection, worker: Fence, limit: i64) -> BTreeMap<(i16, i32, i32), usize> {
-    let claimed = runs::claim(db, worker, limit).await.expect("a claim");
+    let claimed = runs::claim(db, worker, runs::ALWAYS, limit).await.expect("a claim");
     let ids: Vec<Uuid> = claimed.iter().map(|claim| claim.run.0).collect();
     let rows: Vec<(i16, i32, i32)> =
         sqlx::query_as("select priority, fair, version_id from run where id = any($1)")
@@ -120,7 +120,7 @@ async fn two_workers_claim_the_same_queues_and_no_run_twice() {
         let (mut mine, mut empty) = (Vec::new(), 0);
         while empty < 3 {
             let mut tx = lab.store.begin().await.expect("a transaction");
-            let claimed = runs::claim(&mut tx, worker, 16).await.expect("a claim");
+            let claimed = runs::claim(&mut tx, worker, runs::ALWAYS, 16).await.expect("a claim");
             tx.commit().await.expect("a commit");
             empty = if claimed.is_empty() { empty + 1 } else { 0 };
             mine.extend(claimed.into_iter().map(|claim| claim.run));
@@ -164,7 +164,7 @@ async fn the_priority_of_an_event_decides_which_run_is_claimed_first() {
     let high = lab.run_of("machine.stopped", json!({ "machine": "B", "level": 10 })).await;
     let mut db = lab.store.connection().await.expect("a connection");
     let worker = worker(&mut db).await;
-    let claimed = runs::claim(&mut db, worker, 2).await.expect("a claim");
+    let claimed = runs::claim(&mut db, worker, runs::ALWAYS, 2).await.expect("a claim");
     let taken: Vec<_> = claimed.iter().map(|claim| claim.run).collect();
     assert!(taken.contains(&high) && taken.contains(&low));
     // With two places the high one is among any claim of one, seven times in eight.
@@ -199,15 +199,15 @@ async fn the_claim_reads_only_its_index_however_much_there_is() {
     }
     let worker = worker(&mut tx).await;
     // Planned while the table is empty, as on a server's first day.
-    runs::claim(&mut tx, worker, 64).await.expect("a claim");
+    runs::claim(&mut tx, worker, runs::ALWAYS, 64).await.expect("a claim");
     for (what, queues) in [("one queue", 1), ("two hundred queues", 200)] {
         sqlx::query("truncate run").execute(&mut *tx).await.expect("an empty table");
         sqlx::query(
-            "insert into run (id, version_id, state, fair)
-             select gen_random_uuid(), 1 + n % least($1, 20), 'ready', (n / 20) % greatest($1 / 20, 1)
+            "insert into run (id, version_id, state, fair, next_at)
+             select gen_random_uuid(), 1 + n % least($1, 20), 'ready', (n / 20) % greatest($1 / 20, 1), takt_now()
              from generate_series(1, 100000) n
              union all
-             select gen_random_uuid(), 1 + n % 20, 'parked', n % 10 from generate_series(1, 100000) n",
+             select gen_random_uuid(), 1 + n % 20, 'parked', n % 10, null from generate_series(1, 100000) n",
         )
         .bind(queues)
         .execute(&mut *tx)

@@ -147,7 +147,8 @@ async fn a_run_keeps_its_place_when_its_worker_dies() {
     }
     let mut db = lab.store.connection().await.expect("a connection");
     let dead = workers::register(&mut db, "dead", Duration::ZERO).await.expect("a worker");
-    let claimed = runs::claim(&mut db, Fence { worker: dead, epoch: 1 }, 10).await.expect("a claim");
+    let claimed =
+        runs::claim(&mut db, Fence { worker: dead, epoch: 1 }, runs::ALWAYS, 10).await.expect("a claim");
     assert_eq!(claimed.len(), 2, "the third waits for its lane");
     lab.check_lanes().await;
     assert_eq!(lab.states(&runs).await, ["running", "running", "queued"]);

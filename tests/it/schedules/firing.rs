@@ -291,12 +291,18 @@ async fn late_timers_are_claimed_in_the_order_of_their_times() {
         parked.push((hours, run));
     }
     shop.advance(TimeDelta::days(5)).await;
-    assert_eq!(runs::wake_due(&mut db).await.expect("timers").woken, 5);
+    assert_eq!(runs::wake_due(&mut db, runs::ALWAYS).await.expect("timers").woken, 5);
     let lease = std::time::Duration::from_secs(60);
     let fence = Fence { worker: workers::register(&mut db, "w", lease).await.expect("a worker"), epoch: 1 };
     let mut claimed = Vec::new();
     for _ in 0..5 {
-        claimed.extend(runs::claim(&mut db, fence, 1).await.expect("a claim").into_iter().map(|one| one.run));
+        claimed.extend(
+            runs::claim(&mut db, fence, runs::ALWAYS, 1)
+                .await
+                .expect("a claim")
+                .into_iter()
+                .map(|one| one.run),
+        );
     }
     parked.sort_unstable();
     assert_eq!(claimed, parked.into_iter().map(|(_, run)| run).collect::<Vec<_>>());
