@@ -86,6 +86,16 @@ async fn a_signed_event_is_stored_before_it_is_acknowledged_and_kept_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn text_that_postgresql_cannot_keep_is_refused_as_malformed() {
+    let console = Console::start().await;
+    let mut event = event();
+    event["data"]["reason_text"] = json!("hydraulic\u{0}pressure");
+    let page = send(signed(&console, event.to_string().as_bytes(), now())).await;
+    assert_eq!(page.status, StatusCode::BAD_REQUEST, "{}", page.text);
+    assert!(page.text.contains("NUL"), "{}", page.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn binary_mode_has_its_attributes_in_headers() {
     let console = Console::start().await;
     let body = br#"{"work_center":"PRESS-4"}"#;

@@ -205,6 +205,9 @@ async fn a_key_is_open_once_and_free_again_after_the_end() {
     let settled = Settled { untidy: ended.run.clone(), ended, ..Settled::default() };
     commits::settle(&mut db, fence, &Rows::default(), &settled).await.expect("ending");
     assert_eq!(count(&mut db, "open_key").await, 0);
+    let ended = if claimed[0].run == first.id || claimed[1].run == first.id { first } else { second };
+    assert_eq!(start_runs(&mut db, &[ended], now).await.expect("an answer"), 0, "it exists already");
+    assert_eq!(count(&mut db, "open_key").await, 0, "and does not take its key again");
     assert_eq!(start_runs(&mut db, &[new_run(now, Some("PRESS-4"))], now).await.expect("starting"), 1);
     let unknown = NewRun { sha256: "0".repeat(64), ..new_run(now, None) };
     let refused = start_runs(&mut db, &[unknown], now).await;

@@ -215,6 +215,7 @@ impl Judge<'_> {
         self.started_before();
     }
 
+    /// Reads run ahead of the journal; whatever changes something waits for it.
     fn started_before(&mut self) {
         let mut started: BTreeMap<(Uuid, &str, u32), DateTime<Utc>> = BTreeMap::new();
         for entry in &self.history.log {
@@ -224,7 +225,7 @@ impl Judge<'_> {
                 started.entry((*run, path, *attempt)).or_insert(entry.at);
             }
         }
-        for request in &self.history.requests {
+        for request in self.history.requests.iter().filter(|request| request.class != "read") {
             let at = started.get(&(request.run, request.step.as_str(), request.attempt));
             if at.is_none_or(|at| *at > request.at) {
                 let (run, step, attempt) = (request.run, &request.step, request.attempt);

@@ -137,7 +137,7 @@ async fn lose_the_database_between_two_steps(fault: Option<&'static str>) -> Vec
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_step_begins_only_when_the_journal_has_it() {
+async fn a_step_that_changes_something_begins_only_when_the_journal_has_it() {
     let violations = lose_the_database_between_two_steps(None).await;
     assert!(violations.is_empty(), "{}", listed(&violations));
 }

@@ -2,9 +2,10 @@
 //! and the statement behind it reads its index only.
 
 use super::Lab;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use std::{collections::BTreeMap, time::Duration};
-use takt::store::{PgConnection, commits::Fence, runs, workers};
+use takt::store::{PgConnection, clock, commits::Fence, runs, workers};
 use uuid::Uuid;
 
 const QUIET: &str = "workflow: quiet
@@ -172,16 +173,19 @@ async fn the_priority_of_an_event_decides_which_run_is_claimed_first() {
 }
 
 /// Every line of the plan that reads `run`, and how long the statement took.
-async fn plan(db: &mut PgConnection, limit: i64) -> (Vec<String>, f64) {
+async fn explained(db: &mut PgConnection, limit: i64, since: DateTime<Utc>) -> Vec<String> {
     let (name, _): (String, String) = sqlx::query_as(
         "select name, statement from pg_prepared_statements where statement like 'with recursive%' limit 1",
     )
     .fetch_one(&mut *db)
     .await
     .expect("the claim is prepared on this connection");
-    let explain = format!("explain (analyze, buffers) execute {name}(1, 1, {limit})");
-    let lines: Vec<String> =
-        sqlx::query_scalar(sqlx::AssertSqlSafe(explain)).fetch_all(db).await.expect("a plan");
+    let explain = format!("explain (analyze, buffers) execute {name}(1, 1, {limit}, '{since}')");
+    sqlx::query_scalar(sqlx::AssertSqlSafe(explain)).fetch_all(db).await.expect("a plan")
+}
+
+async fn plan(db: &mut PgConnection, limit: i64) -> (Vec<String>, f64) {
+    let lines = explained(db, limit, runs::ALWAYS).await;
     let time = lines.iter().find_map(|line| line.strip_prefix("Execution Time: ")).expect("a time");
     let time = time.trim_end_matches(" ms").parse().expect("milliseconds");
     assert!(lines.len() > 20, "{lines:#?}");
@@ -222,4 +226,35 @@ async fn the_claim_reads_only_its_index_however_much_there_is() {
         assert!(hops >= 4, "{what}: {reads:#?}");
         eprintln!("a claim of 64 from {what}, 100,000 ready and 100,000 parked: {milliseconds} ms");
     }
+}
+
+#[tokio::test]
+async fn rows_that_vacuum_may_not_remove_do_not_slow_a_claim() {
+    let lab = Lab::new(&[]).await;
+    versions(&lab, 1).await;
+    let mut reader = lab.database.pool.begin().await.expect("a transaction");
+    sqlx::raw_sql("set transaction isolation level repeatable read; select count(*) from run")
+        .execute(&mut *reader)
+        .await
+        .expect("a snapshot that holds vacuum back");
+    // Runs that were ready an hour ago and are gone, and ten that are ready now.
+    ready(&lab, 20_000, 0, 0, 1).await;
+    sqlx::query("delete from run").execute(&lab.database.pool).await.expect("the past");
+    lab.advance(3_600).await;
+    ready(&lab, 10, 0, 0, 1).await;
+    let mut db = lab.store.connection().await.expect("a connection");
+    for setting in ["set plan_cache_mode = force_generic_plan", "set enable_seqscan = off", "set jit = off"] {
+        sqlx::raw_sql(setting).execute(&mut *db).await.expect("a setting");
+    }
+    let recent = clock::now(&mut db).await.expect("the time") - TimeDelta::seconds(10);
+    let worker = worker(&mut db).await;
+    assert_eq!(runs::claim(&mut db, worker, recent, 4).await.expect("a claim").len(), 4);
+    let pages = |lines: &[String]| -> u64 {
+        let hits = lines.iter().find_map(|line| line.split("shared hit=").nth(1)).expect("buffers");
+        hits.split(' ').next().and_then(|hits| hits.parse().ok()).expect("a number")
+    };
+    let quick = pages(&explained(&mut db, 3, recent).await);
+    let slow = pages(&explained(&mut db, 3, runs::ALWAYS).await);
+    assert!(quick * 10 < slow, "{quick} pages for what is recent, {slow} for all");
+    drop(reader);
 }

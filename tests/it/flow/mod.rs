@@ -4,6 +4,7 @@
 mod claims;
 mod gathered;
 mod lanes;
+mod refused;
 mod shown;
 
 use crate::support::pg::{self, Database};
@@ -19,7 +20,7 @@ use takt::{
         Caps, Clock, Definitions, Execute, Executors, Hints, Ladders, NoPastEvents, Outcome, RungOf, Starter,
         StepContext, Worker, WorkerOptions,
     },
-    run::{EventId, RunId, Signal, SignalKind, Task},
+    run::{EventId, Intent, RunId, Signal, SignalKind, Task},
     step::WaitExecutor,
     store::{Store, clock, events, lanes as store_lanes, signals},
     trigger::Router,
@@ -69,6 +70,11 @@ impl Execute for Work {
                 Outcome::done(Value::Null)
             }
             "breaks" => Outcome::fail("broken", "it broke"),
+            "nul" => {
+                let event = "a\u{0}b".to_owned();
+                let subscribe = Intent::Subscribe { path: task.path.clone(), event, subject: None };
+                Outcome::Park { wake_at: None, note: None, intents: vec![subscribe] }
+            }
             _ => WaitExecutor { past: Arc::new(NoPastEvents) }.execute(task, context).await,
         }
     }

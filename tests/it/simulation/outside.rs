@@ -12,7 +12,7 @@ use std::{
 use takt::{
     engine::{Commit, CommitError, Driven, Journal},
     run::{Change, RunId},
-    tool::{Call, Idempotency, Lookup, Registry, Tool, ToolError, ToolErrorKind, ToolSpec},
+    tool::{Call, Effect, Idempotency, Lookup, Registry, Tool, ToolError, ToolErrorKind, ToolSpec},
 };
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -107,7 +107,9 @@ impl World {
                 && record.attempt == call.attempt
                 && record.path.as_ref().is_some_and(|path| path.as_str() == call.step)
         };
-        if !self.store.journal.get(&run).is_some_and(|records| records.iter().any(is_started)) {
+        // Reads run ahead of the journal; whatever changes something waits for it.
+        let is_known = self.store.journal.get(&run).is_some_and(|records| records.iter().any(is_started));
+        if spec.effect == Effect::Write && !is_known {
             self.store.report(format!("{run}: `{}` went out before the journal knew", call.step));
         }
         let (done, answer) = oneshot::channel();
