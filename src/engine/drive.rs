@@ -149,7 +149,7 @@ impl Driver {
             match next {
                 Ok(Next::Again) => {}
                 Ok(Next::Parked) => return Driven::Parked,
-                Err(error) => return Driven::Lost(error),
+                Err(error) => return Driven::Lost(self.unwritten.give_up(error).await),
             }
         }
     }

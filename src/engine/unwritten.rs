@@ -60,6 +60,15 @@ impl Unwritten {
         }
     }
 
+    /// Waits for what is under way when the run is given up: it must not land after somebody else has the run. Says what
+    /// the run was lost to in the end.
+    pub(super) async fn give_up(&mut self, lost: CommitError) -> CommitError {
+        match self.flushing.take() {
+            Some(flushing) => flushing.await.err().unwrap_or(lost),
+            None => lost,
+        }
+    }
+
     /// Returns when one commit under way is durable, never when there is nothing to write. One goes at a time: commits of
     /// a run must not overtake each other.
     pub(super) async fn written(&mut self) -> Result<(), CommitError> {

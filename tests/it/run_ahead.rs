@@ -43,18 +43,18 @@ impl Journal for SlowDisk {
     }
 }
 
-/// Steps whose names begin with `read` only read.
+/// Steps whose names begin with `write` may change something; `lost` loses its run.
 struct Steps(Log);
 
 #[async_trait]
 impl Execute for Steps {
     async fn execute(&self, task: &Task, _: &StepContext) -> Outcome {
         self.0.lock().expect("the log").push(task.path.to_string());
-        Outcome::done(json!({}))
+        if task.path.as_str() == "lost" { Outcome::Lost } else { Outcome::done(json!({})) }
     }
 
     fn runs_ahead(&self, task: &Task) -> bool {
-        task.path.as_str().starts_with("read")
+        !task.path.as_str().starts_with("write")
     }
 }
 
@@ -154,4 +154,16 @@ async fn a_run_that_was_taken_over_writes_nothing_more() {
     disk.permits.add_permits(9);
     assert!(matches!(driver.drive(Vec::new()).await, Driven::Lost(CommitError::Fenced)));
     assert!(!logged(&log).contains(&"write1".to_owned()), "{:?}", logged(&log));
+}
+
+#[tokio::test]
+async fn a_run_is_given_up_only_when_its_commit_is_answered() {
+    // A step that loses its run while the commit before it is under way.
+    let Lab { log, disk, driver } = lab(&["read1", "read2", "lost"], false);
+    let mut driving = Box::pin(driver.drive(Vec::new()));
+    assert!(futures::poll!(&mut driving).is_pending(), "the commit is not answered yet");
+    assert_eq!(logged(&log), ["read1", "read2", "lost"]);
+    disk.permits.add_permits(9);
+    assert!(matches!(driving.await, Driven::Lost(CommitError::Unknown(_))));
+    assert_eq!(logged(&log).last().map(String::as_str), Some("durable: "));
 }
