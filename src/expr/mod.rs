@@ -16,7 +16,7 @@ mod template;
 mod types;
 mod value;
 
-pub use infer::{PlacedProblem, TypeProblem, TypeProblemKind, Types};
+pub use infer::{Leak, PlacedProblem, TypeProblem, TypeProblemKind, Types};
 pub use types::{Field, Misfit, Shape, Type};
 pub use value::{Embedded, ValueTemplate};
 

@@ -1,6 +1,10 @@
 //! The rules of a workflow's writes, each checked against the arguments of every write that names it.
 
-use super::{Checker, places::place_of, scope::event_type};
+use super::{
+    Checker,
+    places::{fix_of, place_of},
+    scope::pattern_type,
+};
 use crate::{
     expr::{Type, TypeProblem, TypeProblemKind, Types},
     tool::Effect,
@@ -46,7 +50,7 @@ impl RuleCheck<'_, '_> {
     fn run(&mut self, write: Type) {
         let mut types = Types::from([
             ("write".to_owned(), write),
-            ("trigger".to_owned(), event_type()),
+            ("trigger".to_owned(), pattern_type(&self.checker.definition.workflow, self.checker.events)),
             ("inputs".to_owned(), Type::Any),
             ("steps".to_owned(), Type::Any),
             ("site".to_owned(), self.checker.site_type.clone()),
@@ -98,10 +102,11 @@ impl RuleCheck<'_, '_> {
     fn type_problem(&mut self, node: Option<&Node>, offset: usize, source: &str, problem: TypeProblem) {
         let place = place_of(self.document, node, offset, source, &problem);
         let code = match problem.kind {
-            TypeProblemKind::Mismatch => "T007",
             TypeProblemKind::Unknown { .. } => "T006",
+            TypeProblemKind::Absent { .. } | TypeProblemKind::Null { .. } | TypeProblemKind::Mismatch => "T007",
         };
-        self.report(code, place, problem.message, problem.fix);
+        let fix = fix_of(&problem);
+        self.report(code, place, problem.message, fix);
     }
 
     fn report(&mut self, code: &'static str, place: Place, message: String, fix: String) {

@@ -313,7 +313,7 @@ proptest! {
         let lines = text.iter().filter(|c| **c == '\n').count() as u32 + 1;
         bundle.files.insert(path.to_owned(), text.into_iter().collect());
         let problems = match Definition::compile(bundle.clone()) {
-            Ok(definition) => check(&definition, &registry(), &site()),
+            Ok(definition) => check(&definition, &registry(), &site(), &Events::default()),
             Err(problems) => {
                 prop_assert!(!problems.is_empty());
                 problems
