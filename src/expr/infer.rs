@@ -282,7 +282,9 @@ impl<'e> Inference<'e> {
     fn null(&mut self, node: &IdedExpr, path: Option<String>, then: &str) {
         let shown = path.as_ref().map_or("this".to_owned(), |path| format!("`{path}`"));
         let fix = match &path {
-            Some(path) => format!("ask before: `{path} != null`, or give a default with `.?` and `orValue(…)`"),
+            Some(path) => {
+                format!("ask before: `{path} != null`, or give a default with `.?` and `orValue(…)`")
+            }
             None => "ask before whether it is null".to_owned(),
         };
         self.report(node, TypeProblemKind::Null { path }, format!("{shown} may be null, and {then}"), fix);
@@ -354,8 +356,23 @@ impl<'e> Inference<'e> {
         }
     }
 
-    fn report(&mut self, node: &IdedExpr, kind: TypeProblemKind, message: String, fix: String) {
+    /// Where a path ends, as far as it is one.
+    fn end_of(&self, node: &IdedExpr) -> (u32, u32) {
         let (line, column) = self.compiled.place(node);
+        let length = match &node.expr {
+            Node::Ident(name) => name.chars().count(),
+            Node::Select(select) => select.field.chars().count() + 1,
+            _ => 0,
+        };
+        (line, column + length as u32)
+    }
+
+    fn report(&mut self, node: &IdedExpr, kind: TypeProblemKind, message: String, fix: String) {
+        let (line, column) = match &node.expr {
+            // `has(a.b)` stands at its parenthesis.
+            Node::Select(select) if select.test => self.end_of(&select.operand),
+            _ => self.compiled.place(node),
+        };
         // A selection stands at its dot and its field follows; a function stands at its parenthesis.
         let column = match &node.expr {
             Node::Select(_) => column + 1,

@@ -166,7 +166,9 @@ impl Want {
 
     pub(super) fn fix(self) -> &'static str {
         match self {
-            Time | Timestamp => "times are RFC 3339 text like 2026-11-23T06:10:00-06:00; timestamp(x) reads one",
+            Time | Timestamp => {
+                "times are RFC 3339 text like 2026-11-23T06:10:00-06:00; timestamp(x) reads one"
+            }
             Span => "durations are written '90s', '30m', '2h'",
             List => "give it a list",
             Text => "make it a text: string(x)",
@@ -219,7 +221,8 @@ fn is_duration(text: &str) -> bool {
             return false;
         }
         let after = &rest[digits..];
-        let Some(unit) = ["ns", "us", "ms", "h", "m", "s"].into_iter().find(|unit| after.starts_with(unit)) else {
+        let Some(unit) = ["ns", "us", "ms", "h", "m", "s"].into_iter().find(|unit| after.starts_with(unit))
+        else {
             return false;
         };
         rest = &after[unit.len()..];
@@ -256,7 +259,9 @@ pub(super) fn of(name: &str, target: Option<&Type>, args: &[Type], second_int: O
         "getFullYear" | "getMonth" | "getDate" | "getDayOfMonth" | "getDayOfWeek" | "getDayOfYear"
         | "getHours" | "getMinutes" | "getSeconds" | "getMilliseconds" => Type::Int,
         "double" | "hours_between" | "avg" => Type::Number,
-        "contains" | "startsWith" | "endsWith" | "matches" | "hasValue" | "bool" | "in_shift" | "has" => Type::Bool,
+        "contains" | "startsWith" | "endsWith" | "matches" | "hasValue" | "bool" | "in_shift" | "has" => {
+            Type::Bool
+        }
         "string" | "join" | "lowerAscii" | "upperAscii" | "trim" | "replace" | "substring" | "charAt"
         | "format" | "site_time" | "shift_at" => Type::String,
         "timestamp" => Type::Timestamp,

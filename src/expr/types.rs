@@ -294,9 +294,7 @@ impl Reader<'_> {
             "integer" => Type::Int,
             "number" => Type::Number,
             "string" => Type::String,
-            "array" => {
-                Type::list(schema.get("items").map_or(Type::Any, |items| self.read(items, depth + 1)))
-            }
+            "array" => Type::list(schema.get("items").map_or(Type::Any, |items| self.read(items, depth + 1))),
             "object" => self.object(schema, depth),
             _ => Type::Any,
         }

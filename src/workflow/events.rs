@@ -72,7 +72,8 @@ impl Events {
             (place, format!("not valid JSON: {cause}"))
         })?;
         let start = Place { line: 1, column: 1 };
-        jsonschema::validator_for(&schema).map_err(|cause| (start, format!("not a valid JSON Schema: {cause}")))?;
+        jsonschema::validator_for(&schema)
+            .map_err(|cause| (start, format!("not a valid JSON Schema: {cause}")))?;
         let mut classes = BTreeMap::new();
         collect_classes(&schema, &mut classes);
         let repeats = schema.get("x-takt-repeats") == Some(&Value::Bool(true));
@@ -121,7 +122,9 @@ pub(super) fn any_event() -> Type {
 fn collect_classes(schema: &Value, found: &mut BTreeMap<String, DataClass>) {
     match schema {
         Value::Object(keywords) => {
-            for (name, property) in keywords.get("properties").and_then(Value::as_object).into_iter().flatten() {
+            for (name, property) in
+                keywords.get("properties").and_then(Value::as_object).into_iter().flatten()
+            {
                 let class = property.get("x-takt-class").cloned();
                 if let Some(class) = class.and_then(|class| serde_json::from_value(class).ok()) {
                     found.insert(name.clone(), class);

@@ -83,7 +83,8 @@ impl Library {
 
     /// What would be found if this text stood in the file: for editors, and for tests of the checks.
     pub fn findings(&self, path: &str, text: &str, registry: &Registry, site: &Site) -> Vec<Problem> {
-        let (compiled, mut problems) = self.read(Bundle::with(&site.folder, path, text.to_owned()), registry, site);
+        let (compiled, mut problems) =
+            self.read(Bundle::with(&site.folder, path, text.to_owned()), registry, site);
         let Some(compiled) = compiled.map(Arc::new) else { return problems };
         let mut good = self.good();
         good.retain(|_, definition| definition.bundle.path != path);
@@ -107,7 +108,9 @@ impl Library {
     }
 
     fn good(&self) -> BTreeMap<String, Arc<Definition>> {
-        self.definitions().map(|definition| (definition.workflow.id.clone(), Arc::clone(definition))).collect()
+        self.definitions()
+            .map(|definition| (definition.workflow.id.clone(), Arc::clone(definition)))
+            .collect()
     }
 
     pub fn get(&self, id: &str) -> Option<&Arc<Definition>> {

@@ -28,8 +28,10 @@ fn the_sample_site_has_no_error() {
     let (code, out, err) = check(&[], Path::new(env!("CARGO_MANIFEST_DIR")));
     assert!(code == 0 && err.starts_with("5 workflows checked: 0 errors, "), "{out}{err}");
     // What has no test yet is told; nothing else is.
-    let others: Vec<&str> =
-        out.lines().filter(|line| line.starts_with("warning[") && !line.starts_with("warning[T024]")).collect();
+    let others: Vec<&str> = out
+        .lines()
+        .filter(|line| line.starts_with("warning[") && !line.starts_with("warning[T024]"))
+        .collect();
     assert_eq!(others, Vec::<&str>::new());
 }
 

@@ -63,7 +63,11 @@ impl Inference<'_> {
             (operators::OPT_SELECT, [holder, field]) => {
                 let kind = self.node(holder);
                 let name = literal_text(field).unwrap_or_default();
-                Type::Optional(Box::new(self.optional(field, &kind, path_of(holder), name)))
+                let before = self.found.len();
+                let kind = self.optional(field, &kind, path_of(holder), name);
+                // The field stands behind its `.?`, where the operator is placed.
+                self.found[before..].iter_mut().for_each(|problem| problem.column += 2);
+                Type::Optional(Box::new(kind))
             }
             (operators::IN, [item, list]) => {
                 let item = self.node(item);

@@ -70,7 +70,8 @@ impl Facts {
 
     /// Writes what is known into the types themselves.
     pub(super) fn narrow(&self, types: &mut Types) {
-        let known = [(&self.there, Known::There), (&self.present, Known::Present), (&self.whole, Known::Whole)];
+        let known =
+            [(&self.there, Known::There), (&self.present, Known::Present), (&self.whole, Known::Whole)];
         for (paths, known) in known {
             for path in paths {
                 let mut parts = path.split('.');
@@ -178,7 +179,8 @@ fn decided(value: &IdedExpr, word: Option<&str>, equal: bool, facts: &mut Facts)
 fn subject(node: &IdedExpr) -> &IdedExpr {
     match &node.expr {
         Node::Call(call) if call.func_name == "orValue" => {
-            let is_null = call.args.first().is_some_and(|arg| matches!(&arg.expr, Node::Literal(LiteralValue::Null)));
+            let is_null =
+                call.args.first().is_some_and(|arg| matches!(&arg.expr, Node::Literal(LiteralValue::Null)));
             call.target.as_deref().filter(|_| is_null).unwrap_or(node)
         }
         _ => node,
@@ -189,7 +191,9 @@ fn subject(node: &IdedExpr) -> &IdedExpr {
 fn key_of(node: &IdedExpr) -> Option<String> {
     match &node.expr {
         Node::Ident(name) => Some(name.clone()),
-        Node::Select(select) if !select.test => Some(format!("{}.{}", key_of(&select.operand)?, select.field)),
+        Node::Select(select) if !select.test => {
+            Some(format!("{}.{}", key_of(&select.operand)?, select.field))
+        }
         Node::Call(call) if call.func_name == operators::OPT_SELECT => {
             let field = call.args.get(1).and_then(literal_text)?;
             Some(format!("{}.{field}", key_of(call.args.first()?)?))

@@ -140,7 +140,7 @@ impl Walk<'_> {
             ) => Vec::new(),
             (operators::CONDITIONAL, [_, yes, no]) => [self.node(yes), self.node(no)].concat(),
             (operators::OPT_SELECT, [holder, field]) => {
-                self.field(field, holder, literal_text(field).unwrap_or_default(), 0)
+                self.field(field, holder, literal_text(field).unwrap_or_default(), 2)
             }
             (operators::INDEX, [list, _]) => self.node(list),
             _ => target.into_iter().chain(args).flat_map(|part| self.node(part)).collect(),

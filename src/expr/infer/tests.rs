@@ -159,11 +159,11 @@ fn what_may_be_null_or_absent_is_asked_for_first() {
     is("steps.plans.options[0].due == 'x'", Type::Bool);
     wrong(
         "steps.plans.options.all(o, o.due > now)",
-        "1:29 `o.due` may be null, and `>` does not work then; ask before: `o.due != null`, or give a default with `.?` and `orValue(…)`",
+        "1:30 `o.due` may be null, and `>` does not work then; ask before: `o.due != null`, or give a default with `.?` and `orValue(…)`",
     );
     wrong(
         "steps.plans.options.all(o, o.note.contains('x'))",
-        "1:29 the field `note` of `o` may be absent; give a default, `.?note.orValue(…)`, or ask `has(…)` before",
+        "1:30 the field `note` of `o` may be absent; give a default, `.?note.orValue(…)`, or ask `has(…)` before",
     );
     wrong(
         "steps.plans.rest.cost > 3",
@@ -181,18 +181,30 @@ fn what_may_be_null_or_absent_is_asked_for_first() {
 
 #[test]
 fn functions_say_what_they_take() {
-    wrong("minutes_between(now) > 1", "1:1 `minutes_between` takes 2 arguments, these are 1; write `minutes_between(a, b)`");
+    wrong(
+        "minutes_between(now) > 1",
+        "1:1 `minutes_between` takes 2 arguments, these are 1; write `minutes_between(a, b)`",
+    );
     wrong(
         "minutes_between(now, steps.plans.evaluated) > 1",
         "1:34 `minutes_between` needs a time here, this is a whole number; times are RFC 3339 text like 2026-11-23T06:10:00-06:00; timestamp(x) reads one",
     );
-    wrong("duration('2x') > duration('1h')", "1:10 `2x` is not a duration; durations are written '90s', '30m', '2h'");
+    wrong(
+        "duration('2x') > duration('1h')",
+        "1:10 `2x` is not a duration; durations are written '90s', '30m', '2h'",
+    );
     wrong(
         "sum(steps.plans.kind) > 1",
         "1:17 `sum` needs a list here, this is one of low, high; give it a list",
     );
-    wrong("now.exists(n, n == 'x')", "1:1 a list is needed here, this is a text; `filter`, `map`, `all` and `exists` go through a list");
-    wrong("'high' in steps.plans.kind", "1:8 `in` looks into a list, this is one of low, high; write `x in ['a', 'b']`, or `text.contains('a')`");
+    wrong(
+        "now.exists(n, n == 'x')",
+        "1:1 a list is needed here, this is a text; `filter`, `map`, `all` and `exists` go through a list",
+    );
+    wrong(
+        "'high' in steps.plans.kind",
+        "1:8 `in` looks into a list, this is one of low, high; write `x in ['a', 'b']`, or `text.contains('a')`",
+    );
     wrong("steps.plans.kind in ['low', 'hihg']", "1:18 it is never `hihg`; it is one of low, high");
     wrong("contains(now, 'x')", "1:1 `contains` is not called like this; write `x.contains()`");
     wrong("[1] < [2]", "1:5 `<` does not order a list; compare numbers, texts or times");

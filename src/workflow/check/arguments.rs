@@ -121,11 +121,13 @@ impl<'c> Checker<'c> {
             }
         }
         let Some(misfit) = fallback.misfit(schema) else { return };
-        if misfit.path.first().is_some_and(|name| suggest::closest(name, strangers.iter().copied()).is_some()) {
+        if misfit.path.first().is_some_and(|name| suggest::closest(name, strangers.iter().copied()).is_some())
+        {
             return;
         }
         let place = self.place_of_misfit(node, &misfit);
-        let at = if misfit.path.is_empty() { String::new() } else { format!("`{}`: ", misfit.path.join(".")) };
+        let at =
+            if misfit.path.is_empty() { String::new() } else { format!("`{}`: ", misfit.path.join(".")) };
         let message = format!("the fallback does not fit the output schema: {at}{}", misfit.message);
         self.error("T017", place, message, fix_for(&misfit, "make it an answer that the schema allows"));
     }

@@ -37,7 +37,9 @@ impl<'c> Checker<'c> {
     fn lasting_writes(&mut self, steps: &'c [Step], mut fails_later: bool) {
         for step in steps.iter().rev() {
             match &step.kind {
-                StepKind::Call(call) if self.is_gated_write(&call.tool) => self.lasting_write(step, call, fails_later),
+                StepKind::Call(call) if self.is_gated_write(&call.tool) => {
+                    self.lasting_write(step, call, fails_later)
+                }
                 StepKind::Choose(branches) => {
                     branches.iter().for_each(|branch| self.lasting_writes(&branch.steps, fails_later));
                 }
@@ -56,12 +58,18 @@ impl<'c> Checker<'c> {
         let node = self.definition.node_of(step.place).and_then(|node| node.get("call"));
         let place = node.map_or(step.place, |node| node.place);
         if call.rules.is_empty() {
-            let message = format!("`{}` writes without a rule: nothing looks at live data just before", call.tool);
+            let message =
+                format!("`{}` writes without a rule: nothing looks at live data just before", call.tool);
             self.warn("T014", place, message, "add `rules:` with what must still be true then".to_owned());
         }
         if fails_later && call.undo.is_none() {
             let message = format!("what `{}` wrote stays when a later step fails", call.tool);
-            self.warn("T014", place, message, "add `undo: { call, with }`, or `on_error:` to the later steps".to_owned());
+            self.warn(
+                "T014",
+                place,
+                message,
+                "add `undo: { call, with }`, or `on_error:` to the later steps".to_owned(),
+            );
         }
     }
 
@@ -93,7 +101,10 @@ impl<'c> Checker<'c> {
                 StepKind::Gate(_) => return,
                 StepKind::Call(call) if is_notification(&call.tool) => return,
                 StepKind::Call(call) if matches!(step.on_error, OnError::Fail) => {
-                    let message = format!("people are told only when `{}` works, which may be what has failed", call.tool);
+                    let message = format!(
+                        "people are told only when `{}` works, which may be what has failed",
+                        call.tool
+                    );
                     let fix = "call `notify.role` first, or add `on_error: continue` here";
                     self.error("T022", self.tool_place(step), message, fix);
                     return;

@@ -67,7 +67,9 @@ impl<'c> Checker<'c> {
         let holders = |role: &str, shift: Option<&str>| -> BTreeSet<&str> {
             let given = site.roles.get(role).and_then(|declared| declared.from.as_deref()).unwrap_or(role);
             let on = |person: &&Person| {
-                shift.is_none_or(|shift| person.shifts.is_empty() || person.shifts.iter().any(|id| id == shift))
+                shift.is_none_or(|shift| {
+                    person.shifts.is_empty() || person.shifts.iter().any(|id| id == shift)
+                })
             };
             let held = |person: &&Person| person.roles.iter().any(|role| role == given);
             site.people.iter().filter(held).filter(on).map(|person| person.id.as_str()).collect()
@@ -78,14 +80,20 @@ impl<'c> Checker<'c> {
         };
         let fix = format!("ask another role, or give `{second}` to somebody else too");
         if let Some(person) = alone(None) {
-            let message = format!("`{person}` is the only one in `{first}` and in `{second}`: nobody can be second");
+            let message =
+                format!("`{person}` is the only one in `{first}` and in `{second}`: nobody can be second");
             self.error("T013", place, message, fix);
             return;
         }
-        let shifts: Vec<&str> =
-            site.shifts.iter().map(|shift| shift.id.as_str()).filter(|id| alone(Some(id)).is_some()).collect();
+        let shifts: Vec<&str> = site
+            .shifts
+            .iter()
+            .map(|shift| shift.id.as_str())
+            .filter(|id| alone(Some(id)).is_some())
+            .collect();
         if !shifts.is_empty() {
-            let message = format!("in shift {} one person alone is `{first}` and `{second}`", shifts.join(", "));
+            let message =
+                format!("in shift {} one person alone is `{first}` and `{second}`", shifts.join(", "));
             self.warn("T013", place, message, fix);
         }
     }

@@ -104,10 +104,11 @@ impl<'c> Checker<'c> {
     /// Whether the run goes on after it on some path.
     fn step(&mut self, step: &'c Step, node: Option<&'c Node>, names: &mut Names) -> bool {
         let Some(condition) = &step.condition else { return self.act(step, node, names) };
-        self.condition(condition, node.and_then(|node| node.get("if")), names.types());
         let mut inside = names.clone();
-        condition.narrow(inside.types_mut(), true);
+        // A part of it that is false makes all of it false, whatever the others read.
         self.imply(condition, &mut inside);
+        self.condition(condition, node.and_then(|node| node.get("if")), inside.types());
+        condition.narrow(inside.types_mut(), true);
         if self.act(step, node, &mut inside) {
             *names = names.clone().meet(inside);
             self.only_if.insert(step.id.as_str(), condition.conjuncts());
@@ -342,10 +343,10 @@ impl<'c> Checker<'c> {
             let node = self.definition.node_of(branch.place);
             let mut own = other.clone();
             if let Some(condition) = &branch.condition {
-                self.condition(condition, node.and_then(|node| node.get("if")), other.types());
+                self.imply(condition, &mut own);
+                self.condition(condition, node.and_then(|node| node.get("if")), own.types());
                 condition.narrow(own.types_mut(), true);
                 condition.narrow(other.types_mut(), false);
-                self.imply(condition, &mut own);
             }
             if self.steps(&branch.steps, node, &mut own) {
                 ends.push(own);

@@ -63,11 +63,14 @@ impl<'c> Checker<'c> {
         let fix = fix_of(&problem);
         let of_steps = |path: &Option<String>| path.as_deref() == Some("steps");
         match problem.kind {
-            TypeProblemKind::Unknown { holder, name, .. } if of_steps(&holder) => self.no_step(place, &name, fix),
+            TypeProblemKind::Unknown { holder, name, .. } if of_steps(&holder) => {
+                self.no_step(place, &name, fix)
+            }
             TypeProblemKind::Unknown { .. } => self.error("T006", place, problem.message, fix),
             TypeProblemKind::Absent { holder, name } if of_steps(&holder) => {
                 let message = format!("`{name}` may have been skipped, and has no output then");
-                let fix = format!("read it with a default, `steps.?{name}`, or ask `has(steps.{name})` before");
+                let fix =
+                    format!("read it with a default, `steps.?{name}`, or ask `has(steps.{name})` before");
                 self.error("T008", place, message, fix);
             }
             TypeProblemKind::Null { path: Some(path) } if is_step(&path) => {

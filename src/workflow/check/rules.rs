@@ -22,10 +22,10 @@ impl Checker<'_> {
         let mut uses = Vec::new();
         walk::every_step(&definition.workflow, &mut |step| {
             if let StepKind::Call(call) = &step.kind {
-                uses.extend(call.rules.iter().map(|rule| (rule, &call.tool)));
+                uses.extend(call.rules.iter().map(|rule| (rule, call)));
             }
         });
-        for (name, tool) in uses {
+        for (name, call) in uses {
             let path = Rule::path_of(name);
             let (Some(rule), Some(text)) = (definition.rules.get(name), definition.bundle.files.get(&path))
             else {
@@ -33,7 +33,12 @@ impl Checker<'_> {
             };
             // It was parsed when the bundle was compiled.
             let Ok(document) = Document::parse(&path, text) else { continue };
-            let write = self.registry.spec(tool).map_or(Type::Any, |spec| Type::from_schema(&spec.input));
+            let mut write =
+                self.registry.spec(&call.tool).map_or(Type::Any, |spec| Type::from_schema(&spec.input));
+            if let (Type::Object(shape), Some(given)) = (&mut write, call.with.raw().as_object()) {
+                // What this write gives is there, also where its tool could do without.
+                shape.fields.iter_mut().for_each(|(name, field)| field.required |= given.contains_key(name));
+            }
             RuleCheck { checker: self, rule, path: &path, document: &document }.run(write);
         }
     }
@@ -103,7 +108,9 @@ impl RuleCheck<'_, '_> {
         let place = place_of(self.document, node, offset, source, &problem);
         let code = match problem.kind {
             TypeProblemKind::Unknown { .. } => "T006",
-            TypeProblemKind::Absent { .. } | TypeProblemKind::Null { .. } | TypeProblemKind::Mismatch => "T007",
+            TypeProblemKind::Absent { .. } | TypeProblemKind::Null { .. } | TypeProblemKind::Mismatch => {
+                "T007"
+            }
         };
         let fix = fix_of(&problem);
         self.report(code, place, problem.message, fix);

@@ -6,7 +6,10 @@ use crate::{
     expr::Type,
     site::Site,
     tool::Registry,
-    workflow::{Definition, Events, Place, RunStep, Step, StepKind, Workflow, problem::Problem, source::Node, suggest, walk},
+    workflow::{
+        Definition, Events, Place, RunStep, Step, StepKind, Workflow, problem::Problem, source::Node,
+        suggest, walk,
+    },
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -56,7 +59,14 @@ pub(in crate::workflow) fn no_workflow(id: &str) -> String {
 }
 
 impl Checker<'_> {
-    fn inputs_of(&mut self, run: &RunStep, child: &Workflow, given: &Type, node: Option<&Node>, place: Place) {
+    fn inputs_of(
+        &mut self,
+        run: &RunStep,
+        child: &Workflow,
+        given: &Type,
+        node: Option<&Node>,
+        place: Place,
+    ) {
         let Type::Object(given) = given else { return };
         let with = node.and_then(|node| node.get("with"));
         let mut strangers = Vec::new();

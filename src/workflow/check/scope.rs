@@ -3,10 +3,7 @@
 use crate::{
     expr::{Field, Shape, Type, Types},
     site::Site,
-    workflow::{
-        Events, Gather, Input, Trigger, Workflow,
-        events::any_event,
-    },
+    workflow::{Events, Gather, Input, Trigger, Workflow, events::any_event},
 };
 
 /// What is visible so far; grows step by step.

@@ -9,7 +9,7 @@ use crate::{
     expr::{Shape, Type, Types},
     tool::DataClass,
     workflow::{
-        AgentStep, Place, Trigger, WaitFor, StepKind,
+        AgentStep, Place, StepKind, Trigger, WaitFor,
         problem::{Problem, Severity},
         source::Node,
         suggest, walk,
@@ -36,7 +36,8 @@ impl Classes {
 impl<'c> Checker<'c> {
     fn classes(&self) -> Classes {
         let confidential = |(_, class): &(String, DataClass)| *class != DataClass::Public;
-        let tools = self.registry.specs().flat_map(|spec| spec.classes.clone()).filter(confidential).collect();
+        let tools =
+            self.registry.specs().flat_map(|spec| spec.classes.clone()).filter(confidential).collect();
         let mut kinds = Vec::new();
         if let Trigger::Events(trigger) = &self.definition.workflow.trigger {
             kinds.extend(trigger.patterns.iter().map(|pattern| pattern.event.clone()));
@@ -56,11 +57,13 @@ impl<'c> Checker<'c> {
     /// `given` is the type of the agent's `with`.
     pub(super) fn taint(&mut self, agent: &AgentStep, given: &Type, node: Option<&'c Node>, types: &Types) {
         let classes = self.classes();
-        let masked = |field: &str| classes.tools.contains_key(field) || agent.mask.iter().any(|name| name == field);
+        let masked =
+            |field: &str| classes.tools.contains_key(field) || agent.mask.iter().any(|name| name == field);
         let with = node.and_then(|node| node.get("with"));
         for embedded in agent.with.expressions() {
             let leaks = embedded.expr.leaks(&|field| classes.of(field).is_some());
-            let key = embedded.pointer.rsplit('/').find(|part| part.parse::<usize>().is_err()).unwrap_or_default();
+            let key =
+                embedded.pointer.rsplit('/').find(|part| part.parse::<usize>().is_err()).unwrap_or_default();
             let scalar = with.and_then(|with| with.at(&embedded.pointer));
             let whole = scalar.and_then(Node::scalar).is_some_and(|scalar| {
                 let text = scalar.text.trim();
@@ -70,11 +73,19 @@ impl<'c> Checker<'c> {
                 if whole && masked(key) {
                     continue;
                 }
-                let place = self.place_in_source(scalar, embedded.offset, embedded.expr.source(), leak.line, leak.column);
+                let place = self.place_in_source(
+                    scalar,
+                    embedded.offset,
+                    embedded.expr.source(),
+                    leak.line,
+                    leak.column,
+                );
                 let class = class_word(classes.of(&leak.field));
                 let message = match whole {
                     true => format!("`{}` ({class}) would reach the model unmasked, as `{key}`", leak.field),
-                    false => format!("`{}` ({class}) would reach the model unmasked, inside a text", leak.field),
+                    false => {
+                        format!("`{}` ({class}) would reach the model unmasked, inside a text", leak.field)
+                    }
                 };
                 let fix = match whole {
                     true => format!("pass it under its own name, or add `mask: [{key}]`"),
@@ -127,7 +138,9 @@ impl<'c> Checker<'c> {
             if known.contains(name) || (open && near.is_none()) {
                 continue;
             }
-            let fix = near.map_or("name a field of `with` or of its tools".to_owned(), |near| format!("did you mean `{near}`?"));
+            let fix = near.map_or("name a field of `with` or of its tools".to_owned(), |near| {
+                format!("did you mean `{near}`?")
+            });
             self.error("T018", item.place, format!("nothing that this agent sees is called `{name}`"), fix);
         }
     }
@@ -145,7 +158,10 @@ impl<'c> Checker<'c> {
             {
                 fields_of(&kind, 0, &mut inside);
             }
-            let Some(name) = inside.into_iter().find(|name| found.written && classes.of(name).is_some()) else { continue };
+            let Some(name) = inside.into_iter().find(|name| found.written && classes.of(name).is_some())
+            else {
+                continue;
+            };
             let class = class_word(classes.of(&name));
             self.problems.push(Problem {
                 code: "T018",
@@ -166,7 +182,9 @@ fn fields_of(kind: &Type, depth: usize, found: &mut Vec<String>) -> bool {
     }
     match kind {
         Type::Any => true,
-        Type::List(inner) | Type::Optional(inner) | Type::Nullable(inner) => fields_of(inner, depth + 1, found),
+        Type::List(inner) | Type::Optional(inner) | Type::Nullable(inner) => {
+            fields_of(inner, depth + 1, found)
+        }
         Type::Object(Shape { fields, rest, .. }) => {
             let mut open = rest.is_some();
             for (name, field) in fields {

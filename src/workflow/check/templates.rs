@@ -63,8 +63,11 @@ impl Checker<'_> {
                 if whole || used.iter().any(|path| path.first() == Some(name)) {
                     continue;
                 }
-                let near = suggest::closest(name, used.iter().filter_map(|path| path.first().map(String::as_str)));
-                let fix = near.map_or("use it there, or remove it".to_owned(), |near| format!("did you mean `{near}`?"));
+                let near =
+                    suggest::closest(name, used.iter().filter_map(|path| path.first().map(String::as_str)));
+                let fix = near.map_or("use it there, or remove it".to_owned(), |near| {
+                    format!("did you mean `{near}`?")
+                });
                 let place = key_place(node.and_then(|node| node.get("data")), name);
                 let message = format!("the message {path} does not use `{name}`");
                 self.warn("T021", place.unwrap_or_default(), message, fix);
@@ -78,13 +81,15 @@ impl Checker<'_> {
     pub(super) fn prompt_words(&mut self, agent: &AgentStep, with: Option<&Node>) {
         let Some(prompt) = self.definition.bundle.files.get(&agent.prompt) else { return };
         let Some(given) = agent.with.raw().as_object() else { return };
-        let spoken: Vec<&str> = prompt.split('`').skip(1).step_by(2).filter(|word| !given.contains_key(*word)).collect();
+        let spoken: Vec<&str> =
+            prompt.split('`').skip(1).step_by(2).filter(|word| !given.contains_key(*word)).collect();
         for name in given.keys() {
             let Some(near) = suggest::closest(name, spoken.iter().copied()) else { continue };
             if prompt.contains(&format!("`{name}`")) {
                 continue;
             }
-            let message = format!("the prompt {} speaks of `{near}`, and there is only `{name}`", agent.prompt);
+            let message =
+                format!("the prompt {} speaks of `{near}`, and there is only `{name}`", agent.prompt);
             let place = key_place(with, name).unwrap_or_default();
             self.warn("T021", place, message, format!("did you mean `{near}`?"));
         }
@@ -97,7 +102,12 @@ impl Checker<'_> {
         let Ok(text) = self.definition.render(path, &Value::Object(data)) else { return };
         let text = text.trim();
         let (title, body) = text.split_once('\n').unwrap_or((text, ""));
-        let line = self.definition.bundle.files.get(path).and_then(|file| file.lines().position(|line| !line.trim().is_empty()));
+        let line = self
+            .definition
+            .bundle
+            .files
+            .get(path)
+            .and_then(|file| file.lines().position(|line| !line.trim().is_empty()));
         let line = line.map_or(1, |line| line as u32 + 1);
         for (what, length, most, line) in [
             ("title", title.chars().count(), TITLE_CHARS_MAX, line),
@@ -123,7 +133,9 @@ fn sample(kind: &Type, depth: usize) -> Value {
         return Value::Null;
     }
     match kind {
-        Type::Any | Type::Unset | Type::String | Type::Timestamp | Type::Duration => json!("2026-11-23T12:10:00Z"),
+        Type::Any | Type::Unset | Type::String | Type::Timestamp | Type::Duration => {
+            json!("2026-11-23T12:10:00Z")
+        }
         Type::Null => Value::Null,
         Type::Bool => json!(true),
         Type::Int => json!(120),

@@ -4,8 +4,8 @@ use super::Checker;
 use crate::{
     tool::{Idempotency, ToolName},
     workflow::{
-        CallStep, GateStep, OnError, Retry, Sla, Step, StepKind, WaitFor, WaitStep, Workflow, duration::words,
-        source::Node, walk,
+        CallStep, GateStep, OnError, Retry, Sla, Step, StepKind, WaitFor, WaitStep, Workflow,
+        duration::words, source::Node, walk,
     },
 };
 use std::time::Duration;
@@ -60,7 +60,11 @@ impl<'c> Checker<'c> {
             let Some((max, own)) = retry.max.zip(own) else { continue };
             if max < retry.wait {
                 let place = own.get("max").map_or(own.place, |node| node.place);
-                let message = format!("the longest pause, {}, is shorter than the first, {}", words(max), words(retry.wait));
+                let message = format!(
+                    "the longest pause, {}, is shorter than the first, {}",
+                    words(max),
+                    words(retry.wait)
+                );
                 self.error("T015", place, message, "make `max` longer than `wait`");
             }
         }
@@ -78,7 +82,11 @@ impl<'c> Checker<'c> {
         for (name, time) in [("remind", gate.remind), ("recheck", gate.recheck)] {
             let Some(time) = time.filter(|time| *time >= gate.expires) else { continue };
             let Some(place) = node.and_then(|node| node.get(name)).map(|node| node.place) else { continue };
-            let message = format!("`{name}` comes after {}, but the gate expires after {}", words(time), words(gate.expires));
+            let message = format!(
+                "`{name}` comes after {}, but the gate expires after {}",
+                words(time),
+                words(gate.expires)
+            );
             self.error("T016", place, message, format!("make `{name}` shorter than `expires`"));
         }
         if gate.expires.is_zero() {
@@ -99,7 +107,12 @@ impl<'c> Checker<'c> {
                 words(before),
                 words(promise.within)
             );
-            self.error("T016", node.place, message, "shorten their timeouts and retries, or promise a longer time");
+            self.error(
+                "T016",
+                node.place,
+                message,
+                "shorten their timeouts and retries, or promise a longer time",
+            );
         }
         if let StepKind::Gate(gate) = &workflow.steps[at].kind
             && before + gate.expires < promise.within

@@ -4,11 +4,7 @@
 use super::{Checker, arguments::key_place};
 use crate::{
     tool::Effect,
-    workflow::{
-        EachStep, Flow, Place, Step, StepKind, Trigger, flow::Gather,
-        source::Node,
-        suggest, walk,
-    },
+    workflow::{EachStep, Flow, Place, Step, StepKind, Trigger, flow::Gather, source::Node, suggest, walk},
 };
 use std::collections::BTreeMap;
 
@@ -19,9 +15,9 @@ struct Reads(Vec<Vec<String>>);
 impl Reads {
     /// Whether this is read, or something that holds it.
     fn has(&self, wanted: &[&str]) -> bool {
-        self.0.iter().any(|path| {
-            path.is_empty() || path.iter().zip(wanted).all(|(read, wanted)| read == wanted)
-        })
+        self.0
+            .iter()
+            .any(|path| path.is_empty() || path.iter().zip(wanted).all(|(read, wanted)| read == wanted))
     }
 
     /// What is read directly below these names.
@@ -81,7 +77,8 @@ impl<'c> Checker<'c> {
         for rule in definition.rules.values() {
             visit(&rule.check);
             let values = rule.reads.iter().map(|(_, _, with)| with).chain([&rule.because]);
-            values.for_each(|value| value.expressions().into_iter().for_each(|embedded| visit(embedded.expr)));
+            values
+                .for_each(|value| value.expressions().into_iter().for_each(|embedded| visit(embedded.expr)));
         }
         walk::every_step(workflow, &mut |step| {
             for path in walk::templates(step) {
@@ -95,7 +92,9 @@ impl<'c> Checker<'c> {
         if let StepKind::Parallel(children) = &step.kind {
             let node = self.definition.node_of(step.place).and_then(|node| node.get("parallel"));
             for child in children.iter().filter(|child| !reads.has(&["steps", &step.id, &child.id])) {
-                let near = suggest::closest(&child.id, reads.below(&["steps", &step.id])).map(str::to_owned);
+                let below = ["steps", step.id.as_str()];
+                let near = suggest::closest(&child.id, reads.below(&below));
+                let near = near.filter(|_| child.id.len() > 2).map(str::to_owned);
                 let place = key_place(node, &child.id).unwrap_or(child.place);
                 let message = format!("nothing uses the output of `{}` in `{}`", child.id, step.id);
                 self.warn("T021", place, message, did_you_mean(near));
@@ -106,7 +105,8 @@ impl<'c> Checker<'c> {
         }
         let names = || reads.below(&["steps"]).chain(promised.iter().copied());
         let strangers = names().filter(|name| !self.ids.contains(name));
-        let near = suggest::closest(&step.id, strangers).map(str::to_owned);
+        // Of two letters every other two are a slip away.
+        let near = suggest::closest(&step.id, strangers).filter(|_| step.id.len() > 2).map(str::to_owned);
         let only_reads = match &step.kind {
             StepKind::Call(call) => {
                 let spec = self.registry.spec(&call.tool);
@@ -117,12 +117,15 @@ impl<'c> Checker<'c> {
         };
         // A child is told of above, by its name.
         let node = self.definition.node_of(step.place);
-        let Some(id) = node.and_then(|node: &Node| node.get("id")).filter(|_| only_reads || near.is_some()) else {
+        let Some(id) = node.and_then(|node: &Node| node.get("id")).filter(|_| only_reads || near.is_some())
+        else {
             return;
         };
         let message = match only_reads {
             true => format!("nothing uses what `{}` puts out", step.id),
-            false => format!("nothing refers to `{}`, and something refers to a step that is not there", step.id),
+            false => {
+                format!("nothing refers to `{}`, and something refers to a step that is not there", step.id)
+            }
         };
         self.warn("T021", id.place, message, did_you_mean(near));
     }
@@ -140,7 +143,12 @@ impl<'c> Checker<'c> {
         }
         let Some(node) = definition.node_of(step.place).and_then(|node| node.get("as")) else { return };
         let near = suggest::closest(&each.item, reads.below(&[])).map(str::to_owned);
-        self.warn("T021", node.place, format!("nothing uses the loop variable `{}`", each.item), did_you_mean(near));
+        self.warn(
+            "T021",
+            node.place,
+            format!("nothing uses the loop variable `{}`", each.item),
+            did_you_mean(near),
+        );
     }
 
     /// Outcomes are free words, so a slip of the hand makes a new one.
@@ -151,8 +159,10 @@ impl<'c> Checker<'c> {
             let node = self.definition.node_of(step.place).and_then(|node| node.get("end"));
             places.entry(outcome).or_default().push(node.map_or(step.place, |node| node.place));
         }
-        let rare: Vec<(&str, Place)> =
-            places.iter().filter_map(|(name, at)| Some((*name, *at.first()?)).filter(|_| at.len() == 1)).collect();
+        let rare: Vec<(&str, Place)> = places
+            .iter()
+            .filter_map(|(name, at)| Some((*name, *at.first()?)).filter(|_| at.len() == 1))
+            .collect();
         for (name, place) in rare {
             let others = places.keys().copied().filter(|other| *other != name);
             let Some(near) = suggest::closest(name, others).map(str::to_owned) else { continue };

@@ -50,7 +50,9 @@ impl Path {
         let paths = expr.paths();
         let looks_at = |gate: &String| {
             paths.iter().any(|path| match path.as_slice() {
-                [steps, id, field, ..] => steps == "steps" && id == gate && ["decision", "chosen"].contains(&field.as_str()),
+                [steps, id, field, ..] => {
+                    steps == "steps" && id == gate && ["decision", "chosen"].contains(&field.as_str())
+                }
                 _ => false,
             })
         };
@@ -152,8 +154,14 @@ impl<'c> Checker<'c> {
             let fix = format!("end the run before it: `if: steps.{gate}.decision == 'reject'`");
             self.error("T010", place, message, fix);
         } else if spec.scopes.iter().any(|scope| scope == HIGH_RISK) && !path.seconded {
-            let message = format!("`{tool}` is declared `{HIGH_RISK}`, and the gate before it asks one person only");
-            self.error("T013", place, message, "add `second: { ask: another_role }` to the gate, with `if` where not always");
+            let message =
+                format!("`{tool}` is declared `{HIGH_RISK}`, and the gate before it asks one person only");
+            self.error(
+                "T013",
+                place,
+                message,
+                "add `second: { ask: another_role }` to the gate, with `if` where not always",
+            );
         }
     }
 

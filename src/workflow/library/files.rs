@@ -4,11 +4,7 @@ use crate::workflow::{
     Definition, Place,
     problem::{Problem, Severity},
 };
-use std::{
-    collections::BTreeSet,
-    fs, io,
-    path::Path,
-};
+use std::{collections::BTreeSet, fs, io, path::Path};
 
 /// Folders whose files are there for workflows only, and how those files end.
 const FOLDERS: [(&str, &str); 3] = [("rules", ".yaml"), ("messages", ".hbs"), ("prompts", ".hbs")];

@@ -36,8 +36,10 @@ fn workflow(id: &str, steps: &str) -> String {
 }
 
 fn messages(library: &Library) -> Vec<String> {
-    let drawn =
-        library.problems().filter(|p| p.severity == Severity::Error).map(|p| format!("{} {}:{} {}", p.path, p.place.line, p.place.column, p.message));
+    let drawn = library
+        .problems()
+        .filter(|p| p.severity == Severity::Error)
+        .map(|p| format!("{} {}:{} {}", p.path, p.place.line, p.place.column, p.message));
     drawn.collect()
 }
 
@@ -153,13 +155,15 @@ fn inputs_of_a_run_have_types_and_circles_are_told() {
 #[test]
 fn what_no_workflow_names_and_no_test_covers_is_told() {
     let folder = Folder::new("around");
-    let gate = "  - { id: ok, gate: approve, ask: lead, message: messages/m.hbs, expires: 1h, on_expire: fail }";
+    let gate =
+        "  - { id: ok, gate: approve, ask: lead, message: messages/m.hbs, expires: 1h, on_expire: fail }";
     folder.write("workflows/a.yaml", &workflow("a", gate));
     folder.write("messages/m.hbs", "one");
     folder.write("messages/n.hbs", "two");
     let site = folder.site();
     let library = Library::load(&registry(), &site).expect("loads");
-    let around: Vec<_> = library.around().iter().map(|problem| (problem.code, problem.path.as_str())).collect();
+    let around: Vec<_> =
+        library.around().iter().map(|problem| (problem.code, problem.path.as_str())).collect();
     assert_eq!(around, [("T021", "messages/n.hbs")]);
     let untested = |library: &Library| -> Vec<String> {
         let all = library.untested(&site).into_values().flatten();

@@ -64,10 +64,12 @@ fn unanswered(
 fn collect(node: &Node, found: &mut Vec<Answer>) {
     match &node.data {
         Data::Map(entries) => {
-            let refused = node.get("expect").and_then(Node::scalar).is_some_and(|text| text.text == "refused");
+            let refused =
+                node.get("expect").and_then(Node::scalar).is_some_and(|text| text.text == "refused");
             if let (Some(gate), false) = (node.get("answer").and_then(Node::scalar), refused) {
                 let gate = gate.text.rsplit('/').next().unwrap_or_default();
-                let gate = gate.strip_suffix(".second").unwrap_or(gate).rsplit('.').next().unwrap_or_default();
+                let gate =
+                    gate.strip_suffix(".second").unwrap_or(gate).rsplit('.').next().unwrap_or_default();
                 found.push(Answer { gate: gate.to_owned(), is_rejection: node.get("reject").is_some() });
             }
             entries.iter().for_each(|(_, value)| collect(value, found));

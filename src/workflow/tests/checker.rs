@@ -77,7 +77,7 @@ fn cases() -> Vec<(&'static str, String)> {
         ("T010 in on_failure", "  - { id: x, end: done }\non_failure:\n  - { id: w, call: plex.update_sequence, with: { sequence: [] } }\n".to_owned()),
         ("T011 write tool of an agent", agent("    tools: [plex.inventory, plex.update_sequence]\n    fallback: { severity: low }\n")),
         ("T009 tool of an agent", agent("    tools: [plex.inventri]\n    fallback: { severity: low }\n")),
-        ("ok agent", agent("    tools: [plex.inventory]\n    check: [output.severity != '', size(output.severity) < 9]\n    fallback: { severity: low, minutes: '${{ size(trigger.id) }}' }\n  - { id: x, if: steps.a.used_fallback && steps.a.minutes > 5, end: done }\n")),
+        ("ok agent", agent("    tools: [plex.inventory]\n    check: [output.severity != '', size(output.severity) < 9]\n    fallback: { severity: low, minutes: '${{ size(trigger.id) }}' }\n  - { id: x, if: steps.a.used_fallback && steps.a.?minutes.orValue(0) > 5, end: done }\n")),
         ("T006 check of an agent", agent("    check: output.severty != ''\n    fallback: { severity: low }\n")),
         ("T017 fallback lacks a field", agent("    fallback: { minutes: 3 }\n")),
         ("T017 fallback of another type", agent("    fallback: { severity: low, minutes: soon }\n")),

@@ -124,7 +124,8 @@ fn all_findings_are_told_at_once() {
 fn the_manual_lists_the_codes_in_these_words() {
     let manual = include_str!("../../../docs/workflows.md");
     for (code, about) in CODES {
-        let about = about.replace("${{ }}", "`${{ }}`").replace("or {{ }}", "or `{{ }}`").replace("its $", "its `$`");
+        let about =
+            about.replace("${{ }}", "`${{ }}`").replace("or {{ }}", "or `{{ }}`").replace("its $", "its `$`");
         assert!(manual.contains(&format!("| {code} | {about} |")), "{code}: {about}");
     }
 }

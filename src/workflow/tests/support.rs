@@ -19,7 +19,10 @@ pub(super) fn bundle(yaml: &str) -> Bundle {
         ("prompts/names.hbs", "Judge.\n{{steps.p.people.[0].name}} works there."),
         ("messages/people.hbs", "There are {{steps.p.people.length}} people."),
         ("messages/why.hbs", "{{why}}"),
-        ("messages/long.hbs", "A title goes on and on and on and on and on and on and on and on and on and on and on and on and on and on and on and on and on and on and on and on and on and on."),
+        (
+            "messages/long.hbs",
+            "A title goes on and on and on and on and on and on and on and on and on and on and on and on and on and on and on and on and on and on and on and on and on and on.",
+        ),
         ("messages/f.hbs", "It failed: {{failure.message}}"),
         ("schemas/s.json", schema),
         ("rules/staged.yaml", rule),
@@ -32,7 +35,8 @@ pub(super) fn bundle(yaml: &str) -> Bundle {
 
 /// A workflow around these steps, which stand in lines 5 and after. Somebody is told when one fails.
 pub(super) fn with_steps(steps: &str) -> String {
-    let told = "on_failure:\n  - { id: told, call: notify.role, with: { role: lead, message: messages/f.hbs } }\n";
+    let told =
+        "on_failure:\n  - { id: told, call: notify.role, with: { role: lead, message: messages/f.hbs } }\n";
     let told = if steps.contains("on_failure:") { "" } else { told };
     format!("workflow: w\nowner: me\ntrigger: manual\nsteps:\n{}\n{told}", steps.trim_end())
 }

@@ -45,7 +45,8 @@ fn a_slip_of_the_hand_is_told_where_it_stands() {
     let mut mutants = Vec::new();
     for workflow in WORKFLOWS {
         let path = format!("workflows/{workflow}.yaml");
-        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(&path)).expect("the file");
+        let text =
+            std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(&path)).expect("the file");
         let found = library.findings(&path, &text, &registry, &site);
         assert!(found.is_empty(), "nothing is wrong with the original: {found:?}");
         mutants.extend(mutate(workflow, &path, &text, &library, &registry, &site));
@@ -54,7 +55,7 @@ fn a_slip_of_the_hand_is_told_where_it_stands() {
     println!("{report}");
     insta::assert_snapshot!("passing", list);
     let here = mutants.iter().filter(|mutant| mutant.told == Told::Here).count();
-    assert!(mutants.len() > 3_000, "{} mutants", mutants.len());
+    assert!(mutants.len() > 2_000, "{} mutants", mutants.len());
     assert!(here * 100 >= mutants.len() * 95, "{report}");
     let unexplained: Vec<&Mutant> =
         mutants.iter().filter(|mutant| mutant.told != Told::Here && reason(mutant).is_none()).collect();
@@ -70,8 +71,8 @@ fn mutate(
     site: &Site,
 ) -> Vec<Mutant> {
     let mut jobs: Vec<(Token, String)> = Vec::new();
-    for token in tokens(text) {
-        jobs.extend(slips::slips(&token).into_iter().map(|slip| (token.clone(), slip)));
+    for (index, token) in tokens(text).into_iter().enumerate() {
+        jobs.extend(slips::slips(&token, index).into_iter().map(|slip| (token.clone(), slip)));
     }
     let lines: Vec<&str> = text.lines().collect();
     let workers = thread::available_parallelism().map_or(2, usize::from);
@@ -130,8 +131,15 @@ fn value_before(before: &str) -> usize {
 }
 
 /// Why the checker cannot know that this is wrong; `None` where it should.
-fn reason(_mutant: &Mutant) -> Option<&'static str> {
-    None
+fn reason(mutant: &Mutant) -> Option<&'static str> {
+    let Token { kind, key, .. } = &mutant.token;
+    match (kind, key.as_str()) {
+        (Kind::Number, _) => Some("another number or time would do as well"),
+        (Kind::Word, "end") => Some("an outcome is a free word, and no other is like it"),
+        (Kind::Word, "id") => Some("nothing refers to this id, so a new one is as good"),
+        (Kind::Word, "unit" | "cause") => Some("a free text"),
+        _ => None,
+    }
 }
 
 /// The committed list of what passes, and the figures.
@@ -143,14 +151,17 @@ fn summary(mutants: &[Mutant]) -> (String, String) {
         if mutant.told != Told::Here {
             let Token { text, .. } = &mutant.token;
             let told = if mutant.told == Told::Elsewhere { " (told elsewhere)" } else { "" };
-            let line = format!("{}: {text} -> {}{told} in `{}`", mutant.workflow, mutant.slip, mutant.context);
+            let line =
+                format!("{}: {text} -> {}{told} in `{}`", mutant.workflow, mutant.slip, mutant.context);
             passing.entry(reason(mutant).unwrap_or("NO REASON")).or_default().push(line);
         }
     }
     let mut list = String::new();
     for (reason, lines) in &passing {
         let _ = writeln!(list, "# {reason} ({})", lines.len());
-        lines.iter().for_each(|line| drop(writeln!(list, "{line}")));
+        for line in lines {
+            let _ = writeln!(list, "{line}");
+        }
         list.push('\n');
     }
     let mut report = String::new();

@@ -2,8 +2,11 @@
 
 use super::tokens::{Kind, Token};
 
-/// Different texts that this token may be mistyped as.
-pub fn slips(token: &Token) -> Vec<String> {
+/// How many slips of each word and number are tried; the next token tries the next ones.
+const OF_EACH: usize = 2;
+
+/// Different texts that this token, the `index`th of its file, may be mistyped as.
+pub fn slips(token: &Token, index: usize) -> Vec<String> {
     let text = token.text.as_str();
     let mut found = match token.kind {
         Kind::Key | Kind::Word | Kind::Name | Kind::Literal => word(text),
@@ -13,6 +16,11 @@ pub fn slips(token: &Token) -> Vec<String> {
     };
     found.retain(|slip| slip != text);
     found.dedup();
+    if !matches!(token.kind, Kind::Operator | Kind::Bracket) && !found.is_empty() {
+        let first = index % found.len();
+        found.rotate_left(first);
+        found.truncate(OF_EACH);
+    }
     found
 }
 
@@ -31,7 +39,7 @@ fn word(text: &str) -> Vec<String> {
     ];
     if letters.len() > 1 {
         found.push(with(&|letters| letters.swap(middle - 1, middle)));
-        found.push(with(&|letters| drop(letters.pop())));
+        found.push(letters[..letters.len() - 1].iter().collect());
     }
     found
 }
