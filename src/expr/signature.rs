@@ -28,6 +28,8 @@ pub(super) enum Want {
     Sized,
     /// What turns into a number.
     Countable,
+    /// What `.?` gives.
+    Optional,
 }
 
 pub(super) struct Signature {
@@ -65,7 +67,7 @@ const fn method(name: &'static str, wants: &'static [Want], optional: usize) -> 
     Signature { name, method: true, wants, optional }
 }
 
-use Want::{Any, Countable, Int, List, Number, Sized, Span, Text, Time, Timestamp};
+use Want::{Any, Countable, Int, List, Number, Optional, Sized, Span, Text, Time, Timestamp};
 
 const SIGNATURES: [Signature; 60] = [
     function("size", &[Sized], 0),
@@ -110,10 +112,10 @@ const SIGNATURES: [Signature; 60] = [
     method("reverse", &[Sized], 0),
     method("slice", &[List, Int, Int], 0),
     method("flatten", &[List, Int], 1),
-    method("orValue", &[Any, Any], 0),
-    method("or", &[Any, Any], 0),
-    method("value", &[Any], 0),
-    method("hasValue", &[Any], 0),
+    method("orValue", &[Optional, Any], 0),
+    method("or", &[Optional, Any], 0),
+    method("value", &[Optional], 0),
+    method("hasValue", &[Optional], 0),
     method("optMap", &[Any, Any, Any], 0),
     method("optFlatMap", &[Any, Any, Any], 0),
     method("getFullYear", &[Timestamp, Text], 1),
@@ -150,6 +152,7 @@ impl Want {
         }
         match self {
             Any => true,
+            Optional => false,
             Text => kind.is_text(),
             Number => kind.is_number(),
             Int => matches!(kind, Type::Int),
@@ -173,6 +176,7 @@ impl Want {
             List => "give it a list",
             Text => "make it a text: string(x)",
             Number | Int | Countable => "make it a number: int(x), double(x)",
+            Optional => "ask for the field with `.?`: `x.?field.orValue(…)`",
             Sized | Any => "give it a text, a list or an object",
         }
     }
@@ -190,6 +194,7 @@ impl fmt::Display for Want {
             Span => "a duration",
             Sized => "a text, a list or an object",
             Countable => "a number or a text",
+            Optional => "something that may be absent",
         })
     }
 }

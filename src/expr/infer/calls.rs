@@ -147,6 +147,7 @@ impl Inference<'_> {
     fn argument(&mut self, name: &str, node: &IdedExpr, kind: Type, want: Want) -> Type {
         let kind = match want {
             Want::Any => return kind,
+            Want::Optional => kind,
             _ => self.without_null(node, kind, &format!("`{name}` does not take null")),
         };
         if !want.takes(&kind) {

@@ -18,10 +18,20 @@ impl Checker<'_> {
         let mut rest = misfit.path.as_slice();
         while let Some((name, more)) = rest.split_first() {
             let inner = match &at.data {
-                Data::Map(_) => match (at.get(name), more.is_empty() && misfit.strange.is_some()) {
-                    (Some(_), true) => return key_place(Some(at), name).unwrap_or(at.place),
-                    (found, _) => found,
-                },
+                Data::Map(entries) => {
+                    let is_strange = misfit.strange.as_ref().is_some_and(|(word, _)| word == name);
+                    // A field that is missing was probably mistyped.
+                    let near = || suggest::closest(name, entries.iter().map(|(key, _)| key.name.as_str()));
+                    match at.get(name) {
+                        Some(_) if more.is_empty() && is_strange => {
+                            return key_place(Some(at), name).unwrap_or(at.place);
+                        }
+                        None if more.is_empty() => {
+                            return near().and_then(|near| key_place(Some(at), near)).unwrap_or(at.place);
+                        }
+                        found => found,
+                    }
+                }
                 Data::List(items) => strange_item(items, misfit),
                 Data::Scalar(_) => return self.parallel_child(at, name).unwrap_or(at.place),
             };

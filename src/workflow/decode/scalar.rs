@@ -166,6 +166,13 @@ impl<'d> Decoder<'d> {
             let place = self.place_in(scalar, scalar.text[..at].chars().count());
             self.error("T005", place, "`{{ }}` without its `$`", "write `${{ expression }}`");
         }
+        let one_brace = scalar.text.match_indices("${").map(|(at, _)| at);
+        for at in
+            one_brace.filter(|at| !scalar.text[*at..].starts_with(OPEN) && scalar.text[*at..].contains('}'))
+        {
+            let place = self.place_in(scalar, scalar.text[..at].chars().count());
+            self.error("T005", place, "`${` with one brace is a text", "write `${{ expression }}`");
+        }
     }
 
     /// The JSON that a node stands for, by YAML 1.2's rules.

@@ -12,6 +12,7 @@ const FIXTURES: &[(&str, &str, &str)] = &[
     ("T004", "  - { id: a, if: trigger.x = 1, end: x }\n", "  - { id: a, if: trigger.x == 1, end: x }\n"),
     ("T005", "  - { id: a, if: \"${{ trigger.x }} == 'y'\", end: x }\n", "  - { id: a, call: tickets.create, with: { title: '${{ trigger.x }}' } }\n"),
     ("T005", "  - { id: a, call: tickets.create, with: { title: 'down: {{ trigger.x }}' } }\n", "  - { id: a, call: tickets.create, with: { title: 'down: ${{ trigger.x }}' } }\n"),
+    ("T005", "  - { id: a, call: tickets.create, with: { title: '${ trigger.x }} is down' } }\n", "  - { id: a, call: tickets.create, with: { title: '5 $ each' } }\n"),
     ("T006", "workflow: w\nowner: me\ntrigger: { event: plex.work_center_status, where: event.statu == 'DOWN', key: event.work_center }\nsteps: [{ id: a, end: x }]\n",
              "workflow: w\nowner: me\ntrigger: { event: plex.work_center_status, where: event.status == 'DOWN', key: event.work_center }\nsteps: [{ id: a, end: x }]\n"),
     ("T006", "  - { id: p, call: hr.people }\n  - { id: x, if: 'size(steps.p.?peple.orValue([])) > 0', end: done }\n", "  - { id: p, call: hr.people }\n  - { id: x, if: 'size(steps.p.?people.orValue([])) > 0', end: done }\n"),

@@ -55,11 +55,17 @@ fn a_slip_of_the_hand_is_told_where_it_stands() {
     println!("{report}");
     insta::assert_snapshot!("passing", list);
     let here = mutants.iter().filter(|mutant| mutant.told == Told::Here).count();
+    let harmless = mutants.iter().filter(|mutant| is_harmless(mutant)).count();
     assert!(mutants.len() > 2_000, "{} mutants", mutants.len());
-    assert!(here * 100 >= mutants.len() * 95, "{report}");
+    assert!(here * 100 >= (mutants.len() - harmless) * 95, "{report}");
     let unexplained: Vec<&Mutant> =
         mutants.iter().filter(|mutant| mutant.told != Told::Here && reason(mutant).is_none()).collect();
     assert!(unexplained.is_empty(), "no reason is known for {} mutants:\n{list}", unexplained.len());
+}
+
+/// It passes, and nothing that Takt does changes.
+fn is_harmless(mutant: &Mutant) -> bool {
+    mutant.told != Told::Here && matches!(reason(mutant), Some((_, false)))
 }
 
 fn mutate(
@@ -130,16 +136,30 @@ fn value_before(before: &str) -> usize {
     before[starts.into_iter().max().unwrap_or_default()..].chars().count()
 }
 
-/// Why the checker cannot know that this is wrong; `None` where it should.
-fn reason(mutant: &Mutant) -> Option<&'static str> {
-    let Token { kind, key, .. } = &mutant.token;
-    match (kind, key.as_str()) {
-        (Kind::Number, _) => Some("another number or time would do as well"),
-        (Kind::Word, "end") => Some("an outcome is a free word, and no other is like it"),
-        (Kind::Word, "id") => Some("nothing refers to this id, so a new one is as good"),
-        (Kind::Word, "unit" | "cause") => Some("a free text"),
-        _ => None,
-    }
+/// Why the checker cannot know that this is wrong, and whether it changes what Takt does; `None` where it should.
+fn reason(mutant: &Mutant) -> Option<(&'static str, bool)> {
+    let Token { kind, key, text, .. } = &mutant.token;
+    let same = |a: &str, b: &str| a.parse::<f64>().is_ok_and(|a| b.parse::<f64>() == Ok(a));
+    Some(match (kind, key.as_str()) {
+        (Kind::Number, _) if same(text, &mutant.slip) => ("the same number, written differently", false),
+        (Kind::Number, _) => ("another number or time would do as well", true),
+        (Kind::Word, "end") => ("an outcome is a free word, and no other is like it", true),
+        (Kind::Word, "id") => ("nothing refers to this id, so a new one is as good", false),
+        (Kind::Word, "workflow") => ("a workflow may be called anything", true),
+        (Kind::Word, "unit" | "cause") => ("a text for people", false),
+        (Kind::Key, _) if mutant.told == Told::Elsewhere => ("told where it is read", true),
+        (Kind::Name, _) if mutant.told == Told::Elsewhere => ("told where it is read", true),
+        (Kind::Key, _) if mutant.context.contains("call: ") => {
+            ("the tool takes what is there, under any name", true)
+        }
+        (Kind::Key, _) if mutant.context.starts_with(&format!("{text}: ${{{{ ")) => {
+            ("a name that only the model reads", true)
+        }
+        (Kind::Literal, _) if text == "A" => ("the tool says only that this is a text", true),
+        (Kind::Literal, _) if text == "h" => ("a duration that is put together at run time", true),
+        (Kind::Literal, _) if text == "30m" => ("another number or time would do as well", true),
+        _ => return None,
+    })
 }
 
 /// The committed list of what passes, and the figures.
@@ -153,7 +173,8 @@ fn summary(mutants: &[Mutant]) -> (String, String) {
             let told = if mutant.told == Told::Elsewhere { " (told elsewhere)" } else { "" };
             let line =
                 format!("{}: {text} -> {}{told} in `{}`", mutant.workflow, mutant.slip, mutant.context);
-            passing.entry(reason(mutant).unwrap_or("NO REASON")).or_default().push(line);
+            let (reason, _) = reason(mutant).unwrap_or(("NO REASON", true));
+            passing.entry(reason).or_default().push(line);
         }
     }
     let mut list = String::new();
@@ -169,6 +190,8 @@ fn summary(mutants: &[Mutant]) -> (String, String) {
         let _ = writeln!(report, "{workflow:22} {kind:?}: {here} told, {elsewhere} elsewhere, {nowhere} not");
     }
     let here = mutants.iter().filter(|mutant| mutant.told == Told::Here).count();
-    let _ = writeln!(report, "{here} of {} mutants are told where they stand", mutants.len());
+    let harmless = mutants.iter().filter(|mutant| is_harmless(mutant)).count();
+    let meant = mutants.len() - harmless;
+    let _ = writeln!(report, "{here} of {meant} mutants that change meaning are told where they stand");
     (list, report)
 }

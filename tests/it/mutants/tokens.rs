@@ -115,7 +115,10 @@ impl Scanner<'_, '_> {
                 self.push(Kind::Key, length);
                 self.at += 1;
                 self.in_value = true;
-                if EXPRESSIONS.contains(&self.key.as_str()) && !self.rest().trim().is_empty() {
+                let is_expression =
+                    EXPRESSIONS.contains(&self.key.as_str()) && !self.rest().trim().is_empty();
+                // `subject` is also an argument of a message.
+                if is_expression && !self.rest().contains("${{") || self.key == "if" {
                     self.bare_expression();
                 }
             } else if is_word(c) {
