@@ -1,5 +1,7 @@
 //! `takt check`: every workflow of a site against its tools and people; no database, no network.
 
+mod formats;
+
 use crate::{
     site::Site,
     tool::Registry,
@@ -37,6 +39,10 @@ pub enum Format {
     Text,
     /// One JSON array
     Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// GitHub's annotations, one line each
+    Github,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -58,8 +64,15 @@ pub fn run(args: &CheckArgs, site: &Site, tools: &Registry) -> Result<ExitCode, 
     if let (Some(path), false) = (&args.path, library.paths().any(is_chosen)) {
         return Err(CheckError::NotInSite { path: path.clone(), site: site.folder.clone() });
     }
-    let chosen = library.files().filter(|(path, _)| is_chosen(path));
-    let problems: Vec<&Problem> = chosen.flat_map(|(_, problems)| problems).collect();
+    let untested = library.untested(site);
+    let of_tests = |path: &str| untested.get(path).into_iter().flatten();
+    let files_chosen = library.files().filter(|(path, _)| is_chosen(path));
+    let mut problems: Vec<&Problem> =
+        files_chosen.flat_map(|(path, problems)| problems.iter().chain(of_tests(path))).collect();
+    // What lies beside the workflows is of the site as a whole.
+    if args.path.is_none() {
+        problems.extend(library.around());
+    }
     let mut out = io::stdout().lock();
     match args.format {
         Format::Text => {
@@ -72,6 +85,15 @@ pub fn run(args: &CheckArgs, site: &Site, tools: &Registry) -> Result<ExitCode, 
         Format::Json => {
             serde_json::to_writer_pretty(&mut out, &problems).map_err(io::Error::from)?;
             writeln!(out)?;
+        }
+        Format::Sarif => {
+            serde_json::to_writer_pretty(&mut out, &formats::sarif(&problems)).map_err(io::Error::from)?;
+            writeln!(out)?;
+        }
+        Format::Github => {
+            for problem in &problems {
+                writeln!(out, "{}", formats::github(problem))?;
+            }
         }
     }
     let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();

@@ -2,7 +2,7 @@
 //!
 //! A JSON `number` arrives as `5` or `5.0` depending on who wrote it, and CEL refuses `int * double`: a
 //! workflow would fail on the first round value. So `+ - * /` promote a mixed pair to double at run
-//! time, and stay CEL's own for everything else. The checker still objects to mixed literals.
+//! time, and stay CEL's own for everything else; the checker lets them mix as well.
 
 use super::environment::visit;
 use cel::{

@@ -163,7 +163,7 @@ fn contains(node: &IdedExpr, matches: &mut dyn FnMut(&IdedExpr) -> bool) -> bool
     matches(node) || children(node).into_iter().any(|child| contains(child, matches))
 }
 
-fn children(node: &IdedExpr) -> Vec<&IdedExpr> {
+pub(super) fn children(node: &IdedExpr) -> Vec<&IdedExpr> {
     match &node.expr {
         Node::Unspecified | Node::Ident(_) | Node::Literal(_) | Node::Struct(_) => Vec::new(),
         Node::Call(call) => call.target.as_deref().into_iter().chain(&call.args).collect(),

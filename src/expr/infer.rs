@@ -1,15 +1,24 @@
 //! The type of an expression, and what is wrong with it, without running it.
+//!
+//! This file walks the expression; what operators and functions take is in `calls`, what a condition
+//! says of the values it looks at in `facts`, and where a value comes from in `origins`.
+
+mod calls;
+mod facts;
+mod origins;
 
 use super::{
     Expr, ValueTemplate,
-    environment::{Compiled, operator},
+    environment::Compiled,
     signature::{self, NAMESPACES},
-    types::{Shape, Type},
+    types::{Field, Shape, Type},
 };
 use cel::{
     IdedExpr,
     common::ast::{ComprehensionExpr, EntryExpr, Expr as Node, IdedEntryExpr, LiteralValue, operators},
 };
+use facts::Facts;
+pub use origins::Leak;
 use std::collections::BTreeMap;
 
 /// The types of the names an expression may see.
@@ -27,18 +36,57 @@ pub struct TypeProblem {
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum TypeProblemKind {
-    /// A name, field or function that does not exist; the path before it, as far as it is one.
-    Unknown { holder: Option<String>, name: String },
+    /// A name, field or function that does not exist; the path before it, as far as it is one, and what
+    /// there is instead.
+    Unknown { holder: Option<String>, name: String, known: Vec<String> },
+    /// A field that is not always there.
+    Absent { holder: Option<String>, name: String },
+    /// A value that may be null where that does not do; its path, as far as it is one.
+    Null { path: Option<String> },
     /// Values that do not fit together.
     Mismatch,
 }
 
 impl Expr {
     pub fn infer(&self, types: &Types) -> (Type, Vec<TypeProblem>) {
-        let mut inference =
-            Inference { compiled: &self.compiled, scopes: vec![types.clone()], found: Vec::new() };
+        let mut inference = Inference {
+            compiled: &self.compiled,
+            base: types,
+            scopes: Vec::new(),
+            facts: Facts::default(),
+            found: Vec::new(),
+        };
         let kind = inference.node(&self.compiled.root);
         (kind, inference.found)
+    }
+
+    /// What is known of the names once this condition was true, or false.
+    pub fn narrow(&self, types: &mut Types, outcome: bool) {
+        facts::of(&self.compiled.root, outcome).narrow(types);
+    }
+
+    /// Every name that stands alone or before a first dot.
+    pub fn roots(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        origins::roots(&self.compiled.root, &mut Vec::new(), &mut found);
+        found
+    }
+
+    /// Every path `a.b.c` that is read, also with `.?` and with what stands before an index.
+    pub fn paths(&self) -> Vec<Vec<String>> {
+        let mut found = Vec::new();
+        origins::paths(&self.compiled.root, &mut found);
+        found
+    }
+
+    /// Fields of these names whose value comes out, though not under its own name.
+    pub fn leaks(&self, classified: &dyn Fn(&str) -> bool) -> Vec<Leak> {
+        origins::leaks(&self.compiled, classified)
+    }
+
+    /// The parts of `a && b && c`, as they are written.
+    pub fn conjuncts(&self) -> Vec<String> {
+        facts::conjuncts(&self.compiled.root)
     }
 }
 
@@ -72,21 +120,32 @@ impl ValueTemplate {
 
 struct Inference<'e> {
     compiled: &'e Compiled,
+    base: &'e Types,
+    /// The variables of the macros around, innermost last.
     scopes: Vec<Types>,
+    /// What the conditions around say.
+    facts: Facts,
     found: Vec<TypeProblem>,
 }
 
-impl Inference<'_> {
+impl<'e> Inference<'e> {
     fn node(&mut self, node: &IdedExpr) -> Type {
-        match &node.expr {
+        if let Some(kind) = self.plain(node) {
+            return kind.clone();
+        }
+        let kind = match &node.expr {
             Node::Literal(literal) => of_literal(literal),
             Node::Ident(name) => self.name(node, name),
             Node::Select(select) => {
                 let holder = self.node(&select.operand);
-                if select.test {
-                    return Type::Bool;
+                let path = path_of(&select.operand);
+                match select.test {
+                    true => {
+                        self.optional(node, &holder, path, &select.field);
+                        Type::Bool
+                    }
+                    false => self.field(node, holder, path, &select.field),
                 }
-                self.field(node, holder, path_of(&select.operand), &select.field)
             }
             Node::List(list) => {
                 let items: Vec<Type> = list.elements.iter().map(|item| self.node(item)).collect();
@@ -99,54 +158,82 @@ impl Inference<'_> {
                     Node::Ident(name) if NAMESPACES.contains(&name.as_str()) => Some(name.as_str()),
                     _ => None,
                 });
-                let target = match (&call.target, namespace) {
-                    (Some(target), None) => Some(self.node(target)),
-                    _ => None,
-                };
-                let args: Vec<Type> = call.args.iter().map(|arg| self.node(arg)).collect();
                 match namespace {
-                    Some(namespace) => signature::of_namespace(namespace, &call.func_name),
-                    None => self.call(node, &call.func_name, target, &call.args, args),
+                    Some(namespace) => {
+                        call.args.iter().for_each(|arg| drop(self.node(arg)));
+                        signature::of_namespace(namespace, &call.func_name)
+                    }
+                    None => self.call(node, &call.func_name, call.target.as_deref(), &call.args),
                 }
             }
             Node::Unspecified | Node::Struct(_) => Type::Any,
+        };
+        match kind {
+            Type::Nullable(kind) if self.facts.is_present(node) => *kind,
+            kind => kind,
+        }
+    }
+
+    /// The type of `a.b.c` where nothing is to be said of it, without a copy of what holds it.
+    fn plain(&self, node: &IdedExpr) -> Option<&Type> {
+        match &node.expr {
+            Node::Ident(name) => {
+                let inner = self.scopes.iter().rev().find_map(|scope| scope.get(name));
+                inner.or_else(|| self.base.get(name)).filter(|kind| !matches!(kind, Type::Nullable(_)))
+            }
+            Node::Select(select) if !select.test => match self.plain(&select.operand)? {
+                Type::Object(shape) => match shape.fields.get(&select.field)? {
+                    Field { required: true, kind } if !matches!(kind, Type::Nullable(_)) => Some(kind),
+                    _ => None,
+                },
+                _ => None,
+            },
+            _ => None,
         }
     }
 
     fn name(&mut self, node: &IdedExpr, name: &str) -> Type {
-        if let Some(kind) = self.scopes.iter().rev().find_map(|scope| scope.get(name)) {
+        let inner = self.scopes.iter().rev().find_map(|scope| scope.get(name));
+        if let Some(kind) = inner.or_else(|| self.base.get(name)) {
             return kind.clone();
         }
         if name.starts_with('@') || signature::TYPE_NAMES.contains(&name) {
             return Type::Any;
         }
-        let known: Vec<&str> =
-            self.scopes.iter().flat_map(|scope| scope.keys().map(String::as_str)).collect();
+        let names = self.scopes.iter().rev().chain([self.base]).flat_map(Types::keys);
+        let known: Vec<String> = names.filter(|name| !name.starts_with('@')).cloned().collect();
         let fix = format!("there is: {}", known.join(", "));
-        let kind = TypeProblemKind::Unknown { holder: None, name: name.to_owned() };
+        let kind = TypeProblemKind::Unknown { holder: None, name: name.to_owned(), known };
         self.report(node, kind, format!("unknown name `{name}`"), fix);
         Type::Any
     }
 
     fn field(&mut self, node: &IdedExpr, holder: Type, path: Option<String>, field: &str) -> Type {
         match holder {
-            Type::Object(Shape { mut fields, rest }) => match (fields.remove(field), rest) {
-                (Some(found), _) => found.kind,
+            Type::Object(Shape { mut fields, rest, closed }) => match (fields.remove(field), rest) {
+                (Some(Field { kind, required }), _) => {
+                    if !required && !self.facts.is_there(node) {
+                        self.absent(node, path, field);
+                    }
+                    kind
+                }
                 (None, Some(rest)) => *rest,
                 (None, None) => {
-                    let known: Vec<&str> = fields.keys().map(String::as_str).collect();
-                    let holder_text = path.as_ref().map_or(String::new(), |path| format!(" in `{path}`"));
-                    let fix = match known.is_empty() {
-                        true => "it has no fields".to_owned(),
-                        false => format!("it has: {}", known.join(", ")),
-                    };
-                    let kind = TypeProblemKind::Unknown { holder: path, name: field.to_owned() };
-                    self.report(node, kind, format!("no such field `{field}`{holder_text}"), fix);
+                    let shape = Shape { fields, rest: None, closed };
+                    self.no_field(node, &shape, path, field);
                     Type::Any
                 }
             },
-            Type::Optional(inner) => Type::Optional(Box::new(self.field(node, *inner, path, field))),
+            Type::Optional(inner) => Type::Optional(Box::new(self.optional(node, &inner, path, field))),
+            Type::Nullable(inner) => {
+                self.null(node, path.clone(), &format!("has no field `{field}` then"));
+                self.field(node, *inner, path, field)
+            }
             Type::Any | Type::Unset => Type::Any,
+            Type::Null => {
+                self.null(node, path, &format!("has no field `{field}` then"));
+                Type::Any
+            }
             other => {
                 let holder_text = path.map_or("this".to_owned(), |path| format!("`{path}`"));
                 let message = format!("{holder_text} is {other}, so it has no field `{field}`");
@@ -154,6 +241,53 @@ impl Inference<'_> {
                 Type::Any
             }
         }
+    }
+
+    /// A field that is asked for with `.?` or `has()`: it may be absent, but not unheard of.
+    fn optional(&mut self, node: &IdedExpr, holder: &Type, path: Option<String>, field: &str) -> Type {
+        match holder {
+            Type::Optional(inner) | Type::Nullable(inner) => self.optional(node, inner, path, field),
+            Type::Object(shape) => match (shape.fields.get(field), &shape.rest) {
+                (Some(found), _) => found.kind.clone(),
+                (None, Some(rest)) => (**rest).clone(),
+                (None, None) => {
+                    self.no_field(node, shape, path, field);
+                    Type::Any
+                }
+            },
+            _ => Type::Any,
+        }
+    }
+
+    fn no_field(&mut self, node: &IdedExpr, shape: &Shape, path: Option<String>, field: &str) {
+        let known: Vec<String> = shape.fields.keys().cloned().collect();
+        let holder_text = path.as_ref().map_or(String::new(), |path| format!(" in `{path}`"));
+        let fix = match known.is_empty() {
+            true => "it has no fields".to_owned(),
+            false => format!("it has: {}", known.join(", ")),
+        };
+        let kind = TypeProblemKind::Unknown { holder: path, name: field.to_owned(), known };
+        self.report(node, kind, format!("no such field `{field}`{holder_text}"), fix);
+    }
+
+    fn absent(&mut self, node: &IdedExpr, holder: Option<String>, field: &str) {
+        let shown = holder.as_ref().map_or(String::new(), |path| format!(" of `{path}`"));
+        let message = format!("the field `{field}`{shown} may be absent");
+        let fix = format!("give a default, `.?{field}.orValue(…)`, or ask `has(…)` before");
+        let kind = TypeProblemKind::Absent { holder, name: field.to_owned() };
+        self.report(node, kind, message, fix);
+    }
+
+    /// `path` is of the value that may be null.
+    fn null(&mut self, node: &IdedExpr, path: Option<String>, then: &str) {
+        let shown = path.as_ref().map_or("this".to_owned(), |path| format!("`{path}`"));
+        let fix = match &path {
+            Some(path) => {
+                format!("ask before: `{path} != null`, or give a default with `.?` and `orValue(…)`")
+            }
+            None => "ask before whether it is null".to_owned(),
+        };
+        self.report(node, TypeProblemKind::Null { path }, format!("{shown} may be null, and {then}"), fix);
     }
 
     fn map(&mut self, entries: &[IdedEntryExpr]) -> Type {
@@ -180,144 +314,65 @@ impl Inference<'_> {
 
     /// The loop that a macro such as `filter` or `exists` stands for.
     fn comprehension(&mut self, loop_: &ComprehensionExpr) -> Type {
-        let item = match self.node(&loop_.iter_range) {
+        let range = self.node(&loop_.iter_range);
+        let item = match self.without_null(&loop_.iter_range, range, "cannot be gone through") {
             Type::List(item) => *item,
             Type::Object(_) => Type::String,
-            _ => Type::Any,
+            Type::Any | Type::Unset | Type::Optional(_) => Type::Any,
+            other => {
+                let message = format!("a list is needed here, this is {other}");
+                let fix = "`filter`, `map`, `all` and `exists` go through a list".to_owned();
+                self.report(&loop_.iter_range, TypeProblemKind::Mismatch, message, fix);
+                Type::Any
+            }
         };
         let start = self.node(&loop_.accu_init);
+        let facts = self.facts.clone();
+        self.facts.forget(&loop_.iter_var);
         self.scopes
             .push(Types::from([(loop_.iter_var.clone(), item), (loop_.accu_var.clone(), start.clone())]));
         self.node(&loop_.loop_cond);
         let step = self.node(&loop_.loop_step);
         self.scopes.pop();
+        self.facts = facts;
         self.scopes.push(Types::from([(loop_.accu_var.clone(), start.join(step))]));
         let result = self.node(&loop_.result);
         self.scopes.pop();
         result
     }
 
-    fn call(
-        &mut self,
-        node: &IdedExpr,
-        name: &str,
-        target: Option<Type>,
-        nodes: &[IdedExpr],
-        args: Vec<Type>,
-    ) -> Type {
-        match (name, args.as_slice()) {
-            (operators::CONDITIONAL, [condition, yes, no]) => {
-                self.bool_only(nodes.first(), condition);
-                yes.clone().join(no.clone())
+    /// The type without null; that it may be null is reported.
+    fn without_null(&mut self, node: &IdedExpr, kind: Type, then: &str) -> Type {
+        match kind {
+            Type::Nullable(kind) => {
+                self.null(node, path_of(node), then);
+                *kind
             }
-            (operators::LOGICAL_AND | operators::LOGICAL_OR, [left, right]) => {
-                self.bool_only(nodes.first(), left);
-                self.bool_only(nodes.get(1), right);
-                Type::Bool
-            }
-            (operators::LOGICAL_NOT, [value]) => {
-                self.bool_only(nodes.first(), value);
-                Type::Bool
-            }
-            (operators::EQUALS | operators::NOT_EQUALS, [left, right]) => {
-                self.comparable(node, name, left, right);
-                Type::Bool
-            }
-            (
-                operators::LESS | operators::LESS_EQUALS | operators::GREATER | operators::GREATER_EQUALS,
-                [left, right],
-            ) => {
-                self.comparable(node, name, left, right);
-                Type::Bool
-            }
-            (
-                "@add" | "@subtract" | "@multiply" | "@divide" | operators::ADD | operators::MODULO,
-                [left, right],
-            ) => self.arithmetic(node, name, left, right),
-            (operators::OPT_SELECT, [holder, _]) => {
-                let field = nodes.get(1).and_then(literal_text).unwrap_or_default();
-                Type::Optional(Box::new(signature::optional_field(holder, field)))
-            }
-            _ => match signature::of(name, target.as_ref(), &args, nodes.get(1).and_then(literal_int)) {
-                Some(kind) => kind,
-                None => {
-                    let kind = TypeProblemKind::Unknown { holder: None, name: name.to_owned() };
-                    let fix = "the language reference lists the functions".to_owned();
-                    self.report(node, kind, format!("there is no function `{name}`"), fix);
-                    Type::Any
-                }
-            },
-        }
-    }
-
-    fn bool_only(&mut self, node: Option<&IdedExpr>, kind: &Type) {
-        if let (Some(node), true) = (node, kind.is_known() && !matches!(kind, Type::Bool | Type::Optional(_)))
-        {
-            let message = format!("true or false is needed here, this is {kind}");
-            let fix = "compare it with something: `x > 0`, `x == 'a'`".to_owned();
-            self.report(node, TypeProblemKind::Mismatch, message, fix);
-        }
-    }
-
-    fn comparable(&mut self, node: &IdedExpr, name: &str, left: &Type, right: &Type) {
-        let both_known = left.is_known() && right.is_known();
-        let same = (left.is_text() && right.is_text())
-            || (left.is_number() && right.is_number())
-            || std::mem::discriminant(left) == std::mem::discriminant(right)
-            || matches!((left, right), (Type::Optional(_), _) | (_, Type::Optional(_)));
-        if both_known && !same {
-            let message = format!("`{}` compares {left} with {right}", operator(name));
-            let fix = match (left, right) {
-                (Type::Timestamp, _) | (_, Type::Timestamp) => "make both times: timestamp(x)",
-                _ => "compare values of one type",
-            };
-            self.report(node, TypeProblemKind::Mismatch, message, fix.to_owned());
-        } else if let (Type::Word(a), Type::Word(b)) = (left, right)
-            && !a.iter().any(|word| b.contains(word))
-        {
-            let (known, word) = if a.len() > b.len() { (a, b) } else { (b, a) };
-            if known.len() > 1 {
-                let message = format!("it is never `{}`", word.join("` or `"));
-                self.report(
-                    node,
-                    TypeProblemKind::Mismatch,
-                    message,
-                    format!("it is one of {}", known.join(", ")),
-                );
-            }
-        }
-    }
-
-    fn arithmetic(&mut self, node: &IdedExpr, name: &str, left: &Type, right: &Type) -> Type {
-        let is_sum = matches!(name, "@add" | operators::ADD);
-        match (left, right) {
-            (Type::Int, Type::Int) => Type::Int,
-            (a, b) if a.is_number() && b.is_number() => Type::Number,
-            (a, b) if is_sum && a.is_text() && b.is_text() => Type::String,
-            (Type::List(a), Type::List(b)) if is_sum => Type::list(a.clone().join((**b).clone())),
-            (Type::Timestamp, Type::Timestamp) => Type::Duration,
-            (Type::Timestamp, Type::Duration) | (Type::Duration, Type::Timestamp) => Type::Timestamp,
-            (Type::Duration, Type::Duration) => Type::Duration,
-            (Type::Any | Type::Unset | Type::Optional(_), _)
-            | (_, Type::Any | Type::Unset | Type::Optional(_)) => Type::Any,
-            (a, b) => {
-                let shown = match name {
-                    "@add" => "+",
-                    "@subtract" => "-",
-                    "@multiply" => "*",
-                    "@divide" => "/",
-                    other => operator(other),
-                };
-                let message = format!("`{shown}` does not work on {a} and {b}");
-                let fix = "convert one of them: string(x), int(x), double(x)".to_owned();
-                self.report(node, TypeProblemKind::Mismatch, message, fix);
+            Type::Null => {
+                self.null(node, path_of(node), then);
                 Type::Any
             }
+            kind => kind,
         }
+    }
+
+    /// Where a path ends, as far as it is one.
+    fn end_of(&self, node: &IdedExpr) -> (u32, u32) {
+        let (line, column) = self.compiled.place(node);
+        let length = match &node.expr {
+            Node::Ident(name) => name.chars().count(),
+            Node::Select(select) => select.field.chars().count() + 1,
+            _ => 0,
+        };
+        (line, column + length as u32)
     }
 
     fn report(&mut self, node: &IdedExpr, kind: TypeProblemKind, message: String, fix: String) {
-        let (line, column) = self.compiled.place(node);
+        let (line, column) = match &node.expr {
+            // `has(a.b)` stands at its parenthesis.
+            Node::Select(select) if select.test => self.end_of(&select.operand),
+            _ => self.compiled.place(node),
+        };
         // A selection stands at its dot and its field follows; a function stands at its parenthesis.
         let column = match &node.expr {
             Node::Select(_) => column + 1,
@@ -340,7 +395,7 @@ fn of_literal(literal: &LiteralValue) -> Type {
         LiteralValue::Int(_) | LiteralValue::UInt(_) => Type::Int,
         LiteralValue::Double(_) => Type::Number,
         LiteralValue::String(text) => Type::Word(vec![text.inner().to_string()]),
-        LiteralValue::Null => Type::Unset,
+        LiteralValue::Null => Type::Null,
         LiteralValue::Bytes(_) => Type::Any,
     }
 }
@@ -359,12 +414,17 @@ fn literal_int(node: &IdedExpr) -> Option<i64> {
     }
 }
 
+/// A path as people write it.
 fn path_of(node: &IdedExpr) -> Option<String> {
     match &node.expr {
         Node::Ident(name) => Some(name.clone()),
         Node::Select(select) => Some(format!("{}.{}", path_of(&select.operand)?, select.field)),
         Node::Call(call) if call.func_name == operators::INDEX => {
             Some(format!("{}[…]", path_of(call.args.first()?)?))
+        }
+        Node::Call(call) if call.func_name == operators::OPT_SELECT => {
+            let field = call.args.get(1).and_then(literal_text)?;
+            Some(format!("{}.{field}", path_of(call.args.first()?)?))
         }
         _ => None,
     }

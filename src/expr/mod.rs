@@ -16,12 +16,19 @@ mod template;
 mod types;
 mod value;
 
-pub use infer::{PlacedProblem, TypeProblem, TypeProblemKind, Types};
+pub use infer::{Leak, PlacedProblem, TypeProblem, TypeProblemKind, Types};
 pub use types::{Field, Misfit, Shape, Type};
 pub use value::{Embedded, ValueTemplate};
 
 use serde_json::{Map, Value};
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, LazyLock, Mutex},
+};
+
+/// A file is read several times while it is loaded, and most of its expressions stand in the next version too.
+static PARSED: LazyLock<Mutex<HashMap<String, Expr>>> = LazyLock::new(Mutex::default);
+const PARSED_MAX: usize = 2_048;
 
 /// The names an expression may see: `trigger`, `inputs`, `steps`, `site`, `now`, loop variables, …
 pub type Scope = Map<String, Value>;
@@ -52,7 +59,18 @@ pub struct ParseError {
 
 impl Expr {
     pub fn parse(source: &str) -> Result<Self, ParseError> {
-        Ok(Self { source: source.into(), compiled: Arc::new(environment::compile(source)?) })
+        let mut known = PARSED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(expr) = known.get(source) {
+            return Ok(expr.clone());
+        }
+        drop(known);
+        let expr = Self { source: source.into(), compiled: Arc::new(environment::compile(source)?) };
+        known = PARSED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if known.len() >= PARSED_MAX {
+            known.clear();
+        }
+        known.insert(source.to_owned(), expr.clone());
+        Ok(expr)
     }
 
     pub fn source(&self) -> &str {

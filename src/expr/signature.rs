@@ -1,7 +1,8 @@
-//! What the functions of the language return, for the type checker.
+//! What the functions of the language take and return, for the type checker.
 
 use super::types::{Shape, Type};
 use cel::common::ast::operators;
+use std::fmt;
 
 /// Names before a dot that are no values: `math.abs(x)`.
 pub(super) const NAMESPACES: [&str; 4] = ["math", "lists", "strings", "optional"];
@@ -10,23 +11,235 @@ pub(super) const NAMESPACES: [&str; 4] = ["math", "lists", "strings", "optional"
 pub(super) const TYPE_NAMES: [&str; 10] =
     ["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "type", "uint"];
 
+/// What a function takes at one place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Want {
+    Any,
+    Text,
+    Number,
+    Int,
+    List,
+    /// RFC 3339 text or a timestamp.
+    Time,
+    /// What `duration()` takes.
+    Span,
+    Timestamp,
+    /// What has a size.
+    Sized,
+    /// What turns into a number.
+    Countable,
+    /// What `.?` gives.
+    Optional,
+}
+
+pub(super) struct Signature {
+    pub(super) name: &'static str,
+    /// Called as `x.name()`: `x` is the first of `wants`.
+    pub(super) method: bool,
+    wants: &'static [Want],
+    optional: usize,
+}
+
+impl Signature {
+    pub(super) fn wants(&self) -> &'static [Want] {
+        self.wants
+    }
+
+    /// Least and most arguments, the target included.
+    pub(super) fn count(&self) -> (usize, usize) {
+        (self.wants.len() - self.optional, self.wants.len())
+    }
+
+    pub(super) fn example(&self) -> String {
+        let names = ["a", "b", "c"];
+        let count = self.wants.len() - usize::from(self.method);
+        let args = names.iter().take(count).copied().collect::<Vec<_>>().join(", ");
+        let target = if self.method { "x." } else { "" };
+        format!("{target}{}({args})", self.name)
+    }
+}
+
+const fn function(name: &'static str, wants: &'static [Want], optional: usize) -> Signature {
+    Signature { name, method: false, wants, optional }
+}
+
+const fn method(name: &'static str, wants: &'static [Want], optional: usize) -> Signature {
+    Signature { name, method: true, wants, optional }
+}
+
+use Want::{Any, Countable, Int, List, Number, Optional, Sized, Span, Text, Time, Timestamp};
+
+const SIGNATURES: [Signature; 60] = [
+    function("size", &[Sized], 0),
+    method("size", &[Sized], 0),
+    function("int", &[Countable], 0),
+    function("uint", &[Countable], 0),
+    function("double", &[Countable], 0),
+    function("string", &[Any], 0),
+    function("bool", &[Any], 0),
+    function("type", &[Any], 0),
+    function("dyn", &[Any], 0),
+    function("timestamp", &[Time], 0),
+    function("duration", &[Span], 0),
+    function("minutes_between", &[Time, Time], 0),
+    function("hours_between", &[Time, Time], 0),
+    function("round", &[Number, Int], 1),
+    function("sum", &[List], 0),
+    function("min", &[List], 0),
+    function("max", &[List], 0),
+    function("avg", &[List], 0),
+    function("in_shift", &[Time, Text], 0),
+    function("shift_at", &[Time], 0),
+    function("site_time", &[Time], 0),
+    function("matches", &[Text, Text], 0),
+    method("contains", &[Text, Text], 0),
+    method("startsWith", &[Text, Text], 0),
+    method("endsWith", &[Text, Text], 0),
+    method("matches", &[Text, Text], 0),
+    method("indexOf", &[Text, Text, Int], 1),
+    method("lastIndexOf", &[Text, Text, Int], 1),
+    method("join", &[List, Text], 1),
+    method("lowerAscii", &[Text], 0),
+    method("upperAscii", &[Text], 0),
+    method("trim", &[Text], 0),
+    method("replace", &[Text, Text, Text, Int], 1),
+    method("substring", &[Text, Int, Int], 1),
+    method("charAt", &[Text, Int], 0),
+    method("format", &[Text, List], 0),
+    method("split", &[Text, Text, Int], 1),
+    method("sort", &[List], 0),
+    method("distinct", &[List], 0),
+    method("reverse", &[Sized], 0),
+    method("slice", &[List, Int, Int], 0),
+    method("flatten", &[List, Int], 1),
+    method("orValue", &[Optional, Any], 0),
+    method("or", &[Optional, Any], 0),
+    method("value", &[Optional], 0),
+    method("hasValue", &[Optional], 0),
+    method("optMap", &[Any, Any, Any], 0),
+    method("optFlatMap", &[Any, Any, Any], 0),
+    method("getFullYear", &[Timestamp, Text], 1),
+    method("getMonth", &[Timestamp, Text], 1),
+    method("getDate", &[Timestamp, Text], 1),
+    method("getDayOfMonth", &[Timestamp, Text], 1),
+    method("getDayOfWeek", &[Timestamp, Text], 1),
+    method("getDayOfYear", &[Timestamp, Text], 1),
+    method("getHours", &[Any, Text], 1),
+    method("getMinutes", &[Any, Text], 1),
+    method("getSeconds", &[Any, Text], 1),
+    method("getMilliseconds", &[Any, Text], 1),
+    function("bytes", &[Any], 0),
+    function("has", &[Any], 0),
+];
+
+/// Macros, which have no signature of their own but may be mistyped all the same.
+const MACROS: [&str; 6] = ["all", "exists", "exists_one", "filter", "map", "sortBy"];
+
+pub(super) fn find(name: &str, method: bool) -> Option<&'static Signature> {
+    SIGNATURES.iter().find(|known| known.name == name && known.method == method)
+}
+
+/// Every function that can be written.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    SIGNATURES.iter().map(|known| known.name).chain(MACROS)
+}
+
+impl Want {
+    /// Whether a value of this type will do, as far as that is known.
+    pub(super) fn takes(self, kind: &Type) -> bool {
+        if matches!(kind, Type::Any | Type::Unset | Type::Optional(_)) {
+            return true;
+        }
+        match self {
+            Any => true,
+            Optional => false,
+            Text => kind.is_text(),
+            Number => kind.is_number(),
+            Int => matches!(kind, Type::Int),
+            List => matches!(kind, Type::List(_)),
+            Time => kind.is_text() || matches!(kind, Type::Timestamp),
+            Span => kind.is_text() || matches!(kind, Type::Duration),
+            Timestamp => matches!(kind, Type::Timestamp),
+            Sized => kind.is_text() || matches!(kind, Type::List(_) | Type::Object(_)),
+            Countable => {
+                kind.is_text() || kind.is_number() || matches!(kind, Type::Timestamp | Type::Duration)
+            }
+        }
+    }
+
+    pub(super) fn fix(self) -> &'static str {
+        match self {
+            Time | Timestamp => {
+                "times are RFC 3339 text like 2026-11-23T06:10:00-06:00; timestamp(x) reads one"
+            }
+            Span => "durations are written '90s', '30m', '2h'",
+            List => "give it a list",
+            Text => "make it a text: string(x)",
+            Number | Int | Countable => "make it a number: int(x), double(x)",
+            Optional => "ask for the field with `.?`: `x.?field.orValue(…)`",
+            Sized | Any => "give it a text, a list or an object",
+        }
+    }
+}
+
+impl fmt::Display for Want {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Any => "a value",
+            Text => "a text",
+            Number => "a number",
+            Int => "a whole number",
+            List => "a list",
+            Time | Timestamp => "a time",
+            Span => "a duration",
+            Sized => "a text, a list or an object",
+            Countable => "a number or a text",
+            Optional => "something that may be absent",
+        })
+    }
+}
+
+/// What is wrong with a text that is written out as the argument of this function.
+pub(super) fn wrong_literal(name: &str, text: &str) -> Option<String> {
+    match name {
+        "timestamp" | "minutes_between" | "hours_between" | "shift_at" | "site_time" => {
+            let is_time = chrono::DateTime::parse_from_rfc3339(text).is_ok();
+            (!is_time).then(|| format!("`{text}` is not a time"))
+        }
+        "duration" => (!is_duration(text)).then(|| format!("`{text}` is not a duration")),
+        _ => None,
+    }
+}
+
+/// `1h30m`, `-1.5s`: what CEL reads as a duration.
+fn is_duration(text: &str) -> bool {
+    let mut rest = text.strip_prefix('-').unwrap_or(text);
+    if rest == "0" {
+        return true;
+    }
+    if rest.is_empty() {
+        return false;
+    }
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        if rest[..digits].parse::<f64>().is_err() {
+            return false;
+        }
+        let after = &rest[digits..];
+        let Some(unit) = ["ns", "us", "ms", "h", "m", "s"].into_iter().find(|unit| after.starts_with(unit))
+        else {
+            return false;
+        };
+        rest = &after[unit.len()..];
+    }
+    true
+}
+
 pub(super) fn of_namespace(namespace: &str, name: &str) -> Type {
     match (namespace, name) {
         ("math", "isInf" | "isNaN" | "isFinite") => Type::Bool,
         ("lists", "range") => Type::list(Type::Int),
         ("strings", "quote") => Type::String,
-        _ => Type::Any,
-    }
-}
-
-/// The type of a field that may not be there.
-pub(super) fn optional_field(holder: &Type, field: &str) -> Type {
-    match holder {
-        Type::Optional(inner) => optional_field(inner, field),
-        Type::Object(Shape { fields, rest }) => match fields.get(field) {
-            Some(found) => found.kind.clone(),
-            None => rest.as_deref().cloned().unwrap_or(Type::Unset),
-        },
         _ => Type::Any,
     }
 }
@@ -46,15 +259,16 @@ pub(super) fn of(name: &str, target: Option<&Type>, args: &[Type], second_int: O
             _ => Type::Any,
         },
         operators::OPT_INDEX => Type::Optional(Box::new(item(args.first()))),
-        operators::IN => Type::Bool,
         operators::NEGATE => args.first().cloned().unwrap_or_default(),
         "size" | "int" | "indexOf" | "lastIndexOf" | "uint" | "minutes_between" => Type::Int,
         "getFullYear" | "getMonth" | "getDate" | "getDayOfMonth" | "getDayOfWeek" | "getDayOfYear"
         | "getHours" | "getMinutes" | "getSeconds" | "getMilliseconds" => Type::Int,
         "double" | "hours_between" | "avg" => Type::Number,
-        "contains" | "startsWith" | "endsWith" | "matches" | "hasValue" | "bool" | "in_shift" => Type::Bool,
+        "contains" | "startsWith" | "endsWith" | "matches" | "hasValue" | "bool" | "in_shift" | "has" => {
+            Type::Bool
+        }
         "string" | "join" | "lowerAscii" | "upperAscii" | "trim" | "replace" | "substring" | "charAt"
-        | "format" | "shift_at" | "site_time" => Type::String,
+        | "format" | "site_time" | "shift_at" => Type::String,
         "timestamp" => Type::Timestamp,
         "duration" => Type::Duration,
         "split" => Type::list(Type::String),

@@ -12,8 +12,9 @@ const DEPTH_MAX: usize = 24;
 pub enum Type {
     #[default]
     Any,
-    /// Nothing yet: the items of an empty list, or `null`. Fits everywhere.
+    /// Nothing yet: the items of an empty list. Fits everywhere.
     Unset,
+    Null,
     Bool,
     Int,
     /// Whole or fractional: JSON does not tell.
@@ -26,6 +27,8 @@ pub enum Type {
     List(Box<Type>),
     Object(Shape),
     Optional(Box<Type>),
+    /// A value of this type, or null.
+    Nullable(Box<Type>),
 }
 
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -33,6 +36,8 @@ pub struct Shape {
     pub fields: BTreeMap<String, Field>,
     /// Type of fields that are not listed; `None` means there are none.
     pub rest: Option<Box<Type>>,
+    /// Whoever takes this object refuses fields that are not listed.
+    pub closed: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -51,7 +56,7 @@ impl Type {
     /// An object with exactly these fields.
     pub fn object<N: Into<String>>(fields: impl IntoIterator<Item = (N, Type)>) -> Self {
         let field = |(name, kind): (N, Type)| (name.into(), Field { kind, required: true });
-        Self::Object(Shape { fields: fields.into_iter().map(field).collect(), rest: None })
+        Self::Object(Shape { fields: fields.into_iter().map(field).collect(), ..Shape::default() })
     }
 
     pub fn list(item: Type) -> Self {
@@ -61,13 +66,19 @@ impl Type {
     /// What a JSON Schema promises. Fields that a schema does not list count as absent, unless it says
     /// `additionalProperties`: what a tool documents is what a workflow may use.
     pub fn from_schema(schema: &Value) -> Self {
-        convert(schema, schema, 0)
+        Reader { root: schema, all_there: false }.read(schema, 0)
+    }
+
+    /// What a JSON Schema promises to somebody who reads: where an object says of no field that it is
+    /// required, all of them count as there.
+    pub fn of_output(schema: &Value) -> Self {
+        Reader { root: schema, all_there: true }.read(schema, 0)
     }
 
     /// The type of a value that is written out.
     pub fn of(value: &Value) -> Self {
         match value {
-            Value::Null => Self::Unset,
+            Value::Null => Self::Null,
             Value::Bool(_) => Self::Bool,
             Value::Number(number) if number.is_f64() => Self::Number,
             Value::Number(_) => Self::Int,
@@ -85,6 +96,8 @@ impl Type {
         match (self, other) {
             (Self::Unset, kind) | (kind, Self::Unset) => kind,
             (a, b) if a == b => a,
+            (Self::Null, kind) | (kind, Self::Null) => kind.nullable(),
+            (Self::Nullable(a), b) | (b, Self::Nullable(a)) => a.join(b.present()).nullable(),
             (Self::Int | Self::Number, Self::Int | Self::Number) => Self::Number,
             (Self::Word(mut a), Self::Word(b)) => {
                 // In the order a schema lists them, as people know them.
@@ -99,6 +112,25 @@ impl Type {
         }
     }
 
+    /// This, or null.
+    #[must_use]
+    pub fn nullable(self) -> Self {
+        match self {
+            Self::Any | Self::Null | Self::Nullable(_) => self,
+            Self::Unset => Self::Null,
+            kind => Self::Nullable(Box::new(kind)),
+        }
+    }
+
+    /// Without null, once it is known to be there.
+    #[must_use]
+    pub fn present(self) -> Self {
+        match self {
+            Self::Nullable(kind) => *kind,
+            kind => kind,
+        }
+    }
+
     /// Without the exact words: what a setting may be changed to.
     #[must_use]
     pub fn widened(self) -> Self {
@@ -106,6 +138,7 @@ impl Type {
             Self::Word(_) => Self::String,
             Self::Int => Self::Number,
             Self::List(item) => Self::list(item.widened()),
+            Self::Nullable(kind) => kind.widened().nullable(),
             Self::Object(mut shape) => {
                 for field in shape.fields.values_mut() {
                     field.kind = std::mem::take(&mut field.kind).widened();
@@ -130,15 +163,19 @@ impl Type {
 
     /// Why a value of this type does not fit where `wanted` is needed, with the path to the misfit.
     pub fn misfit(&self, wanted: &Self) -> Option<Misfit> {
-        let no = || Some(Misfit { path: Vec::new(), message: format!("{wanted} is needed, this is {self}") });
+        let no = || Some(Misfit::new(format!("{wanted} is needed, this is {self}")));
         match (self, wanted) {
             (Self::Any | Self::Unset, _) | (_, Self::Any | Self::Unset) => None,
+            (Self::Null, Self::Null | Self::Nullable(_)) => None,
+            (Self::Nullable(kind), Self::Nullable(known)) => kind.misfit(known),
+            (_, Self::Nullable(known)) => self.misfit(known),
+            (Self::Nullable(kind), _) => kind.misfit(wanted).or_else(no),
             (Self::Optional(inner), _) => inner.misfit(wanted),
             (_, Self::Optional(inner)) => self.misfit(inner),
             (Self::Word(words), Self::Word(known)) => {
                 let stranger = words.iter().find(|word| !known.contains(word))?;
                 let message = format!("`{stranger}` is not one of {}", known.join(", "));
-                Some(Misfit { path: Vec::new(), message })
+                Some(Misfit { strange: Some((stranger.clone(), known.clone())), ..Misfit::new(message) })
             }
             (Self::String, Self::Word(_)) => None,
             (Self::Word(_) | Self::Timestamp | Self::Duration, Self::String) => None,
@@ -156,9 +193,15 @@ impl Type {
 pub struct Misfit {
     pub path: Vec<String>,
     pub message: String,
+    /// The word or field that is not known, and what is.
+    pub strange: Option<(String, Vec<String>)>,
 }
 
 impl Misfit {
+    fn new(message: String) -> Self {
+        Self { path: Vec::new(), message, strange: None }
+    }
+
     fn below(mut self, name: &str) -> Self {
         self.path.insert(0, name.to_owned());
         self
@@ -183,92 +226,111 @@ impl Shape {
             }
         }
         let rest = self.rest.or(other.rest);
-        Self { fields: self.fields, rest }
+        Self { fields: self.fields, rest, closed: self.closed && other.closed }
     }
 
     fn misfit(&self, known: &Self) -> Option<Misfit> {
         for (name, field) in &known.fields {
             let own = self.fields.get(name);
             if own.is_none() && field.required && self.rest.is_none() {
-                return Some(Misfit { path: Vec::new(), message: format!("`{name}` is missing") });
+                return Some(Misfit { path: vec![name.clone()], ..Misfit::new("it is missing".to_owned()) });
             }
             if let Some(misfit) = own.and_then(|own| own.kind.misfit(&field.kind)) {
                 return Some(misfit.below(name));
             }
         }
-        None
+        let stranger = self.fields.keys().find(|name| !known.fields.contains_key(*name))?;
+        let names: Vec<String> = known.fields.keys().cloned().collect();
+        (known.closed && known.rest.is_none()).then(|| Misfit {
+            path: vec![stranger.clone()],
+            message: format!("there is no such field; there is: {}", names.join(", ")),
+            strange: Some((stranger.clone(), names)),
+        })
     }
 }
 
-fn convert(schema: &Value, root: &Value, depth: usize) -> Type {
-    if depth > DEPTH_MAX {
-        return Type::Any;
-    }
-    if let Some(pointer) = schema.get("$ref").and_then(Value::as_str).and_then(|r| r.strip_prefix('#')) {
-        return root.pointer(pointer).map_or(Type::Any, |target| convert(target, root, depth + 1));
-    }
-    if let Some(value) = schema.get("const") {
-        return Type::of(value);
-    }
-    if let Some(Value::Array(values)) = schema.get("enum") {
-        return values.iter().map(Type::of).fold(Type::Unset, Type::join);
-    }
-    for union in ["anyOf", "oneOf"] {
-        if let Some(Value::Array(options)) = schema.get(union) {
-            let options = options.iter().map(|option| convert(option, root, depth + 1));
-            return options.fold(Type::Unset, Type::join);
+/// Reads a JSON Schema.
+struct Reader<'s> {
+    root: &'s Value,
+    /// Fields count as there when the object requires none.
+    all_there: bool,
+}
+
+impl Reader<'_> {
+    fn read(&self, schema: &Value, depth: usize) -> Type {
+        if depth > DEPTH_MAX {
+            return Type::Any;
+        }
+        if let Some(pointer) = schema.get("$ref").and_then(Value::as_str).and_then(|r| r.strip_prefix('#')) {
+            return self.root.pointer(pointer).map_or(Type::Any, |target| self.read(target, depth + 1));
+        }
+        if let Some(value) = schema.get("const") {
+            return Type::of(value);
+        }
+        if let Some(Value::Array(values)) = schema.get("enum") {
+            return values.iter().map(Type::of).fold(Type::Unset, Type::join);
+        }
+        for union in ["anyOf", "oneOf"] {
+            if let Some(Value::Array(options)) = schema.get(union) {
+                let options = options.iter().map(|option| self.read(option, depth + 1));
+                return options.fold(Type::Unset, Type::join);
+            }
+        }
+        match schema.get("type") {
+            Some(Value::String(name)) => self.named(name, schema, depth),
+            Some(Value::Array(names)) => {
+                let names = names.iter().filter_map(Value::as_str);
+                names.map(|name| self.named(name, schema, depth)).fold(Type::Unset, Type::join)
+            }
+            _ if schema.get("properties").is_some() => self.named("object", schema, depth),
+            _ => Type::Any,
         }
     }
-    match schema.get("type") {
-        Some(Value::String(name)) => named(name, schema, root, depth),
-        Some(Value::Array(names)) => {
-            let names = names.iter().filter_map(Value::as_str);
-            names.map(|name| named(name, schema, root, depth)).fold(Type::Unset, Type::join)
+
+    fn named(&self, name: &str, schema: &Value, depth: usize) -> Type {
+        match name {
+            "null" => Type::Null,
+            "boolean" => Type::Bool,
+            "integer" => Type::Int,
+            "number" => Type::Number,
+            "string" => Type::String,
+            "array" => Type::list(schema.get("items").map_or(Type::Any, |items| self.read(items, depth + 1))),
+            "object" => self.object(schema, depth),
+            _ => Type::Any,
         }
-        _ if schema.get("properties").is_some() => named("object", schema, root, depth),
-        _ => Type::Any,
     }
-}
 
-fn named(name: &str, schema: &Value, root: &Value, depth: usize) -> Type {
-    match name {
-        "null" => Type::Unset,
-        "boolean" => Type::Bool,
-        "integer" => Type::Int,
-        "number" => Type::Number,
-        "string" => Type::String,
-        "array" => Type::list(schema.get("items").map_or(Type::Any, |items| convert(items, root, depth + 1))),
-        "object" => object(schema, root, depth),
-        _ => Type::Any,
+    fn object(&self, schema: &Value, depth: usize) -> Type {
+        let required: Vec<&str> = match schema.get("required") {
+            Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
+            _ => Vec::new(),
+        };
+        let all_there = self.all_there && required.is_empty();
+        let properties = schema.get("properties").and_then(Value::as_object);
+        let field = |(name, schema): (&String, &Value)| {
+            let kind = self.read(schema, depth + 1);
+            // What may be null is null where it is left out: tools fill their answers in.
+            let filled = self.all_there && matches!(kind, Type::Nullable(_));
+            let required = all_there || filled || required.contains(&name.as_str());
+            (name.clone(), Field { kind, required })
+        };
+        let (rest, closed) = match schema.get("additionalProperties") {
+            Some(Value::Bool(true)) => (Some(Type::Any), false),
+            Some(Value::Bool(false)) => (None, true),
+            Some(schema) => (Some(self.read(schema, depth + 1)), false),
+            None if properties.is_none() || schema.get("allOf").is_some() => (Some(Type::Any), false),
+            None => (None, false),
+        };
+        let fields = properties.into_iter().flatten().map(field).collect();
+        Type::Object(Shape { fields, rest: rest.map(Box::new), closed })
     }
-}
-
-fn object(schema: &Value, root: &Value, depth: usize) -> Type {
-    let required: Vec<&str> = match schema.get("required") {
-        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
-        _ => Vec::new(),
-    };
-    let properties = schema.get("properties").and_then(Value::as_object);
-    let field = |(name, schema): (&String, &Value)| {
-        let kind = convert(schema, root, depth + 1);
-        (name.clone(), Field { kind, required: required.contains(&name.as_str()) })
-    };
-    let rest = match schema.get("additionalProperties") {
-        Some(Value::Bool(true)) => Some(Type::Any),
-        Some(Value::Bool(false)) => None,
-        Some(schema) => Some(convert(schema, root, depth + 1)),
-        None if properties.is_none() || schema.get("allOf").is_some() => Some(Type::Any),
-        None => None,
-    };
-    let fields = properties.into_iter().flatten().map(field).collect();
-    Type::Object(Shape { fields, rest: rest.map(Box::new) })
 }
 
 impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Any => f.write_str("anything"),
-            Self::Unset => f.write_str("nothing"),
+            Self::Unset | Self::Null => f.write_str("nothing"),
             Self::Bool => f.write_str("true or false"),
             Self::Int => f.write_str("a whole number"),
             Self::Number => f.write_str("a number"),
@@ -282,6 +344,7 @@ impl fmt::Display for Type {
             Self::List(_) => f.write_str("a list"),
             Self::Object(_) => f.write_str("an object"),
             Self::Optional(inner) => write!(f, "{inner} that may be absent"),
+            Self::Nullable(kind) => write!(f, "{kind} or null"),
         }
     }
 }

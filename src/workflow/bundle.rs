@@ -33,7 +33,11 @@ impl Bundle {
     /// Reads a workflow file and what it names. A named file that is not there is left out: compiling
     /// the bundle says so at the place that names it.
     pub fn collect(folder: &Path, path: &str) -> io::Result<Self> {
-        let text = fs::read_to_string(folder.join(path))?;
+        Ok(Self::with(folder, path, fs::read_to_string(folder.join(path))?))
+    }
+
+    /// As [`Bundle::collect`], with a text that need not stand in the file yet.
+    pub fn with(folder: &Path, path: &str, text: String) -> Self {
         let named =
             Document::parse(path, &text).ok().and_then(|document| decode::workflow(path, &document).0);
         let mut files = BTreeMap::from([(path.to_owned(), text)]);
@@ -42,7 +46,7 @@ impl Bundle {
                 files.insert(reference.path, text);
             }
         }
-        Ok(Self { path: path.to_owned(), files })
+        Self { path: path.to_owned(), files }
     }
 
     /// Whether the folder still holds exactly this.

@@ -23,25 +23,41 @@ const FIELDS: [Field; 5] = [
     Field { name: "weekday", from: 0, to: 7, words: &DAYS },
 ];
 
+/// What is wrong, and at which byte of the text.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct CronProblem {
+    pub at: usize,
+    pub message: String,
+}
+
 /// The error says which field is wrong and what it may hold.
-pub(super) fn check(cron: &str) -> Result<(), String> {
+pub(super) fn check(cron: &str) -> Result<(), CronProblem> {
+    let at_start = |message: String| CronProblem { at: 0, message };
     let parts: Vec<&str> = cron.split_whitespace().collect();
     if parts.len() != FIELDS.len() {
-        return Err(format!("`{cron}` has {} fields, cron has five", parts.len()));
+        return Err(at_start(format!("`{cron}` has {} fields, cron has five", parts.len())));
     }
+    let mut from = 0;
     for (part, field) in parts.iter().zip(&FIELDS) {
-        if !part.split(',').all(|item| field.takes(item)) {
-            return Err(format!(
-                "`{part}` is no {}: it takes {} to {}, `*`, `a-b`, `a,b` and `*/n`",
-                field.name, field.from, field.to
-            ));
+        let mut at = from + cron[from..].find(part).unwrap_or_default();
+        from = at + part.len();
+        for item in part.split(',') {
+            if !field.takes(item) {
+                let message = format!(
+                    "`{part}` is no {}: it takes {} to {}, `*`, `a-b`, `a,b` and `*/n`",
+                    field.name, field.from, field.to
+                );
+                return Err(CronProblem { at, message });
+            }
+            at += item.len() + 1;
         }
     }
     let [_, _, days, months, weekdays] = parts.as_slice() else { return Ok(()) };
     if *days != "*" && *weekdays != "*" {
-        return Err(format!("`{cron}` names a day of the month and a weekday: give one of them"));
+        let message = format!("`{cron}` names a day of the month and a weekday: give one of them");
+        return Err(at_start(message));
     }
-    never(cron, days, months)
+    never(cron, days, months).map_err(at_start)
 }
 
 /// The 31st of June does not come.

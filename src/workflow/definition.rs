@@ -5,7 +5,7 @@ use super::{
     bundle::{ReferenceKind, references, stays_inside},
     decode,
     problem::{Problem, Severity},
-    render::{TemplateProblem, Templates},
+    render::{TemplateName, TemplateProblem, Templates},
     source::{Data, Document, Node},
 };
 use crate::expr::Types;
@@ -63,6 +63,15 @@ impl Definition {
 
     pub(super) fn template_problems(&self, path: &str, types: &Types) -> Vec<TemplateProblem> {
         self.templates.check(path, types)
+    }
+
+    /// Every name that a template reads, as a path; an empty one is everything.
+    pub(super) fn template_names(&self, path: &str) -> Vec<Vec<String>> {
+        self.templates.names(path).into_iter().map(|name| name.path).collect()
+    }
+
+    pub(super) fn template_places(&self, path: &str) -> Vec<TemplateName> {
+        self.templates.names(path)
     }
 
     /// The part of the file that holds a step, to find the places of what is in it.

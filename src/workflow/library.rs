@@ -1,10 +1,11 @@
 //! Every workflow of a site folder, by id. A file that broke keeps its last good version.
 
+mod files;
+mod untested;
+
 use super::{
-    Bundle, Definition, Place, RunStep, StepKind, Workflow,
-    check::check,
+    Bundle, Definition, Events, Place, check,
     problem::{Problem, Severity},
-    suggest, walk,
 };
 use crate::{site::Site, tool::Registry};
 use std::{
@@ -21,6 +22,9 @@ const FOLDER: &str = "workflows";
 pub struct Library {
     /// By path in the site folder.
     files: BTreeMap<String, File>,
+    events: Events,
+    /// Of files beside the workflows.
+    around: Vec<Problem>,
 }
 
 #[derive(Debug, Default)]
@@ -29,14 +33,16 @@ struct File {
     definition: Option<Arc<Definition>>,
     /// Of the file as it is now, as far as it compiles.
     id: Option<String>,
-    /// Of the file as it is now.
+    /// Of the file as it is now, by itself.
+    own: Vec<Problem>,
+    /// With what others have to do with it.
     problems: Vec<Problem>,
 }
 
 impl File {
     fn is_settled(&self, folder: &Path) -> bool {
         let current = |definition: &Arc<Definition>| definition.bundle.is_current(folder);
-        self.problems.is_empty() && self.definition.as_ref().is_some_and(current)
+        is_sound(&self.own) && self.definition.as_ref().is_some_and(current)
     }
 }
 
@@ -48,24 +54,63 @@ impl Library {
     }
 
     /// Reads the folder again. What does not check is reported and its last good version stays; a file
-    /// without findings that is as it was is not compiled again.
+    /// without an error that is as it was is not compiled again.
     pub fn reload(&mut self, registry: &Registry, site: &Site) -> io::Result<()> {
+        let (events, problems) = Events::load(&site.folder)?;
+        (self.events, self.around) = (events, problems);
         let paths = workflow_files(&site.folder)?;
         self.files.retain(|path, _| paths.contains(path));
         for path in paths {
             if self.files.get(&path).is_some_and(|file| file.is_settled(&site.folder)) {
                 continue;
             }
-            let (compiled, problems) = read(&site.folder, &path, registry, site);
+            let (compiled, problems) = match Bundle::collect(&site.folder, &path) {
+                Ok(bundle) => self.read(bundle, registry, site),
+                Err(cause) => (None, vec![unreadable(&path, &cause)]),
+            };
             let file = self.files.entry(path).or_default();
             file.id = compiled.as_ref().map(|definition| definition.workflow.id.clone());
             let sound = compiled.filter(|_| is_sound(&problems));
             file.definition = sound.map(Arc::new).or(file.definition.take());
-            file.problems = problems;
+            file.own = problems;
         }
+        self.files.values_mut().for_each(|file| file.problems.clone_from(&file.own));
         self.check_ids();
-        self.check_runs();
+        self.check_runs(registry, site);
+        self.around.extend(files::unused(&site.folder, self.definitions().map(AsRef::as_ref))?);
         Ok(())
+    }
+
+    /// What would be found if this text stood in the file: for editors, and for tests of the checks.
+    pub fn findings(&self, path: &str, text: &str, registry: &Registry, site: &Site) -> Vec<Problem> {
+        let (compiled, mut problems) =
+            self.read(Bundle::with(&site.folder, path, text.to_owned()), registry, site);
+        let Some(compiled) = compiled.map(Arc::new) else { return problems };
+        let mut good = self.good();
+        good.retain(|_, definition| definition.bundle.path != path);
+        good.insert(compiled.workflow.id.clone(), Arc::clone(&compiled));
+        problems.extend(check::runs(&compiled, registry, site, &self.events, &good));
+        problems.sort_by_key(|problem| problem.place);
+        problems
+    }
+
+    /// Compiles and checks one file. What compiles is there even when a check failed.
+    fn read(&self, bundle: Bundle, registry: &Registry, site: &Site) -> (Option<Definition>, Vec<Problem>) {
+        match Definition::compile(bundle) {
+            Ok(definition) => {
+                let mut problems = definition.warnings.clone();
+                problems.extend(check::check(&definition, registry, site, &self.events));
+                problems.sort_by_key(|problem| problem.place);
+                (Some(definition), problems)
+            }
+            Err(problems) => (None, problems),
+        }
+    }
+
+    fn good(&self) -> BTreeMap<String, Arc<Definition>> {
+        self.definitions()
+            .map(|definition| (definition.workflow.id.clone(), Arc::clone(definition)))
+            .collect()
     }
 
     pub fn get(&self, id: &str) -> Option<&Arc<Definition>> {
@@ -86,7 +131,20 @@ impl Library {
     }
 
     pub fn problems(&self) -> impl Iterator<Item = &Problem> {
-        self.files.values().flat_map(|file| &file.problems)
+        self.files.values().flat_map(|file| &file.problems).chain(&self.around)
+    }
+
+    /// Path of each workflow and what no test covers of it.
+    pub fn untested(&self, site: &Site) -> BTreeMap<String, Vec<Problem>> {
+        let of = |definition: &Arc<Definition>| {
+            (definition.bundle.path.clone(), untested::untested(&site.folder, definition))
+        };
+        self.definitions().map(of).collect()
+    }
+
+    /// Findings in files beside the workflows.
+    pub fn around(&self) -> &[Problem] {
+        &self.around
     }
 
     fn check_ids(&mut self) {
@@ -112,73 +170,29 @@ impl Library {
 
     /// Every `run:` must name a workflow of this site and give it the inputs it takes. One that is only
     /// broken has its own findings.
-    fn check_runs(&mut self) {
-        let good: BTreeMap<String, Arc<Definition>> =
-            self.definitions().map(|d| (d.workflow.id.clone(), Arc::clone(d))).collect();
+    fn check_runs(&mut self, registry: &Registry, site: &Site) {
+        let good = self.good();
         let broken: BTreeSet<String> = self.files.values().filter_map(|file| file.id.clone()).collect();
-        for (path, file) in &mut self.files {
+        let events = std::mem::take(&mut self.events);
+        for file in self.files.values_mut() {
             let Some(definition) = file.definition.clone() else { continue };
-            walk::every_step(&definition.workflow, &mut |step| {
-                let StepKind::Run(run) = &step.kind else { return };
-                let place = definition.place_of_run(step);
-                let found = match good.get(&run.workflow) {
-                    Some(child) => inputs_problem(run, &child.workflow),
-                    None if broken.contains(&run.workflow) => None,
-                    None => {
-                        let known: Vec<&str> = good.keys().map(String::as_str).collect();
-                        let fix = format!("the site has: {}", known.join(", "));
-                        Some(("T006", format!("there is no workflow `{}`", run.workflow), fix))
-                    }
-                };
-                if let Some((code, message, fix)) = found {
-                    file.problems.push(error(code, path, place, message, &fix));
-                }
-            });
+            let found = check::runs(&definition, registry, site, &events, &good);
+            file.problems.extend(found.into_iter().filter(|problem| {
+                let is_broken = |id: &String| problem.message == check::no_workflow(id);
+                problem.code != "T006" || !broken.iter().any(is_broken)
+            }));
         }
+        self.events = events;
     }
-}
-
-/// What is wrong with the inputs that a `run:` gives: code, message and fix.
-fn inputs_problem(run: &RunStep, child: &Workflow) -> Option<(&'static str, String, String)> {
-    let given = run.with.raw().as_object()?;
-    let takes: Vec<&str> = child.inputs.keys().map(String::as_str).collect();
-    if let Some(stranger) = given.keys().find(|name| !child.inputs.contains_key(*name)) {
-        let fix = match suggest::closest(stranger, takes.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None if takes.is_empty() => "it takes no inputs".to_owned(),
-            None => format!("it takes {}", takes.join(", ")),
-        };
-        return Some(("T009", format!("the workflow `{}` takes no `{stranger}`", child.id), fix));
-    }
-    let missing =
-        child.inputs.iter().find(|(name, input)| input.default.is_none() && !given.contains_key(*name))?;
-    let message = format!("the workflow `{}` needs `{}`", child.id, missing.0);
-    Some(("T009", message, "add it to `with`, or give the input a default".to_owned()))
 }
 
 fn is_sound(problems: &[Problem]) -> bool {
     problems.iter().all(|problem| problem.severity == Severity::Warning)
 }
 
-/// Collects, compiles and checks one file. What compiles is there even when a check failed.
-fn read(folder: &Path, path: &str, registry: &Registry, site: &Site) -> (Option<Definition>, Vec<Problem>) {
-    let bundle = match Bundle::collect(folder, path) {
-        Ok(bundle) => bundle,
-        Err(cause) => {
-            let message = format!("the file cannot be read: {cause}");
-            let problem = error("T001", path, Place { line: 1, column: 1 }, message, "check its permissions");
-            return (None, vec![problem]);
-        }
-    };
-    match Definition::compile(bundle) {
-        Ok(definition) => {
-            let mut problems = definition.warnings.clone();
-            problems.extend(check(&definition, registry, site));
-            problems.sort_by_key(|problem| problem.place);
-            (Some(definition), problems)
-        }
-        Err(problems) => (None, problems),
-    }
+fn unreadable(path: &str, cause: &io::Error) -> Problem {
+    let message = format!("the file cannot be read: {cause}");
+    error("T001", path, Place { line: 1, column: 1 }, message, "check its permissions, and that it is UTF-8")
 }
 
 /// Paths of the workflow files of a site, tests left out.

@@ -5,6 +5,7 @@
 
 mod model;
 mod flow;
+mod events;
 mod source;
 mod decode;
 mod duration;
@@ -16,13 +17,16 @@ mod bundle;
 mod render;
 mod definition;
 mod check;
+mod codes;
 mod library;
 pub mod problem;
 mod report;
 
 pub use bundle::Bundle;
 pub use check::check;
+pub use codes::CODES;
 pub use definition::{Definition, RenderError};
+pub use events::Events;
 pub use flow::{Concurrency, Excess, Flow, Gather, Pace};
 pub use library::Library;
 pub use model::*;

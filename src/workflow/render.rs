@@ -3,8 +3,10 @@
 //! Helpers: `json`, `minutes` (a duration in minutes as `2 h 5 min`), `time` (a time in the site's zone,
 //! `06:10`, with the day when it is not today), `round`.
 
+mod names;
 mod typed;
 
+pub(super) use names::TemplateName;
 pub(super) use typed::TemplateProblem;
 
 use super::{
@@ -61,6 +63,11 @@ impl Templates {
     /// What this template names and its data would not have; nothing where there is no such template.
     pub(super) fn check(&self, path: &str, types: &Types) -> Vec<TemplateProblem> {
         self.registry.get_template(path).map(|template| typed::check(template, types)).unwrap_or_default()
+    }
+
+    /// Every name that a template reads.
+    pub(super) fn names(&self, path: &str) -> Vec<TemplateName> {
+        self.registry.get_template(path).map(names::names).unwrap_or_default()
     }
 
     pub(super) fn render(&self, path: &str, data: &Value) -> Result<String, RenderError> {

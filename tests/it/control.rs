@@ -398,6 +398,8 @@ steps:
     if: steps.b.decision != 'edit'
     call: cmms.create_work_order
     with: { asset: EQ-4, title: second, description: rejected, priority: LOW }
+on_failure:
+  - { id: told, call: notify.role, with: { role: production_supervisor, message: messages/run_failed.hbs } }
 "#;
 
 #[tokio::test]

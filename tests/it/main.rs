@@ -28,6 +28,7 @@ mod hooks;
 mod hot_path;
 mod journey;
 mod licences;
+mod mutants;
 mod pages;
 mod peers;
 mod postgres;

@@ -11,15 +11,18 @@ fn types() -> Types {
                 "moves_priority_a": { "type": "boolean" },
                 "due": { "type": ["string", "null"], "format": "date-time" },
                 "late_orders": { "type": "array", "items": { "$ref": "#/$defs/order" } },
-            }, "required": ["title"] } },
+                "note": { "type": "string" },
+            }, "required": ["title", "overtime_hours", "moves_priority_a", "late_orders"] } },
             "evaluated": { "type": "integer" },
+            "rest": { "type": "object", "properties": { "cost": { "type": "number" } } },
             "extra": { "type": "object" },
             "kind": { "enum": ["low", "high"] },
         },
         "$defs": { "order": { "type": "object", "properties": {
             "order": { "type": "string" }, "tier": { "oneOf": [{ "const": "A" }, { "const": "B" }] } } } },
+        "required": ["options", "evaluated", "extra", "kind"],
     });
-    let steps = Type::object([("plans", Type::from_schema(&plans))]);
+    let steps = Type::object([("plans", Type::of_output(&plans))]);
     let trigger = Type::open([("id", Type::String), ("time", Type::String)]);
     Types::from([
         ("steps".to_owned(), steps),
@@ -46,14 +49,14 @@ fn wrong(source: &str, expected: &str) {
 fn types_follow_the_schema() {
     let order = Type::Object(Shape {
         fields: [
-            ("order".to_owned(), super::super::Field { kind: Type::String, required: false }),
+            ("order".to_owned(), super::super::Field { kind: Type::String, required: true }),
             (
                 "tier".to_owned(),
-                super::super::Field { kind: Type::Word(vec!["A".into(), "B".into()]), required: false },
+                super::super::Field { kind: Type::Word(vec!["A".into(), "B".into()]), required: true },
             ),
         ]
         .into(),
-        rest: None,
+        ..Shape::default()
     });
     is("steps.plans.options[0].late_orders.filter(o, o.tier == 'A')", Type::list(order));
     is("steps.plans.options.map(o, o.title)", Type::list(Type::String));
@@ -82,7 +85,7 @@ fn what_does_not_exist_is_named_at_its_place() {
     wrong("steps.plan.options", "1:7 no such field `plan` in `steps`; it has: plans");
     wrong(
         "true &&\n  steps.plans.options.exists(o, o.titel == '')",
-        "2:35 no such field `titel` in `o`; it has: due, late_orders, moves_priority_a, overtime_hours, title",
+        "2:35 no such field `titel` in `o`; it has: due, late_orders, moves_priority_a, note, overtime_hours, title",
     );
     wrong(
         "steps.plans.options[0].late_orders[1].teir",
@@ -97,16 +100,16 @@ fn what_does_not_exist_is_named_at_its_place() {
 fn what_does_not_fit_is_told() {
     wrong(
         "steps.plans.evaluated == 'x'",
-        "1:23 `==` compares a whole number with the text `x`; compare values of one type",
+        "1:26 `==` compares a whole number with the text `x`; compare values of one type",
     );
-    wrong("steps.plans.kind == 'hihg'", "1:18 it is never `hihg`; it is one of low, high");
+    wrong("steps.plans.kind == 'hihg'", "1:21 it is never `hihg`; it is one of low, high");
     wrong(
         "timestamp(now) > trigger.time",
         "1:16 `>` compares a time with a text; make both times: timestamp(x)",
     );
     wrong(
         "now + 1",
-        "1:5 `+` does not work on a text and a whole number; convert one of them: string(x), int(x), double(x)",
+        "1:5 `+` does not work on a text and a whole number; convert one of them: string(x), int(x), double(x), timestamp(x)",
     );
     wrong(
         "steps.plans.evaluated && true",
@@ -129,7 +132,7 @@ fn misfits_name_the_path() {
     let misfit = |value| Type::of(&value).misfit(&wanted).map(|m| (m.path.join("."), m.message));
     assert_eq!(misfit(json!({ "severity": "low", "minutes": 3, "evidence": [] })), None);
     assert_eq!(misfit(json!({ "severity": "low", "more": 1 })), None);
-    assert_eq!(misfit(json!({})), Some((String::new(), "`severity` is missing".into())));
+    assert_eq!(misfit(json!({})), Some(("severity".into(), "it is missing".into())));
     assert_eq!(
         misfit(json!({ "severity": "hi" })),
         Some(("severity".into(), "`hi` is not one of low, high".into()))
@@ -140,7 +143,95 @@ fn misfits_name_the_path() {
     );
     assert_eq!(
         misfit(json!({ "severity": "low", "evidence": [{}] })),
-        Some(("evidence.[…]".into(), "`source` is missing".into()))
+        Some(("evidence.[…].source".into(), "it is missing".into()))
     );
     assert_eq!(misfit(json!([])), Some((String::new(), "an object is needed, this is a list".into())));
+}
+
+#[test]
+fn what_may_be_null_or_absent_is_asked_for_first() {
+    is("steps.plans.options.all(o, o.due != null && timestamp(o.due) > timestamp(now))", Type::Bool);
+    is("steps.plans.options.all(o, o.due == null || o.due < now)", Type::Bool);
+    is("steps.plans.options.map(o, o.due != null ? o.due : now)", Type::list(Type::String));
+    is("steps.plans.options.all(o, !has(o.note) || o.note.contains('x'))", Type::Bool);
+    is("steps.plans.options.map(o, o.?note.orValue(''))", Type::list(Type::String));
+    is("has(steps.plans.rest) && steps.plans.rest.cost > 3", Type::Bool);
+    is("steps.plans.options[0].due == 'x'", Type::Bool);
+    wrong(
+        "steps.plans.options.all(o, o.due > now)",
+        "1:30 `o.due` may be null, and `>` does not work then; ask before: `o.due != null`, or give a default with `.?` and `orValue(…)`",
+    );
+    wrong(
+        "steps.plans.options.all(o, o.note.contains('x'))",
+        "1:30 the field `note` of `o` may be absent; give a default, `.?note.orValue(…)`, or ask `has(…)` before",
+    );
+    wrong(
+        "steps.plans.rest.cost > 3",
+        "1:13 the field `rest` of `steps.plans` may be absent; give a default, `.?rest.orValue(…)`, or ask `has(…)` before",
+    );
+    wrong(
+        "has(steps.plans.rst)",
+        "1:17 no such field `rst` in `steps.plans`; it has: evaluated, extra, kind, options, rest",
+    );
+    wrong(
+        "steps.plans.?rst.orValue({}) == {}",
+        "1:14 no such field `rst` in `steps.plans`; it has: evaluated, extra, kind, options, rest",
+    );
+}
+
+#[test]
+fn functions_say_what_they_take() {
+    wrong(
+        "minutes_between(now) > 1",
+        "1:1 `minutes_between` takes 2 arguments, these are 1; write `minutes_between(a, b)`",
+    );
+    wrong(
+        "minutes_between(now, steps.plans.evaluated) > 1",
+        "1:34 `minutes_between` needs a time here, this is a whole number; times are RFC 3339 text like 2026-11-23T06:10:00-06:00; timestamp(x) reads one",
+    );
+    wrong(
+        "duration('2x') > duration('1h')",
+        "1:10 `2x` is not a duration; durations are written '90s', '30m', '2h'",
+    );
+    wrong(
+        "sum(steps.plans.kind) > 1",
+        "1:17 `sum` needs a list here, this is one of low, high; give it a list",
+    );
+    wrong(
+        "now.exists(n, n == 'x')",
+        "1:1 a list is needed here, this is a text; `filter`, `map`, `all` and `exists` go through a list",
+    );
+    wrong(
+        "'high' in steps.plans.kind",
+        "1:8 `in` looks into a list, this is one of low, high; write `x in ['a', 'b']`, or `text.contains('a')`",
+    );
+    wrong("steps.plans.kind in ['low', 'hihg']", "1:18 it is never `hihg`; it is one of low, high");
+    wrong("contains(now, 'x')", "1:1 `contains` is not called like this; write `x.contains()`");
+    wrong("[1] < [2]", "1:5 `<` does not order a list; compare numbers, texts or times");
+}
+
+#[test]
+fn origins_are_the_names_that_are_read() {
+    let parse = |source: &str| Expr::parse(source).expect(source);
+    assert_eq!(parse("a.b.exists(x, x == c) && now > ''").roots(), ["a", "c", "now"]);
+    let paths = parse("a.b.?c.orValue(1) + d[0].e").paths();
+    assert_eq!(paths, [vec!["a", "b", "c"], vec!["d"]]);
+    let leaks = |source: &str| {
+        let found = parse(source).leaks(&|field| field == "name");
+        found.into_iter().map(|leak| (leak.field, leak.column)).collect::<Vec<_>>()
+    };
+    assert_eq!(leaks("p.name"), [("name".to_owned(), 3)]);
+    assert_eq!(leaks("p.list.map(x, x.name)"), [("name".to_owned(), 17)]);
+    assert_eq!(leaks("p.list.map(x, {'who': x.name})"), [("name".to_owned(), 25)]);
+    assert_eq!(leaks("'by ' + p.?name.orValue('')"), [("name".to_owned(), 12)]);
+    for harmless in [
+        "p",
+        "p.list.filter(x, x.name == 'a')",
+        "p.list.map(x, {'name': x.name})",
+        "size(p.list.map(x, x.name))",
+        "p.list.exists(x, x.name.contains('a'))",
+        "p.name == 'a' ? 1 : 2",
+    ] {
+        assert_eq!(leaks(harmless), [], "{harmless}");
+    }
 }

@@ -1,6 +1,6 @@
 //! T009: tools and their arguments. T011: what an agent is offered. T017: the fallback.
 
-use super::Checker;
+use super::{Checker, misfits::fix_for};
 use crate::{
     expr::{Shape, Type, Types, ValueTemplate},
     tool::{Effect, ToolName},
@@ -21,7 +21,7 @@ impl<'c> Checker<'c> {
         types: &Types,
     ) {
         let given = self.template(with, with_node, types);
-        self.message(with, &given, types);
+        self.message(tool, with, &given, with_node, types);
         let place = tool_node.map_or(Place::default(), |node| node.place);
         let Some(spec) = self.registry.spec(tool) else {
             self.unknown_tool(tool, place);
@@ -30,31 +30,32 @@ impl<'c> Checker<'c> {
         let (Type::Object(given), Type::Object(wanted)) = (given, Type::from_schema(&spec.input)) else {
             return;
         };
+        let mut strangers = Vec::new();
         for (name, field) in &given.fields {
             let key = key_place(with_node, name).unwrap_or(place);
             match wanted.fields.get(name) {
-                None if wanted.rest.is_none() => self.extra_argument(tool, name, key, &wanted),
+                None if wanted.rest.is_none() => {
+                    strangers.push(name.as_str());
+                    self.extra_argument(tool, name, key, &wanted);
+                }
                 None => {}
                 Some(known) => {
-                    if let Some(misfit) = field.kind.misfit(&known.kind) {
-                        let value = with_node.and_then(|node| node.get(name)).map_or(key, |node| node.place);
-                        let mut path = vec![name.clone()];
-                        path.extend(misfit.path);
-                        let message = format!("argument `{}` of {tool}: {}", path.join("."), misfit.message);
-                        self.error(
-                            "T009",
-                            value,
-                            message,
-                            format!("`takt tools {tool}` shows what it takes"),
-                        );
-                    }
+                    let Some(misfit) = field.kind.misfit(&known.kind) else { continue };
+                    let node = with_node.and_then(|node| node.get(name));
+                    let value = node.map_or(key, |node| self.place_of_misfit(node, &misfit));
+                    let path = [&[name.clone()], misfit.path.as_slice()].concat().join(".");
+                    let message = format!("argument `{path}` of {tool}: {}", misfit.message);
+                    self.error("T009", value, message, fix_for(&misfit, "give it what the tool takes"));
                 }
             }
         }
         let missing =
             wanted.fields.iter().filter(|(name, field)| field.required && !given.fields.contains_key(*name));
-        let missing: Vec<String> =
-            missing.map(|(name, field)| format!("`{name}` ({})", field.kind)).collect();
+        let missing: Vec<String> = missing
+            // The stranger beside it says it better.
+            .filter(|(name, _)| suggest::closest(name, strangers.iter().copied()).is_none())
+            .map(|(name, field)| format!("`{name}` ({})", field.kind))
+            .collect();
         if !missing.is_empty() {
             let message = format!("{tool} needs {}", missing.join(" and "));
             self.error("T009", place, message, "add it to `with`");
@@ -106,26 +107,33 @@ impl<'c> Checker<'c> {
     /// The fallback stands in for the model's answer, so it must be one.
     pub(super) fn fallback(&mut self, fallback: &Type, schema: &Type, node: Option<&'c Node>) {
         let Some(node) = node else { return };
-        if let Some(misfit) = fallback.misfit(schema) {
-            let place =
-                misfit.path.first().and_then(|name| key_place(Some(node), name)).unwrap_or(node.place);
-            let at =
-                if misfit.path.is_empty() { String::new() } else { format!("`{}`: ", misfit.path.join(".")) };
-            let message = format!("the fallback does not fit the output schema: {at}{}", misfit.message);
-            self.error("T017", place, message, "make it an answer that the schema allows");
-        }
-        if let (Type::Object(given), Type::Object(Shape { fields, rest: None })) = (fallback, schema) {
+        let mut strangers = Vec::new();
+        if let (Type::Object(given), Type::Object(Shape { fields, rest: None, .. })) = (fallback, schema) {
+            let known: Vec<&str> = fields.keys().map(String::as_str).collect();
             for name in given.fields.keys().filter(|name| !fields.contains_key(*name)) {
+                strangers.push(name.as_str());
                 let place = key_place(Some(node), name).unwrap_or(node.place);
-                let known: Vec<&str> = fields.keys().map(String::as_str).collect();
-                let message = format!("the output schema has no `{name}`");
-                self.error("T017", place, message, format!("it has: {}", known.join(", ")));
+                let fix = match suggest::closest(name, known.iter().copied()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("it has: {}", known.join(", ")),
+                };
+                self.error("T017", place, format!("the output schema has no `{name}`"), fix);
             }
         }
+        let Some(misfit) = fallback.misfit(schema) else { return };
+        if misfit.path.first().is_some_and(|name| suggest::closest(name, strangers.iter().copied()).is_some())
+        {
+            return;
+        }
+        let place = self.place_of_misfit(node, &misfit);
+        let at =
+            if misfit.path.is_empty() { String::new() } else { format!("`{}`: ", misfit.path.join(".")) };
+        let message = format!("the fallback does not fit the output schema: {at}{}", misfit.message);
+        self.error("T017", place, message, fix_for(&misfit, "make it an answer that the schema allows"));
     }
 }
 
-fn key_place(node: Option<&Node>, name: &str) -> Option<Place> {
+pub(super) fn key_place(node: Option<&Node>, name: &str) -> Option<Place> {
     let Data::Map(entries) = &node?.data else { return None };
     entries.iter().find(|(key, _)| key.name == name).map(|(key, _)| key.place)
 }

@@ -10,7 +10,7 @@ impl<'c> Checker<'c> {
     pub(super) fn flow(&mut self) {
         let definition = self.definition;
         let workflow = &definition.workflow;
-        let mut types = Names::new(workflow, &self.site_type).types();
+        let mut types = Names::new(workflow, &self.site_type, self.events).types().clone();
         types.remove("steps");
         if let Some(event) = types.remove("trigger") {
             types.insert("event".to_owned(), event);
@@ -46,12 +46,8 @@ impl<'c> Checker<'c> {
     }
 
     fn flow_key(&mut self, key: Option<&'c Expr>, path: &str, types: &Types) {
-        let Some(key) = key else { return };
-        let node = self.definition.document().root.at(path);
-        let kind = self.expr(key, node, types);
-        if let (Some(node), true) = (node, matches!(kind, Type::List(_) | Type::Object(_))) {
-            let fix = "make it a text or a number, like event.work_center";
-            self.error("T007", node.place, format!("a key is one value, this is {kind}"), fix);
+        if let Some(key) = key {
+            self.key(key, self.definition.document().root.at(path), types);
         }
     }
 }

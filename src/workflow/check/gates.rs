@@ -1,8 +1,13 @@
 //! T012: everybody who is asked exists and is somebody in every shift, and silence has a ladder to climb.
+//! T013: a second person is another person.
 //! That every ladder ends at a person is seen to where `takt.yaml` is read.
 
 use super::Checker;
-use crate::workflow::{GateStep, OnExpire, Place, StepKind, source::Node, suggest, walk};
+use crate::{
+    site::Person,
+    workflow::{GateStep, OnExpire, Place, StepKind, source::Node, suggest, walk},
+};
+use std::collections::BTreeSet;
 
 impl<'c> Checker<'c> {
     pub(super) fn gates(&mut self) {
@@ -37,6 +42,7 @@ impl<'c> Checker<'c> {
         self.role(&gate.ask, place("/ask"), true);
         if let Some(second) = &gate.second {
             self.role(&second.ask, place("/second/ask"), true);
+            self.second_person(&gate.ask, &second.ask, place("/second/ask"));
         }
         let of_role = self.site.roles.get(&gate.ask).and_then(|role| role.ladder.clone());
         match (&gate.escalate, of_role) {
@@ -52,6 +58,43 @@ impl<'c> Checker<'c> {
                 );
             }
             (None, None) => {}
+        }
+    }
+
+    /// The second answer comes from somebody else, so there must be one.
+    fn second_person(&mut self, first: &str, second: &str, place: Place) {
+        let site = self.site;
+        let holders = |role: &str, shift: Option<&str>| -> BTreeSet<&str> {
+            let given = site.roles.get(role).and_then(|declared| declared.from.as_deref()).unwrap_or(role);
+            let on = |person: &&Person| {
+                shift.is_none_or(|shift| {
+                    person.shifts.is_empty() || person.shifts.iter().any(|id| id == shift)
+                })
+            };
+            let held = |person: &&Person| person.roles.iter().any(|role| role == given);
+            site.people.iter().filter(held).filter(on).map(|person| person.id.as_str()).collect()
+        };
+        let alone = |shift: Option<&str>| {
+            let (a, b) = (holders(first, shift), holders(second, shift));
+            (a.len() == 1 && a == b).then(|| a.first().map(|id| (*id).to_owned())).flatten()
+        };
+        let fix = format!("ask another role, or give `{second}` to somebody else too");
+        if let Some(person) = alone(None) {
+            let message =
+                format!("`{person}` is the only one in `{first}` and in `{second}`: nobody can be second");
+            self.error("T013", place, message, fix);
+            return;
+        }
+        let shifts: Vec<&str> = site
+            .shifts
+            .iter()
+            .map(|shift| shift.id.as_str())
+            .filter(|id| alone(Some(id)).is_some())
+            .collect();
+        if !shifts.is_empty() {
+            let message =
+                format!("in shift {} one person alone is `{first}` and `{second}`", shifts.join(", "));
+            self.warn("T013", place, message, fix);
         }
     }
 

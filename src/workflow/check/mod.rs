@@ -3,37 +3,41 @@
 
 mod arguments;
 mod calendars;
+mod events;
+mod failures;
 mod flow;
 mod gates;
+mod misfits;
 mod names;
 mod outputs;
 mod places;
 mod rules;
+mod runs;
 mod scope;
+mod taint;
 mod templates;
+mod times;
+mod unused;
 mod writes;
 
 use super::{
-    Definition, Place,
+    Definition, Events, Place, Step,
     problem::{Problem, Severity},
+    source::Node,
 };
 use crate::{expr::Type, site::Site, tool::Registry};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Every finding, in the order of the file.
-pub fn check(definition: &Definition, registry: &Registry, site: &Site) -> Vec<Problem> {
-    let mut checker = Checker {
-        definition,
-        registry,
-        site,
-        site_type: scope::site_type(site),
-        ids: BTreeSet::new(),
-        problems: Vec::new(),
-    };
+pub fn check(definition: &Definition, registry: &Registry, site: &Site, events: &Events) -> Vec<Problem> {
+    let mut checker = Checker::new(definition, registry, site, events);
     checker.names();
     checker.flow();
     checker.gates();
     checker.writes();
+    checker.times();
+    checker.failures();
+    checker.unused();
     checker.rules();
     let mut problems = checker.problems;
     problems.sort_by(|a, b| (&a.path, a.place, a.code).cmp(&(&b.path, b.place, b.code)));
@@ -41,17 +45,44 @@ pub fn check(definition: &Definition, registry: &Registry, site: &Site) -> Vec<P
     problems
 }
 
+pub(super) use runs::{no_workflow, runs};
+
 struct Checker<'c> {
     definition: &'c Definition,
     registry: &'c Registry,
     site: &'c Site,
+    events: &'c Events,
     site_type: Type,
     /// Ids of all steps, wherever they stand: to tell a step that runs later from one that is not there.
     ids: BTreeSet<&'c str>,
+    /// What each step outside of loops puts out.
+    outputs: BTreeMap<&'c str, Type>,
+    /// The parts of the `if` of each step that has one.
+    only_if: BTreeMap<&'c str, Vec<String>>,
+    /// How many loops are around.
+    loops: u32,
+    /// What each `run:` gives to another workflow, in the order they are written.
+    given: Vec<(&'c Step, Option<&'c Node>, Type)>,
     problems: Vec<Problem>,
 }
 
-impl Checker<'_> {
+impl<'c> Checker<'c> {
+    fn new(definition: &'c Definition, registry: &'c Registry, site: &'c Site, events: &'c Events) -> Self {
+        Self {
+            definition,
+            registry,
+            site,
+            events,
+            site_type: scope::site_type(site),
+            ids: BTreeSet::new(),
+            outputs: BTreeMap::new(),
+            only_if: BTreeMap::new(),
+            loops: 0,
+            given: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
+
     fn error(
         &mut self,
         code: &'static str,

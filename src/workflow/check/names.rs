@@ -3,13 +3,13 @@
 use super::{
     Checker,
     outputs::{gate_output, item_of},
-    scope::{Names, event_type, input_type},
+    scope::{Names, input_type, pattern_type},
 };
 use crate::{
-    expr::{Type, Types},
+    expr::{Expr, Field, Shape, Type, Types},
     workflow::{
         AgentStep, Branch, CallStep, EachStep, GateStep, OnError, Step, StepKind, Trigger, WaitFor, WaitStep,
-        source::Node, walk,
+        source::Node, suggest, walk,
     },
 };
 
@@ -22,15 +22,22 @@ impl<'c> Checker<'c> {
         self.ids.extend(ids);
         self.trigger();
         self.inputs();
-        let mut names = Names::new(workflow, &self.site_type);
-        self.steps(&workflow.steps, None, &mut names);
+        let mut names = Names::new(workflow, &self.site_type, self.events);
         let mut after = names.with("failure", failure_type());
+        self.steps(&workflow.steps, None, &mut names);
+        // A run may fail anywhere: nothing is certain then.
+        for (id, output) in std::mem::take(&mut self.outputs) {
+            after.set_step(id, output, false);
+        }
         self.steps(&workflow.on_failure, None, &mut after);
         let sla = definition.document().root.get("sla");
         for (index, promise) in workflow.sla.iter().enumerate() {
             let node = sla.and_then(|node| node.at(&format!("/{index}/step")));
             if let (Some(node), false) = (node, self.ids.contains(promise.step.as_str())) {
-                let fix = "name a step of this workflow";
+                let fix = match suggest::closest(&promise.step, self.ids.iter().copied()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => "name a step of this workflow".to_owned(),
+                };
                 self.error("T006", node.place, format!("there is no step `{}`", promise.step), fix);
             }
         }
@@ -44,23 +51,30 @@ impl<'c> Checker<'c> {
             Trigger::Cron(trigger) => return self.calendar(trigger, node),
             Trigger::Manual => return,
         };
-        let types = Types::from([
-            ("event".to_owned(), event_type()),
-            ("site".to_owned(), self.site_type.clone()),
-            ("now".to_owned(), Type::String),
-        ]);
+        let common = pattern_type(&definition.workflow, self.events);
+        let types = |event: Type| {
+            Types::from([
+                ("event".to_owned(), event),
+                ("site".to_owned(), self.site_type.clone()),
+                ("now".to_owned(), Type::String),
+            ])
+        };
+        let whole = types(common);
+        let own: Vec<Types> =
+            trigger.patterns.iter().map(|pattern| types(self.events.type_of(&pattern.event))).collect();
         let at = |path: &str| node.and_then(|node| node.at(path));
         if let Some(condition) = &trigger.condition {
-            self.condition(condition, at("/where"), &types);
+            self.condition(condition, at("/where"), &whole);
         }
         if let Some(key) = &trigger.key {
-            self.expr(key, at("/key"), &types);
+            self.key(key, at("/key"), &whole);
         }
-        for (index, pattern) in trigger.patterns.iter().enumerate() {
+        for (index, (pattern, types)) in trigger.patterns.iter().zip(&own).enumerate() {
             if let Some(condition) = &pattern.condition {
-                self.condition(condition, at(&format!("/any/{index}/where")), &types);
+                self.condition(condition, at(&format!("/any/{index}/where")), types);
             }
         }
+        self.event_trigger(trigger, node);
     }
 
     fn inputs(&mut self) {
@@ -75,97 +89,169 @@ impl<'c> Checker<'c> {
         }
     }
 
-    /// `holder` is the node of the step these belong to, for those that have none of their own.
-    fn steps(&mut self, steps: &'c [Step], holder: Option<&'c Node>, names: &mut Names) {
+    /// Whether the end of the list is reached on some path. `holder` is the node of the step these belong
+    /// to, for those that have none of their own.
+    pub(super) fn steps(&mut self, steps: &'c [Step], holder: Option<&'c Node>, names: &mut Names) -> bool {
+        let mut goes_on = true;
         for step in steps {
             let node = self.definition.node_of(step.place).or(holder);
-            self.step(step, node, names);
+            // What follows an end is checked too, as if it were reached.
+            goes_on &= self.step(step, node, names);
+        }
+        goes_on
+    }
+
+    /// Whether the run goes on after it on some path.
+    fn step(&mut self, step: &'c Step, node: Option<&'c Node>, names: &mut Names) -> bool {
+        let Some(condition) = &step.condition else { return self.act(step, node, names) };
+        let mut inside = names.clone();
+        // A part of it that is false makes all of it false, whatever the others read.
+        self.imply(condition, &mut inside);
+        self.condition(condition, node.and_then(|node| node.get("if")), inside.types());
+        condition.narrow(inside.types_mut(), true);
+        if self.act(step, node, &mut inside) {
+            *names = names.clone().meet(inside);
+            self.only_if.insert(step.id.as_str(), condition.conjuncts());
+        } else {
+            condition.narrow(names.types_mut(), false);
+        }
+        true
+    }
+
+    /// Steps that ran under the same conditions, or under some of them, have run here.
+    fn imply(&self, condition: &Expr, names: &mut Names) {
+        let now = condition.conjuncts();
+        for (id, needed) in &self.only_if {
+            if needed.iter().all(|part| now.contains(part)) {
+                names.make_certain(id);
+            }
         }
     }
 
-    fn step(&mut self, step: &'c Step, node: Option<&'c Node>, names: &mut Names) {
-        let at = |name: &str| node.and_then(|node| node.get(name));
-        if let Some(condition) = &step.condition {
-            self.condition(condition, at("if"), &names.types());
-        }
+    fn act(&mut self, step: &'c Step, node: Option<&'c Node>, names: &mut Names) -> bool {
+        let before = match step.on_error {
+            OnError::Fail => None,
+            OnError::Continue | OnError::Steps(_) => Some(names.clone()),
+        };
+        let mut certain = true;
         let output = match &step.kind {
             StepKind::Call(call) => self.call(step, call, node, names),
             StepKind::Agent(agent) => self.agent(agent, node, names),
-            StepKind::Gate(gate) => self.gate(gate, node, names),
-            StepKind::Wait(wait) => self.wait(wait, node, names),
-            StepKind::Parallel(children) => {
-                let mut outputs = Vec::new();
-                for child in children {
-                    let mut own = names.clone();
-                    self.steps(std::slice::from_ref(child), None, &mut own);
-                    outputs.push((child.id.clone(), self.output_of(child, &own)));
-                }
-                Type::object(outputs)
+            StepKind::Gate(gate) => {
+                // The run does not wait for the answer of a gate in the background.
+                certain = !gate.background;
+                self.gate(gate, node, names)
             }
+            StepKind::Wait(wait) => self.wait(wait, node, names),
+            StepKind::Parallel(children) => self.parallel(children, names),
             StepKind::Each(each) => self.each(each, node, names),
             StepKind::Choose(branches) => {
-                self.choose(branches, names);
+                if !self.choose(branches, names) {
+                    return false;
+                }
                 Type::open([("branch", Type::Int)])
             }
             StepKind::Run(run) => {
-                self.template(&run.with, at("with"), &names.types());
+                let given = self.template(&run.with, node.and_then(|node| node.get("with")), names.types());
+                self.given.push((step, node, given));
                 Type::open([("outcome", Type::String), ("run", Type::String)])
             }
-            StepKind::End(_) => return,
+            StepKind::End(_) => return false,
         };
-        names.set_step(&step.id, output);
+        self.put_out(&step.id, output, certain, names);
         if let StepKind::Wait(wait) = &step.kind {
-            self.steps(&wait.on_timeout, node, names);
+            self.timed_out(step, wait, node, names);
         }
-        if let OnError::Steps(steps) = &step.on_error {
-            let mut own = names.with("failure", failure_type());
-            self.steps(steps, node, &mut own);
+        match (&step.on_error, before) {
+            (OnError::Continue, Some(before)) => {
+                let mut failed = before;
+                failed.set_step(&step.id, Type::Null, true);
+                *names = names.clone().meet(failed);
+                true
+            }
+            (OnError::Steps(steps), Some(before)) => {
+                let mut failed = before.with("failure", failure_type());
+                failed.set_step(&step.id, Type::Null, true);
+                if self.steps(steps, node, &mut failed) {
+                    *names = names.clone().meet(failed);
+                }
+                true
+            }
+            _ => true,
         }
     }
 
-    /// What a step has put out into these names.
-    fn output_of(&self, step: &Step, names: &Names) -> Type {
-        match names.types().get("steps") {
-            Some(Type::Object(shape)) => shape.fields.get(&step.id).map_or(Type::Any, |f| f.kind.clone()),
-            _ => Type::Any,
+    fn put_out(&mut self, id: &'c str, output: Type, certain: bool, names: &mut Names) {
+        if self.loops == 0 {
+            self.outputs.insert(id, output.clone());
         }
+        names.set_step(id, output, certain);
+    }
+
+    /// After the steps of `on_timeout`; where those end the run, the event has come.
+    fn timed_out(&mut self, step: &'c Step, wait: &'c WaitStep, node: Option<&'c Node>, names: &mut Names) {
+        let mut late = names.clone();
+        if self.steps(&wait.on_timeout, node, &mut late) {
+            *names = names.clone().meet(late);
+        } else if let WaitFor::Event(wait) = &wait.until {
+            names.set_step(&step.id, event_output(self.events.type_of(&wait.event), true), true);
+        }
+    }
+
+    fn parallel(&mut self, children: &'c [Step], names: &Names) -> Type {
+        self.loops += 1;
+        let mut outputs = Vec::new();
+        for child in children {
+            let mut own = names.clone();
+            self.steps(std::slice::from_ref(child), None, &mut own);
+            // One that was left out is null.
+            let output = own.step(&child.id).map_or(Type::Any, |field| match field.required {
+                true => field.kind.clone(),
+                false => field.kind.clone().nullable(),
+            });
+            outputs.push((child.id.clone(), output));
+        }
+        self.loops -= 1;
+        Type::object(outputs)
     }
 
     fn call(&mut self, step: &'c Step, call: &'c CallStep, node: Option<&'c Node>, names: &Names) -> Type {
         let tool_node = node.and_then(|node| node.get("call"));
         let with_node = node.and_then(|node| node.get("with"));
-        self.arguments(&call.tool, tool_node.or(node), &call.with, with_node, &names.types());
+        self.arguments(&call.tool, tool_node.or(node), &call.with, with_node, names.types());
         let output = self.tool_output(&call.tool);
         if let Some(undo) = &call.undo {
             let mut after = names.clone();
-            after.set_step(&step.id, output.clone());
+            after.set_step(&step.id, output.clone(), true);
             let node = node.and_then(|node| node.get("undo"));
             let (tool, with) = (node.and_then(|n| n.get("call")), node.and_then(|n| n.get("with")));
-            self.arguments(&undo.tool, tool.or(node), &undo.with, with, &after.types());
+            self.arguments(&undo.tool, tool.or(node), &undo.with, with, after.types());
         }
         output
     }
 
     fn agent(&mut self, agent: &'c AgentStep, node: Option<&'c Node>, names: &Names) -> Type {
         let at = |name: &str| node.and_then(|node| node.get(name));
-        self.template(&agent.with, at("with"), &names.types());
-        self.rendered(&agent.prompt, &names.types());
+        let given = self.template(&agent.with, at("with"), names.types());
+        self.taint(agent, &given, node, names.types());
+        self.prompt_words(agent, at("with"));
+        self.rendered(&agent.prompt, names.types());
         self.agent_tools(agent, at("tools"));
         let output = self.agent_output(agent);
-        let schema = self.definition.schemas.get(&agent.output).map_or(Type::Any, Type::from_schema);
+        let schema = self.definition.schemas.get(&agent.output).map_or(Type::Any, Type::of_output);
         let answered = names.with("output", schema.clone());
         for (index, check) in agent.check.iter().enumerate() {
             let check_node = at("check").and_then(|node| node.at(&format!("/{index}"))).or(at("check"));
-            self.condition(check, check_node, &answered.types());
+            self.condition(check, check_node, answered.types());
         }
-        let fallback = self.template(&agent.fallback, at("fallback"), &names.types());
+        let fallback = self.template(&agent.fallback, at("fallback"), names.types());
         self.fallback(&fallback, &schema, at("fallback"));
         output
     }
 
     fn gate(&mut self, gate: &'c GateStep, node: Option<&'c Node>, names: &Names) -> Type {
         let at = |path: &str| node.and_then(|node| node.at(path));
-        let types = names.types();
+        let types = names.types().clone();
         let mut list = |template: &'c Option<_>, name: &str| match template {
             Some(template) => self.template(template, at(name), &types),
             None => Type::Unset,
@@ -180,11 +266,13 @@ impl<'c> Checker<'c> {
             }
         }
         if let Some(message) = &gate.message {
-            self.rendered(message, &names.with("options", options.clone()).types());
+            let with_options = names.with("options", options.clone());
+            self.rendered(message, with_options.types());
+            self.fits_on_a_card(message, with_options.types());
         }
         let output = gate_output(item_of(&options), item_of(&items), draft);
         if let Some(condition) = gate.second.as_ref().and_then(|second| second.condition.as_ref()) {
-            self.condition(condition, at("/second/if"), &names.with("answer", output.clone()).types());
+            self.condition(condition, at("/second/if"), names.with("answer", output.clone()).types());
         }
         if let Some(condition) = &gate.auto_if {
             self.condition(condition, at("/auto_if"), &types);
@@ -194,68 +282,124 @@ impl<'c> Checker<'c> {
 
     fn wait(&mut self, wait: &'c WaitStep, node: Option<&'c Node>, names: &Names) -> Type {
         let at = |name: &str| node.and_then(|node| node.get(name));
-        let timed_out = ("timed_out", Type::Bool);
         match &wait.until {
-            WaitFor::Event(wait) => {
-                if let Some(condition) = &wait.condition {
-                    self.condition(condition, at("where"), &names.with("event", event_type()).types());
+            WaitFor::Event(event_wait) => {
+                self.known_event(&event_wait.event, at("wait"));
+                let event = self.events.type_of(&event_wait.event);
+                let output = event_output(event.clone(), wait.timeout.is_none());
+                if let Some(condition) = &event_wait.condition {
+                    self.condition(condition, at("where"), names.with("event", event).types());
+                    self.looks_at_event(condition, at("where"));
                 }
-                if let Some(subject) = &wait.subject {
-                    let kind = self.expr(subject, at("subject"), &names.types());
+                if let Some(subject) = &event_wait.subject {
+                    let kind = self.expr(subject, at("subject"), names.types());
                     if let (Some(node), Some(misfit)) = (at("subject"), kind.misfit(&Type::String)) {
                         let fix = "name what the event is about: trigger.subject, trigger.work_center";
-                        self.error(
-                            "T007",
-                            node.place,
-                            format!("`subject` needs a text: {}", misfit.message),
-                            fix,
-                        );
+                        let message = format!("`subject` needs a text: {}", misfit.message);
+                        self.error("T007", node.place, message, fix);
                     }
                 }
-                Type::open([timed_out, ("id", Type::String), ("type", Type::String), ("time", Type::String)])
+                output
             }
-            WaitFor::Duration(_) => Type::object([timed_out]),
+            WaitFor::Duration(_) => Type::object([("timed_out", Type::Bool)]),
             WaitFor::Until(expr) => {
-                let kind = self.expr(expr, at("until"), &names.types());
+                let kind = self.expr(expr, at("until"), names.types());
                 if let (Some(node), Some(misfit)) = (at("until"), kind.misfit(&Type::String)) {
                     let fix = "make it a time: timestamp(x) + duration('30m')";
                     self.error("T007", node.place, format!("`until` needs a time: {}", misfit.message), fix);
                 }
-                Type::object([timed_out])
+                Type::object([("timed_out", Type::Bool)])
             }
         }
     }
 
     fn each(&mut self, each: &'c EachStep, node: Option<&'c Node>, names: &Names) -> Type {
         let list_node = node.and_then(|node| node.get("each"));
-        let list = self.template(&each.list, list_node, &names.types());
+        let list = self.template(&each.list, list_node, names.types());
         if let (Some(node), true) = (list_node, list.is_known() && !matches!(list, Type::List(_))) {
             self.error("T007", node.place, format!("`each` needs a list, this is {list}"), "give it a list");
         }
         let mut own = names.with(&each.item, item_of(&list));
+        self.loops += 1;
         self.steps(&each.steps, node, &mut own);
-        let outputs = each.steps.iter().map(|step| (step.id.clone(), self.output_of(step, &own)));
+        self.loops -= 1;
+        let output = |step: &Step| own.step(&step.id).cloned();
         match each.steps.as_slice() {
-            [only] if matches!(only.kind, StepKind::Run(_)) => Type::list(self.output_of(only, &own)),
-            _ => Type::list(Type::object(outputs)),
+            [only] if matches!(only.kind, StepKind::Run(_)) => {
+                Type::list(output(only).map_or(Type::Any, |field| field.kind))
+            }
+            steps => {
+                let fields = steps.iter().filter_map(|step| Some((step.id.clone(), output(step)?))).collect();
+                Type::list(Type::Object(Shape { fields, ..Shape::default() }))
+            }
         }
     }
 
-    /// What a branch puts out is visible after it, though it may be absent.
-    fn choose(&mut self, branches: &'c [Branch], names: &mut Names) {
-        let before = names.clone();
+    /// Whether the run goes on after some branch.
+    fn choose(&mut self, branches: &'c [Branch], names: &mut Names) -> bool {
+        let mut other = names.clone();
+        let mut ends: Vec<Names> = Vec::new();
         for branch in branches {
             let node = self.definition.node_of(branch.place);
+            let mut own = other.clone();
             if let Some(condition) = &branch.condition {
-                self.condition(condition, node.and_then(|node| node.get("if")), &before.types());
+                self.imply(condition, &mut own);
+                self.condition(condition, node.and_then(|node| node.get("if")), own.types());
+                condition.narrow(own.types_mut(), true);
+                condition.narrow(other.types_mut(), false);
             }
-            let mut own = before.clone();
-            self.steps(&branch.steps, node, &mut own);
-            names.absorb(own);
+            if self.steps(&branch.steps, node, &mut own) {
+                ends.push(own);
+            }
+        }
+        if branches.last().is_none_or(|branch| branch.condition.is_some()) {
+            ends.push(other);
+        }
+        match ends.into_iter().reduce(Names::meet) {
+            Some(together) => {
+                *names = together;
+                true
+            }
+            None => false,
         }
     }
 }
 
+/// The event, and whether it came; without one there are no fields.
+fn event_output(event: Type, certain: bool) -> Type {
+    let Type::Object(mut shape) = event else { return event };
+    if !certain {
+        shape.fields.values_mut().for_each(|field| field.required = false);
+    }
+    shape.fields.insert("timed_out".to_owned(), Field { kind: Type::Bool, required: true });
+    Type::Object(shape)
+}
+
+/// Every class that a failed step may have: those of tools, and the engine's own.
+const FAILURE_CLASSES: [&str; 20] = [
+    "transient",
+    "rate_limited",
+    "outcome_unknown",
+    "timeout",
+    "not_found",
+    "denied",
+    "invalid",
+    "too_large",
+    "permanent",
+    "rule",
+    "expression",
+    "not_approved",
+    "expired",
+    "needs_person",
+    "child_failed",
+    "unsupported",
+    "unreadable",
+    "unknown",
+    "panic",
+    "lost",
+];
+
 fn failure_type() -> Type {
-    Type::object([("step", Type::String), ("class", Type::String), ("message", Type::String)])
+    let classes = Type::Word(FAILURE_CLASSES.map(str::to_owned).to_vec());
+    Type::object([("step", Type::String), ("class", classes), ("message", Type::String)])
 }

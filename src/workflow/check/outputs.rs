@@ -9,19 +9,19 @@ use crate::{
 
 impl Checker<'_> {
     pub(super) fn tool_output(&self, tool: &ToolName) -> Type {
-        self.registry.spec(tool).map_or(Type::Any, |spec| Type::from_schema(&spec.output))
+        self.registry.spec(tool).map_or(Type::Any, |spec| Type::of_output(&spec.output))
     }
 
     /// The answer as its schema says, and where it came from.
     pub(super) fn agent_output(&self, agent: &AgentStep) -> Type {
-        let answer = self.definition.schemas.get(&agent.output).map_or(Type::Any, Type::from_schema);
+        let answer = self.definition.schemas.get(&agent.output).map_or(Type::Any, Type::of_output);
         let Type::Object(mut shape) = answer else { return answer };
         let own = [
             ("source", Type::String),
-            ("model", Type::String),
+            ("model", Type::String.nullable()),
             ("authored", Type::Bool),
             ("used_fallback", Type::Bool),
-            ("why_fallback", Type::String),
+            ("why_fallback", Type::String.nullable()),
         ];
         for (name, kind) in own {
             shape.fields.insert(name.to_owned(), Field { kind, required: true });
@@ -33,10 +33,10 @@ impl Checker<'_> {
 /// `option` and `item` are what the gate's lists hold.
 pub(super) fn gate_output(option: Type, item: Type, draft: Type) -> Type {
     let item = match item {
-        Type::Object(Shape { mut fields, rest }) => {
+        Type::Object(Shape { mut fields, rest, closed }) => {
             fields.insert("acknowledged".to_owned(), Field { kind: Type::Bool, required: true });
             fields.insert("note".to_owned(), Field { kind: Type::String, required: true });
-            Type::Object(Shape { fields, rest })
+            Type::Object(Shape { fields, rest, closed })
         }
         _ => Type::Any,
     };
@@ -47,12 +47,12 @@ pub(super) fn gate_output(option: Type, item: Type, draft: Type) -> Type {
         ("by_name", Type::String),
         ("answered_at", Type::String),
         ("channel", Type::String),
-        ("reason", Type::String),
-        ("choice", Type::Int),
+        ("reason", Type::String.nullable()),
+        ("choice", Type::Int.nullable()),
         ("chosen", option),
         ("edited", draft.widened()),
         ("items", Type::list(item)),
-        ("second_by", Type::String),
+        ("second_by", Type::String.nullable()),
     ])
 }
 

@@ -47,21 +47,67 @@ impl<'c> Checker<'c> {
         kind
     }
 
+    /// The place of a line and column of an expression that begins at `offset` in a scalar.
+    pub(super) fn place_in_source(
+        &self,
+        node: Option<&Node>,
+        offset: usize,
+        source: &str,
+        line: u32,
+        column: u32,
+    ) -> Place {
+        place_at(self.definition.document(), node, offset, source, (line, column))
+    }
+
     fn type_problem(&mut self, place: Place, problem: TypeProblem) {
-        match &problem.kind {
-            TypeProblemKind::Mismatch => self.error("T007", place, problem.message, problem.fix),
-            TypeProblemKind::Unknown { holder: Some(holder), name } if holder == "steps" => {
-                if self.ids.contains(name.as_str()) {
-                    let message = format!("`{name}` has no output here: it runs later, or elsewhere");
-                    self.error("T008", place, message, "refer to a step that is done before this one");
-                } else {
-                    let near = suggest::closest(name, self.ids.iter().copied());
-                    let fix = near.map_or(problem.fix, |near| format!("did you mean `{near}`?"));
-                    self.error("T006", place, format!("there is no step `{name}`"), fix);
-                }
+        let fix = fix_of(&problem);
+        let of_steps = |path: &Option<String>| path.as_deref() == Some("steps");
+        match problem.kind {
+            TypeProblemKind::Unknown { holder, name, .. } if of_steps(&holder) => {
+                self.no_step(place, &name, fix)
             }
-            TypeProblemKind::Unknown { .. } => self.error("T006", place, problem.message, problem.fix),
+            TypeProblemKind::Unknown { .. } => self.error("T006", place, problem.message, fix),
+            TypeProblemKind::Absent { holder, name } if of_steps(&holder) => {
+                let message = format!("`{name}` may have been skipped, and has no output then");
+                let fix =
+                    format!("read it with a default, `steps.?{name}`, or ask `has(steps.{name})` before");
+                self.error("T008", place, message, fix);
+            }
+            TypeProblemKind::Null { path: Some(path) } if is_step(&path) => {
+                let message = format!("`{path}` is null when the step has failed or was left out");
+                self.error("T008", place, message, fix);
+            }
+            _ => self.error("T007", place, problem.message, fix),
         }
+    }
+
+    fn no_step(&mut self, place: Place, name: &str, fix: String) {
+        if self.ids.contains(name) {
+            let message = format!("`{name}` has no output here: it runs later, or elsewhere");
+            self.error("T008", place, message, "refer to a step that is done before this one");
+        } else {
+            let near = suggest::closest(name, self.ids.iter().copied());
+            let fix = near.map_or(fix, |near| format!("did you mean `{near}`?"));
+            self.error("T006", place, format!("there is no step `{name}`"), fix);
+        }
+    }
+}
+
+/// `steps.a`, or a child of a `parallel`.
+fn is_step(path: &str) -> bool {
+    path.strip_prefix("steps.").is_some_and(|rest| !rest.contains('['))
+}
+
+/// The fix of a finding, with what was probably meant.
+pub(super) fn fix_of(problem: &TypeProblem) -> String {
+    match &problem.kind {
+        TypeProblemKind::Unknown { name, known, .. } => {
+            match suggest::closest(name, known.iter().map(String::as_str)) {
+                Some(near) => format!("did you mean `{near}`? {}", problem.fix),
+                None => problem.fix.clone(),
+            }
+        }
+        _ => problem.fix.clone(),
     }
 }
 
@@ -73,9 +119,19 @@ pub(super) fn place_of(
     source: &str,
     problem: &TypeProblem,
 ) -> Place {
+    place_at(document, node, offset, source, (problem.line, problem.column))
+}
+
+fn place_at(
+    document: &Document,
+    node: Option<&Node>,
+    offset: usize,
+    source: &str,
+    (line, column): (u32, u32),
+) -> Place {
     let Some(node) = node else { return Place::default() };
     let Some(scalar) = node.scalar() else { return node.place };
-    let lines = source.split('\n').take(problem.line.saturating_sub(1) as usize);
+    let lines = source.split('\n').take(line.saturating_sub(1) as usize);
     let before: usize = lines.map(|line| line.chars().count() + 1).sum();
-    document.place_in(scalar, offset + before + problem.column.saturating_sub(1) as usize)
+    document.place_in(scalar, offset + before + column.saturating_sub(1) as usize)
 }

@@ -1,6 +1,10 @@
 //! The rules of a workflow's writes, each checked against the arguments of every write that names it.
 
-use super::{Checker, places::place_of, scope::event_type};
+use super::{
+    Checker,
+    places::{fix_of, place_of},
+    scope::pattern_type,
+};
 use crate::{
     expr::{Type, TypeProblem, TypeProblemKind, Types},
     tool::Effect,
@@ -18,10 +22,10 @@ impl Checker<'_> {
         let mut uses = Vec::new();
         walk::every_step(&definition.workflow, &mut |step| {
             if let StepKind::Call(call) = &step.kind {
-                uses.extend(call.rules.iter().map(|rule| (rule, &call.tool)));
+                uses.extend(call.rules.iter().map(|rule| (rule, call)));
             }
         });
-        for (name, tool) in uses {
+        for (name, call) in uses {
             let path = Rule::path_of(name);
             let (Some(rule), Some(text)) = (definition.rules.get(name), definition.bundle.files.get(&path))
             else {
@@ -29,7 +33,12 @@ impl Checker<'_> {
             };
             // It was parsed when the bundle was compiled.
             let Ok(document) = Document::parse(&path, text) else { continue };
-            let write = self.registry.spec(tool).map_or(Type::Any, |spec| Type::from_schema(&spec.input));
+            let mut write =
+                self.registry.spec(&call.tool).map_or(Type::Any, |spec| Type::from_schema(&spec.input));
+            if let (Type::Object(shape), Some(given)) = (&mut write, call.with.raw().as_object()) {
+                // What this write gives is there, also where its tool could do without.
+                shape.fields.iter_mut().for_each(|(name, field)| field.required |= given.contains_key(name));
+            }
             RuleCheck { checker: self, rule, path: &path, document: &document }.run(write);
         }
     }
@@ -46,7 +55,7 @@ impl RuleCheck<'_, '_> {
     fn run(&mut self, write: Type) {
         let mut types = Types::from([
             ("write".to_owned(), write),
-            ("trigger".to_owned(), event_type()),
+            ("trigger".to_owned(), pattern_type(&self.checker.definition.workflow, self.checker.events)),
             ("inputs".to_owned(), Type::Any),
             ("steps".to_owned(), Type::Any),
             ("site".to_owned(), self.checker.site_type.clone()),
@@ -98,10 +107,13 @@ impl RuleCheck<'_, '_> {
     fn type_problem(&mut self, node: Option<&Node>, offset: usize, source: &str, problem: TypeProblem) {
         let place = place_of(self.document, node, offset, source, &problem);
         let code = match problem.kind {
-            TypeProblemKind::Mismatch => "T007",
             TypeProblemKind::Unknown { .. } => "T006",
+            TypeProblemKind::Absent { .. } | TypeProblemKind::Null { .. } | TypeProblemKind::Mismatch => {
+                "T007"
+            }
         };
-        self.report(code, place, problem.message, problem.fix);
+        let fix = fix_of(&problem);
+        self.report(code, place, problem.message, fix);
     }
 
     fn report(&mut self, code: &'static str, place: Place, message: String, fix: String) {

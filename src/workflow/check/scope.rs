@@ -1,73 +1,127 @@
 //! The names an expression may see at one place of a workflow, with their types.
 
 use crate::{
-    expr::{Type, Types},
+    expr::{Field, Shape, Type, Types},
     site::Site,
-    workflow::{Gather, Input, Workflow},
+    workflow::{Events, Gather, Input, Trigger, Workflow, events::any_event},
 };
-use std::collections::BTreeMap;
 
 /// What is visible so far; grows step by step.
 #[derive(Debug, Clone)]
 pub(super) struct Names {
-    base: Types,
-    steps: BTreeMap<String, Type>,
+    types: Types,
 }
 
 impl Names {
-    pub(super) fn new(workflow: &Workflow, site: &Type) -> Self {
+    pub(super) fn new(workflow: &Workflow, site: &Type, events: &Events) -> Self {
         let inputs = workflow.inputs.iter().map(|(name, input)| (name.clone(), input_type(input)));
-        let base = [
-            ("trigger", trigger_type(workflow)),
+        let types = [
+            ("trigger", trigger_type(workflow, events)),
             ("inputs", Type::object(inputs)),
             ("site", site.clone()),
             ("now", Type::String),
+            ("steps", Type::object::<String>([])),
         ];
-        Self { base: base.map(|(name, kind)| (name.to_owned(), kind)).into(), steps: BTreeMap::new() }
+        Self { types: types.map(|(name, kind)| (name.to_owned(), kind)).into() }
     }
 
-    pub(super) fn set_step(&mut self, id: &str, output: Type) {
-        self.steps.insert(id.to_owned(), output);
+    /// A step that has put this out. It may not have run where it is not `certain`.
+    pub(super) fn set_step(&mut self, id: &str, kind: Type, certain: bool) {
+        if let Some(Type::Object(steps)) = self.types.get_mut("steps") {
+            steps.fields.insert(id.to_owned(), Field { kind, required: certain });
+        }
     }
 
-    /// Takes over the outputs of steps that others have seen.
-    pub(super) fn absorb(&mut self, other: Self) {
-        self.steps.extend(other.steps);
+    /// What a step has put out, and whether it has for certain.
+    pub(super) fn step(&self, id: &str) -> Option<&Field> {
+        match self.types.get("steps") {
+            Some(Type::Object(shape)) => shape.fields.get(id),
+            _ => None,
+        }
+    }
+
+    fn take_steps(&mut self) -> Shape {
+        match self.types.get_mut("steps").map(std::mem::take) {
+            Some(Type::Object(shape)) => shape,
+            _ => Shape::default(),
+        }
+    }
+
+    fn put_steps(&mut self, steps: Shape) {
+        self.types.insert("steps".to_owned(), Type::Object(steps));
+    }
+
+    /// Where several paths come together: what is certain on all of them is certain.
+    pub(super) fn meet(mut self, mut other: Self) -> Self {
+        let (mut ours, theirs) = (self.take_steps(), other.take_steps());
+        for (id, field) in &mut ours.fields {
+            field.required &= theirs.fields.get(id).is_some_and(|field| field.required);
+        }
+        for (id, field) in theirs.fields {
+            match ours.fields.get_mut(&id) {
+                Some(known) if known.kind != field.kind => {
+                    known.kind = std::mem::take(&mut known.kind).join(field.kind);
+                }
+                Some(_) => {}
+                None => drop(ours.fields.insert(id, Field { required: false, ..field })),
+            }
+        }
+        self.put_steps(ours);
+        // What a condition said of these holds on one of the paths only.
+        for name in ["trigger", "inputs"] {
+            if let (Some(ours), Some(theirs)) = (self.types.get_mut(name), other.types.remove(name))
+                && *ours != theirs
+            {
+                *ours = std::mem::take(ours).join(theirs);
+            }
+        }
+        self
+    }
+
+    /// A step that has run after all.
+    pub(super) fn make_certain(&mut self, id: &str) {
+        if let Some(Type::Object(steps)) = self.types.get_mut("steps")
+            && let Some(field) = steps.fields.get_mut(id)
+        {
+            field.required = true;
+        }
     }
 
     /// With one more name, such as a loop variable.
     pub(super) fn with(&self, name: &str, kind: Type) -> Self {
         let mut more = self.clone();
-        more.base.insert(name.to_owned(), kind);
+        more.types.insert(name.to_owned(), kind);
         more
     }
 
-    pub(super) fn types(&self) -> Types {
-        let mut types = self.base.clone();
-        types.insert("steps".to_owned(), Type::object(self.steps.clone()));
-        types
+    pub(super) fn types(&self) -> &Types {
+        &self.types
+    }
+
+    pub(super) fn types_mut(&mut self) -> &mut Types {
+        &mut self.types
     }
 }
 
 /// What started the run: an event, or the newest of a batch with all of them beside.
-fn trigger_type(workflow: &Workflow) -> Type {
-    let mut event = event_type();
+fn trigger_type(workflow: &Workflow, events: &Events) -> Type {
+    let mut event = pattern_type(workflow, events);
     if let (Some(Gather::Batch { .. }), Type::Object(shape)) = (&workflow.flow.gather, &mut event) {
-        let Type::Object(batch) = Type::open([("events", Type::list(event_type()))]) else { return event };
-        shape.fields.extend(batch.fields);
+        let all = Type::list(Type::Object(shape.clone()));
+        shape.fields.insert("events".to_owned(), Field { kind: all, required: true });
     }
     event
 }
 
-/// An event: its data fields are the sender's, the rest is known.
-pub(super) fn event_type() -> Type {
-    Type::open([
-        ("id", Type::String),
-        ("type", Type::String),
-        ("subject", Type::String),
-        ("time", Type::String),
-        ("plant", Type::String),
-    ])
+/// An event that one of the trigger's patterns takes.
+pub(super) fn pattern_type(workflow: &Workflow, events: &Events) -> Type {
+    match &workflow.trigger {
+        Trigger::Events(trigger) => {
+            let kinds = trigger.patterns.iter().map(|pattern| events.type_of(&pattern.event));
+            kinds.reduce(Type::join).unwrap_or_else(any_event)
+        }
+        Trigger::Cron(_) | Trigger::Manual => any_event(),
+    }
 }
 
 pub(super) fn site_type(site: &Site) -> Type {

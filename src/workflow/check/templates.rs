@@ -1,14 +1,23 @@
-//! T019: what a prompt or message names is there when it is rendered.
+//! T019: what a prompt or message names is there when it is rendered, and fits on a card.
 
-use super::Checker;
+use super::{Checker, arguments::key_place, times::is_notification};
 use crate::{
     expr::{Type, Types, ValueTemplate},
+    tool::ToolName,
     workflow::{
-        Place,
+        AgentStep, Place,
         problem::{Problem, Severity},
+        source::Node,
+        suggest,
     },
 };
-use serde_json::Value;
+use serde_json::{Value, json};
+
+/// What Slack and Teams show of a card's first line, and of the rest.
+const TITLE_CHARS_MAX: usize = 150;
+const BODY_CHARS_MAX: usize = 3_000;
+/// How deep sample data goes.
+const DEPTH_MAX: usize = 8;
 
 impl Checker<'_> {
     pub(super) fn rendered(&mut self, path: &str, types: &Types) {
@@ -25,8 +34,22 @@ impl Checker<'_> {
     }
 
     /// A message that is sent: the run's own names, and what the call's `data` adds.
-    pub(super) fn message(&mut self, with: &ValueTemplate, given: &Type, types: &Types) {
+    pub(super) fn message(
+        &mut self,
+        tool: &ToolName,
+        with: &ValueTemplate,
+        given: &Type,
+        node: Option<&Node>,
+        types: &Types,
+    ) {
         let Some(Value::String(path)) = with.raw().get("message") else { return };
+        // One that ends in .hbs was looked for when the file was loaded.
+        if is_notification(tool) && !path.ends_with(".hbs") && !path.contains("${{") {
+            let place = node.and_then(|node| node.get("message")).map(|node| node.place).unwrap_or_default();
+            let fix = "name a template of messages/, like messages/ask.hbs";
+            self.error("T019", place, format!("`{path}` is no template"), fix);
+            return;
+        }
         let mut types = types.clone();
         let data = match given {
             Type::Object(shape) => shape.fields.get("data").map(|field| &field.kind),
@@ -34,7 +57,94 @@ impl Checker<'_> {
         };
         if let Some(Type::Object(data)) = data {
             types.extend(data.fields.iter().map(|(name, field)| (name.clone(), field.kind.clone())));
+            let used = self.definition.template_names(path);
+            let whole = used.iter().any(Vec::is_empty);
+            for name in data.fields.keys() {
+                if whole || used.iter().any(|path| path.first() == Some(name)) {
+                    continue;
+                }
+                let near =
+                    suggest::closest(name, used.iter().filter_map(|path| path.first().map(String::as_str)));
+                let fix = near.map_or("use it there, or remove it".to_owned(), |near| {
+                    format!("did you mean `{near}`?")
+                });
+                let place = key_place(node.and_then(|node| node.get("data")), name);
+                let message = format!("the message {path} does not use `{name}`");
+                self.warn("T021", place.unwrap_or_default(), message, fix);
+            }
         }
         self.rendered(path, &types);
+        self.fits_on_a_card(path, &types);
+    }
+
+    /// A name of the agent's `with` that differs by a slip of the hand from one that the prompt speaks of.
+    pub(super) fn prompt_words(&mut self, agent: &AgentStep, with: Option<&Node>) {
+        let Some(prompt) = self.definition.bundle.files.get(&agent.prompt) else { return };
+        let Some(given) = agent.with.raw().as_object() else { return };
+        let spoken: Vec<&str> =
+            prompt.split('`').skip(1).step_by(2).filter(|word| !given.contains_key(*word)).collect();
+        for name in given.keys() {
+            let Some(near) = suggest::closest(name, spoken.iter().copied()) else { continue };
+            if prompt.contains(&format!("`{name}`")) {
+                continue;
+            }
+            let message =
+                format!("the prompt {} speaks of `{near}`, and there is only `{name}`", agent.prompt);
+            let place = key_place(with, name).unwrap_or_default();
+            self.warn("T021", place, message, format!("did you mean `{near}`?"));
+        }
+    }
+
+    /// Chat systems cut a title and a text that are too long. Tried with data of the usual length.
+    pub(super) fn fits_on_a_card(&mut self, path: &str, types: &Types) {
+        let data = types.iter().map(|(name, kind)| (name.clone(), sample(kind, 0))).collect();
+        // What cannot be rendered has a finding of its own, or is not known well enough.
+        let Ok(text) = self.definition.render(path, &Value::Object(data)) else { return };
+        let text = text.trim();
+        let (title, body) = text.split_once('\n').unwrap_or((text, ""));
+        let line = self
+            .definition
+            .bundle
+            .files
+            .get(path)
+            .and_then(|file| file.lines().position(|line| !line.trim().is_empty()));
+        let line = line.map_or(1, |line| line as u32 + 1);
+        for (what, length, most, line) in [
+            ("title", title.chars().count(), TITLE_CHARS_MAX, line),
+            ("text", body.chars().count(), BODY_CHARS_MAX, line + 1),
+        ] {
+            if length > most {
+                self.problems.push(Problem {
+                    code: "T019",
+                    severity: Severity::Warning,
+                    path: path.to_owned(),
+                    place: Place { line, column: 1 },
+                    message: format!("the {what} has about {length} characters; Slack and Teams show {most}"),
+                    fix: Some("say it shorter: the first line is the title, the rest the text".to_owned()),
+                });
+            }
+        }
+    }
+}
+
+/// A value of this type, as long as values usually are. The text is also a time, for the helper `time`.
+fn sample(kind: &Type, depth: usize) -> Value {
+    if depth > DEPTH_MAX {
+        return Value::Null;
+    }
+    match kind {
+        Type::Any | Type::Unset | Type::String | Type::Timestamp | Type::Duration => {
+            json!("2026-11-23T12:10:00Z")
+        }
+        Type::Null => Value::Null,
+        Type::Bool => json!(true),
+        Type::Int => json!(120),
+        Type::Number => json!(120.5),
+        Type::Word(words) => json!(words.first()),
+        Type::List(item) => json!([sample(item, depth + 1)]),
+        Type::Object(shape) => {
+            shape.fields.iter().map(|(name, field)| (name.clone(), sample(&field.kind, depth + 1))).collect()
+        }
+        Type::Optional(inner) | Type::Nullable(inner) => sample(inner, depth + 1),
     }
 }

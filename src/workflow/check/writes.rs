@@ -1,4 +1,5 @@
-//! T010: a write is reached only through a gate that a person answered, or an explicit `auto_if`.
+//! T010: a write is reached only through a gate that a person answered, or an explicit `auto_if`; and, where
+//! its tool is of high risk, through one that asks a second person (T013).
 //!
 //! Follows the control flow: a gate counts for what comes after it on every path; one that may be
 //! skipped, runs in the background or only acknowledges does not. After a gate that can be rejected, the
@@ -7,15 +8,20 @@
 use super::Checker;
 use crate::{
     expr::Expr,
-    tool::Effect,
-    workflow::{Allow, Branch, GateForm, GateStep, OnError, OnExpire, Place, Step, StepKind},
+    tool::{Effect, ToolName},
+    workflow::{Allow, Branch, CallStep, GateForm, GateStep, OnError, OnExpire, Place, Step, StepKind},
 };
+
+/// The scope by which a connector says that a tool needs two people.
+const HIGH_RISK: &str = "high_risk";
 
 /// What is true on every path to a place.
 #[derive(Debug, Clone, PartialEq)]
 struct Path {
     is_open: bool,
     answered: bool,
+    /// The last gate that was answered asks a second person, always or under a condition.
+    seconded: bool,
     /// Gates that may have been rejected and whose decision nothing has looked at.
     unread: Vec<String>,
 }
@@ -30,15 +36,25 @@ impl Path {
                 let mut unread = self.unread;
                 unread.extend(other.unread);
                 unread.dedup();
-                Self { is_open: true, answered: self.answered && other.answered, unread }
+                Self {
+                    is_open: true,
+                    answered: self.answered && other.answered,
+                    seconded: self.seconded && other.seconded,
+                    unread,
+                }
             }
         }
     }
 
     fn read(&mut self, expr: &Expr) {
-        let source = expr.source();
+        let paths = expr.paths();
         let looks_at = |gate: &String| {
-            ["decision", "chosen"].iter().any(|field| source.contains(&format!("steps.{gate}.{field}")))
+            paths.iter().any(|path| match path.as_slice() {
+                [steps, id, field, ..] => {
+                    steps == "steps" && id == gate && ["decision", "chosen"].contains(&field.as_str())
+                }
+                _ => false,
+            })
         };
         self.unread.retain(|gate| !looks_at(gate));
     }
@@ -47,7 +63,7 @@ impl Path {
 impl<'c> Checker<'c> {
     pub(super) fn writes(&mut self) {
         let workflow = &self.definition.workflow;
-        let start = Path { is_open: true, answered: false, unread: Vec::new() };
+        let start = Path { is_open: true, answered: false, seconded: false, unread: Vec::new() };
         self.follow(&workflow.steps, start.clone());
         self.follow(&workflow.on_failure, start);
     }
@@ -114,24 +130,42 @@ impl<'c> Checker<'c> {
         if has_else { together } else { together.meet(path) }
     }
 
-    fn write(&mut self, step: &Step, call: &crate::workflow::CallStep, path: &Path) {
-        let Some(spec) = self.registry.spec(&call.tool) else { return };
-        if spec.effect != Effect::Write || spec.ungated.is_some() || !path.is_open {
-            return;
-        }
+    fn write(&mut self, step: &Step, call: &CallStep, path: &Path) {
         let place = self.tool_place(step);
-        if !path.answered {
-            let message = format!("`{}` writes, and no gate before it was answered on every path", call.tool);
-            let fix = "put a `gate: approve` or `gate: choose` before it, without `if` and `background`";
-            self.error("T010", place, message, fix);
-        } else if let Some(gate) = path.unread.first() {
-            let message = format!("`{}` writes even when `{gate}` was rejected", call.tool);
-            let fix = format!("end the run before it: `if: steps.{gate}.decision == 'reject'`");
-            self.error("T010", place, message, fix);
+        self.write_of(&call.tool, place, path);
+        if let Some(undo) = &call.undo {
+            let node = self.definition.node_of(step.place).and_then(|node| node.at("/undo/call"));
+            // It takes back what was answered for, so it is checked by what led to the write itself.
+            self.write_of(&undo.tool, node.map_or(place, |node| node.place), path);
         }
     }
 
-    fn tool_place(&self, step: &Step) -> Place {
+    fn write_of(&mut self, tool: &ToolName, place: Place, path: &Path) {
+        let Some(spec) = self.registry.spec(tool) else { return };
+        if spec.effect != Effect::Write || spec.ungated.is_some() || !path.is_open {
+            return;
+        }
+        if !path.answered {
+            let message = format!("`{tool}` writes, and no gate before it was answered on every path");
+            let fix = "put a `gate: approve` or `gate: choose` before it, without `if` and `background`";
+            self.error("T010", place, message, fix);
+        } else if let Some(gate) = path.unread.first() {
+            let message = format!("`{tool}` writes even when `{gate}` was rejected");
+            let fix = format!("end the run before it: `if: steps.{gate}.decision == 'reject'`");
+            self.error("T010", place, message, fix);
+        } else if spec.scopes.iter().any(|scope| scope == HIGH_RISK) && !path.seconded {
+            let message =
+                format!("`{tool}` is declared `{HIGH_RISK}`, and the gate before it asks one person only");
+            self.error(
+                "T013",
+                place,
+                message,
+                "add `second: { ask: another_role }` to the gate, with `if` where not always",
+            );
+        }
+    }
+
+    pub(super) fn tool_place(&self, step: &Step) -> Place {
         let node = self.definition.node_of(step.place).and_then(|node| node.get("call"));
         node.map_or(step.place, |node| node.place)
     }
@@ -142,6 +176,7 @@ fn past_gate(step: &Step, gate: &GateStep, mut path: Path) -> Path {
         return path;
     }
     path.answered = true;
+    path.seconded = gate.second.is_some();
     if gate.allow.contains(&Allow::Reject) || gate.on_expire == OnExpire::Reject {
         path.unread.push(step.id.clone());
     }

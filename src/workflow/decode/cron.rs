@@ -21,9 +21,11 @@ impl<'d> Decoder<'d> {
         let node = fields.get("cron")?;
         let cron = self.text(node).filter(|cron| match cron_fields::check(cron) {
             Ok(()) => true,
-            Err(message) => {
+            Err(problem) => {
                 let fix = "five fields: minute hour day month weekday, like `0 6 * * 1-5`";
-                self.error("T020", node.place, message, fix);
+                let offset = cron[..problem.at].chars().count();
+                let place = node.scalar().map_or(node.place, |scalar| self.place_in(scalar, offset));
+                self.error("T020", place, problem.message, fix);
                 false
             }
         });

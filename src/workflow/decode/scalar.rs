@@ -139,6 +139,7 @@ impl<'d> Decoder<'d> {
                     let place = self.place_in(scalar, offset_of(&scalar.text, &error));
                     self.cel_error(scalar, place, &error);
                 }
+                self.bare_braces(scalar);
             }
             Data::List(items) => items.iter().for_each(|item| self.check_templates(item)),
             Data::Map(entries) => {
@@ -150,6 +151,27 @@ impl<'d> Decoder<'d> {
                     self.check_templates(value);
                 }
             }
+        }
+    }
+
+    /// `{{ x }}` is Handlebars, which stands in files of its own: here it would be read as it is.
+    fn bare_braces(&mut self, scalar: &Scalar) {
+        let mut from = 0;
+        while let Some(found) = scalar.text[from..].find("{{") {
+            let at = from + found;
+            from = at + 2;
+            if scalar.text[..at].ends_with('$') || is_inside(&scalar.text, at) {
+                continue;
+            }
+            let place = self.place_in(scalar, scalar.text[..at].chars().count());
+            self.error("T005", place, "`{{ }}` without its `$`", "write `${{ expression }}`");
+        }
+        let one_brace = scalar.text.match_indices("${").map(|(at, _)| at);
+        for at in
+            one_brace.filter(|at| !scalar.text[*at..].starts_with(OPEN) && scalar.text[*at..].contains('}'))
+        {
+            let place = self.place_in(scalar, scalar.text[..at].chars().count());
+            self.error("T005", place, "`${` with one brace is a text", "write `${{ expression }}`");
         }
     }
 
@@ -226,6 +248,12 @@ impl<'d> Decoder<'d> {
         };
         self.warn("T023", place, message, format!("write '{text}' if a text is meant"));
     }
+}
+
+/// Whether a place of a text is inside `${{ }}`, where braces are maps.
+fn is_inside(text: &str, at: usize) -> bool {
+    let before = &text[..at];
+    before.rfind(OPEN).is_some_and(|open| !before[open..].contains("}}"))
 }
 
 /// Character offset of an error in the text of its expression.

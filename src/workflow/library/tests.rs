@@ -36,8 +36,10 @@ fn workflow(id: &str, steps: &str) -> String {
 }
 
 fn messages(library: &Library) -> Vec<String> {
-    let drawn =
-        library.problems().map(|p| format!("{} {}:{} {}", p.path, p.place.line, p.place.column, p.message));
+    let drawn = library
+        .problems()
+        .filter(|p| p.severity == Severity::Error)
+        .map(|p| format!("{} {}:{} {}", p.path, p.place.line, p.place.column, p.message));
     drawn.collect()
 }
 
@@ -115,7 +117,7 @@ fn workflows_that_run_others_are_checked_against_them() {
         messages(&library),
         [
             "workflows/a.yaml 7:19 the workflow `b` needs `part`",
-            "workflows/a.yaml 8:19 the workflow `b` takes no `prt`",
+            "workflows/a.yaml 8:30 the workflow `b` takes no `prt`",
             "workflows/a.yaml 9:39 there is no workflow `c`",
             "workflows/b2.yaml 1:1 the workflow `b` is also in workflows/b.yaml",
             "workflows/broken.yaml 6:20 there is no tool `plex.nope`",
@@ -130,4 +132,47 @@ fn a_file_cannot_reach_out_of_the_site() {
     folder.write("workflows/a.yaml", &workflow("a", steps));
     let library = Library::load(&registry(), &folder.site()).expect("loads");
     assert!(messages(&library)[0].contains("leaves the site folder"), "{:?}", messages(&library));
+}
+
+#[test]
+fn inputs_of_a_run_have_types_and_circles_are_told() {
+    let folder = Folder::new("circles");
+    folder.write("workflows/a.yaml", &workflow("a", "  - { id: x, run: b, with: { part: 5 } }"));
+    folder.write("workflows/b.yaml", &workflow("b", "  - { id: x, run: a, with: { part: P } }"));
+    folder.write("workflows/c.yaml", &workflow("c", "  - { id: x, run: c, with: { part: P } }"));
+    let library = Library::load(&registry(), &folder.site()).expect("loads");
+    assert_eq!(
+        messages(&library),
+        [
+            "workflows/a.yaml 6:36 input `part` of `b`: a text is needed, this is a whole number",
+            "workflows/a.yaml 6:19 `a` runs `b`, which comes back to `a`",
+            "workflows/b.yaml 6:19 `b` runs `a`, which comes back to `b`",
+            "workflows/c.yaml 6:19 `c` runs itself",
+        ]
+    );
+}
+
+#[test]
+fn what_no_workflow_names_and_no_test_covers_is_told() {
+    let folder = Folder::new("around");
+    let gate =
+        "  - { id: ok, gate: approve, ask: lead, message: messages/m.hbs, expires: 1h, on_expire: fail }";
+    folder.write("workflows/a.yaml", &workflow("a", gate));
+    folder.write("messages/m.hbs", "one");
+    folder.write("messages/n.hbs", "two");
+    let site = folder.site();
+    let library = Library::load(&registry(), &site).expect("loads");
+    let around: Vec<_> =
+        library.around().iter().map(|problem| (problem.code, problem.path.as_str())).collect();
+    assert_eq!(around, [("T021", "messages/n.hbs")]);
+    let untested = |library: &Library| -> Vec<String> {
+        let all = library.untested(&site).into_values().flatten();
+        all.map(|p| format!("{} {}:{} {}", p.code, p.place.line, p.place.column, p.message)).collect()
+    };
+    assert_eq!(untested(&library), ["T024 1:1 no test covers this workflow"]);
+    let case = "cases:\n  - { name: yes, timeline: { +1m: { answer: ok, by: lee }, +2m: { answer: ok, by: lee, reject: no, expect: refused } } }\n";
+    folder.write("workflows/a.test.yaml", case);
+    assert_eq!(untested(&library), ["T024 6:21 no test covers a rejection of `ok`"]);
+    folder.write("workflows/a.test.yaml", &case.replace(", expect: refused", ""));
+    assert_eq!(untested(&library), Vec::<String>::new());
 }

@@ -174,11 +174,17 @@ impl Reader {
         }
         for name in names {
             kind = match step(kind, name.trim_matches(['[', ']'])) {
-                Ok(kind) => kind,
+                Ok((kind, true)) => kind,
+                Ok((_, false)) => {
+                    let fix = format!("write `{{{{#if {raw}}}}}…{{{{/if}}}}` around it");
+                    self.report(format!("`{name}` in `{raw}` may be absent"), fix);
+                    return None;
+                }
                 Err(known) => {
-                    let fix = match known.is_empty() {
-                        true => "it has no fields".to_owned(),
-                        false => format!("there is: {}", known.join(", ")),
+                    let fix = match suggest::closest(name, known.iter().map(String::as_str)) {
+                        Some(near) => format!("did you mean `{near}`?"),
+                        None if known.is_empty() => "it has no fields".to_owned(),
+                        None => format!("there is: {}", known.join(", ")),
                     };
                     self.report(format!("no such name `{name}` in `{raw}`"), fix);
                     return None;
@@ -194,18 +200,20 @@ impl Reader {
     }
 }
 
-/// The type of a field or item; otherwise the names there are.
-fn step(kind: Type, name: &str) -> Result<Type, Vec<String>> {
+/// The type of a field or item, and whether it is always there; otherwise the names there are.
+fn step(kind: Type, name: &str) -> Result<(Type, bool), Vec<String>> {
     match kind {
-        Type::Object(Shape { mut fields, rest }) => match (fields.remove(name), rest) {
-            (Some(field), _) => Ok(field.kind),
-            (None, Some(rest)) => Ok(*rest),
+        Type::Object(Shape { mut fields, rest, .. }) => match (fields.remove(name), rest) {
+            (Some(field), _) => Ok((field.kind, field.required)),
+            (None, Some(rest)) => Ok((*rest, true)),
             (None, None) => Err(fields.into_keys().collect()),
         },
-        Type::List(item) if name.bytes().all(|b| b.is_ascii_digit()) => Ok(*item),
-        Type::List(_) if name == "length" => Ok(Type::Int),
-        Type::Any | Type::Unset => Ok(Type::Any),
+        Type::List(item) if name.bytes().all(|b| b.is_ascii_digit()) => Ok((*item, true)),
+        Type::List(_) if name == "length" => Ok((Type::Int, true)),
+        Type::Any | Type::Unset => Ok((Type::Any, true)),
         Type::Optional(inner) => step(*inner, name),
+        // Null has no fields.
+        Type::Nullable(inner) => step(*inner, name).map(|(kind, _)| (kind, false)),
         _ => Err(Vec::new()),
     }
 }

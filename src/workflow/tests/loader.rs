@@ -251,7 +251,7 @@ fn inner_steps_have_the_ids_the_interpreter_walks() {
     ));
     let mut ids = Vec::new();
     walk::every_step(&workflow, &mut |step| ids.push(step.id.clone()));
-    assert_eq!(ids, ["a", "call", "b", "run", "c", "end", "d", "e", "f", "g", "h"]);
+    assert_eq!(ids, ["a", "call", "b", "run", "c", "end", "d", "e", "f", "g", "h", "told"]);
     let wait = |index: usize| match &workflow.steps[index].kind {
         StepKind::Wait(wait) => &wait.until,
         _ => panic!("a wait"),
@@ -313,7 +313,7 @@ proptest! {
         let lines = text.iter().filter(|c| **c == '\n').count() as u32 + 1;
         bundle.files.insert(path.to_owned(), text.into_iter().collect());
         let problems = match Definition::compile(bundle.clone()) {
-            Ok(definition) => check(&definition, &registry(), &site()),
+            Ok(definition) => check(&definition, &registry(), &site(), &Events::default()),
             Err(problems) => {
                 prop_assert!(!problems.is_empty());
                 problems

@@ -1,6 +1,7 @@
 //! The loader and the checker over whole files: one case per finding, drawn as authors see it.
 
 mod checker;
+mod codes;
 mod flow;
 mod loader;
 mod manual;

@@ -3,7 +3,7 @@
 use crate::{
     site::{Environment, Overrides, Site},
     tool::{Call, Idempotency, Registry, Tool, ToolError, ToolSpec},
-    workflow::{Bundle, Definition, check, problem::Problem, report},
+    workflow::{Bundle, Definition, Events, check, problem::Problem, report},
 };
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -16,6 +16,14 @@ pub(super) fn bundle(yaml: &str) -> Bundle {
         ("workflows/w.yaml", yaml),
         ("prompts/p.hbs", "Judge {{trigger.work_center}}."),
         ("messages/m.hbs", "{{trigger.work_center}} is down since {{time trigger.time}}."),
+        ("prompts/names.hbs", "Judge.\n{{steps.p.people.[0].name}} works there."),
+        ("messages/people.hbs", "There are {{steps.p.people.length}} people."),
+        ("messages/why.hbs", "{{why}}"),
+        (
+            "messages/long.hbs",
+            "A title goes on and on and on and on and on and on and on and on and on and on and on and on and on and on and on and on and on and on and on and on and on and on.",
+        ),
+        ("messages/f.hbs", "It failed: {{failure.message}}"),
         ("schemas/s.json", schema),
         ("rules/staged.yaml", rule),
     ];
@@ -25,9 +33,12 @@ pub(super) fn bundle(yaml: &str) -> Bundle {
     }
 }
 
-/// A workflow around these steps, which stand in lines 5 and after.
+/// A workflow around these steps, which stand in lines 5 and after. Somebody is told when one fails.
 pub(super) fn with_steps(steps: &str) -> String {
-    format!("workflow: w\nowner: me\ntrigger: manual\nsteps:\n{steps}")
+    let told =
+        "on_failure:\n  - { id: told, call: notify.role, with: { role: lead, message: messages/f.hbs } }\n";
+    let told = if steps.contains("on_failure:") { "" } else { told };
+    format!("workflow: w\nowner: me\ntrigger: manual\nsteps:\n{}\n{told}", steps.trim_end())
 }
 
 pub(super) fn compile(yaml: &str) -> Result<Definition, Vec<Problem>> {
@@ -50,13 +61,30 @@ pub(super) fn draw(problems: &[Problem], bundle: &Bundle) -> String {
     if drawn.is_empty() { "no findings".to_owned() } else { drawn.join("\n\n") }
 }
 
-/// What `takt check` prints for a file: loading, and checking against the tools and people below.
+/// What `takt check` prints for a file: loading, and checking against the tools and people below. The site
+/// describes no events.
 pub(super) fn findings(yaml: &str) -> (Vec<Problem>, String) {
+    findings_with(yaml, &Events::default())
+}
+
+/// Two events: a machine that says again and again what it does, and a receipt.
+pub(super) fn events() -> Events {
+    let status = r#"{ "type": "object", "x-takt-repeats": true, "properties": { "work_center": { "type": "string" }, "status": { "enum": ["DOWN", "RUNNING"] },
+        "planned": { "type": "boolean" }, "minutes": { "type": "integer" }, "operator": { "type": "string", "x-takt-class": "employee" },
+        "note": { "type": ["string", "null"] } }, "required": ["work_center", "status", "planned", "minutes", "operator", "note"] }"#;
+    let receipt = r#"{ "type": "object", "properties": { "po": { "type": "string" }, "qty": { "type": "number" } }, "required": ["po"] }"#;
+    let mut events = Events::default();
+    events.add("plex.work_center_status", status).expect("a schema");
+    events.add("erp.goods_receipt", receipt).expect("a schema");
+    events
+}
+
+pub(super) fn findings_with(yaml: &str, events: &Events) -> (Vec<Problem>, String) {
     let bundle = bundle(yaml);
     let problems = match Definition::compile(bundle.clone()) {
         Ok(definition) => {
             let mut problems = definition.warnings.clone();
-            problems.extend(check(&definition, &registry(), &site()));
+            problems.extend(check(&definition, &registry(), &site(), events));
             problems
         }
         Err(problems) => problems,
@@ -89,11 +117,11 @@ pub(in crate::workflow) fn registry() -> Registry {
             input: tool["input"].clone(),
             output: tool["output"].clone(),
             effect: serde_json::from_value(tool["effect"].clone()).expect("an effect"),
-            idempotency: Idempotency::Keyed,
+            idempotency: tool["idempotency"].as_str().map_or(Idempotency::Keyed, |_| Idempotency::Unsafe),
             ungated: tool["ungated"].as_str().map(str::to_owned),
             timeout: Duration::from_secs(10),
-            scopes: Vec::new(),
-            classes: BTreeMap::new(),
+            scopes: serde_json::from_value(tool["scopes"].clone()).unwrap_or_default(),
+            classes: serde_json::from_value(tool["classes"].clone()).unwrap_or_default(),
             result_bytes_max: 1 << 20,
         };
         registry.add(Arc::new(Declared(spec))).expect("names differ");

@@ -1,0 +1,106 @@
+//! Findings for programs: SARIF 2.1.0 for code scanning, and GitHub's workflow commands.
+
+use crate::workflow::{
+    CODES,
+    problem::{Problem, Severity},
+};
+use serde_json::{Value, json};
+
+pub(super) fn sarif(problems: &[&Problem]) -> Value {
+    let rules = CODES.map(|(code, about)| json!({ "id": code, "shortDescription": { "text": about } }));
+    let results: Vec<Value> = problems
+        .iter()
+        .map(|problem| {
+            json!({
+                "ruleId": problem.code,
+                "level": level(problem),
+                "message": { "text": said(problem) },
+                "locations": [{ "physicalLocation": {
+                    "artifactLocation": { "uri": problem.path, "uriBaseId": "%SRCROOT%" },
+                    "region": { "startLine": problem.place.line.max(1), "startColumn": problem.place.column.max(1) },
+                } }],
+            })
+        })
+        .collect();
+    json!({
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{
+            "tool": { "driver": { "name": "takt", "version": env!("CARGO_PKG_VERSION"), "rules": rules } },
+            "columnKind": "unicodeCodePoints",
+            "results": results,
+        }],
+    })
+}
+
+/// One line per finding, which GitHub shows beside the line of the file.
+pub(super) fn github(problem: &Problem) -> String {
+    format!(
+        "::{} file={},line={},col={},title={}::{}",
+        level(problem),
+        property(&problem.path),
+        problem.place.line,
+        problem.place.column,
+        problem.code,
+        data(&said(problem))
+    )
+}
+
+fn level(problem: &Problem) -> &'static str {
+    match problem.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    }
+}
+
+fn said(problem: &Problem) -> String {
+    match &problem.fix {
+        Some(fix) => format!("{}; {fix}", problem.message),
+        None => problem.message.clone(),
+    }
+}
+
+fn data(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workflow::Place;
+
+    fn problem() -> Problem {
+        Problem {
+            code: "T006",
+            severity: Severity::Error,
+            path: "workflows/a,b.yaml".to_owned(),
+            place: Place { line: 7, column: 12 },
+            message: "100 % wrong:\nno such field".to_owned(),
+            fix: Some("did you mean `x`?".to_owned()),
+        }
+    }
+
+    #[test]
+    fn a_github_line_holds_no_line_break() {
+        assert_eq!(
+            github(&problem()),
+            "::error file=workflows/a%2Cb.yaml,line=7,col=12,title=T006::100 %25 wrong:%0Ano such field; did you mean `x`?"
+        );
+    }
+
+    #[test]
+    fn a_sarif_result_points_at_its_rule_and_place() {
+        let problem = problem();
+        let log = sarif(&[&problem]);
+        let result = &log["runs"][0]["results"][0];
+        let rules = log["runs"][0]["tool"]["driver"]["rules"].as_array().expect("rules");
+        assert!(rules.iter().any(|rule| rule["id"] == result["ruleId"]));
+        let region = result.pointer("/locations/0/physicalLocation/region");
+        assert_eq!(region, Some(&json!({ "startLine": 7, "startColumn": 12 })));
+        assert_eq!(result["level"], "error");
+    }
+}

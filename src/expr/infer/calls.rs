@@ -1,0 +1,294 @@
+//! Operators and functions: what they take, and what they return.
+
+use super::{Inference, TypeProblemKind, facts, literal_int, literal_text, path_of};
+use crate::expr::{
+    environment::operator,
+    signature::{self, Signature, Want},
+    types::Type,
+};
+use cel::{
+    IdedExpr,
+    common::ast::{Expr as Node, LiteralValue, operators},
+};
+
+impl Inference<'_> {
+    pub(super) fn call(
+        &mut self,
+        node: &IdedExpr,
+        name: &str,
+        target: Option<&IdedExpr>,
+        args: &[IdedExpr],
+    ) -> Type {
+        match (name, args) {
+            (operators::CONDITIONAL, [condition, yes, no]) => {
+                self.condition(condition);
+                let yes = self.knowing(condition, true, yes);
+                let no = self.knowing(condition, false, no);
+                yes.join(no)
+            }
+            (operators::LOGICAL_AND | operators::LOGICAL_OR, [left, right]) => {
+                self.condition(left);
+                let before = self.facts.clone();
+                self.facts.extend(facts::of(left, name == operators::LOGICAL_AND));
+                self.condition(right);
+                self.facts = before;
+                Type::Bool
+            }
+            (operators::LOGICAL_NOT, [value]) => {
+                self.condition(value);
+                Type::Bool
+            }
+            (operators::EQUALS | operators::NOT_EQUALS, [left, right]) => {
+                let (a, b) = (self.node(left), self.node(right));
+                self.comparable(node, name, (left, a.present()), (right, b.present()));
+                Type::Bool
+            }
+            (
+                operators::LESS | operators::LESS_EQUALS | operators::GREATER | operators::GREATER_EQUALS,
+                [left, right],
+            ) => {
+                let a = self.operand(left, name);
+                let b = self.operand(right, name);
+                self.comparable(node, name, (left, a), (right, b));
+                Type::Bool
+            }
+            (
+                "@add" | "@subtract" | "@multiply" | "@divide" | operators::ADD | operators::MODULO,
+                [left, right],
+            ) => {
+                let a = self.operand(left, name);
+                let b = self.operand(right, name);
+                self.arithmetic(node, name, &a, &b)
+            }
+            (operators::OPT_SELECT, [holder, field]) => {
+                let kind = self.node(holder);
+                let name = literal_text(field).unwrap_or_default();
+                let before = self.found.len();
+                let kind = self.optional(field, &kind, path_of(holder), name);
+                // The field stands behind its `.?`, where the operator is placed.
+                self.found[before..].iter_mut().for_each(|problem| problem.column += 2);
+                Type::Optional(Box::new(kind))
+            }
+            (operators::IN, [item, list]) => {
+                let item = self.node(item);
+                let list = self.node(list);
+                self.contained(node, &item, &list);
+                Type::Bool
+            }
+            _ => self.function(node, name, target, args),
+        }
+    }
+
+    fn knowing(&mut self, condition: &IdedExpr, outcome: bool, node: &IdedExpr) -> Type {
+        let before = self.facts.clone();
+        self.facts.extend(facts::of(condition, outcome));
+        let kind = self.node(node);
+        self.facts = before;
+        kind
+    }
+
+    fn condition(&mut self, node: &IdedExpr) {
+        let kind = self.node(node);
+        let kind = self.without_null(node, kind, "is neither true nor false then");
+        if kind.is_known() && !matches!(kind, Type::Bool | Type::Optional(_)) {
+            let message = format!("true or false is needed here, this is {kind}");
+            let fix = "compare it with something: `x > 0`, `x == 'a'`".to_owned();
+            self.report(node, TypeProblemKind::Mismatch, message, fix);
+        }
+    }
+
+    fn operand(&mut self, node: &IdedExpr, operator_name: &str) -> Type {
+        let kind = self.node(node);
+        self.without_null(node, kind, &format!("`{}` does not work then", written(operator_name)))
+    }
+
+    fn function(
+        &mut self,
+        node: &IdedExpr,
+        name: &str,
+        target: Option<&IdedExpr>,
+        args: &[IdedExpr],
+    ) -> Type {
+        let signature = signature::find(name, target.is_some());
+        let mut kinds = Vec::with_capacity(args.len() + 1);
+        let wants = signature.map(Signature::wants).unwrap_or_default();
+        for (index, arg) in target.into_iter().chain(args).enumerate() {
+            let kind = self.node(arg);
+            let want = wants.get(index).copied().unwrap_or(Want::Any);
+            kinds.push(self.argument(name, arg, kind, want));
+        }
+        if let Some(signature) = signature {
+            self.count(node, signature, kinds.len());
+        } else if signature::find(name, target.is_none()).is_some() {
+            let fix = match target {
+                Some(_) => format!("write `{name}(x)`"),
+                None => format!("write `x.{name}()`"),
+            };
+            let message = format!("`{name}` is not called like this");
+            self.report(node, TypeProblemKind::Mismatch, message, fix);
+        }
+        let (target, args) = match target {
+            Some(_) => (kinds.first(), &kinds[1..]),
+            None => (None, kinds.as_slice()),
+        };
+        let args_nodes = node_args(node);
+        match signature::of(name, target, args, args_nodes.get(1).and_then(literal_int)) {
+            Some(kind) => kind,
+            None => {
+                let known = signature::names().map(str::to_owned).collect();
+                let kind = TypeProblemKind::Unknown { holder: None, name: name.to_owned(), known };
+                let fix = "the language reference lists the functions".to_owned();
+                self.report(node, kind, format!("there is no function `{name}`"), fix);
+                Type::Any
+            }
+        }
+    }
+
+    fn argument(&mut self, name: &str, node: &IdedExpr, kind: Type, want: Want) -> Type {
+        let kind = match want {
+            Want::Any => return kind,
+            Want::Optional => kind,
+            _ => self.without_null(node, kind, &format!("`{name}` does not take null")),
+        };
+        if !want.takes(&kind) {
+            let message = format!("`{name}` needs {want} here, this is {kind}");
+            let fix = want.fix().to_owned();
+            self.report(node, TypeProblemKind::Mismatch, message, fix);
+            return Type::Any;
+        }
+        if let Node::Literal(LiteralValue::String(text)) = &node.expr
+            && let Some(message) = signature::wrong_literal(name, text.inner())
+        {
+            let fix = want.fix().to_owned();
+            self.report(node, TypeProblemKind::Mismatch, message, fix);
+        }
+        kind
+    }
+
+    fn count(&mut self, node: &IdedExpr, signature: &Signature, given: usize) {
+        let (min, max) = signature.count();
+        if (min..=max).contains(&given) {
+            return;
+        }
+        let own = usize::from(signature.method);
+        let needed = match (min - own, max - own) {
+            (min, max) if min == max => format!("{min}"),
+            (min, max) => format!("{min} to {max}"),
+        };
+        let message = format!("`{}` takes {needed} arguments, these are {}", signature.name, given - own);
+        self.report(node, TypeProblemKind::Mismatch, message, format!("write `{}`", signature.example()));
+    }
+
+    /// Whether `item in list` can ever be true.
+    fn contained(&mut self, node: &IdedExpr, item: &Type, list: &Type) {
+        let inner = match list {
+            Type::List(inner) => (**inner).clone().present(),
+            Type::Object(_) | Type::Any | Type::Unset | Type::Optional(_) => return,
+            other => {
+                let message = format!("`in` looks into a list, this is {other}");
+                let fix = "write `x in ['a', 'b']`, or `text.contains('a')`".to_owned();
+                return self.report(node, TypeProblemKind::Mismatch, message, fix);
+            }
+        };
+        let item = item.clone().present();
+        if item.is_known() && inner.is_known() && !same(&item, &inner) {
+            let message = format!("`in` looks for {item} in a list of {inner}");
+            self.report(node, TypeProblemKind::Mismatch, message, "compare values of one type".to_owned());
+        } else if let (Type::Word(words), Type::Word(listed)) = (&item, &inner)
+            && words.len() > 1
+            && let Some(stranger) = listed.iter().find(|word| !words.contains(word))
+        {
+            let message = format!("it is never `{stranger}`");
+            let fix = format!("it is one of {}", words.join(", "));
+            self.report(node, TypeProblemKind::Mismatch, message, fix);
+        }
+    }
+
+    fn comparable(
+        &mut self,
+        node: &IdedExpr,
+        name: &str,
+        (left_node, left): (&IdedExpr, Type),
+        (right_node, right): (&IdedExpr, Type),
+    ) {
+        // What is written out is what was mistyped.
+        let at = [right_node, left_node].into_iter().find(|side| matches!(side.expr, Node::Literal(_)));
+        let at = at.unwrap_or(node);
+        let orders = !matches!(name, operators::EQUALS | operators::NOT_EQUALS);
+        let both_known = left.is_known() && right.is_known();
+        let null = matches!(left, Type::Null) || matches!(right, Type::Null);
+        if both_known && !null && !same(&left, &right) {
+            let message = format!("`{}` compares {left} with {right}", operator(name));
+            let fix = match (&left, &right) {
+                (Type::Timestamp, _) | (_, Type::Timestamp) => "make both times: timestamp(x)",
+                _ => "compare values of one type",
+            };
+            self.report(at, TypeProblemKind::Mismatch, message, fix.to_owned());
+        } else if orders && [&left, &right].iter().any(|kind| !has_order(kind)) {
+            let kind = if has_order(&left) { right } else { left };
+            let message = format!("`{}` does not order {kind}", operator(name));
+            let fix = "compare numbers, texts or times".to_owned();
+            self.report(node, TypeProblemKind::Mismatch, message, fix);
+        } else if let (Type::Word(a), Type::Word(b)) = (&left, &right)
+            && !a.iter().any(|word| b.contains(word))
+        {
+            let (known, word) = if a.len() > b.len() { (a, b) } else { (b, a) };
+            if known.len() > 1 {
+                let message = format!("it is never `{}`", word.join("` or `"));
+                let fix = format!("it is one of {}", known.join(", "));
+                self.report(at, TypeProblemKind::Mismatch, message, fix);
+            }
+        }
+    }
+
+    fn arithmetic(&mut self, node: &IdedExpr, name: &str, left: &Type, right: &Type) -> Type {
+        let is_sum = matches!(name, "@add" | operators::ADD);
+        let is_sum_or_difference = is_sum || name == "@subtract";
+        match (left, right) {
+            (Type::Int, Type::Int) => Type::Int,
+            (a, b) if a.is_number() && b.is_number() => Type::Number,
+            (a, b) if is_sum && a.is_text() && b.is_text() => Type::String,
+            (Type::List(a), Type::List(b)) if is_sum => Type::list(a.clone().join((**b).clone())),
+            (Type::Timestamp, Type::Timestamp) if name == "@subtract" => Type::Duration,
+            (Type::Timestamp, Type::Duration) if is_sum_or_difference => Type::Timestamp,
+            (Type::Duration, Type::Timestamp) if is_sum => Type::Timestamp,
+            (Type::Duration, Type::Duration) if is_sum_or_difference => Type::Duration,
+            (Type::Any | Type::Unset | Type::Optional(_), _)
+            | (_, Type::Any | Type::Unset | Type::Optional(_)) => Type::Any,
+            (a, b) => {
+                let message = format!("`{}` does not work on {a} and {b}", written(name));
+                let fix = "convert one of them: string(x), int(x), double(x), timestamp(x)".to_owned();
+                self.report(node, TypeProblemKind::Mismatch, message, fix);
+                Type::Any
+            }
+        }
+    }
+}
+
+fn node_args(node: &IdedExpr) -> &[IdedExpr] {
+    match &node.expr {
+        Node::Call(call) => &call.args,
+        _ => &[],
+    }
+}
+
+fn written(name: &str) -> &str {
+    match name {
+        "@add" => "+",
+        "@subtract" => "-",
+        "@multiply" => "*",
+        "@divide" => "/",
+        other => operator(other),
+    }
+}
+
+fn same(left: &Type, right: &Type) -> bool {
+    (left.is_text() && right.is_text())
+        || (left.is_number() && right.is_number())
+        || std::mem::discriminant(left) == std::mem::discriminant(right)
+        || matches!((left, right), (Type::Optional(_), _) | (_, Type::Optional(_)))
+}
+
+fn has_order(kind: &Type) -> bool {
+    !matches!(kind, Type::List(_) | Type::Object(_) | Type::Null)
+}

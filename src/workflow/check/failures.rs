@@ -1,0 +1,152 @@
+//! T014: a write that is not looked at again, or stays when the run fails. T022: every failing path reaches
+//! a person, without leaning on the system that failed.
+
+use super::{Checker, times::is_notification};
+use crate::{
+    tool::{Effect, ToolName},
+    workflow::{CallStep, OnError, Place, Step, StepKind, source::Node, walk},
+};
+
+impl<'c> Checker<'c> {
+    pub(super) fn failures(&mut self) {
+        let definition = self.definition;
+        let workflow = &definition.workflow;
+        self.lasting_writes(&workflow.steps, false);
+        if workflow.on_failure.is_empty() {
+            self.nobody_told();
+        } else {
+            let node = definition.document().root.get("on_failure");
+            self.reaches_a_person(&workflow.on_failure, node.map_or(Place::default(), |node| node.place));
+        }
+        let mut handlers = Vec::new();
+        walk::every_step(workflow, &mut |step| {
+            if let OnError::Steps(steps) = &step.on_error {
+                handlers.push((step, steps));
+            }
+        });
+        for (step, steps) in handlers {
+            self.ends_silently(step, steps);
+        }
+    }
+
+    fn is_gated_write(&self, tool: &ToolName) -> bool {
+        self.registry.spec(tool).is_some_and(|spec| spec.effect == Effect::Write && spec.ungated.is_none())
+    }
+
+    /// `fails_later` is whether a step after this list can fail the run.
+    fn lasting_writes(&mut self, steps: &'c [Step], mut fails_later: bool) {
+        for step in steps.iter().rev() {
+            match &step.kind {
+                StepKind::Call(call) if self.is_gated_write(&call.tool) => {
+                    self.lasting_write(step, call, fails_later)
+                }
+                StepKind::Choose(branches) => {
+                    branches.iter().for_each(|branch| self.lasting_writes(&branch.steps, fails_later));
+                }
+                StepKind::Each(each) => {
+                    // The next item may fail after this one was written.
+                    let again = fails_later || each.steps.iter().any(can_fail);
+                    self.lasting_writes(&each.steps, again && !matches!(step.on_error, OnError::Continue));
+                }
+                _ => {}
+            }
+            fails_later |= can_fail(step);
+        }
+    }
+
+    fn lasting_write(&mut self, step: &Step, call: &CallStep, fails_later: bool) {
+        let node = self.definition.node_of(step.place).and_then(|node| node.get("call"));
+        let place = node.map_or(step.place, |node| node.place);
+        if call.rules.is_empty() {
+            let message =
+                format!("`{}` writes without a rule: nothing looks at live data just before", call.tool);
+            self.warn("T014", place, message, "add `rules:` with what must still be true then".to_owned());
+        }
+        if fails_later && call.undo.is_none() {
+            let message = format!("what `{}` wrote stays when a later step fails", call.tool);
+            self.warn(
+                "T014",
+                place,
+                message,
+                "add `undo: { call, with }`, or `on_error:` to the later steps".to_owned(),
+            );
+        }
+    }
+
+    fn nobody_told(&mut self) {
+        let definition = self.definition;
+        let workflow = &definition.workflow;
+        let mut writes = false;
+        let mut fails = false;
+        walk::every_step(workflow, &mut |step| {
+            writes |= matches!(&step.kind, StepKind::Call(call) if self.is_gated_write(&call.tool));
+            fails |= can_fail(step) || matches!(step.kind, StepKind::Gate(_) | StepKind::Agent(_));
+        });
+        if !fails {
+            return;
+        }
+        let place = definition.document().root.place;
+        let message = "nobody is told when a step fails: there is no `on_failure`".to_owned();
+        let fix = "add `on_failure:` with a `call: notify.role`".to_owned();
+        match writes {
+            true => self.error("T022", place, message, fix),
+            false => self.warn("T022", place, message, fix),
+        }
+    }
+
+    fn reaches_a_person(&mut self, steps: &[Step], place: Place) {
+        for step in steps {
+            match &step.kind {
+                _ if step.condition.is_some() => {}
+                StepKind::Gate(_) => return,
+                StepKind::Call(call) if is_notification(&call.tool) => return,
+                StepKind::Call(call) if matches!(step.on_error, OnError::Fail) => {
+                    let message = format!(
+                        "people are told only when `{}` works, which may be what has failed",
+                        call.tool
+                    );
+                    let fix = "call `notify.role` first, or add `on_error: continue` here";
+                    self.error("T022", self.tool_place(step), message, fix);
+                    return;
+                }
+                _ => {}
+            }
+        }
+        let fix = "add `call: notify.role` without an `if`";
+        self.error("T022", place, "`on_failure` reaches nobody for certain", fix);
+    }
+
+    /// Steps of `on_error` that end the run must have told somebody.
+    fn ends_silently(&mut self, step: &Step, steps: &[Step]) {
+        let told = |step: &Step| match &step.kind {
+            StepKind::Gate(_) => true,
+            StepKind::Call(call) => is_notification(&call.tool),
+            _ => false,
+        };
+        let end = steps.iter().position(|inner| matches!(inner.kind, StepKind::End(_)));
+        let Some(end) = end.filter(|end| !steps[..*end].iter().any(told)) else { return };
+        let node = self.definition.node_of(steps[end].place).and_then(|node: &Node| node.get("end"));
+        let place = node.map_or(steps[end].place, |node| node.place);
+        let message = format!("the run ends here after `{}` has failed, and nobody is told", step.id);
+        self.warn("T022", place, message, "put a `call: notify.role` before it".to_owned());
+    }
+}
+
+/// Whether a step can fail the run. Agents have their fallback, messages wait until they can be delivered,
+/// and a gate that expires has asked people already.
+fn can_fail(step: &Step) -> bool {
+    match &step.on_error {
+        OnError::Continue => return false,
+        OnError::Steps(steps) => return steps.iter().any(can_fail),
+        OnError::Fail => {}
+    }
+    match &step.kind {
+        StepKind::Call(call) => !is_notification(&call.tool),
+        StepKind::Run(run) => !run.detach,
+        StepKind::Parallel(children) => children.iter().any(can_fail),
+        StepKind::Each(each) => each.steps.iter().any(can_fail),
+        StepKind::Choose(branches) => branches.iter().any(|branch| branch.steps.iter().any(can_fail)),
+        StepKind::Wait(wait) => wait.on_timeout.iter().any(can_fail),
+        StepKind::Agent(_) | StepKind::Gate(_) | StepKind::End(_) => false,
+    }
+}

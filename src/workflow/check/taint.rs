@@ -1,0 +1,208 @@
+//! T018: confidential fields on their way to a model of somebody else.
+//!
+//! At run time a field is masked by its name: what a tool classifies, and what the agent's `mask` names. So a
+//! confidential value must reach the model as a field of that name: not under another one, not inside a text,
+//! and not in the prompt, which is never masked.
+
+use super::{Checker, arguments::key_place};
+use crate::{
+    expr::{Shape, Type, Types},
+    tool::DataClass,
+    workflow::{
+        AgentStep, Place, StepKind, Trigger, WaitFor,
+        problem::{Problem, Severity},
+        source::Node,
+        suggest, walk,
+    },
+};
+use std::collections::BTreeMap;
+
+/// How deep types are looked into.
+const DEPTH_MAX: usize = 12;
+
+struct Classes {
+    /// Masked by every agent.
+    tools: BTreeMap<String, DataClass>,
+    /// Masked only by an agent that says so.
+    events: BTreeMap<String, DataClass>,
+}
+
+impl Classes {
+    fn of(&self, field: &str) -> Option<DataClass> {
+        self.tools.get(field).or_else(|| self.events.get(field)).copied()
+    }
+}
+
+impl<'c> Checker<'c> {
+    fn classes(&self) -> Classes {
+        let confidential = |(_, class): &(String, DataClass)| *class != DataClass::Public;
+        let tools =
+            self.registry.specs().flat_map(|spec| spec.classes.clone()).filter(confidential).collect();
+        let mut kinds = Vec::new();
+        if let Trigger::Events(trigger) = &self.definition.workflow.trigger {
+            kinds.extend(trigger.patterns.iter().map(|pattern| pattern.event.clone()));
+        }
+        walk::every_step(&self.definition.workflow, &mut |step| {
+            if let StepKind::Wait(wait) = &step.kind
+                && let WaitFor::Event(event) = &wait.until
+            {
+                kinds.push(event.event.clone());
+            }
+        });
+        let known = kinds.iter().filter_map(|kind| self.events.get(kind));
+        let events = known.flat_map(|kind| kind.classes.clone()).filter(confidential).collect();
+        Classes { tools, events }
+    }
+
+    /// `given` is the type of the agent's `with`.
+    pub(super) fn taint(&mut self, agent: &AgentStep, given: &Type, node: Option<&'c Node>, types: &Types) {
+        let classes = self.classes();
+        let masked =
+            |field: &str| classes.tools.contains_key(field) || agent.mask.iter().any(|name| name == field);
+        let with = node.and_then(|node| node.get("with"));
+        for embedded in agent.with.expressions() {
+            let leaks = embedded.expr.leaks(&|field| classes.of(field).is_some());
+            let key =
+                embedded.pointer.rsplit('/').find(|part| part.parse::<usize>().is_err()).unwrap_or_default();
+            let scalar = with.and_then(|with| with.at(&embedded.pointer));
+            let whole = scalar.and_then(Node::scalar).is_some_and(|scalar| {
+                let text = scalar.text.trim();
+                text.starts_with("${{") && text.matches("${{").count() == 1 && text.ends_with("}}")
+            });
+            for leak in leaks {
+                if whole && masked(key) {
+                    continue;
+                }
+                let place = self.place_in_source(
+                    scalar,
+                    embedded.offset,
+                    embedded.expr.source(),
+                    leak.line,
+                    leak.column,
+                );
+                let class = class_word(classes.of(&leak.field));
+                let message = match whole {
+                    true => format!("`{}` ({class}) would reach the model unmasked, as `{key}`", leak.field),
+                    false => {
+                        format!("`{}` ({class}) would reach the model unmasked, inside a text", leak.field)
+                    }
+                };
+                let fix = match whole {
+                    true => format!("pass it under its own name, or add `mask: [{key}]`"),
+                    false => format!("pass it as a field `{}` of its own", leak.field),
+                };
+                self.error("T018", place, message, fix);
+            }
+        }
+        let open = self.unmasked_fields(&classes, &masked, given, with);
+        self.mask_names(agent, given, node, open);
+        self.prompt_taint(agent, &classes, types);
+    }
+
+    /// Confidential fields inside of what is passed, that nothing masks. Whether all of it is known.
+    fn unmasked_fields(
+        &mut self,
+        classes: &Classes,
+        masked: &dyn Fn(&str) -> bool,
+        given: &Type,
+        with: Option<&'c Node>,
+    ) -> bool {
+        let Type::Object(given) = given else { return true };
+        let mut open = false;
+        for (argument, field) in &given.fields {
+            let mut names = Vec::new();
+            open |= fields_of(&field.kind, 0, &mut names);
+            names.retain(|name| classes.of(name).is_some() && !masked(name));
+            names.sort();
+            names.dedup();
+            for name in names {
+                let place = key_place(with, argument).unwrap_or_default();
+                let class = class_word(classes.of(&name));
+                let message = format!("`{name}` ({class}) in `{argument}` would reach the model unmasked");
+                self.error("T018", place, message, format!("add `mask: [{name}]` to the agent"));
+            }
+        }
+        open
+    }
+
+    /// A name under `mask` that masks nothing is a slip of the hand.
+    fn mask_names(&mut self, agent: &AgentStep, given: &Type, node: Option<&'c Node>, mut open: bool) {
+        let mut known = Vec::new();
+        open |= fields_of(given, 0, &mut known);
+        for tool in &agent.tools {
+            open |= fields_of(&self.tool_output(tool), 0, &mut known);
+        }
+        for (index, name) in agent.mask.iter().enumerate() {
+            let Some(item) = node.and_then(|node| node.at(&format!("/mask/{index}"))) else { continue };
+            let near = suggest::closest(name, known.iter().map(String::as_str));
+            if known.contains(name) || (open && near.is_none()) {
+                continue;
+            }
+            let fix = near.map_or("name a field of `with` or of its tools".to_owned(), |near| {
+                format!("did you mean `{near}`?")
+            });
+            self.error("T018", item.place, format!("nothing that this agent sees is called `{name}`"), fix);
+        }
+    }
+
+    fn prompt_taint(&mut self, agent: &AgentStep, classes: &Classes, types: &Types) {
+        for found in self.definition.template_places(&agent.prompt) {
+            let kind = found.path.iter().try_fold(Type::object(types.clone()), |kind, name| match kind {
+                Type::Object(mut shape) => shape.fields.remove(name).map(|field| field.kind.present()),
+                _ => None,
+            });
+            let mut inside: Vec<String> = found.path.last().into_iter().cloned().collect();
+            // A name in a condition is not written out.
+            if found.written
+                && let Some(kind) = kind
+            {
+                fields_of(&kind, 0, &mut inside);
+            }
+            let Some(name) = inside.into_iter().find(|name| found.written && classes.of(name).is_some())
+            else {
+                continue;
+            };
+            let class = class_word(classes.of(&name));
+            self.problems.push(Problem {
+                code: "T018",
+                severity: Severity::Error,
+                path: agent.prompt.clone(),
+                place: Place { line: found.line, column: found.column },
+                message: format!("`{name}` ({class}) stands in a prompt, which is never masked"),
+                fix: Some("pass it in the agent's `with`, where its field is masked".to_owned()),
+            });
+        }
+    }
+}
+
+/// The names of all fields below; whether there may be more.
+fn fields_of(kind: &Type, depth: usize, found: &mut Vec<String>) -> bool {
+    if depth > DEPTH_MAX {
+        return true;
+    }
+    match kind {
+        Type::Any => true,
+        Type::List(inner) | Type::Optional(inner) | Type::Nullable(inner) => {
+            fields_of(inner, depth + 1, found)
+        }
+        Type::Object(Shape { fields, rest, .. }) => {
+            let mut open = rest.is_some();
+            for (name, field) in fields {
+                found.push(name.clone());
+                open |= fields_of(&field.kind, depth + 1, found);
+            }
+            open
+        }
+        _ => false,
+    }
+}
+
+fn class_word(class: Option<DataClass>) -> &'static str {
+    match class {
+        Some(DataClass::Employee) => "employee",
+        Some(DataClass::Customer) => "customer",
+        Some(DataClass::Proprietary) => "proprietary",
+        Some(DataClass::Secret) => "secret",
+        Some(DataClass::Public) | None => "public",
+    }
+}

@@ -1,0 +1,30 @@
+//! The code of each kind of finding, and what it finds in a few words.
+
+/// In the order of the language reference.
+pub const CODES: [(&str, &str); 25] = [
+    ("T001", "YAML syntax, tab, duplicate key, tag, anchor or alias"),
+    ("T002", "unknown key, word or kind of step, a missing key, a value of the wrong shape"),
+    ("T003", "an id that is no id, is taken, or is a name of the language"),
+    ("T004", "CEL syntax"),
+    ("T005", "${{ }} inside an expression or in a key, or {{ }} without its $"),
+    ("T006", "a name, field, function, step, rule or workflow that does not exist"),
+    ("T007", "values that do not fit together, or may be null or absent where they are needed"),
+    ("T008", "a step that has no output here: it runs later, or elsewhere, or may not have run"),
+    ("T009", "an unknown tool; an argument that is missing, unknown or of the wrong type"),
+    ("T010", "a write that is reached without an answered gate, or after a gate that may have been rejected"),
+    ("T011", "a write tool offered to an agent"),
+    ("T012", "a gate without end, a role or ladder that does not exist, a role nobody has"),
+    ("T013", "a high-risk tool without a second person, or a second person who is the first"),
+    ("T014", "a write without rules, or one that stays when a later step fails"),
+    ("T015", "a retry that repeats an effect, or pauses that can never be"),
+    ("T016", "waiting for ever, workflows that run in a circle, times that cannot all be kept"),
+    ("T017", "an agent without output, limits or fallback; a fallback that does not fit the schema"),
+    ("T018", "a confidential field that reaches a model unmasked"),
+    ("T019", "a template that is missing or broken, names what is not there, or does not fit on a card"),
+    ("T020", "a trigger that cannot fire, or fires for everything"),
+    ("T021", "what is written down and never used"),
+    ("T022", "a failure of which nobody is told"),
+    ("T023", "YAML that reads differently from what it says"),
+    ("T024", "a workflow or an answer of a gate that no test covers"),
+    ("T025", "a flow that cannot work"),
+];

@@ -1,0 +1,138 @@
+//! The events of a site, as `events/<type>.json` describe their data: what the checker knows of `trigger`
+//! and `event`. Nothing here receives an event.
+
+use super::{
+    Place,
+    problem::{Problem, Severity},
+};
+use crate::{
+    expr::{Shape, Type},
+    tool::DataClass,
+};
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    path::Path,
+};
+
+/// The folder, below the site folder, that holds the schemas.
+const FOLDER: &str = "events";
+
+#[derive(Debug, Clone, Default)]
+pub struct Events {
+    kinds: BTreeMap<String, EventKind>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct EventKind {
+    /// Of the sender's data, without what every event has.
+    pub data: Type,
+    /// The sender says the same thing more than once.
+    pub repeats: bool,
+    /// Confidential fields, at any depth.
+    pub classes: BTreeMap<String, DataClass>,
+}
+
+impl Events {
+    /// Every event of a site, and what is wrong with the files. A site without the folder describes none.
+    pub fn load(site: &Path) -> io::Result<(Self, Vec<Problem>)> {
+        let (mut events, mut problems) = (Self::default(), Vec::new());
+        let entries = match fs::read_dir(site.join(FOLDER)) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((events, problems)),
+            Err(error) => return Err(error),
+        };
+        let mut names = BTreeSet::new();
+        for entry in entries {
+            names.insert(entry?.file_name().to_string_lossy().into_owned());
+        }
+        for name in names {
+            let Some(kind) = name.strip_suffix(".json") else { continue };
+            let path = format!("{FOLDER}/{name}");
+            let text = fs::read_to_string(site.join(&path))?;
+            match events.add(kind, &text) {
+                Ok(()) => {}
+                Err((place, message)) => problems.push(Problem {
+                    code: "T020",
+                    severity: Severity::Error,
+                    path,
+                    place,
+                    message,
+                    fix: Some("write a JSON Schema of the event's data, with its `properties`".to_owned()),
+                }),
+            }
+        }
+        Ok((events, problems))
+    }
+
+    pub(super) fn add(&mut self, kind: &str, text: &str) -> Result<(), (Place, String)> {
+        let schema: Value = serde_json::from_str(text).map_err(|cause| {
+            let place = Place { line: cause.line() as u32, column: cause.column().max(1) as u32 };
+            (place, format!("not valid JSON: {cause}"))
+        })?;
+        let start = Place { line: 1, column: 1 };
+        jsonschema::validator_for(&schema)
+            .map_err(|cause| (start, format!("not a valid JSON Schema: {cause}")))?;
+        let mut classes = BTreeMap::new();
+        collect_classes(&schema, &mut classes);
+        let repeats = schema.get("x-takt-repeats") == Some(&Value::Bool(true));
+        let data = Type::of_output(&schema);
+        self.kinds.insert(kind.to_owned(), EventKind { data, repeats, classes });
+        Ok(())
+    }
+
+    pub(super) fn get(&self, kind: &str) -> Option<&EventKind> {
+        self.kinds.get(kind)
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.kinds.keys().map(String::as_str)
+    }
+
+    /// What `event` is for an event of this type: the sender's data, and what every event has.
+    pub(super) fn type_of(&self, kind: &str) -> Type {
+        match self.get(kind).map(|kind| &kind.data) {
+            Some(Type::Object(data)) => {
+                let Type::Object(mut whole) = attributes() else { return Type::Any };
+                let own = whole.fields.clone();
+                whole.fields.extend(data.fields.clone());
+                whole.fields.extend(own);
+                whole.rest.clone_from(&data.rest);
+                Type::Object(whole)
+            }
+            _ => any_event(),
+        }
+    }
+}
+
+/// What every event has.
+fn attributes() -> Type {
+    Type::object(["id", "type", "subject", "time", "plant"].map(|name| (name, Type::String)))
+}
+
+/// An event of which only that much is known.
+pub(super) fn any_event() -> Type {
+    match attributes() {
+        Type::Object(shape) => Type::Object(Shape { rest: Some(Box::new(Type::Any)), ..shape }),
+        other => other,
+    }
+}
+
+fn collect_classes(schema: &Value, found: &mut BTreeMap<String, DataClass>) {
+    match schema {
+        Value::Object(keywords) => {
+            for (name, property) in
+                keywords.get("properties").and_then(Value::as_object).into_iter().flatten()
+            {
+                let class = property.get("x-takt-class").cloned();
+                if let Some(class) = class.and_then(|class| serde_json::from_value(class).ok()) {
+                    found.insert(name.clone(), class);
+                }
+            }
+            keywords.values().for_each(|inner| collect_classes(inner, found));
+        }
+        Value::Array(items) => items.iter().for_each(|inner| collect_classes(inner, found)),
+        _ => {}
+    }
+}

@@ -1,0 +1,132 @@
+//! Every code has a file that breaks its rule and one that keeps it; what is said of the first is a snapshot.
+
+use super::support::{bundle, draw, events, findings_with, with_steps};
+use crate::workflow::{CODES, problem::Problem};
+
+/// Code, what is wrong, and what is right. Steps begin with two spaces, everything else is a whole file.
+#[rustfmt::skip]
+const FIXTURES: &[(&str, &str, &str)] = &[
+    ("T001", "  - { id: a, if: !event.planned, end: x }\n", "  - { id: a, if: '!trigger.planned', end: x }\n"),
+    ("T002", "  - id: a\n    call: tickets.create\n    wiht: { title: x }\n", "  - id: a\n    call: tickets.create\n    with: { title: x }\n"),
+    ("T003", "  - { id: a, wait: 1m }\n  - { id: a, end: x }\n", "  - { id: a, wait: 1m }\n  - { id: b, end: x }\n"),
+    ("T004", "  - { id: a, if: trigger.x = 1, end: x }\n", "  - { id: a, if: trigger.x == 1, end: x }\n"),
+    ("T005", "  - { id: a, if: \"${{ trigger.x }} == 'y'\", end: x }\n", "  - { id: a, call: tickets.create, with: { title: '${{ trigger.x }}' } }\n"),
+    ("T005", "  - { id: a, call: tickets.create, with: { title: 'down: {{ trigger.x }}' } }\n", "  - { id: a, call: tickets.create, with: { title: 'down: ${{ trigger.x }}' } }\n"),
+    ("T005", "  - { id: a, call: tickets.create, with: { title: '${ trigger.x }} is down' } }\n", "  - { id: a, call: tickets.create, with: { title: '5 $ each' } }\n"),
+    ("T006", "workflow: w\nowner: me\ntrigger: { event: plex.work_center_status, where: event.statu == 'DOWN', key: event.work_center }\nsteps: [{ id: a, end: x }]\n",
+             "workflow: w\nowner: me\ntrigger: { event: plex.work_center_status, where: event.status == 'DOWN', key: event.work_center }\nsteps: [{ id: a, end: x }]\n"),
+    ("T006", "  - { id: p, call: hr.people }\n  - { id: x, if: 'size(steps.p.?peple.orValue([])) > 0', end: done }\n", "  - { id: p, call: hr.people }\n  - { id: x, if: 'size(steps.p.?people.orValue([])) > 0', end: done }\n"),
+    ("T007", "workflow: w\nowner: me\ntrigger: { event: plex.work_center_status, where: event.status == 'DOWM', key: event.work_center }\nsteps: [{ id: a, end: x }]\n",
+             "workflow: w\nowner: me\ntrigger: { event: plex.work_center_status, where: event.status != 'DOWN', key: event.work_center }\nsteps: [{ id: a, end: x }]\n"),
+    ("T007", "  - { id: p, call: hr.people }\n  - { id: x, if: 'steps.p.people.exists(p, p.note.contains(p.name))', end: done }\n",
+             "  - { id: p, call: hr.people }\n  - { id: x, if: 'steps.p.people.exists(p, p.note != null && p.note.contains(p.name))', end: done }\n"),
+    ("T007", "  - { id: x, if: minutes_between(now) > 5, end: done }\n", "  - { id: x, if: 'minutes_between(now, now) > 5', end: done }\n"),
+    ("T007", "  - { id: x, if: timestamp(now) + duration('2x') > timestamp(now), end: done }\n", "  - { id: x, if: timestamp(now) + duration('2h') > timestamp(now), end: done }\n"),
+    ("T008", "  - { id: p, if: trigger.big == true, call: hr.people }\n  - { id: x, if: size(steps.p.people) > 1, end: done }\n",
+             "  - { id: p, if: trigger.big == true, call: hr.people }\n  - { id: x, if: trigger.big == true && size(steps.p.people) > 1, end: done }\n"),
+    ("T008", "  - { id: p, call: hr.people, on_error: continue }\n  - { id: x, if: size(steps.p.people) > 1, end: done }\n",
+             "  - { id: p, call: hr.people, on_error: continue }\n  - { id: x, if: steps.p != null && size(steps.p.people) > 1, end: done }\n"),
+    ("T008", "  - id: c\n    choose:\n      - { if: trigger.a == 1, steps: [{ id: p, call: hr.people }] }\n  - { id: x, if: size(steps.p.people) > 1, end: done }\n",
+             "  - id: c\n    choose:\n      - { if: trigger.a == 1, steps: [{ id: p, call: hr.people }] }\n      - { else: { end: no } }\n  - { id: x, if: size(steps.p.people) > 1, end: done }\n"),
+    ("T009", "  - { id: a, call: tickets.creat, with: { title: x } }\n", "  - { id: a, call: tickets.create, with: { title: x } }\n"),
+    ("T010", "  - { id: w, call: plex.update_sequence, with: { sequence: [] } }\n",
+             "  - { id: ok, gate: approve, allow: [approve], ask: lead, expires: 1h, on_expire: fail }\n  - { id: w, call: plex.update_sequence, with: { sequence: [] } }\n"),
+    ("T010", "  - { id: t, call: tickets.create, with: { title: x }, undo: { call: plex.restore_sequence, with: { snapshot: S } } }\n",
+             "  - { id: t, call: tickets.create, with: { title: x }, undo: { call: tickets.create, with: { title: y } } }\n"),
+    ("T011", "  - { id: a, agent: prompts/p.hbs, output: schemas/s.json, limits: { turns: 3 }, tools: [plex.update_sequence], fallback: { severity: low } }\n",
+             "  - { id: a, agent: prompts/p.hbs, output: schemas/s.json, limits: { turns: 3 }, tools: [plex.inventory], fallback: { severity: low } }\n"),
+    ("T012", "  - { id: g, gate: acknowledge, ask: lead, expires: 1h }\n", "  - { id: g, gate: acknowledge, ask: lead, expires: 1h, on_expire: fail }\n"),
+    ("T013", "  - { id: ok, gate: approve, allow: [approve], ask: lead, expires: 1h, on_expire: fail }\n  - { id: w, call: line.stop, with: { line: L1 } }\n",
+             "  - { id: ok, gate: approve, allow: [approve], ask: lead, second: { ask: supervisor }, expires: 1h, on_expire: fail }\n  - { id: w, call: line.stop, with: { line: L1 } }\n"),
+    ("T013", "  - { id: g, gate: approve, ask: lead, second: { ask: lead }, expires: 1h, on_expire: fail }\n",
+             "  - { id: g, gate: approve, ask: lead, second: { ask: supervisor }, expires: 1h, on_expire: fail }\n"),
+    ("T014", "  - { id: ok, gate: approve, allow: [approve], ask: lead, expires: 1h, on_expire: fail }\n  - { id: w, call: plex.update_sequence, with: { sequence: [], work_center: P } }\n  - { id: p, call: hr.people }\n",
+             "  - { id: ok, gate: approve, allow: [approve], ask: lead, expires: 1h, on_expire: fail }\n  - { id: w, call: plex.update_sequence, with: { sequence: [], work_center: P }, rules: [staged], undo: { call: plex.restore_sequence, with: { snapshot: S } } }\n  - { id: p, call: hr.people }\n"),
+    ("T015", "  - { id: ok, gate: approve, allow: [approve], ask: lead, expires: 1h, on_expire: fail }\n  - { id: w, call: cmms.order, with: { asset: A }, retry: { times: 3 } }\n",
+             "  - { id: ok, gate: approve, allow: [approve], ask: lead, expires: 1h, on_expire: fail }\n  - { id: w, call: cmms.order, with: { asset: A }, retry: { times: 3, on: [rate_limited] } }\n"),
+    ("T015", "  - { id: p, call: hr.people, retry: { times: 3, wait: 5m, max: 5s } }\n", "  - { id: p, call: hr.people, retry: { times: 3, wait: 5s, max: 5m } }\n"),
+    ("T016", "  - { id: b, wait: erp.goods_receipt, where: event.po == trigger.po }\n", "  - { id: b, wait: erp.goods_receipt, where: event.po == trigger.po, timeout: 12h }\n"),
+    ("T016", "workflow: w\nowner: me\ntrigger: manual\nsla: [{ step: g, within: 15m, escalate: good }]\nsteps:\n  - { id: b, wait: 30m }\n  - { id: g, gate: acknowledge, ask: lead, expires: 1h, on_expire: fail }\n",
+             "workflow: w\nowner: me\ntrigger: manual\nsla: [{ step: g, within: 45m, escalate: good }]\nsteps:\n  - { id: b, wait: 30m }\n  - { id: g, gate: acknowledge, ask: lead, expires: 1h, on_expire: fail }\n"),
+    ("T016", "  - { id: g, gate: acknowledge, ask: lead, remind: 2h, expires: 1h, on_expire: fail }\n", "  - { id: g, gate: acknowledge, ask: lead, remind: 20m, expires: 1h, on_expire: fail }\n"),
+    ("T017", "  - { id: a, agent: prompts/p.hbs, output: schemas/s.json, limits: { turns: 3 }, fallback: { severty: low } }\n",
+             "  - { id: a, agent: prompts/p.hbs, output: schemas/s.json, limits: { turns: 3 }, fallback: { severity: low } }\n"),
+    ("T018", "  - { id: p, call: hr.people }\n  - { id: a, agent: prompts/p.hbs, output: schemas/s.json, limits: { turns: 3 }, with: { who: '${{ steps.p.people[0].name }}', all: '${{ steps.p.people.map(p, {''badge'': p.name}) }}', text: 'it was ${{ steps.p.people[0].name }}' }, fallback: { severity: low } }\n",
+             "  - { id: p, call: hr.people }\n  - { id: a, agent: prompts/p.hbs, output: schemas/s.json, limits: { turns: 3 }, mask: [who], with: { who: '${{ steps.p.people[0].name }}', people: '${{ steps.p.people }}', count: '${{ size(steps.p.people) }}' }, fallback: { severity: low } }\n"),
+    ("T018", "workflow: w\nowner: me\ntrigger: { event: plex.work_center_status, key: event.work_center }\nsteps:\n  - { id: a, agent: prompts/p.hbs, output: schemas/s.json, limits: { turns: 3 }, with: { event: '${{ trigger }}' }, fallback: { severity: low } }\n",
+             "workflow: w\nowner: me\ntrigger: { event: plex.work_center_status, key: event.work_center }\nsteps:\n  - { id: a, agent: prompts/p.hbs, output: schemas/s.json, limits: { turns: 3 }, mask: [operator], with: { event: '${{ trigger }}' }, fallback: { severity: low } }\n"),
+    ("T018", "  - { id: p, call: hr.people }\n  - { id: a, agent: prompts/p.hbs, output: schemas/s.json, limits: { turns: 3 }, mask: [nme], with: { people: '${{ steps.p.people }}' }, fallback: { severity: low } }\n",
+             "  - { id: p, call: hr.people }\n  - { id: a, agent: prompts/p.hbs, output: schemas/s.json, limits: { turns: 3 }, mask: [name], with: { people: '${{ steps.p.people }}' }, fallback: { severity: low } }\n"),
+    ("T018", "  - { id: p, call: hr.people }\n  - { id: a, agent: prompts/names.hbs, output: schemas/s.json, limits: { turns: 3 }, fallback: { severity: low } }\n",
+             "  - { id: p, call: hr.people }\n  - { id: a, agent: prompts/p.hbs, output: schemas/s.json, limits: { turns: 3 }, fallback: { severity: low } }\n"),
+    ("T019", "  - { id: p, if: trigger.big == true, call: hr.people }\n  - { id: n, call: notify.role, with: { role: lead, message: messages/people.hbs } }\n",
+             "  - { id: p, call: hr.people }\n  - { id: n, call: notify.role, with: { role: lead, message: messages/people.hbs } }\n"),
+    ("T019", "  - { id: g, gate: acknowledge, ask: lead, message: messages/long.hbs, expires: 1h, on_expire: fail }\n",
+             "  - { id: g, gate: acknowledge, ask: lead, message: messages/m.hbs, expires: 1h, on_expire: fail }\n"),
+    ("T020", "workflow: w\nowner: me\ntrigger: { event: plex.work_centre_status, key: event.work_center }\nsteps: [{ id: a, end: x }]\n",
+             "workflow: w\nowner: me\ntrigger: { event: plex.work_center_status, key: event.work_center }\nsteps: [{ id: a, end: x }]\n"),
+    ("T020", "workflow: w\nowner: me\ntrigger: { event: plex.work_center_status, where: \"site.name == 'Plant 1'\" }\nsteps: [{ id: a, end: x }]\n",
+             "workflow: w\nowner: me\ntrigger: { event: plex.work_center_status, where: event.planned, key: event.work_center }\nsteps: [{ id: a, end: x }]\n"),
+    ("T021", "workflow: w\nowner: me\ntrigger: manual\ninputs: { days: { type: integer, default: 2 } }\nsteps:\n  - { id: p, call: hr.people }\n  - id: q\n    parallel: { a: { call: hr.people }, b: { call: hr.people } }\n  - { id: e, each: '${{ steps.q.a.people }}', as: one, steps: [{ id: t, call: tickets.create, with: { title: x } }] }\n  - { id: x, if: trigger.a == 1, end: by_hand }\n  - { id: y, end: by_hnd }\n",
+             "workflow: w\nowner: me\ntrigger: manual\ninputs: { days: { type: integer, default: 2 } }\nsteps:\n  - { id: p, call: hr.people }\n  - { id: e, each: '${{ steps.p.people }}', as: one, steps: [{ id: t, call: tickets.create, with: { title: '${{ one.shift }} ${{ inputs.days }}' } }] }\n"),
+    ("T021", "  - { id: n, call: notify.role, with: { role: lead, message: messages/why.hbs, data: { wyh: x } } }\n", "  - { id: n, call: notify.role, with: { role: lead, message: messages/why.hbs, data: { why: x } } }\n"),
+    ("T022", "workflow: w\nowner: me\ntrigger: manual\nsteps:\n  - { id: ok, gate: approve, allow: [approve], ask: lead, expires: 1h, on_expire: fail }\n  - { id: w, call: plex.update_sequence, with: { sequence: [] } }\n",
+             "  - { id: ok, gate: approve, allow: [approve], ask: lead, expires: 1h, on_expire: fail }\n  - { id: w, call: plex.update_sequence, with: { sequence: [] } }\n"),
+    ("T022", "  - { id: p, call: hr.people }\non_failure:\n  - { id: t, call: tickets.create, with: { title: x } }\n  - { id: n, call: notify.role, with: { role: lead, message: messages/f.hbs } }\n",
+             "  - { id: p, call: hr.people }\non_failure:\n  - { id: n, call: notify.role, with: { role: lead, message: messages/f.hbs } }\n  - { id: t, call: tickets.create, with: { title: x } }\n"),
+    ("T022", "  - { id: p, call: hr.people, on_error: [{ id: x, end: gave_up }] }\n",
+             "  - { id: p, call: hr.people, on_error: [{ id: n, call: notify.role, with: { role: lead, message: messages/f.hbs } }, { id: x, end: gave_up }] }\n"),
+    ("T023", "  - { id: a, call: tickets.create, with: { title: NO } }\n", "  - { id: a, call: tickets.create, with: { title: 'NO' } }\n"),
+    ("T025", "workflow: w\nowner: me\ntrigger: { event: erp.goods_receipt }\nflow: { concurrency: { limit: 0 } }\nsteps: [{ id: a, end: x }]\n",
+             "workflow: w\nowner: me\ntrigger: { event: erp.goods_receipt }\nflow: { concurrency: { limit: 1 } }\nsteps: [{ id: a, end: x }]\n"),
+];
+
+/// Found by looking at a whole site; its test is beside the library.
+const OF_THE_SITE: [&str; 1] = ["T024"];
+
+fn file(text: &str) -> String {
+    if text.starts_with("  ") { with_steps(text) } else { text.to_owned() }
+}
+
+fn of_code(code: &str, text: &str) -> (Vec<Problem>, String) {
+    let yaml = file(text);
+    let (problems, all) = findings_with(&yaml, &events());
+    let own: Vec<Problem> = problems.into_iter().filter(|problem| problem.code == code).collect();
+    let drawn = draw(&own, &bundle(&yaml));
+    (own, format!("{drawn}\n\nall: {all}"))
+}
+
+#[test]
+fn every_code_has_a_file_that_breaks_it_and_one_that_keeps_it() {
+    for (code, _) in CODES.iter().filter(|(code, _)| !OF_THE_SITE.contains(code)) {
+        assert!(FIXTURES.iter().any(|(of, ..)| of == code), "{code} has no fixture");
+    }
+    let mut snapshot = String::new();
+    for (code, wrong, right) in FIXTURES {
+        let (found, drawn) = of_code(code, wrong);
+        assert!(!found.is_empty(), "{code} is not found in:\n{wrong}\n{drawn}");
+        let drawn = drawn.split("\n\nall: ").next().unwrap_or_default();
+        snapshot.push_str(&format!("=== {code}\n{drawn}\n\n"));
+        let (found, drawn) = of_code(code, right);
+        assert!(found.is_empty(), "{code} is found in what is right:\n{drawn}");
+    }
+    insta::assert_snapshot!(snapshot);
+}
+
+#[test]
+fn all_findings_are_told_at_once() {
+    let steps = "  - { id: a, call: tickets.creat, with: { title: x } }\n  - { id: b, if: steps.c.x > 1, end: done }\n  - { id: g, gate: acknowledge, ask: leed, expires: 1h, on_expire: fail }\n";
+    let (problems, _) = findings_with(&with_steps(steps), &events());
+    let codes: Vec<&str> = problems.iter().map(|problem| problem.code).collect();
+    assert_eq!(codes, ["T009", "T006", "T012"]);
+}
+
+#[test]
+fn the_manual_lists_the_codes_in_these_words() {
+    let manual = include_str!("../../../docs/workflows.md");
+    for (code, about) in CODES {
+        let about =
+            about.replace("${{ }}", "`${{ }}`").replace("or {{ }}", "or `{{ }}`").replace("its $", "its `$`");
+        assert!(manual.contains(&format!("| {code} | {about} |")), "{code}: {about}");
+    }
+}
