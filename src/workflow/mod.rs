@@ -17,6 +17,7 @@ mod render;
 mod definition;
 mod check;
 mod library;
+pub mod cases;
 pub mod problem;
 mod report;
 
