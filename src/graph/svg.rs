@@ -131,7 +131,7 @@ impl<'s> Block<'s> {
     /// The axis stays in the middle, so what stands on the right needs as much room on the left.
     fn measure(&mut self) {
         if self.turns_off() {
-            self.width = WIDTH + (WIDTH + SIDE) * 2.0;
+            self.width = ((self.reach() + pen::pill_half(&self.shape.title) * 2.0) * 2.0).max(WIDTH);
             self.height = HEIGHT;
             return;
         }
@@ -157,6 +157,12 @@ impl<'s> Block<'s> {
     /// An `end` under a condition stands beside the way that goes on.
     fn turns_off(&self) -> bool {
         self.shape.kind == Kind::End && self.shape.condition.is_some()
+    }
+
+    /// How far from the axis an `end` under a condition stands: its words come first.
+    fn reach(&self) -> f64 {
+        let letters = self.shape.condition.as_ref().map_or(0, |condition| condition.chars().count());
+        letters as f64 * pen::SMALL_LETTER + SIDE * 2.0
     }
 
     /// Many calls at once are drawn in rows of one frame.
@@ -189,9 +195,10 @@ impl<'s> Block<'s> {
         let shape = self.shape;
         let end = top + self.height;
         if self.turns_off() {
-            let (middle, pill) = (top + HEIGHT / 2.0, axis + WIDTH / 2.0 + SIDE + WIDTH / 2.0);
+            let half = pen::pill_half(&shape.title);
+            let (middle, pill) = (top + HEIGHT / 2.0, axis + self.reach() + half);
             pen.plain(axis, top, axis, end);
-            pen.line(axis, middle, pill - pen::pill_half(&shape.title), middle);
+            pen.line(axis, middle, pill - half, middle);
             let condition = shape.condition.as_deref().unwrap_or_default();
             pen.text(axis + 8.0, middle - 6.0, "c", "start", &format!("if {condition}"));
             pen.pill(pill, top, &shape.title, "end");
@@ -275,7 +282,8 @@ impl<'s> Block<'s> {
         let mut x = axis + WIDTH / 2.0;
         for (name, list) in &self.aside {
             let middle = x + SIDE * 2.0 + list.width / 2.0;
-            pen.aside(x, top + 10.0, middle, top + LABEL + 4.0);
+            let has_arrow = list.blocks.first().is_none_or(|block| block.shape.condition.is_none());
+            pen.aside(x, top + 10.0, middle, top + LABEL + 4.0, has_arrow);
             pen.text(x + 6.0, top + 6.0, "c", "start", name);
             list.draw(pen, middle, top + LABEL + 4.0);
             x = middle + list.width / 2.0;

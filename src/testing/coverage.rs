@@ -1,6 +1,6 @@
 //! Which steps and answers the cases of a test file came to, and which they never did.
 
-use super::{play::Played, reached};
+use super::{played::Played, reached};
 use crate::workflow::{StepKind, Workflow, every_step};
 use serde::Serialize;
 use std::collections::BTreeSet;

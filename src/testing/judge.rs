@@ -2,7 +2,7 @@
 
 use super::{
     Stage,
-    play::{Played, PlayedRun, ids},
+    played::{Played, PlayedRun, ids},
     reached,
     world::MadeCall,
 };
@@ -361,7 +361,7 @@ impl Judge<'_> {
         let fixtures = self.played.fixtures.iter().map(|(name, value)| (name.clone(), value.clone()));
         let calls = self.played.calls.iter().map(|call| {
             json!({ "tool": call.tool, "step": call.step, "args": call.args,
-                "error": call.error.as_ref().map(|(class, _)| class) })
+                "error": call.error })
         });
         let mut scope = Scope::new();
         scope.insert("trigger".into(), run.state.start.trigger.clone());

@@ -12,6 +12,7 @@ mod journal;
 mod judge;
 mod live;
 mod play;
+mod played;
 mod reached;
 mod report;
 mod scripts;
@@ -29,7 +30,7 @@ use std::sync::Arc;
 
 pub use coverage::{Counted, Coverage};
 pub use judge::Mismatch;
-pub use play::PlayError;
+pub use played::PlayError;
 pub use report::{github, json, junit, text};
 pub use suite::{CaseResult, FileResult, SuiteError, SuiteResult, run, test_files};
 pub use timeline::TimelineLine;

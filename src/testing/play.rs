@@ -8,80 +8,26 @@ use super::{
     intake::{Came, Intake, PlayedEvents, Wish},
     journal::TestJournal,
     live::{Heard, Live},
+    played::{PlayError, Played, PlayedRun, Said, StartedChild, delta},
     scripts::ScriptedAgents,
-    world::{MadeCall, World},
+    world::World,
 };
 use crate::{
-    engine::{Clock, CommitError, Driven, Driver, Lease, Services},
+    engine::{Clock, Driven, Driver, Lease, Services},
     expr::Scope,
-    run::{Intent, Record, RunId, Signal, SignalKind, State, StepPath, inputs_from},
+    run::{Intent, RunId, Signal, SignalKind, State, inputs_from},
     workflow::{
-        Definition, Trigger,
+        Definition, Place, Trigger,
         cases::{Happening, Moment, Setting, TestCase, offset_words},
     },
 };
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 use uuid::Uuid;
 
 /// Times that the clock may jump: a case that never comes to rest is a defect of the workflow.
 const JUMPS_MAX: usize = 10_000;
-
-#[derive(Debug, thiserror::Error)]
-pub enum PlayError {
-    #[error("{0}")]
-    Case(String),
-    #[error("the journal of the case cannot be read: {0}")]
-    Journal(String),
-    #[error("a run was lost: {0}")]
-    Lost(CommitError),
-    #[error("the case does not come to rest after {JUMPS_MAX} jumps of the clock: add `stop_at`")]
-    Restless,
-}
-
-/// A case, played to its end.
-pub struct Played {
-    pub started: DateTime<Utc>,
-    pub ended: DateTime<Utc>,
-    pub runs: Vec<PlayedRun>,
-    pub calls: Vec<MadeCall>,
-    pub children: Vec<StartedChild>,
-    pub told: Vec<Said>,
-    /// What the records of no run say: events, crashes, refused answers.
-    pub beside: Vec<(DateTime<Utc>, String)>,
-    /// Moments of the timeline that went otherwise than they say, with their places.
-    pub missed: Vec<(crate::workflow::Place, String)>,
-    /// What makes the test itself invalid.
-    pub broken: Vec<String>,
-    pub(super) world: Arc<World>,
-    pub(super) fixtures: Arc<BTreeMap<String, Value>>,
-    pub(super) site: Value,
-}
-
-pub struct PlayedRun {
-    pub records: Vec<Record>,
-    pub state: State,
-    /// Questions that are open, as a test names them, and other steps that wait.
-    pub waiting_for: Vec<String>,
-    /// Questions that a second person was asked.
-    pub seconds: Vec<String>,
-}
-
-#[derive(Debug, Clone)]
-pub struct StartedChild {
-    pub workflow: String,
-    pub inputs: Value,
-}
-
-/// A message to people.
-#[derive(Debug, Clone)]
-pub struct Said {
-    pub role: Option<String>,
-    pub person: Option<String>,
-    pub title: String,
-    pub body: String,
-}
 
 pub(super) async fn play(
     stage: &Stage,
@@ -133,7 +79,7 @@ struct Play<'p> {
     children: Vec<StartedChild>,
     told: Vec<Said>,
     beside: Vec<(DateTime<Utc>, String)>,
-    missed: Vec<(crate::workflow::Place, String)>,
+    missed: Vec<(Place, String)>,
 }
 
 impl<'p> Play<'p> {
@@ -151,37 +97,16 @@ impl<'p> Play<'p> {
         let clock = Arc::new(Clock::standing(started));
         let death = Arc::new(Death::at(crash));
         let journal = Arc::new(TestJournal::new(death.clone()));
-        let site = stage.site.scope();
         let world = World::new(
             setting.tools.clone(),
             fixtures.clone(),
             stage.contracts.clone(),
             stage.built_in.clone(),
-            site.clone(),
+            stage.site.scope(),
             death.clone(),
         );
-        let tools = world.registry(&stage.tools).map_err(|error| PlayError::Case(error.to_string()))?;
         let past = Arc::new(PlayedEvents::default());
-        let mut executors = (stage.executors)(&tools, past.clone());
-        let agents = ScriptedAgents {
-            scripts: setting.agents.clone(),
-            fixtures: fixtures.clone(),
-            tools,
-            known: stage.known.clone(),
-            world: world.clone(),
-            turns: Arc::default(),
-        };
-        executors.insert("agent", Arc::new(agents));
-        let services = Arc::new(Services {
-            journal: journal.clone(),
-            clock: clock.clone(),
-            lease: Arc::new(Lease::forever()),
-            executors,
-            ladders: stage.ladders.clone(),
-            site,
-            caps: stage.caps,
-            brakes: Arc::default(),
-        });
+        let services = services(stage, setting, fixtures, &world, &past, &journal, &clock)?;
         let stop = case.stop_at.map(|stop| started + delta(stop));
         let mut play = Self {
             stage,
@@ -481,11 +406,35 @@ impl<'p> Play<'p> {
     }
 }
 
-pub(super) fn delta(duration: Duration) -> TimeDelta {
-    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
-}
-
-/// A path without the items and suffixes that the language puts there.
-pub(super) fn ids(path: &StepPath) -> impl Iterator<Item = &str> {
-    path.as_str().split('.').map(|part| part.split('[').next().unwrap_or(part))
+/// What a worker would have, with this test's tools, agents and events.
+fn services(
+    stage: &Stage,
+    setting: &Setting,
+    fixtures: &Arc<BTreeMap<String, Value>>,
+    world: &Arc<World>,
+    past: &Arc<PlayedEvents>,
+    journal: &Arc<TestJournal>,
+    clock: &Arc<Clock>,
+) -> Result<Arc<Services>, PlayError> {
+    let tools = world.registry(&stage.tools).map_err(|error| PlayError::Case(error.to_string()))?;
+    let mut executors = (stage.executors)(&tools, past.clone());
+    let agents = ScriptedAgents {
+        scripts: setting.agents.clone(),
+        fixtures: fixtures.clone(),
+        tools,
+        known: stage.known.clone(),
+        world: world.clone(),
+        turns: Arc::default(),
+    };
+    executors.insert("agent", Arc::new(agents));
+    Ok(Arc::new(Services {
+        journal: journal.clone(),
+        clock: clock.clone(),
+        lease: Arc::new(Lease::forever()),
+        executors,
+        ladders: stage.ladders.clone(),
+        site: stage.site.scope(),
+        caps: stage.caps,
+        brakes: Arc::default(),
+    }))
 }

@@ -1,6 +1,6 @@
 //! Which steps a run came to, and what became of its questions: what coverage counts.
 
-use super::play::{PlayedRun, ids};
+use super::played::{PlayedRun, ids};
 use crate::{
     run::{Change, State, StepPath, machine::Status},
     workflow::{Allow, EachStep, GateStep, OnError, OnExpire, Step, StepKind, Workflow, every_step},

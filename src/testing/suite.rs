@@ -5,7 +5,8 @@ use super::{
     coverage::{Coverage, Tally},
     death::Point,
     judge::{Mismatch, judge},
-    play::{self, PlayError, Played},
+    play,
+    played::{PlayError, Played},
     timeline::{TimelineLine, timeline},
     world::stem,
 };

@@ -1,6 +1,6 @@
 //! What happened in a case, in order, by the time since its start.
 
-use super::{judge::offset, play::Played};
+use super::{judge::offset, played::Played};
 use crate::{
     agent::Entry,
     run::{Change, Record, story},
@@ -25,11 +25,6 @@ pub(super) fn timeline(workflow: &Workflow, played: &Played, zone: Tz) -> Vec<Ti
             lines.push((line.at, 1, format!("{name}{}", line.text)));
         }
         lines.extend(run.records.iter().filter_map(rejected));
-    }
-    for call in &played.calls {
-        if let Some((class, message)) = &call.error {
-            lines.push((call.at, 2, format!("{} at `{}` fails ({class}): {message}", call.tool, call.step)));
-        }
     }
     lines.sort_by_key(|(at, kind, _)| (*at, *kind));
     let line = |(at, _, text)| TimelineLine { after: offset(played, at), text };

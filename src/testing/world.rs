@@ -3,7 +3,7 @@
 
 use super::death::{Death, When};
 use crate::{
-    expr::Scope,
+    expr::{EvalError, Scope, ValueTemplate},
     tool::{
         Call, Effect, Idempotency, Lookup, Registry, RegistryError, Tool, ToolError, ToolErrorKind, ToolName,
         ToolSpec,
@@ -11,7 +11,6 @@ use crate::{
     workflow::cases::{Mock, MockError, Placed},
 };
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
 use jsonschema::Validator;
 use serde_json::{Value, json};
 use std::{
@@ -22,14 +21,13 @@ use std::{
 /// A call that a run made.
 #[derive(Debug, Clone)]
 pub struct MadeCall {
-    pub at: DateTime<Utc>,
     pub tool: ToolName,
     pub effect: Effect,
     pub step: String,
     pub key: String,
     pub args: Value,
-    /// Its class and message, where it failed.
-    pub error: Option<(String, String)>,
+    /// Its class, where it failed.
+    pub error: Option<String>,
 }
 
 /// The schemas of a site's tools; each is compiled when a test first needs it.
@@ -164,7 +162,6 @@ impl World {
         self.death.visit(When::BeforeCall, Some(&spec.name), &call.step).await;
         let at = lock(&self.kept).calls.len();
         lock(&self.kept).calls.push(MadeCall {
-            at: call.now,
             tool: spec.name.clone(),
             effect: spec.effect,
             step: call.step.clone(),
@@ -176,7 +173,7 @@ impl World {
         if let Err(error) = &result {
             let mut kept = lock(&self.kept);
             if let Some(made) = kept.calls.get_mut(at) {
-                made.error = Some((error.class().to_owned(), error.message.clone()));
+                made.error = Some(error.class().to_owned());
             }
         }
         self.death.visit(When::AfterCall, Some(&spec.name), &call.step).await;
@@ -198,9 +195,8 @@ impl World {
             return Err(self.broken_call(why));
         };
         let mock = self.of_this_call(name, mock);
-        let scope = self.scope(&args, call);
         let output = match mock {
-            Mock::Error(error) => return Err(self.fail(spec, call, &error, &scope)),
+            Mock::Error(error) => return Err(self.fail(spec, call, &error, &args)),
             Mock::BuiltIn => match self.built_in.get(name) {
                 Some(tool) => tool.call(call, args).await?,
                 None => {
@@ -208,8 +204,8 @@ impl World {
                     return Err(self.broken_call(why));
                 }
             },
-            Mock::Answer(template) => template
-                .eval(&scope)
+            Mock::Answer(template) => self
+                .value(&template, &args, call)
                 .map_err(|error| self.broken_call(format!("the answer of {name}: {error}")))?,
             Mock::Fixture(path) => self
                 .fixtures
@@ -236,6 +232,14 @@ impl World {
         list.into_iter().nth(at).map_or(Mock::BuiltIn, |mock| mock.it)
     }
 
+    /// Fixtures are large: they are only copied for an expression that may want them.
+    fn value(&self, template: &ValueTemplate, args: &Value, call: &Call) -> Result<Value, EvalError> {
+        if template.expressions().is_empty() {
+            return Ok(template.raw().clone());
+        }
+        template.eval(&self.scope(args, call))
+    }
+
     fn scope(&self, args: &Value, call: &Call) -> Scope {
         let fixtures: serde_json::Map<String, Value> =
             self.fixtures.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
@@ -247,9 +251,9 @@ impl World {
         scope
     }
 
-    fn fail(&self, spec: &ToolSpec, call: &Call, error: &MockError, scope: &Scope) -> ToolError {
+    fn fail(&self, spec: &ToolSpec, call: &Call, error: &MockError, args: &Value) -> ToolError {
         if let Some(output) = &error.took_effect {
-            match output.eval(scope) {
+            match self.value(output, args, call) {
                 Ok(output) => self.take_effect(spec, call, &output),
                 Err(error) => return self.broken_call(format!("the effect of {}: {error}", spec.name)),
             }

@@ -55,8 +55,9 @@ for number, item in enumerate(question["questions"], start=2):
     uri = f"file:///site/workflows/q{number}.yaml"
     document = {"uri": uri, "languageId": "yaml", "version": 1, "text": item["text"]}
     send({"method": "textDocument/didOpen", "params": {"textDocument": document}})
+    # Before its first word about a file the server has not read the schema yet, and completes nothing.
+    told = wait_for(lambda m: m.get("method") == "textDocument/publishDiagnostics" and m["params"]["uri"] == uri)
     if item["ask"] == "diagnostics":
-        told = wait_for(lambda m: m.get("method") == "textDocument/publishDiagnostics" and m["params"]["uri"] == uri)
         answers.append([
             {"line": d["range"]["start"]["line"], "character": d["range"]["start"]["character"], "message": d["message"]}
             for d in told["params"]["diagnostics"]

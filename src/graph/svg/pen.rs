@@ -14,6 +14,8 @@ const PILL: f64 = 32.0;
 pub(super) const PILL_GAP: f64 = (HEIGHT - PILL) / 2.0;
 /// About as wide as a letter.
 const LETTER: f64 = 7.2;
+/// The same of a condition's small words.
+pub(super) const SMALL_LETTER: f64 = 5.9;
 
 #[derive(Default)]
 pub(super) struct Pen {
@@ -72,11 +74,9 @@ impl Pen {
     }
 
     /// Dashed, to the right and then down.
-    pub(super) fn aside(&mut self, x1: f64, y1: f64, x2: f64, y2: f64) {
-        let _ = write!(
-            self.out,
-            "<path class=\"l s\" marker-end=\"url(#a)\" d=\"M{x1:.1} {y1:.1}H{x2:.1}V{y2:.1}\"/>"
-        );
+    pub(super) fn aside(&mut self, x1: f64, y1: f64, x2: f64, y2: f64, has_arrow: bool) {
+        let arrow = if has_arrow { " marker-end=\"url(#a)\"" } else { "" };
+        let _ = write!(self.out, "<path class=\"l s\"{arrow} d=\"M{x1:.1} {y1:.1}H{x2:.1}V{y2:.1}\"/>");
     }
 
     pub(super) fn text(&mut self, x: f64, y: f64, class: &str, anchor: &str, text: &str) {
