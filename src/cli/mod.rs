@@ -13,10 +13,14 @@ pub mod db;
 pub mod simulate;
 mod demo;
 mod eval;
+mod graph;
+mod new;
 mod run;
 mod purge;
 mod schedule;
+mod schema;
 mod serve;
+mod test;
 
 use crate::{
     app,
@@ -49,6 +53,10 @@ enum Command {
     Db(db::DbArgs),
     Bench(bench::BenchArgs),
     Run(run::RunArgs),
+    Test(test::TestArgs),
+    Schema(schema::SchemaArgs),
+    Graph(graph::GraphArgs),
+    New(new::NewArgs),
 }
 
 /// Parses the command line and runs it.
@@ -103,6 +111,16 @@ pub fn main() -> ExitCode {
                     Err(error) => fail(&error.to_string(), 1),
                 }
             }
+            Command::Schema(args) => finish(schema::run(&args)),
+            Command::Graph(args) => finish(graph::run(&args)),
+            Command::New(args) => finish(new::run(&args)),
+            Command::Test(args) => {
+                telemetry::start(&quiet(&cli.log));
+                match test::run(&args).await {
+                    Ok(code) => code,
+                    Err(error) => fail(&error.to_string(), error.exit_code()),
+                }
+            }
             Command::Db(args) => match db::run(args).await {
                 Ok(code) => code,
                 Err(error) => fail(&error.to_string(), 1),
@@ -123,6 +141,12 @@ fn check_site(args: &check::CheckArgs) -> ExitCode {
         Ok(Err(error)) => fail(&error.to_string(), 1),
         Err(error) => fail(&error.to_string(), 1),
     }
+}
+
+/// A site that is only read: no secret of it is needed.
+fn plant_of(site: &std::path::Path) -> Result<app::Plant, app::AppError> {
+    let overrides = Overrides { without_secrets: true, ..Overrides::default() };
+    app::Plant::load(site, &Environment::of_process(), &overrides)
 }
 
 /// The demo tells its own story; only troubles are logged beside it.

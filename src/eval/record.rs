@@ -8,7 +8,7 @@ use super::case::{
     RecordedModels,
 };
 use super::score::{Replayed, entries, path};
-use super::world::{World, WorldAnswer, WorldCall, kind_of};
+use super::world::{World, WorldAnswer, WorldCall};
 use crate::agent::{
     Entry, Exchange, Model, ModelError, ModelErrorClass, ModelProfile, ModelReply, Parts, Played, Source,
     Tape, sha256_json,
@@ -289,7 +289,9 @@ impl Recorder {
         lock(&self.calls).push((kept, spec.effect));
         match answer {
             WorldAnswer::Output(output) => Ok(output),
-            WorldAnswer::Error { class, message } => Err(ToolError::new(kind_of(&class), message)),
+            WorldAnswer::Error { class, message } => {
+                Err(ToolError::new(ToolErrorKind::of_class(&class), message))
+            }
         }
     }
 

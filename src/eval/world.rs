@@ -149,26 +149,15 @@ impl WorldTools {
         entry.1 = true;
         match &entry.0.answer {
             WorldAnswer::Output(output) => Ok(output.clone()),
-            WorldAnswer::Error { class, message } => Err(ToolError::new(kind_of(class), message.clone())),
+            WorldAnswer::Error { class, message } => {
+                Err(ToolError::new(ToolErrorKind::of_class(class), message.clone()))
+            }
         }
     }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-pub(super) fn kind_of(class: &str) -> ToolErrorKind {
-    match class {
-        "invalid" => ToolErrorKind::Invalid,
-        "not_found" => ToolErrorKind::NotFound,
-        "denied" => ToolErrorKind::Denied,
-        "rate_limited" => ToolErrorKind::RateLimited { retry_after: None },
-        "transient" | "timeout" => ToolErrorKind::Transient,
-        "outcome_unknown" => ToolErrorKind::OutcomeUnknown,
-        "too_large" => ToolErrorKind::TooLarge,
-        _ => ToolErrorKind::Permanent,
-    }
 }
 
 struct WorldTool {

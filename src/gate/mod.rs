@@ -7,5 +7,5 @@ mod policy;
 mod token;
 
 pub use decide::{Answer, DecideError, Decided, ItemAnswer, decide};
-pub use policy::{Decision, Refusal, may_answer};
+pub use policy::{Decision, Refusal, check, may_answer};
 pub use token::{Token, hash_of};

@@ -74,7 +74,7 @@ pub fn may_answer(site: &Site, gate: &Gate, person: &Person, now: DateTime<Utc>)
 }
 
 /// Whether this answer fits the question at this time.
-pub(super) fn check(
+pub fn check(
     site: &Site,
     gate: &Gate,
     person: &Person,

@@ -20,6 +20,22 @@ pub enum ToolErrorKind {
     Permanent,
 }
 
+impl ToolErrorKind {
+    /// The kind that a word of [`ToolError::class`] names.
+    pub fn of_class(class: &str) -> Self {
+        match class {
+            "invalid" => Self::Invalid,
+            "not_found" => Self::NotFound,
+            "denied" => Self::Denied,
+            "rate_limited" => Self::RateLimited { retry_after: None },
+            "transient" | "timeout" => Self::Transient,
+            "outcome_unknown" => Self::OutcomeUnknown,
+            "too_large" => Self::TooLarge,
+            _ => Self::Permanent,
+        }
+    }
+}
+
 /// A failed call. `message` may be shown to people and models; `detail` goes to the audit only.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}")]

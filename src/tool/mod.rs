@@ -51,6 +51,11 @@ pub trait Tool: Send + Sync {
 
     async fn call(&self, call: &Call, input: Value) -> Result<Value, ToolError>;
 
+    /// Whether [`Tool::look_up`] can tell anything.
+    fn can_look_up(&self) -> bool {
+        false
+    }
+
     /// Reads back whether an earlier call with this key took effect.
     async fn look_up(&self, _call: &Call, _input: &Value) -> Result<Lookup, ToolError> {
         Ok(Lookup::Unknown)

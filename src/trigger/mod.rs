@@ -6,6 +6,7 @@ mod catch_up;
 mod cron;
 mod digest;
 mod firing;
+mod fit;
 mod gather;
 mod hold;
 mod moment;
@@ -16,6 +17,7 @@ mod start;
 mod times;
 
 pub use cron::{CronError, CronTimes};
+pub use fit::{Fit, fit, listens};
 pub use moment::{Edge, MomentError, moment};
 pub use router::Router;
 pub use scheduler::Scheduler;

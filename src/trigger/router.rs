@@ -2,12 +2,11 @@
 //! the transaction that marks it routed.
 
 use super::{
-    digest, gather, hold,
+    Fit, digest, fit, gather, hold, listens,
     start::{Started, Starts, Wish},
 };
 use crate::{
     engine::{Definitions, Hints, crash_point, mend},
-    expr::Scope,
     run::Signal,
     store::{PgConnection, Store, StoreError, clock, events, events::StoredEvent, signals},
     telemetry::{
@@ -205,27 +204,15 @@ impl Router {
         seen: &Value,
         starts: &Starts<'_>,
     ) -> Result<Result<(Fate, Option<String>), String>, StoreError> {
-        let patterns: Vec<_> =
-            trigger.patterns.iter().filter(|pattern| pattern.event == event.r#type).collect();
-        if patterns.is_empty() {
+        if !listens(trigger, &event.r#type) {
             return Ok(Ok((Fate::Ignored, None)));
         }
-        let mut scope = Scope::new();
-        scope.insert("event".into(), seen.clone());
-        scope.insert("site".into(), self.site.clone());
-        scope.insert("now".into(), json!(clock::now(db).await?));
-        let key = match trigger.key.as_ref().map(|key| key.eval(&scope)).transpose() {
-            Ok(key) => key.map(|key| key.as_str().map_or_else(|| key.to_string(), str::to_owned)),
-            Err(error) => return Ok(Err(error.to_string())),
+        let now = json!(clock::now(db).await?);
+        let Fit { key, holds } = match fit(trigger, &event.r#type, seen, &self.site, now) {
+            Ok(fit) => fit,
+            Err(error) => return Ok(Err(error)),
         };
         let workflow = &definition.workflow.id;
-        let mut holds = false;
-        for condition in patterns.iter().map(|pattern| &pattern.condition) {
-            match (test(condition, &scope), test(&trigger.condition, &scope)) {
-                (Ok(own), Ok(common)) => holds |= own && common,
-                (Err(error), _) | (_, Err(error)) => return Ok(Err(error)),
-            }
-        }
         let hold_key = key.clone().unwrap_or_else(|| event.id.to_string());
         if !holds {
             events::release_hold(db, workflow, &hold_key).await?;
@@ -261,8 +248,4 @@ impl Router {
 
 pub(super) fn over_flood(workflow: &str) -> String {
     format!("more events than `flood` of `{workflow}` allows")
-}
-
-fn test(condition: &Option<crate::expr::Expr>, scope: &Scope) -> Result<bool, String> {
-    condition.as_ref().map_or(Ok(true), |condition| condition.test(scope).map_err(|error| error.to_string()))
 }

@@ -19,6 +19,7 @@ mod definition;
 mod check;
 mod codes;
 mod library;
+pub mod cases;
 pub mod problem;
 mod report;
 

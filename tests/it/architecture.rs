@@ -35,6 +35,9 @@ const TABLE: &[(&str, &str)] = &[
     ("connector/native", "expr tool site schedule plant"),
     ("audit", "run store"),
     ("eval", "tool workflow run store engine agent"),
+    ("testing", "expr tool site workflow run store engine agent gate step trigger"),
+    ("schema", "tool site workflow"),
+    ("graph", "tool workflow"),
     (
         "http",
         "expr tool schedule telemetry site workflow run store engine agent gate trigger notify connector audit",

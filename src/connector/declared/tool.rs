@@ -64,6 +64,10 @@ impl Tool for DeclaredTool {
         self.check(output, exchange.has_written())
     }
 
+    fn can_look_up(&self) -> bool {
+        self.operation.look_up.is_some()
+    }
+
     async fn look_up(&self, call: &Call, input: &Value) -> Result<Lookup, ToolError> {
         let Some(look_up) = &self.operation.look_up else { return Ok(Lookup::Unknown) };
         let input = self.accept(input)?;

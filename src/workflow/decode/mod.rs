@@ -4,7 +4,9 @@
 //! only when it has no error.
 
 mod agent;
+mod cases;
 mod cron;
+mod expect;
 mod fields;
 mod flow;
 mod gate;

@@ -2,6 +2,7 @@
 
 pub mod browser;
 pub mod console;
+pub mod node;
 pub mod pg;
 pub mod plant;
 pub mod python;

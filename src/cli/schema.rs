@@ -1,0 +1,39 @@
+//! `takt schema`: the JSON Schema of a site's workflow files, for editors.
+
+use crate::{app::AppError, schema::workflow_schema};
+use std::{
+    fs,
+    io::{self, Write},
+    path::PathBuf,
+};
+
+/// Write the JSON Schema of this site's workflow files, which lets editors complete and explain them
+#[derive(Debug, clap::Args)]
+pub struct SchemaArgs {
+    /// Folder that holds takt.yaml, workflows/, connectors/ and the rest
+    #[arg(long, env = "TAKT_SITE", default_value = ".", value_name = "DIR")]
+    pub site: PathBuf,
+
+    /// The file that is written; standard output when left out
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SchemaError {
+    #[error(transparent)]
+    Site(#[from] AppError),
+    #[error("the schema cannot be written: {0}")]
+    Write(#[from] io::Error),
+}
+
+pub fn run(args: &SchemaArgs) -> Result<(), SchemaError> {
+    let plant = super::plant_of(&args.site)?;
+    let schema = workflow_schema(&plant.site, &plant.tools, &plant.library);
+    let text = serde_json::to_string_pretty(&schema).map_err(io::Error::from)? + "\n";
+    match &args.output {
+        Some(path) => fs::write(path, text)?,
+        None => io::stdout().write_all(text.as_bytes())?,
+    }
+    Ok(())
+}

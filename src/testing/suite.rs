@@ -1,0 +1,316 @@
+//! Finds the test files of a site, checks them, and plays their cases one after the other.
+
+use super::{
+    Stage,
+    coverage::{Coverage, Tally},
+    death::Point,
+    judge::{Mismatch, judge},
+    play,
+    played::{PlayError, Played},
+    timeline::{TimelineLine, timeline},
+    world::stem,
+};
+use crate::{
+    tool::{Effect, ToolName},
+    workflow::{
+        Definition, Place,
+        cases::{Crash, Mock, Placed, Setting, TestCase, TestFile, check_cases},
+        problem::{Problem, Severity},
+    },
+};
+use serde::Serialize;
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// The folder, below the site folder, that holds workflows and their tests.
+const FOLDER: &str = "workflows";
+const ENDING: &str = ".test.yaml";
+
+#[derive(Debug, thiserror::Error)]
+pub enum SuiteError {
+    #[error("{path} cannot be read: {cause}")]
+    Unreadable { path: PathBuf, cause: io::Error },
+    #[error("{0} is no test file of this site: give one below its workflows/, or a folder that holds some")]
+    NoTests(PathBuf),
+}
+
+#[derive(Debug, Default, Serialize)]
+pub struct SuiteResult {
+    pub files: Vec<FileResult>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct FileResult {
+    /// In the site folder.
+    pub path: String,
+    pub workflow: String,
+    /// What is wrong with the test file; then nothing was played.
+    pub problems: Vec<Problem>,
+    pub cases: Vec<CaseResult>,
+    /// `None` when only some of its cases were played.
+    pub coverage: Option<Coverage>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct CaseResult {
+    pub name: String,
+    pub place: Place,
+    #[serde(rename = "seconds", serialize_with = "seconds")]
+    pub took: Duration,
+    pub mismatches: Vec<Mismatch>,
+    /// Of a case that failed.
+    pub timeline: Vec<TimelineLine>,
+}
+
+fn seconds<S: serde::Serializer>(took: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_f64(took.as_secs_f64())
+}
+
+impl CaseResult {
+    pub fn is_ok(&self) -> bool {
+        self.mismatches.is_empty()
+    }
+}
+
+impl SuiteResult {
+    pub fn is_ok(&self) -> bool {
+        self.failed() == 0 && self.problems().all(|problem| problem.severity == Severity::Warning)
+    }
+
+    pub fn cases(&self) -> usize {
+        self.files.iter().map(|file| file.cases.len()).sum()
+    }
+
+    pub fn failed(&self) -> usize {
+        self.files.iter().flat_map(|file| &file.cases).filter(|case| !case.is_ok()).count()
+    }
+
+    pub fn problems(&self) -> impl Iterator<Item = &Problem> {
+        self.files.iter().flat_map(|file| &file.problems)
+    }
+}
+
+/// Paths of the test files of a site, in the order of their names; below `chosen` where something was chosen.
+pub fn test_files(site: &Path, chosen: &[PathBuf]) -> Result<Vec<String>, SuiteError> {
+    let folder = site.join(FOLDER);
+    let unreadable = |path: &Path| {
+        let path = path.to_owned();
+        move |cause| SuiteError::Unreadable { path, cause }
+    };
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir(&folder).map_err(unreadable(&folder))? {
+        let name = entry.map_err(unreadable(&folder))?.file_name().to_string_lossy().into_owned();
+        if name.ends_with(ENDING) {
+            found.insert(format!("{FOLDER}/{name}"));
+        }
+    }
+    if chosen.is_empty() {
+        return Ok(found.into_iter().collect());
+    }
+    let root = site.canonicalize().map_err(unreadable(site))?;
+    let mut picked = BTreeSet::new();
+    for path in chosen {
+        // A workflow stands for its test.
+        let full =
+            path.canonicalize().or_else(|_| site.join(path).canonicalize()).map_err(unreadable(path))?;
+        let inside = full.strip_prefix(&root).map_err(|_| SuiteError::NoTests(path.clone()))?;
+        let text = inside.to_string_lossy();
+        let test = text.strip_suffix(".yaml").map(|stem| format!("{stem}{ENDING}"));
+        let before = picked.len();
+        let is_picked = |file: &&String| Path::new(file).starts_with(inside) || test.as_ref() == Some(*file);
+        picked.extend(found.iter().filter(is_picked).cloned());
+        if picked.len() == before {
+            return Err(SuiteError::NoTests(path.clone()));
+        }
+    }
+    Ok(picked.into_iter().collect())
+}
+
+/// Plays every case of these files whose name holds `filter`.
+pub async fn run(stage: &Stage, files: &[String], filter: Option<&str>) -> Result<SuiteResult, SuiteError> {
+    let mut suite = SuiteResult::default();
+    for path in files {
+        suite.files.push(run_file(stage, path, filter).await?);
+    }
+    Ok(suite)
+}
+
+async fn run_file(stage: &Stage, path: &str, filter: Option<&str>) -> Result<FileResult, SuiteError> {
+    let full = stage.site.folder.join(path);
+    let broken = |workflow: &str, problems| FileResult {
+        path: path.to_owned(),
+        workflow: workflow.to_owned(),
+        problems,
+        cases: Vec::new(),
+        coverage: None,
+    };
+    let bytes = fs::read(&full).map_err(|cause| SuiteError::Unreadable { path: full.clone(), cause })?;
+    let Ok(text) = String::from_utf8(bytes) else {
+        let place = Place { line: 1, column: 1 };
+        let problem = problem("T001", path, place, "the file is not UTF-8".into(), "save it as UTF-8");
+        return Ok(broken("", vec![problem]));
+    };
+    let (file, warnings) = match TestFile::parse(path, &text) {
+        Ok(parsed) => parsed,
+        Err(problems) => return Ok(broken("", problems)),
+    };
+    let id = &file.workflow.it;
+    let Some(definition) = stage.library.get(id).cloned() else {
+        let known: Vec<&str> = stage.library.definitions().map(|known| known.workflow.id.as_str()).collect();
+        let message = format!("there is no workflow `{id}` without errors");
+        let fix = format!("run `takt check`; without errors are {}", known.join(", "));
+        return Ok(broken(id, vec![problem("T006", path, file.workflow.place, message, &fix)]));
+    };
+    let fixtures = Arc::new(fixtures(&full));
+    let mut problems = check_cases(&file, &definition, &stage.tools, &stage.site);
+    problems.extend(check_mocks(stage, &file, &fixtures));
+    problems.sort_by_key(|problem| problem.place);
+    if !problems.is_empty() {
+        return Ok(broken(id, problems));
+    }
+    let mut result = broken(id, warnings);
+    let mut tally = Tally::default();
+    for case in file.cases.iter().filter(|case| filter.is_none_or(|filter| case.name.contains(filter))) {
+        play_case(stage, &definition, &file.defaults, case, &fixtures, &mut tally, &mut result.cases).await;
+    }
+    result.coverage = filter.is_none().then(|| tally.coverage(&definition.workflow));
+    Ok(result)
+}
+
+/// One result, or one for each place that the case crashes at.
+async fn play_case(
+    stage: &Stage,
+    definition: &Arc<Definition>,
+    defaults: &Setting,
+    case: &TestCase,
+    fixtures: &Arc<BTreeMap<String, Value>>,
+    tally: &mut Tally,
+    results: &mut Vec<CaseResult>,
+) {
+    let setting = case.setting.over(defaults);
+    let crash = case.crash.as_ref().map(|crash| &crash.it);
+    let mut points = vec![crash.and_then(Point::of)];
+    let mut at = 0;
+    while let Some(point) = points.get(at).cloned() {
+        at += 1;
+        let begun = Instant::now();
+        let played = play::play(stage, definition, case, &setting, fixtures, point.clone()).await;
+        let mut result = judged(stage, definition, case, played.as_ref());
+        result.took = begun.elapsed();
+        if let (Some(point), Some(Crash::EveryWrite)) = (&point, crash) {
+            result.name = format!("{} (crash {point})", case.name);
+        }
+        if let Ok(played) = &played {
+            tally.add(&definition.workflow, played);
+            if point.is_none() && crash == Some(&Crash::EveryWrite) {
+                points.extend(
+                    writes(played).iter().flat_map(|(tool, step)| Point::around(tool, step)).map(Some),
+                );
+            }
+        }
+        results.push(result);
+    }
+}
+
+/// Tool and step of every write that went well.
+fn writes(played: &Played) -> BTreeSet<(ToolName, String)> {
+    let is_write = |call: &&super::world::MadeCall| call.effect == Effect::Write && call.error.is_none();
+    played.calls.iter().filter(is_write).map(|call| (call.tool.clone(), call.step.clone())).collect()
+}
+
+fn judged(
+    stage: &Stage,
+    definition: &Arc<Definition>,
+    case: &TestCase,
+    played: Result<&Played, &PlayError>,
+) -> CaseResult {
+    let mut result = CaseResult {
+        name: case.name.clone(),
+        place: case.place,
+        took: Duration::ZERO,
+        mismatches: Vec::new(),
+        timeline: Vec::new(),
+    };
+    match played {
+        Ok(played) => {
+            result.mismatches = judge(stage, &definition.workflow, case, played);
+            if !result.is_ok() {
+                result.timeline = timeline(&definition.workflow, played, stage.site.time_zone);
+            }
+        }
+        Err(error) => result.mismatches.push(Mismatch {
+            place: case.place,
+            what: "the case".into(),
+            expected: "it can be played".into(),
+            got: error.to_string(),
+        }),
+    }
+    result
+}
+
+/// `fixtures/*.json` beside the test, by name. One that is not JSON is missing: whoever uses it is told.
+fn fixtures(test: &Path) -> BTreeMap<String, Value> {
+    let folder = test.parent().unwrap_or(Path::new("")).join("fixtures");
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.extension().is_some_and(|ending| ending == "json")
+            && let Some(value) = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        {
+            found.insert(stem(&path.to_string_lossy()), value);
+        }
+    }
+    found
+}
+
+/// Answers that are written out must be such as their tool gives.
+fn check_mocks(stage: &Stage, file: &TestFile, fixtures: &BTreeMap<String, Value>) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let settings = std::iter::once(&file.defaults).chain(file.cases.iter().map(|case| &case.setting));
+    for (tool, mock) in settings.flat_map(|setting| &setting.tools) {
+        check_mock(stage, &file.path, tool, mock, fixtures, &mut problems);
+    }
+    problems
+}
+
+fn check_mock(
+    stage: &Stage,
+    path: &str,
+    tool: &ToolName,
+    mock: &Placed<Mock>,
+    fixtures: &BTreeMap<String, Value>,
+    problems: &mut Vec<Problem>,
+) {
+    let found = match &mock.it {
+        Mock::Answer(answer) if answer.expressions().is_empty() => {
+            stage.contracts.output_problem(tool, answer.raw())
+        }
+        Mock::Fixture(name) => match fixtures.get(&stem(name)) {
+            Some(value) => stage.contracts.output_problem(tool, value),
+            None => Some(format!("{name} is not beside the test, or is not JSON")),
+        },
+        Mock::BuiltIn if stage.built_in.get(tool).is_none() => Some("it is not built into Takt".to_owned()),
+        Mock::InTurn(list) => {
+            for mock in list {
+                check_mock(stage, path, tool, mock, fixtures, problems);
+            }
+            None
+        }
+        Mock::Answer(_) | Mock::Error(_) | Mock::BuiltIn => None,
+    };
+    if let Some(found) = found {
+        let message = format!("this is no answer of {tool}: {found}");
+        problems.push(problem("T007", path, mock.place, message, "write what the tool would answer"));
+    }
+}
+
+fn problem(code: &'static str, path: &str, place: Place, message: String, fix: &str) -> Problem {
+    let (path, fix) = (path.to_owned(), Some(fix.to_owned()));
+    Problem { code, severity: Severity::Error, path, place, message, fix }
+}

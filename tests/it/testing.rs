@@ -1,0 +1,275 @@
+//! `takt test` through the real binary: the tests of the workflows that come with Takt, and what is said when one fails.
+
+use serde_json::Value;
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+use takt::{
+    graph::{Inside, Picture, Shape, mermaid, picture, svg},
+    workflow::{Bundle, Definition, cases::TestFile},
+};
+
+fn takt(args: &[&str], site: &Path) -> (i32, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_takt"))
+        .args(args)
+        .arg("--site")
+        .arg(site)
+        .env_clear()
+        .output()
+        .expect("takt runs");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    (output.status.code().expect("ends by itself"), text(output.stdout), text(output.stderr))
+}
+
+/// A folder of its own that goes when the test is over.
+struct Site(PathBuf);
+
+impl Site {
+    fn new(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("takt-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        for part in ["workflows", "connectors"] {
+            fs::create_dir_all(folder.join(part)).expect("a folder");
+        }
+        let site = Self(folder);
+        site.write(
+            "takt.yaml",
+            "name: Small\ntime_zone: America/Chicago\n\
+             shifts: [{ id: A, starts: \"06:00\", ends: \"14:00\", days: [mon, tue, wed, thu, fri] }]\n\
+             roles: { lead: { title: Lead, ladder: up } }\n\
+             people: [{ id: ann, name: Ann, roles: [lead] }, { id: bob, name: Bob, roles: [lead] }]\n\
+             ladders: { up: [{ person: ann, within: 5m }] }\n",
+        );
+        site
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        fs::write(self.0.join(path), text).expect("written");
+    }
+
+    /// Replaces a text in a file of the site.
+    fn edit(&self, path: &str, from: &str, to: &str) {
+        let text = fs::read_to_string(self.0.join(path)).expect("there");
+        assert!(text.contains(from), "{path} holds no `{from}`");
+        self.write(path, &text.replace(from, to));
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn the_workflows_that_come_with_takt_pass_their_tests() {
+    let (code, out, err) = takt(&["test", "--format", "json"], root());
+    let suite: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{err}"));
+    let files = suite["files"].as_array().expect("files");
+    let mut failed = Vec::new();
+    for file in files {
+        for case in file["cases"].as_array().expect("cases") {
+            if !case["mismatches"].as_array().expect("mismatches").is_empty() {
+                failed.push(format!("{}: {} {:#}", file["path"], case["name"], case["mismatches"]));
+            }
+        }
+        assert_eq!(file["problems"], serde_json::json!([]), "{}", file["path"]);
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+    assert_eq!(code, 0, "{err}");
+    let tested: Vec<&str> = files.iter().filter_map(|file| file["workflow"].as_str()).collect();
+    for workflow in ["downtime_escalation", "shift_handover", "supplier_delay"] {
+        assert!(tested.contains(&workflow), "{workflow} has no test");
+    }
+    for file in files {
+        let missing = &file["coverage"]["gates"]["missing"];
+        assert_eq!(*missing, serde_json::json!([]), "{}: an answer that no case gives", file["path"]);
+    }
+}
+
+#[test]
+fn a_new_workflow_checks_and_passes_at_once() {
+    let site = Site::new("new");
+    for (name, template) in [("overtime", "approval"), ("oil_alarm", "alarm"), ("morning_round", "schedule")]
+    {
+        let (code, out, err) = takt(&["new", name, "--template", template], &site.0);
+        assert_eq!(code, 0, "{out}{err}");
+        assert!(out.contains(&format!("workflows/{name}.test.yaml")), "{out}");
+        let file = site.0.join(format!("workflows/{name}.yaml"));
+        let (code, out, err) = takt(&["check", file.to_str().expect("UTF-8")], &site.0);
+        assert_eq!((code, err.as_str()), (0, "1 workflow checked: 0 errors, 0 warnings\n"), "{name}: {out}");
+        let (code, out, err) = takt(&["test", file.to_str().expect("UTF-8")], &site.0);
+        assert_eq!(code, 0, "{name}: {out}{err}");
+        assert!(
+            !out.contains("never:"),
+            "{name} has a step or an answer that its test never comes to: {out}"
+        );
+    }
+    let before = fs::read_to_string(site.0.join("workflows/overtime.yaml")).expect("there");
+    let (code, _, err) = takt(&["new", "overtime"], &site.0);
+    assert_eq!(code, 1);
+    assert!(err.contains("workflows/overtime.yaml exists already"), "{err}");
+    assert_eq!(fs::read_to_string(site.0.join("workflows/overtime.yaml")).expect("there"), before);
+}
+
+#[test]
+fn what_does_not_hold_is_shown_side_by_side_with_what_happened() {
+    let site = Site::new("failing");
+    assert_eq!(takt(&["new", "overtime"], &site.0).0, 0);
+    site.edit("workflows/overtime.test.yaml", "outcome: done", "outcome: rejected");
+    site.edit("workflows/overtime.test.yaml", "by: ann } }\n      told", "by: bob } }\n      told");
+    let (code, out, _) = takt(&["test"], &site.0);
+    assert_eq!(code, 1);
+    insta::assert_snapshot!("failing_text", without_times(&out));
+
+    let (code, out, _) = takt(&["test", "--format", "junit"], &site.0);
+    assert_eq!(code, 1);
+    assert!(
+        out.starts_with("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites tests=\"4\" failures=\"1\""),
+        "{out}"
+    );
+    assert!(out.contains("<failure message=\"outcome: expected rejected, got done\">"), "{out}");
+
+    let (code, out, _) = takt(&["test", "--format", "github"], &site.0);
+    assert_eq!(code, 1);
+    let first = "::error file=workflows/overtime.test.yaml,line=12,col=16,title=approved::outcome: expected rejected, got done\n";
+    assert!(out.starts_with(first), "{out}");
+}
+
+/// How long a case took is not the same twice.
+fn without_times(out: &str) -> String {
+    let ms = regex::Regex::new(r"\d+ ms").expect("a pattern");
+    ms.replace_all(out, "N ms").into_owned()
+}
+
+#[test]
+fn mistakes_in_a_test_are_told_all_at_once_at_their_places() {
+    let site = Site::new("mistakes");
+    assert_eq!(takt(&["new", "overtime"], &site.0).0, 0);
+    let test = "workflow: overtime\n\
+        defaults:\n  start: yesterday\n  tools: { notify.rle: {} }\n\
+        cases:\n\
+        \x20 - name: a\n    start: 2027-01-11T00:00:00-06:00\n    inputs: { waht: x }\n    timeline:\n\
+        \x20     5m: { answer: approve, by: ann }\n\
+        \x20     +6m: { answer: aprove, by: an }\n\
+        \x20   expect: { outcom: done, reached: tel, outcome: rejectd }\n";
+    site.write("workflows/overtime.test.yaml", test);
+    let (code, out, _) = takt(&["test"], &site.0);
+    assert_eq!(code, 1);
+    insta::assert_snapshot!("mistakes_of_form", out);
+
+    let test = test.replace("start: yesterday", "start: 2027-01-11T00:00:00-06:00").replace(" 5m:", " +5m:");
+    site.write("workflows/overtime.test.yaml", &test.replace("outcom: done, ", ""));
+    let (code, out, _) = takt(&["test"], &site.0);
+    assert_eq!(code, 1);
+    insta::assert_snapshot!("mistakes_of_meaning", out);
+
+    let (code, _, err) = takt(&["test", "/etc/hosts"], &site.0);
+    assert_eq!(code, 1);
+    assert!(err.contains("/etc/hosts is no test file of this site"), "{err}");
+}
+
+#[test]
+fn watching_tests_again_when_a_file_changes() {
+    let site = Site::new("watched");
+    assert_eq!(takt(&["new", "overtime"], &site.0).0, 0);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_takt"))
+        .args(["test", "--watch", "--site"])
+        .arg(&site.0)
+        .env_clear()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("takt runs");
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let mut next_sum =
+        || lines.by_ref().map(|line| line.expect("text")).find(|line| line.contains(" passed"));
+    assert_eq!(next_sum().as_deref(), Some("4 passed"));
+    site.edit("messages/overtime_done.hbs", "was approved", "is fine");
+    assert_eq!(next_sum().as_deref(), Some("3 passed, 1 failed"));
+    child.kill().expect("killed");
+    child.wait().expect("gone");
+}
+
+#[test]
+fn the_example_of_the_manual_loads() {
+    let manual = fs::read_to_string(root().join("docs/testing.md")).expect("there");
+    let example =
+        manual.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+    let (file, warnings) = TestFile::parse("manual", example).expect("it loads");
+    assert_eq!((file.cases.len(), warnings.len()), (1, 0));
+}
+
+#[test]
+fn a_case_takes_less_than_fifty_milliseconds() {
+    // What a debug build takes says little; the median of many cases says whether something waits.
+    let (_, out, _) = takt(&["test", "--format", "json"], root());
+    let suite: Value = serde_json::from_str(&out).expect("JSON");
+    let cases = suite["files"]
+        .as_array()
+        .expect("files")
+        .iter()
+        .flat_map(|file| file["cases"].as_array().expect("cases"));
+    let mut seconds: Vec<f64> = cases.filter_map(|case| case["seconds"].as_f64()).collect();
+    seconds.sort_by(f64::total_cmp);
+    let median = seconds[seconds.len() / 2];
+    let limit = if cfg!(debug_assertions) { 2.0 } else { 0.05 };
+    assert!(median < limit, "the median case takes {median} s");
+}
+
+#[test]
+fn a_workflow_is_drawn() {
+    let (code, out, err) = takt(&["graph", "supplier_delay"], root());
+    assert_eq!(code, 0, "{err}");
+    assert!(out.starts_with("<svg xmlns=") && out.contains("✎ alt_po"), "{out}");
+    let (code, out, _) = takt(&["graph", "workflows/shift_handover.yaml", "--format", "mermaid"], root());
+    assert_eq!(code, 0);
+    assert!(out.starts_with("flowchart TD\n"), "{out}");
+    let (code, _, err) = takt(&["graph", "nothing"], root());
+    assert_eq!(code, 1);
+    assert!(err.contains("this site has: customer_order_risk, "), "{err}");
+}
+
+fn picture_of(name: &str) -> Picture {
+    let bundle = Bundle::collect(root(), &format!("workflows/{name}.yaml")).unwrap();
+    picture(&Definition::compile(bundle).unwrap().workflow, None)
+}
+
+#[test]
+fn mermaid_of_the_supplier_delay() {
+    insta::assert_snapshot!(mermaid(&picture_of("supplier_delay")));
+}
+
+#[test]
+fn every_step_is_drawn_and_writes_are_marked() {
+    for name in ["downtime_escalation", "supplier_delay", "shift_handover"] {
+        let picture = picture_of(name);
+        let drawn = svg(&picture);
+        let mut missing = Vec::new();
+        let mut todo: Vec<&Shape> = picture.steps.iter().chain(&picture.on_failure).collect();
+        while let Some(shape) = todo.pop() {
+            if !drawn.contains(&format!(">{}<", shape.title))
+                && !drawn.contains(&format!(" {}<", shape.title))
+            {
+                missing.push(shape.path.clone());
+            }
+            match &shape.inside {
+                Inside::Nothing => {}
+                Inside::Parallel(list) | Inside::Each(list) => todo.extend(list),
+                Inside::Branches(branches) => todo.extend(branches.iter().flat_map(|(_, list)| list)),
+            }
+            todo.extend(shape.aside.iter().flat_map(|(_, list)| list));
+        }
+        assert!(missing.is_empty(), "{name}: {missing:?}");
+    }
+    let drawn = svg(&picture_of("downtime_escalation"));
+    assert!(drawn.contains("✎ push"), "a write is marked by more than its colour");
+    assert!(!drawn.contains("&amp;amp;"), "nothing is escaped twice");
+}
