@@ -286,7 +286,6 @@ async fn claim_keys(db: &mut PgConnection, starts: &Starts) -> Result<()> {
     Ok(())
 }
 
-#[expect(clippy::too_many_lines, reason = "it is one statement")]
 async fn insert(db: &mut PgConnection, fence: Option<Fence>, starts: &Starts) -> Result<Begun> {
     let row = sqlx::query!(
         r#"with fence as materialized (

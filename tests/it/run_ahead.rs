@@ -37,7 +37,7 @@ impl Journal for SlowDisk {
         }
         let done = commit.records.iter().filter(|record| matches!(record.change, Change::Done { .. }));
         let done: Vec<&str> =
-            done.filter_map(|record| record.path.as_ref().map(|path| path.as_str())).collect();
+            done.filter_map(|record| record.path.as_ref().map(takt::run::StepPath::as_str)).collect();
         self.log.lock().expect("the log").push(format!("durable: {}", done.join(" ")));
         Ok(())
     }

@@ -43,7 +43,7 @@ impl<'c> Checker<'c> {
                     let Some(misfit) = field.kind.misfit(&known.kind) else { continue };
                     let node = with_node.and_then(|node| node.get(name));
                     let value = node.map_or(key, |node| self.place_of_misfit(node, &misfit));
-                    let path = [&[name.clone()], misfit.path.as_slice()].concat().join(".");
+                    let path = [std::slice::from_ref(name), misfit.path.as_slice()].concat().join(".");
                     let message = format!("argument `{path}` of {tool}: {}", misfit.message);
                     self.error("T009", value, message, fix_for(&misfit, "give it what the tool takes"));
                 }
