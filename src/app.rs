@@ -93,8 +93,8 @@ pub enum AppError {
     Workflows { folder: PathBuf, source: io::Error },
     #[error("the database cannot be used: {0}")]
     Store(#[from] StoreError),
-    #[error("{address} is taken by another program: stop it, or choose another address with --bind")]
-    Bind { address: SocketAddr, source: io::Error },
+    #[error(transparent)]
+    Bind(#[from] http::BindError),
     #[error("an HTTP client could not be made: {0}")]
     Client(#[from] reqwest::Error),
     #[error("the web server stopped: {0}")]
@@ -157,9 +157,7 @@ impl App {
     /// Loads the site, opens the database and takes the port; nothing runs yet.
     pub async fn build(options: AppOptions) -> Result<Self, AppError> {
         let plant = Plant::load(&options.site, &Environment::of_process(), &options.overrides)?;
-        let listener = TcpListener::bind(options.bind)
-            .await
-            .map_err(|source| AppError::Bind { address: options.bind, source })?;
+        let listener = http::bind(options.bind).await?;
         let address = listener.local_addr().map_err(AppError::Serve)?;
         let store = Store::open_with(&options.database).await?;
         let mut db = store.connection().await?;

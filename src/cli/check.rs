@@ -49,7 +49,9 @@ pub enum Format {
 pub enum CheckError {
     #[error("the workflows of {folder} cannot be read: {cause}")]
     Unreadable { folder: PathBuf, cause: io::Error },
-    #[error("{path} is no workflow of the site {site}: give a file or folder below its workflows/")]
+    #[error(
+        "{path} is no workflow of the site {site}: give a file or folder below its workflows/, or name the site it belongs to with --site"
+    )]
     NotInSite { path: PathBuf, site: PathBuf },
     #[error("the findings cannot be written: {0}")]
     Write(#[from] io::Error),

@@ -212,7 +212,7 @@ async fn record(plant: &Plant, site: &Path, args: &RecordArgs) -> Result<(), Eva
         return Err(EvalError::Name(args.name.clone()));
     }
     let database = match args.demo {
-        true => args.database.open_named("takt_demo").await?,
+        true => args.database.open_named(super::demo::DATABASE).await?,
         false => args.database.open().await?,
     };
     let store = Store::open(&database.url).await?;

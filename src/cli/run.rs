@@ -1,38 +1,48 @@
-//! `takt run`: looks at runs and orders something of them, straight in the database.
+//! `takt run`: starts runs, looks at them and orders something of them, straight in the database.
 //!
 //! Who can reach the database may do everything there; the console and the API ask for a role. What is ordered
 //! here is audited under the name given with `--by`.
 
+mod start;
+
 use super::database::DatabaseArgs;
 use crate::{
+    app::AppError,
     engine::{
         Definitions,
         control::{
-            Action, BulkFilter, BulkReport, ControlError, NoAction, Order, Version, apply, bulk,
+            Action, BulkFilter, BulkReport, ControlError, NoAction, Order, Refusal, Version, apply, bulk,
             continue_bulk,
         },
     },
     postgres::ClusterError,
     run::{RunId, State, StepPath, story},
     site::{DurationError, parse_duration},
-    store::{Store, StoreError, control, hints, journal, summaries},
+    store::{Store, StoreError, clock, control, hints, journal, summaries},
+    trigger::ManualError,
 };
 use std::{process::ExitCode, time::Duration};
 
-/// Looks at runs and cancels, pauses, retries or moves them
+/// Looks at runs, starts them, and cancels, pauses, retries or moves them
 #[derive(Debug, clap::Args)]
 pub struct RunArgs {
     #[command(flatten)]
     pub database: DatabaseArgs,
 
+    /// The demo's runs
+    #[arg(long, global = true)]
+    pub demo: bool,
+
     #[command(subcommand)]
-    pub command: RunCommand,
+    pub command: Option<RunCommand>,
 }
 
 #[derive(Debug, clap::Subcommand)]
 pub enum RunCommand {
-    /// Lists runs that match, oldest first
+    /// Lists runs that match, oldest first; this is what `takt run` alone does
     List(Which),
+    /// Starts a run of a workflow with `trigger: manual`
+    Start(start::Start),
     /// Tells what happened in a run
     Show { id: RunId },
     /// Stops runs; what they did is undone where the workflow says how
@@ -69,7 +79,7 @@ pub enum RunCommand {
 }
 
 /// Runs by id, or by what they have in common
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub struct Which {
     /// Runs; without any, the options below say which
     pub ids: Vec<uuid::Uuid>,
@@ -116,8 +126,23 @@ pub enum RunError {
     Action(#[from] NoAction),
     #[error(transparent)]
     Age(#[from] DurationError),
-    #[error("there is no run {0}")]
+    #[error(transparent)]
+    Site(#[from] AppError),
+    #[error(transparent)]
+    Start(#[from] ManualError),
+    #[error("{0}")]
+    Inputs(String),
+    #[error("no demo has run here yet: start `takt demo` first")]
+    NoDemo,
+    #[error("there is no run {0} here; `--demo` looks among the demo's")]
     NoSuchRun(RunId),
+    #[error("there is no run {0} among the demo's; without `--demo` the site's are looked at")]
+    NoSuchDemoRun(RunId),
+    #[error(
+        "`{0}` is no state, and no run has ended like that: open, ended, paused, set_aside, attention, or an outcome \
+         such as done, failed or cancelled"
+    )]
+    NoSuchState(String),
     #[error("the run's journal cannot be read: {0}")]
     Journal(String),
     #[error("say which runs: their ids, or --workflow, --state, --older-than, --failed-step, --class")]
@@ -125,15 +150,37 @@ pub enum RunError {
 }
 
 pub async fn run(args: RunArgs) -> Result<ExitCode, RunError> {
-    let database = args.database.open().await?;
+    let command = args.command.unwrap_or_else(|| RunCommand::List(Which::default()));
+    let wish = match &command {
+        RunCommand::Start(wish) => Some((wish, start::read(wish)?)),
+        _ => None,
+    };
+    let database = match args.demo {
+        true => args.database.open_named(super::demo::DATABASE).await?,
+        false => args.database.open().await?,
+    };
     let store = Store::open(&database.url).await?;
+    if let Some((wish, plant)) = wish {
+        if args.demo && !clock::is_ahead(&mut *store.connection().await?).await? {
+            return Err(RunError::NoDemo);
+        }
+        return start::start(&store, &plant, wish).await;
+    }
+    act(&store, command).await.map_err(|error| match error {
+        RunError::NoSuchRun(id) if args.demo => RunError::NoSuchDemoRun(id),
+        error => error,
+    })
+}
+
+async fn act(store: &Store, command: RunCommand) -> Result<ExitCode, RunError> {
     let definitions = Definitions::default();
-    let (word, from, version, ordered) = match args.command {
-        RunCommand::List(which) => return list(&store, &which).await,
-        RunCommand::Show { id } => return show(&store, &definitions, id).await,
+    let (word, from, version, ordered) = match command {
+        RunCommand::Start(_) => return Ok(ExitCode::SUCCESS),
+        RunCommand::List(which) => return list(store, &which).await,
+        RunCommand::Show { id } => return show(store, &definitions, id).await,
         RunCommand::Continue { order } => {
-            let report = continue_bulk(&store, &definitions, order, Duration::MAX).await?;
-            hints::send(&store).await?;
+            let report = continue_bulk(store, &definitions, order, Duration::MAX).await?;
+            hints::send(store).await?;
             return Ok(tell(&report));
         }
         RunCommand::Cancel(ordered) => ("cancel", None, None, ordered),
@@ -147,7 +194,7 @@ pub async fn run(args: RunArgs) -> Result<ExitCode, RunError> {
         RunCommand::Migrate { version, ordered } => ("migrate", None, Some(read_version(version)), ordered),
     };
     let order = Order { action: Action::read(word, from, version)?, by: ordered.by, reason: ordered.reason };
-    order_of(&store, &definitions, &ordered.which, &order, ordered.dry_run).await
+    order_of(store, &definitions, &ordered.which, &order, ordered.dry_run).await
 }
 
 /// One run by its id is refused with the reason; of many, those are done that can be.
@@ -159,7 +206,10 @@ async fn order_of(
     dry_run: bool,
 ) -> Result<ExitCode, RunError> {
     if let [id] = which.ids.as_slice() {
-        apply(store, definitions, RunId(*id), order, dry_run).await?;
+        apply(store, definitions, RunId(*id), order, dry_run).await.map_err(|error| match error {
+            ControlError::Refused(Refusal::NoSuchRun(id)) => RunError::NoSuchRun(id),
+            error => error.into(),
+        })?;
         let word = order.action.word();
         println!("{id}: {}", if dry_run { format!("{word} is possible") } else { format!("{word} ordered") });
     } else {
@@ -167,6 +217,7 @@ async fn order_of(
         if filter.is_everything() {
             return Err(RunError::NoRuns);
         }
+        check_state(store, &filter).await?;
         let report = bulk(store, definitions, &filter, order, dry_run, Duration::MAX).await?;
         tell(&report);
     }
@@ -207,9 +258,24 @@ fn tell(report: &BulkReport) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// A word that is no state may be an outcome; one that no run has ended with is mistyped.
+async fn check_state(store: &Store, filter: &BulkFilter) -> Result<(), RunError> {
+    const KNOWN: [&str; 8] =
+        ["open", "ended", "paused", "set_aside", "attention", "done", "failed", "cancelled"];
+    let Some(state) = filter.state.as_ref().filter(|state| !KNOWN.contains(&state.as_str())) else {
+        return Ok(());
+    };
+    let alone = BulkFilter { state: Some(state.clone()), ..BulkFilter::default() };
+    let wanted = alone.to_match(chrono::DateTime::<chrono::Utc>::MAX_UTC);
+    let found = control::matching(&mut *store.connection().await?, &wanted, uuid::Uuid::nil(), 1).await?;
+    if found.is_empty() { Err(RunError::NoSuchState(state.clone())) } else { Ok(()) }
+}
+
 async fn list(store: &Store, which: &Which) -> Result<ExitCode, RunError> {
     const PAGE: i64 = 200;
-    let wanted = filter(which)?.to_match(chrono::DateTime::<chrono::Utc>::MAX_UTC);
+    let filter = filter(which)?;
+    check_state(store, &filter).await?;
+    let wanted = filter.to_match(chrono::DateTime::<chrono::Utc>::MAX_UTC);
     let mut db = store.connection().await?;
     let mut after = uuid::Uuid::nil();
     loop {
@@ -221,7 +287,7 @@ async fn list(store: &Store, which: &Which) -> Result<ExitCode, RunError> {
             let state = run.outcome.or(run.waiting_for.map(|what| format!("waits for {what}")));
             println!(
                 "{id}  {}  {:24}  {:20}  {}",
-                run.started_at.format("%Y-%m-%d %H:%M"),
+                run.started_at.format("%Y-%m-%d %H:%M UTC"),
                 run.workflow,
                 state.unwrap_or_else(|| "open".into()),
                 run.subject.unwrap_or(run.title)
@@ -235,7 +301,7 @@ async fn show(store: &Store, definitions: &Definitions, id: RunId) -> Result<Exi
     let run = summaries::get(&mut db, id).await?.ok_or(RunError::NoSuchRun(id))?;
     let records = journal::load(&mut db, id).await?;
     let state = State::fold(&records).map_err(|error| RunError::Journal(error.to_string()))?;
-    println!("{}  {}  version {}", run.title, run.workflow, state.sha256);
+    println!("{}  {}  version {}  (times are UTC)", run.title, run.workflow, state.sha256);
     if let Some(target) = control::look(&mut db, &[id.0]).await?.pop()
         && let (Some(hold), Some(reason)) = (target.hold, target.hold_reason)
     {

@@ -28,7 +28,7 @@ pub struct ScheduleArgs {
     pub format: Format,
 
     #[command(subcommand)]
-    pub command: ScheduleCommand,
+    pub command: Option<ScheduleCommand>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -39,7 +39,7 @@ pub enum Format {
 
 #[derive(Debug, clap::Subcommand)]
 pub enum ScheduleCommand {
-    /// Every schedule of the site, with its next firing
+    /// Every schedule of the site, with its next firing; this is what `takt schedule` alone does
     List,
     /// One schedule: its next firings, and what became of the last ones
     Show { workflow: String },
@@ -121,7 +121,7 @@ async fn act(args: &ScheduleArgs, plant: &Plant, store: &Store) -> Result<(), Sc
     let now = clock::now(&mut tx).await?;
     let find = |workflow: &str| Schedule::find(plant.library.get(workflow).cloned(), workflow, &plant.site);
     let out = Output { format: args.format, zone: plant.site.time_zone };
-    match &args.command {
+    match args.command.as_ref().unwrap_or(&ScheduleCommand::List) {
         ScheduleCommand::List => {
             let all =
                 plant.library.definitions().filter_map(|found| Schedule::of(found.clone(), &plant.site));

@@ -88,7 +88,7 @@ pub enum ServeError {
     Signals(#[from] std::io::Error),
 }
 
-/// Serves until SIGINT or SIGTERM.
+/// Serves until SIGINT, SIGTERM or SIGHUP.
 pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     arm_crash_point(args.crash_at.clone());
     seed_fault(args.fault);
@@ -120,17 +120,27 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     Ok(())
 }
 
-/// Cancelled by the first SIGINT or SIGTERM; a second one ends the process as usual.
+/// Cancelled by Ctrl-C, by SIGTERM and, unless `nohup` started this process, by the end of its terminal.
 pub fn stop_on_signals() -> Result<CancellationToken, std::io::Error> {
     let stop = CancellationToken::new();
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let told = stop.clone();
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        told.cancel();
-    });
+    let mut kinds = vec![SignalKind::interrupt(), SignalKind::terminate()];
+    if !ignores_hangup() {
+        kinds.push(SignalKind::hangup());
+    }
+    for kind in kinds {
+        let (mut received, told) = (signal(kind)?, stop.clone());
+        tokio::spawn(async move {
+            received.recv().await;
+            told.cancel();
+        });
+    }
     Ok(stop)
+}
+
+/// `nohup` leaves SIGHUP ignored; a handler would take that back. The mask is the kernel's, in hexadecimal.
+fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & 1 << (SignalKind::hangup().as_raw_value() - 1) != 0)
 }

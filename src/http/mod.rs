@@ -3,6 +3,7 @@
 //! Every route stands in `router`. Nothing here decides anything: answers go through `gate::decide`,
 //! events are stored and left to `trigger`. Without a session only sign-in, hooks, health and assets answer.
 
+mod bind;
 mod router;
 mod state;
 mod auth;
@@ -14,5 +15,6 @@ mod api;
 
 mod console;
 
+pub use bind::{BindError, bind};
 pub use router::router;
 pub use state::AppState;

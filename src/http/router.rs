@@ -54,6 +54,7 @@ pub fn router(state: AppState) -> Router {
         .route("/runs/{id}", get(console::run::page))
         .route("/runs/{id}/{action}", post(console::control::one))
         .route("/runs/bulk", post(console::control::many))
+        .route("/workflows/{id}/runs", post(console::start::start))
         .route("/attention", get(console::attention::page))
         .route("/events", get(console::events::page))
         .route("/events/{id}/fire-again", post(console::events::fire_again))

@@ -71,6 +71,13 @@ impl Account {
     }
 }
 
+/// The nearest existing folder where it belongs to who runs Takt: only its mode is in the way.
+pub(super) fn own_folder(path: &Path) -> Option<PathBuf> {
+    let folder = path.ancestors().find(|ancestor| ancestor.is_dir())?;
+    let owner = std::fs::metadata(folder).ok()?.uid();
+    (owner == Uid::effective().as_raw()).then(|| folder.to_path_buf())
+}
+
 /// The owner of the nearest existing folder, for messages.
 pub(super) fn owner_name(path: &Path) -> String {
     let metadata = path.ancestors().find_map(|ancestor| std::fs::metadata(ancestor).ok());

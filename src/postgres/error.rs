@@ -18,6 +18,12 @@ pub enum ClusterError {
     #[error("the data folder {path} cannot be used ({source}): it belongs to {owner}, so run Takt as that user or choose another folder with --data or TAKT_DATA", path = .path.display())]
     NotOurs { path: PathBuf, owner: String, source: std::io::Error },
 
+    #[error("the data folder {path} cannot be written, although it is yours: allow it with `chmod u+rwx {path}`, or choose another folder with --data or TAKT_DATA", path = .0.display())]
+    NotWritable(PathBuf),
+
+    #[error("{path} is a file, not a folder: choose a folder with --data or TAKT_DATA", path = .0.display())]
+    NotAFolder(PathBuf),
+
     #[error("{path}: {source}", path = .path.display())]
     Io { path: PathBuf, source: std::io::Error },
 
@@ -55,11 +61,18 @@ impl ClusterError {
     /// Names the owner where a permission is the trouble, and a full disk where that is.
     pub(super) fn io(path: &Path, source: std::io::Error) -> ClusterError {
         match source.kind() {
-            std::io::ErrorKind::PermissionDenied => ClusterError::NotOurs {
-                owner: super::account::owner_name(path),
-                path: path.to_path_buf(),
-                source,
+            std::io::ErrorKind::PermissionDenied => match super::account::own_folder(path) {
+                Some(folder) => ClusterError::NotWritable(folder),
+                None => ClusterError::NotOurs {
+                    owner: super::account::owner_name(path),
+                    path: path.to_path_buf(),
+                    source,
+                },
             },
+            std::io::ErrorKind::NotADirectory | std::io::ErrorKind::AlreadyExists => {
+                let file = path.ancestors().find(|ancestor| ancestor.is_file());
+                ClusterError::NotAFolder(file.unwrap_or(path).to_path_buf())
+            }
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
                 ClusterError::DiskFull(path.to_path_buf())
             }

@@ -31,6 +31,11 @@ pub use server::{Status, StopIf, StopOutcome, status, stop_server};
 use folder::Folder;
 use server::Membership;
 
+/// Makes Takt's data folder as the cluster would, for whatever else lives in it.
+pub fn create_folder(data: &Path) -> Result<(), ClusterError> {
+    folder::create_public(data).map_err(|source| ClusterError::io(data, source))
+}
+
 /// The one database role; it owns everything in the cluster.
 const ROLE: &str = "takt";
 

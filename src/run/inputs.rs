@@ -29,6 +29,19 @@ pub fn inputs_from(workflow: &Workflow, given: &Value) -> Result<Value, String> 
     Ok(Value::Object(inputs))
 }
 
+/// Inputs as people type them; text that does not read as the declared type is refused later, with its name.
+/// Nothing typed means not given.
+pub fn inputs_from_text(workflow: &Workflow, typed: &[(String, String)]) -> Result<Value, String> {
+    let read = |(name, text): &(String, String)| {
+        let is_text = workflow.inputs.get(name).is_some_and(|declared| declared.kind == "string");
+        let value = if is_text { None } else { serde_json::from_str(text).ok() };
+        (name.clone(), value.unwrap_or_else(|| Value::String(text.clone())))
+    };
+    let given: Map<String, Value> =
+        typed.iter().filter(|(_, text)| !text.trim().is_empty()).map(read).collect();
+    inputs_from(workflow, &Value::Object(given))
+}
+
 fn is_of(value: &Value, kind: &str) -> bool {
     match kind {
         "string" => value.is_string(),

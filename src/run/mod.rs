@@ -24,7 +24,7 @@ mod tests;
 
 pub use approval::{Approval, approval_of};
 pub use id::{EventId, GateId, RunId, WorkerId};
-pub use inputs::inputs_from;
+pub use inputs::{inputs_from, inputs_from_text};
 pub use intent::{Intent, MessageKind, NewGate, NewRun, OutboxMessage, Reassign};
 pub use next::{Finish, Leaf, Plan, Task, plan};
 pub use path::StepPath;

@@ -177,7 +177,7 @@ impl Teller<'_> {
                 };
                 Some((Mark::Thought, format!("{path} ({source}): {summary}")))
             }
-            StepKind::Gate(_) => Some((Mark::Answered, answered(path, output))),
+            StepKind::Gate(_) => Some((Mark::Answered, answered(output))),
             StepKind::Wait(wait) => {
                 let what = waited_for(&wait.until);
                 Some(if output["timed_out"] == Value::Bool(true) {
@@ -187,10 +187,13 @@ impl Teller<'_> {
                     (Mark::Fact, format!("Came: {what}{about}"))
                 })
             }
-            StepKind::Run(run) => {
-                let outcome = output["outcome"].as_str().unwrap_or("started");
-                Some((Mark::Fact, format!("{} ended: {outcome}", run.workflow)))
-            }
+            StepKind::Run(run) => Some((
+                Mark::Fact,
+                match output["outcome"].as_str() {
+                    Some(outcome) => format!("{} ended: {}", run.workflow, outcome.replace('_', " ")),
+                    None => format!("{} started", run.workflow),
+                },
+            )),
             _ => None,
         }
     }
@@ -200,7 +203,7 @@ impl Teller<'_> {
     }
 }
 
-fn answered(path: &StepPath, output: &Value) -> String {
+fn answered(output: &Value) -> String {
     let name = output["by_name"].as_str().unwrap_or_default();
     let second = output["second_by"].as_str().map_or(String::new(), |by| format!(", confirmed by {by}"));
     let reason = output["reason"].as_str().map_or(String::new(), |reason| format!(" ({reason})"));
@@ -215,7 +218,7 @@ fn answered(path: &StepPath, output: &Value) -> String {
         },
         other => format!("decided {other}"),
     };
-    format!("{name} {did}{reason}{second} [{path}]")
+    format!("{name} {did}{reason}{second}")
 }
 
 fn waited_for(until: &WaitFor) -> String {
@@ -234,7 +237,9 @@ fn size_of(output: &Value) -> Option<String> {
                 return Some(number.to_owned());
             }
             let (name, rows) = fields.iter().find_map(|(name, value)| Some((name, value.as_array()?)))?;
-            Some(format!("{} {name}", rows.len()))
+            // Only a plural says what was found.
+            let found = if name.ends_with('s') { name.as_str() } else { "found" };
+            Some(format!("{} {found}", rows.len()))
         }
         _ => None,
     }

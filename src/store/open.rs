@@ -60,6 +60,11 @@ pub(super) enum Listen {
 /// Why a database cannot be used at all.
 #[derive(Debug, thiserror::Error)]
 pub enum UnfitError {
+    #[error(
+        "DATABASE_URL does not read as an address ({0}): write it as postgres://user:password@host:5432/database, or \
+         unset it to use Takt's own PostgreSQL"
+    )]
+    NoAddress(String),
     #[error("PostgreSQL {found} is too old: Takt needs PostgreSQL {SERVER_VERSION_MIN} or newer")]
     TooOld { found: String },
     #[error(
@@ -121,7 +126,7 @@ impl Store {
     }
 
     async fn pools(options: &OpenOptions, connections_max: u32, listen: Listen) -> Result<Self> {
-        let connect = named(PgConnectOptions::from_str(&options.url)?);
+        let connect = address(&options.url)?;
         let (usual, hot) = if options.pooled {
             // A pooler refuses start-up options; docs/scaling.md says how the role sets them instead.
             let connect = connect.extra_float_digits(None);
@@ -144,10 +149,22 @@ impl Store {
 
     /// One connection and nothing else: for mending a database that Takt cannot start on.
     pub async fn connect_only(url: &str) -> Result<PgConnection> {
-        let connect = named(PgConnectOptions::from_str(url)?);
+        let connect = address(url)?;
         let connected = PgConnection::connect_with(&connect.statement_cache_capacity(0)).await?;
         Ok(connected)
     }
+}
+
+/// The words never repeat the address, which may hold a password.
+fn address(url: &str) -> Result<PgConnectOptions> {
+    let options = PgConnectOptions::from_str(url).map_err(|error| {
+        let reason = match error {
+            sqlx::Error::Configuration(reason) => reason.to_string(),
+            error => error.to_string(),
+        };
+        UnfitError::NoAddress(reason)
+    })?;
+    Ok(named(options))
 }
 
 /// What operators see in pg_stat_activity, unless the address names something else.

@@ -2,6 +2,7 @@
 //! the recorder of the metrics; and the traces, where somebody collects them.
 
 use super::{
+    afresh::Afresh,
     metrics,
     trace::{self, TraceError, Traces},
 };
@@ -41,8 +42,8 @@ fn log_layer(filter: &str) -> BoxedLayer {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     // The spans of traces are no lines of a log.
     let filter = match format!("{}=off", trace::TARGET).parse() {
-        Ok(quiet) => filter.add_directive(quiet),
-        Err(_) => filter,
+        Ok(quiet) => Afresh(filter.add_directive(quiet)),
+        Err(_) => Afresh(filter),
     };
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     if std::io::stderr().is_terminal() {

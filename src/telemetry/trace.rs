@@ -4,6 +4,7 @@
 //! given to the systems that are called. Without a collector every span is off and costs nothing. The SDK reads
 //! its own variables for sampling and headers (`OTEL_TRACES_SAMPLER`, `OTEL_EXPORTER_OTLP_HEADERS`).
 
+use super::afresh::Afresh;
 use async_trait::async_trait;
 use opentelemetry::{
     Context, KeyValue,
@@ -123,7 +124,7 @@ impl Traces {
             .with_location(false)
             .with_threads(false)
             .with_target(false)
-            .with_filter(filter_fn(|span| span.target() == TARGET))
+            .with_filter(Afresh(filter_fn(|span| span.target() == TARGET)))
             .boxed()
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! How an event arrives and is verified is the doors' business; here it is already stored.
 
+mod by_hand;
 mod catch_up;
 mod cron;
 mod digest;
@@ -16,11 +17,11 @@ mod schedules;
 mod start;
 mod times;
 
+pub use by_hand::{ManualError, by_hand, check_manual, start_by_hand};
 pub use cron::{CronError, CronTimes};
 pub use fit::{Fit, fit, listens};
 pub use moment::{Edge, MomentError, moment};
 pub use router::Router;
 pub use scheduler::Scheduler;
 pub use schedules::{BACKFILL_MAX, Backfill, Schedule, ScheduleError, View};
-pub use start::{ManualError, by_hand};
 pub use times::{Due, Times, TimesError};

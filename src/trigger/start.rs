@@ -1,7 +1,7 @@
-//! One run more: from an event, a firing or a person.
+//! One run more: from an event or a firing.
 
 use crate::{
-    engine::{Definitions, StartError, Way, make_way, queue_run},
+    engine::{StartError, Way, make_way, queue_run},
     run::{NewRun, PaceKey, RunId, Turn, TurnError, admit, inputs_from},
     store::{
         PgConnection, StoreError, floods, lanes,
@@ -11,7 +11,7 @@ use crate::{
     workflow::{Definition, Rate},
 };
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::sync::{Mutex, PoisonError};
 use uuid::Uuid;
 
@@ -155,45 +155,4 @@ async fn over_rate(
     let of = if key.is_empty() { String::new() } else { format!(" for {key}") };
     let text = || format!("more than `rate` of `{}` allows{of}: {} were started", run.workflow, limit.count);
     Ok((!is_free).then(text))
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum ManualError {
-    #[error("there is no workflow `{0}`; `takt check` lists what this site has")]
-    NoWorkflow(String),
-    #[error("{0}")]
-    Inputs(String),
-    #[error(transparent)]
-    Turn(#[from] TurnError),
-}
-
-/// The run that a person wants started. Who starts it may not approve it.
-pub fn by_hand(
-    definitions: &Definitions,
-    workflow: &str,
-    inputs: &Value,
-    site: &Value,
-    person: &str,
-    now: DateTime<Utc>,
-) -> Result<NewRun, ManualError> {
-    let definition =
-        definitions.current(workflow).ok_or_else(|| ManualError::NoWorkflow(workflow.to_owned()))?;
-    let trigger = json!({ "id": null, "type": "manual", "subject": null, "time": now, "by": person });
-    let inputs = inputs_from(&definition.workflow, inputs).map_err(ManualError::Inputs)?;
-    Ok(NewRun {
-        id: RunId::at(now),
-        workflow: workflow.to_owned(),
-        title: definition.workflow.title.clone(),
-        subject: None,
-        key: None,
-        sha256: definition.sha256.clone(),
-        turn: Turn::of(&definition.workflow, &trigger, &inputs, site, now)?,
-        trigger,
-        inputs,
-        parent: None,
-        approved: false,
-        started_by: Some(person.to_owned()),
-        event: None,
-        trace: None,
-    })
 }

@@ -45,8 +45,9 @@ impl Answers {
         } else {
             Decision::Reject
         };
-        if decision == Decision::Choose && option > list(&gate.ask, "options").len() {
-            return Err(DemoError::NoSuchOption(option));
+        let offered = list(&gate.ask, "options").len();
+        if decision == Decision::Choose && option > offered {
+            return Err(DemoError::NoSuchOption { wanted: option, offered });
         }
         let items = list(&gate.ask, "items").iter();
         let answer = Answer {

@@ -3,6 +3,7 @@
 
 mod answers;
 mod child;
+mod lock;
 mod narrator;
 mod plant;
 mod summary;
@@ -13,16 +14,21 @@ use super::{
 };
 use crate::{
     app::{AppError, Plant},
-    postgres::ClusterError,
+    http::{self, BindError},
+    postgres::{ClusterError, create_folder},
     simulator::{Simulator, StartError},
     site::{Environment, ModelEndpoint, Overrides, Site},
     store::{Store, StoreError},
 };
 use answers::Answers;
 use child::Server;
+use lock::Lock;
 use narrator::Narrator;
 use secrecy::SecretString;
-use std::{net::SocketAddr, path::PathBuf};
+use std::{io::Write as _, net::SocketAddr, num::NonZeroUsize, path::PathBuf};
+
+/// The demo's own database in the private cluster.
+pub(super) const DATABASE: &str = "takt_demo";
 
 /// Watch one machine alarm become an approved, audited write-back
 #[derive(Debug, clap::Args)]
@@ -33,7 +39,7 @@ pub struct DemoArgs {
 
     /// Answer every question with this option instead of waiting for people
     #[arg(long, value_name = "OPTION")]
-    answer: Option<usize>,
+    answer: Option<NonZeroUsize>,
 
     /// Kill the worker with SIGKILL in the middle of the run and start a new one
     #[arg(long)]
@@ -87,8 +93,16 @@ pub enum DemoError {
     Simulator(#[from] StartError),
     #[error("{0}")]
     ModelSimulator(String),
-    #[error("{address} is taken by another program: stop it, or choose another address with --bind")]
-    Bind { address: SocketAddr },
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    #[error(
+        "a demo runs in {data} already{place}: use that one, or give this one a folder of its own with --data and \
+         another port with --bind",
+        data = .data.display()
+    )]
+    RunsAlready { data: PathBuf, place: String },
+    #[error("{path} cannot be used ({source}): choose another folder with --data or TAKT_DATA", path = .path.display())]
+    Folder { path: PathBuf, source: std::io::Error },
     #[error("the plant simulator did not answer: {0}")]
     Plant(#[from] reqwest::Error),
     #[error("{0}")]
@@ -101,12 +115,16 @@ pub enum DemoError {
     NotADemo,
     #[error("the run ended as {0}, which is not how this story goes; open it in the console")]
     EndedBadly(String),
+    #[error("the run ended as done, but no write reached the plant; open the run in the console")]
+    NothingWritten,
     #[error("some write took effect more than once; see {0}/sim/writes")]
     Repeated(String),
     #[error("nothing more happened for {0} s; open the run in the console")]
     Stuck(u64),
-    #[error("option {0} is not among the options that were offered")]
-    NoSuchOption(usize),
+    #[error(
+        "there is no option {wanted}: {offered} were offered; the question stays open, and the next demo goes on with it"
+    )]
+    NoSuchOption { wanted: usize, offered: usize },
     #[error(transparent)]
     Decide(#[from] crate::gate::DecideError),
     #[error("the run's journal cannot be read: {0}")]
@@ -132,7 +150,8 @@ pub(super) async fn run(args: DemoArgs) -> Result<(), DemoError> {
     tokio::select! {
         result = told => result,
         () = stop.cancelled() => {
-            println!("\nStopping.");
+            // The terminal may be what went away.
+            let _ = writeln!(std::io::stdout(), "\nStopping.");
             Ok(())
         }
     }
@@ -144,12 +163,16 @@ async fn tell(args: &DemoArgs) -> Result<(), DemoError> {
     for problem in site.library.problems() {
         println!("  problem    {}:{}: {}", problem.path, problem.place.line, problem.message);
     }
-    let database = args.database.open_named("takt_demo").await?;
+    let database = args.database.open_named(DATABASE).await?;
     println!("  database   {}", database.describe());
+    let data = args.database.cluster.data();
+    create_folder(&data)?;
+    let mut lock = Lock::take(&data)?;
     let store = Store::open(&database.url).await?;
+    let bind = http::bind(args.bind).await?.local_addr()?;
+    lock.publish(bind)?;
     let scene = plant::Scene::set(&store, &site, args.workflow).await?;
-    let bind = free_address(args.bind)?;
-    let simulator = Simulator::start(scene.simulator(bind, &args.database.cluster.data())).await?;
+    let simulator = Simulator::start(scene.simulator(bind, &data)).await?;
     println!("  simulator  {} (its writes: /sim/writes)", simulator.base_url);
     let models = match args.model {
         ModelChoice::Authored => Some(plant::authored_model_server(&args.site).await?),
@@ -160,10 +183,10 @@ async fn tell(args: &DemoArgs) -> Result<(), DemoError> {
     println!("  console    http://{bind}  (sign in as sam, mia, lee, ana, …; password takt-demo)");
     match &models {
         Some(_) => println!("  model      authored: hand-written transcripts, no model is asked"),
-        None => site.site.notices.iter().for_each(|notice| println!("  note       {notice}")),
+        None => notices(args, &site.site).for_each(|notice| println!("  note       {notice}")),
     }
     println!();
-    let answers = Answers::new(args.answer, store.clone(), site.site.clone());
+    let answers = Answers::new(args.answer.map(NonZeroUsize::get), store.clone(), site.site.clone());
     let mut narrator = Narrator::new(store.clone(), site, scene, simulator.base_url.clone(), bind, answers);
     if args.kill {
         narrator.kill_at_random();
@@ -214,8 +237,8 @@ async fn start_server(
     .await
 }
 
-/// The address `takt serve` will listen on, with its port chosen here if it was left open.
-fn free_address(wanted: SocketAddr) -> Result<SocketAddr, DemoError> {
-    let listener = std::net::TcpListener::bind(wanted).map_err(|_| DemoError::Bind { address: wanted })?;
-    Ok(listener.local_addr()?)
+/// What is switched off; the demo itself switches Slack on.
+fn notices<'a>(args: &DemoArgs, site: &'a Site) -> impl Iterator<Item = &'a String> {
+    let slack_is_played = args.slack;
+    site.notices.iter().filter(move |notice| !(slack_is_played && notice.starts_with("Slack ")))
 }

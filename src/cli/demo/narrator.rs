@@ -5,7 +5,7 @@ use crate::{
     app::Plant,
     connector::http,
     run::{Change, Record, RunId, State, StepPath, machine::Status, story},
-    store::{Store, clock, events, gates, hints, journal, summaries},
+    store::{PgConnection, Store, clock, events, gates, hints, journal, summaries},
     workflow::{StepKind, WaitFor},
 };
 use chrono::{DateTime, Utc};
@@ -74,20 +74,25 @@ impl Narrator {
         self.kill_after = Some(rand::rng().random_range(KILL_AFTER_RECORDS));
     }
 
-    /// Makes the thing happen and tells everything until the run ends.
+    /// Makes the thing happen and tells everything until the run ends; with scripted answers also until the runs
+    /// that it started have ended, so that no question of the story stays open.
     pub(super) async fn tell(&mut self, server: &mut Server) -> Result<Ended, DemoError> {
         self.client = Some(http::client()?);
         let begun = self.begin().await?;
-        let mut run = None;
+        let (mut run, mut ended) = (None, None);
         loop {
             self.look_at_events(begun).await?;
             if run.is_none() {
                 run = self.find_run().await?;
             }
-            if let Some(id) = run
-                && let Some(ended) = self.look_at_run(id, server).await?
-            {
-                return Ok(ended);
+            if let Some(id) = run {
+                if ended.is_none() {
+                    ended = self.look_at_run(id, server).await?;
+                }
+                let is_over = self.look_at_started(id).await? || !self.answers.are_scripted();
+                if is_over && let Some(ended) = ended.take() {
+                    return Ok(ended);
+                }
             }
             if self.answers.are_scripted() && self.last_news.elapsed() > STUCK_AFTER {
                 return Err(DemoError::Stuck(STUCK_AFTER.as_secs()));
@@ -203,6 +208,28 @@ impl Narrator {
         Ok(None)
     }
 
+    /// Questions of the runs that this one started. True when none of these runs is open.
+    async fn look_at_started(&mut self, run: RunId) -> Result<bool, DemoError> {
+        let mut db = self.store.connection().await?;
+        let mut is_over = true;
+        for id in started_below(&mut db, run).await? {
+            let has_ended = summaries::get(&mut db, id).await?.is_some_and(|run| run.ended_at.is_some());
+            is_over &= has_ended;
+            for gate in gates::of_run(&mut db, id).await?.iter().filter(|gate| gate.state == "open") {
+                if !self.seen_gates.contains(&gate.id) {
+                    let title = gate.ask["title"].as_str().unwrap_or_default();
+                    self.say(gate.opened_at, &format!("Run http://{}/runs/{id} asks: {title}", self.bind));
+                }
+                self.look_at_gate(gate).await?;
+            }
+        }
+        Ok(is_over)
+    }
+
+    pub(super) fn is_scripted(&self) -> bool {
+        self.answers.are_scripted()
+    }
+
     fn definition_of(&self, records: &[Record]) -> Option<std::sync::Arc<crate::workflow::Definition>> {
         let Change::RunStarted(start) = &records.first()?.change else { return None };
         self.plant.library.get(&start.workflow).cloned()
@@ -269,4 +296,20 @@ impl Narrator {
     pub(super) fn started(&self) -> DateTime<Utc> {
         self.scene.start
     }
+}
+
+/// Runs that a run started, and those that these started. A detached one has no parent: only the output of the step
+/// that started it knows it.
+async fn started_below(db: &mut PgConnection, run: RunId) -> Result<BTreeSet<RunId>, DemoError> {
+    let (mut found, mut to_look_at) = (BTreeSet::new(), vec![run]);
+    while let Some(run) = to_look_at.pop() {
+        let records = journal::load(db, run).await?;
+        let detached = records.iter().filter_map(|record| match &record.change {
+            Change::Done { output } => output["run"].as_str()?.parse::<RunId>().ok(),
+            _ => None,
+        });
+        let waited_for = summaries::children(db, run).await?.into_iter().map(|child| RunId(child.id));
+        to_look_at.extend(detached.chain(waited_for).filter(|id| found.insert(*id)));
+    }
+    Ok(found)
 }

@@ -4,18 +4,25 @@ use super::{DemoError, Scenario};
 use crate::{
     app::Plant,
     connector::http,
+    engine::{
+        Definitions,
+        control::{Action, ControlError, Order, apply},
+    },
+    run::{Change, RunId},
     simulator::{MemoryFile, SimulatorConfig, model, slack},
-    store::{Store, clock, summaries},
+    store::{Store, clock, journal, summaries},
     trigger::CronTimes,
     workflow::Trigger,
 };
 use chrono::{DateTime, Datelike, Days, NaiveTime, TimeDelta, TimeZone, Utc, Weekday};
+use clap::ValueEnum;
 use serde_json::{Value, json};
 use std::{net::SocketAddr, path::Path};
 
 /// The simulated workspace's credentials; they open nothing else.
 pub(super) const SLACK_BOT_TOKEN: &str = "xoxb-takt-demo";
 pub(super) const SLACK_SIGNING_SECRET: &str = "takt-demo-signing-secret";
+const LEFTOVERS_MAX: i64 = 1_000;
 /// How long before a schedule's firing the demo begins.
 const BEFORE_FIRING: TimeDelta = TimeDelta::seconds(5);
 
@@ -45,6 +52,7 @@ impl Scene {
         if !summaries::list(&mut db, &open, 1).await?.is_empty() {
             return Ok(Self { scenario, start: now, goes_on: true });
         }
+        end_leftovers(store).await?;
         let start = begin(plant, scenario, now);
         clock::set(&mut db, start).await?;
         Ok(Self { scenario, start, goes_on: false })
@@ -80,6 +88,42 @@ impl Scenario {
             Self::ShiftHandover => None,
         }
     }
+}
+
+/// Questions that an earlier story left when it ended: a week ahead, nobody could answer them in time.
+async fn end_leftovers(store: &Store) -> Result<(), DemoError> {
+    let definitions = Definitions::default();
+    let order = Order {
+        action: Action::Cancel,
+        by: "demo".to_owned(),
+        reason: "its story has ended, and the demo begins another one".to_owned(),
+    };
+    let mut db = store.connection().await?;
+    let open = summaries::Filter { open: Some(true), ..summaries::Filter::default() };
+    let stories = Scenario::value_variants().iter().map(|scenario| scenario.workflow());
+    let stories: Vec<&str> = stories.collect();
+    for run in summaries::list(&mut db, &open, LEFTOVERS_MAX).await? {
+        let is_awaited = match run.parent_run {
+            Some(parent) => {
+                summaries::get(&mut db, RunId(parent)).await?.is_some_and(|run| run.ended_at.is_none())
+            }
+            None => false,
+        };
+        let records = journal::load(&mut db, RunId(run.id)).await?;
+        let is_by_hand = records.first().is_some_and(|first| match &first.change {
+            Change::RunStarted(start) => start.trigger["type"] == "manual",
+            _ => false,
+        });
+        if !stories.contains(&run.workflow.as_str()) && !is_awaited && !is_by_hand {
+            match apply(store, &definitions, RunId(run.id), &order, false).await {
+                // It ended or was cancelled meanwhile.
+                Ok(()) | Err(ControlError::Refused(_)) => {}
+                Err(ControlError::Store(error)) => return Err(error.into()),
+                Err(other) => tracing::warn!(%other, "a run of an earlier demo stays open"),
+            }
+        }
+    }
+    Ok(())
 }
 
 async fn has_runs(db: &mut crate::store::PgConnection) -> Result<bool, DemoError> {

@@ -73,6 +73,9 @@ pub(super) async fn print(
     if summary.duplicate_effects > 0 {
         return Err(DemoError::Repeated(simulator.to_owned()));
     }
+    if narrator.is_scripted() && ended.outcome == "done" && summary.applied == 0 {
+        return Err(DemoError::NothingWritten);
+    }
     if GOOD.contains(&ended.outcome.as_str()) {
         Ok(())
     } else {

@@ -1,6 +1,6 @@
 use super::missing;
 use crate::{
-    engine::{CommitError, StartError, Way, make_way, start_runs},
+    engine::CommitError,
     http::{
         auth::Caller,
         problem::{Cause, Problem},
@@ -8,7 +8,7 @@ use crate::{
     },
     run::NewRun,
     store::{StoreError, clock},
-    trigger::{ManualError, by_hand},
+    trigger::{ManualError, by_hand, start_by_hand},
 };
 use axum::{
     Json,
@@ -94,16 +94,7 @@ async fn begin(door: &Shared, run: NewRun) -> Result<(), Problem> {
 async fn start_all(door: &Shared, runs: &[NewRun]) -> Result<(), Problem> {
     let mut tx = door.app.store.begin().await?;
     let now = clock::now(&mut tx).await?;
-    for run in runs {
-        if let Way::Taken(open) = make_way(&mut tx, run).await? {
-            let detail = format!(
-                "`{}` runs one at a time, and run {open} is open: wait for its end, or cancel it",
-                run.workflow
-            );
-            return Err(Problem::new(Cause::OneAtATime, detail));
-        }
-    }
-    start_runs(&mut tx, runs, now).await?;
+    start_by_hand(&mut tx, runs, now).await?;
     tx.commit().await.map_err(StoreError::from)?;
     door.app.hints.tell();
     Ok(())
@@ -113,15 +104,10 @@ impl From<ManualError> for Problem {
     fn from(error: ManualError) -> Self {
         match error {
             ManualError::NoWorkflow(_) => missing("workflow"),
-            ManualError::Inputs(words) => Self::new(Cause::Malformed, words),
-            ManualError::Turn(error) => Self::new(Cause::Malformed, error.to_string()),
+            ManualError::Start(error) => StoreError::from(error).into(),
+            taken @ ManualError::OneAtATime { .. } => Self::new(Cause::OneAtATime, taken.to_string()),
+            wrong => Self::new(Cause::Malformed, wrong.to_string()),
         }
-    }
-}
-
-impl From<StartError> for Problem {
-    fn from(error: StartError) -> Self {
-        StoreError::from(error).into()
     }
 }
 

@@ -12,6 +12,7 @@ pub(super) mod events;
 pub(super) mod inbox;
 pub(super) mod schedules;
 pub(super) mod schedule;
+pub(super) mod start;
 pub(super) mod status;
 pub(super) mod sign_in;
 pub(super) mod live;

@@ -5,6 +5,7 @@ use super::{
     inbox::addressee,
     link::query_value,
     live::Topic,
+    start::{self, Refused, StartForm},
     template::{Frame, render},
     when::{Clock, When, words},
 };
@@ -46,6 +47,8 @@ struct Runs {
     older: Option<String>,
     is_first: bool,
     may_order: bool,
+    starts: Vec<StartForm>,
+    is_refused: bool,
 }
 
 #[derive(Serialize)]
@@ -123,8 +126,18 @@ pub(in crate::http) async fn page(
     Query(search): Query<Search>,
     who: SignedIn,
 ) -> Result<Html<String>, PageError> {
+    show(&door, &who, search, None).await
+}
+
+/// The page; `refused` is a form that did not start a run.
+pub(super) async fn show(
+    door: &Shared,
+    who: &SignedIn,
+    search: Search,
+    refused: Option<&Refused>,
+) -> Result<Html<String>, PageError> {
     let site = &door.app.site;
-    let live = Topic::Runs.live(&door).await?;
+    let live = Topic::Runs.live(door).await?;
     let mut db = door.app.store.connection().await?;
     let clock = Clock { zone: site.time_zone, now: clock::now(&mut db).await? };
     let mut rows = summaries::list(&mut db, &search.filter(), PAGE as i64 + 1).await?;
@@ -164,11 +177,13 @@ pub(in crate::http) async fn page(
             .map(|row| search.link(search.show(), Some(&row.id.to_string()))),
         is_first: search.before.is_none(),
         may_order: site.is_operator(&who.person),
+        starts: start::forms(&workflows, refused),
+        is_refused: refused.is_some(),
         runs: rows.iter().map(|row| view(row, &asked, &queued, &clock)).collect(),
     };
-    let frame = Frame::new(&door, &who, "runs", "Runs");
-    // An older page does not change under the reader.
-    let frame = if runs.is_first { frame.live(live) } else { frame };
+    let frame = Frame::new(door, who, "runs", "Runs");
+    // An older page does not change under the reader, nor does one that says what went wrong.
+    let frame = if runs.is_first && refused.is_none() { frame.live(live) } else { frame };
     Ok(render("runs", frame, &runs)?)
 }
 

@@ -81,6 +81,11 @@ fn worries(health: &Health) -> Vec<String> {
     if health.messages_failed > 0 {
         worries.push(format!("Messages that could not be delivered: {}.", health.messages_failed));
     }
+    match health.attention {
+        0 => {}
+        1 => worries.push("One run needs attention: it failed, or was set aside. See Attention.".to_owned()),
+        n => worries.push(format!("{n} runs need attention: they failed, or were set aside. See Attention.")),
+    }
     if !health.storage.is_empty() {
         worries.push("The database needs a look: see Storage below.".to_owned());
     }

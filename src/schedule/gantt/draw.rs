@@ -104,22 +104,20 @@ impl Drawing<'_> {
     /// Over everything else, with a rim of the ground, so that neither hatching nor lines swallow them.
     fn labels(&self, resource: &str, top: i64, out: &mut String) {
         let y = top + 13;
-        put!(
-            out,
-            "<text x=\"0\" dx=\"4\" y=\"{y}\" font-size=\"12\" font-weight=\"600\" fill=\"{INK}\" stroke=\"{SURFACE}\" \
-             stroke-width=\"3\" paint-order=\"stroke\">{}</text>",
-            escape(resource)
-        );
         let is_down = |down: &&Closed| {
             down.breakdown && down.resource == resource && self.scale.sees(down.from, down.to)
         };
-        if let Some(down) = self.after.down.iter().find(is_down) {
-            let span = format!("down {}–{}", self.scale.clock(down.from), self.scale.clock(down.to));
-            put!(
-                out,
-                "<text x=\"100%\" dx=\"-4\" y=\"{y}\" text-anchor=\"end\" fill=\"{BAD}\" font-weight=\"600\">{span}</text>"
-            );
-        }
+        // Beside the name: anywhere else it would stand over hours that it does not mean.
+        let down = self.after.down.iter().find(is_down).map_or(String::new(), |down| {
+            let (from, to) = (self.scale.clock(down.from), self.scale.clock(down.to));
+            format!("<tspan dx=\"8\" font-size=\"11\" fill=\"{BAD}\">down {from}–{to}</tspan>")
+        });
+        put!(
+            out,
+            "<text x=\"0\" dx=\"4\" y=\"{y}\" font-size=\"12\" font-weight=\"600\" fill=\"{INK}\" stroke=\"{SURFACE}\" \
+             stroke-width=\"3\" paint-order=\"stroke\">{}{down}</text>",
+            escape(resource)
+        );
     }
 
     /// The place in the current plan: solid where it stays, a dashed ghost where it moved away.

@@ -108,6 +108,36 @@ async fn many_runs_are_looked_at_before_they_are_changed() {
     assert!(target(&console, run).await.dismissed_at.is_some());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_is_started_by_hand() {
+    let console = Console::start().await;
+    let mut mia = console.signed_in("mia").await;
+    let page = mia.get("/runs").await;
+    assert!(page.text.contains("action=\"/workflows/customer_order_risk/runs\""), "{}", page.text);
+    assert!(!page.text.contains("/workflows/downtime_escalation/runs"), "its events start it: {}", page.text);
+    let csrf = page.field("csrf");
+    let path = "/workflows/customer_order_risk/runs";
+    let wrong = [("csrf", csrf.as_str()), ("input-order", "SO-4001-1"), ("input-minutes_late", "soon")];
+    let refused = mia.post(path, &wrong).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(refused.text.contains("must be a number"), "{}", refused.text);
+    assert!(refused.text.contains("value=\"SO-4001-1\""), "what was typed is kept: {}", refused.text);
+    let right = [("csrf", csrf.as_str()), ("input-order", "SO-4001-1"), ("input-minutes_late", "30")];
+    let started = mia.post(path, &right).await;
+    assert_eq!(started.status, StatusCode::SEE_OTHER);
+    let id = started.location.expect("the run").replace("/runs/", "");
+    let mut db = console.store.connection().await.expect("a connection");
+    let records = journal::load(&mut db, id.parse().expect("an id")).await.expect("its journal");
+    let Change::RunStarted(start) = &records[0].change else { panic!("{records:?}") };
+    assert_eq!(start.started_by.as_deref(), Some("mia"));
+    assert_eq!(start.inputs["minutes_late"], json!(30));
+    let rows = audit::recent(&mut db, 10).await.expect("the audit");
+    let row = rows.iter().find(|row| row.action == "run.start").expect("an audit row");
+    assert_eq!((row.actor.as_str(), row.object.as_deref()), ("mia", Some(id.as_str())));
+    let by_event = mia.post("/workflows/downtime_escalation/runs", &[("csrf", csrf.as_str())]).await;
+    assert_eq!(by_event.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
 /// Pictures in `target/tmp/pages/` for people to look at.
 #[tokio::test(flavor = "multi_thread")]
 async fn orders_fit_a_phone_and_a_desktop() {
@@ -122,6 +152,7 @@ async fn orders_fit_a_phone_and_a_desktop() {
             ("attention", "/attention".to_owned(), ""),
             ("run", format!("/runs/{run}"), "#orders summary"),
             ("runs", "/runs".into(), "#many summary"),
+            ("start", "/runs".into(), "#start summary"),
         ];
         for (page, path, open) in pages {
             browser.go(&path).await;
@@ -130,6 +161,11 @@ async fn orders_fit_a_phone_and_a_desktop() {
                 browser.tap(open).await;
             }
             browser.picture(&format!("{name}-{page}")).await;
+            let sections = browser.places("nav.sections a").await;
+            assert!(
+                sections.len() == 6 && sections.iter().all(|one| one.top == sections[0].top),
+                "{sections:?}"
+            );
             let width = browser.page_width().await;
             assert!(width <= f64::from(window.width), "{page} is {width} wide");
         }

@@ -106,6 +106,12 @@ async fn every_item_is_answered_or_the_person_is_asked_again() {
     let page = answer(&mut sam, gate, &[("decision", "acknowledge"), ("item-1", "on")]).await;
     assert!(page.status == StatusCode::CONFLICT && page.text.contains("Answer every item."), "{}", page.text);
     assert!(page.text.contains(r#"name="item-1" checked"#), "the first tick is kept: {}", page.text);
+    assert_eq!(
+        page.text.matches("Tick this, or write").count(),
+        1,
+        "only the second is missing: {}",
+        page.text
+    );
     let done = [("decision", "acknowledge"), ("item-1", "on"), ("note-2", "Which coil?")];
     assert_eq!(answer(&mut sam, gate, &done).await.status, StatusCode::SEE_OTHER);
     let items: Value = vote(&console, gate).await.expect("an answer").body["items"].clone();

@@ -5,7 +5,8 @@
 let unfolded = [];
 document.addEventListener("htmx:beforeSwap", (event) => {
   const typing = document.activeElement?.matches("main[data-polls] :is(input, textarea)");
-  if (typing) event.detail.shouldSwap = false;
+  const filled = [...document.querySelectorAll("form.start input")].some((input) => input.value !== input.defaultValue);
+  if (typing || filled) event.detail.shouldSwap = false;
   unfolded = [...document.querySelectorAll("main details[id][open]")].map((details) => details.id);
 });
 document.addEventListener("htmx:afterSwap", () => {

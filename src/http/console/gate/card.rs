@@ -86,6 +86,8 @@ struct Item {
     detail: Option<String>,
     acknowledged: bool,
     note: Option<String>,
+    /// It was sent without an answer to this one.
+    missing: bool,
 }
 
 #[derive(Default, Serialize)]
@@ -244,22 +246,26 @@ fn fact(fact: &Value) -> Fact {
 }
 
 fn items(ask: &Value, vote: Option<&Vote>, typed: &Typed) -> Vec<Item> {
+    let was_sent = typed.decision.as_deref() == Some("acknowledge");
     let answers = vote.map(|vote| list(&vote.body, "items")).unwrap_or_default();
     let item = |(index, item): (usize, &Value)| {
         let number = index + 1;
         let answer = answers.get(index);
         let title = item.as_str().or_else(|| text(item, "title")).unwrap_or("An item");
+        let (tick, words) = (typed.of(&format!("item-{number}")), typed.of(&format!("note-{number}")));
+        let is_empty = tick.is_none() && words.is_none_or(|words| words.trim().is_empty());
         Item {
             number,
             title: title.to_owned(),
             detail: text(item, "detail").map(str::to_owned),
+            missing: answer.is_none() && was_sent && is_empty,
             acknowledged: match answer {
                 Some(answer) => answer.get("acknowledged") == Some(&Value::Bool(true)),
-                None => typed.of(&format!("item-{number}")).is_some(),
+                None => tick.is_some(),
             },
             note: match answer {
                 Some(answer) => text(answer, "note").map(str::to_owned),
-                None => typed.of(&format!("note-{number}")).map(str::to_owned),
+                None => words.map(str::to_owned),
             },
         }
     };

@@ -51,7 +51,8 @@ pub(super) fn views(records: &[Record], given: &BTreeMap<StepPath, Given>, clock
     let mut seen = BTreeSet::new();
     let paths =
         records.iter().filter_map(|record| record.path.as_ref()).filter(|path| seen.insert((*path).clone()));
-    let view = |path: &StepPath| Some(view(path, state.step(path)?, given.get(path), clock));
+    let view =
+        |path: &StepPath| Some(view(path, state.step(path)?, state.is_ended(), given.get(path), clock));
     paths.filter_map(view).collect()
 }
 
@@ -68,10 +69,17 @@ fn known_part(records: &[Record]) -> Option<State> {
     Some(state)
 }
 
-fn view(path: &StepPath, step: &StepState, given: Option<&Given>, clock: &Clock) -> StepView {
+fn view(
+    path: &StepPath,
+    step: &StepState,
+    run_ended: bool,
+    given: Option<&Given>,
+    clock: &Clock,
+) -> StepView {
     let (status, tone) = status_words(step.status);
     let took = step.started_at.zip(step.settled_at).map(|(from, to)| words(to - from));
     let is_settled = step.status.is_settled();
+    let (status, tone) = if run_ended && !is_settled { ("ended with the run", "") } else { (status, tone) };
     StepView {
         anchor: path.as_str().replace(['.', '[', ']'], "-"),
         path: path.to_string(),
