@@ -287,8 +287,9 @@ pub async fn abandon(tx: &mut PgConnection, run: RunId) -> Result<()> {
 /// Working runs of this worker that somebody wants to pause or cancel.
 pub async fn urgent(db: &mut PgConnection, worker: WorkerId) -> Result<Vec<RunId>> {
     let rows = sqlx::query_scalar!(
-        "select distinct signal.run_id from signal join run on run.id = signal.run_id
-         where signal.kind in ('cancel', 'pause') and run.owner = $1 and run.state = 'running'",
+        "select id from run
+         where id = any(array(select run_id from signal where kind in ('cancel', 'pause')))
+           and owner = $1 and state = 'running'",
         worker.0
     );
     Ok(rows.fetch_all(db).await?.into_iter().map(RunId).collect())

@@ -175,9 +175,9 @@ pub async fn wake_due(db: &mut PgConnection, since: DateTime<Utc>) -> Result<Tim
         r#"with moment as materialized (
              select takt_now() as now
          ), woken as (
-             update run set state = 'ready' where id in (
+             update run set state = 'ready' where id = any(array(
                  select id from run where state = 'parked' and next_at <= (select now from moment) and next_at >= $1
-                 order by next_at limit 1000 for update skip locked)
+                 order by next_at limit 1000 for update skip locked))
              returning id
          )
          select moment.now as "now!", (select count(*) from woken) as "woken!",
