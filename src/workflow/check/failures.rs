@@ -106,7 +106,7 @@ impl<'c> Checker<'c> {
                         call.tool
                     );
                     let fix = "call `notify.role` first, or add `on_error: continue` here";
-                    self.error("T022", self.tool_place(step), message, fix);
+                    self.warn("T022", self.tool_place(step), message, fix.to_owned());
                     return;
                 }
                 _ => {}

@@ -119,7 +119,7 @@ impl Checker<'_> {
                     severity: Severity::Warning,
                     path: path.to_owned(),
                     place: Place { line, column: 1 },
-                    message: format!("the {what} has about {length} characters; Slack and Teams show {most}"),
+                    message: format!("the {what} has about {length} characters; a card shows {most}"),
                     fix: Some("say it shorter: the first line is the title, the rest the text".to_owned()),
                 });
             }
