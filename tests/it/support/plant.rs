@@ -19,7 +19,7 @@ use takt::{
 };
 
 /// A bound, not a wait: every look is for a condition.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 pub struct Plant {
     pub database: Database,
