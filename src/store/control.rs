@@ -128,17 +128,12 @@ pub async fn send(db: &mut PgConnection, runs: &[Uuid], kind: SignalKind, body: 
     Ok(())
 }
 
-/// Says in the list that runs are held, or no longer.
-pub async fn hold(
-    db: &mut PgConnection,
-    runs: &[Uuid],
-    hold: Option<&str>,
-    reason: Option<&str>,
-) -> Result<()> {
+/// Says in the list that runs are paused and why, or no longer. Why a run was set aside stays until it is released.
+pub async fn mark_paused(db: &mut PgConnection, runs: &[Uuid], reason: Option<&str>) -> Result<()> {
     sqlx::query!(
-        "update run_summary set hold = $2, hold_reason = $3, attention = failed_step is not null where id = any($1)",
+        "update run_summary set hold = case when $2::text is not null then 'paused' end, hold_reason = $2
+         where id = any($1) and (hold is null or hold = 'paused')",
         runs,
-        hold,
         reason
     )
     .execute(db)
@@ -263,7 +258,13 @@ pub async fn release(tx: &mut PgConnection, run: RunId) -> Result<()> {
     )
     .execute(&mut *tx)
     .await?;
-    hold(tx, &[run.0], None, None).await
+    sqlx::query!(
+        "update run_summary set hold = null, hold_reason = null, attention = failed_step is not null where id = $1",
+        run.0
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 /// Ends a run that nobody can drive any more: nothing of it is undone.

@@ -93,7 +93,7 @@ pub async fn supersede(db: &mut PgConnection, run: RunId, by: &str, reason: &str
             audit::add(db, by, "run.cancel", Some(&run.to_string()), &json!({ "reason": reason })).await?;
         }
     }
-    control::hold(db, &runs, None, None).await
+    control::mark_paused(db, &runs, None).await
 }
 
 async fn signal(
@@ -109,6 +109,6 @@ async fn signal(
     control::send(tx, &runs, kind, &body).await?;
     let paused = kind == SignalKind::Pause;
     let reason = format!("{}: {}", order.by, order.reason);
-    control::hold(tx, &runs, paused.then_some("paused"), paused.then_some(reason.as_str())).await?;
+    control::mark_paused(tx, &runs, paused.then_some(reason.as_str())).await?;
     Ok(())
 }
