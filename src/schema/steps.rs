@@ -1,7 +1,10 @@
 //! The nine kinds of step. Each kind's keys are named where the kind is known, so that an editor offers no others.
 
 use super::{Known, arguments::arguments, document::event_type, flag, keys, refer, text, whole, word};
-use crate::tool::{Effect, ToolSpec};
+use crate::{
+    tool::{Effect, ToolSpec},
+    workflow::RETRY_CLASSES,
+};
 use serde_json::{Map, Value, json};
 
 /// Keys that every step has.
@@ -243,17 +246,6 @@ fn modifiers() -> Value {
 }
 
 fn retry() -> Value {
-    let classes = [
-        "transient",
-        "rate_limited",
-        "outcome_unknown",
-        "timeout",
-        "not_found",
-        "denied",
-        "invalid",
-        "too_large",
-        "permanent",
-    ];
     keys(
         &["times"],
         json!({
@@ -261,7 +253,7 @@ fn retry() -> Value {
             "wait": refer("duration", "Pause before the second attempt; 1s when left out."),
             "backoff": { "type": "number", "minimum": 0, "description": "Each pause is so many times the last; 2 when left out." },
             "max": refer("duration", "Longest pause."),
-            "on": { "type": "array", "items": { "enum": classes }, "description": "Errors that are retried; without it those that pass by themselves." },
+            "on": { "type": "array", "items": { "enum": RETRY_CLASSES }, "description": "Errors that are retried; without it those that pass by themselves." },
         }),
         "A retry policy.",
     )

@@ -3,7 +3,7 @@
 use super::played::{PlayedRun, ids};
 use crate::{
     run::{Change, State, StepPath, machine::Status},
-    workflow::{Allow, EachStep, GateStep, OnError, OnExpire, Step, StepKind, Workflow, every_step},
+    workflow::{EachStep, GateStep, OnError, OnExpire, Step, StepKind, Workflow, every_step},
 };
 use std::collections::BTreeSet;
 
@@ -90,7 +90,7 @@ pub(super) fn possible_outcomes(workflow: &Workflow) -> BTreeSet<String> {
         let StepKind::Gate(gate) = &step.kind else { return };
         let GateStep { allow, second, auto_if, on_expire, .. } = gate;
         for word in allow {
-            found.insert(format!("{}: {}", step.id, allow_word(*word)));
+            found.insert(format!("{}: {}", step.id, word.word()));
         }
         if second.is_some() {
             found.insert(format!("{}: second approves", step.id));
@@ -107,16 +107,6 @@ pub(super) fn possible_outcomes(workflow: &Workflow) -> BTreeSet<String> {
         found.insert(format!("{}: {silence}", step.id));
     });
     found
-}
-
-fn allow_word(allow: Allow) -> &'static str {
-    match allow {
-        Allow::Acknowledge => "acknowledge",
-        Allow::Approve => "approve",
-        Allow::Choose => "choose",
-        Allow::Edit => "edit",
-        Allow::Reject => "reject",
-    }
 }
 
 /// What became of the questions of a run.

@@ -297,6 +297,32 @@ pub enum Allow {
     Reject,
 }
 
+impl Allow {
+    /// The word in a workflow's file.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Acknowledge => "acknowledge",
+            Self::Approve => "approve",
+            Self::Choose => "choose",
+            Self::Edit => "edit",
+            Self::Reject => "reject",
+        }
+    }
+}
+
+/// Words of `ToolError::class` and of the engine that `retry: { on: … }` may name.
+pub const RETRY_CLASSES: [&str; 9] = [
+    "transient",
+    "rate_limited",
+    "outcome_unknown",
+    "timeout",
+    "not_found",
+    "denied",
+    "invalid",
+    "too_large",
+    "permanent",
+];
+
 #[derive(Debug, Clone)]
 pub struct Second {
     /// Without a condition every answer needs a second person.

@@ -219,8 +219,8 @@ impl<'c> Check<'c> {
         };
         let is_offered = gate.allow.contains(&word) || is_second && word == Allow::Reject;
         if !is_offered && answer.refused.is_none() {
-            let words: Vec<&str> = gate.allow.iter().map(|allow| allow_word(*allow)).collect();
-            let message = format!("`{path}` cannot be answered with {}", allow_word(word));
+            let words: Vec<&str> = gate.allow.iter().map(|allow| allow.word()).collect();
+            let message = format!("`{path}` cannot be answered with {}", word.word());
             self.error("T007", place, message, format!("it offers {}", words.join(", ")));
         }
     }
@@ -332,14 +332,4 @@ impl<'c> Check<'c> {
 fn leaf(path: &str) -> &str {
     let last = path.rsplit('.').next().unwrap_or(path);
     last.split('[').next().unwrap_or(last)
-}
-
-fn allow_word(allow: Allow) -> &'static str {
-    match allow {
-        Allow::Acknowledge => "acknowledge",
-        Allow::Approve => "approve",
-        Allow::Choose => "choose",
-        Allow::Edit => "edit",
-        Allow::Reject => "reject",
-    }
 }

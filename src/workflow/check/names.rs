@@ -8,8 +8,8 @@ use super::{
 use crate::{
     expr::{Expr, Field, Shape, Type, Types},
     workflow::{
-        AgentStep, Branch, CallStep, EachStep, GateStep, OnError, Step, StepKind, Trigger, WaitFor, WaitStep,
-        source::Node, suggest, walk,
+        AgentStep, Branch, CallStep, EachStep, GateStep, OnError, RETRY_CLASSES, Step, StepKind, Trigger,
+        WaitFor, WaitStep, source::Node, suggest, walk,
     },
 };
 
@@ -375,17 +375,8 @@ fn event_output(event: Type, certain: bool) -> Type {
     Type::Object(shape)
 }
 
-/// Every class that a failed step may have: those of tools, and the engine's own.
-const FAILURE_CLASSES: [&str; 20] = [
-    "transient",
-    "rate_limited",
-    "outcome_unknown",
-    "timeout",
-    "not_found",
-    "denied",
-    "invalid",
-    "too_large",
-    "permanent",
+/// Classes of a failed step that are the engine's own; the others are those of tools.
+const ENGINE_CLASSES: [&str; 11] = [
     "rule",
     "expression",
     "not_approved",
@@ -400,6 +391,6 @@ const FAILURE_CLASSES: [&str; 20] = [
 ];
 
 fn failure_type() -> Type {
-    let classes = Type::Word(FAILURE_CLASSES.map(str::to_owned).to_vec());
+    let classes = Type::Word(RETRY_CLASSES.into_iter().chain(ENGINE_CLASSES).map(str::to_owned).collect());
     Type::object([("step", Type::String), ("class", classes), ("message", Type::String)])
 }

@@ -2,27 +2,14 @@
 
 use super::{Decoder, Fields};
 use crate::workflow::{
-    Branch, CallStep, EachStep, EventWait, LookBack, OnError, Place, Retry, RunStep, Step, StepKind, Undo,
-    WaitFor, WaitStep, duration,
+    Branch, CallStep, EachStep, EventWait, LookBack, OnError, Place, RETRY_CLASSES, Retry, RunStep, Step,
+    StepKind, Undo, WaitFor, WaitStep, duration,
     source::{Data, Node},
     suggest,
 };
 use std::time::Duration;
 
 const KINDS: [&str; 9] = ["call", "agent", "gate", "wait", "parallel", "each", "choose", "run", "end"];
-
-/// Words of `ToolError::class` and of the engine that `retry: { on: … }` may name.
-const ERROR_CLASSES: [&str; 9] = [
-    "transient",
-    "rate_limited",
-    "outcome_unknown",
-    "timeout",
-    "not_found",
-    "denied",
-    "invalid",
-    "too_large",
-    "permanent",
-];
 
 impl<'d> Decoder<'d> {
     pub(super) fn steps(&mut self, node: &'d Node) -> Vec<Step> {
@@ -360,7 +347,7 @@ impl<'d> Decoder<'d> {
         let wait = fields.get("wait").map_or(Some(Duration::from_secs(1)), |node| self.duration(node));
         let backoff = fields.get("backoff").map_or(Some(2.0), |node| self.number(node));
         let max = fields.get("max").and_then(|node| self.duration(node));
-        let classes = ERROR_CLASSES.map(|class| (class, class));
+        let classes = RETRY_CLASSES.map(|class| (class, class));
         let on = match fields.get("on") {
             Some(node) => {
                 let items = self.list(node, "on").unwrap_or_default();
