@@ -5,6 +5,7 @@ mod untested;
 
 use super::{
     Bundle, Definition, Events, Place, check,
+    definition::{Draft, is_sound},
     problem::{Problem, Severity},
 };
 use crate::{site::Site, tool::Registry};
@@ -96,15 +97,13 @@ impl Library {
 
     /// Compiles and checks one file. What compiles is there even when a check failed.
     fn read(&self, bundle: Bundle, registry: &Registry, site: &Site) -> (Option<Definition>, Vec<Problem>) {
-        match Definition::compile(bundle) {
-            Ok(definition) => {
-                let mut problems = definition.warnings.clone();
-                problems.extend(check::check(&definition, registry, site, &self.events));
-                problems.sort_by_key(|problem| problem.place);
-                (Some(definition), problems)
-            }
-            Err(problems) => (None, problems),
-        }
+        let Draft { definition, mut problems, lost } = Definition::draft(bundle);
+        let Some(definition) = definition else { return (None, problems) };
+        let compiles = is_sound(&problems);
+        let found = check::check(&definition, registry, site, &self.events);
+        problems.extend(found.into_iter().filter(|problem| compiles || !may_follow(problem, &lost)));
+        problems.sort_by_key(|problem| problem.place);
+        (Some(definition).filter(|_| compiles), problems)
     }
 
     fn good(&self) -> BTreeMap<String, Arc<Definition>> {
@@ -186,8 +185,12 @@ impl Library {
     }
 }
 
-fn is_sound(problems: &[Problem]) -> bool {
-    problems.iter().all(|problem| problem.severity == Severity::Warning)
+/// Whether a finding may be there only because another mistake left something out: what is said of the whole
+/// workflow, or of a step that was lost.
+fn may_follow(problem: &Problem, lost: &[String]) -> bool {
+    const OF_THE_WHOLE: [&str; 6] = ["T010", "T014", "T016", "T021", "T022", "T024"];
+    OF_THE_WHOLE.contains(&problem.code)
+        || lost.iter().any(|id| problem.message.contains(&format!("`{id}`")) || problem.message.contains(&format!("steps.{id}")))
 }
 
 fn unreadable(path: &str, cause: &io::Error) -> Problem {

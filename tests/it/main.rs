@@ -40,3 +40,4 @@ mod simulation;
 mod slack;
 mod support;
 mod testing;
+mod tutorial;
