@@ -120,11 +120,8 @@ pub async fn run(args: &TryArgs) -> Result<ExitCode, TryError> {
 }
 
 async fn attempt(args: &TryArgs, simulator: &str) -> Result<Tried, TryError> {
-    let overrides = Overrides {
-        simulator: Some(simulator.to_owned()),
-        without_secrets: true,
-        ..Overrides::default()
-    };
+    let overrides =
+        Overrides { simulator: Some(simulator.to_owned()), without_secrets: true, ..Overrides::default() };
     let plant = Plant::load(&args.site, &Environment::of_process(), &overrides)?;
     let clock = PlantClock { client: http::client()?, url: format!("{simulator}/sim/clock") };
     let mut answering = Registry::default();
@@ -164,8 +161,8 @@ async fn event(
 ) -> Result<Option<Value>, TryError> {
     if let Some(path) = &args.event {
         let text = fs::read_to_string(path).map_err(|cause| TryError::Event { path: path.clone(), cause })?;
-        let given: Value = serde_json::from_str(&text)
-            .map_err(|cause| TryError::EventForm { path: path.clone(), cause })?;
+        let given: Value =
+            serde_json::from_str(&text).map_err(|cause| TryError::EventForm { path: path.clone(), cause })?;
         let is_whole = given["data"].is_object() && given["type"].is_string();
         return Ok(Some(if is_whole { given } else { json!({ "data": given }) }));
     }
@@ -191,13 +188,17 @@ async fn event(
 }
 
 fn tell(tried: &Tried, out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "{} in shadow, over a simulated plant: nothing is written, nobody is asked.\n", tried.workflow)?;
+    writeln!(
+        out,
+        "{} in shadow, over a simulated plant: nothing is written, nobody is asked.\n",
+        tried.workflow
+    )?;
     for line in &tried.timeline {
         writeln!(out, "  {:>8}  {}", line.after, line.text)?;
     }
     writeln!(out)?;
     if !tried.not_written.is_empty() {
-        writeln!(out, "It would have written, with nobody's answer changing it:")?;
+        writeln!(out, "It would have written:")?;
     }
     for write in &tried.not_written {
         writeln!(out, "  {}", write.step)?;

@@ -166,7 +166,10 @@ impl Teller<'_> {
                     _ => format!("Not written, in shadow: {}", call.tool),
                 };
                 let refused = output["refused"].as_str();
-                Some((Mark::Fact, refused.map_or(what.clone(), |why| format!("{what}, and it would not be: {why}"))))
+                Some((
+                    Mark::Fact,
+                    refused.map_or(what.clone(), |why| format!("{what}, and it would not be: {why}")),
+                ))
             }
             StepKind::Call(call) => {
                 let mark = if call.rules.is_empty() { Mark::Fact } else { Mark::Wrote };
@@ -214,7 +217,8 @@ impl Teller<'_> {
 fn answered(output: &Value) -> String {
     if output["decision"] == "shadow" {
         let chosen = output["chosen"]["title"].as_str();
-        let option = chosen.map_or(String::new(), |title| format!("; it goes on with option {}: {title}", output["choice"]));
+        let option = chosen
+            .map_or(String::new(), |title| format!("; it goes on with option {}: {title}", output["choice"]));
         return format!("Nobody is asked, in shadow{option}");
     }
     let name = output["by_name"].as_str().unwrap_or_default();

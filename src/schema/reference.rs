@@ -120,7 +120,9 @@ fn repeated(spec: &ToolSpec) -> &'static str {
     match (spec.effect, spec.idempotency) {
         (Effect::Write, Idempotency::Keyed) => " Repeated with its idempotency key, it takes effect once.",
         (Effect::Write, Idempotency::Idempotent) => " Repeated, it leaves the same state.",
-        (Effect::Write, Idempotency::Unsafe) => " A repeat is a second effect: it is read back, or a person decides.",
+        (Effect::Write, Idempotency::Unsafe) => {
+            " A repeat is a second effect: it is read back, or a person decides."
+        }
         _ => "",
     }
 }
@@ -144,7 +146,8 @@ fn rows(page: &mut String, schema: &Value, wanted: Option<&[&str]>, parent: &str
         let Some(property) = properties.get(name) else { continue };
         let path = format!("{parent}{name}");
         let key = if is_required(name) { format!("**`{path}`**") } else { format!("`{path}`") };
-        let _ = writeln!(page, "| {key} | {} | {} |", cell(&value_of(property)), cell(described_by(property)));
+        let _ =
+            writeln!(page, "| {key} | {} | {} |", cell(&value_of(property)), cell(described_by(property)));
         // `flow` has a section of its own.
         if parent.is_empty() && name != "flow" {
             rows(page, property, None, &format!("{path}."));

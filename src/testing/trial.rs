@@ -1,8 +1,7 @@
 //! One run of a workflow in shadow, with tools that answer for themselves and no model: what `takt try` tells.
 
 use super::{
-    Stage, TimelineLine,
-    play,
+    Stage, TimelineLine, play,
     played::{PlayError, Played},
     timeline::timeline,
 };
@@ -79,9 +78,10 @@ pub async fn attempt(stage: &Stage, workflow: &str, trial: Trial) -> Result<Trie
 fn in_shadow(stage: &Stage, workflow: &str) -> Result<Arc<Definition>, PlayError> {
     let Some(written) = stage.library.get(workflow) else {
         let known: Vec<&str> = stage.library.definitions().map(|known| known.workflow.id.as_str()).collect();
-        let problem = stage.library.problems().next().map_or(String::new(), |problem| {
-            format!("; {} has a mistake, see `takt check`", problem.path)
-        });
+        let problem =
+            stage.library.problems().next().map_or(String::new(), |problem| {
+                format!("; {} has a mistake, see `takt check`", problem.path)
+            });
         return Err(PlayError::Case(format!(
             "there is no workflow `{workflow}` here that can run: {}{problem}",
             known.join(", ")
@@ -110,7 +110,12 @@ fn case(stage: &Stage, definition: &Definition, trial: Trial) -> TestCase {
     TestCase {
         name: "trial".to_owned(),
         place,
-        setting: Setting { start: Some(Placed { place, it: trial.start }), tools: tools.collect(), agents, children },
+        setting: Setting {
+            start: Some(Placed { place, it: trial.start }),
+            tools: tools.collect(),
+            agents,
+            children,
+        },
         trigger: Some(literal(trial.data)),
         event: trial.event.map(|it| Placed { place, it }),
         subject: trial.subject.map(|it| Placed { place, it }),

@@ -84,5 +84,8 @@ fn everything_in_the_tutorial_works_as_it_says() {
             (other, None) => panic!("docs/tutorial.md:{}: a block of `{other}` is not run", block.line),
         }
     }
-    assert!(files >= 6 && commands >= 8 && outputs >= 6, "{files} files, {commands} commands, {outputs} outputs");
+    assert!(
+        files >= 6 && commands >= 8 && outputs >= 6,
+        "{files} files, {commands} commands, {outputs} outputs"
+    );
 }

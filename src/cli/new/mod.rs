@@ -173,7 +173,10 @@ fn files(name: &str, template: Template, site: &Site, asked: &Asked) -> Vec<(Pat
             (PathBuf::from(format!("messages/{name}{ending}.hbs")), (*text).to_owned())
         }),
     );
-    if template == Template::Alarm && site.folder.join("events").is_dir() && !site.folder.join(ALARM.0).exists() {
+    if template == Template::Alarm
+        && site.folder.join("events").is_dir()
+        && !site.folder.join(ALARM.0).exists()
+    {
         files.push((PathBuf::from(ALARM.0), ALARM.1.to_owned()));
     }
     files

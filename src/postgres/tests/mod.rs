@@ -28,7 +28,8 @@ impl Drop for Scratch {
 
 #[test]
 fn a_database_that_looks_like_a_path_is_found() {
-    let options = PgConnectOptions::from_str(&super::url(std::path::Path::new("/data/socket"), "a/.")).expect("a URL");
+    let options =
+        PgConnectOptions::from_str(&super::url(std::path::Path::new("/data/socket"), "a/.")).expect("a URL");
     assert_eq!(options.get_database(), Some("a/."));
     assert_eq!(options.get_socket(), Some(&PathBuf::from("/data/socket")));
 }

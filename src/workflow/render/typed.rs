@@ -76,7 +76,9 @@ impl Reader {
         if helper.params.is_empty() && helper.hash.is_empty() {
             match helper.name.as_name().filter(|name| OURS.contains(name)) {
                 Some(name) => {
-                    let fix = format!("write `{{{{{name} x}}}}`, or `{{{{this.{name}}}}}` for a field of that name");
+                    let fix = format!(
+                        "write `{{{{{name} x}}}}`, or `{{{{this.{name}}}}}` for a field of that name"
+                    );
                     self.report(format!("the helper `{name}` needs a value"), fix);
                 }
                 None => self.value(&helper.name),
