@@ -190,6 +190,9 @@ impl<'c> Checker<'c> {
 
     /// After the steps of `on_timeout`; where those end the run, the event has come.
     fn timed_out(&mut self, step: &'c Step, wait: &'c WaitStep, node: Option<&'c Node>, names: &mut Names) {
+        if wait.on_timeout.is_empty() {
+            return;
+        }
         let mut late = names.clone();
         if self.steps(&wait.on_timeout, node, &mut late) {
             *names = names.clone().meet(late);
