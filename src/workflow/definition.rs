@@ -185,11 +185,18 @@ fn error(code: &'static str, path: &str, place: Place, message: &str, fix: &str)
     }
 }
 
+/// What stands in a file is in order, so only the last that begins before the place can hold it.
 fn map_at(node: &Node, place: Place) -> Option<&Node> {
     match &node.data {
         Data::Map(_) if node.place == place => Some(node),
-        Data::Map(entries) => entries.iter().find_map(|(_, value)| map_at(value, place)),
-        Data::List(items) => items.iter().find_map(|item| map_at(item, place)),
+        Data::Map(entries) => {
+            let after = entries.partition_point(|(_, value)| value.place <= place);
+            map_at(&entries[after.checked_sub(1)?].1, place)
+        }
+        Data::List(items) => {
+            let after = items.partition_point(|item| item.place <= place);
+            map_at(&items[after.checked_sub(1)?], place)
+        }
         Data::Scalar(_) => None,
     }
 }
