@@ -14,6 +14,7 @@ pub mod simulate;
 mod demo;
 mod eval;
 mod graph;
+mod lsp;
 mod new;
 mod run;
 mod purge;
@@ -58,6 +59,7 @@ enum Command {
     Try(trial::TryArgs),
     Schema(schema::SchemaArgs),
     Graph(graph::GraphArgs),
+    Lsp(lsp::LspArgs),
     New(new::NewArgs),
 }
 
@@ -116,6 +118,13 @@ pub fn main() -> ExitCode {
             Command::Schema(args) => finish(schema::run(&args)),
             Command::Graph(args) => finish(graph::run(&args)),
             Command::New(args) => finish(new::run(&args)),
+            Command::Lsp(args) => {
+                telemetry::start(&quiet(&cli.log));
+                match lsp::run(&args) {
+                    Ok(code) => code,
+                    Err(error) => fail(&error.to_string(), 1),
+                }
+            }
             Command::Test(args) => {
                 telemetry::start(&quiet(&cli.log));
                 match test::run(&args).await {
