@@ -60,19 +60,36 @@ pub(super) fn meant(text: &Text, problem: &Problem) -> Option<(ops::Range<usize>
     let near = problem.fix.as_deref()?.strip_prefix("did you mean `")?.split_once('`')?.0;
     let at = text.at_place(problem.place);
     let rest = &text.as_str()[at..];
-    let quote = usize::from(rest.starts_with(['"', '\'']));
-    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
-    let stands = |word: &str| {
-        let behind = rest[quote..].strip_prefix(word)?;
-        (!word.is_empty() && !behind.starts_with(is_part)).then_some(word.len())
-    };
     // The word that is wrong stands in the message, too.
-    let named = problem.message.split('`').skip(1).step_by(2).find_map(stands);
-    let length = named.or_else(|| {
-        let own: usize = rest[quote..].chars().take_while(|c| is_part(*c)).map(char::len_utf8).sum();
-        (own > 0).then_some(own)
-    })?;
-    Some((at + quote..at + quote + length, near.to_owned()))
+    let mut named = problem.message.split('`').skip(1).step_by(2).filter(|word| !word.is_empty());
+    let found = match rest.strip_prefix("{{") {
+        // A finding in a template stands at its tag.
+        Some(inside) => {
+            let tag = inside.split("}}").next().unwrap_or_default();
+            named.find_map(|word| word_in(tag, word)).map(|found| found.start + 2..found.end + 2)
+        }
+        None => {
+            let quote = usize::from(rest.starts_with(['"', '\'']));
+            let here = |word: &str| word_in(&rest[quote..], word).filter(|found| found.start == 0);
+            let own: usize = rest[quote..].chars().take_while(|c| is_part(*c)).map(char::len_utf8).sum();
+            let found = named.find_map(here).or((own > 0).then_some(0..own));
+            found.map(|found| found.start + quote..found.end + quote)
+        }
+    };
+    found.map(|found| (at + found.start..at + found.end, near.to_owned()))
+}
+
+fn is_part(character: char) -> bool {
+    character.is_alphanumeric() || matches!(character, '_' | '-')
+}
+
+/// Where a word stands for itself in the first line of a text.
+fn word_in(text: &str, word: &str) -> Option<ops::Range<usize>> {
+    let line = text.split('\n').next().unwrap_or_default();
+    let stands_alone = |(at, _): &(usize, &str)| {
+        !line[..*at].ends_with(is_part) && !line[at + word.len()..].starts_with(is_part)
+    };
+    line.match_indices(word).find(stands_alone).map(|(at, _)| at..at + word.len())
 }
 
 #[cfg(test)]
@@ -105,6 +122,20 @@ mod tests {
                 "call: 'tickets.create'",
             ),
             ("- a-b", "there is no step `c`", "did you mean `a_b`?", 3, "- a_b"),
+            (
+                "{{#each lines}}{{nwo}}",
+                "no such name `lines` in `lines`",
+                "did you mean `orders`?",
+                1,
+                "{{#each orders}}{{nwo}}",
+            ),
+            (
+                "ü {{time trigger.tiem}}",
+                "no such name `tiem` in `trigger.tiem`",
+                "did you mean `time`?",
+                3,
+                "ü {{time trigger.time}}",
+            ),
         ] {
             let text = Text::new(source.to_owned());
             let (range, near) = meant(&text, &problem(message, fix, 1, column)).expect(source);

@@ -3,6 +3,7 @@
 //! `server` speaks, `check` checks in a thread of its own; the rest are pure functions of a text, a place in it and
 //! what is known of the site. Finds nothing wrong by itself: that is `workflow`'s business.
 
+mod answers;
 mod cel;
 mod check;
 mod complete;

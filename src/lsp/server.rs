@@ -4,20 +4,18 @@
 //! begun. A text that changes is checked when it has been quiet for a moment, and findings of an older one are dropped.
 
 use super::{
+    answers::{self, Answer, read},
     check::{self, Job, Outcome},
-    complete, define, findings, hover,
     plant::Load,
     sites::Sites,
-    symbols, uri,
+    uri,
     wire::{self, WireError},
 };
 use gen_lsp_types::{
-    CodeAction, CodeActionKind, CodeActionParams, Definition, DidChangeTextDocumentParams,
-    DidChangeWatchedFilesParams, DidCloseTextDocumentParams, DidOpenTextDocumentParams,
-    DidSaveTextDocumentParams, DocumentSymbolParams, InitializeParams, Location,
-    TextDocumentContentChangeEvent, TextDocumentPositionParams, TextEdit, WorkspaceEdit, WorkspaceFolders,
+    DidChangeTextDocumentParams, DidChangeWatchedFilesParams, DidCloseTextDocumentParams,
+    DidOpenTextDocumentParams, DidSaveTextDocumentParams, InitializeParams, TextDocumentContentChangeEvent,
+    WorkspaceFolders,
 };
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -40,8 +38,6 @@ const IDLE: Duration = Duration::from_secs(3600);
 
 const PARSE_ERROR: i64 = -32700;
 const INVALID_REQUEST: i64 = -32600;
-const METHOD_NOT_FOUND: i64 = -32601;
-const INVALID_PARAMS: i64 = -32602;
 const INTERNAL_ERROR: i64 = -32603;
 const NOT_INITIALIZED: i64 = -32002;
 const REQUEST_CANCELLED: i64 = -32800;
@@ -140,8 +136,6 @@ struct Server<W> {
     watches: bool,
     asked: u64,
 }
-
-type Answer = Result<Value, (i64, String)>;
 
 impl<W: Write> Server<W> {
     fn run(&mut self, received: &Receiver<Event>) -> io::Result<Ended> {
@@ -283,36 +277,7 @@ impl<W: Write> Server<W> {
                 self.state = State::ShutDown;
                 Ok(Value::Null)
             }
-            "textDocument/completion" => {
-                let at: TextDocumentPositionParams = read(params)?;
-                let found = self.sites.ask(&at.text_document.uri, |context, _| {
-                    complete::complete(context, context.text.offset(at.position))
-                });
-                Ok(json!({ "isIncomplete": false, "items": found.unwrap_or_default() }))
-            }
-            "textDocument/hover" => {
-                let at: TextDocumentPositionParams = read(params)?;
-                let found = self.sites.ask(&at.text_document.uri, |context, problems| {
-                    hover::hover(context, context.text.offset(at.position), problems)
-                });
-                Ok(json!(found.flatten()))
-            }
-            "textDocument/definition" => {
-                let at: TextDocumentPositionParams = read(params)?;
-                let found = self.sites.ask(&at.text_document.uri, |context, _| {
-                    define::definition(context, context.text.offset(at.position))
-                });
-                let location = found.flatten().map(|target| {
-                    Definition::Location(Location { uri: uri::uri_of(&target.path), range: target.range })
-                });
-                Ok(json!(location))
-            }
-            "textDocument/documentSymbol" => {
-                let params: DocumentSymbolParams = read(params)?;
-                Ok(json!(self.sites.text(&params.text_document.uri).map(symbols::symbols)))
-            }
-            "textDocument/codeAction" => self.code_actions(read(params)?),
-            _ => Err((METHOD_NOT_FOUND, format!("`{method}` is not something this server does"))),
+            _ => answers::answer(&mut self.sites, method, params),
         }
     }
 
@@ -343,32 +308,6 @@ impl<W: Write> Server<W> {
             },
             "serverInfo": { "name": "takt", "version": env!("CARGO_PKG_VERSION") },
         }))
-    }
-
-    fn code_actions(&mut self, params: CodeActionParams) -> Answer {
-        let uri = params.text_document.uri;
-        let overlaps =
-            |range: &gen_lsp_types::Range| range.start <= params.range.end && params.range.start <= range.end;
-        let actions = self.sites.ask(&uri, |context, problems| {
-            let of = |problem| {
-                let (bytes, near) = findings::meant(context.text, problem)?;
-                let range = context.text.range(bytes);
-                let edit = TextEdit { range, new_text: near.clone() };
-                overlaps(&range).then(|| CodeAction {
-                    title: format!("Change to `{near}`"),
-                    kind: Some(CodeActionKind::QuickFix),
-                    diagnostics: Some(vec![findings::of_problem(context.text, problem)]),
-                    is_preferred: Some(true),
-                    edit: Some(WorkspaceEdit {
-                        changes: Some([(uri.clone(), vec![edit])].into()),
-                        ..WorkspaceEdit::default()
-                    }),
-                    ..CodeAction::default()
-                })
-            };
-            problems.iter().filter_map(of).collect::<Vec<_>>()
-        });
-        Ok(json!(actions.unwrap_or_default()))
     }
 
     /// What cannot be read is not worth ending the conversation.
@@ -456,9 +395,4 @@ impl<W: Write> Server<W> {
     fn send(&mut self, message: &Value) -> io::Result<()> {
         wire::write(&mut self.output, message)
     }
-}
-
-fn read<P: DeserializeOwned>(params: Value) -> Result<P, (i64, String)> {
-    serde_json::from_value(params)
-        .map_err(|error| (INVALID_PARAMS, format!("the parameters cannot be read: {error}")))
 }

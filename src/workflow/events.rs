@@ -20,6 +20,8 @@ use std::{
 
 /// The folder, below the site folder, that holds the schemas.
 const FOLDER: &str = "events";
+/// How many misfits of one event are told.
+const MISFITS_MAX: usize = 3;
 
 #[derive(Debug, Clone, Default)]
 pub struct Events {
@@ -106,9 +108,14 @@ impl Events {
 
     /// Why data is not what the schema of this type wants, without the values in it; nothing where there is none.
     pub fn misfit(&self, kind: &str, data: &Value) -> Option<String> {
-        let error = self.kinds.get(kind)?.shape.validate(data).err()?;
-        let at = error.instance_path().to_string();
-        Some(if at.is_empty() { error.masked().to_string() } else { format!("{at}: {}", error.masked()) })
+        let errors = self.kinds.get(kind)?.shape.iter_errors(data).take(MISFITS_MAX);
+        let found: Vec<String> = errors
+            .map(|error| match error.instance_path().to_string() {
+                at if at.is_empty() => error.masked().to_string(),
+                at => format!("{at}: {}", error.masked()),
+            })
+            .collect();
+        (!found.is_empty()).then(|| found.join("; "))
     }
 
     pub(super) fn get(&self, kind: &str) -> Option<&EventKind> {

@@ -190,7 +190,7 @@ fn an_editor_is_told_answered_and_let_go() {
     assert_eq!(of("`x`")["code"], "T006");
     assert_eq!(range(of("`x`")), ((Some(4), Some(67)), (Some(4), Some(68))));
     assert_eq!(range(of("tickets.clos")), ((Some(6), Some(10)), (Some(6), Some(22))));
-    assert_eq!(range(of("numbr")), ((Some(7), Some(37)), (Some(7), Some(42))));
+    assert_eq!(range(of("numbr")), ((Some(7), Some(33)), (Some(7), Some(38))));
     assert!(of("numbr")["message"].as_str().is_some_and(|said| said.contains("did you mean `number`?")));
 
     let params = json!({ "textDocument": { "uri": uri(&path) }, "range": of("tickets.clos")["range"], "context": { "diagnostics": [] } });
@@ -204,7 +204,7 @@ fn an_editor_is_told_answered_and_let_go() {
     let found = editor.diagnostics(&path, |all| !all.iter().any(|one| one["code"] == "T009"));
     assert!(codes(&found).contains(&"T006"), "the rest is still wrong: {found:#?}");
 
-    let items = editor.ask("textDocument/completion", place(&path, 7, 37));
+    let items = editor.ask("textDocument/completion", place(&path, 7, 38));
     let labels: Vec<&str> =
         items["items"].as_array().expect("items").iter().filter_map(|item| item["label"].as_str()).collect();
     assert_eq!(labels, ["number"]);

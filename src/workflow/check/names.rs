@@ -113,7 +113,7 @@ impl<'c> Checker<'c> {
         self.condition(condition, node.and_then(|node| node.get("if")), inside.types());
         condition.narrow(inside.types_mut(), true);
         if self.act(step, node, &mut inside) {
-            *names = names.clone().meet(inside);
+            *names = std::mem::take(names).meet(inside);
             self.only_if.insert(step.id.as_str(), condition.conjuncts());
         } else {
             condition.narrow(names.types_mut(), false);
@@ -169,14 +169,14 @@ impl<'c> Checker<'c> {
             (OnError::Continue, Some(before)) => {
                 let mut failed = before;
                 failed.set_step(&step.id, Type::Null, true);
-                *names = names.clone().meet(failed);
+                *names = std::mem::take(names).meet(failed);
                 true
             }
             (OnError::Steps(steps), Some(before)) => {
                 let mut failed = before.with("failure", failure_type());
                 failed.set_step(&step.id, Type::Null, true);
                 if self.steps(steps, node, &mut failed) {
-                    *names = names.clone().meet(failed);
+                    *names = std::mem::take(names).meet(failed);
                 }
                 true
             }
@@ -195,7 +195,7 @@ impl<'c> Checker<'c> {
     fn timed_out(&mut self, step: &'c Step, wait: &'c WaitStep, node: Option<&'c Node>, names: &mut Names) {
         let mut late = names.clone();
         if self.steps(&wait.on_timeout, node, &mut late) {
-            *names = names.clone().meet(late);
+            *names = std::mem::take(names).meet(late);
         } else if let WaitFor::Event(wait) = &wait.until {
             names.set_step(&step.id, event_output(self.events.type_of(&wait.event), true), true);
         }
