@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     expr::Types,
-    workflow::{Definition, Spot, Unsaved, places_of},
+    workflow::{Bundle, Definition, Spot, Unsaved, places_of},
 };
 use std::{path::Path, sync::Arc};
 
@@ -71,6 +71,11 @@ impl<'c> Context<'c> {
             files.into_iter().any(|named| places_of(path, named).any(|place| place == Path::new(self.path)))
         };
         self.plant.library.definitions().find(names)
+    }
+
+    /// As [`Context::names`], in a text that may have mistakes elsewhere.
+    pub(super) fn names_in(&self, bundle: Bundle, spot: &Spot) -> Option<Types> {
+        self.plant.library.names_in(bundle, spot, &self.plant.tools, &self.plant.site)
     }
 
     pub(super) fn names(&self, definition: &Definition, spot: &Spot) -> Option<Types> {

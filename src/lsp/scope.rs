@@ -7,15 +7,9 @@ use super::{
 };
 use crate::{
     expr::{Type, Types},
-    workflow::{Bundle, Definition, Spot},
+    workflow::{Bundle, Spot},
 };
-use std::{
-    fmt::Write,
-    ops::{Range, RangeInclusive},
-};
-
-/// How often steps that do not compile are left out before nothing is known.
-const ROUNDS_MAX: usize = 4;
+use std::ops::Range;
 
 /// An expression in a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,8 +103,7 @@ fn probed(context: &Context<'_>, span: Range<usize>, marker: &str) -> Option<Typ
         unsaved.insert(context.path.to_owned(), probe);
         Bundle::unsaved(folder, path, text.clone(), &unsaved)
     };
-    let definition = Definition::compile(bundle).ok()?;
-    context.names(&definition, &Spot::Expression(MARKER.to_owned()))
+    context.names_in(bundle, &Spot::Expression(MARKER.to_owned()))
 }
 
 /// What the last version that compiled saw at this step, or after the one before.
@@ -131,45 +124,21 @@ fn remembered(context: &Context<'_>, outline: &Outline<'_>, at: &At<'_>, offset:
     before.filter_map(|(id, _)| context.names(good, &Spot::After((*id).to_owned()))).next()
 }
 
-/// What can be seen after the steps before this one, without those that do not compile.
+/// What can be seen after the steps above this one, in a file that never compiled.
 fn truncated(context: &Context<'_>, offset: usize) -> Option<Types> {
     let text = context.text.as_str();
     let outline = Outline::parse(text);
     let items = outline.root.get("steps")?.items();
     let line_start = |at: usize| text[..at].rfind('\n').map_or(0, |end| end + 1);
-    let head_end = line_start(items.first()?.span.start);
-    let indent = text[head_end..].find('-')?;
-    let before = items.iter().take_while(|item| item.span.end < offset);
-    // Everything after the head is a step, so an error there costs its step and nothing else.
-    let mut steps: Vec<&str> = before.map(|item| &text[line_start(item.span.start)..item.span.end]).collect();
-    for _ in 0..ROUNDS_MAX {
-        let mut probe = text[..head_end].to_owned();
-        let mut lines = Vec::new();
-        for step in &steps {
-            let first = probe.matches('\n').count();
-            probe.push_str(step);
-            probe.push('\n');
-            lines.push(first + 1..=probe.matches('\n').count());
-        }
-        let _ = writeln!(probe, "{}- {{ id: {MARKER}, if: {MARKER}, end: {MARKER} }}", " ".repeat(indent));
-        let bundle = Bundle::unsaved(&context.plant.site.folder, context.path, probe, context.unsaved);
-        let problems = match Definition::compile(bundle) {
-            Ok(definition) => return context.names(&definition, &Spot::Expression(MARKER.to_owned())),
-            Err(problems) => problems,
-        };
-        let is_wrong = |lines: &RangeInclusive<usize>| {
-            problems
-                .iter()
-                .any(|problem| problem.path == context.path && lines.contains(&(problem.place.line as usize)))
-        };
-        let wrong: Vec<bool> = lines.iter().map(is_wrong).collect();
-        if !wrong.contains(&true) {
-            return None;
-        }
-        let mut wrong = wrong.into_iter();
-        steps.retain(|_| wrong.next() == Some(false));
-    }
-    None
+    let head = line_start(items.first()?.span.start);
+    let indent = text[head..].find('-')?;
+    let end =
+        items.iter().take_while(|item| item.span.end < offset).last().map_or(head, |item| item.span.end);
+    let indent = " ".repeat(indent);
+    let probe =
+        format!("{}\n{indent}- {{ id: {MARKER}, if: {MARKER}, end: {MARKER} }}\n", text[..end].trim_end());
+    let bundle = Bundle::unsaved(&context.plant.site.folder, context.path, probe, context.unsaved);
+    context.names_in(bundle, &Spot::Expression(MARKER.to_owned()))
 }
 
 fn nothing_known() -> Types {

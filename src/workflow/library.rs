@@ -119,6 +119,11 @@ impl Library {
         check::names_at(definition, registry, site, &self.events, spot)
     }
 
+    /// As [`Library::names_at`], in a text that may have mistakes elsewhere.
+    pub fn names_in(&self, bundle: Bundle, spot: &Spot, registry: &Registry, site: &Site) -> Option<Types> {
+        self.names_at(&Definition::draft(bundle).definition?, spot, registry, site)
+    }
+
     pub fn events(&self) -> &Events {
         &self.events
     }
