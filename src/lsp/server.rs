@@ -141,19 +141,13 @@ impl<W: Write> Server<W> {
     fn run(&mut self, received: &Receiver<Event>) -> io::Result<Ended> {
         loop {
             self.queue.extend(received.try_iter());
-            let event = match self.queue.pop_front() {
-                Some(event) => event,
-                None => match received.recv_timeout(self.patience()) {
-                    Ok(event) => {
-                        self.queue.push_back(event);
-                        continue;
-                    }
-                    Err(RecvTimeoutError::Timeout) => {
-                        self.begin_job();
-                        continue;
-                    }
+            let Some(event) = self.queue.pop_front() else {
+                match received.recv_timeout(self.patience()) {
+                    Ok(event) => self.queue.push_back(event),
+                    Err(RecvTimeoutError::Timeout) => self.begin_job(),
                     Err(RecvTimeoutError::Disconnected) => return Ok(Ended::Abruptly),
-                },
+                }
+                continue;
             };
             match event {
                 Event::Closed => return Ok(Ended::Abruptly),
