@@ -17,7 +17,7 @@ use crate::{
     store::{OpenOptions, Store, StoreError, clock},
     tool::{DataClass, Registry, RegistryError},
     trigger::{Router, Scheduler},
-    workflow::{Definition, Library, problem::Problem},
+    workflow::{CurrentEvents, Definition, Library, problem::Problem},
 };
 use secrecy::SecretString;
 use std::{
@@ -140,6 +140,7 @@ pub struct App {
     site: Arc<Site>,
     tools: Registry,
     library: Arc<RwLock<Library>>,
+    events: CurrentEvents,
     definitions: Arc<Definitions>,
     store: Store,
     clock: Arc<Clock>,
@@ -173,6 +174,7 @@ impl App {
             notifiers: notifiers(&plant.site)?,
             site: plant.site,
             tools: plant.tools,
+            events: CurrentEvents::new(plant.library.events().clone()),
             library: Arc::new(RwLock::new(plant.library)),
             definitions,
             store,
@@ -215,6 +217,7 @@ impl App {
                 store: self.store.clone(),
                 definitions: self.definitions.clone(),
                 site: self.site.scope(),
+                events: self.events.clone(),
                 hints: self.hints.clone(),
                 channels: self.notifiers.keys().map(|channel| (*channel).to_owned()).collect(),
             };
@@ -290,7 +293,7 @@ impl App {
     fn watch_files(&self, stop: CancellationToken) -> impl Future<Output = ()> + Send + 'static {
         let (library, definitions, store) =
             (self.library.clone(), self.definitions.clone(), self.store.clone());
-        let (tools, site) = (self.tools.clone(), self.site.clone());
+        let (tools, site, events) = (self.tools.clone(), self.site.clone(), self.events.clone());
         async move {
             let mut told = Vec::new();
             loop {
@@ -300,9 +303,12 @@ impl App {
                     () = tokio::time::sleep(RELOAD_EVERY) => {}
                 }
                 let (library, tools, site) = (library.clone(), tools.clone(), site.clone());
+                let events = events.clone();
                 let reloaded = tokio::task::spawn_blocking(move || {
                     let mut library = library.write().unwrap_or_else(PoisonError::into_inner);
-                    library.reload(&tools, &site).map(|()| current(&library))
+                    library.reload(&tools, &site)?;
+                    events.publish(library.events().clone());
+                    Ok::<_, io::Error>(current(&library))
                 });
                 let reloaded = match reloaded.await {
                     Ok(Ok(reloaded)) => reloaded,

@@ -30,6 +30,7 @@ pub mod eval;
 pub mod testing;
 pub mod schema;
 pub mod graph;
+pub mod lsp;
 pub mod simulator;
 pub mod http;
 pub mod app;

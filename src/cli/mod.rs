@@ -14,6 +14,7 @@ pub mod simulate;
 mod demo;
 mod eval;
 mod graph;
+mod lsp;
 mod new;
 mod run;
 mod purge;
@@ -58,6 +59,7 @@ enum Command {
     Try(trial::TryArgs),
     Schema(schema::SchemaArgs),
     Graph(graph::GraphArgs),
+    Lsp(lsp::LspArgs),
     New(new::NewArgs),
 }
 
@@ -87,35 +89,27 @@ pub fn main() -> ExitCode {
             }
             Command::Eval(args) => {
                 telemetry::start(&quiet(&cli.log));
-                match eval::run(args).await {
-                    Ok(code) => code,
-                    Err(error) => fail(&error.to_string(), 2),
-                }
+                end(eval::run(args).await, 2)
             }
             Command::Bench(args) => {
                 telemetry::start(&quiet(&cli.log));
-                match bench::run(args).await {
-                    Ok(code) => code,
-                    Err(error) => fail(&error.to_string(), 2),
-                }
+                end(bench::run(args).await, 2)
             }
             Command::Schedule(args) => {
                 telemetry::start(&quiet(&cli.log));
-                match schedule::run(args).await {
-                    Ok(code) => code,
-                    Err(error) => fail(&error.to_string(), 1),
-                }
+                end(schedule::run(args).await, 1)
             }
             Command::Run(args) => {
                 telemetry::start(&quiet(&cli.log));
-                match run::run(args).await {
-                    Ok(code) => code,
-                    Err(error) => fail(&error.to_string(), 1),
-                }
+                end(run::run(args).await, 1)
             }
             Command::Schema(args) => finish(schema::run(&args)),
             Command::Graph(args) => finish(graph::run(&args)),
             Command::New(args) => finish(new::run(&args)),
+            Command::Lsp(args) => {
+                telemetry::start(&quiet(&cli.log));
+                end(lsp::run(&args), 1)
+            }
             Command::Test(args) => {
                 telemetry::start(&quiet(&cli.log));
                 match test::run(&args).await {
@@ -125,15 +119,9 @@ pub fn main() -> ExitCode {
             }
             Command::Try(args) => {
                 telemetry::start(&quiet(&cli.log));
-                match trial::run(&args).await {
-                    Ok(code) => code,
-                    Err(error) => fail(&error.to_string(), 1),
-                }
+                end(trial::run(&args).await, 1)
             }
-            Command::Db(args) => match db::run(args).await {
-                Ok(code) => code,
-                Err(error) => fail(&error.to_string(), 1),
-            },
+            Command::Db(args) => end(db::run(args).await, 1),
         }
     })
 }
@@ -168,6 +156,11 @@ fn finish<E: std::fmt::Display>(result: Result<(), E>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error.to_string(), 1),
     }
+}
+
+/// What a command that knows its own exit code came to.
+fn end<E: std::fmt::Display>(result: Result<ExitCode, E>, failed: u8) -> ExitCode {
+    result.unwrap_or_else(|error| fail(&error.to_string(), failed))
 }
 
 fn fail(message: &str, code: u8) -> ExitCode {

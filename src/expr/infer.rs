@@ -159,10 +159,7 @@ impl<'e> Inference<'e> {
                     _ => None,
                 });
                 match namespace {
-                    Some(namespace) => {
-                        call.args.iter().for_each(|arg| drop(self.node(arg)));
-                        signature::of_namespace(namespace, &call.func_name)
-                    }
+                    Some(namespace) => self.extension(node, namespace, &call.func_name, &call.args),
                     None => self.call(node, &call.func_name, call.target.as_deref(), &call.args),
                 }
             }
@@ -376,7 +373,7 @@ impl<'e> Inference<'e> {
         // A selection stands at its dot and its field follows; a function stands at its parenthesis.
         let column = match &node.expr {
             Node::Select(_) => column + 1,
-            Node::Call(call) if call.target.is_none() && call.func_name.starts_with(char::is_alphabetic) => {
+            Node::Call(call) if call.func_name.starts_with(char::is_alphabetic) => {
                 column.saturating_sub(call.func_name.chars().count() as u32).max(1)
             }
             _ => column,

@@ -5,9 +5,11 @@
 //! timestamps come back as RFC 3339 strings in UTC, durations as seconds (`"5400s"`).
 
 mod arithmetic;
+mod catalogue;
 mod convert;
 mod environment;
 mod explain;
+mod extension;
 mod functions;
 mod infer;
 mod shift;
@@ -16,6 +18,7 @@ mod template;
 mod types;
 mod value;
 
+pub use catalogue::{Function, MACROS, NAMESPACES, functions};
 pub use infer::{Leak, PlacedProblem, TypeProblem, TypeProblemKind, Types};
 pub use types::{Field, Misfit, Shape, Type};
 pub use value::{Embedded, ValueTemplate};

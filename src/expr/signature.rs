@@ -5,7 +5,11 @@ use cel::common::ast::operators;
 use std::fmt;
 
 /// Names before a dot that are no values: `math.abs(x)`.
-pub(super) const NAMESPACES: [&str; 4] = ["math", "lists", "strings", "optional"];
+pub const NAMESPACES: [&str; 4] = ["math", "lists", "strings", "optional"];
+
+/// What `math.greatest` and `math.least` become when they are parsed.
+pub(super) const GREATEST: &str = "math.@max";
+pub(super) const LEAST: &str = "math.@min";
 
 /// CEL's own type names, which an expression may compare `type(x)` with.
 pub(super) const TYPE_NAMES: [&str; 10] =
@@ -18,7 +22,17 @@ pub(super) enum Want {
     Text,
     Number,
     Int,
+    /// A number that is not whole, as some functions of `math` take no other.
+    Fraction,
     List,
+    /// A list of texts.
+    Texts,
+    /// A list of numbers.
+    Numbers,
+    /// A list whose items can be told apart by size.
+    Ordered,
+    /// A number, or a list of them.
+    Extreme,
     /// RFC 3339 text or a timestamp.
     Time,
     /// What `duration()` takes.
@@ -67,7 +81,10 @@ const fn method(name: &'static str, wants: &'static [Want], optional: usize) -> 
     Signature { name, method: true, wants, optional }
 }
 
-use Want::{Any, Countable, Int, List, Number, Optional, Sized, Span, Text, Time, Timestamp};
+use Want::{
+    Any, Countable, Extreme, Fraction, Int, List, Number, Numbers, Optional, Ordered, Sized, Span, Text,
+    Texts, Time, Timestamp,
+};
 
 const SIGNATURES: [Signature; 60] = [
     function("size", &[Sized], 0),
@@ -84,10 +101,10 @@ const SIGNATURES: [Signature; 60] = [
     function("minutes_between", &[Time, Time], 0),
     function("hours_between", &[Time, Time], 0),
     function("round", &[Number, Int], 1),
-    function("sum", &[List], 0),
-    function("min", &[List], 0),
-    function("max", &[List], 0),
-    function("avg", &[List], 0),
+    function("sum", &[Numbers], 0),
+    function("min", &[Ordered], 0),
+    function("max", &[Ordered], 0),
+    function("avg", &[Numbers], 0),
     function("in_shift", &[Time, Text], 0),
     function("shift_at", &[Time], 0),
     function("site_time", &[Time], 0),
@@ -98,7 +115,7 @@ const SIGNATURES: [Signature; 60] = [
     method("matches", &[Text, Text], 0),
     method("indexOf", &[Text, Text, Int], 1),
     method("lastIndexOf", &[Text, Text, Int], 1),
-    method("join", &[List, Text], 1),
+    method("join", &[Texts, Text], 1),
     method("lowerAscii", &[Text], 0),
     method("upperAscii", &[Text], 0),
     method("trim", &[Text], 0),
@@ -107,7 +124,7 @@ const SIGNATURES: [Signature; 60] = [
     method("charAt", &[Text, Int], 0),
     method("format", &[Text, List], 0),
     method("split", &[Text, Text, Int], 1),
-    method("sort", &[List], 0),
+    method("sort", &[Ordered], 0),
     method("distinct", &[List], 0),
     method("reverse", &[Sized], 0),
     method("slice", &[List, Int, Int], 0),
@@ -133,10 +150,14 @@ const SIGNATURES: [Signature; 60] = [
 ];
 
 /// Macros, which have no signature of their own but may be mistyped all the same.
-const MACROS: [&str; 6] = ["all", "exists", "exists_one", "filter", "map", "sortBy"];
+pub const MACROS: [&str; 6] = ["all", "exists", "exists_one", "filter", "map", "sortBy"];
 
 pub(super) fn find(name: &str, method: bool) -> Option<&'static Signature> {
     SIGNATURES.iter().find(|known| known.name == name && known.method == method)
+}
+
+pub(super) fn all() -> impl Iterator<Item = &'static Signature> {
+    SIGNATURES.iter()
 }
 
 /// Every function that can be written.
@@ -156,6 +177,11 @@ impl Want {
             Text => kind.is_text(),
             Number => kind.is_number(),
             Int => matches!(kind, Type::Int),
+            Fraction => matches!(kind, Type::Number),
+            Texts => holds(kind, Type::is_text),
+            Numbers => holds(kind, Type::is_number),
+            Ordered => holds(kind, |item| !matches!(item, Type::Object(_) | Type::List(_) | Type::Null)),
+            Extreme => kind.is_number() || holds(kind, Type::is_number),
             List => matches!(kind, Type::List(_)),
             Time => kind.is_text() || matches!(kind, Type::Timestamp),
             Span => kind.is_text() || matches!(kind, Type::Duration),
@@ -174,6 +200,10 @@ impl Want {
             }
             Span => "durations are written '90s', '30m', '2h'",
             List => "give it a list",
+            Fraction => "make it fractional: double(x)",
+            Texts => "make its items texts: x.map(item, string(item))",
+            Numbers | Extreme => "give it numbers: x.map(item, item.minutes)",
+            Ordered => "give it a list of numbers, texts or times: x.map(item, item.due)",
             Text => "make it a text: string(x)",
             Number | Int | Countable => "make it a number: int(x), double(x)",
             Optional => "ask for the field with `.?`: `x.?field.orValue(…)`",
@@ -190,6 +220,11 @@ impl fmt::Display for Want {
             Number => "a number",
             Int => "a whole number",
             List => "a list",
+            Fraction => "a fractional number",
+            Texts => "a list of texts",
+            Numbers => "a list of numbers",
+            Ordered => "a list of what has an order",
+            Extreme => "a number or a list of numbers",
             Time | Timestamp => "a time",
             Span => "a duration",
             Sized => "a text, a list or an object",
@@ -235,12 +270,15 @@ fn is_duration(text: &str) -> bool {
     true
 }
 
-pub(super) fn of_namespace(namespace: &str, name: &str) -> Type {
-    match (namespace, name) {
-        ("math", "isInf" | "isNaN" | "isFinite") => Type::Bool,
-        ("lists", "range") => Type::list(Type::Int),
-        ("strings", "quote") => Type::String,
-        _ => Type::Any,
+/// Whether a list holds such items, as far as that is known.
+fn holds(list: &Type, is_one: impl Fn(&Type) -> bool) -> bool {
+    match list {
+        Type::List(item) => match &**item {
+            Type::Any | Type::Unset | Type::Optional(_) => true,
+            Type::Nullable(item) => is_one(item),
+            item => is_one(item),
+        },
+        _ => false,
     }
 }
 
@@ -274,6 +312,10 @@ pub(super) fn of(name: &str, target: Option<&Type>, args: &[Type], second_int: O
         "split" => Type::list(Type::String),
         "sort" | "slice" | "distinct" | "reverse" => subject.cloned().unwrap_or_default(),
         "min" | "max" => item(args.first()),
+        GREATEST | LEAST => match args {
+            [Type::List(item)] => (**item).clone(),
+            args => args.iter().cloned().fold(Type::Unset, Type::join),
+        },
         "sum" => match item(args.first()) {
             Type::Int => Type::Int,
             _ => Type::Number,

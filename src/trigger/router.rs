@@ -13,7 +13,7 @@ use crate::{
         metrics,
         trace::{self, Kind},
     },
-    workflow::{Definition, EventTrigger, Trigger},
+    workflow::{CurrentEvents, Definition, EventTrigger, Trigger},
 };
 use serde_json::{Value, json};
 use std::{
@@ -42,6 +42,8 @@ pub struct Router {
     pub hints: Hints,
     /// Channels that messages to people go to, besides the console.
     pub channels: Vec<String>,
+    /// What the site says of the events it is sent.
+    pub events: CurrentEvents,
 }
 
 /// What an event came to; the highest wins when several workflows look at it.
@@ -167,6 +169,9 @@ impl Router {
         event: &StoredEvent,
         starts: &Starts<'_>,
     ) -> Result<(), StoreError> {
+        if let Some(misfit) = self.events.misfit(&event.r#type, &event.data) {
+            return misfits(db, event, &misfit).await;
+        }
         let seen = event.seen();
         let mut fate = Fate::Ignored;
         let mut notes = Vec::new();
@@ -244,6 +249,14 @@ impl Router {
             Err(error) => error.blame().map(Err),
         }
     }
+}
+
+/// An event that is not what its schema says is kept and shown; it starts and wakes nothing.
+async fn misfits(db: &mut PgConnection, event: &StoredEvent, misfit: &str) -> Result<(), StoreError> {
+    let note = format!("its data does not fit events/{}.json: {misfit}", event.r#type);
+    tracing::warn!(event.id = %event.id, note, "an event failed");
+    metrics::event_routed(Fate::Failed.word());
+    events::mark(db, event.id, Fate::Failed.word(), Some(&note)).await
 }
 
 pub(super) fn over_flood(workflow: &str) -> String {

@@ -10,7 +10,11 @@ use super::{
 use crate::expr::ValueTemplate;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::{collections::BTreeMap, fs, io, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 /// The text of a workflow and of every prompt, message, schema and rule it names: what a run keeps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +24,9 @@ pub struct Bundle {
     /// Content by path as the workflow writes it, the workflow file included.
     pub files: BTreeMap<String, String>,
 }
+
+/// What an editor holds and no file does yet, by path in the site folder.
+pub type Unsaved = BTreeMap<String, String>;
 
 impl Bundle {
     /// Lower-case hex SHA-256 over the canonical JSON of the bundle: no spaces, keys sorted.
@@ -38,11 +45,16 @@ impl Bundle {
 
     /// As [`Bundle::collect`], with a text that need not stand in the file yet.
     pub fn with(folder: &Path, path: &str, text: String) -> Self {
+        Self::unsaved(folder, path, text, &Unsaved::new())
+    }
+
+    /// As [`Bundle::with`], where what it names need not stand in its file yet, either.
+    pub fn unsaved(folder: &Path, path: &str, text: String, unsaved: &Unsaved) -> Self {
         let named =
             Document::parse(path, &text).ok().and_then(|document| decode::workflow(path, &document).workflow);
         let mut files = BTreeMap::from([(path.to_owned(), text)]);
         for reference in named.iter().flat_map(references).filter(|reference| stays_inside(&reference.path)) {
-            if let Some(text) = read(folder, path, &reference.path) {
+            if let Some(text) = read(folder, path, &reference.path, unsaved) {
                 files.insert(reference.path, text);
             }
         }
@@ -51,15 +63,23 @@ impl Bundle {
 
     /// Whether the folder still holds exactly this.
     pub(super) fn is_current(&self, folder: &Path) -> bool {
-        self.files.iter().all(|(path, text)| read(folder, &self.path, path).as_ref() == Some(text))
+        let saved = Unsaved::new();
+        self.files.iter().all(|(path, text)| read(folder, &self.path, path, &saved).as_ref() == Some(text))
     }
 }
 
 /// A path stands for itself, or is relative to the workflow or to `prompts/`.
-fn read(folder: &Path, workflow: &str, path: &str) -> Option<String> {
+fn read(folder: &Path, workflow: &str, path: &str, unsaved: &Unsaved) -> Option<String> {
+    places_of(workflow, path).find_map(|place| {
+        let held = place.to_str().and_then(|place| unsaved.get(place)).cloned();
+        held.or_else(|| fs::read_to_string(folder.join(place)).ok())
+    })
+}
+
+/// Where, in the site folder, a file may lie that this workflow names.
+pub fn places_of<'p>(workflow: &'p str, path: &'p str) -> impl Iterator<Item = PathBuf> + 'p {
     let own_folder = Path::new(workflow).parent().unwrap_or(Path::new(""));
-    let places = [folder.to_owned(), folder.join(own_folder), folder.join("prompts")];
-    places.iter().find_map(|place| fs::read_to_string(place.join(path)).ok())
+    [Path::new(""), own_folder, Path::new("prompts")].into_iter().map(move |place| place.join(path))
 }
 
 /// Whether a path that a workflow writes stays in the site folder.

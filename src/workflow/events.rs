@@ -1,5 +1,5 @@
 //! The events of a site, as `events/<type>.json` describe their data: what the checker knows of `trigger`
-//! and `event`. Nothing here receives an event.
+//! and `event`, and what the router asks of an event that arrives.
 
 use super::{
     Place,
@@ -9,15 +9,19 @@ use crate::{
     expr::{Shape, Type},
     tool::DataClass,
 };
+use jsonschema::Validator;
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
     path::Path,
+    sync::{Arc, PoisonError, RwLock},
 };
 
 /// The folder, below the site folder, that holds the schemas.
 const FOLDER: &str = "events";
+/// How many misfits of one event are told.
+const MISFITS_MAX: usize = 3;
 
 #[derive(Debug, Clone, Default)]
 pub struct Events {
@@ -32,6 +36,26 @@ pub(super) struct EventKind {
     pub repeats: bool,
     /// Confidential fields, at any depth.
     pub classes: BTreeMap<String, DataClass>,
+    shape: Arc<Validator>,
+}
+
+/// The events of a site as its files are now; shared by who reads the files and who routes events.
+#[derive(Debug, Clone, Default)]
+pub struct CurrentEvents(Arc<RwLock<Events>>);
+
+impl CurrentEvents {
+    pub fn new(events: Events) -> Self {
+        Self(Arc::new(RwLock::new(events)))
+    }
+
+    pub fn publish(&self, events: Events) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = events;
+    }
+
+    /// Why an event's data is not what the site describes.
+    pub fn misfit(&self, kind: &str, data: &Value) -> Option<String> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).misfit(kind, data)
+    }
 }
 
 impl Events {
@@ -72,26 +96,38 @@ impl Events {
             (place, format!("not valid JSON: {cause}"))
         })?;
         let start = Place { line: 1, column: 1 };
-        jsonschema::validator_for(&schema)
+        let shape = jsonschema::validator_for(&schema)
             .map_err(|cause| (start, format!("not a valid JSON Schema: {cause}")))?;
         let mut classes = BTreeMap::new();
         collect_classes(&schema, &mut classes);
         let repeats = schema.get("x-takt-repeats") == Some(&Value::Bool(true));
         let data = Type::of_output(&schema);
-        self.kinds.insert(kind.to_owned(), EventKind { data, repeats, classes });
+        self.kinds.insert(kind.to_owned(), EventKind { data, repeats, classes, shape: Arc::new(shape) });
         Ok(())
+    }
+
+    /// Why data is not what the schema of this type wants, without the values in it; nothing where there is none.
+    pub fn misfit(&self, kind: &str, data: &Value) -> Option<String> {
+        let errors = self.kinds.get(kind)?.shape.iter_errors(data).take(MISFITS_MAX);
+        let found: Vec<String> = errors
+            .map(|error| match error.instance_path().to_string() {
+                at if at.is_empty() => error.masked().to_string(),
+                at => format!("{at}: {}", error.masked()),
+            })
+            .collect();
+        (!found.is_empty()).then(|| found.join("; "))
     }
 
     pub(super) fn get(&self, kind: &str) -> Option<&EventKind> {
         self.kinds.get(kind)
     }
 
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+    pub fn names(&self) -> impl Iterator<Item = &str> {
         self.kinds.keys().map(String::as_str)
     }
 
     /// What `event` is for an event of this type: the sender's data, and what every event has.
-    pub(super) fn type_of(&self, kind: &str) -> Type {
+    pub fn type_of(&self, kind: &str) -> Type {
         match self.get(kind).map(|kind| &kind.data) {
             Some(Type::Object(data)) => {
                 let Type::Object(mut whole) = attributes() else { return Type::Any };

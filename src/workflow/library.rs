@@ -4,11 +4,11 @@ mod files;
 mod untested;
 
 use super::{
-    Bundle, Definition, Events, Place, check,
+    Bundle, Definition, Events, Place, Spot, check,
     definition::{Draft, is_sound},
     problem::{Problem, Severity},
 };
-use crate::{site::Site, tool::Registry};
+use crate::{expr::Types, site::Site, tool::Registry};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
@@ -84,15 +84,48 @@ impl Library {
 
     /// What would be found if this text stood in the file: for editors, and for tests of the checks.
     pub fn findings(&self, path: &str, text: &str, registry: &Registry, site: &Site) -> Vec<Problem> {
-        let (compiled, mut problems) =
-            self.read(Bundle::with(&site.folder, path, text.to_owned()), registry, site);
-        let Some(compiled) = compiled.map(Arc::new) else { return problems };
+        self.inspect(Bundle::with(&site.folder, path, text.to_owned()), registry, site).1
+    }
+
+    /// As [`Library::findings`], with the definition when there is one: it may still hold errors.
+    pub fn inspect(
+        &self,
+        bundle: Bundle,
+        registry: &Registry,
+        site: &Site,
+    ) -> (Option<Arc<Definition>>, Vec<Problem>) {
+        let path = bundle.path.clone();
+        let (compiled, mut problems) = self.read(bundle, registry, site);
+        let Some(compiled) = compiled.map(Arc::new) else { return (None, problems) };
         let mut good = self.good();
         good.retain(|_, definition| definition.bundle.path != path);
+        if let Some(owner) = good.get(&compiled.workflow.id) {
+            problems.push(taken(&path, &compiled.workflow.id, &owner.bundle.path));
+        }
         good.insert(compiled.workflow.id.clone(), Arc::clone(&compiled));
         problems.extend(check::runs(&compiled, registry, site, &self.events, &good));
         problems.sort_by_key(|problem| problem.place);
-        problems
+        (Some(compiled), problems)
+    }
+
+    /// The names an expression may see at one place of a workflow: what an editor completes.
+    pub fn names_at(
+        &self,
+        definition: &Definition,
+        spot: &Spot,
+        registry: &Registry,
+        site: &Site,
+    ) -> Option<Types> {
+        check::names_at(definition, registry, site, &self.events, spot)
+    }
+
+    /// As [`Library::names_at`], in a text that may have mistakes elsewhere.
+    pub fn names_in(&self, bundle: Bundle, spot: &Spot, registry: &Registry, site: &Site) -> Option<Types> {
+        self.names_at(&Definition::draft(bundle).definition?, spot, registry, site)
+    }
+
+    pub fn events(&self) -> &Events {
+        &self.events
     }
 
     fn read(&self, bundle: Bundle, registry: &Registry, site: &Site) -> (Option<Definition>, Vec<Problem>) {
@@ -134,6 +167,11 @@ impl Library {
         self.definitions().map(of).collect()
     }
 
+    /// What no test covers of one workflow.
+    pub fn untested_in(definition: &Definition, site: &Site) -> Vec<Problem> {
+        untested::untested(&site.folder, definition)
+    }
+
     /// Findings in files beside the workflows.
     pub fn around(&self) -> &[Problem] {
         &self.around
@@ -145,14 +183,7 @@ impl Library {
             let Some(definition) = &file.definition else { continue };
             let id = &definition.workflow.id;
             if let Some(owner) = owners.get(id) {
-                let message = format!("the workflow `{id}` is also in {owner}");
-                file.problems.push(error(
-                    "T003",
-                    path,
-                    Place { line: 1, column: 1 },
-                    message,
-                    "rename one of them",
-                ));
+                file.problems.push(taken(path, id, owner));
                 file.definition = None;
             } else {
                 owners.insert(id.clone(), path.clone());
@@ -203,6 +234,11 @@ fn may_follow(problem: &Problem, lost: &[String]) -> bool {
         || lost.iter().any(|id| {
             problem.message.contains(&format!("`{id}`")) || problem.message.contains(&format!("steps.{id}"))
         })
+}
+
+fn taken(path: &str, id: &str, owner: &str) -> Problem {
+    let message = format!("the workflow `{id}` is also in {owner}");
+    error("T003", path, Place { line: 1, column: 1 }, message, "rename one of them")
 }
 
 fn unreadable(path: &str, cause: &io::Error) -> Problem {

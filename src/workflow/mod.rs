@@ -23,15 +23,15 @@ pub mod cases;
 pub mod problem;
 mod report;
 
-pub use bundle::Bundle;
-pub use check::check;
+pub use bundle::{Bundle, Unsaved, places_of};
+pub use check::{Spot, check};
 pub use codes::CODES;
 pub use definition::{Definition, RenderError};
-pub use events::Events;
+pub use events::{CurrentEvents, Events};
 pub use flow::{Concurrency, Excess, Flow, Gather, Pace};
 pub use library::Library;
 pub use model::*;
-pub use report::report;
+pub use report::{report, word_at};
 pub use rule::Rule;
 pub use walk::every_step;
 

@@ -35,8 +35,14 @@ fn span(source: &str, problem: &Problem) -> std::ops::Range<usize> {
     let line = source[line_start..].split('\n').next().unwrap_or_default();
     let column = problem.place.column.saturating_sub(1) as usize;
     let from = line.char_indices().nth(column).map_or(line.len(), |(at, _)| at);
+    word_at(source, line_start + from)
+}
+
+/// The bytes of the word that begins here; of one character where there is none.
+pub fn word_at(source: &str, from: usize) -> std::ops::Range<usize> {
+    let line = source[from..].split('\n').next().unwrap_or_default();
     let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | '/');
-    let word: usize = line[from..].chars().take_while(|c| is_word(*c)).map(char::len_utf8).sum();
-    let first = line[from..].chars().next().map_or(0, char::len_utf8);
-    line_start + from..line_start + from + word.max(first)
+    let word: usize = line.chars().take_while(|c| is_word(*c)).map(char::len_utf8).sum();
+    let first = line.chars().next().map_or(0, char::len_utf8);
+    from..from + word.max(first)
 }

@@ -15,6 +15,8 @@ use std::borrow::Cow;
 pub(crate) struct Document {
     /// By character, because places count characters.
     source: Vec<char>,
+    /// Where each line begins, in characters.
+    starts: Vec<usize>,
     pub root: Node,
 }
 
@@ -89,7 +91,11 @@ impl Document {
             return Err(reader.problems);
         }
         match reader.document() {
-            Ok(Some(root)) if reader.problems.is_empty() => Ok(Self { source, root }),
+            Ok(Some(root)) if reader.problems.is_empty() => {
+                let ends = source.iter().enumerate().filter(|(_, c)| **c == '\n');
+                let starts = [0].into_iter().chain(ends.map(|(at, _)| at + 1)).collect();
+                Ok(Self { source, starts, root })
+            }
             Ok(Some(_)) => Err(reader.problems),
             Ok(None) => {
                 reader.problem(
@@ -144,10 +150,9 @@ impl Document {
     }
 
     fn place_of(&self, index: usize) -> Place {
-        let before = &self.source[..index];
-        let line = before.iter().filter(|c| **c == '\n').count() as u32 + 1;
-        let column = before.iter().rev().take_while(|c| **c != '\n').count() as u32 + 1;
-        Place { line, column }
+        let line = self.starts.partition_point(|start| *start <= index);
+        let start = self.starts.get(line.saturating_sub(1)).copied().unwrap_or_default();
+        Place { line: line as u32, column: (index - start) as u32 + 1 }
     }
 
     /// Whether a `,` of a flow map or list ends this scalar, where quotes would have kept it going.

@@ -38,6 +38,7 @@ const TABLE: &[(&str, &str)] = &[
     ("testing", "expr tool site workflow run store engine agent gate step trigger"),
     ("schema", "tool site workflow"),
     ("graph", "tool workflow"),
+    ("lsp", "expr tool site workflow schema"),
     (
         "http",
         "expr tool schedule telemetry site workflow run store engine agent gate trigger notify connector audit graph",

@@ -30,6 +30,7 @@ mod hooks;
 mod hot_path;
 mod journey;
 mod licences;
+mod lsp;
 mod mutants;
 mod pages;
 mod peers;

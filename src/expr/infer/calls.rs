@@ -3,6 +3,7 @@
 use super::{Inference, TypeProblemKind, facts, literal_int, literal_text, path_of};
 use crate::expr::{
     environment::operator,
+    extension,
     signature::{self, Signature, Want},
     types::Type,
 };
@@ -111,11 +112,15 @@ impl Inference<'_> {
     ) -> Type {
         let signature = signature::find(name, target.is_some());
         let mut kinds = Vec::with_capacity(args.len() + 1);
-        let wants = signature.map(Signature::wants).unwrap_or_default();
+        let wants = match (name, args) {
+            (signature::GREATEST | signature::LEAST, [_]) => &[Want::Extreme][..],
+            (signature::GREATEST | signature::LEAST, _) => &[Want::Number; 2][..],
+            _ => signature.map(Signature::wants).unwrap_or_default(),
+        };
         for (index, arg) in target.into_iter().chain(args).enumerate() {
             let kind = self.node(arg);
             let want = wants.get(index).copied().unwrap_or(Want::Any);
-            kinds.push(self.argument(name, arg, kind, want));
+            kinds.push(self.argument(spelled(name), arg, kind, want));
         }
         if let Some(signature) = signature {
             self.count(node, signature, kinds.len());
@@ -142,6 +147,39 @@ impl Inference<'_> {
                 Type::Any
             }
         }
+    }
+
+    /// `math.abs(x)`: the name before the dot is no value.
+    pub(super) fn extension(
+        &mut self,
+        node: &IdedExpr,
+        namespace: &str,
+        name: &str,
+        args: &[IdedExpr],
+    ) -> Type {
+        let Some(known) = extension::of_namespace(namespace).find(|known| known.name == name) else {
+            args.iter().for_each(|arg| drop(self.node(arg)));
+            let names: Vec<String> =
+                extension::of_namespace(namespace).map(|known| known.name.to_owned()).collect();
+            let fix = format!("`{namespace}` has {}", names.join(", "));
+            let holder = Some(namespace.to_owned());
+            let kind = TypeProblemKind::Unknown { holder, name: name.to_owned(), known: names };
+            self.report(node, kind, format!("there is no function `{namespace}.{name}`"), fix);
+            return Type::Any;
+        };
+        let written = format!("{namespace}.{name}");
+        let mut kinds = Vec::with_capacity(args.len());
+        for (index, arg) in args.iter().enumerate() {
+            let kind = self.node(arg);
+            let want = known.wants.get(index).copied().unwrap_or(Want::Any);
+            kinds.push(self.argument(&written, arg, kind, want));
+        }
+        if kinds.len() != known.wants.len() {
+            let message =
+                format!("`{written}` takes {} arguments, these are {}", known.wants.len(), kinds.len());
+            self.report(node, TypeProblemKind::Mismatch, message, format!("write `{}`", known.call()));
+        }
+        known.output(&kinds)
     }
 
     fn argument(&mut self, name: &str, node: &IdedExpr, kind: Type, want: Want) -> Type {
@@ -262,6 +300,15 @@ impl Inference<'_> {
                 Type::Any
             }
         }
+    }
+}
+
+/// Functions that go by another name once they are parsed.
+fn spelled(name: &str) -> &str {
+    match name {
+        signature::GREATEST => "math.greatest",
+        signature::LEAST => "math.least",
+        name => name,
     }
 }
 

@@ -74,7 +74,14 @@ fn types_follow_the_schema() {
     is("steps.plans.options[?3].title.orValue('')", Type::String);
     is("trigger.x ? 'a' : 'b'", Type::Word(vec!["a".into(), "b".into()]));
     is("has(steps.plans.extra.x) || 'a' in ['a']", Type::Bool);
-    is("math.greatest(1, 2) + 1", Type::Any);
+    is("math.greatest(1, 2) + 1", Type::Int);
+    is("math.least(steps.plans.options.map(o, 1.5))", Type::Number);
+    is("math.abs(steps.plans.evaluated)", Type::Int);
+    is("math.ceil(1.5) > 1.0 && math.isNaN(0.5)", Type::Bool);
+    is("lists.range(3)", Type::list(Type::Int));
+    is("strings.quote(now)", Type::String);
+    is("['a', 'b'].join(', ') + now", Type::String);
+    is("steps.plans.options.map(o, o.due).sort()", Type::list(Type::String.nullable()));
     is("lists.range(3).map(i, i * 2)", Type::list(Type::Int));
     is("{'a': 1}.a + size('x')", Type::Int);
     is("steps.plans.options.sortBy(o, o.title)[0].title", Type::Any);
@@ -195,7 +202,43 @@ fn functions_say_what_they_take() {
     );
     wrong(
         "sum(steps.plans.kind) > 1",
-        "1:17 `sum` needs a list here, this is one of low, high; give it a list",
+        "1:17 `sum` needs a list of numbers here, this is one of low, high; give it numbers: x.map(item, item.minutes)",
+    );
+    wrong(
+        "sum(steps.plans.options) > 1",
+        "1:17 `sum` needs a list of numbers here, this is a list; give it numbers: x.map(item, item.minutes)",
+    );
+    wrong(
+        "max(steps.plans.options) == 1",
+        "1:17 `max` needs a list of what has an order here, this is a list; give it a list of numbers, texts or times: x.map(item, item.due)",
+    );
+    wrong(
+        "[1, 2].join(',') == now",
+        "1:1 `join` needs a list of texts here, this is a list; make its items texts: x.map(item, string(item))",
+    );
+    wrong(
+        "math.abs(now) > 1",
+        "1:10 `math.abs` needs a number here, this is a text; make it a number: int(x), double(x)",
+    );
+    wrong(
+        "math.ceil(steps.plans.evaluated) > 1.0",
+        "1:23 `math.ceil` needs a fractional number here, this is a whole number; make it fractional: double(x)",
+    );
+    wrong(
+        "math.greatest(now, 1) > 1",
+        "1:15 `math.greatest` needs a number here, this is a text; make it a number: int(x), double(x)",
+    );
+    wrong(
+        "math.abz(1) > 1",
+        "1:6 there is no function `math.abz`; `math` has ceil, floor, round, trunc, isInf, isNaN, isFinite, abs, sign, sqrt, greatest, least, bitAnd, bitOr, bitXor, bitNot, bitShiftLeft, bitShiftRight",
+    );
+    wrong(
+        "math.bitAnd(1) > 1",
+        "1:6 `math.bitAnd` takes 2 arguments, these are 1; write `math.bitAnd(a, b)`",
+    );
+    wrong(
+        "strings.quote(1) == ''",
+        "1:15 `strings.quote` needs a text here, this is a whole number; make it a text: string(x)",
     );
     wrong(
         "now.exists(n, n == 'x')",

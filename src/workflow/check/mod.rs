@@ -14,6 +14,7 @@ mod places;
 mod rules;
 mod runs;
 mod scope;
+mod spot;
 mod taint;
 mod templates;
 mod times;
@@ -25,7 +26,11 @@ use super::{
     problem::{Problem, Severity},
     source::Node,
 };
-use crate::{expr::Type, site::Site, tool::Registry};
+use crate::{
+    expr::{Type, Types},
+    site::Site,
+    tool::Registry,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Every finding, in the order of the file.
@@ -46,6 +51,8 @@ pub fn check(definition: &Definition, registry: &Registry, site: &Site, events: 
 }
 
 pub(super) use runs::{no_workflow, runs};
+pub use spot::Spot;
+pub(super) use spot::names_at;
 
 struct Checker<'c> {
     definition: &'c Definition,
@@ -61,6 +68,9 @@ struct Checker<'c> {
     only_if: BTreeMap<&'c str, Vec<String>>,
     /// How many loops are around.
     loops: u32,
+    /// The place whose names are asked for, and what they are.
+    asked: Option<&'c Spot>,
+    seen: Option<Types>,
     /// What each `run:` gives to another workflow, in the order they are written.
     given: Vec<(&'c Step, Option<&'c Node>, Type)>,
     problems: Vec<Problem>,
@@ -78,6 +88,8 @@ impl<'c> Checker<'c> {
             outputs: BTreeMap::new(),
             only_if: BTreeMap::new(),
             loops: 0,
+            asked: None,
+            seen: None,
             given: Vec::new(),
             problems: Vec::new(),
         }

@@ -1,7 +1,7 @@
 //! T006–T008: walks the steps in order and checks every expression against what is visible there.
 
 use super::{
-    Checker,
+    Checker, Spot,
     outputs::{gate_output, item_of},
     scope::{Names, input_type, pattern_type},
 };
@@ -62,6 +62,7 @@ impl<'c> Checker<'c> {
         let whole = types(common);
         let own: Vec<Types> =
             trigger.patterns.iter().map(|pattern| types(self.events.type_of(&pattern.event))).collect();
+        self.at_spot(|spot| *spot == Spot::Trigger, &whole);
         let at = |path: &str| node.and_then(|node| node.at(path));
         if let Some(condition) = &trigger.condition {
             self.condition(condition, at("/where"), &whole);
@@ -97,12 +98,14 @@ impl<'c> Checker<'c> {
             let node = self.definition.node_of(step.place).or(holder);
             // What follows an end is checked too, as if it were reached.
             goes_on &= self.step(step, node, names);
+            self.at_spot(|spot| matches!(spot, Spot::After(id) if *id == step.id), names.types());
         }
         goes_on
     }
 
     /// Whether the run goes on after it on some path.
     fn step(&mut self, step: &'c Step, node: Option<&'c Node>, names: &mut Names) -> bool {
+        self.at_spot(|spot| matches!(spot, Spot::Before(id) if *id == step.id), names.types());
         let Some(condition) = &step.condition else { return self.act(step, node, names) };
         let mut inside = names.clone();
         // A part of it that is false makes all of it false, whatever the others read.
@@ -110,7 +113,7 @@ impl<'c> Checker<'c> {
         self.condition(condition, node.and_then(|node| node.get("if")), inside.types());
         condition.narrow(inside.types_mut(), true);
         if self.act(step, node, &mut inside) {
-            *names = names.clone().meet(inside);
+            *names = std::mem::take(names).meet(inside);
             self.only_if.insert(step.id.as_str(), condition.conjuncts());
         } else {
             condition.narrow(names.types_mut(), false);
@@ -166,14 +169,14 @@ impl<'c> Checker<'c> {
             (OnError::Continue, Some(before)) => {
                 let mut failed = before;
                 failed.set_step(&step.id, Type::Null, true);
-                *names = names.clone().meet(failed);
+                *names = std::mem::take(names).meet(failed);
                 true
             }
             (OnError::Steps(steps), Some(before)) => {
                 let mut failed = before.with("failure", failure_type());
                 failed.set_step(&step.id, Type::Null, true);
                 if self.steps(steps, node, &mut failed) {
-                    *names = names.clone().meet(failed);
+                    *names = std::mem::take(names).meet(failed);
                 }
                 true
             }
@@ -195,7 +198,7 @@ impl<'c> Checker<'c> {
         }
         let mut late = names.clone();
         if self.steps(&wait.on_timeout, node, &mut late) {
-            *names = names.clone().meet(late);
+            *names = std::mem::take(names).meet(late);
         } else if let WaitFor::Event(wait) = &wait.until {
             names.set_step(&step.id, event_output(self.events.type_of(&wait.event), true), true);
         }

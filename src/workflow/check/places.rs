@@ -13,6 +13,7 @@ use crate::{
 impl<'c> Checker<'c> {
     /// The type of a bare expression; its problems are reported where they stand.
     pub(super) fn expr(&mut self, expr: &Expr, node: Option<&'c Node>, types: &Types) -> Type {
+        self.at_expression(expr, types);
         let (kind, problems) = expr.infer(types);
         for problem in problems {
             let place = place_of(self.definition.document(), node, 0, expr.source(), &problem);
@@ -37,6 +38,7 @@ impl<'c> Checker<'c> {
         node: Option<&'c Node>,
         types: &Types,
     ) -> Type {
+        self.at_expressions(template, types);
         let (kind, problems) = template.infer(types);
         for found in problems {
             let scalar = node.and_then(|node| node.at(&found.pointer));

@@ -65,6 +65,7 @@ impl RuleCheck<'_, '_> {
         let mut reads = Vec::new();
         for (name, tool, with) in &self.rule.reads {
             types.insert("reads".to_owned(), Type::object(reads.clone()));
+            self.checker.at_expressions(with, &types);
             let (_, problems) = with.infer(&types);
             for found in problems {
                 let node = root.at(&format!("/reads/{name}/with{}", found.pointer));
@@ -89,6 +90,8 @@ impl RuleCheck<'_, '_> {
             reads.push((name.clone(), self.checker.tool_output(tool)));
         }
         types.insert("reads".to_owned(), Type::object(reads));
+        self.checker.at_expression(&self.rule.check, &types);
+        self.checker.at_expressions(&self.rule.because, &types);
         let (kind, problems) = self.rule.check.infer(&types);
         let check = root.get("check");
         for problem in problems {

@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// What is visible so far; grows step by step.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Names {
     types: Types,
 }

@@ -1,6 +1,6 @@
 //! T019: what a prompt or message names is there when it is rendered, and fits on a card.
 
-use super::{Checker, arguments::key_place, times::is_notification};
+use super::{Checker, Spot, arguments::key_place, times::is_notification};
 use crate::{
     expr::{Type, Types, ValueTemplate},
     tool::ToolName,
@@ -21,6 +21,7 @@ const DEPTH_MAX: usize = 8;
 
 impl Checker<'_> {
     pub(super) fn rendered(&mut self, path: &str, types: &Types) {
+        self.at_spot(|spot| matches!(spot, Spot::Template(known) if known == path), types);
         for found in self.definition.template_problems(path, types) {
             self.problems.push(Problem {
                 code: "T019",

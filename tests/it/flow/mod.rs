@@ -24,7 +24,7 @@ use takt::{
     step::WaitExecutor,
     store::{Store, clock, events, lanes as store_lanes, signals},
     trigger::Router,
-    workflow::{Bundle, Definition},
+    workflow::{Bundle, CurrentEvents, Definition},
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
@@ -110,6 +110,7 @@ impl Lab {
             site: json!({ "name": "Plant 1", "time_zone": "America/Chicago" }),
             hints: Hints::default(),
             channels: vec!["slack".to_owned()],
+            events: CurrentEvents::default(),
         }
     }
 
