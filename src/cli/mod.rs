@@ -1,13 +1,14 @@
 //! The door for terminals: one file per command.
 //!
 //! Data goes to standard output, everything else to standard error. Exit codes: 0 fine, 1 the user's
-//! input, 2 our failure; `eval` has its own.
+//! input, 2 our failure; `eval` and `schedule` have their own.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the door for terminals")]
 
 mod bench;
 pub mod check;
 pub mod cluster;
+mod cron;
 mod database;
 pub mod db;
 pub mod simulate;
@@ -50,6 +51,7 @@ enum Command {
     Simulate(simulate::SimulateArgs),
     Eval(eval::EvalArgs),
     Schedule(schedule::ScheduleArgs),
+    Cron(cron::CronArgs),
     Db(db::DbArgs),
     Bench(bench::BenchArgs),
     Run(run::RunArgs),
@@ -100,6 +102,13 @@ pub fn main() -> ExitCode {
             Command::Schedule(args) => {
                 telemetry::start(&quiet(&cli.log));
                 match schedule::run(args).await {
+                    Ok(code) => code,
+                    Err(error) => fail(&error.to_string(), 2),
+                }
+            }
+            Command::Cron(args) => {
+                telemetry::start(&quiet(&cli.log));
+                match cron::run(args).await {
                     Ok(code) => code,
                     Err(error) => fail(&error.to_string(), 1),
                 }

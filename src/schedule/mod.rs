@@ -13,6 +13,7 @@ mod answer;
 mod bound;
 mod budget;
 mod calendar;
+mod conflict;
 mod construct;
 mod decode;
 mod error;
@@ -24,6 +25,7 @@ pub mod model;
 mod moves;
 mod options;
 mod parse;
+pub mod plan;
 mod problem;
 mod profile;
 mod repair;
@@ -41,6 +43,7 @@ pub use answer::{
     Answer, Baseline, Bound, BoundKind, Cause, Fact, Kpis, LateOrder, PlanOption, PlannedOp, Unfrozen,
     Unscheduled,
 };
+pub use conflict::{Conflict, conflicts};
 pub use error::ScheduleError;
 pub use problem::Problem;
 pub use resequence::{resequence, resequence_until};

@@ -66,6 +66,10 @@ pub(super) fn parse<'a>(model: &'a Model, warnings: &mut Vec<String>) -> Result<
 
 fn calendars(model: &Model) -> Result<Vec<Calendar>, ScheduleError> {
     let parse = |(position, calendar): (usize, &model::Calendar)| {
+        if calendar.open.is_empty() {
+            let path = format!("calendars[{position}].open");
+            return Err(ScheduleError::EmptyCalendar { path, id: calendar.id.clone() });
+        }
         let open = Windows::new(spans(&format!("calendars[{position}].open"), &calendar.open)?);
         let regular = match &calendar.regular {
             Some(regular) => Windows::new(spans(&format!("calendars[{position}].regular"), regular)?),

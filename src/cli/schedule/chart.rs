@@ -1,0 +1,29 @@
+//! Gantt charts as files: the SVG itself, or an HTML page around it.
+
+use super::{ScheduleCommandError, write};
+use crate::schedule::gantt::{Options, Plan, svg};
+use std::path::Path;
+
+const PAGE: &str = include_str!("chart.html");
+
+/// Draws all resources, from the first moved operation (or now) to the last one that is drawn.
+pub(super) fn draw(file: &Path, title: &str, before: &Plan, after: &Plan) -> Result<(), ScheduleCommandError> {
+    let ending = file.extension().map(|ending| ending.to_ascii_lowercase().to_string_lossy().into_owned());
+    let is_page = match ending.as_deref() {
+        Some("svg") => false,
+        Some("html" | "htm") => true,
+        _ => return Err(ScheduleCommandError::Picture(file.display().to_string())),
+    };
+    let bars = before.bars.iter().chain(&after.bars);
+    let last = bars.map(|bar| bar.end).max().unwrap_or(after.now);
+    let options =
+        Options { id: "gantt".into(), title: title.to_owned(), all_resources: true, until: Some(last + 15) };
+    let picture = svg(before, after, &options);
+    let text = if is_page {
+        let escape = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+        PAGE.replace("{{title}}", &escape(title)).replace("{{chart}}", &picture)
+    } else {
+        picture
+    };
+    write(file, &text)
+}
