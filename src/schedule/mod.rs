@@ -28,6 +28,7 @@ mod parse;
 pub mod plan;
 mod problem;
 mod profile;
+pub mod read;
 mod repair;
 mod resequence;
 #[cfg(test)]
@@ -37,6 +38,7 @@ mod search;
 #[cfg(test)]
 mod tests;
 pub mod validate;
+mod watch;
 mod words;
 
 pub use answer::{
@@ -47,3 +49,4 @@ pub use conflict::{Conflict, conflicts};
 pub use error::ScheduleError;
 pub use problem::Problem;
 pub use resequence::{resequence, resequence_until};
+pub use watch::{Progress, Watch};
