@@ -34,6 +34,8 @@ pub enum ScheduleError {
     AmbiguousUtility { path: String },
     #[error("order `{order}` cannot be planned: {reason}")]
     Unschedulable { order: String, reason: String },
+    #[error("the plan given breaks a rule itself: {0}; correct it, or leave it out to have one searched")]
+    BadPlan(String),
     #[error("the optimizer made no plan that its validator accepts: {0}; report this with the model")]
     Rejected(String),
 }

@@ -13,6 +13,7 @@ mod answer;
 mod bound;
 mod budget;
 mod calendar;
+pub mod change;
 mod conflict;
 mod construct;
 mod decode;
@@ -28,6 +29,8 @@ mod parse;
 pub mod plan;
 mod problem;
 mod profile;
+#[cfg(test)]
+mod proof;
 pub mod read;
 mod repair;
 mod resequence;

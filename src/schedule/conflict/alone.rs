@@ -90,7 +90,7 @@ impl<'a> Alone<'a> {
         for pred in self.preds(ix) {
             from = from.max(*ends.get(pred.as_str())? + lag);
             // A predecessor that is free can wait; one that is decided cannot.
-            if let (Some(standing), Some(most)) = (self.standing.get(&self.name(pred)), op.max_lag)
+            if let (Some(standing), Some(most)) = (self.standing.get(&self.name(&pred)), op.max_lag)
                 && kept.contains(&Demand::MaxLag(ix))
             {
                 latest = latest.min(standing.end + most);

@@ -91,7 +91,8 @@ pub fn differences(before: &[PlannedOp], after: &[PlannedOp]) -> Vec<Difference>
     found
 }
 
-fn figures(before: &Kpis, after: &Kpis) -> Vec<Delta> {
+/// Every figure of both.
+pub fn figures(before: &Kpis, after: &Kpis) -> Vec<Delta> {
     let all = [
         ("objective", before.objective, after.objective),
         ("weighted_tardiness", before.weighted_tardiness, after.weighted_tardiness),

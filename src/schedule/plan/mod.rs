@@ -5,7 +5,7 @@
 
 mod compare;
 
-pub use compare::{Comparison, Delta, Difference, Judged, Place, compare, differences};
+pub use compare::{Comparison, Delta, Difference, Judged, Place, compare, differences, figures};
 
 use super::answer::{Answer, Bound, Kpis, PlanOption, PlannedOp, Unfrozen, Unscheduled};
 use super::model::Model;

@@ -8,7 +8,6 @@ use super::super::model::{Current, Minute, Model, Split};
 use super::resources::{changeover, initial_family};
 use super::view::{Kind, Shift, View};
 use super::{Findings, Placed, Rule, place, pools, resources};
-use std::collections::HashSet;
 
 pub(super) fn check(model: &Model, placed: Placed, found: &mut Findings) {
     if placed.unfrozen.is_empty() {
