@@ -30,8 +30,8 @@ fn a_tool_out_of_calibration_is_told_with_the_material_that_comes_too_late_for_i
     };
     assert_eq!(
         texts(expired),
-        ["PO-1188 cannot be planned: PO-1188/10 needs tool T-7, out of calibration from Mon 07:30 on; \
-          PO-1188/10 has its material from Mon 07:00 on. Give up one of them"]
+        ["PO-1188 cannot be planned: PO-1188/10 has its material from Mon 07:00 on; PO-1188/10 needs tool T-7, \
+          out of calibration from Mon 07:30 on. Give up one of them"]
     );
     let not_yet = |model: &mut Value| {
         model["pools"][0]["profile"] = json!([[0, 0], [600, 1]]);

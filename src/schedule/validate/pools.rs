@@ -53,6 +53,10 @@ fn changeover<'a>(
     uses: &mut Vec<Use<'a>>,
 ) {
     let (Some(planned), Some(changeover)) = (item.planned, changeovers.get(&item.name)) else { return };
+    // One that is missing is rule 7's to report, and uses nothing.
+    if planned.setup_start.is_none() {
+        return;
+    }
     let Some(shift) = view.resources.get(planned.resource.as_str()) else { return };
     let matrix = view.model.setups.iter().find(|matrix| Some(&matrix.id) == shift.resource.setup.as_ref());
     let qty = matrix.map_or(0, |matrix| wanted(&matrix.needs, pool));

@@ -148,7 +148,7 @@ fn open_time(view: &View, shift: &Shift, items: &[&Item], changeovers: &Changeov
             let message = format!("runs {start} to {end} while {} is closed or blocked", planned.resource);
             found.add(Rule::OpenTime, &item.name, message);
         }
-        if let Some(changeover) = changeovers.get(&item.name)
+        if let Some(changeover) = changeovers.get(&item.name).filter(|_| planned.setup_start.is_some())
             && !is_open(changeover.from, changeover.from + changeover.minutes)
         {
             let (from, to) = (view.at(changeover.from), view.at(changeover.from + changeover.minutes));
