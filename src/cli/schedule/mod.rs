@@ -10,7 +10,7 @@ mod report;
 mod solve;
 mod validate;
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 /// Plan a job shop from a file, check a plan against its problem, compare two plans
 #[derive(Debug, clap::Args)]
@@ -24,7 +24,19 @@ enum ScheduleCommand {
     Solve(solve::SolveArgs),
     Validate(validate::ValidateArgs),
     Compare(compare::CompareArgs),
+    Convert(ConvertArgs),
     Schema(SchemaArgs),
+}
+
+/// Write a problem, in whatever format it is, as a JSON model
+#[derive(Debug, clap::Args)]
+struct ConvertArgs {
+    /// The problem: a JSON model, a plant file, or a JSPLIB, FJSP or SDST instance
+    file: PathBuf,
+
+    /// The file that is written; standard output when left out
+    #[arg(long, value_name = "MODEL")]
+    out: Option<PathBuf>,
 }
 
 /// Write the JSON Schema of a problem (`model`) or of a plan
@@ -64,8 +76,19 @@ pub async fn run(args: ScheduleArgs) -> Result<ExitCode, ScheduleCommandError> {
         ScheduleCommand::Solve(args) => solve::run(args).await,
         ScheduleCommand::Validate(args) => validate::run(&args),
         ScheduleCommand::Compare(args) => compare::run(&args),
+        ScheduleCommand::Convert(args) => convert(&args),
         ScheduleCommand::Schema(args) => schema(args.form),
     }
+}
+
+fn convert(args: &ConvertArgs) -> Result<ExitCode, ScheduleCommandError> {
+    let input = input::sound_problem(&args.file)?;
+    let text = serde_json::to_string(&input.model)? + "\n";
+    match &args.out {
+        Some(file) => write(file, &text)?,
+        None => print!("{text}"),
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn schema(form: Form) -> Result<ExitCode, ScheduleCommandError> {

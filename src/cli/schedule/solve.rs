@@ -11,6 +11,7 @@ use crate::schedule::{
     plan::PlanFile, resequence_until,
 };
 use serde::Serialize;
+use tokio::signal::unix::{SignalKind, signal};
 use std::{
     path::PathBuf,
     process::ExitCode,
@@ -134,12 +135,13 @@ pub(super) async fn run(args: SolveArgs) -> Result<ExitCode, ScheduleCommandErro
         .map_err(|error| input::InputError::Model { file: file.clone(), error })?;
     let follow = Arc::new(Follow::new(args.progress, args.json));
     let watch = Arc::clone(&follow);
+    let mut interrupt = signal(SignalKind::interrupt())?;
     let begun = Instant::now();
     let mut search = tokio::task::spawn_blocking(move || resequence_until(&problem, &*watch));
     // The first interrupt ends the search with the best plan so far.
     let answer = tokio::select! {
         done = &mut search => done?,
-        _ = tokio::signal::ctrl_c() => {
+        _ = interrupt.recv() => {
             follow.cancel();
             search.await?
         }

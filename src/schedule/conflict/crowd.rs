@@ -10,9 +10,9 @@ use super::{Conflict, told};
 /// Of one short search.
 const EVALUATIONS: u64 = 300;
 /// Searches until the set is taken as it is.
-const SEARCHES_MAX: usize = 60;
+const SEARCHES_MAX: usize = 40;
 /// A plant with more operations is not searched over and over only to word a sentence.
-const OPS_MAX: usize = 1_500;
+const OPS_MAX: usize = 500;
 
 pub(super) fn conflict(model: &Model, order: &Order) -> Option<Conflict> {
     let ops: usize = model.orders.iter().map(|order| order.ops.len()).sum();
