@@ -140,7 +140,7 @@ fn profile(alone: &Alone, pool: &Pool) -> String {
     let steps: Vec<String> = pool
         .profile
         .iter()
-        .filter(|step| step.0 >= alone.model.now)
+        .filter(|step| step.0 > alone.model.now)
         .take(3)
         .map(|&(from, capacity)| format!("{capacity} from {} on", alone.at(from)))
         .collect();

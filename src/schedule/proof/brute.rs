@@ -4,7 +4,7 @@ use super::super::model::{
     Alternative, Blocked, BlockedKind, Model, Need, Op, Order, Policy, Pool, PoolKind, Resource, SetupMatrix,
     Split, VERSION, Weights,
 };
-use super::super::validate::{Placed, read};
+use super::super::validate::{Placed, Reported, check_reported, read};
 use super::super::PlannedOp;
 use super::solved;
 use rand::{Rng, SeedableRng};
@@ -115,6 +115,7 @@ fn op(rng: &mut ChaCha8Rng, step: usize, machines: usize, families: &[String]) -
 struct Brute<'m> {
     model: &'m Model,
     best: f64,
+    plan: Vec<PlannedOp>,
     tried: u64,
 }
 
@@ -138,8 +139,11 @@ impl Brute<'_> {
         }
         if is_complete {
             self.tried += 1;
-            let placed = Placed { ops: placed, unscheduled: &[], unfrozen: &[] };
-            self.best = self.best.min(read(self.model, placed).kpis.objective);
+            let all = Placed { ops: placed, unscheduled: &[], unfrozen: &[] };
+            let objective = read(self.model, all).kpis.objective;
+            if objective < self.best {
+                (self.best, self.plan) = (objective, placed.clone());
+            }
         }
     }
 
@@ -204,8 +208,10 @@ impl Brute<'_> {
 }
 
 fn optimum(model: &Model) -> (f64, u64) {
-    let mut brute = Brute { model, best: f64::MAX, tried: 0 };
+    let mut brute = Brute { model, best: f64::MAX, plan: Vec::new(), tried: 0 };
     brute.go(&mut vec![0; model.orders.len()], &mut Vec::new());
+    let best = Placed { ops: &brute.plan, unscheduled: &[], unfrozen: &[] };
+    assert_eq!(check_reported(model, best, Reported::default()), [], "{:?}", brute.plan);
     (brute.best, brute.tried)
 }
 
