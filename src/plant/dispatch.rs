@@ -156,7 +156,8 @@ pub fn dispatch(
     now: DateTime<Utc>,
 ) -> Result<Dispatch, DispatchError> {
     check(jobs, limits)?;
-    let places: BTreeMap<&str, &WorkCenter> = work_centers.iter().map(|place| (place.id.as_str(), place)).collect();
+    let places: BTreeMap<&str, &WorkCenter> =
+        work_centers.iter().map(|place| (place.id.as_str(), place)).collect();
     let rank = |job: &Job| match places.get(job.work_center.as_str()) {
         Some(place) => job.score - penalty(job, place, limits, now),
         None => job.score,
@@ -166,8 +167,8 @@ pub fn dispatch(
     let mut floor = Floor::new(limits);
     let mut result = Dispatch { released: Vec::new(), held: Vec::new() };
     for (rank, job) in ranked {
-        let first = never(job, places.get(job.work_center.as_str()).copied(), now)
-            .or_else(|| floor.refuses(job));
+        let first =
+            never(job, places.get(job.work_center.as_str()).copied(), now).or_else(|| floor.refuses(job));
         match first {
             Some((rule, why)) => result.held.push(Held { job: job.id.clone(), rule, why }),
             None => {
@@ -183,7 +184,10 @@ pub fn dispatch(
 /// The first rule that keeps a job back whatever else is released.
 fn never(job: &Job, place: Option<&WorkCenter>, now: DateTime<Utc>) -> Option<(Rule, String)> {
     let Some(place) = place else {
-        return Some((Rule::UnknownWorkCenter, format!("{} is not a work center of the list", job.work_center)));
+        return Some((
+            Rule::UnknownWorkCenter,
+            format!("{} is not a work center of the list", job.work_center),
+        ));
     };
     if !job.missing.is_empty() {
         return Some((Rule::ComponentsMissing, format!("not staged: {}", job.missing.join(", "))));
@@ -234,11 +238,15 @@ impl<'a> Floor<'a> {
         if let Some(one) = self.limits.loops.iter().find(|one| Some(&one.id) == job.loop_id.as_ref()) {
             let running = self.in_loop.get(&one.id).copied().unwrap_or(0);
             if running >= one.limit {
-                return Some((Rule::WorkInProcess, format!("loop {} has {running} jobs of {}", one.id, one.limit)));
+                return Some((
+                    Rule::WorkInProcess,
+                    format!("loop {} has {running} jobs of {}", one.id, one.limit),
+                ));
             }
         }
         let limit = self.limits.kilowatts?;
-        let over = (0..quarters(job)).map(|quarter| self.drawn(quarter) + job.kilowatts).find(|sum| *sum > limit)?;
+        let over =
+            (0..quarters(job)).map(|quarter| self.drawn(quarter) + job.kilowatts).find(|sum| *sum > limit)?;
         let why = format!("it would draw {over:.0} kW in one quarter of an hour; the limit is {limit:.0} kW");
         Some((Rule::Energy, why))
     }
@@ -289,7 +297,12 @@ fn check(jobs: &[Job], limits: &Limits) -> Result<(), DispatchError> {
         }
         let fields = [
             ("score", job.score, job.score.is_finite(), "it must be a number"),
-            ("minutes", job.minutes, job.minutes > 0.0 && job.minutes <= MINUTES_MAX, "it must be above 0, two weeks at most"),
+            (
+                "minutes",
+                job.minutes,
+                job.minutes > 0.0 && job.minutes <= MINUTES_MAX,
+                "it must be above 0, two weeks at most",
+            ),
             ("kilowatts", job.kilowatts, (0.0..1e9).contains(&job.kilowatts), "it must be 0 or more"),
         ];
         if let Some((field, value, _, rule)) = fields.into_iter().find(|(_, _, is_fine, _)| !is_fine) {

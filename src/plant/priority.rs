@@ -127,7 +127,8 @@ impl Scale {
         let count = jobs.len().max(1) as f64;
         let mean_minutes = (jobs.iter().map(|job| job.minutes).sum::<f64>() / count).max(1.0);
         let setups: Vec<f64> = jobs.iter().map(|job| job.setup_minutes).filter(|&s| s > 0.0).collect();
-        let mean_setup = if setups.is_empty() { 0.0 } else { setups.iter().sum::<f64>() / setups.len() as f64 };
+        let mean_setup =
+            if setups.is_empty() { 0.0 } else { setups.iter().sum::<f64>() / setups.len() as f64 };
         let all_done = (count * (mean_minutes + mean_setup)).max(1.0);
         let due = |job: &Job| minutes_until(job.due, now);
         let mean_due = jobs.iter().map(due).sum::<f64>() / count;
@@ -156,16 +157,20 @@ pub fn ranked(jobs: &[Job], settings: &Settings, now: DateTime<Utc>) -> Result<V
 /// One job against a scale.
 pub fn score(job: &Job, scale: &Scale, settings: &Settings, now: DateTime<Utc>) -> Scored {
     let weight = job.weight + job.penalty_per_hour * PENALTY_SCALE;
-    let expires = job.expires.map(|at| {
-        minutes_until(at, now) - job.route_minutes_left - settings.shelf_life_margin_minutes
-    });
+    let expires = job
+        .expires
+        .map(|at| minutes_until(at, now) - job.route_minutes_left - settings.shelf_life_margin_minutes);
     let due = minutes_until(job.due, now);
     let must_end = expires.map_or(due, |expires| due.min(expires));
     let slack = (must_end - job.minutes).max(0.0);
     let reason = if must_end < due { "its material spoils" } else { "it is due" };
     let mut addends = vec![
         Addend { factor: Factor::Weight, value: weight.ln(), why: format!("weight {weight:.2}") },
-        Addend { factor: Factor::Work, value: -job.minutes.ln(), why: format!("{:.0} min of work", job.minutes) },
+        Addend {
+            factor: Factor::Work,
+            value: -job.minutes.ln(),
+            why: format!("{:.0} min of work", job.minutes),
+        },
         Addend {
             factor: Factor::Slack,
             value: -slack / (scale.k1 * scale.mean_minutes),
@@ -197,7 +202,12 @@ fn check(job: &Job) -> Result<(), PriorityError> {
     let fields = [
         ("weight", job.weight, positive(job.weight), "it must be above 0"),
         ("minutes", job.minutes, positive(job.minutes), "it must be above 0"),
-        ("penalty_per_hour", job.penalty_per_hour, not_negative(job.penalty_per_hour), "it must be 0 or more"),
+        (
+            "penalty_per_hour",
+            job.penalty_per_hour,
+            not_negative(job.penalty_per_hour),
+            "it must be 0 or more",
+        ),
         ("setup_minutes", job.setup_minutes, not_negative(job.setup_minutes), "it must be 0 or more"),
         (
             "route_minutes_left",

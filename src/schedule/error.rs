@@ -20,7 +20,9 @@ pub enum ScheduleError {
     OutOfRange { path: String, value: String, rule: &'static str },
     #[error("{path}: intervals must be sorted, disjoint and end after they start; [{from}, {to}) is not")]
     BadInterval { path: String, from: Minute, to: Minute },
-    #[error("{path}: the calendar `{id}` is never open; give it an interval, or take it away from what uses it")]
+    #[error(
+        "{path}: the calendar `{id}` is never open; give it an interval, or take it away from what uses it"
+    )]
     EmptyCalendar { path: String, id: String },
     #[error("{path}: due at {due} is before its release at {release}; correct one of them")]
     DueBeforeRelease { path: String, due: Minute, release: Minute },

@@ -86,9 +86,11 @@ fn model() -> Value {
 fn every_format_is_solved_and_the_plan_is_checked_by_the_validator() {
     let desk = Desk::new();
     let model = desk.file("model.json", &model().to_string());
-    let files = [instance("ft06.txt"), instance("Fattahi_setup_01.fjs"), instance("plantC_30x8x5_s1.json"), model];
+    let files =
+        [instance("ft06.txt"), instance("Fattahi_setup_01.fjs"), instance("plantC_30x8x5_s1.json"), model];
     for file in &files {
-        let (code, out, err) = desk.takt(&["solve", file, "--evaluations", "2000", "--json", "--out", "plan.json"]);
+        let (code, out, err) =
+            desk.takt(&["solve", file, "--evaluations", "2000", "--json", "--out", "plan.json"]);
         assert_eq!((code, err.as_str()), (0, ""), "{file}");
         let answer: Value = serde_json::from_str(&out).unwrap();
         let plan: Value = serde_json::from_str(&desk.read("plan.json")).unwrap();
@@ -113,7 +115,16 @@ fn a_seed_and_a_step_budget_write_the_same_bytes_on_any_number_of_threads() {
     let file = instance("plantC_30x8x5_s1.json");
     let solve = |threads: &str, seed: &str, out: &str| {
         let (code, _, err) = desk.takt(&[
-            "solve", &file, "--evaluations", "3000", "--seed", seed, "--threads", threads, "--out", out,
+            "solve",
+            &file,
+            "--evaluations",
+            "3000",
+            "--seed",
+            seed,
+            "--threads",
+            threads,
+            "--out",
+            out,
         ]);
         assert_eq!(code, 0, "{err}");
         desk.read(out)
@@ -144,12 +155,26 @@ fn a_spoiled_plan_is_refused_with_rule_operation_and_times() {
     let welding = at(&plan, "PO-1/20");
     let cases: [(Spoil, &str); 6] = [
         (&|plan| drop(plan["ops"].as_array_mut().unwrap().pop()), "rule 1 (each operation once): "),
-        (&|plan| plan["ops"][0]["op"] = json!("PO-9/10"), "rule 1 (each operation once): PO-9/10 is planned but not in"),
-        (&|plan| plan["ops"][welding]["resource"] = json!("P1"), "rule 2 (eligible resource): PO-1/20 cannot be done on P1, only on W1"),
+        (
+            &|plan| plan["ops"][0]["op"] = json!("PO-9/10"),
+            "rule 1 (each operation once): PO-9/10 is planned but not in",
+        ),
+        (
+            &|plan| plan["ops"][welding]["resource"] = json!("P1"),
+            "rule 2 (eligible resource): PO-1/20 cannot be done on P1, only on W1",
+        ),
         (&|plan| plan["ops"][welding]["end"] = json!(9), "PO-1/20 "),
         (&|plan| plan["ops"][welding]["start"] = json!(-5), "PO-1/20 "),
-        (&|plan| plan["ops"].as_array_mut().unwrap().iter_mut().for_each(|op| drop(op.as_object_mut().unwrap().remove("setup_start"))),
-         "rule 7 (changeover): "),
+        (
+            &|plan| {
+                plan["ops"]
+                    .as_array_mut()
+                    .unwrap()
+                    .iter_mut()
+                    .for_each(|op| drop(op.as_object_mut().unwrap().remove("setup_start")))
+            },
+            "rule 7 (changeover): ",
+        ),
     ];
     for (spoil, words) in cases {
         let (code, out) = spoiled(spoil);
@@ -160,7 +185,12 @@ fn a_spoiled_plan_is_refused_with_rule_operation_and_times() {
         plan["ops"][welding]["start"] = json!(500);
         plan["ops"][welding]["end"] = json!(530);
     });
-    assert!(out.contains("rule 8 (open time): PO-1/20 runs 500 (Mon 14:20) to 530 (Mon 14:50) while W1 is closed"), "{out}");
+    assert!(
+        out.contains(
+            "rule 8 (open time): PO-1/20 runs 500 (Mon 14:20) to 530 (Mon 14:50) while W1 is closed"
+        ),
+        "{out}"
+    );
     let mut reported = plan.clone();
     reported["kpis"]["late_orders"] = json!(17);
     let (code, out, _) =
@@ -191,7 +221,8 @@ fn plans_are_compared_and_drawn() {
     let desk = Desk::new();
     let file = instance("plantC_30x8x5_s1.json");
     for (seed, out) in [("1", "a.json"), ("2", "b.json")] {
-        let args = ["solve", &file, "--evaluations", "1500", "--seed", seed, "--out", out, "--gantt", "plan.html"];
+        let args =
+            ["solve", &file, "--evaluations", "1500", "--seed", seed, "--out", out, "--gantt", "plan.html"];
         assert_eq!(desk.takt(&args).0, 0);
     }
     let (code, out, err) = desk.takt(&["compare", &file, "a.json", "b.json", "--gantt", "both.svg"]);
@@ -218,12 +249,30 @@ fn bad_input_is_refused_with_its_place_in_time() {
     };
     let many: String = format!("1 1\n{}\n", "0 1 ".repeat(100_000));
     let cases: [(String, &str); 17] = [
-        (changed(&|m| m["orders"][0]["ops"][0]["after"] = json!(["20"])), "order `PO-1`: operations wait for each other in a circle"),
-        (changed(&|m| m["orders"][0]["ops"][0]["alts"][0]["resource"] = json!("P9")), "orders[0].ops[0].alts[0].resource: there is no resource `P9`"),
-        (changed(&|m| m["calendars"][0]["open"] = json!([])), "calendars[0].open: the calendar `day` is never open"),
-        (changed(&|m| m["orders"][0]["ops"][0]["alts"][0]["minutes"] = json!(0)), "orders[0].ops[0].alts[0].minutes: 0 is not allowed"),
-        (changed(&|m| m["orders"][0]["ops"][0]["alts"][0]["minutes"] = json!(-7)), "orders[0].ops[0].alts[0].minutes: -7 is not allowed"),
-        (changed(&|m| m["orders"][0]["due"] = json!(i64::MAX)), "orders[0].due: 9223372036854775807 is not allowed"),
+        (
+            changed(&|m| m["orders"][0]["ops"][0]["after"] = json!(["20"])),
+            "order `PO-1`: operations wait for each other in a circle",
+        ),
+        (
+            changed(&|m| m["orders"][0]["ops"][0]["alts"][0]["resource"] = json!("P9")),
+            "orders[0].ops[0].alts[0].resource: there is no resource `P9`",
+        ),
+        (
+            changed(&|m| m["calendars"][0]["open"] = json!([])),
+            "calendars[0].open: the calendar `day` is never open",
+        ),
+        (
+            changed(&|m| m["orders"][0]["ops"][0]["alts"][0]["minutes"] = json!(0)),
+            "orders[0].ops[0].alts[0].minutes: 0 is not allowed",
+        ),
+        (
+            changed(&|m| m["orders"][0]["ops"][0]["alts"][0]["minutes"] = json!(-7)),
+            "orders[0].ops[0].alts[0].minutes: -7 is not allowed",
+        ),
+        (
+            changed(&|m| m["orders"][0]["due"] = json!(i64::MAX)),
+            "orders[0].due: 9223372036854775807 is not allowed",
+        ),
         (changed(&|m| m["horizon"] = json!(1_000_000_000)), "horizon: 1000000000 is not allowed"),
         (changed(&|m| m["orders"][1]["id"] = json!("PO-1")), "orders[1]: the id `PO-1` is used twice"),
         (changed(&|m| m["pools"][0]["capacity"] = json!(-1)), "pools[0].capacity: -1 is not allowed"),
@@ -247,7 +296,8 @@ fn bad_input_is_refused_with_its_place_in_time() {
     let (code, _, err) = desk.takt(&["solve", "nowhere.json"]);
     assert_eq!(code, 2);
     assert!(err.contains("nowhere.json cannot be read"), "{err}");
-    let (code, _, err) = desk.takt(&["validate", &instance("ft06.txt"), &desk.file("plan.json", "{\"opps\": []}")]);
+    let (code, _, err) =
+        desk.takt(&["validate", &instance("ft06.txt"), &desk.file("plan.json", "{\"opps\": []}")]);
     assert_eq!(code, 2);
     assert!(err.contains("this is not a plan: unknown field `opps`"), "{err}");
 }
@@ -273,7 +323,8 @@ fn progress_is_shown_only_where_it_is_wanted() {
     let file = instance("plantC_30x8x5_s1.json");
     let (_, _, err) = desk.takt(&["solve", &file, "--evaluations", "2000"]);
     assert_eq!(err, "", "standard error is no terminal here");
-    let (_, out, err) = desk.takt(&["solve", &file, "--evaluations", "2000", "--json", "--progress", "always"]);
+    let (_, out, err) =
+        desk.takt(&["solve", &file, "--evaluations", "2000", "--json", "--progress", "always"]);
     assert!(err.contains("objective"), "{err}");
     let answer: Value = serde_json::from_str(&out).unwrap();
     let steps: Vec<f64> = answer["timing"]["progress"]

@@ -1,14 +1,13 @@
 //! `takt schedule compare`: two plans of one problem side by side.
 
-use super::{ScheduleCommandError, chart, input, report};
+use super::{ScheduleCommandError, chart, input, input::Input, report};
 use crate::schedule::{
     gantt::Plan,
-    model::Model,
     plan::{Comparison, Difference, Place, PlanFile, compare},
 };
 use std::{
     collections::HashSet,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -43,7 +42,7 @@ pub(super) fn run(args: &CompareArgs) -> Result<ExitCode, ScheduleCommandError> 
     let (first, second) = (input::plan(&args.first)?, input::plan(&args.second)?);
     let compared = compare(&input.model, &first, &second);
     if let Some(file) = &args.gantt {
-        draw(file, &input.name, &input.model, (&first, &second), &compared)?;
+        draw(args, file, &input, (&first, &second), &compared)?;
     }
     if args.json {
         println!("{}", serde_json::to_string_pretty(&compared)?);
@@ -52,11 +51,7 @@ pub(super) fn run(args: &CompareArgs) -> Result<ExitCode, ScheduleCommandError> 
         told(&compared);
         for (plan, judged) in [(&args.first, &compared.before), (&args.second, &compared.after)] {
             if !judged.violations.is_empty() {
-                println!(
-                    "\n{} breaks {}:",
-                    plan.display(),
-                    report::plural(judged.violations.len(), "rule")
-                );
+                println!("\n{} breaks {}:", plan.display(), report::plural(judged.violations.len(), "rule"));
                 print!("{}", report::violations(&judged.violations));
             }
         }
@@ -66,7 +61,10 @@ pub(super) fn run(args: &CompareArgs) -> Result<ExitCode, ScheduleCommandError> 
 }
 
 fn told(compared: &Comparison) {
-    let lists = [("late only in the second", &compared.newly_late), ("late only in the first", &compared.no_longer_late)];
+    let lists = [
+        ("late only in the second", &compared.newly_late),
+        ("late only in the first", &compared.no_longer_late),
+    ];
     for (words, orders) in lists.iter().filter(|(_, orders)| !orders.is_empty()) {
         println!("{words}: {}", orders.join(", "));
     }
@@ -90,16 +88,19 @@ fn words(difference: &Difference) -> String {
 }
 
 fn draw(
-    file: &std::path::Path,
-    name: &str,
-    model: &Model,
+    args: &CompareArgs,
+    file: &Path,
+    input: &Input,
     (first, second): (&PlanFile, &PlanFile),
     compared: &Comparison,
 ) -> Result<(), ScheduleCommandError> {
     let moved: HashSet<&str> = compared.differences.iter().map(|difference| difference.op.as_str()).collect();
+    let (model, name) = (&input.model, &input.name);
+    let stem =
+        |path: &Path| path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let (before_name, after_name) = (stem(&args.first), stem(&args.second));
     let before = Plan::of(model, &first.ops, &first.read(model), &HashSet::new());
     let after = Plan::of(model, &second.ops, &second.read(model), &moved);
-    let title = |plan: &PlanFile, or: &str| plan.title.clone().unwrap_or_else(|| or.to_owned());
-    let title = format!("{name}: {} → {}", title(first, "first plan"), title(second, "second plan"));
+    let title = format!("{name}: {before_name} → {after_name}");
     chart::draw(file, &title, &before, &after)
 }

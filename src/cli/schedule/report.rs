@@ -65,8 +65,12 @@ pub(super) fn figures(kpis: &Kpis, nothing: Option<&Kpis>) -> String {
         cells
     };
     let late = |kpis: &Kpis| {
-        let tiers: Vec<String> =
-            kpis.late_by_tier.iter().filter(|(_, late)| **late > 0).map(|(t, n)| format!("{t} {n}")).collect();
+        let tiers: Vec<String> = kpis
+            .late_by_tier
+            .iter()
+            .filter(|(_, late)| **late > 0)
+            .map(|(t, n)| format!("{t} {n}"))
+            .collect();
         match (kpis.late_orders, tiers.len()) {
             (late, 0 | 1) => late.to_string(),
             (late, _) => format!("{late} ({})", tiers.join(", ")),
@@ -102,7 +106,8 @@ pub(super) fn deltas(deltas: &[Delta]) -> String {
         let sign = if delta.change > 0.0 { "+" } else { "" };
         let share = delta.figure == "stability";
         let written = |value: f64| if share { format!("{value:.3}") } else { number(value) };
-        let change = if delta.change == 0.0 { "=".to_owned() } else { format!("{sign}{}", written(delta.change)) };
+        let change =
+            if delta.change == 0.0 { "=".to_owned() } else { format!("{sign}{}", written(delta.change)) };
         vec![delta.figure.replace('_', " "), written(delta.before), written(delta.after), change]
     });
     table(&std::iter::once(head).chain(rows).collect::<Vec<_>>())
@@ -122,8 +127,10 @@ mod tests {
 
     #[test]
     fn numbers_are_written_for_people() {
-        assert_eq!((number(12.0), number(12.25), count(1_234_567), count(12)),
-            ("12".into(), "12.2".into(), "1 234 567".into(), "12".into()));
+        assert_eq!(
+            (number(12.0), number(12.25), count(1_234_567), count(12)),
+            ("12".into(), "12.2".into(), "1 234 567".into(), "12".into())
+        );
         let rows = [vec!["".into(), "a".into()], vec!["late orders".into(), "12".into()]];
         assert_eq!(table(&rows), "              a\nlate orders  12\n");
     }

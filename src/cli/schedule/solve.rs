@@ -11,13 +11,13 @@ use crate::schedule::{
     plan::PlanFile, resequence_until,
 };
 use serde::Serialize;
-use tokio::signal::unix::{SignalKind, signal};
 use std::{
     path::PathBuf,
     process::ExitCode,
     sync::Arc,
     time::{Duration, Instant},
 };
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Searched when neither the command nor the file says how long.
 const SECONDS: f64 = 10.0;
@@ -151,8 +151,8 @@ pub(super) async fn run(args: SolveArgs) -> Result<ExitCode, ScheduleCommandErro
     let answer = answer.map_err(|error| ScheduleCommandError::Refused { file: file.clone(), error })?;
     let left_out: Vec<&str> =
         answer.unscheduled.iter().take(EXPLAINED).map(|order| order.order.as_str()).collect();
-    let conflicts = conflicts(&input.model, &left_out)
-        .map_err(|error| ScheduleCommandError::Refused { file, error })?;
+    let conflicts =
+        conflicts(&input.model, &left_out).map_err(|error| ScheduleCommandError::Refused { file, error })?;
     finish(&args, &Solved { input, answer, conflicts, elapsed, steps })
 }
 
@@ -256,7 +256,9 @@ fn told(args: &SolveArgs, solved: &Solved) {
         let bound = report::number(option.bound.value);
         match gap(option) {
             Some(gap) if gap < 1e-9 => println!("bound {bound}: this plan is optimal"),
-            Some(gap) => println!("bound {bound}: at most {:.1} % of the objective could be saved", gap * 100.0),
+            Some(gap) => {
+                println!("bound {bound}: at most {:.1} % of the objective could be saved", gap * 100.0)
+            }
             None => println!("no bound that says anything"),
         }
     }
@@ -265,7 +267,10 @@ fn told(args: &SolveArgs, solved: &Solved) {
         report::count(answer.evaluated),
         solved.elapsed.as_secs_f64(),
         report::count(per_second(solved) as u64),
-        solved.steps.first().map_or(String::new(), |step| format!("; first plan after {:.3} s", step.seconds))
+        solved
+            .steps
+            .first()
+            .map_or(String::new(), |step| format!("; first plan after {:.3} s", step.seconds))
     );
     for warning in &answer.warnings {
         println!("note: {warning}");

@@ -61,7 +61,8 @@ pub(super) fn assign_tool() -> Result<Arc<dyn Tool>, ToolNameError> {
 }
 
 pub(super) fn score_tool() -> Result<Arc<dyn Tool>, ToolNameError> {
-    let about = "Jobs that wait at a work center, most urgent first, each score with the addends it is the sum of.";
+    let about =
+        "Jobs that wait at a work center, most urgent first, each score with the addends it is the sum of.";
     let spec = spec("priority.score", Effect::Read, about)?;
     Ok(Arc::new(Typed::new(spec, |call, input: ScoreInput| async move {
         let jobs = ranked(&input.jobs, &input.settings, call.now)
@@ -71,7 +72,8 @@ pub(super) fn score_tool() -> Result<Arc<dyn Tool>, ToolNameError> {
 }
 
 pub(super) fn dispatch_tool() -> Result<Arc<dyn Tool>, ToolNameError> {
-    let about = "What may start now on each work center, and for every other job the first rule that it breaks.";
+    let about =
+        "What may start now on each work center, and for every other job the first rule that it breaks.";
     let spec = spec("dispatch.list", Effect::Propose, about)?;
     Ok(Arc::new(Typed::new(spec, |call, input: DispatchInput| async move {
         dispatch(&input.jobs, &input.work_centers, &input.limits, call.now)

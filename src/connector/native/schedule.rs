@@ -8,12 +8,11 @@ mod tests;
 use super::{CancelOnDrop, spec};
 use crate::{
     schedule::{
-        Kpis, ScheduleError,
+        Kpis, Problem, ScheduleError,
         change::{Change, Outcome, repair, what_if},
         model::Model,
         plan::PlanFile,
         validate::{Reading, Violation},
-        Problem,
     },
     tool::{Effect, Tool, ToolError, ToolErrorKind, ToolNameError, Typed},
 };
@@ -82,7 +81,8 @@ pub(super) fn repair_tool() -> Result<Arc<dyn Tool>, ToolNameError> {
 }
 
 pub(super) fn what_if_tool() -> Result<Arc<dyn Tool>, ToolNameError> {
-    let about = "What one change would do to a plan: figures, late orders and operations that move. Changes nothing.";
+    let about =
+        "What one change would do to a plan: figures, late orders and operations that move. Changes nothing.";
     let spec = spec("schedule.what_if", Effect::Propose, about)?;
     Ok(Arc::new(Typed::new(spec, |_, input: WhatIfInput| async move {
         let model = budgeted(input.model, input.budget_ms)?;

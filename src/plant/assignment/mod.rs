@@ -289,7 +289,11 @@ fn why(operators: &[Operator], row: &[Result<Vec<Addend>, Bar>]) -> String {
         .map(|(operator, _)| operator.id.as_str())
         .collect();
     if !able.is_empty() {
-        parts.push(format!("{} could but {} needed elsewhere", list(&able), if able.len() == 1 { "is" } else { "are" }));
+        parts.push(format!(
+            "{} could but {} needed elsewhere",
+            list(&able),
+            if able.len() == 1 { "is" } else { "are" }
+        ));
     }
     if parts.is_empty() { "there are no operators".to_owned() } else { parts.join("; ") }
 }

@@ -35,7 +35,11 @@ fn rule(change: impl FnOnce(&mut Job, &mut WorkCenter)) -> (Rule, String) {
 #[test]
 fn the_first_broken_rule_is_said() {
     let tool = |until: i64| {
-        Some(Tool { id: "T-7".into(), calibrated_until: Some(now() + Duration::minutes(until)), in_repair: false })
+        Some(Tool {
+            id: "T-7".into(),
+            calibrated_until: Some(now() + Duration::minutes(until)),
+            in_repair: false,
+        })
     };
     let pm = |from: i64| Window {
         from: now() + Duration::minutes(from),
@@ -51,7 +55,11 @@ fn the_first_broken_rule_is_said() {
             Box::new(move |job, _| job.tool = tool(59)),
         ),
         (Rule::NoOperator, "no certified operator", Box::new(|job, _| job.operator_ready = false)),
-        (Rule::Maintenance, "PM-17 from 2026-11-23 06:50", Box::new(move |_, place| place.maintenance = vec![pm(50)])),
+        (
+            Rule::Maintenance,
+            "PM-17 from 2026-11-23 06:50",
+            Box::new(move |_, place| place.maintenance = vec![pm(50)]),
+        ),
         (Rule::FrozenFirst, "J-9 is promised", Box::new(|job, _| job.behind_frozen = Some("J-9".into()))),
         (
             Rule::WorkCenterBusy,
@@ -74,7 +82,12 @@ fn the_first_broken_rule_is_said() {
 
 #[test]
 fn one_job_a_work_center_by_score_and_expedite_first() {
-    let jobs = [job("A", "M1", 1.0), job("B", "M1", 9.0), Job { expedite: true, ..job("C", "M2", -5.0) }, job("D", "M2", 8.0)];
+    let jobs = [
+        job("A", "M1", 1.0),
+        job("B", "M1", 9.0),
+        Job { expedite: true, ..job("C", "M2", -5.0) },
+        job("D", "M2", 8.0),
+    ];
     let found = dispatch(&jobs, &[place("M1"), place("M2")], &Limits::default(), now()).unwrap();
     let released: Vec<&str> = found.released.iter().map(|released| released.job.as_str()).collect();
     assert_eq!(released, ["C", "B"]);
@@ -87,7 +100,8 @@ fn loops_are_not_filled_beyond_their_limit() {
     let looped = |id: &str, place: &str| Job { loop_id: Some("L".into()), ..job(id, place, 1.0) };
     let limits = Limits { loops: vec![Loop { id: "L".into(), limit: 3, running: 2 }], ..Limits::default() };
     let found =
-        dispatch(&[looped("A", "M1"), looped("B", "M2")], &[place("M1"), place("M2")], &limits, now()).unwrap();
+        dispatch(&[looped("A", "M1"), looped("B", "M2")], &[place("M1"), place("M2")], &limits, now())
+            .unwrap();
     assert_eq!(found.released.len(), 1);
     assert_eq!(found.held[0].why, "loop L has 3 jobs of 3");
 }
@@ -106,7 +120,8 @@ fn a_job_that_would_end_right_before_maintenance_ranks_lower() {
 
 #[test]
 fn numbers_without_meaning_are_refused() {
-    let refused = |job: Job, limits: Limits| dispatch(&[job], &[place("M1")], &limits, now()).unwrap_err().to_string();
+    let refused =
+        |job: Job, limits: Limits| dispatch(&[job], &[place("M1")], &limits, now()).unwrap_err().to_string();
     assert!(refused(job("A", "M1", f64::NAN), Limits::default()).starts_with("job A: score is NaN"));
     assert!(refused(Job { minutes: 0.0, ..job("A", "M1", 1.0) }, Limits::default()).contains("minutes is 0"));
     let limits = Limits { kilowatts: Some(-1.0), ..Limits::default() };

@@ -105,7 +105,10 @@ fn shelf_life_counts_as_a_second_due_date() {
     assert_eq!(order(&[job("D", 1.0, 60.0, 5000), spoils.clone()]), ["S", "D"]);
     let scale = Scale::of(&[spoils.clone()], now());
     let slack = &score(&spoils, &scale, &Settings::default(), now()).addends[2];
-    assert_eq!(slack.why, "50 min to spare before its material spoils", "200 - 30 of route - 60 margin - 60 work");
+    assert_eq!(
+        slack.why, "50 min to spare before its material spoils",
+        "200 - 30 of route - 60 margin - 60 work"
+    );
 }
 
 #[test]

@@ -26,22 +26,49 @@ pub enum Change {
         why: String,
     },
     /// Nothing of an order may start before.
-    Hold { order: String, until: Minute },
+    Hold {
+        order: String,
+        until: Minute,
+    },
     /// Material of an operation, `order/operation`, comes later.
-    Material { op: String, at: Minute },
-    Due { order: String, due: Minute },
+    Material {
+        op: String,
+        at: Minute,
+    },
+    Due {
+        order: String,
+        due: Minute,
+    },
     /// What a late minute costs; above 0.
-    Weight { order: String, weight: f64 },
+    Weight {
+        order: String,
+        weight: f64,
+    },
     /// An order that comes in.
-    Add { order: Box<Order> },
+    Add {
+        order: Box<Order>,
+    },
     /// An order that is not made any more.
-    Remove { order: String },
+    Remove {
+        order: String,
+    },
     /// How many of a pool there are, for all of the plan.
-    Capacity { pool: String, capacity: i64 },
+    Capacity {
+        pool: String,
+        capacity: i64,
+    },
     /// Hours that a calendar is open in addition, as overtime.
-    Open { calendar: String, from: Minute, to: Minute },
+    Open {
+        calendar: String,
+        from: Minute,
+        to: Minute,
+    },
     /// A resource that becomes able to do an operation.
-    Able { op: String, resource: String, minutes: Minute },
+    Able {
+        op: String,
+        resource: String,
+        minutes: Minute,
+    },
 }
 
 fn breakdown() -> String {
@@ -54,10 +81,19 @@ impl Change {
         match self {
             Change::Down { resource, from, to, why } => {
                 if to <= from {
-                    return Err(ScheduleError::BadInterval { path: "change.down".into(), from: *from, to: *to });
+                    return Err(ScheduleError::BadInterval {
+                        path: "change.down".into(),
+                        from: *from,
+                        to: *to,
+                    });
                 }
                 let (from, to, why, kind) = (*from, *to, why.clone(), BlockedKind::Breakdown);
-                find_resource(model, resource, "change.down.resource")?.blocked.push(Blocked { from, to, why, kind });
+                find_resource(model, resource, "change.down.resource")?.blocked.push(Blocked {
+                    from,
+                    to,
+                    why,
+                    kind,
+                });
             }
             Change::Hold { order, until } => {
                 let order = find_order(model, order, "change.hold.order")?;
@@ -144,9 +180,8 @@ fn find_op<'m>(
 
 fn names_of(model: &Model, order: &str) -> Vec<String> {
     let order = model.orders.iter().find(|known| known.id == order);
-    order.map_or_else(Vec::new, |order| {
-        order.ops.iter().map(|op| format!("{}/{}", order.id, op.id)).collect()
-    })
+    order
+        .map_or_else(Vec::new, |order| order.ops.iter().map(|op| format!("{}/{}", order.id, op.id)).collect())
 }
 
 fn open(model: &mut Model, id: &str, from: Minute, to: Minute) -> Result<(), ScheduleError> {

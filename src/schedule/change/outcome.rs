@@ -101,7 +101,8 @@ pub fn what_if(
 
 /// The plan as today's, so that what does not have to move stays.
 fn standing(model: &Model, plan: &PlanFile) -> Vec<Current> {
-    let today: BTreeMap<&str, &Current> = model.current.iter().map(|entry| (entry.op.as_str(), entry)).collect();
+    let today: BTreeMap<&str, &Current> =
+        model.current.iter().map(|entry| (entry.op.as_str(), entry)).collect();
     let planned = plan.ops.iter().map(|op| match today.get(op.op.as_str()) {
         Some(entry) if entry.state != State::Planned => (*entry).clone(),
         _ => Current {

@@ -28,15 +28,22 @@ fn down() -> Change {
 #[test]
 fn a_breakdown_is_repaired_with_what_moves_and_why() {
     let outcome = repair(&model(), &[down()], &()).unwrap();
-    assert_eq!(outcome.plan.violations(&{
-        let mut changed = model();
-        down().apply(&mut changed).unwrap();
-        changed
-    }), []);
+    assert_eq!(
+        outcome.plan.violations(&{
+            let mut changed = model();
+            down().apply(&mut changed).unwrap();
+            changed
+        }),
+        []
+    );
     assert!(outcome.after.weighted_tardiness < outcome.before.weighted_tardiness);
     let moved: Vec<&str> = outcome.differences.iter().map(|difference| difference.op.as_str()).collect();
     assert_eq!(moved.len(), 2, "{moved:?}");
-    assert!(outcome.text.starts_with("If P1 is down for 400 min: 0 late orders (doing nothing: "), "{}", outcome.text);
+    assert!(
+        outcome.text.starts_with("If P1 is down for 400 min: 0 late orders (doing nothing: "),
+        "{}",
+        outcome.text
+    );
 }
 
 #[test]
@@ -48,7 +55,8 @@ fn one_change_is_told_against_the_plan_before() {
     assert_eq!(outcome.newly_late, ["A"]);
     let objective = &outcome.figures[0];
     assert_eq!(objective.change, objective.after - objective.before);
-    let same = what_if(&model(), Some(&plan), &Change::Weight { order: "A".into(), weight: 2.0 }, &()).unwrap();
+    let same =
+        what_if(&model(), Some(&plan), &Change::Weight { order: "A".into(), weight: 2.0 }, &()).unwrap();
     assert_eq!(same.differences, [], "nothing changed, so nothing moves");
 }
 
@@ -80,7 +88,10 @@ fn every_change_does_one_thing_or_names_what_is_missing() {
     let able = model(json!({"able": {"op": "A/10", "resource": "P2", "minutes": 5}}));
     assert_eq!(able.orders[0].ops[0].alts[1].minutes, 5);
     for (change, path) in [
-        (json!({"down": {"resource": "X", "from": 0, "to": 9}}), "change.down.resource: there is no resource `X`"),
+        (
+            json!({"down": {"resource": "X", "from": 0, "to": 9}}),
+            "change.down.resource: there is no resource `X`",
+        ),
         (json!({"hold": {"order": "X", "until": 9}}), "change.hold.order: there is no order `X`"),
         (json!({"material": {"op": "A/99", "at": 9}}), "change.material.op: there is no operation"),
         (json!({"capacity": {"pool": "X", "capacity": 9}}), "change.capacity.pool: there is no pool"),

@@ -44,7 +44,9 @@ pub(super) fn all(alone: &Alone) -> Vec<Demand> {
     all.extend(resources.iter().map(|&resource| Demand::Taken(resource)));
     all.extend(pools.iter().map(|&pool| Demand::PoolTaken(pool)));
     for &resource in &resources {
-        all.extend((0..model.resources[resource].blocked.len()).map(|index| Demand::Blocked(resource, index)));
+        all.extend(
+            (0..model.resources[resource].blocked.len()).map(|index| Demand::Blocked(resource, index)),
+        );
     }
     all.extend(resources.iter().map(|&resource| Demand::Calendar(resource)));
     all.extend(pools.iter().map(|&pool| Demand::PoolCalendar(pool)));
@@ -177,7 +179,9 @@ fn one(alone: &Alone, demand: Demand) -> Option<String> {
             format!("{} works {}", resource.id, alone.shifts(resource.calendar.as_ref()?))
         }
         Demand::Release => format!("{} is released {}", order.id, alone.at(order.release?)),
-        Demand::Material(ix) => format!("{} has its material from {} on", op(ix).1, alone.at(op(ix).0.material_at?)),
+        Demand::Material(ix) => {
+            format!("{} has its material from {} on", op(ix).1, alone.at(op(ix).0.material_at?))
+        }
         Demand::Deadline => format!("{} must be done by {}", order.id, alone.at(order.deadline?)),
         _ => return None,
     };

@@ -30,8 +30,10 @@ fn a_tool_out_of_calibration_is_told_with_the_material_that_comes_too_late_for_i
     };
     assert_eq!(
         texts(expired),
-        ["PO-1188 cannot be planned: PO-1188/10 has its material from Mon 07:00 on; PO-1188/10 needs tool T-7, \
-          out of calibration from Mon 07:30 on. Give up one of them"]
+        [
+            "PO-1188 cannot be planned: PO-1188/10 has its material from Mon 07:00 on; PO-1188/10 needs tool T-7, \
+          out of calibration from Mon 07:30 on. Give up one of them"
+        ]
     );
     let not_yet = |model: &mut Value| {
         model["pools"][0]["profile"] = json!([[0, 0], [600, 1]]);
@@ -39,8 +41,10 @@ fn a_tool_out_of_calibration_is_told_with_the_material_that_comes_too_late_for_i
     };
     assert_eq!(
         texts(not_yet),
-        ["PO-1188 cannot be planned: PO-1188/10 needs tool T-7, of which there are 0 now, 1 from Mon 16:00 on; \
-          PO-1188 must be done by Mon 14:20. Give up one of them"]
+        [
+            "PO-1188 cannot be planned: PO-1188/10 needs tool T-7, of which there are 0 now, 1 from Mon 16:00 on; \
+          PO-1188 must be done by Mon 14:20. Give up one of them"
+        ]
     );
 }
 
@@ -52,8 +56,10 @@ fn disjoint_calendars_of_a_machine_and_its_only_operator_are_told_as_a_pair() {
     };
     assert_eq!(
         texts(apart),
-        ["PO-1188 cannot be planned: WELD works Mon 06:00–14:00, Tue 06:00–14:00 (calendar day); PO-1188/20 needs \
-          operator WELDER, there Mon 14:00–22:00, Tue 14:00–22:00 (calendar night). Give up one of them"]
+        [
+            "PO-1188 cannot be planned: WELD works Mon 06:00–14:00, Tue 06:00–14:00 (calendar day); PO-1188/20 needs \
+          operator WELDER, there Mon 14:00–22:00, Tue 14:00–22:00 (calendar night). Give up one of them"
+        ]
     );
 }
 
@@ -68,8 +74,10 @@ fn a_frozen_operation_and_a_deadline_can_be_in_each_others_way() {
     };
     assert_eq!(
         texts(taken),
-        ["PO-1188 cannot be planned: PRESS is taken by WO-2/10 Mon 06:00–11:00; PO-1188 must be done by Mon 11:00. \
-          Give up one of them"]
+        [
+            "PO-1188 cannot be planned: PRESS is taken by WO-2/10 Mon 06:00–11:00; PO-1188 must be done by Mon 11:00. \
+          Give up one of them"
+        ]
     );
 }
 
@@ -113,9 +121,7 @@ fn every_conflict_is_irreducible() {
 
 #[test]
 fn two_orders_with_deadlines_on_one_machine_are_named_together() {
-    let order = |id: &str, deadline: Option<i64>| {
-        json!({"id": id, "due": 90, "deadline": deadline, "ops": [{"id": "10", "alts": [{"resource": "M1", "minutes": 60}]}]})
-    };
+    let order = |id: &str, deadline: Option<i64>| json!({"id": id, "due": 90, "deadline": deadline, "ops": [{"id": "10", "alts": [{"resource": "M1", "minutes": 60}]}]});
     let model: Model = serde_json::from_value(json!({
         "epoch": "2026-11-23T06:00:00Z", "horizon": 5000, "resources": [{"id": "M1"}, {"id": "M2"}],
         "orders": [order("A", Some(100)), order("B", None), order("C", Some(100)), order("D", None)],

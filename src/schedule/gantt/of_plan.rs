@@ -10,8 +10,11 @@ impl Plan {
     /// A plan's operations that are not done yet; those in `moved` are marked.
     pub fn of(model: &Model, ops: &[PlannedOp], reading: &Reading, moved: &HashSet<&str>) -> Plan {
         let late: HashSet<&str> = reading.late_orders.iter().map(|order| order.order.as_str()).collect();
-        let setups: HashMap<&str, i64> =
-            reading.changeovers.iter().map(|changeover| (changeover.op.as_str(), changeover.minutes)).collect();
+        let setups: HashMap<&str, i64> = reading
+            .changeovers
+            .iter()
+            .map(|changeover| (changeover.op.as_str(), changeover.minutes))
+            .collect();
         let done: HashSet<&str> = model
             .current
             .iter()

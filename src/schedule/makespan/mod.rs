@@ -65,7 +65,11 @@ pub(super) fn search(
                 admit(shop, &mut pool, kept);
             }
         }
-        let best = walkers.iter().map(|walk| walk.tabu.best.makespan).chain(pool.first().map(|kept| kept.makespan)).min();
+        let best = walkers
+            .iter()
+            .map(|walk| walk.tabu.best.makespan)
+            .chain(pool.first().map(|kept| kept.makespan))
+            .min();
         let best = best.unwrap_or(0);
         tally.improved(f64::from(best), i64::from(best));
         if best <= bound || budget.spent(tally.evaluated) >= 1.0 {
@@ -194,7 +198,10 @@ fn bound(shop: &Shop) -> Time {
     let work = |node: usize| Work {
         head: head[node],
         tail: tail[node],
-        choices: shop.choices[node].iter().map(|choice| (choice.machine as usize, i64::from(choice.time))).collect(),
+        choices: shop.choices[node]
+            .iter()
+            .map(|choice| (choice.machine as usize, i64::from(choice.time)))
+            .collect(),
     };
     let work: Vec<Work> = (0..shop.len()).map(work).collect();
     load::bound(&work, shop.machines) as Time

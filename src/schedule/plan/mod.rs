@@ -148,8 +148,10 @@ mod tests {
         for seed in 0..10 {
             let (model, plan) = solved(seed);
             let reading = plan.read(&model);
-            assert_eq!((Some(&reading.kpis.late_by_tier), reading.late_orders.len()),
-                (plan.kpis.as_ref().map(|kpis| &kpis.late_by_tier), reading.kpis.late_orders));
+            assert_eq!(
+                (Some(&reading.kpis.late_by_tier), reading.late_orders.len()),
+                (plan.kpis.as_ref().map(|kpis| &kpis.late_by_tier), reading.kpis.late_orders)
+            );
             let mut told = plan.moved.clone().unwrap();
             let mut moved = reading.moved.clone();
             (told.sort(), moved.sort());

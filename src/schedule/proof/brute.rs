@@ -1,11 +1,11 @@
 //! Shops so small that every sequence can be tried, by arithmetic of its own: minute by minute.
 
+use super::super::PlannedOp;
 use super::super::model::{
     Alternative, Blocked, BlockedKind, Model, Need, Op, Order, Policy, Pool, PoolKind, Resource, SetupMatrix,
     Split, VERSION, Weights,
 };
 use super::super::validate::{Placed, Reported, check_reported, read};
-use super::super::PlannedOp;
 use super::solved;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -147,21 +147,31 @@ impl Brute<'_> {
         }
     }
 
-    fn earliest(&self, order: usize, step: usize, alt: &Alternative, placed: &[PlannedOp]) -> Option<PlannedOp> {
+    fn earliest(
+        &self,
+        order: usize,
+        step: usize,
+        alt: &Alternative,
+        placed: &[PlannedOp],
+    ) -> Option<PlannedOp> {
         let (data, op) = (&self.model.orders[order], &self.model.orders[order].ops[step]);
         let name = format!("{}/{}", data.id, op.id);
         let end_of = |name: &str| placed.iter().find(|planned| planned.op == name).map(|planned| planned.end);
         let pred = step.checked_sub(1).and_then(|step| end_of(&format!("{}/{}", data.id, data.ops[step].id)));
         let from = data.release.unwrap_or(0).max(pred.map_or(0, |end| end + op.min_lag));
         let resource = self.model.resources.iter().find(|resource| resource.id == alt.resource)?;
-        let before = placed.iter().filter(|planned| planned.resource == alt.resource).max_by_key(|planned| planned.end);
+        let before = placed
+            .iter()
+            .filter(|planned| planned.resource == alt.resource)
+            .max_by_key(|planned| planned.end);
         let free = before.map_or(0, |planned| planned.end);
         let setup = self.setup(resource, placed, op);
         let is_open = |from: i64, to: i64| {
             to <= HORIZON && resource.blocked.iter().all(|blocked| to <= blocked.from || blocked.to <= from)
         };
         for start in from.max(free)..HORIZON {
-            if !is_open(start, start + alt.minutes) || !self.has_crew(op, start, start + alt.minutes, placed) {
+            if !is_open(start, start + alt.minutes) || !self.has_crew(op, start, start + alt.minutes, placed)
+            {
                 continue;
             }
             let setup_start = (free..=start - setup).rev().find(|&at| is_open(at, at + setup));
@@ -182,7 +192,8 @@ impl Brute<'_> {
             order.ops.iter().find(|known| known.id == step)?.family.clone()
         };
         let here = placed.iter().filter(|planned| planned.resource == resource.id);
-        let last = here.filter_map(|planned| Some((planned.end, family_of(planned)?))).max_by_key(|last| last.0);
+        let last =
+            here.filter_map(|planned| Some((planned.end, family_of(planned)?))).max_by_key(|last| last.0);
         let state = last.map(|last| last.1).or_else(|| resource.state.clone());
         let row = |family: &String| self.model.families.iter().position(|known| known == family);
         match (&resource.setup, state, &op.family) {
@@ -196,7 +207,10 @@ impl Brute<'_> {
     fn has_crew(&self, op: &Op, from: i64, to: i64, placed: &[PlannedOp]) -> bool {
         let needs = |planned: &PlannedOp| {
             self.model.orders.iter().any(|order| {
-                order.ops.iter().any(|op| format!("{}/{}", order.id, op.id) == planned.op && !op.needs.is_empty())
+                order
+                    .ops
+                    .iter()
+                    .any(|op| format!("{}/{}", order.id, op.id) == planned.op && !op.needs.is_empty())
             })
         };
         op.needs.is_empty()
@@ -226,7 +240,11 @@ fn tiny_shops_are_solved_to_the_optimum_and_bounds_lie_below_it() {
         assert_eq!(answer.unscheduled, [], "seed {seed}");
         let option = &answer.options[0];
         assert!(option.bound.value <= best + 1e-6, "seed {seed}: bound {} above {best}", option.bound.value);
-        assert!((option.kpis.objective - best).abs() < 1e-6, "seed {seed}: {} and {best}", option.kpis.objective);
+        assert!(
+            (option.kpis.objective - best).abs() < 1e-6,
+            "seed {seed}: {} and {best}",
+            option.kpis.objective
+        );
     }
     assert!(tried > 1_000, "only {tried} plans were compared");
 }

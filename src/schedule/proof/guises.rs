@@ -107,7 +107,12 @@ fn another_clock_gives_the_same_plan_at_other_minutes() {
 fn one_constraint_less_never_raises_the_bound_and_never_breaks_the_plan() {
     let mut compared = 0;
     let relaxations: [fn(&mut Model); 5] = [
-        |model| model.resources.iter_mut().for_each(|resource| resource.blocked.retain(|b| b.kind == BlockedKind::Breakdown)),
+        |model| {
+            model
+                .resources
+                .iter_mut()
+                .for_each(|resource| resource.blocked.retain(|b| b.kind == BlockedKind::Breakdown))
+        },
         |model| model.orders.iter_mut().for_each(|order| order.release = None),
         |model| model.orders.iter_mut().flat_map(|order| &mut order.ops).for_each(|op| op.material_at = None),
         |model| model.pools.iter_mut().for_each(|pool| pool.capacity += 1),

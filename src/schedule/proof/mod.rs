@@ -34,7 +34,8 @@ fn no_plan_of_a_random_plant_breaks_a_rule() {
             plans += 1;
             left_out += option.unscheduled.len();
         }
-        let rejected: Vec<&String> = answer.warnings.iter().filter(|text| text.contains("validator")).collect();
+        let rejected: Vec<&String> =
+            answer.warnings.iter().filter(|text| text.contains("validator")).collect();
         assert!(rejected.is_empty(), "seed {seed}: {rejected:?}");
     }
     println!("{plans} plans of {} plants, {left_out} orders left out: no violation", instances());

@@ -15,8 +15,13 @@ pub(super) fn check(model: &Model, placed: Placed, found: &mut Findings) {
     }
     let without = broken(model, placed.unfrozen);
     for (index, entry) in placed.unfrozen.iter().enumerate() {
-        let others: Vec<Unfrozen> =
-            placed.unfrozen.iter().enumerate().filter(|(other, _)| *other != index).map(|(_, e)| e.clone()).collect();
+        let others: Vec<Unfrozen> = placed
+            .unfrozen
+            .iter()
+            .enumerate()
+            .filter(|(other, _)| *other != index)
+            .map(|(_, e)| e.clone())
+            .collect();
         let is_known = model.current.iter().any(|current| current.op == entry.op);
         if is_known && broken(model, &others) <= without {
             let place = model.current.iter().find(|current| current.op == entry.op);
@@ -129,9 +134,7 @@ mod tests {
     use serde_json::json;
 
     fn model(second: serde_json::Value) -> Model {
-        let order = |id: &str| {
-            json!({"id": id, "due": 500, "ops": [{"id": "10", "alts": [{"resource": "M1", "minutes": 60}]}]})
-        };
+        let order = |id: &str| json!({"id": id, "due": 500, "ops": [{"id": "10", "alts": [{"resource": "M1", "minutes": 60}]}]});
         serde_json::from_value(json!({
             "epoch": "2026-11-23T06:00:00Z", "horizon": 1000, "resources": [{"id": "M1"}],
             "orders": [order("A"), order("B")],
@@ -150,11 +153,13 @@ mod tests {
 
     #[test]
     fn of_two_frozen_operations_in_each_others_way_one_may_be_set_free() {
-        let clash = model(json!({"op": "B/10", "resource": "M1", "start": 40, "end": 100, "state": "frozen"}));
+        let clash =
+            model(json!({"op": "B/10", "resource": "M1", "start": 40, "end": 100, "state": "frozen"}));
         assert_eq!(freed(&clash, &["A/10"]), Vec::<String>::new());
         assert_eq!(freed(&clash, &["B/10"]), Vec::<String>::new());
         assert_eq!(freed(&clash, &["A/10", "B/10"]), ["A/10", "B/10"], "one of them can stay");
-        let apart = model(json!({"op": "B/10", "resource": "M1", "start": 70, "end": 130, "state": "frozen"}));
+        let apart =
+            model(json!({"op": "B/10", "resource": "M1", "start": 70, "end": 130, "state": "frozen"}));
         assert_eq!(freed(&apart, &["B/10"]), ["B/10"]);
     }
 

@@ -17,8 +17,7 @@ fn caught(forget: impl Fn(&mut Model), rules: &[Rule], follows: &[Rule]) -> usiz
         forget(&mut forgetful);
         let answer = resequence(&Problem::parse(forgetful).unwrap()).unwrap();
         let best = &answer.options[0];
-        let placed =
-            Placed { ops: &best.ops, unscheduled: &best.unscheduled, unfrozen: &answer.unfrozen };
+        let placed = Placed { ops: &best.ops, unscheduled: &best.unscheduled, unfrozen: &answer.unfrozen };
         let found = check_reported(&model, placed, Reported::default());
         for violation in &found {
             // What is set free for a reason that the real plant does not have, or the other way round.
@@ -145,15 +144,24 @@ fn a_spoiled_plan_is_caught_by_the_right_rule() {
         (Rule::EachOnce, |ops, at| ops[at].op.push('x')),
         (Rule::Eligible, |ops, at| ops[at].resource = "M-unknown".into()),
         (Rule::Length, |ops, at| ops[at].end -= 1),
-        (Rule::Earliest, |ops, at| (ops[at].start, ops[at].end) = (ops[at].start - 5_000, ops[at].end - 5_000)),
+        (Rule::Earliest, |ops, at| {
+            (ops[at].start, ops[at].end) = (ops[at].start - 5_000, ops[at].end - 5_000)
+        }),
     ];
     for seed in PLANTS {
         let model = sample::random(seed);
         let answer = resequence(&Problem::parse(model.clone()).unwrap()).unwrap();
         let best = &answer.options[0];
-        let is_free = |op: &PlannedOp| model.current.iter().all(|entry| entry.op != op.op || entry.state == State::Planned);
-        let free: Vec<usize> =
-            best.ops.iter().enumerate().filter(|(_, op)| is_free(op) && op.start >= model.now).map(|(at, _)| at).collect();
+        let is_free = |op: &PlannedOp| {
+            model.current.iter().all(|entry| entry.op != op.op || entry.state == State::Planned)
+        };
+        let free: Vec<usize> = best
+            .ops
+            .iter()
+            .enumerate()
+            .filter(|(_, op)| is_free(op) && op.start >= model.now)
+            .map(|(at, _)| at)
+            .collect();
         for (count, &(rule, spoil)) in spoils.iter().enumerate() {
             let Some(&at) = free.get((seed as usize * 7 + count) % free.len().max(1)) else { continue };
             let mut ops = best.ops.clone();

@@ -54,7 +54,8 @@ fn length(view: &View, item: &Item, shift: &Shift, found: &mut Findings) {
     if !item.splits() {
         if spans != minutes {
             let (start, end) = (view.at(planned.start), view.at(planned.end));
-            let message = format!("runs {spans} min, {start} to {end}, and takes {minutes} on {}", planned.resource);
+            let message =
+                format!("runs {spans} min, {start} to {end}, and takes {minutes} on {}", planned.resource);
             found.add(Rule::Length, &item.name, message);
         }
         return;
@@ -114,7 +115,11 @@ fn earliest(view: &View, item: &Item, found: &mut Findings) {
     }
     if let Some(start) = planned.setup_start.filter(|&start| start < view.model.now) {
         let (start, now) = (view.at(start), view.at(view.model.now));
-        found.add(Rule::Earliest, &item.name, format!("has a changeover from {start} on, before now at {now}"));
+        found.add(
+            Rule::Earliest,
+            &item.name,
+            format!("has a changeover from {start} on, before now at {now}"),
+        );
     }
 }
 

@@ -110,7 +110,8 @@ fn capacity(view: &View, pool: &Pool, uses: &[Use], found: &mut Findings) {
         if let Some(planned) = active.iter().find(|used| !used.is_fact).filter(|_| total > limit) {
             let rule = if pool.kind == PoolKind::Utility { Rule::Utility } else { Rule::PoolCapacity };
             let at = view.at(at);
-            let message = format!("and what runs beside it need {total} of {} at {at}; there are {limit}", pool.id);
+            let message =
+                format!("and what runs beside it need {total} of {} at {at}; there are {limit}", pool.id);
             found.add(rule, planned.item, message);
         }
     }

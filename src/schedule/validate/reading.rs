@@ -54,7 +54,12 @@ pub fn read(model: &Model, placed: Placed) -> Reading {
         .filter(|(_, changeover)| changeover.minutes > 0)
         .filter_map(|(op, changeover)| {
             let resource = view.item(op)?.planned?.resource.clone();
-            Some(ChangeoverTime { op: op.clone(), resource, from: changeover.from, minutes: changeover.minutes })
+            Some(ChangeoverTime {
+                op: op.clone(),
+                resource,
+                from: changeover.from,
+                minutes: changeover.minutes,
+            })
         })
         .collect();
     times.sort_by(|a, b| (&a.resource, a.from, &a.op).cmp(&(&b.resource, b.from, &b.op)));

@@ -60,7 +60,11 @@ fn sequence(
                     found.add(
                         Rule::Changeover,
                         &item.name,
-                        format!("at {}: the changeover {pair} is forbidden on {}", view.at(planned.start), resource.id),
+                        format!(
+                            "at {}: the changeover {pair} is forbidden on {}",
+                            view.at(planned.start),
+                            resource.id
+                        ),
                     );
                 }
                 Some((minutes, cost)) => {

@@ -45,7 +45,10 @@ async fn call(name: &str, input: Value) -> Result<Value, ToolError> {
         trace: None,
     };
     let answer = tool.call(&call, input).await?;
-    assert!(jsonschema::is_valid(&tool.spec().output, &answer), "the answer does not fit the tool's own schema");
+    assert!(
+        jsonschema::is_valid(&tool.spec().output, &answer),
+        "the answer does not fit the tool's own schema"
+    );
     Ok(answer)
 }
 
@@ -60,10 +63,18 @@ async fn a_plan_is_judged_and_read() {
         json!("begins at 59 (Mon 06:59) on P1, which is busy until 60 (Mon 07:00)")
     );
     let figures = call("schedule.kpis", json!({"model": model(), "plan": plan(60)})).await.unwrap();
-    assert_eq!(figures["usage"][0], json!({"resource": "P1", "work_minutes": 120, "changeover_minutes": 0,
-        "open_minutes": 120, "utilisation": 1.0}));
-    let error = call("schedule.kpis", json!({"model": {"epoch": "2026-11-23T06:00:00Z", "horizon": 0,
-        "resources": [], "orders": []}, "plan": {"ops": []}})).await.unwrap_err();
+    assert_eq!(
+        figures["usage"][0],
+        json!({"resource": "P1", "work_minutes": 120, "changeover_minutes": 0,
+        "open_minutes": 120, "utilisation": 1.0})
+    );
+    let error = call(
+        "schedule.kpis",
+        json!({"model": {"epoch": "2026-11-23T06:00:00Z", "horizon": 0,
+        "resources": [], "orders": []}, "plan": {"ops": []}}),
+    )
+    .await
+    .unwrap_err();
     assert!(error.message.starts_with("horizon: 0 is not allowed"), "{}", error.message);
 }
 
