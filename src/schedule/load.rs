@@ -72,10 +72,7 @@ fn shared(work: &[Work], machines: usize, known: Minute) -> Minute {
             idle[machine] = (idle[machine].0.min(work.head), idle[machine].1.min(work.tail));
         }
     }
-    let idle: Vec<f64> = idle
-        .iter()
-        .map(|&(head, tail)| if head == Minute::MAX { 0.0 } else { (head + tail) as f64 })
-        .collect();
+    let idle: Vec<f64> = idle.iter().map(|&(head, tail)| if head == Minute::MAX { 0.0 } else { (head + tail) as f64 }).collect();
     let choices: usize = work.iter().map(|work| work.choices.len()).sum();
     let passes = (PRICED / choices.max(1)).clamp(20, PASSES);
     let mut price = vec![1.0 / machines as f64; machines];
