@@ -235,6 +235,7 @@ impl App {
         let state = http::AppState {
             store: self.store.clone(),
             site: self.site.clone(),
+            tools: self.tools.clone(),
             problems: Arc::new(move || {
                 library.read().unwrap_or_else(PoisonError::into_inner).problems().cloned().collect()
             }),

@@ -22,6 +22,7 @@ mod schedule;
 mod schema;
 mod serve;
 mod test;
+mod trial;
 
 use crate::{
     app,
@@ -56,6 +57,7 @@ enum Command {
     Bench(bench::BenchArgs),
     Run(run::RunArgs),
     Test(test::TestArgs),
+    Try(trial::TryArgs),
     Schema(schema::SchemaArgs),
     Graph(graph::GraphArgs),
     New(new::NewArgs),
@@ -128,6 +130,13 @@ pub fn main() -> ExitCode {
                 match test::run(&args).await {
                     Ok(code) => code,
                     Err(error) => fail(&error.to_string(), error.exit_code()),
+                }
+            }
+            Command::Try(args) => {
+                telemetry::start(&quiet(&cli.log));
+                match trial::run(&args).await {
+                    Ok(code) => code,
+                    Err(error) => fail(&error.to_string(), 1),
                 }
             }
             Command::Db(args) => match db::run(args).await {

@@ -3,7 +3,7 @@
 //! Who can reach the database may do everything there; the console and the API ask for a role. What is ordered
 //! here is audited under the name given with `--by`.
 
-mod start;
+pub(super) mod start;
 
 use super::database::DatabaseArgs;
 use crate::{

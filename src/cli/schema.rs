@@ -1,6 +1,9 @@
-//! `takt schema`: the JSON Schema of a site's workflow files, for editors.
+//! `takt schema`: the JSON Schema of a site's workflow files for editors, or the same as a reference for people.
 
-use crate::{app::AppError, schema::workflow_schema};
+use crate::{
+    app::AppError,
+    schema::{language_reference, workflow_schema},
+};
 use std::{
     fs,
     io::{self, Write},
@@ -14,9 +17,19 @@ pub struct SchemaArgs {
     #[arg(long, env = "TAKT_SITE", default_value = ".", value_name = "DIR")]
     pub site: PathBuf,
 
+    /// A JSON Schema for editors, or the language reference for people
+    #[arg(long, value_enum, default_value_t = Format::Json)]
+    pub format: Format,
+
     /// The file that is written; standard output when left out
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    Json,
+    Markdown,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -29,8 +42,14 @@ pub enum SchemaError {
 
 pub fn run(args: &SchemaArgs) -> Result<(), SchemaError> {
     let plant = super::plant_of(&args.site)?;
-    let schema = workflow_schema(&plant.site, &plant.tools, &plant.library);
-    let text = serde_json::to_string_pretty(&schema).map_err(io::Error::from)? + "\n";
+    let (site, tools, library) = (&plant.site, &plant.tools, &plant.library);
+    let text = match args.format {
+        Format::Json => {
+            let schema = workflow_schema(site, tools, library);
+            serde_json::to_string_pretty(&schema).map_err(io::Error::from)? + "\n"
+        }
+        Format::Markdown => language_reference(site, tools, library),
+    };
     match &args.output {
         Some(path) => fs::write(path, text)?,
         None => io::stdout().write_all(text.as_bytes())?,

@@ -134,16 +134,22 @@ fn write(args: &TestArgs, stage: &Stage, suite: &SuiteResult) -> io::Result<()> 
 
 /// What a worker of this site would have, but for what reaches outside.
 fn stage(folder: &Path) -> Result<Stage, TestError> {
-    let Plant { site, tools, library } = super::plant_of(folder)?;
+    let plant = super::plant_of(folder)?;
     let mut built_in = Registry::default();
-    for tool in native::tools(&site).map_err(AppError::from)? {
+    for tool in native::tools(&plant.site).map_err(AppError::from)? {
         built_in.add(tool)?;
     }
+    Ok(stage_of(plant, built_in))
+}
+
+/// The stage for a site on which `built_in` answers for itself.
+pub(super) fn stage_of(plant: Plant, built_in: Registry) -> Stage {
+    let Plant { site, tools, library } = plant;
     let definitions = Arc::new(Definitions::default());
     definitions.publish_in_memory(library.definitions().cloned().collect());
     let ladders: Arc<dyn Ladders> = Arc::new(SiteLadders(site.clone()));
     let asked = ladders.clone();
-    Ok(Stage::new(Parts {
+    Stage::new(Parts {
         known: app::known_names(&site),
         caps: app::caps_of(&site),
         executors: Box::new(move |tools, past| {
@@ -155,7 +161,7 @@ fn stage(folder: &Path) -> Result<Stage, TestError> {
         built_in,
         library,
         ladders,
-    }))
+    })
 }
 
 /// The files that count, and when each was changed last.

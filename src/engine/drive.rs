@@ -13,7 +13,7 @@ use crate::{
         Change, Failure, Intent, Leaf, MessageKind, NewRun, OutboxMessage, Phase, Plan, Record, RunId,
         Signal, SignalKind, State, StepPath, Task, approval_of, machine::Status, plan, retry,
     },
-    workflow::Definition,
+    workflow::{Autonomy, Definition},
 };
 use chrono::{DateTime, Utc};
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
@@ -433,6 +433,9 @@ impl Driver {
     }
 
     fn tell_breach(&mut self, step: &str, ladder: &str) {
+        if self.definition.workflow.autonomy == Autonomy::Shadow {
+            return;
+        }
         let Some(rung) = self.services.ladders.rung(ladder, 0) else { return };
         let title = &self.definition.workflow.title;
         self.unwritten.intents.push(Intent::Send(Box::new(OutboxMessage {

@@ -167,7 +167,8 @@ impl Drawer<'_> {
     }
 }
 
-fn trigger_words(trigger: &Trigger) -> String {
+/// What starts a workflow, in a few words.
+pub fn trigger_words(trigger: &Trigger) -> String {
     match trigger {
         Trigger::Events(events) => {
             let names: Vec<&str> = events.patterns.iter().map(|pattern| pattern.event.as_str()).collect();

@@ -54,6 +54,8 @@ pub fn router(state: AppState) -> Router {
         .route("/runs/{id}", get(console::run::page))
         .route("/runs/{id}/{action}", post(console::control::one))
         .route("/runs/bulk", post(console::control::many))
+        .route("/workflows", get(console::workflows::list))
+        .route("/workflows/{id}", get(console::workflows::page))
         .route("/workflows/{id}/runs", post(console::start::start))
         .route("/attention", get(console::attention::page))
         .route("/events", get(console::events::page))

@@ -4,6 +4,7 @@ use crate::{
     engine::{Definitions, Hints, Starter},
     site::Site,
     store::Store,
+    tool::Registry,
     workflow::problem::Problem,
 };
 use secrecy::SecretString;
@@ -15,6 +16,8 @@ use tokio_util::sync::CancellationToken;
 pub struct AppState {
     pub store: Store,
     pub site: Arc<Site>,
+    /// What workflows can call; only their declarations are read here.
+    pub tools: Registry,
     /// What is wrong with the workflow files as they stand now.
     pub problems: Arc<dyn Fn() -> Vec<Problem> + Send + Sync>,
     /// Told when an event has been stored or an answer given; only a hint, the loops also look by themselves.

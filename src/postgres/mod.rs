@@ -144,13 +144,12 @@ pub fn url(socket: &Path, database: &str) -> String {
     format!("postgres://{ROLE}@localhost/{}?host={host}&sslmode=disable", percent_encode(database))
 }
 
+/// A slash too: `a/.` would be read as a path that goes nowhere.
 fn percent_encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'.' | b'_' => {
-                encoded.push(char::from(byte))
-            }
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => encoded.push(char::from(byte)),
             other => encoded.push_str(&format!("%{other:02X}")),
         }
     }

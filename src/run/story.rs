@@ -160,6 +160,17 @@ impl Teller<'_> {
             return Some((Mark::Wrote, format!("Undone: {path}")));
         }
         match &step?.kind {
+            StepKind::Call(call) if output["shadow"] == Value::Bool(true) => {
+                let what = match (output["role"].as_str(), output["title"].as_str()) {
+                    (Some(role), Some(title)) => format!("Not told, in shadow: {role}, {title}"),
+                    _ => format!("Not written, in shadow: {}", call.tool),
+                };
+                let refused = output["refused"].as_str();
+                Some((
+                    Mark::Fact,
+                    refused.map_or(what.clone(), |why| format!("{what}, and it would not be: {why}")),
+                ))
+            }
             StepKind::Call(call) => {
                 let mark = if call.rules.is_empty() { Mark::Fact } else { Mark::Wrote };
                 let size = size_of(output).map_or(String::new(), |size| format!(": {size}"));
@@ -204,6 +215,12 @@ impl Teller<'_> {
 }
 
 fn answered(output: &Value) -> String {
+    if output["decision"] == "shadow" {
+        let chosen = output["chosen"]["title"].as_str();
+        let option = chosen
+            .map_or(String::new(), |title| format!("; it goes on with option {}: {title}", output["choice"]));
+        return format!("Nobody is asked, in shadow{option}");
+    }
     let name = output["by_name"].as_str().unwrap_or_default();
     let second = output["second_by"].as_str().map_or(String::new(), |by| format!(", confirmed by {by}"));
     let reason = output["reason"].as_str().map_or(String::new(), |reason| format!(" ({reason})"));

@@ -1,10 +1,12 @@
 //! `takt schema`: one JSON Schema for the workflow files of a site, for editors that complete, explain and object.
 //!
 //! Tools, roles, ladders, rules, workflows and files are enumerated as this site has them; `with:` is typed by tool.
-//! The descriptions are the manual that authors read. Whether a workflow is right is `takt check`'s to say.
+//! The descriptions are the manual that authors read, in the editor and in the language reference.
+//! Whether a workflow is right is `takt check`'s to say.
 
 mod arguments;
 mod document;
+mod reference;
 mod steps;
 
 use crate::{
@@ -17,13 +19,13 @@ use std::fs;
 
 /// The schema of a workflow file of this site.
 pub fn workflow_schema(site: &Site, tools: &Registry, library: &Library) -> Value {
+    Known { site, tools, library }.schema()
+}
+
+/// The same as Markdown, for people: every key, every finding, every tool of this site.
+pub fn language_reference(site: &Site, tools: &Registry, library: &Library) -> String {
     let known = Known { site, tools, library };
-    let mut definitions = Map::new();
-    known.shared(&mut definitions);
-    known.steps(&mut definitions);
-    let mut schema = known.document();
-    schema["definitions"] = Value::Object(definitions);
-    schema
+    reference::reference(&known, &known.schema())
 }
 
 /// What the schema enumerates.
@@ -34,6 +36,15 @@ struct Known<'k> {
 }
 
 impl Known<'_> {
+    fn schema(&self) -> Value {
+        let mut definitions = Map::new();
+        self.shared(&mut definitions);
+        self.steps(&mut definitions);
+        let mut schema = self.document();
+        schema["definitions"] = Value::Object(definitions);
+        schema
+    }
+
     /// Definitions that several places use.
     fn shared(&self, definitions: &mut Map<String, Value>) {
         let units = "ms|s|m|h|d|w";

@@ -8,10 +8,10 @@ use crate::{
 use serde_json::{Map, Value, json};
 
 /// Keys that every step has.
-const ALWAYS: [&str; 3] = ["id", "if", "on_error"];
+pub(super) const ALWAYS: [&str; 3] = ["id", "if", "on_error"];
 
 /// A kind of step, what it does, and its own keys.
-const KINDS: [(&str, &str, &[&str]); 10] = [
+pub(super) const KINDS: [(&str, &str, &[&str]); 10] = [
     ("call", "Calls a tool. The only step that may write.", &["with", "timeout", "retry", "rules", "undo"]),
     (
         "agent",
@@ -275,7 +275,7 @@ fn described_kind(kind: &str) -> &'static str {
     KINDS.iter().find(|(name, ..)| *name == kind).map_or("", |(_, words, _)| words)
 }
 
-fn described(spec: &ToolSpec) -> String {
+pub(super) fn described(spec: &ToolSpec) -> String {
     let effect = match spec.effect {
         Effect::Read => "Reads.",
         Effect::Propose => "Computes; changes nothing.",

@@ -1,6 +1,6 @@
 //! `call`: one typed tool, and for a write the checks that stand before it.
 
-use super::{approval, notify, rules};
+use super::{approval, notify, rules, shadow};
 use crate::{
     engine::{Execute, Outcome, StepContext, StepError, crash_point},
     run::{Failure, Leaf, Task},
@@ -54,7 +54,9 @@ impl CallExecutor {
         }
         if tool.spec().effect == Effect::Write {
             if context.definition.workflow.autonomy == Autonomy::Shadow {
-                return Ok(Outcome::done(json!({ "shadow": true, "not_written": input })));
+                return shadow::rehearse(step, tool.spec(), input, &self.tools, context)
+                    .await
+                    .map_err(|failure| StepError { failure, retry_after: None, intents: Vec::new() });
             }
             self.permit(step, tool.as_ref(), &input, context).await?;
         }

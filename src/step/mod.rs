@@ -9,6 +9,7 @@ mod gate;
 mod notify;
 mod rules;
 mod run;
+mod shadow;
 mod wait;
 
 pub use agent::{AgentExecutor, AgentSettings};

@@ -5,6 +5,7 @@ use crate::{
     engine::{Outcome, StepContext},
     run::{Intent, MessageKind, OutboxMessage},
     tool::{Call, Effect, Idempotency, Tool, ToolError, ToolName, ToolSpec, schema_of},
+    workflow::Autonomy,
 };
 use async_trait::async_trait;
 use schemars::JsonSchema;
@@ -48,17 +49,23 @@ pub(super) fn send(input: &Value, context: &StepContext) -> Result<Outcome, Stri
     }
     let text = context.definition.render(&notification.message, &data).map_err(|e| e.to_string())?;
     let (title, body) = split_title(&text);
+    let output = serde_json::to_value(Notified { role: notification.role.clone(), title: title.to_owned() })
+        .map_err(|error| error.to_string())?;
+    // In shadow nobody hears of a run.
+    if context.definition.workflow.autonomy == Autonomy::Shadow {
+        let mut output = output;
+        output["shadow"] = json!(true);
+        return Ok(Outcome::done(output));
+    }
     let message = OutboxMessage {
         path: context.path.clone(),
         ordinal: 0,
         kind: MessageKind::Tell,
         gate: None,
-        role: Some(notification.role.clone()),
+        role: Some(notification.role),
         person: None,
         message: json!({ "title": title, "body": body }),
     };
-    let output = serde_json::to_value(Notified { role: notification.role, title: title.to_owned() })
-        .map_err(|error| error.to_string())?;
     Ok(Outcome::Done { output, intents: vec![Intent::Send(Box::new(message))] })
 }
 

@@ -1,5 +1,6 @@
 //! `takt test`: plays the cases of `*.test.yaml` with the real interpreter, a clock that jumps, tools and agents that
-//! answer as the test says, and people who answer by the real rules. No database, no network, no model.
+//! answer as the test says, and people who answer by the real rules. No database, no network, no model. `takt try`
+//! plays one run in shadow with it, over tools that answer for themselves.
 //!
 //! What a test file may say is `workflow::cases`'; what a run is, is `run`'s and `engine`'s; printing to a terminal
 //! and watching files is the command's.
@@ -18,6 +19,7 @@ mod report;
 mod scripts;
 mod suite;
 mod timeline;
+mod trial;
 mod world;
 
 use crate::{
@@ -34,6 +36,7 @@ pub use played::PlayError;
 pub use report::{github, json, junit, text};
 pub use suite::{CaseResult, FileResult, SuiteError, SuiteResult, run, test_files};
 pub use timeline::TimelineLine;
+pub use trial::{NotWritten, Trial, Tried, attempt};
 
 type MakeExecutors = Box<dyn Fn(&Registry, Arc<dyn PastEvents>) -> Executors + Send + Sync>;
 

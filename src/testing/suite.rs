@@ -13,7 +13,7 @@ use super::{
 use crate::{
     tool::{Effect, ToolName},
     workflow::{
-        Definition, Place,
+        Autonomy, Definition, Place,
         cases::{Crash, Mock, Placed, Setting, TestCase, TestFile, check_cases},
         problem::{Problem, Severity},
     },
@@ -161,12 +161,16 @@ async fn run_file(stage: &Stage, path: &str, filter: Option<&str>) -> Result<Fil
         Err(problems) => return Ok(broken("", problems)),
     };
     let id = &file.workflow.it;
-    let Some(definition) = stage.library.get(id).cloned() else {
+    let Some(mut definition) = stage.library.get(id).cloned() else {
         let known: Vec<&str> = stage.library.definitions().map(|known| known.workflow.id.as_str()).collect();
         let message = format!("there is no workflow `{id}` without errors");
         let fix = format!("run `takt check`; without errors are {}", known.join(", "));
         return Ok(broken(id, vec![problem("T006", path, file.workflow.place, message, &fix)]));
     };
+    // A test says what happens when people are asked, also before they are.
+    if definition.workflow.autonomy == Autonomy::Shadow {
+        definition = Arc::new(definition.with_autonomy(Autonomy::Assist));
+    }
     let fixtures = Arc::new(fixtures(&full));
     let mut problems = check_cases(&file, &definition, &stage.tools, &stage.site);
     problems.extend(check_mocks(stage, &file, &fixtures));

@@ -6,11 +6,13 @@
 mod error;
 mod registry;
 mod spec;
+mod stand_in;
 mod typed;
 
 pub use error::{ToolError, ToolErrorKind};
 pub use registry::{Registry, RegistryError};
 pub use spec::{DataClass, Effect, Idempotency, ToolName, ToolNameError, ToolSpec};
+pub use stand_in::stand_in;
 pub use typed::{Typed, schema_of};
 
 use async_trait::async_trait;

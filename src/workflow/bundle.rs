@@ -39,7 +39,7 @@ impl Bundle {
     /// As [`Bundle::collect`], with a text that need not stand in the file yet.
     pub fn with(folder: &Path, path: &str, text: String) -> Self {
         let named =
-            Document::parse(path, &text).ok().and_then(|document| decode::workflow(path, &document).0);
+            Document::parse(path, &text).ok().and_then(|document| decode::workflow(path, &document).workflow);
         let mut files = BTreeMap::from([(path.to_owned(), text)]);
         for reference in named.iter().flat_map(references).filter(|reference| stays_inside(&reference.path)) {
             if let Some(text) = read(folder, path, &reference.path) {

@@ -1,7 +1,7 @@
 //! A workflow with everything it refers to, compiled and pinned by its SHA-256.
 
 use super::{
-    Bundle, Place, Rule, Step, Workflow,
+    Autonomy, Bundle, Place, Rule, Step, Workflow,
     bundle::{ReferenceKind, references, stays_inside},
     decode,
     problem::{Problem, Severity},
@@ -14,8 +14,16 @@ use std::collections::BTreeMap;
 
 pub use super::render::RenderError;
 
+/// What is understood of a bundle, mistakes and all.
+pub(super) struct Draft {
+    pub(super) definition: Option<Definition>,
+    pub(super) problems: Vec<Problem>,
+    /// Ids of steps that are not in the definition, because they have mistakes of their own.
+    pub(super) lost: Vec<String>,
+}
+
 /// A compiled bundle.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Definition {
     pub bundle: Bundle,
     pub sha256: String,
@@ -32,14 +40,26 @@ pub struct Definition {
 impl Definition {
     /// Parses a bundle; does not need the tools or the site, so a pinned one compiles for ever.
     pub fn compile(bundle: Bundle) -> Result<Self, Vec<Problem>> {
+        match Self::draft(bundle) {
+            Draft { definition: Some(definition), .. } if is_sound(&definition.warnings) => Ok(definition),
+            Draft { problems, .. } => Err(problems),
+        }
+    }
+
+    /// As [`Definition::compile`], but what has no mistake is there even when something else has one.
+    pub(super) fn draft(bundle: Bundle) -> Draft {
+        let nothing = |problems| Draft { definition: None, problems, lost: Vec::new() };
         let path = bundle.path.clone();
         let Some(text) = bundle.files.get(&path) else {
             let place = Place { line: 1, column: 1 };
-            return Err(vec![error("T001", &path, place, "the file is not there", "check its path")]);
+            return nothing(vec![error("T001", &path, place, "the file is not there", "check its path")]);
         };
-        let document = Document::parse(&path, text)?;
-        let (workflow, mut problems) = decode::workflow(&path, &document);
-        let Some(workflow) = workflow else { return Err(problems) };
+        let document = match Document::parse(&path, text) {
+            Ok(document) => document,
+            Err(problems) => return nothing(problems),
+        };
+        let decode::Decoded { workflow, mut problems, lost } = decode::workflow(&path, &document);
+        let Some(workflow) = workflow else { return Draft { definition: None, problems, lost } };
         let mut named = Named::default();
         for reference in references(&workflow) {
             let place = place_of_text(&document, reference.step, &reference.path);
@@ -48,12 +68,17 @@ impl Definition {
                 None => problems.push(missing(&path, place, reference.kind, &reference.path)),
             }
         }
-        if problems.iter().any(|problem| problem.severity == Severity::Error) {
-            return Err(problems);
-        }
         let Named { templates, schemas, rules } = named;
-        let sha256 = bundle.sha256();
-        Ok(Self { sha256, workflow, rules, schemas, warnings: problems, templates, document, bundle })
+        let (sha256, warnings) = (bundle.sha256(), problems.clone());
+        let definition = Self { sha256, workflow, rules, schemas, warnings, templates, document, bundle };
+        Draft { definition: Some(definition), problems, lost }
+    }
+
+    /// The same workflow as it would be with this autonomy.
+    pub fn with_autonomy(&self, autonomy: Autonomy) -> Self {
+        let mut other = self.clone();
+        other.workflow.autonomy = autonomy;
+        other
     }
 
     /// Renders a prompt or message (Handlebars, strict, no HTML escaping) with this data.
@@ -88,6 +113,11 @@ impl Definition {
     pub(super) fn document(&self) -> &Document {
         &self.document
     }
+}
+
+/// Nothing that was found keeps a file from being used.
+pub(super) fn is_sound(problems: &[Problem]) -> bool {
+    problems.iter().all(|problem| problem.severity == Severity::Warning)
 }
 
 #[derive(Default)]

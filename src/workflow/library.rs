@@ -5,6 +5,7 @@ mod untested;
 
 use super::{
     Bundle, Definition, Events, Place, check,
+    definition::{Draft, is_sound},
     problem::{Problem, Severity},
 };
 use crate::{site::Site, tool::Registry};
@@ -94,17 +95,8 @@ impl Library {
         problems
     }
 
-    /// Compiles and checks one file. What compiles is there even when a check failed.
     fn read(&self, bundle: Bundle, registry: &Registry, site: &Site) -> (Option<Definition>, Vec<Problem>) {
-        match Definition::compile(bundle) {
-            Ok(definition) => {
-                let mut problems = definition.warnings.clone();
-                problems.extend(check::check(&definition, registry, site, &self.events));
-                problems.sort_by_key(|problem| problem.place);
-                (Some(definition), problems)
-            }
-            Err(problems) => (None, problems),
-        }
+        findings_of(bundle, registry, site, &self.events)
     }
 
     fn good(&self) -> BTreeMap<String, Arc<Definition>> {
@@ -186,8 +178,31 @@ impl Library {
     }
 }
 
-fn is_sound(problems: &[Problem]) -> bool {
-    problems.iter().all(|problem| problem.severity == Severity::Warning)
+/// Compiles and checks one file. What compiles is there even when a check failed; where the form has a mistake, what can
+/// be understood is checked all the same, so that everything is told at once.
+pub(super) fn findings_of(
+    bundle: Bundle,
+    registry: &Registry,
+    site: &Site,
+    events: &Events,
+) -> (Option<Definition>, Vec<Problem>) {
+    let Draft { definition, mut problems, lost } = Definition::draft(bundle);
+    let Some(definition) = definition else { return (None, problems) };
+    let compiles = is_sound(&problems);
+    let found = check::check(&definition, registry, site, events);
+    problems.extend(found.into_iter().filter(|problem| compiles || !may_follow(problem, &lost)));
+    problems.sort_by_key(|problem| problem.place);
+    (Some(definition).filter(|_| compiles), problems)
+}
+
+/// Whether a finding may be there only because another mistake left something out: what is said of the whole
+/// workflow, or of a step that was lost.
+fn may_follow(problem: &Problem, lost: &[String]) -> bool {
+    const OF_THE_WHOLE: [&str; 6] = ["T010", "T014", "T016", "T021", "T022", "T024"];
+    OF_THE_WHOLE.contains(&problem.code)
+        || lost.iter().any(|id| {
+            problem.message.contains(&format!("`{id}`")) || problem.message.contains(&format!("steps.{id}"))
+        })
 }
 
 fn unreadable(path: &str, cause: &io::Error) -> Problem {

@@ -26,7 +26,7 @@ pub struct RenderError {
     pub message: String,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Templates {
     registry: Handlebars<'static>,
 }

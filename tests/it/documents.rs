@@ -117,3 +117,16 @@ fn commands_and_options_of_the_readme_exist() {
     }
     assert!(help(&["eval", "record"]).contains("--name") && help(&["eval", "record"]).contains("--demo"));
 }
+
+#[test]
+fn the_language_reference_is_what_the_code_says() {
+    let output = Command::new(env!("CARGO_BIN_EXE_takt"))
+        .args(["schema", "--format", "markdown"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(
+        String::from_utf8(output.stdout).unwrap() == read("docs/reference.md"),
+        "write it again: takt schema --format markdown --output docs/reference.md"
+    );
+}

@@ -135,3 +135,29 @@ async fn a_broken_workflow_file_leaves_the_last_good_version_in_force() {
     let run = plant.run_of("downtime_escalation").await;
     assert_eq!(plant.to_the_end(run).await, "done");
 }
+
+#[tokio::test]
+async fn in_shadow_nothing_is_written_and_nobody_hears_of_it() {
+    let mut plant = Plant::new().await;
+    let file = plant.own_site().join("workflows/downtime_escalation.yaml");
+    let asks = std::fs::read_to_string(&file).expect("the workflow");
+    std::fs::write(&file, asks.replace("autonomy: assist", "autonomy: shadow"))
+        .expect("putting it in shadow");
+    plant.serve(None).await;
+    plant.press_4_goes_down().await;
+    let run = plant.run_of("downtime_escalation").await;
+    assert_eq!(plant.to_the_end(run).await, "done");
+    let writes = plant.get(&format!("{}/sim/writes", plant.simulator.base_url)).await;
+    assert_eq!(writes["writes"], json!([]));
+    let mut db = plant.store.connection().await.expect("a connection");
+    assert!(gates::of_run(&mut db, run).await.expect("gates").is_empty());
+    let messages: i64 =
+        sqlx::query_scalar("select count(*) from outbox").fetch_one(&mut *db).await.expect("a count");
+    assert_eq!(messages, 0);
+    let kept = plant.records(run).await.into_iter().find_map(|record| match record.change {
+        Change::Done { output } if record.path == Some(StepPath::root("push")) => Some(output),
+        _ => None,
+    });
+    let kept = kept.expect("the write that was not made");
+    assert!(!kept["not_written"]["sequence"].as_array().expect("a plan").is_empty(), "{kept:#}");
+}

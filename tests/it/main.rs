@@ -41,3 +41,4 @@ mod simulation;
 mod slack;
 mod support;
 mod testing;
+mod tutorial;

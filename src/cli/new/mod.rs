@@ -97,6 +97,22 @@ impl Template {
     }
 }
 
+/// The event of the alarm template, where a site describes its events.
+const ALARM: (&str, &str) = (
+    "events/plant.alarm.json",
+    r#"{
+  "title": "A machine raises an alarm, or clears it",
+  "type": "object",
+  "properties": {
+    "machine": { "type": "string" },
+    "status": { "enum": ["RAISED", "CLEARED"] },
+    "reason": { "type": "string" }
+  },
+  "required": ["machine", "status", "reason"]
+}
+"#,
+);
+
 const FAILED: &str =
     "This could not be finished\n{{#if failure}}{{failure.message}}{{/if}}\nPlease go on by hand.\n";
 
@@ -157,6 +173,12 @@ fn files(name: &str, template: Template, site: &Site, asked: &Asked) -> Vec<(Pat
             (PathBuf::from(format!("messages/{name}{ending}.hbs")), (*text).to_owned())
         }),
     );
+    if template == Template::Alarm
+        && site.folder.join("events").is_dir()
+        && !site.folder.join(ALARM.0).exists()
+    {
+        files.push((PathBuf::from(ALARM.0), ALARM.1.to_owned()));
+    }
     files
 }
 

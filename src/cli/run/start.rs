@@ -26,7 +26,7 @@ pub struct Start {
     pub by: String,
 }
 
-fn name_and_value(text: &str) -> Result<(String, String), String> {
+pub(in crate::cli) fn name_and_value(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write it as NAME=VALUE")?;
     Ok((name.trim().to_owned(), value.to_owned()))
 }

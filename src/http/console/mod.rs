@@ -15,6 +15,7 @@ pub(super) mod schedule;
 pub(super) mod start;
 pub(super) mod status;
 pub(super) mod sign_in;
+pub(super) mod workflows;
 pub(super) mod live;
 pub(super) mod assets;
 mod error;

@@ -26,6 +26,14 @@ impl Drop for Scratch {
     }
 }
 
+#[test]
+fn a_database_that_looks_like_a_path_is_found() {
+    let options =
+        PgConnectOptions::from_str(&super::url(std::path::Path::new("/data/socket"), "a/.")).expect("a URL");
+    assert_eq!(options.get_database(), Some("a/."));
+    assert_eq!(options.get_socket(), Some(&PathBuf::from("/data/socket")));
+}
+
 proptest! {
     #[test]
     fn the_url_leads_back_to_the_socket_and_the_database(folder in "/[ -~äß]{1,40}", database in "[a-z][ -~äß]{0,20}") {

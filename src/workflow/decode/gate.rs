@@ -3,6 +3,7 @@
 use super::{Decoder, Fields};
 use crate::workflow::{Allow, GateForm, GateStep, OnExpire, Second, bundle::stays_inside, source::Node};
 use serde_json::Value;
+use std::time::Duration;
 
 const FORMS: [(&str, GateForm); 4] = [
     ("acknowledge", GateForm::Acknowledge),
@@ -21,6 +22,9 @@ const ANSWERS: [(&str, Allow); 5] = [
 
 const EXPIRIES: [(&str, OnExpire); 3] =
     [("escalate", OnExpire::Escalate), ("reject", OnExpire::Reject), ("fail", OnExpire::Fail)];
+
+/// Stands in for a time that is missing.
+const EXPIRES: Duration = Duration::from_secs(3600);
 
 impl<'d> Decoder<'d> {
     pub(super) fn gate(&mut self, fields: &mut Fields<'d>, kind: &'d Node) -> Option<GateStep> {
@@ -68,8 +72,9 @@ impl<'d> Decoder<'d> {
             sign,
             recheck,
             remind,
-            expires: expires?,
-            on_expire: on_expire?,
+            // The mistake is told; the rest of the gate can be checked with any.
+            expires: expires.unwrap_or(EXPIRES),
+            on_expire: on_expire.unwrap_or(OnExpire::Reject),
             escalate,
             background: background?,
         })

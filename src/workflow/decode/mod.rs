@@ -1,7 +1,7 @@
 //! The tree of a workflow file to the model, with every problem at its place and not only the first.
 //!
-//! Decoding goes on after a problem wherever what follows can still be understood. A file has a model
-//! only when it has no error.
+//! Decoding goes on after a problem wherever what follows can still be understood, so that the checks can look at the
+//! rest; what could not be understood is left out of the model.
 
 mod agent;
 mod cases;
@@ -37,21 +37,29 @@ pub(super) struct Decoder<'d> {
     document: &'d Document,
     pub(super) problems: Vec<Problem>,
     ids: BTreeMap<String, Place>,
+    lost: Vec<String>,
 }
 
-/// The model of a workflow file, when nothing in it is an error, and every problem found.
-pub(super) fn workflow(path: &str, document: &Document) -> (Option<Workflow>, Vec<Problem>) {
+/// What became of a workflow file.
+pub(super) struct Decoded {
+    /// As far as it was understood; without an error it is the whole file.
+    pub(super) workflow: Option<Workflow>,
+    pub(super) problems: Vec<Problem>,
+    /// Ids of steps that are not in the model, because they have mistakes of their own.
+    pub(super) lost: Vec<String>,
+}
+
+pub(super) fn workflow(path: &str, document: &Document) -> Decoded {
     let mut decoder = Decoder::new(path, document);
     let workflow = decoder.workflow();
-    let mut problems = decoder.problems;
+    let Decoder { mut problems, lost, .. } = decoder;
     problems.sort_by_key(|problem| problem.place);
-    let has_error = problems.iter().any(|problem| problem.severity == Severity::Error);
-    (workflow.filter(|_| !has_error), problems)
+    Decoded { workflow, problems, lost }
 }
 
 impl<'d> Decoder<'d> {
     pub(super) fn new(path: &'d str, document: &'d Document) -> Self {
-        Self { path, document, problems: Vec::new(), ids: BTreeMap::new() }
+        Self { path, document, problems: Vec::new(), ids: BTreeMap::new(), lost: Vec::new() }
     }
 
     pub(super) fn root(&self) -> &'d Node {
@@ -93,8 +101,8 @@ impl<'d> Decoder<'d> {
         let trigger = trigger?;
         Some(Workflow {
             title,
-            owner: owner?,
-            autonomy: autonomy?,
+            owner: owner.unwrap_or_default(),
+            autonomy: autonomy.unwrap_or(Autonomy::Assist),
             trigger,
             flow,
             inputs,

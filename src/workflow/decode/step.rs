@@ -46,17 +46,24 @@ impl<'d> Decoder<'d> {
         } else {
             Vec::new()
         };
-        let (what, kind) = self.kind(&mut fields, timeout, &retry)?;
-        self.finish(&fields, &what);
-        let inherited = matches!(kind, Some(StepKind::Wait(_) | StepKind::Parallel(_)));
+        let kind = self.kind(&mut fields, timeout, &retry).and_then(|(what, kind)| {
+            self.finish(&fields, &what);
+            kind
+        });
+        let condition = condition.map_or(Some(None), |expr| expr.map(Some));
+        let (Some(kind), Some(condition), Some(on_error)) = (kind, condition, on_error) else {
+            self.lost.extend(id);
+            return None;
+        };
+        let inherited = matches!(kind, StepKind::Wait(_) | StepKind::Parallel(_));
         Some(Step {
             id: id?,
             place: node.place,
-            condition: condition.map_or(Some(None), |expr| expr.map(Some))?,
+            condition,
             timeout: timeout.filter(|_| !inherited),
             retry: if inherited { Vec::new() } else { retry },
-            on_error: on_error?,
-            kind: kind?,
+            on_error,
+            kind,
         })
     }
 

@@ -19,6 +19,8 @@ pub(in crate::workflow) struct TemplateProblem {
 }
 
 const BLOCKS: [&str; 4] = ["if", "unless", "each", "with"];
+/// Helpers that a field's name would call.
+const OURS: [&str; 4] = ["json", "minutes", "time", "round"];
 const HELPERS: [&str; 18] = [
     "json", "minutes", "time", "round", "lookup", "log", "raw", "eq", "ne", "gt", "gte", "lt", "lte", "and",
     "or", "not", "len", "else",
@@ -72,7 +74,15 @@ impl Reader {
 
     fn expression(&mut self, helper: &HelperTemplate) {
         if helper.params.is_empty() && helper.hash.is_empty() {
-            self.value(&helper.name);
+            match helper.name.as_name().filter(|name| OURS.contains(name)) {
+                Some(name) => {
+                    let fix = format!(
+                        "write `{{{{{name} x}}}}`, or `{{{{this.{name}}}}}` for a field of that name"
+                    );
+                    self.report(format!("the helper `{name}` needs a value"), fix);
+                }
+                None => self.value(&helper.name),
+            }
             return;
         }
         self.known(&helper.name, &HELPERS);

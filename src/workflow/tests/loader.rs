@@ -153,9 +153,9 @@ fn a_case_finds_the_code_it_is_named_after() {
 
 fn decode(yaml: &str) -> Workflow {
     let document = source::Document::parse("w.yaml", yaml).expect("is YAML");
-    let (workflow, problems) = decode::workflow("w.yaml", &document);
-    assert_eq!(problems, []);
-    workflow.expect("loads")
+    let decoded = decode::workflow("w.yaml", &document);
+    assert_eq!(decoded.problems, []);
+    decoded.workflow.expect("loads")
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::{
     site::{Environment, Overrides, Site},
     tool::{Call, Idempotency, Registry, Tool, ToolError, ToolSpec},
-    workflow::{Bundle, Definition, Events, check, problem::Problem, report},
+    workflow::{Bundle, Definition, Events, library, problem::Problem, report},
 };
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -81,14 +81,7 @@ pub(super) fn events() -> Events {
 
 pub(super) fn findings_with(yaml: &str, events: &Events) -> (Vec<Problem>, String) {
     let bundle = bundle(yaml);
-    let problems = match Definition::compile(bundle.clone()) {
-        Ok(definition) => {
-            let mut problems = definition.warnings.clone();
-            problems.extend(check(&definition, &registry(), &site(), events));
-            problems
-        }
-        Err(problems) => problems,
-    };
+    let problems = library::findings_of(bundle.clone(), &registry(), &site(), events).1;
     let drawn = draw(&problems, &bundle);
     (problems, drawn)
 }

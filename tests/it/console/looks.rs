@@ -141,3 +141,17 @@ async fn health_for_probes_and_for_people() {
     let mut sam = console.signed_in("sam").await;
     insta::assert_snapshot!("status", body(&sam.get("/status").await.text));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workflows_are_listed_and_drawn() {
+    let console = Console::start().await;
+    let mut sam = console.signed_in("sam").await;
+    insta::assert_snapshot!("workflows", body(&sam.get("/workflows").await.text));
+    let page = sam.get("/workflows/downtime_escalation").await.text;
+    for shown in
+        ["<svg", "asks production_supervisor + plan", "plex.update_sequence", "on_failure"]
+    {
+        assert!(page.contains(shown), "no {shown} in {page}");
+    }
+    assert_eq!(sam.get("/workflows/no_such").await.status, StatusCode::NOT_FOUND);
+}

@@ -54,6 +54,7 @@ impl Console {
         let state = AppState {
             store: store.clone(),
             site: site.clone(),
+            tools: takt::app::tools_of(&site).expect("the tools"),
             problems: Arc::new(move || told.lock().expect("problems").clone()),
             hints: Hints::default(),
             definitions: definitions.clone(),

@@ -7,4 +7,5 @@ pub mod pg;
 pub mod plant;
 pub mod python;
 pub mod seed;
+pub mod site;
 pub mod slack;

@@ -1,7 +1,10 @@
 //! A whole Takt for one test: the plant simulator in this process, `takt serve` as a real process that can be
 //! killed, a database of its own, and people who answer through the one path there is.
 
-use super::pg::{self, Database};
+use super::{
+    pg::{self, Database},
+    site::copy_sample_site,
+};
 use serde_json::{Value, json};
 use std::{
     net::SocketAddr,
@@ -212,11 +215,7 @@ impl Plant {
     /// Gives this plant a copy of the sample site that a test may change.
     pub fn own_site(&mut self) -> PathBuf {
         let copy = std::env::temp_dir().join(format!("takt-test-site-{}", self.address.port()));
-        let from = Path::new(env!("CARGO_MANIFEST_DIR"));
-        for folder in ["workflows", "prompts", "messages", "schemas", "rules", "connectors"] {
-            copy_folder(&from.join(folder), &copy.join(folder));
-        }
-        std::fs::copy(from.join("takt.yaml"), copy.join("takt.yaml")).expect("copying takt.yaml");
+        copy_sample_site(&copy);
         self.site_folder.clone_from(&copy);
         copy
     }
@@ -333,19 +332,6 @@ impl Plant {
 
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
-    }
-}
-
-fn copy_folder(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("a folder");
-    for entry in std::fs::read_dir(from).expect("a folder to copy") {
-        let entry = entry.expect("an entry");
-        let (path, copy) = (entry.path(), to.join(entry.file_name()));
-        if path.is_dir() {
-            copy_folder(&path, &copy)
-        } else {
-            std::fs::copy(&path, &copy).map(drop).expect("copying")
-        }
     }
 }
 

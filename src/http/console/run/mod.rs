@@ -124,7 +124,8 @@ pub(super) async fn show(
     let live = Topic::Run(id).live(door).await?;
     let read = Read::load(door, id).await?.ok_or(PageError::new(Cause::NotFound))?;
     let orders = door.app.site.is_operator(&who.person).then(|| Orders::of(&read));
-    let page = RunPage::new(&read, &door.app.site, orders, refused);
+    let is_known = door.app.definitions.current(&read.summary.workflow).is_some();
+    let page = RunPage::new(&read, &door.app.site, is_known, orders, refused);
     let frame = Frame::new(door, who, "runs", page.title.clone());
     let frame = if page.is_open { frame.live(live) } else { frame };
     Ok(render("run", frame, &page)?)

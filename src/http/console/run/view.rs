@@ -32,7 +32,8 @@ pub(super) struct RunPage {
     /// What is going on now, or how it ended, in one sentence.
     headline: String,
     tone: &'static str,
-    workflow: String,
+    /// Of the workflow that new runs start on; absent when there is none any more.
+    workflow: Option<String>,
     workflow_title: String,
     version: Option<String>,
     started: When,
@@ -94,7 +95,13 @@ struct EventView {
 }
 
 impl RunPage {
-    pub(super) fn new(read: &Read, site: &Site, orders: Option<Orders>, refused: Option<String>) -> Self {
+    pub(super) fn new(
+        read: &Read,
+        site: &Site,
+        is_known: bool,
+        orders: Option<Orders>,
+        refused: Option<String>,
+    ) -> Self {
         let (clock, summary) = (&read.clock, &read.summary);
         let is_open = summary.ended_at.is_none();
         let given =
@@ -115,7 +122,7 @@ impl RunPage {
             is_open,
             headline,
             tone,
-            workflow: summary.workflow.clone(),
+            workflow: is_known.then(|| summary.workflow.clone()),
             workflow_title: read
                 .definition
                 .as_ref()

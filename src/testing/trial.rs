@@ -1,0 +1,152 @@
+//! One run of a workflow in shadow, with tools that answer for themselves and no model: what `takt try` tells.
+
+use super::{
+    Stage, TimelineLine, play,
+    played::{PlayError, Played},
+    timeline::timeline,
+};
+use crate::{
+    agent::ModelErrorClass,
+    expr::ValueTemplate,
+    run::{Change, Phase},
+    workflow::{
+        Autonomy, Definition, Place, Step, StepKind,
+        cases::{Child, Mock, Placed, Script, Setting, TestCase},
+        every_step,
+    },
+};
+use chrono::{DateTime, FixedOffset};
+use serde::Serialize;
+use serde_json::Value;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+/// How a child run is said to have ended: it is a workflow of its own, to be tried on its own.
+const NOT_TRIED: &str = "not_tried";
+
+/// What begins the run.
+#[derive(Debug, Clone)]
+pub struct Trial {
+    pub start: DateTime<FixedOffset>,
+    /// Type of the event; the trigger's first when left out.
+    pub event: Option<String>,
+    pub subject: Option<String>,
+    /// The event's data.
+    pub data: Value,
+    pub inputs: Value,
+    /// Who starts a workflow that is started by hand.
+    pub by: String,
+}
+
+/// A workflow that was tried.
+#[derive(Debug, Serialize)]
+pub struct Tried {
+    pub workflow: String,
+    pub timeline: Vec<TimelineLine>,
+    /// How the run ended; `None` when none began, or when it still waits.
+    pub outcome: Option<String>,
+    pub has_failed: bool,
+    pub waiting_for: Vec<String>,
+    pub not_written: Vec<NotWritten>,
+    /// What no run may do: a tool that answered otherwise than it declares, and the like.
+    pub troubles: Vec<String>,
+}
+
+/// A write that was not made.
+#[derive(Debug, Serialize)]
+pub struct NotWritten {
+    pub step: String,
+    pub arguments: Value,
+    /// Why a rule would not have let it through.
+    pub refused: Option<String>,
+}
+
+impl Tried {
+    /// The run came to its end, and not through `on_failure`.
+    pub fn is_ok(&self) -> bool {
+        self.outcome.is_some() && !self.has_failed && self.troubles.is_empty()
+    }
+}
+
+/// Plays one run of `workflow` in shadow; `stage.built_in` answers for every tool.
+pub async fn attempt(stage: &Stage, workflow: &str, trial: Trial) -> Result<Tried, PlayError> {
+    let definition = in_shadow(stage, workflow)?;
+    let case = case(stage, &definition, trial);
+    let played = play::play(stage, &definition, &case, &case.setting, &Arc::default(), None).await?;
+    Ok(told(stage, &definition, &played))
+}
+
+fn in_shadow(stage: &Stage, workflow: &str) -> Result<Arc<Definition>, PlayError> {
+    let Some(written) = stage.library.get(workflow) else {
+        let known: Vec<&str> = stage.library.definitions().map(|known| known.workflow.id.as_str()).collect();
+        let problem =
+            stage.library.problems().next().map_or(String::new(), |problem| {
+                format!("; {} has a mistake, see `takt check`", problem.path)
+            });
+        return Err(PlayError::Case(format!(
+            "there is no workflow `{workflow}` here that can run: {}{problem}",
+            known.join(", ")
+        )));
+    };
+    Ok(Arc::new(written.with_autonomy(Autonomy::Shadow)))
+}
+
+fn case(stage: &Stage, definition: &Definition, trial: Trial) -> TestCase {
+    let place = Place { line: 1, column: 1 };
+    let tools = stage.tools.specs().map(|spec| (spec.name.clone(), Placed { place, it: Mock::BuiltIn }));
+    let (mut agents, mut children) = (BTreeMap::new(), BTreeMap::new());
+    every_step(&definition.workflow, &mut |step: &Step| match &step.kind {
+        StepKind::Agent(_) => {
+            let down = Script::Error(ModelErrorClass::Network.word().to_owned());
+            agents.insert(step.id.clone(), Placed { place, it: down });
+        }
+        StepKind::Run(run) => {
+            let output = ValueTemplate::literal(Value::Null);
+            let child = Child { outcome: NOT_TRIED.to_owned(), output, after: Duration::ZERO };
+            children.insert(run.workflow.clone(), Placed { place, it: child });
+        }
+        _ => {}
+    });
+    let literal = |value: Value| Placed { place, it: ValueTemplate::literal(value) };
+    TestCase {
+        name: "trial".to_owned(),
+        place,
+        setting: Setting {
+            start: Some(Placed { place, it: trial.start }),
+            tools: tools.collect(),
+            agents,
+            children,
+        },
+        trigger: Some(literal(trial.data)),
+        event: trial.event.map(|it| Placed { place, it }),
+        subject: trial.subject.map(|it| Placed { place, it }),
+        inputs: Some(literal(trial.inputs)),
+        by: Some(Placed { place, it: trial.by }),
+        timeline: Vec::new(),
+        crash: None,
+        stop_at: None,
+        expect: Vec::new(),
+    }
+}
+
+fn told(stage: &Stage, definition: &Definition, played: &Played) -> Tried {
+    let run = played.runs.first();
+    let records = run.map_or(&[][..], |run| run.records.as_slice());
+    let not_written = records.iter().filter_map(|record| {
+        let Change::Done { output } = &record.change else { return None };
+        let arguments = output.get("not_written")?.clone();
+        let step = record.path.as_ref()?.to_string();
+        Some(NotWritten { step, arguments, refused: output["refused"].as_str().map(str::to_owned) })
+    });
+    Tried {
+        workflow: definition.workflow.id.clone(),
+        timeline: timeline(&definition.workflow, played, stage.site.time_zone),
+        outcome: run.and_then(|run| match &run.state.phase {
+            Phase::Ended { outcome } => Some(outcome.clone()),
+            _ => None,
+        }),
+        has_failed: records.iter().any(|record| matches!(record.change, Change::RunFailing { .. })),
+        waiting_for: run.map(|run| run.waiting_for.clone()).unwrap_or_default(),
+        not_written: not_written.collect(),
+        troubles: played.broken.clone(),
+    }
+}
