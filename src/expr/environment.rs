@@ -16,6 +16,9 @@ use std::sync::{Arc, LazyLock, OnceLock};
 const SOURCE_CHARS_MAX: usize = 8 * 1024;
 /// Evaluation recurses once per level, so depth is bounded before it is run.
 const DEPTH_MAX: usize = 150;
+const TOO_DEEP: &str = "the expression is nested too deeply: split it into steps";
+/// Only touched as far as it is needed; enough for every expression within the limits above, optimised or not.
+const PARSER_STACK: usize = 256 << 20;
 
 static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(environment()));
 
@@ -60,6 +63,15 @@ pub(super) fn compile(source: &str) -> Result<Compiled, ParseError> {
     if source.chars().count() > SOURCE_CHARS_MAX {
         return Err(at_start("the expression is longer than 8192 characters: split it into steps"));
     }
+    if nesting(source) > DEPTH_MAX {
+        return Err(at_start(TOO_DEEP));
+    }
+    // The parser recurses a dozen calls for each level, and a worker's stack is small.
+    stacker::grow(PARSER_STACK, || parse(source))
+}
+
+fn parse(source: &str) -> Result<Compiled, ParseError> {
+    let at_start = |message: &str| ParseError { line: 1, column: 1, message: message.to_owned() };
     let program = ENV.compile(source).map_err(|errors| explain::parse_error(source, &errors))?;
     let mut root = program.expression().clone();
     let mut places = std::collections::BTreeMap::new();
@@ -80,6 +92,23 @@ pub(super) fn compile(source: &str) -> Result<Compiled, ParseError> {
     functions::collect_used(&root, &mut used);
     arithmetic::rewrite(&mut root);
     Ok(Compiled { root, places, plain_path, names, functions: used })
+}
+
+/// How deep brackets and conditions nest, at the most: what is inside quotes may count, too.
+fn nesting(source: &str) -> usize {
+    let (mut depth, mut deepest, mut conditions) = (0_usize, 0, 0);
+    let mut before = ' ';
+    for character in source.chars() {
+        match character {
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth = depth.saturating_sub(1),
+            '?' if !matches!(before, '.' | '[') => conditions += 1,
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+        before = character;
+    }
+    deepest + conditions
 }
 
 /// Runs a compiled expression; the error is a sentence for the author of the workflow.
@@ -170,7 +199,7 @@ pub(super) fn visit(
     check: &mut dyn FnMut(&mut IdedExpr) -> Result<(), &'static str>,
 ) -> Result<(), &'static str> {
     if depth > DEPTH_MAX {
-        return Err("the expression is nested too deeply: split it into steps");
+        return Err(TOO_DEEP);
     }
     check(node)?;
     for child in children(node) {

@@ -315,3 +315,21 @@ proptest! {
         let _ = ValueTemplate::parse(json!(format!("a ${{{{{source}}}}} b")));
     }
 }
+
+#[test]
+fn what_nests_without_end_needs_no_large_stack() {
+    let texts = [
+        "(".repeat(8_000),
+        "{".repeat(140),
+        format!("{}1", "1 ? 1 : ".repeat(900)),
+        format!("{}true", "!".repeat(8_000)),
+        format!("1{}", "+1".repeat(4_000)),
+        format!("a{}", ".b".repeat(4_000)),
+        format!("a{}", "[0]".repeat(2_500)),
+    ];
+    // A worker's thread has two megabytes.
+    let small = std::thread::Builder::new().stack_size(2 << 20);
+    let parsing = small.spawn(move || texts.iter().filter(|text| Expr::parse(text).is_ok()).count());
+    // A row of negations is no nesting.
+    assert_eq!(parsing.expect("a thread").join().expect("no overflow"), 1);
+}

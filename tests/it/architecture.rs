@@ -40,7 +40,7 @@ const TABLE: &[(&str, &str)] = &[
     ("graph", "tool workflow"),
     (
         "http",
-        "expr tool schedule telemetry site workflow run store engine agent gate trigger notify connector audit",
+        "expr tool schedule telemetry site workflow run store engine agent gate trigger notify connector audit graph",
     ),
     (
         "app",

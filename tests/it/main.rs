@@ -25,6 +25,7 @@ mod eval;
 mod flow;
 mod demo;
 mod documents;
+mod fuzz;
 mod hooks;
 mod hot_path;
 mod journey;

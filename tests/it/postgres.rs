@@ -108,6 +108,27 @@ async fn a_killed_server_is_started_again_with_its_data() {
     assert_eq!(notes(&cluster).await, 1);
 }
 
+/// As on a disk that is full for a while: the start after the crash fails, and one day it does not.
+#[tokio::test]
+async fn a_server_that_cannot_be_started_again_is_tried_until_it_can() {
+    let data = Folder::new();
+    let cluster = start(&data.0).await.expect("starting");
+    write_note(&cluster).await;
+    let pid = running(&data.0).expect("it runs");
+    let (needed, away) = (data.0.join("postgres/data/global"), data.0.join("postgres/global-is-away"));
+    std::fs::rename(&needed, &away).expect("taking away what it needs");
+    kill(Pid::from_raw(pid), Signal::SIGKILL).expect("killing the server");
+    let log = data.0.join("postgres/server.log");
+    let failures = || {
+        let text = std::fs::read_to_string(&log).unwrap_or_default();
+        text.matches("could not open file").count()
+    };
+    wait_until("two starts have failed", || failures() >= 2);
+    std::fs::rename(&away, &needed).expect("giving it back");
+    wait_until("the server is back", || running(&data.0).is_some_and(|again| again != pid));
+    assert_eq!(notes(&cluster).await, 1);
+}
+
 #[tokio::test]
 async fn db_stop_spares_a_server_in_use_unless_told() {
     let folder = Folder::new();
