@@ -1,22 +1,22 @@
 //! How much the search may spend: decoded schedules, time, and a caller's wish to stop.
 
 use super::model::Policy;
-use std::sync::atomic::{AtomicBool, Ordering};
+use super::watch::Watch;
 use std::time::{Duration, Instant};
 
 /// Spent when the policy sets no limit: enough for a good plan of a plant, and reproducible.
 const EVALUATIONS: u64 = 20_000;
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(super) struct Budget<'a> {
     evaluations: Option<u64>,
     started: Instant,
     time: Option<Duration>,
-    cancel: &'a AtomicBool,
+    watch: &'a dyn Watch,
 }
 
 impl<'a> Budget<'a> {
-    pub(super) fn of(policy: &Policy, cancel: &'a AtomicBool) -> Self {
+    pub(super) fn of(policy: &Policy, watch: &'a dyn Watch) -> Self {
         let evaluations = match (policy.evaluations, policy.budget_ms) {
             (None, None) => Some(EVALUATIONS),
             (evaluations, _) => evaluations,
@@ -25,7 +25,7 @@ impl<'a> Budget<'a> {
             evaluations,
             started: Instant::now(),
             time: policy.budget_ms.map(Duration::from_millis),
-            cancel,
+            watch,
         }
     }
 
@@ -36,13 +36,13 @@ impl<'a> Budget<'a> {
             evaluations: self.evaluations.map(|all| all / searches.max(1) as u64),
             started: Instant::now(),
             time: left.map(|left| left / rounds_left.max(1) as u32),
-            cancel: self.cancel,
+            watch: self.watch,
         }
     }
 
     /// The part used up, from 0 to 1; 1 means stop.
     pub(super) fn spent(&self, evaluations: u64) -> f64 {
-        if self.cancel.load(Ordering::Relaxed) {
+        if self.watch.cancelled() {
             return 1.0;
         }
         let counted = self.evaluations.map_or(0.0, |all| evaluations as f64 / all.max(1) as f64);

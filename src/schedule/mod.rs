@@ -26,6 +26,7 @@ mod options;
 mod parse;
 mod problem;
 mod profile;
+pub mod read;
 mod repair;
 mod resequence;
 #[cfg(test)]
@@ -35,6 +36,7 @@ mod search;
 #[cfg(test)]
 mod tests;
 pub mod validate;
+mod watch;
 mod words;
 
 pub use answer::{
@@ -44,3 +46,4 @@ pub use answer::{
 pub use error::ScheduleError;
 pub use problem::Problem;
 pub use resequence::{resequence, resequence_until};
+pub use watch::{Progress, Watch};

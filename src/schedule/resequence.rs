@@ -11,17 +11,17 @@ use super::kpi;
 use super::options;
 use super::problem::{OpIx, Problem};
 use super::validate::{self, Claim};
+use super::watch::Watch;
 use super::{repair, screen, words};
-use std::sync::atomic::AtomicBool;
 
 /// Up to `policy.options` distinct plans, best first, each accepted by the validator.
 pub fn resequence(problem: &Problem) -> Result<Answer, ScheduleError> {
-    resequence_until(problem, &AtomicBool::new(false))
+    resequence_until(problem, &())
 }
 
-/// Like [`resequence`]; setting `cancel` ends the search with the best plans found so far.
-pub fn resequence_until(problem: &Problem, cancel: &AtomicBool) -> Result<Answer, ScheduleError> {
-    let budget = Budget::of(&problem.model.policy, cancel);
+/// Like [`resequence`]; `watch` follows the search and may end it with the best plans found so far.
+pub fn resequence_until(problem: &Problem, watch: &dyn Watch) -> Result<Answer, ScheduleError> {
+    let budget = Budget::of(&problem.model.policy, watch);
     let facts = Facts::of(problem);
     let impossible = screen::impossible(problem, &facts);
     let mut can_plan = vec![true; problem.orders.len()];

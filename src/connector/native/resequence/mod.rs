@@ -108,7 +108,7 @@ async fn plan(site: &Arc<Site>, input: Input, now: DateTime<Utc>) -> Result<Outp
     let work = tokio::task::spawn_blocking(move || {
         let built = build::build(&input, &site, now)?;
         let problem = Problem::parse(built.model.clone()).map_err(refused)?;
-        let answer = schedule::resequence_until(&problem, &cancel).map_err(refused)?;
+        let answer = schedule::resequence_until(&problem, &*cancel).map_err(refused)?;
         Ok(output(&input.context, &built, answer))
     });
     work.await.map_err(|e| {
