@@ -29,15 +29,33 @@ impl<'a> Budget<'a> {
         }
     }
 
-    /// The share of one search out of `searches` that run `rounds` after each other, from now on.
-    pub(super) fn share(&self, searches: usize, rounds_left: usize) -> Budget<'a> {
+    /// A part of what is left, from now on, for a search that counts its evaluations from 0.
+    pub(super) fn share(&self, evaluated: u64, part: f64) -> Budget<'a> {
         let left = self.time.map(|time| time.saturating_sub(self.started.elapsed()));
         Budget {
-            evaluations: self.evaluations.map(|all| all / searches.max(1) as u64),
+            evaluations: self.evaluations.map(|_| (self.left(evaluated) as f64 * part).ceil() as u64),
             started: Instant::now(),
-            time: left.map(|left| left / rounds_left.max(1) as u32),
+            time: left.map(|left| left.mul_f64(part)),
             watch: self.watch,
         }
+    }
+
+    pub(super) fn started(&self) -> Instant {
+        self.started
+    }
+
+    pub(super) fn watch(&self) -> &'a dyn Watch {
+        self.watch
+    }
+
+    /// Evaluations still allowed.
+    pub(super) fn left(&self, evaluations: u64) -> u64 {
+        self.evaluations.map_or(u64::MAX, |all| all.saturating_sub(evaluations))
+    }
+
+    /// Time is up or the caller wants to stop; evaluations apart.
+    pub(super) fn is_over(&self) -> bool {
+        self.watch.cancelled() || self.time.is_some_and(|all| self.started.elapsed() >= all)
     }
 
     /// The part used up, from 0 to 1; 1 means stop.

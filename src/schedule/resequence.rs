@@ -3,7 +3,8 @@
 use super::answer::{Answer, PlanOption, PlannedOp, Unscheduled};
 use super::bound::bound;
 use super::budget::Budget;
-use super::decode::{Decoder, Hours};
+use super::decode::Decoder;
+use super::place::Hours;
 use super::error::ScheduleError;
 use super::facts::Facts;
 use super::finish::{Finished, baseline, chart, chart_before, finish, moved_ops, planned_ops};

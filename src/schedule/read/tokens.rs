@@ -30,16 +30,16 @@ impl Token<'_> {
 
 /// The tokens of every line that has any; lines that start with `#` are remarks.
 pub(super) fn lines(text: &str) -> Vec<Vec<Token<'_>>> {
-    let tokens = |(line, text): (usize, &'_ str)| -> Vec<Token<'_>> {
-        if text.trim_start().starts_with('#') {
-            return Vec::new();
-        }
-        let base = text.as_ptr() as usize;
-        text.split_whitespace()
-            .map(|part| Token { text: part, line: line + 1, column: part.as_ptr() as usize - base + 1 })
-            .collect()
-    };
-    text.lines().enumerate().map(tokens).filter(|tokens| !tokens.is_empty()).collect()
+    let lines = text.lines().enumerate().map(|(line, text)| tokens(line + 1, text));
+    lines.filter(|tokens| !tokens.is_empty()).collect()
+}
+
+fn tokens(line: usize, text: &str) -> Vec<Token<'_>> {
+    if text.trim_start().starts_with('#') {
+        return Vec::new();
+    }
+    let column = |part: &str| part.as_ptr() as usize - text.as_ptr() as usize + 1;
+    text.split_whitespace().map(|part| Token { text: part, line, column: column(part) }).collect()
 }
 
 /// Reads numbers one after the other, whatever the lines.

@@ -1,0 +1,173 @@
+//! Simulated annealing over sequence and resource choice, for every objective and every kind of plan.
+//!
+//! The temperature is steered by how many of the worsening moves are accepted, so that one setting
+//! serves every size and objective. Walkers cool at different heights and meet at every exchange.
+
+use super::budget::Budget;
+use super::decode::Sequence;
+use super::facts::Facts;
+use super::kpi::DROPPED;
+use super::model::Weights;
+use super::moves::Mover;
+use super::place::Hours;
+use super::problem::Problem;
+use super::rounds::{Tally, together, walkers};
+use super::timing::Timing;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// Share of worsening moves accepted in the beginning, by walker in turn, and in the end.
+const WARM: [f64; 2] = [0.05, 0.02];
+const COLD: f64 = 0.000_5;
+/// How fast the temperature follows.
+const STEER: f64 = 0.02;
+/// Operations a walker times between two exchanges, roughly.
+const ROUND: u64 = 1_500_000;
+/// Moves sampled for the first temperature.
+const SAMPLES: usize = 64;
+
+/// Improves the best of `starts`; the last one returned is the best.
+pub(super) fn anneal(
+    problem: &Problem,
+    facts: &Facts,
+    (hours, weights): (Hours, Weights),
+    starts: &[Sequence],
+    seed: u64,
+    threads: usize,
+    budget: &Budget,
+    tally: &mut Tally,
+) -> Vec<Sequence> {
+    let count = walkers(threads);
+    let mut walkers = Vec::with_capacity(count);
+    for number in 0..count {
+        let timing = Timing::new(problem, facts, hours, weights);
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        rng.set_stream(number as u64 + 1);
+        walkers.push(Walk::new(timing, rng, WARM[number % WARM.len()], starts));
+    }
+    let ops = walkers[0].timing.order().len().max(1) as u64;
+    let steps = (ROUND / ops).clamp(200, 20_000);
+    walkers.iter_mut().for_each(|walk| walk.warm_up());
+    loop {
+        let spent = budget.spent(tally.evaluated);
+        let left = budget.left(tally.evaluated).div_ceil(count as u64).min(steps);
+        together(&mut walkers, threads, |walk| walk.run(left, spent, budget));
+        tally.evaluated += walkers.iter_mut().map(|walk| std::mem::take(&mut walk.tried)).sum::<u64>();
+        let best = best_of(&walkers, |walk| walk.best.0);
+        tally.improved(walkers[best].best.0, walkers[best].best_makespan);
+        if budget.spent(tally.evaluated) >= 1.0 || walkers[best].best.0 == 0.0 {
+            break;
+        }
+        exchange(&mut walkers);
+    }
+    let mut found: Vec<(f64, Sequence)> = walkers.into_iter().map(|walk| walk.best).collect();
+    found.sort_by(|a, b| b.0.total_cmp(&a.0));
+    found.into_iter().map(|found| found.1).collect()
+}
+
+fn best_of(walkers: &[Walk], cost: impl Fn(&Walk) -> f64) -> usize {
+    (0..walkers.len()).min_by(|&a, &b| cost(&walkers[a]).total_cmp(&cost(&walkers[b]))).unwrap_or(0)
+}
+
+/// A walker far above the best place any of them stands at goes on from there.
+fn exchange(walkers: &mut [Walk]) {
+    let best = best_of(walkers, |walk| walk.timing.cost());
+    let (cost, sequence) = (walkers[best].timing.cost(), walkers[best].timing.sequence());
+    for walk in walkers.iter_mut() {
+        if walk.timing.cost() - cost > 8.0 * walk.heat {
+            walk.go_to(&sequence);
+        }
+    }
+}
+
+struct Walk<'a> {
+    timing: Timing<'a>,
+    mover: Mover,
+    rng: ChaCha8Rng,
+    warm: f64,
+    heat: f64,
+    best: (f64, Sequence),
+    best_makespan: i64,
+    tried: u64,
+}
+
+impl<'a> Walk<'a> {
+    fn new(mut timing: Timing<'a>, rng: ChaCha8Rng, warm: f64, starts: &[Sequence]) -> Self {
+        let mut best: Option<(f64, &Sequence)> = None;
+        for start in starts {
+            timing.set(start);
+            if best.is_none_or(|best| timing.cost() < best.0) {
+                best = Some((timing.cost(), start));
+            }
+        }
+        let best = match best {
+            Some((cost, start)) => (cost, start.clone()),
+            None => (0.0, timing.sequence()),
+        };
+        timing.set(&best.1);
+        let best_makespan = timing.makespan();
+        let mover = Mover::default();
+        let mut walk = Self { timing, mover, rng, warm, heat: 1.0, best, best_makespan, tried: 0 };
+        walk.mover.learn(&walk.timing);
+        walk
+    }
+
+    fn go_to(&mut self, sequence: &Sequence) {
+        self.timing.set(sequence);
+        self.mover.learn(&self.timing);
+    }
+
+    /// A first temperature from the worsening of sampled moves.
+    fn warm_up(&mut self) {
+        let (mut worse, mut count) = (0.0, 0);
+        for _ in 0..SAMPLES {
+            let before = self.timing.cost();
+            let Some(change) = self.mover.propose(&self.timing, &mut self.rng) else { continue };
+            let Some(cost) = self.timing.try_change(change) else { continue };
+            self.timing.take_back(before);
+            self.tried += 1;
+            // A dropped order would set a temperature at which every plan is accepted.
+            if cost > before && cost - before < DROPPED {
+                worse += cost - before;
+                count += 1;
+            }
+        }
+        self.heat = if count == 0 { 1.0 } else { 0.3 * self.warm * worse / f64::from(count) };
+    }
+
+    fn run(&mut self, steps: u64, spent: f64, budget: &Budget) {
+        let wanted = self.warm * (COLD / self.warm).powf(spent);
+        for step in 0..steps {
+            if step % 16 == 0 && budget.is_over() {
+                break;
+            }
+            self.step(wanted);
+        }
+    }
+
+    fn step(&mut self, wanted: f64) {
+        self.tried += 1;
+        let before = self.timing.cost();
+        let Some(change) = self.mover.propose(&self.timing, &mut self.rng) else { return };
+        let Some(cost) = self.timing.try_change(change) else { return };
+        let worse = cost - before;
+        if worse > 0.0 {
+            let is_accepted = self.rng.random::<f64>() < (-worse / self.heat).exp();
+            let towards = if is_accepted { wanted - 1.0 } else { wanted };
+            self.heat = (self.heat * (STEER * towards).exp()).max(1e-9);
+            if !is_accepted {
+                self.timing.take_back(before);
+                return;
+            }
+        }
+        self.timing.keep();
+        if worse != 0.0 {
+            self.mover.learn(&self.timing);
+        }
+        if cost < self.best.0 - 1e-9 {
+            self.best.0 = cost;
+            self.timing.copy_to(&mut self.best.1);
+            self.best_makespan = self.timing.makespan();
+        }
+    }
+}
