@@ -47,7 +47,8 @@ pub(super) fn anneal(
     }
     let ops = walkers[0].timing.order().len().max(1) as u64;
     let steps = (ROUND / ops).clamp(200, 20_000);
-    walkers.iter_mut().for_each(|walk| walk.warm_up());
+    tally.improved(walkers[0].best.0, walkers[0].best_makespan);
+    walkers.iter_mut().for_each(Walk::warm_up);
     loop {
         let spent = budget.spent(tally.evaluated);
         let left = budget.left(tally.evaluated).div_ceil(count as u64).min(steps);
@@ -124,7 +125,7 @@ impl<'a> Walk<'a> {
             let before = self.timing.cost();
             let Some(change) = self.mover.propose(&self.timing, &mut self.rng) else { continue };
             let Some(cost) = self.timing.try_change(change) else { continue };
-            self.timing.take_back(before);
+            self.timing.take_back();
             self.tried += 1;
             // A dropped order would set a temperature at which every plan is accepted.
             if cost > before && cost - before < DROPPED {
@@ -156,7 +157,7 @@ impl<'a> Walk<'a> {
             let towards = if is_accepted { wanted - 1.0 } else { wanted };
             self.heat = (self.heat * (STEER * towards).exp()).max(1e-9);
             if !is_accepted {
-                self.timing.take_back(before);
+                self.timing.take_back();
                 return;
             }
         }

@@ -74,21 +74,17 @@ impl Mover {
         let problem = timing.problem();
         self.chain.clear();
         let free = problem.orders[order].ops.iter().copied().filter(|&op| timing.place(op).is_some());
-        let last = free.max_by_key(|&op| (timing.slot(op).map_or(i64::MAX, |slot| slot.end), op));
+        let last = free.max_by_key(|&op| (timing.span(op).map_or(i64::MAX, |span| span.1), op));
         let Some(mut at) = last else { return };
         while self.chain.len() < CHAIN_MAX {
             self.chain.push(at);
             let earliest = timing.earliest(at);
-            let waited = match (timing.slot(at), earliest) {
-                (Some(slot), Some(earliest)) => slot.start > earliest,
+            let waited = match (timing.span(at), earliest) {
+                (Some((start, _)), Some(earliest)) => start > earliest,
                 _ => true,
             };
             let behind = timing.before(at).filter(|_| waited);
-            let pred = || {
-                let free = problem.ops[at].preds.iter().copied().filter(|&op| timing.place(op).is_some());
-                free.max_by_key(|&pred| timing.slot(pred).map(|slot| slot.end))
-            };
-            match behind.or_else(pred) {
+            match behind.or_else(|| timing.last_pred(at)) {
                 Some(next) => at = next,
                 None => break,
             }
@@ -130,13 +126,12 @@ fn reassign(timing: &Timing, op: OpIx, rng: &mut impl Rng) -> Option<Change> {
 }
 
 fn begins(timing: &Timing, op: OpIx) -> i64 {
-    timing.slot(op).map_or(i64::MAX, |slot| slot.start)
+    timing.span(op).map_or(i64::MAX, |span| span.0)
 }
 
 /// The operation on `resource` that comes next to `place` in the order.
 fn nearest_on(timing: &Timing, place: usize, resource: usize) -> Option<OpIx> {
-    let problem = timing.problem();
-    let on_it = |&&op: &&u32| problem.ops[op as usize].alts[timing.alt(op as usize)].resource == resource;
+    let on_it = |&&op: &&u32| timing.resource(op as usize) == resource;
     let order = timing.order();
     let behind = order[place..].iter().take(200).find(on_it);
     behind.or_else(|| order[..place].iter().rev().take(200).find(on_it)).map(|&op| op as usize)

@@ -22,6 +22,8 @@ pub(super) enum Hours {
 pub(super) struct Ready {
     pub(super) at: Minute,
     pub(super) family: Option<FamilyIx>,
+    /// What it was set up for before that last thing.
+    pub(super) before_family: Option<FamilyIx>,
     pub(super) next_pin: usize,
     /// A frozen operation came in between, so that nothing stands right before.
     pub(super) after_pin: bool,
@@ -45,7 +47,7 @@ impl<'a> Rules<'a> {
     /// Before anything planned.
     pub(super) fn first(&self, resource: ResourceIx) -> Ready {
         let (at, family) = (self.facts.ready[resource], self.facts.family[resource]);
-        Ready { at, family, next_pin: 0, after_pin: false }
+        Ready { at, family, before_family: None, next_pin: 0, after_pin: false }
     }
 
     pub(super) fn windows(&self, resource: ResourceIx) -> &'a Windows {
@@ -81,6 +83,7 @@ impl<'a> Rules<'a> {
                         family: self.problem.ops[pin.op].family.or(ready.family),
                         next_pin: ready.next_pin + 1,
                         after_pin: true,
+                        ..ready
                     };
                 }
             }
@@ -89,7 +92,7 @@ impl<'a> Rules<'a> {
             return Err(Cause::MissesDeadline);
         }
         let family = data.family.or(ready.family);
-        Ok((slot, Ready { at: slot.end, family, ..ready }))
+        Ok((slot, Ready { at: slot.end, family, before_family: ready.family, ..ready }))
     }
 
     /// The earliest place behind `ready`, frozen operations ignored.

@@ -40,11 +40,14 @@ pub(super) fn search(
     budget: &Budget,
     tally: &mut Tally,
 ) -> Vec<Sequence> {
-    let bound = bound(shop);
     let mut pool: Vec<Kept> = Vec::new();
     let kept = starts.iter().map(|start| start_of(shop, start));
     let mut kept: Vec<Kept> = kept.collect();
     kept.sort_by_key(|kept| kept.makespan);
+    if let Some(first) = kept.first() {
+        tally.improved(f64::from(first.makespan), i64::from(first.makespan));
+    }
+    let bound = bound(shop);
     let mut walkers: Vec<Walk> = (0..walkers(threads) as u64)
         .map(|number| {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);

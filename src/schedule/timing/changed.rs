@@ -76,8 +76,15 @@ impl Touched {
             return;
         }
         let (first, last) = self.bits(from, to);
-        for bit in first..=last {
-            self.words[bit / 64] |= 1 << (bit % 64);
+        for word in first / 64..=last / 64 {
+            let mut bits = u64::MAX;
+            if word == first / 64 {
+                bits &= u64::MAX << (first % 64);
+            }
+            if word == last / 64 {
+                bits &= u64::MAX >> (63 - last % 64);
+            }
+            self.words[word] |= bits;
         }
         self.low = self.low.min(first / 64);
         self.high = self.high.max(last / 64 + 1);

@@ -15,10 +15,11 @@ pub(super) struct Minutes {
 impl Minutes {
     /// What `profile` has between two minutes; nothing is free outside.
     pub(super) fn of(profile: &Profile, from: Minute, to: Minute) -> Self {
-        let free = profile.spread(from, to).into_iter();
-        Self { from, free: free.map(|free| free.clamp(i64::from(i32::MIN / 2), i64::from(i32::MAX / 2)) as i32).collect() }
+        let small = |free: i64| free.clamp(i64::from(i32::MIN / 2), i64::from(i32::MAX / 2)) as i32;
+        Self { from, free: profile.spread(from, to).into_iter().map(small).collect() }
     }
 
+    #[inline]
     fn range(&self, from: Minute, to: Minute) -> std::ops::Range<usize> {
         let at = |minute: Minute| ((minute - self.from).max(0) as usize).min(self.free.len());
         at(from)..at(to)
@@ -26,12 +27,13 @@ impl Minutes {
 }
 
 impl Stock for Minutes {
+    #[inline]
     fn fit(&self, from: Minute, to: Minute, qty: i64) -> Fit {
         let range = self.range(from, to);
         let (qty, last) = (qty as i32, range.end);
         let wanted = &self.free[range];
         // Without an early exit the compiler compares several minutes at once.
-        if wanted.iter().fold(i32::MAX, |least, &free| least.min(free)) >= qty {
+        if !wanted.iter().fold(false, |is_short, &free| is_short | (free < qty)) {
             return Fit::Yes;
         }
         let short = wanted.iter().rposition(|&free| free < qty).unwrap_or(0);
@@ -42,6 +44,7 @@ impl Stock for Minutes {
         }
     }
 
+    #[inline]
     fn take(&mut self, from: Minute, to: Minute, qty: i64) {
         let range = self.range(from, to);
         let qty = qty as i32;

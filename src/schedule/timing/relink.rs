@@ -43,38 +43,36 @@ impl Timing<'_> {
         self.undo.low = low;
         self.undo.moved = is_elsewhere.then_some((op, old_alt));
         // Neighbours are still those of the old order here.
-        let new_resource = self.rules.problem.ops[op].alts[alt].resource;
+        let new_resource = self.tables.alt(op, alt as u32).resource as usize;
         self.surround(low, high, is_elsewhere.then_some(new_resource));
         if is_elsewhere {
-            if self.has_pools {
-                self.give_back(op);
-            }
+            self.use_pools(op, -1);
             self.alt[op] = alt as u32;
+            self.resource[op] = new_resource as u32;
         }
         self.connect(low, high, true);
         if is_elsewhere {
             self.dirty.add(self.place[op] as usize);
         }
-        if self.has_pools {
+        if !self.pools.is_empty() {
             // Who comes first to a pool changed within the segment, whatever the resources.
             (low..=high).for_each(|place| self.dirty.add(place));
         }
         Some(low)
     }
 
-    /// Undoes sequence, states and costs of the last change.
+    /// Undoes sequence and states of the last change.
     pub(super) fn unmake(&mut self) {
-        if self.has_pools {
-            for index in 0..self.undo.states.len() {
-                self.give_back(self.undo.states[index].0);
-            }
+        for index in 0..self.undo.states.len() {
+            self.use_pools(self.undo.states[index].0 as usize, -1);
         }
         let (low, high) = (self.undo.low, self.undo.low + self.undo.segment.len() - 1);
         let moved = self.undo.moved.take();
-        let back_to = moved.map(|(op, alt)| self.rules.problem.ops[op].alts[alt as usize].resource);
+        let back_to = moved.map(|(op, alt)| self.tables.alt(op, alt).resource as usize);
         self.surround_new(low, high, back_to);
         if let Some((op, alt)) = moved {
             self.alt[op] = alt;
+            self.resource[op] = self.tables.alt(op, alt).resource;
         }
         self.order[low..=high].copy_from_slice(&self.undo.segment);
         for place in low..=high {
@@ -82,14 +80,8 @@ impl Timing<'_> {
         }
         self.connect(low, high, false);
         while let Some((op, state)) = self.undo.states.pop() {
-            self.states[op] = state;
-            self.slots[op] = state.slot;
-            if self.has_pools {
-                self.take_up(op);
-            }
-        }
-        while let Some((order, cost, end)) = self.undo.orders.pop() {
-            (self.order_cost[order], self.ends[order]) = (cost, end);
+            self.states[op as usize] = state;
+            self.use_pools(op as usize, 1);
         }
     }
 
@@ -99,13 +91,20 @@ impl Timing<'_> {
             return false;
         }
         let problem = self.rules.problem;
-        let Self { order, place, links, .. } = self;
+        let Self { order, place, links, tables, .. } = self;
         let segment = &mut order[low..=high];
         links.marked[op] = true;
         let mut mark = |at: usize| {
-            let data = &problem.ops[at];
-            let neighbours = if backward { &data.succs } else { &data.preds };
-            links.marked[at] |= neighbours.iter().any(|&next| links.marked[next]);
+            let fixed = &tables.fixed[at];
+            let is_marked = if fixed.branches {
+                let data = &problem.ops[at];
+                let neighbours = if backward { &data.succs } else { &data.preds };
+                neighbours.iter().any(|&next| links.marked[next])
+            } else {
+                let next = if backward { fixed.succ } else { fixed.pred };
+                next != NONE && links.marked[next as usize]
+            };
+            links.marked[at] |= is_marked;
         };
         if backward {
             segment.iter().rev().for_each(|&at| mark(at as usize));
@@ -157,7 +156,7 @@ impl Timing<'_> {
     }
 
     fn list(&mut self, op: OpIx) {
-        let resource = self.resource(op);
+        let resource = self.resource[op] as usize;
         if !std::mem::replace(&mut self.links.is_listed[resource], true) {
             self.links.resources.push(resource);
             self.links.entry[resource] = self.before[op];
@@ -170,7 +169,7 @@ impl Timing<'_> {
         let Some(resource) = joined.filter(|&resource| !self.links.is_listed[resource]) else { return };
         self.links.is_listed[resource] = true;
         self.links.resources.push(resource);
-        let on_it = |op: &&u32| self.resource(**op as usize) == resource;
+        let on_it = |op: &&u32| self.resource[**op as usize] as usize == resource;
         let entry = self.order[..low].iter().rev().find(on_it).copied();
         let exit = match entry {
             Some(entry) => self.after[entry as usize],
@@ -183,7 +182,7 @@ impl Timing<'_> {
     fn connect(&mut self, low: usize, high: usize, is_new: bool) {
         for place in low..=high {
             let op = self.order[place] as usize;
-            let resource = self.resource(op);
+            let resource = self.resource[op] as usize;
             let before = std::mem::replace(&mut self.links.entry[resource], op as u32);
             if self.before[op] != before {
                 self.before[op] = before;
