@@ -21,6 +21,8 @@ const WARM: [f64; 2] = [0.05, 0.02];
 const COLD: f64 = 0.000_5;
 /// How fast the temperature follows.
 const STEER: f64 = 0.02;
+/// How far above the limit, in temperatures, the orders timed so far must cost before timing breaks off.
+const MARGIN: f64 = 10.0;
 /// Operations a walker times between two exchanges, roughly.
 const ROUND: u64 = 1_500_000;
 /// Moves sampled for the first temperature.
@@ -124,7 +126,7 @@ impl<'a> Walk<'a> {
         for _ in 0..SAMPLES {
             let before = self.timing.cost();
             let Some(change) = self.mover.propose(&self.timing, &mut self.rng) else { continue };
-            let Some(cost) = self.timing.try_change(change) else { continue };
+            let Some(cost) = self.timing.try_change(change, f64::INFINITY) else { continue };
             self.timing.take_back();
             self.tried += 1;
             // A dropped order would set a temperature at which every plan is accepted.
@@ -150,10 +152,13 @@ impl<'a> Walk<'a> {
         self.tried += 1;
         let before = self.timing.cost();
         let Some(change) = self.mover.propose(&self.timing, &mut self.rng) else { return };
-        let Some(cost) = self.timing.try_change(change) else { return };
+        // Drawn beforehand, so that timing can break off what is not going to be accepted.
+        let allowed = -self.heat * (1.0 - self.rng.random::<f64>()).ln();
+        let limit = before + allowed + MARGIN * self.heat;
+        let Some(cost) = self.timing.try_change(change, limit) else { return };
         let worse = cost - before;
         if worse > 0.0 {
-            let is_accepted = self.rng.random::<f64>() < (-worse / self.heat).exp();
+            let is_accepted = worse <= allowed;
             let towards = if is_accepted { wanted - 1.0 } else { wanted };
             self.heat = (self.heat * (STEER * towards).exp()).max(1e-9);
             if !is_accepted {

@@ -17,9 +17,9 @@ pub(super) struct Work {
 }
 
 /// Passes over all operations while prices are adjusted.
-const PASSES: usize = 3_000;
+const PASSES: usize = 1_000;
 /// Fewer passes where a pass is long: this many alternatives priced in all.
-const PRICED: usize = 15_000_000;
+const PRICED: usize = 1_500_000;
 
 pub(super) fn bound(work: &[Work], machines: usize) -> Minute {
     let alone = work.iter().map(|work| work.head + fastest(work) + work.tail).max().unwrap_or(0);
@@ -81,22 +81,21 @@ fn shared(work: &[Work], machines: usize, known: Minute) -> Minute {
     for pass in 0..passes {
         load.copy_from_slice(&idle);
         let mut value: f64 = price.iter().zip(&idle).map(|(price, idle)| price * idle).sum();
+        let sharpness = 10.0 * 30_f64.powf(pass as f64 / passes as f64);
         for work in work {
-            let mut cheapest = (f64::MAX, 0, 0.0);
-            for &(machine, time) in &work.choices {
-                let cost = price[machine] * time as f64;
-                if cost < cheapest.0 {
-                    cheapest = (cost, machine, time as f64);
-                }
-            }
-            if cheapest.0 < f64::MAX {
-                value += cheapest.0;
-                load[cheapest.1] += cheapest.2;
+            let costs = || work.choices.iter().map(|&(machine, time)| price[machine] * time as f64);
+            let cheapest = costs().fold(f64::MAX, f64::min).min(f64::MAX / 4.0);
+            value += cheapest;
+            // Near ties share the work; all of it to the cheapest would make the prices swing.
+            let share = |cost: f64| (cheapest / cost.max(f64::MIN_POSITIVE)).powf(sharpness);
+            let sum: f64 = costs().map(share).sum();
+            for (&(machine, time), cost) in work.choices.iter().zip(costs()) {
+                load[machine] += time as f64 * share(cost) / sum;
             }
         }
         best = best.max(value);
         let scale = best.max(known as f64).max(1.0);
-        let step = 0.5 * 0.002_f64.powf(pass as f64 / passes as f64);
+        let step = 0.5 * 0.01_f64.powf(pass as f64 / passes as f64);
         for (price, load) in price.iter_mut().zip(&load) {
             *price *= (step * (load / scale - 1.0)).clamp(-1.0, 1.0).exp();
         }

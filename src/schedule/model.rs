@@ -260,6 +260,8 @@ pub struct Policy {
     pub move_tolerance: Minute,
     /// Refuse instead of leaving an order unscheduled.
     pub strict: bool,
+    /// Work of 0 minutes is meant, as in some classic instances; else it is refused as a slip.
+    pub zero_minutes: bool,
 }
 
 impl Default for Policy {
@@ -274,6 +276,7 @@ impl Default for Policy {
             threads: 1,
             move_tolerance: 15,
             strict: false,
+            zero_minutes: false,
         }
     }
 }

@@ -166,6 +166,8 @@ pub(super) fn model(
         policy: only(weights),
     };
     model.horizon = horizon(&model);
+    let mut times = jobs.iter().flat_map(|job| job.ops.iter().flatten());
+    model.policy.zero_minutes = times.any(|&(_, time)| time == 0);
     if !is_tardiness {
         model.orders.iter_mut().for_each(|order| order.due = model.horizon);
     }

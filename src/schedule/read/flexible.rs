@@ -41,7 +41,7 @@ fn job(header: &Header, stream: &mut Stream) -> Result<Job, ReadError> {
         for _ in 0..choices {
             let token = stream.next("a machine")?;
             let machine = token.within("a machine", 1, machines)? as usize - 1;
-            let time = stream.next("a time")?.within("a time", 1, TIME_MAX)?;
+            let time = stream.next("a time")?.within("a time", 0, TIME_MAX)?;
             if alts.iter().any(|&(known, _)| known == machine) {
                 let message = format!("machine {} is listed twice for one operation", machine + 1);
                 return Err(ReadError::Line { line: token.line, message });

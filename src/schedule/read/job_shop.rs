@@ -45,7 +45,7 @@ fn job(header: &Header, line: &[Token], has_due: bool) -> Result<Job, ReadError>
     let mut ops = Vec::with_capacity(pairs.len() / 2);
     for pair in pairs.chunks_exact(2) {
         let machine = pair[0].within("a machine", 0, header.machines as i64 - 1)?;
-        ops.push(vec![(machine as usize, pair[1].within("a time", 1, TIME_MAX)?)]);
+        ops.push(vec![(machine as usize, pair[1].within("a time", 0, TIME_MAX)?)]);
     }
     let weight_and_due = match line {
         [.., weight, due] if has_due => {

@@ -10,7 +10,7 @@ use super::{NONE, State, Time, Timing, UNPLACED};
 pub(super) struct Costs {
     weights: Weights,
     /// Whether single operations cost something: changeovers, overtime or moves against the plan.
-    by_op: bool,
+    pub(super) by_op: bool,
     counts_moves: bool,
     total: f64,
     by_order: Vec<f64>,
@@ -21,8 +21,6 @@ pub(super) struct Costs {
     /// By order: its free operations with nothing behind them.
     lasts: Vec<Vec<u32>>,
     decided_end: Minute,
-    stale: Vec<OrderIx>,
-    is_stale: Vec<bool>,
 }
 
 impl Costs {
@@ -50,8 +48,6 @@ impl Costs {
             decided: problem.orders.iter().map(|order| decided(order).unwrap_or(Minute::MIN)).collect(),
             lasts: problem.orders.iter().map(lasts).collect(),
             decided_end: facts.slots.iter().flatten().map(|slot| slot.end).max().unwrap_or(Minute::MIN),
-            stale: Vec::new(),
-            is_stale: vec![false; orders],
         }
     }
 
@@ -59,11 +55,8 @@ impl Costs {
         self.total
     }
 
-    #[inline]
-    pub(super) fn order_changed(&mut self, order: OrderIx) {
-        if !std::mem::replace(&mut self.is_stale[order], true) {
-            self.stale.push(order);
-        }
+    pub(super) fn add(&mut self, cost: f64) {
+        self.total += cost;
     }
 
     fn makespan(&self) -> Minute {
@@ -71,7 +64,7 @@ impl Costs {
         Minute::from(free).max(self.decided_end)
     }
 
-    fn of_makespan(&self) -> f64 {
+    pub(super) fn of_makespan(&self) -> f64 {
         if self.weights.makespan == 0.0 { 0.0 } else { self.weights.makespan * self.makespan() as f64 }
     }
 }
@@ -92,9 +85,6 @@ impl Timing<'_> {
 
     /// Prices everything anew, so that rounding does not pile up.
     pub(super) fn price_all(&mut self) {
-        while let Some(order) = self.costs.stale.pop() {
-            self.costs.is_stale[order] = false;
-        }
         let mut total = 0.0;
         for order in 0..self.costs.by_order.len() {
             (self.costs.by_order[order], self.costs.ends[order]) = self.price(order);
@@ -108,26 +98,21 @@ impl Timing<'_> {
         self.costs.total = total + self.costs.of_makespan();
     }
 
-    /// Takes the changes noted since into the total.
-    pub(super) fn price_changes(&mut self) {
-        let mut delta = -self.costs.of_makespan();
-        if self.costs.by_op {
-            for &(op, old) in &self.undo.states {
-                let op = op as usize;
-                let moved = self.undo.moved.filter(|moved| moved.0 == op);
-                let was_on = moved.map_or(self.resource[op], |moved| self.tables.alt(op, moved.1).resource);
-                delta += self.price_op(op, &self.states[op], self.resource[op]) - self.price_op(op, &old, was_on);
-            }
-        }
-        while let Some(order) = self.costs.stale.pop() {
-            self.costs.is_stale[order] = false;
-            let (cost, end) = self.price(order);
-            let old = self.costs.by_order[order];
-            self.undo.orders.push((order, old, self.costs.ends[order]));
-            (self.costs.by_order[order], self.costs.ends[order]) = (cost, end);
-            delta += cost - old;
-        }
-        self.costs.total += delta + self.costs.of_makespan();
+    /// Takes a new end of `order` into the total.
+    pub(super) fn price_order(&mut self, order: OrderIx) {
+        let (cost, end) = self.price(order);
+        let old = self.costs.by_order[order];
+        self.undo.orders.push((order, old, self.costs.ends[order]));
+        (self.costs.by_order[order], self.costs.ends[order]) = (cost, end);
+        self.costs.total += cost - old;
+    }
+
+    /// Takes a new place of `op` into the total.
+    pub(super) fn price_change(&mut self, op: usize, old: &State) {
+        let moved = self.undo.moved.filter(|moved| moved.0 == op);
+        let was_on = moved.map_or(self.resource[op], |moved| self.tables.alt(op, moved.1).resource);
+        let new = self.price_op(op, &self.states[op], self.resource[op]);
+        self.costs.total += new - self.price_op(op, old, was_on);
     }
 
     pub(super) fn take_costs_back(&mut self) {

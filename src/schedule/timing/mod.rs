@@ -62,7 +62,10 @@ struct Undo {
     cost: f64,
     low: usize,
     segment: Vec<u32>,
+    /// What changed its alternative, and from which.
     moved: Option<(OpIx, u32)>,
+    /// Whether it holds pools again, in its new place.
+    has_arrived: bool,
 }
 
 pub(super) struct Timing<'a> {
@@ -79,6 +82,8 @@ pub(super) struct Timing<'a> {
     states: Vec<State>,
     pools: Vec<Minutes>,
     touched: Vec<Touched>,
+    /// By stretch of the order: the earliest start in it and behind it.
+    starts: Vec<Time>,
     dirty: Places,
     undo: Undo,
     links: relink::Scratch,
@@ -118,6 +123,7 @@ impl<'a> Timing<'a> {
             states: vec![BLANK; ops],
             pools: (0..pools).map(|pool| Minutes::of(&facts.pools[pool], now, end)).collect(),
             touched: (0..pools).map(|_| Touched::new(now, end)).collect(),
+            starts: Vec::new(),
             dirty: Places::with_room(ops),
             undo: Undo::default(),
             links: relink::Scratch::new(ops, problem.resources.len()),
@@ -154,9 +160,9 @@ impl<'a> Timing<'a> {
                 self.use_pools(op, 1);
             }
         }
-        self.undo.states.clear();
-        self.undo.segment.clear();
+        self.undo = Undo::default();
         self.price_all();
+        self.note_starts();
     }
 
     pub(super) fn sequence(&self) -> Sequence {
@@ -352,41 +358,55 @@ impl<'a> Timing<'a> {
 
     /// Makes the change and returns the cost it leads to; [`Timing::keep`] or [`Timing::take_back`] must follow.
     ///
-    /// `None`, with nothing changed, when the change does nothing.
-    pub(super) fn try_change(&mut self, change: Change) -> Option<f64> {
+    /// `None`, with nothing changed, when the change does nothing. Timing breaks off, with an infinite cost,
+    /// once the orders timed so far cost more than `limit` together with what the others cost before.
+    pub(super) fn try_change(&mut self, change: Change, limit: f64) -> Option<f64> {
         self.undo.cost = self.costs.total();
+        let makespan = self.costs.of_makespan();
         let low = self.resequence(change)?;
-        if self.in_full.is_some() {
+        let is_whole = if self.in_full.is_some() {
             self.retime_in_full();
+            true
         } else if self.pools.is_empty() {
-            self.retime(low);
+            self.retime(low, limit)
         } else {
-            self.retime_with_pools(low);
+            self.retime_with_pools(low, limit)
+        };
+        if !is_whole {
+            return Some(f64::INFINITY);
         }
-        self.price_changes();
+        self.costs.add(self.costs.of_makespan() - makespan);
         Some(self.costs.total())
     }
 
-    /// Times again what the dirty places reach, along resources and routings.
-    fn retime(&mut self, low: usize) {
+    /// Times again what the dirty places reach, along resources and routings; false when it broke off.
+    fn retime(&mut self, low: usize, limit: f64) -> bool {
         let mut from = low;
         while let Some(place) = self.dirty.next(from) {
             from = place;
             let op = self.order[place] as usize;
             let new = self.timed(op);
-            self.replace(op, new);
+            if self.replace(op, new) && self.costs.total() > limit {
+                self.dirty.clear();
+                return false;
+            }
         }
+        true
     }
 
     /// Notes the new state and who depends on it; true when the plan of the operation is another one.
     #[inline]
     fn replace(&mut self, op: OpIx, new: State) -> bool {
         let old = self.states[op];
-        if old == new {
+        // On another resource even the same times are another plan.
+        if old == new && self.undo.moved.is_none_or(|moved| moved.0 != op) {
             return false;
         }
         self.undo.states.push((op as u32, old));
         self.states[op] = new;
+        if self.costs.by_op {
+            self.price_change(op, &old);
+        }
         let after = self.after[op];
         if after != NONE && (old.ready, old.family, old.next_pin) != (new.ready, new.family, new.next_pin) {
             self.dirty.add(self.place[after as usize] as usize);
@@ -394,7 +414,7 @@ impl<'a> Timing<'a> {
         if old.start == new.start && old.ready == new.ready {
             return old.setup != new.setup || old.setup_start != new.setup_start;
         }
-        let fixed = &self.tables.fixed[op];
+        let fixed = self.tables.fixed[op];
         if fixed.branches {
             for &succ in &self.rules.problem.ops[op].succs {
                 if self.place[succ] != NONE {
@@ -405,7 +425,7 @@ impl<'a> Timing<'a> {
             self.dirty.add(self.place[fixed.succ as usize] as usize);
         }
         if fixed.is_last {
-            self.costs.order_changed(self.rules.problem.ops[op].order);
+            self.price_order(fixed.order as usize);
         }
         true
     }
@@ -435,6 +455,7 @@ impl<'a> Timing<'a> {
 
     /// The last change stays.
     pub(super) fn keep(&mut self) {
+        self.note_starts();
         self.undo.states.clear();
         self.undo.orders.clear();
         self.undo.moved = None;

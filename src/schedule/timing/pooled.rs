@@ -4,25 +4,57 @@ use super::super::facts::take;
 use super::super::problem::OpIx;
 use super::super::profile::Stock;
 use super::super::model::Minute;
-use super::{State, Timing, Touched, UNPLACED};
+use super::{State, Time, Timing, Touched, UNPLACED};
+
+impl State {
+    /// When it first uses pools, changeover included.
+    fn begins(&self) -> Time {
+        match self.start {
+            UNPLACED => Time::MAX,
+            start if self.setup > 0 => start.min(self.setup_start),
+            start => start,
+        }
+    }
+
+    fn end_or_never(&self) -> Time {
+        if self.start == UNPLACED { Time::MAX } else { self.ready }
+    }
+}
+
+/// Places in a stretch of the order, which is given back to the pools at once.
+const STRETCH: usize = 16;
 
 impl Timing<'_> {
-    /// Gives the pools of everything from `low` on back, then places what may differ and takes the rest up.
-    pub(super) fn retime_with_pools(&mut self, low: usize) {
+    /// Places what may differ and takes the rest up again; false when it broke off at `limit`.
+    ///
+    /// What comes later in the order must not be in the pools where an operation looks for its place. It
+    /// is given back stretch by stretch, as far ahead as operations start early enough to matter.
+    pub(super) fn retime_with_pools(&mut self, low: usize, limit: f64) -> bool {
         let moved = self.undo.moved.map(|moved| moved.0 as u32);
-        for place in low..self.order.len() {
-            // The moved operation gave its pools back before its alternative changed.
-            if Some(self.order[place]) != moved {
-                self.use_pools(self.order[place] as usize, -1);
-            }
-        }
+        let mut given = low;
         for place in low..self.order.len() {
             let op = self.order[place] as usize;
+            // Itself, and with it those whose start may have come before the noted one.
+            given = self.give_back(given, place + 1, Time::MIN, moved);
             if self.dirty.take(place) || self.is_touched(op) {
                 let old = self.states[op];
-                let new = self.timed(op);
+                let mut new = self.timed(op);
+                loop {
+                    let further = self.give_back(given, place + 1, new.end_or_never(), moved);
+                    if further == given {
+                        break;
+                    }
+                    given = further;
+                    new = self.timed(op);
+                }
                 let is_moved = Some(op as u32) == moved;
+                self.undo.has_arrived |= is_moved;
                 if self.replace(op, new) || is_moved {
+                    if self.costs.total() > limit {
+                        self.use_pools(op, 1);
+                        self.break_off(place + 1, given);
+                        return false;
+                    }
                     let old_alt = self.undo.moved.filter(|_| is_moved).map_or(self.alt[op], |moved| moved.1);
                     self.touch(op, old_alt, &old);
                 }
@@ -30,6 +62,55 @@ impl Timing<'_> {
             self.use_pools(op, 1);
         }
         self.touched.iter_mut().for_each(Touched::clear);
+        true
+    }
+
+    /// Gives back from place `given` on, up to `least` and while something later starts before `end`.
+    fn give_back(&mut self, given: usize, least: usize, end: Time, moved: Option<u32>) -> usize {
+        let mut given = given;
+        // The segment changed its order, so the starts noted for its stretches do not hold.
+        let least = least.max(self.undo.low + self.undo.segment.len());
+        while given < self.order.len()
+            && (given < least || self.starts.get(given / STRETCH).is_some_and(|&start| start < end))
+        {
+            let to = ((given / STRETCH + 1) * STRETCH).min(self.order.len());
+            for place in given..to {
+                // The moved operation gave its pools back before its alternative changed.
+                if Some(self.order[place]) != moved {
+                    self.use_pools(self.order[place] as usize, -1);
+                }
+            }
+            given = to;
+        }
+        given
+    }
+
+    fn break_off(&mut self, from: usize, given: usize) {
+        let moved = self.undo.moved.map(|moved| moved.0 as u32);
+        for place in from..given {
+            // Taking the change back gives the moved one its old pools, if it was placed anew.
+            if Some(self.order[place]) != moved {
+                self.use_pools(self.order[place] as usize, 1);
+            }
+        }
+        self.dirty.clear();
+        self.touched.iter_mut().for_each(Touched::clear);
+    }
+
+    /// Notes from when on each stretch and all behind it use pools.
+    pub(super) fn note_starts(&mut self) {
+        if self.pools.is_empty() {
+            return;
+        }
+        let stretches = self.order.len().div_ceil(STRETCH);
+        self.starts.resize(stretches, Time::MAX);
+        let mut earliest = Time::MAX;
+        for stretch in (0..stretches).rev() {
+            let to = ((stretch + 1) * STRETCH).min(self.order.len());
+            let places = stretch * STRETCH..to;
+            earliest = self.order[places].iter().map(|&op| self.states[op as usize].begins()).fold(earliest, Time::min);
+            self.starts[stretch] = earliest;
+        }
     }
 
     pub(super) fn use_pools(&mut self, op: OpIx, sign: i64) {

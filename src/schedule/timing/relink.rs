@@ -42,6 +42,7 @@ impl Timing<'_> {
         }
         self.undo.low = low;
         self.undo.moved = is_elsewhere.then_some((op, old_alt));
+        self.undo.has_arrived = false;
         // Neighbours are still those of the old order here.
         let new_resource = self.tables.alt(op, alt as u32).resource as usize;
         self.surround(low, high, is_elsewhere.then_some(new_resource));
@@ -79,6 +80,9 @@ impl Timing<'_> {
             self.place[self.order[place] as usize] = place as u32;
         }
         self.connect(low, high, false);
+        if let Some((op, _)) = moved.filter(|_| !self.undo.has_arrived) {
+            self.use_pools(op, 1);
+        }
         while let Some((op, state)) = self.undo.states.pop() {
             self.states[op as usize] = state;
             self.use_pools(op as usize, 1);

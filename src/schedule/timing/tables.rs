@@ -21,6 +21,7 @@ pub(super) struct Fixed {
     pub(super) succ: u32,
     pub(super) family: u32,
     pub(super) first_alt: u32,
+    pub(super) order: u32,
     /// Several predecessors or successors.
     pub(super) branches: bool,
     /// May pause over breaks or has a deadline, so the general rules time it.
@@ -119,6 +120,7 @@ impl Tables {
             succ,
             family: data.family.map_or(NONE, |family| family as u32),
             first_alt,
+            order: data.order as u32,
             branches: joins || forks,
             is_general: data.splits || problem.orders[data.order].deadline.is_some(),
             is_last: succ == NONE,
