@@ -17,14 +17,20 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// Share of worsening moves accepted in the beginning, by walker in turn, and in the end.
-const WARM: [f64; 2] = [0.05, 0.02];
+const WARM: [f64; 2] = [0.05, 0.01];
 const COLD: f64 = 0.000_5;
+/// Moves per operation of one cooling; a budget with room for more is cut into several.
+const CYCLE: f64 = 400.0;
+/// Every third cooling starts that much warmer, to leave the valley of the best plan.
+const REHEAT: f64 = 4.0;
 /// How fast the temperature follows.
 const STEER: f64 = 0.02;
 /// How far above the limit, in temperatures, the orders timed so far must cost before timing breaks off.
-const MARGIN: f64 = 10.0;
+const MARGIN: f64 = 3.0;
 /// Operations a walker times between two exchanges, roughly.
 const ROUND: u64 = 1_500_000;
+/// A walker this many temperatures above another goes on from there.
+const APART: f64 = 8.0;
 /// Moves sampled for the first temperature.
 const SAMPLES: usize = 64;
 
@@ -49,12 +55,17 @@ pub(super) fn anneal(
     }
     let ops = walkers[0].timing.order().len().max(1) as u64;
     let steps = (ROUND / ops).clamp(200, 20_000);
-    tally.improved(walkers[0].best.0, walkers[0].best_makespan);
     walkers.iter_mut().for_each(Walk::warm_up);
+    let mut cycle = Cycle { number: 0, from: 0.0, to: 0.0 };
     loop {
         let spent = budget.spent(tally.evaluated);
+        if spent >= cycle.to {
+            cycle = cycle.next(spent, tally.evaluated, ops * count as u64);
+            walkers.iter_mut().filter(|_| cycle.number > 2).for_each(|walk| walk.restart(cycle.is_hot()));
+        }
+        let phase = cycle.phase(spent);
         let left = budget.left(tally.evaluated).div_ceil(count as u64).min(steps);
-        together(&mut walkers, threads, |walk| walk.run(left, spent, budget));
+        together(&mut walkers, threads, |walk| walk.run(left, phase, budget));
         tally.evaluated += walkers.iter_mut().map(|walk| std::mem::take(&mut walk.tried)).sum::<u64>();
         let best = best_of(&walkers, |walk| walk.best.0);
         tally.improved(walkers[best].best.0, walkers[best].best_makespan);
@@ -68,6 +79,35 @@ pub(super) fn anneal(
     found.into_iter().map(|found| found.1).collect()
 }
 
+/// One cooling from warm to cold, as a stretch of the budget.
+struct Cycle {
+    number: u32,
+    from: f64,
+    to: f64,
+}
+
+impl Cycle {
+    /// As many equal coolings as what is left of the budget has room for.
+    fn next(&self, spent: f64, evaluated: u64, ops: u64) -> Self {
+        let number = self.number + 1;
+        // The first rounds only tell how fast this goes.
+        if number == 1 {
+            return Self { number, from: 0.0, to: 0.02 };
+        }
+        let left = evaluated as f64 / spent.max(1e-6) * (1.0 - spent);
+        let cycles = (left / (ops as f64 * CYCLE)).round().max(1.0);
+        Self { number, from: spent, to: spent + (1.0 - spent) / cycles }
+    }
+
+    fn is_hot(&self) -> bool {
+        self.number.is_multiple_of(3)
+    }
+
+    fn phase(&self, spent: f64) -> f64 {
+        if self.number < 2 { 0.0 } else { ((spent - self.from) / (self.to - self.from)).clamp(0.0, 1.0) }
+    }
+}
+
 fn best_of(walkers: &[Walk], cost: impl Fn(&Walk) -> f64) -> usize {
     (0..walkers.len()).min_by(|&a, &b| cost(&walkers[a]).total_cmp(&cost(&walkers[b]))).unwrap_or(0)
 }
@@ -77,7 +117,7 @@ fn exchange(walkers: &mut [Walk]) {
     let best = best_of(walkers, |walk| walk.timing.cost());
     let (cost, sequence) = (walkers[best].timing.cost(), walkers[best].timing.sequence());
     for walk in walkers.iter_mut() {
-        if walk.timing.cost() - cost > 8.0 * walk.heat {
+        if walk.timing.cost() - cost > APART * walk.heat {
             walk.go_to(&sequence);
         }
     }
@@ -87,8 +127,10 @@ struct Walk<'a> {
     timing: Timing<'a>,
     mover: Mover,
     rng: ChaCha8Rng,
+    own_warm: f64,
     warm: f64,
     heat: f64,
+    first_heat: f64,
     best: (f64, Sequence),
     best_makespan: i64,
     tried: u64,
@@ -110,7 +152,18 @@ impl<'a> Walk<'a> {
         timing.set(&best.1);
         let best_makespan = timing.makespan();
         let mover = Mover::default();
-        let mut walk = Self { timing, mover, rng, warm, heat: 1.0, best, best_makespan, tried: 0 };
+        let mut walk = Self {
+            timing,
+            mover,
+            rng,
+            own_warm: warm,
+            warm,
+            heat: 1.0,
+            first_heat: 1.0,
+            best,
+            best_makespan,
+            tried: 0,
+        };
         walk.mover.learn(&walk.timing);
         walk
     }
@@ -118,6 +171,15 @@ impl<'a> Walk<'a> {
     fn go_to(&mut self, sequence: &Sequence) {
         self.timing.set(sequence);
         self.mover.learn(&self.timing);
+    }
+
+    /// Starts another cooling from the best plan.
+    fn restart(&mut self, is_hot: bool) {
+        let best = std::mem::take(&mut self.best.1);
+        self.go_to(&best);
+        self.best.1 = best;
+        self.warm = if is_hot { (self.own_warm * REHEAT).min(0.4) } else { self.own_warm };
+        self.heat = self.first_heat * if is_hot { REHEAT } else { 1.0 };
     }
 
     /// A first temperature from the worsening of sampled moves.
@@ -136,10 +198,11 @@ impl<'a> Walk<'a> {
             }
         }
         self.heat = if count == 0 { 1.0 } else { 0.3 * self.warm * worse / f64::from(count) };
+        self.first_heat = self.heat;
     }
 
-    fn run(&mut self, steps: u64, spent: f64, budget: &Budget) {
-        let wanted = self.warm * (COLD / self.warm).powf(spent);
+    fn run(&mut self, steps: u64, phase: f64, budget: &Budget) {
+        let wanted = self.warm * (COLD / self.warm).powf(phase);
         for step in 0..steps {
             if step % 16 == 0 && budget.is_over() {
                 break;

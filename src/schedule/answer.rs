@@ -107,6 +107,9 @@ pub struct Bound {
     pub kind: BoundKind,
     /// False when it says nothing, as tardiness bounds of plants with many changeovers do.
     pub informative: bool,
+    /// No plan of these orders ends before it, even without changeovers.
+    #[serde(default)]
+    pub makespan: Minute,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -114,6 +117,8 @@ pub struct Bound {
 pub enum BoundKind {
     /// Every order alone in the plant, together with the load of resources without alternative.
     OrderAlone,
+    /// The makespan that the load of the resources forces.
+    Load,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -29,6 +29,11 @@ impl<'a> Budget<'a> {
         }
     }
 
+    /// Without `reserve`, which is kept for what follows the search; at most half of the time.
+    pub(super) fn less(&self, reserve: Duration) -> Budget<'a> {
+        Budget { time: self.time.map(|all| all - reserve.min(all / 2)), ..*self }
+    }
+
     /// A part of what is left, from now on, for a search that counts its evaluations from 0.
     pub(super) fn share(&self, evaluated: u64, part: f64) -> Budget<'a> {
         let left = self.time.map(|time| time.saturating_sub(self.started.elapsed()));

@@ -19,7 +19,7 @@ pub(super) struct Work {
 /// Passes over all operations while prices are adjusted.
 const PASSES: usize = 1_000;
 /// Fewer passes where a pass is long: this many alternatives priced in all.
-const PRICED: usize = 1_500_000;
+const PRICED: usize = 600_000;
 
 pub(super) fn bound(work: &[Work], machines: usize) -> Minute {
     let alone = work.iter().map(|work| work.head + fastest(work) + work.tail).max().unwrap_or(0);
@@ -72,7 +72,10 @@ fn shared(work: &[Work], machines: usize, known: Minute) -> Minute {
             idle[machine] = (idle[machine].0.min(work.head), idle[machine].1.min(work.tail));
         }
     }
-    let idle: Vec<f64> = idle.iter().map(|&(head, tail)| if head == Minute::MAX { 0.0 } else { (head + tail) as f64 }).collect();
+    let idle: Vec<f64> = idle
+        .iter()
+        .map(|&(head, tail)| if head == Minute::MAX { 0.0 } else { (head + tail) as f64 })
+        .collect();
     let choices: usize = work.iter().map(|work| work.choices.len()).sum();
     let passes = (PRICED / choices.max(1)).clamp(20, PASSES);
     let mut price = vec![1.0 / machines as f64; machines];

@@ -56,7 +56,11 @@ impl Mover {
         if self.has_setups && rng.random_bool(FAMILY) {
             return beside_family(timing, op, rng);
         }
-        if is_critical || rng.random_bool(0.5) { earlier(timing, op, rng) } else { Some(anywhere(timing, op, rng)) }
+        if is_critical || rng.random_bool(0.5) {
+            earlier(timing, op, rng)
+        } else {
+            Some(anywhere(timing, op, rng))
+        }
     }
 
     /// A random operation of what a random late order waits for.
@@ -116,7 +120,8 @@ fn reassign(timing: &Timing, op: OpIx, rng: &mut impl Rng) -> Option<Change> {
     }
     for _ in 0..3 {
         if rng.random_bool(0.3) {
-            target = target.and_then(|at| if rng.random_bool(0.5) { timing.before(at) } else { timing.after(at) });
+            target =
+                target.and_then(|at| if rng.random_bool(0.5) { timing.before(at) } else { timing.after(at) });
         }
     }
     let target = target.and_then(|at| timing.place(at)).unwrap_or(place);

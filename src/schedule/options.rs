@@ -5,6 +5,7 @@ use super::budget::Budget;
 use super::decode::{Decoder, Sequence};
 use super::facts::Facts;
 use super::finish::{Finished, finish};
+use super::kpi::Figures;
 use super::makespan::{self, Shop};
 use super::model::Weights;
 use super::place::Hours;
@@ -56,6 +57,8 @@ fn profiles(problem: &Problem, nothing: &Kpis) -> Vec<Profile> {
     profiles
 }
 
+/// The best of what is constructed, to start from.
+const STARTS: usize = 4;
 /// The policy's own weighting gets this share of the budget; the others share the rest.
 const POLICY_SHARE: f64 = 0.6;
 
@@ -89,7 +92,6 @@ pub(super) fn search_all(
                 found.push(plan);
             }
         }
-        tally.evaluated += decoder.decoded();
         // What the policy found is a good start for every other weighting.
         known.extend(found.first().map(|plan| plan.sequence.clone()));
         plans.push(found);
@@ -112,11 +114,25 @@ impl<'a> Task<'a> {
         let Task { problem, facts, free, profile: Profile { weights, hours }, seed, budget } = *self;
         let threads = problem.model.policy.threads;
         let seed = problem.model.policy.seed.wrapping_add(seed);
-        let mut starts = vec![repair::keep(problem, free)];
-        starts.push(repair::reroute(problem, decoder, free, &weights));
+        let mut starts: Vec<(f64, Sequence)> = Vec::new();
+        let mut add = |decoder: &mut Decoder, start: Sequence| {
+            let figures = Figures::of(problem, facts, decoder.decode(&start));
+            let objective = figures.objective(&weights);
+            tally.evaluated += 1;
+            tally.improved(objective, figures.makespan);
+            let place = starts.partition_point(|known| known.0 <= objective);
+            starts.insert(place, (objective, start));
+            starts.truncate(STARTS);
+        };
+        add(decoder, repair::keep(problem, free));
+        let rerouted = repair::reroute(problem, decoder, free, &weights);
+        add(decoder, rerouted);
         // A known plan may lack the orders that its weighting left out.
-        starts.extend(known.iter().filter(|known| known.order.len() == free.len()).cloned());
-        starts.extend(construct::dispatched(problem, decoder, free));
+        for known in known.iter().filter(|known| known.order.len() == free.len()) {
+            add(decoder, known.clone());
+        }
+        construct::dispatched(problem, decoder, free, budget, &mut add);
+        let starts: Vec<Sequence> = starts.into_iter().map(|start| start.1).collect();
         if makespan_only(problem, &weights)
             && let Some(shop) = Shop::of(problem, facts, free)
         {

@@ -75,7 +75,9 @@ impl<'a> Rules<'a> {
             let tried = self.behind(pools, ready, op, alt, earliest);
             match (tried, pins.get(ready.next_pin)) {
                 (Ok(slot), None) => break slot,
-                (Ok(slot), Some(pin)) if self.fits_before(&slot, ready.family, data.family, pin) => break slot,
+                (Ok(slot), Some(pin)) if self.fits_before(&slot, ready.family, data.family, pin) => {
+                    break slot;
+                }
                 (Err(cause), None) => return Err(cause),
                 (_, Some(pin)) => {
                     ready = Ready {
@@ -142,7 +144,13 @@ impl<'a> Rules<'a> {
         slot.end <= pin.begins && setup.is_some_and(|setup| setup <= pin.reserved)
     }
 
-    fn fit<S: Stock>(&self, pools: &[S], work: &Work, at: Minute, minutes: Minute) -> Option<(Minute, Minute)> {
+    fn fit<S: Stock>(
+        &self,
+        pools: &[S],
+        work: &Work,
+        at: Minute,
+        minutes: Minute,
+    ) -> Option<(Minute, Minute)> {
         let mut at = at;
         loop {
             let (start, end) = if work.splits {

@@ -147,7 +147,8 @@ impl<'s> Graph<'s> {
         for index in (0..places).rev() {
             let node = self.order[index];
             let Item { machine, after, .. } = self.items[node as usize];
-            self.items[node as usize].tail = self.order_tail(node).max(self.machine_tail(machine, node, after));
+            self.items[node as usize].tail =
+                self.order_tail(node).max(self.machine_tail(machine, node, after));
         }
     }
 

@@ -44,9 +44,6 @@ pub(super) fn search(
     let kept = starts.iter().map(|start| start_of(shop, start));
     let mut kept: Vec<Kept> = kept.collect();
     kept.sort_by_key(|kept| kept.makespan);
-    if let Some(first) = kept.first() {
-        tally.improved(f64::from(first.makespan), i64::from(first.makespan));
-    }
     let bound = bound(shop);
     let mut walkers: Vec<Walk> = (0..walkers(threads) as u64)
         .map(|number| {
@@ -65,7 +62,11 @@ pub(super) fn search(
                 admit(shop, &mut pool, kept);
             }
         }
-        let best = walkers.iter().map(|walk| walk.tabu.best.makespan).chain(pool.first().map(|kept| kept.makespan)).min();
+        let best = walkers
+            .iter()
+            .map(|walk| walk.tabu.best.makespan)
+            .chain(pool.first().map(|kept| kept.makespan))
+            .min();
         let best = best.unwrap_or(0);
         tally.improved(f64::from(best), i64::from(best));
         if best <= bound || budget.spent(tally.evaluated) >= 1.0 {
@@ -194,7 +195,10 @@ fn bound(shop: &Shop) -> Time {
     let work = |node: usize| Work {
         head: head[node],
         tail: tail[node],
-        choices: shop.choices[node].iter().map(|choice| (choice.machine as usize, i64::from(choice.time))).collect(),
+        choices: shop.choices[node]
+            .iter()
+            .map(|choice| (choice.machine as usize, i64::from(choice.time)))
+            .collect(),
     };
     let work: Vec<Work> = (0..shop.len()).map(work).collect();
     load::bound(&work, shop.machines) as Time

@@ -42,7 +42,8 @@ impl Neighbourhood {
         let mut from = 0;
         while from < self.path.len() {
             let mut to = from;
-            while to + 1 < self.path.len() && graph.items[self.path[to + 1] as usize].before == self.path[to] {
+            while to + 1 < self.path.len() && graph.items[self.path[to + 1] as usize].before == self.path[to]
+            {
                 to += 1;
             }
             if to > from {
@@ -156,7 +157,9 @@ impl Neighbourhood {
         let (node, target) = (self.path[at], self.path[to]);
         let pred = graph.shop.fixed[node as usize].pred;
         let (before, first) = (&graph.items[pred as usize], &graph.items[target as usize]);
-        if pred == target || (before.head >= first.head + first.time && first.tail >= before.tail + before.time) {
+        if pred == target
+            || (before.head >= first.head + first.time && first.tail >= before.tail + before.time)
+        {
             return;
         }
         let moved = graph.items[node as usize];

@@ -24,9 +24,16 @@ pub(super) fn child(shop: &Shop, one: &Kept, other: &Kept, rng: &mut ChaCha8Rng)
     };
     // Stable: where a share of 0 ties two operations of an order, the first parent's order is right.
     order.sort_by(|&a, &b| key(a).total_cmp(&key(b)));
-    let choice = (0..shop.len())
-        .map(|node| if rng.random_bool(shares[job[node] as usize]) { one.choice[node] } else { other.choice[node] })
-        .collect();
+    let choice =
+        (0..shop.len())
+            .map(|node| {
+                if rng.random_bool(shares[job[node] as usize]) {
+                    one.choice[node]
+                } else {
+                    other.choice[node]
+                }
+            })
+            .collect();
     (order, choice)
 }
 

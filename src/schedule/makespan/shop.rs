@@ -53,9 +53,11 @@ pub(in super::super) struct Shop {
 impl Shop {
     /// `None` when something of the problem has no place in such a graph.
     pub(in super::super) fn of(problem: &Problem, facts: &Facts, free: &[OpIx]) -> Option<Shop> {
-        let is_plain = facts.pins.iter().all(Vec::is_empty) && problem.resources.iter().all(|resource| {
-            matches!(resource.open.spans(), [(from, _)] if *from <= problem.now())
-        });
+        let is_plain = facts.pins.iter().all(Vec::is_empty)
+            && problem
+                .resources
+                .iter()
+                .all(|resource| matches!(resource.open.spans(), [(from, _)] if *from <= problem.now()));
         if !is_plain || free.is_empty() || free.len() > 20_000 {
             return None;
         }
@@ -92,7 +94,10 @@ impl Shop {
             };
             choices.push(data.alts.iter().map(choice).collect::<Option<Vec<_>>>()?);
         }
-        let fits = choices.iter().map(|alts| alts.iter().map(|alt| i64::from(alt.time)).max()).sum::<Option<i64>>()?;
+        let fits = choices
+            .iter()
+            .map(|alts| alts.iter().map(|alt| i64::from(alt.time)).max())
+            .sum::<Option<i64>>()?;
         fixed.push(Fixed { pred: none, succ: none, release: 0, lag: 0, family: u32::MAX });
         let mut shop = Shop {
             ops: free.to_vec(),

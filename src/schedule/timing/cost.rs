@@ -141,7 +141,8 @@ impl Timing<'_> {
             let running = data.ops.iter().any(|&op| !self.rules.facts.is_done[op] && self.place[op] == NONE);
             let is_planned = data.ops.iter().all(|&op| self.rules.facts.is_decided(op));
             let late = (self.costs.decided[order] - data.due).max(0) as f64;
-            let cost = if running && is_planned { self.costs.weights.tardiness * data.weight * late } else { 0.0 };
+            let cost =
+                if running && is_planned { self.costs.weights.tardiness * data.weight * late } else { 0.0 };
             return (cost, Time::MIN);
         }
         let late = (Minute::from(end).max(self.costs.decided[order]) - data.due).max(0);

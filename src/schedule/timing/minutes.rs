@@ -6,7 +6,7 @@ use super::super::profile::{Fit, Profile, Stock};
 /// Minutes of all pools together, beyond which a plan is timed with steps instead.
 pub(super) const MINUTES_MAX: i64 = 12_000_000;
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Minutes {
     from: Minute,
     free: Vec<i32>,

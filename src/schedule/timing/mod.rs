@@ -352,7 +352,11 @@ impl<'a> Timing<'a> {
             end: Minute::from(state.ready),
             setup_start: Minute::from(state.setup_start),
             setup_minutes: Minute::from(state.setup),
-            setup_cost: self.rules.problem.setup_cost(resource, family(state.from), self.rules.problem.ops[op].family),
+            setup_cost: self.rules.problem.setup_cost(
+                resource,
+                family(state.from),
+                self.rules.problem.ops[op].family,
+            ),
         })
     }
 

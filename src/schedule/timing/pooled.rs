@@ -1,9 +1,9 @@
 //! Timing again where pools are shared: nothing later in the order may hold them in the meantime.
 
 use super::super::facts::take;
+use super::super::model::Minute;
 use super::super::problem::OpIx;
 use super::super::profile::Stock;
-use super::super::model::Minute;
 use super::{State, Time, Timing, Touched, UNPLACED};
 
 impl State {
@@ -108,7 +108,10 @@ impl Timing<'_> {
         for stretch in (0..stretches).rev() {
             let to = ((stretch + 1) * STRETCH).min(self.order.len());
             let places = stretch * STRETCH..to;
-            earliest = self.order[places].iter().map(|&op| self.states[op as usize].begins()).fold(earliest, Time::min);
+            earliest = self.order[places]
+                .iter()
+                .map(|&op| self.states[op as usize].begins())
+                .fold(earliest, Time::min);
             self.starts[stretch] = earliest;
         }
     }
@@ -162,8 +165,10 @@ impl Timing<'_> {
     fn touch(&mut self, op: OpIx, old_alt: u32, old: &State) {
         let new = self.states[op];
         let is_general = self.tables.fixed[op].is_general;
-        let (old_needs, new_needs) =
-            (self.tables.needs(self.tables.alt(op, old_alt)), self.tables.needs(self.tables.alt(op, self.alt[op])));
+        let (old_needs, new_needs) = (
+            self.tables.needs(self.tables.alt(op, old_alt)),
+            self.tables.needs(self.tables.alt(op, self.alt[op])),
+        );
         let placed = old.start != UNPLACED && new.start != UNPLACED;
         if placed && !is_general && old_needs == new_needs {
             for &(pool, _) in new_needs {

@@ -90,31 +90,53 @@ impl Timing<'_> {
     }
 
     /// Puts `op` at one end of the segment, with what it waits for there (forward: what waits for it).
+    ///
+    /// What its companions wait for on their resources moves along, so that nobody else's place in a
+    /// queue changes; where that would take the far end along too, queues give way.
     fn permute(&mut self, op: OpIx, low: usize, high: usize, backward: bool) -> bool {
         if low == high {
             return false;
         }
+        self.mark(op, low, high, backward, true);
+        let target = self.order[if backward { low } else { high }] as usize;
+        if self.links.marked[target] {
+            for place in low..=high {
+                self.links.marked[self.order[place] as usize] = false;
+            }
+            self.mark(op, low, high, backward, false);
+        }
+        self.part(low, high, backward)
+    }
+
+    fn mark(&mut self, op: OpIx, low: usize, high: usize, backward: bool, with_queues: bool) {
         let problem = self.rules.problem;
-        let Self { order, place, links, tables, .. } = self;
-        let segment = &mut order[low..=high];
-        links.marked[op] = true;
-        let mut mark = |at: usize| {
+        let Self { order, links, tables, before, after, .. } = self;
+        let marked = &mut links.marked;
+        marked[op] = true;
+        let neighbours = if backward { after } else { before };
+        for step in 1..=high - low {
+            let at = order[if backward { high - step } else { low + step }] as usize;
             let fixed = &tables.fixed[at];
-            let is_marked = if fixed.branches {
+            let mut is_marked = if fixed.branches {
                 let data = &problem.ops[at];
-                let neighbours = if backward { &data.succs } else { &data.preds };
-                neighbours.iter().any(|&next| links.marked[next])
+                let next = if backward { &data.succs } else { &data.preds };
+                next.iter().any(|&next| marked[next])
             } else {
                 let next = if backward { fixed.succ } else { fixed.pred };
-                next != NONE && links.marked[next as usize]
+                next != NONE && marked[next as usize]
             };
-            links.marked[at] |= is_marked;
-        };
-        if backward {
-            segment.iter().rev().for_each(|&at| mark(at as usize));
-        } else {
-            segment.iter().for_each(|&at| mark(at as usize));
+            if with_queues {
+                let next = neighbours[at];
+                is_marked |= next != NONE && next as usize != op && marked[next as usize];
+            }
+            marked[at] = is_marked;
         }
+    }
+
+    /// Parts the marked ones of the segment from the others, both in their order; false if nothing moves.
+    fn part(&mut self, low: usize, high: usize, backward: bool) -> bool {
+        let Self { order, place, links, .. } = self;
+        let segment = &mut order[low..=high];
         links.goes.clear();
         let mut stays = 0;
         let (mut read, mut write) = (0, 0);

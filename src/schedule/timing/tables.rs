@@ -87,7 +87,9 @@ impl Tables {
                 is_general: !facts.pins[number].is_empty() || !problem.setup_needs(number).is_empty(),
                 windows: windows
                     .filter(|window| window.1 > problem.now())
-                    .map(|&(from, to)| (from.max(i64::from(Time::MIN / 2)) as Time, to.min(i64::from(Time::MAX / 2)) as Time))
+                    .map(|&(from, to)| {
+                        (from.max(i64::from(Time::MIN / 2)) as Time, to.min(i64::from(Time::MAX / 2)) as Time)
+                    })
                     .collect(),
             });
         }
@@ -150,7 +152,8 @@ impl Lane {
     /// The earliest start at or after `at` of `minutes` in one piece.
     #[inline]
     pub(super) fn fit(&self, at: Time, minutes: Time) -> Option<Time> {
-        let first = if self.windows.len() > 8 { self.windows.partition_point(|window| window.1 <= at) } else { 0 };
+        let first =
+            if self.windows.len() > 8 { self.windows.partition_point(|window| window.1 <= at) } else { 0 };
         for &(from, to) in &self.windows[first..] {
             let start = from.max(at);
             if start + minutes <= to {
