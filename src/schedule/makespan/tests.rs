@@ -5,6 +5,7 @@ use super::graph::Graph;
 use super::neighbourhood::Neighbourhood;
 use super::*;
 use proptest::prelude::*;
+use rand::Rng as _;
 
 /// A flexible shop with setups between jobs, as text of the classic format.
 fn shop_text(seed: u64, with_setups: bool) -> String {

@@ -6,6 +6,9 @@ use super::super::model::{Minute, Weights};
 use super::super::problem::{OrderIx, Problem};
 use super::{NONE, State, Time, Timing, UNPLACED};
 
+/// Before everything, with room to subtract from.
+const LONG_AGO: Minute = Minute::MIN / 4;
+
 #[derive(Debug)]
 pub(super) struct Costs {
     weights: Weights,
@@ -45,7 +48,7 @@ impl Costs {
             total: 0.0,
             by_order: vec![0.0; orders],
             ends: vec![0; orders],
-            decided: problem.orders.iter().map(|order| decided(order).unwrap_or(Minute::MIN)).collect(),
+            decided: problem.orders.iter().map(|order| decided(order).unwrap_or(LONG_AGO)).collect(),
             lasts: problem.orders.iter().map(lasts).collect(),
             decided_end: facts.slots.iter().flatten().map(|slot| slot.end).max().unwrap_or(Minute::MIN),
         }

@@ -1,13 +1,13 @@
 use super::super::decode::{Decoder, Sequence};
 use super::super::facts::Facts;
-use super::super::kpi::Figures;
+use super::super::kpi::{self, Figures};
 use super::super::model::Weights;
 use super::super::moves::Mover;
 use super::super::problem::Problem;
 use super::super::{repair, sample};
 use super::*;
 use proptest::prelude::*;
-use rand::{Rng, SeedableRng};
+use rand::{Rng as _, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// Walks at random and compares every plan with one timed from the start.
