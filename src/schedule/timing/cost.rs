@@ -162,7 +162,8 @@ impl Timing<'_> {
         }
         let mut cost = weights.changeover * (slot.setup_minutes as f64 + slot.setup_cost);
         if weights.overtime > 0.0 && problem.resources[slot.resource].has_overtime {
-            if slot.setup_minutes > 0 {
+            let is_general = self.tables.fixed[op].is_general || self.tables.lanes[slot.resource].is_general;
+            if slot.setup_minutes > 0 && !is_general {
                 let windows = self.rules.windows(slot.resource);
                 let late = windows.fit_latest(slot.setup_start, slot.start, slot.setup_minutes);
                 slot.setup_start = late.unwrap_or(slot.setup_start);
