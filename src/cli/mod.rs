@@ -89,38 +89,23 @@ pub fn main() -> ExitCode {
             }
             Command::Eval(args) => {
                 telemetry::start(&quiet(&cli.log));
-                match eval::run(args).await {
-                    Ok(code) => code,
-                    Err(error) => fail(&error.to_string(), 2),
-                }
+                coded(eval::run(args).await, 2)
             }
             Command::Bench(args) => {
                 telemetry::start(&quiet(&cli.log));
-                match bench::run(args).await {
-                    Ok(code) => code,
-                    Err(error) => fail(&error.to_string(), 2),
-                }
+                coded(bench::run(args).await, 2)
             }
             Command::Schedule(args) => {
                 telemetry::start(&quiet(&cli.log));
-                match schedule::run(args).await {
-                    Ok(code) => code,
-                    Err(error) => fail(&error.to_string(), 2),
-                }
+                coded(schedule::run(args).await, 2)
             }
             Command::Cron(args) => {
                 telemetry::start(&quiet(&cli.log));
-                match cron::run(args).await {
-                    Ok(code) => code,
-                    Err(error) => fail(&error.to_string(), 1),
-                }
+                coded(cron::run(args).await, 1)
             }
             Command::Run(args) => {
                 telemetry::start(&quiet(&cli.log));
-                match run::run(args).await {
-                    Ok(code) => code,
-                    Err(error) => fail(&error.to_string(), 1),
-                }
+                coded(run::run(args).await, 1)
             }
             Command::Schema(args) => finish(schema::run(&args)),
             Command::Graph(args) => finish(graph::run(&args)),
@@ -134,15 +119,9 @@ pub fn main() -> ExitCode {
             }
             Command::Try(args) => {
                 telemetry::start(&quiet(&cli.log));
-                match trial::run(&args).await {
-                    Ok(code) => code,
-                    Err(error) => fail(&error.to_string(), 1),
-                }
+                coded(trial::run(&args).await, 1)
             }
-            Command::Db(args) => match db::run(args).await {
-                Ok(code) => code,
-                Err(error) => fail(&error.to_string(), 1),
-            },
+            Command::Db(args) => coded(db::run(args).await, 1),
         }
     })
 }
@@ -177,6 +156,11 @@ fn finish<E: std::fmt::Display>(result: Result<(), E>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error.to_string(), 1),
     }
+}
+
+/// A command that chooses its own exit code, and the one for its failure.
+fn coded<E: std::fmt::Display>(result: Result<ExitCode, E>, failure: u8) -> ExitCode {
+    result.unwrap_or_else(|error| fail(&error.to_string(), failure))
 }
 
 fn fail(message: &str, code: u8) -> ExitCode {

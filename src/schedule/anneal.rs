@@ -31,10 +31,12 @@ const MARGIN: f64 = 3.0;
 const ROUND: u64 = 1_500_000;
 /// A walker this many temperatures above another goes on from there.
 const APART: f64 = 8.0;
+/// Alternatives a walker keeps.
+const RUNNERS_UP: usize = 4;
 /// Moves sampled for the first temperature.
 const SAMPLES: usize = 64;
 
-/// Improves the best of `starts`; the last one returned is the best.
+/// Improves the best of `starts`; returns the best last, before it others that run elsewhere.
 pub(super) fn anneal(
     problem: &Problem,
     facts: &Facts,
@@ -69,12 +71,17 @@ pub(super) fn anneal(
         tally.evaluated += walkers.iter_mut().map(|walk| std::mem::take(&mut walk.tried)).sum::<u64>();
         let best = best_of(&walkers, |walk| walk.best.0);
         tally.improved(walkers[best].best.0, walkers[best].best_makespan);
-        if budget.spent(tally.evaluated) >= 1.0 || walkers[best].best.0 == 0.0 {
+        let is_stuck = walkers.iter_mut().map(|walk| std::mem::take(&mut walk.changes)).sum::<u64>() == 0;
+        if budget.spent(tally.evaluated) >= 1.0 || walkers[best].best.0 == 0.0 || is_stuck {
             break;
         }
         exchange(&mut walkers);
     }
-    let mut found: Vec<(f64, Sequence)> = walkers.into_iter().map(|walk| walk.best).collect();
+    let mut found: Vec<(f64, Sequence)> = Vec::new();
+    for walk in walkers {
+        found.push(walk.best);
+        found.extend(walk.runners_up.into_iter().map(|(_, cost, sequence)| (cost, sequence)));
+    }
     found.sort_by(|a, b| b.0.total_cmp(&a.0));
     found.into_iter().map(|found| found.1).collect()
 }
@@ -133,7 +140,11 @@ struct Walk<'a> {
     first_heat: f64,
     best: (f64, Sequence),
     best_makespan: i64,
+    /// The best plans with pairwise different resources, in case people want an alternative.
+    runners_up: Vec<(u64, f64, Sequence)>,
     tried: u64,
+    /// Moves since the last exchange that changed something.
+    changes: u64,
 }
 
 impl<'a> Walk<'a> {
@@ -162,7 +173,9 @@ impl<'a> Walk<'a> {
             first_heat: 1.0,
             best,
             best_makespan,
+            runners_up: Vec::new(),
             tried: 0,
+            changes: 0,
         };
         walk.mover.learn(&walk.timing);
         walk
@@ -211,6 +224,23 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Keeps the plan just tried if few others with other resources are better.
+    fn remember(&mut self, cost: f64) {
+        let last = self.runners_up.last().map_or(f64::INFINITY, |last| last.1);
+        if cost >= DROPPED || self.runners_up.len() == RUNNERS_UP && cost >= last {
+            return;
+        }
+        let hash = self.timing.resources_hash();
+        match self.runners_up.iter().position(|known| known.0 == hash) {
+            Some(known) if self.runners_up[known].1 <= cost => return,
+            Some(known) => drop(self.runners_up.remove(known)),
+            None if self.runners_up.len() == RUNNERS_UP => drop(self.runners_up.pop()),
+            None => {}
+        }
+        let place = self.runners_up.partition_point(|known| known.1 <= cost);
+        self.runners_up.insert(place, (hash, cost, self.timing.sequence()));
+    }
+
     fn step(&mut self, wanted: f64) {
         self.tried += 1;
         let before = self.timing.cost();
@@ -219,6 +249,8 @@ impl<'a> Walk<'a> {
         let allowed = -self.heat * (1.0 - self.rng.random::<f64>()).ln();
         let limit = before + allowed + MARGIN * self.heat;
         let Some(cost) = self.timing.try_change(change, limit) else { return };
+        self.changes += 1;
+        self.remember(cost);
         let worse = cost - before;
         if worse > 0.0 {
             let is_accepted = worse <= allowed;

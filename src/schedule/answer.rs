@@ -14,7 +14,7 @@ pub struct Answer {
     pub baseline: Baseline,
     /// The current plan as it was made, to draw next to an option.
     pub before: gantt::Plan,
-    /// Schedules decoded in full to get here.
+    /// Sequences timed to get here; one that is broken off as clearly worse counts, an estimated move does not.
     pub evaluated: u64,
     /// Orders that no option plans, with the cause.
     pub unscheduled: Vec<Unscheduled>,

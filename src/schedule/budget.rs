@@ -1,4 +1,4 @@
-//! How much the search may spend: decoded schedules, time, and a caller's wish to stop.
+//! How much the search may spend: sequences timed, time, and a caller's wish to stop.
 
 use super::model::Policy;
 use super::watch::Watch;
@@ -47,10 +47,6 @@ impl<'a> Budget<'a> {
 
     pub(super) fn started(&self) -> Instant {
         self.started
-    }
-
-    pub(super) fn watch(&self) -> &'a dyn Watch {
-        self.watch
     }
 
     /// Evaluations still allowed.

@@ -98,7 +98,7 @@ impl<'a> Decoder<'a> {
     pub(super) fn decode(&mut self, sequence: &Sequence) -> &Timed {
         self.floor.fill(Minute::MIN);
         for _ in 0..LAG_ROUNDS {
-            self.begin();
+            self.clear();
             for &op in &sequence.order {
                 // A dropped order is recorded in `timed`; the others go on.
                 let _ = self.append(op, sequence.alt[op]);
@@ -113,6 +113,11 @@ impl<'a> Decoder<'a> {
 
     /// Starts an empty schedule on top of the facts.
     pub(super) fn begin(&mut self) {
+        self.floor.fill(Minute::MIN);
+        self.clear();
+    }
+
+    fn clear(&mut self) {
         let (problem, facts) = (self.problem, self.facts);
         self.ready.clear();
         self.ready.extend((0..problem.resources.len()).map(|resource| self.rules.first(resource)));

@@ -252,7 +252,7 @@ pub struct Policy {
     pub options: usize,
     /// Wall-clock limit; the answer then depends on the machine's speed.
     pub budget_ms: Option<u64>,
-    /// Limit in decoded schedules; alone it makes the answer a function of model and seed.
+    /// Limit in sequences timed; alone it makes the answer a function of model and seed.
     pub evaluations: Option<u64>,
     pub seed: u64,
     pub threads: usize,

@@ -13,6 +13,10 @@ const CRITICAL: f64 = 0.8;
 const REASSIGN: f64 = 0.35;
 /// Share of moves that put an operation next to one of its family, where changeovers take time.
 const FAMILY: f64 = 0.15;
+/// Share of them on operations that waited for their resource.
+const WAITING: f64 = 0.7;
+/// Share of moves forward on a resource that let the one before go behind instead.
+const GIVE_WAY: f64 = 0.3;
 /// Longest critical chain looked at.
 const CHAIN_MAX: usize = 256;
 /// Moves drawn from one chain before another order is picked.
@@ -24,6 +28,8 @@ const FAMILY_REACH: usize = 12;
 pub(super) struct Mover {
     late: Vec<OrderIx>,
     chain: Vec<OpIx>,
+    /// Those of the chain that waited for their resource.
+    waits: Vec<OpIx>,
     uses: u32,
     has_setups: bool,
 }
@@ -71,12 +77,15 @@ impl Mover {
             self.follow(timing, order);
         }
         self.uses -= 1;
-        (!self.chain.is_empty()).then(|| self.chain[rng.random_range(0..self.chain.len())])
+        let picked =
+            if !self.waits.is_empty() && rng.random_bool(WAITING) { &self.waits } else { &self.chain };
+        (!picked.is_empty()).then(|| picked[rng.random_range(0..picked.len())])
     }
 
     fn follow(&mut self, timing: &Timing, order: OrderIx) {
         let problem = timing.problem();
         self.chain.clear();
+        self.waits.clear();
         let free = problem.orders[order].ops.iter().copied().filter(|&op| timing.place(op).is_some());
         let last = free.max_by_key(|&op| (timing.span(op).map_or(i64::MAX, |span| span.1), op));
         let Some(mut at) = last else { return };
@@ -88,6 +97,9 @@ impl Mover {
                 _ => true,
             };
             let behind = timing.before(at).filter(|_| waited);
+            if behind.is_some() {
+                self.waits.push(at);
+            }
             match behind.or_else(|| timing.last_pred(at)) {
                 Some(next) => at = next,
                 None => break,
@@ -168,6 +180,9 @@ fn earlier(timing: &Timing, op: OpIx, rng: &mut impl Rng) -> Option<Change> {
     let mut target = timing.before(op)?;
     while let Some(before) = timing.before(target).filter(|_| rng.random_bool(0.4)) {
         target = before;
+    }
+    if rng.random_bool(GIVE_WAY) {
+        return Some(Change { op: target, target: timing.place(op)?, alt: timing.alt(target) });
     }
     Some(Change { op, target: timing.place(target)?, alt: timing.alt(op) })
 }

@@ -70,13 +70,13 @@ pub(super) fn search_all(
     screened: &[Unscheduled],
     nothing: &Kpis,
     budget: &Budget,
-) -> (Vec<Vec<Finished>>, u64) {
+    tally: &mut Tally,
+) -> Vec<Vec<Finished>> {
     let profiles = profiles(problem, nothing);
-    let mut tally = Tally::new(budget.watch(), budget.started());
     let mut plans: Vec<Vec<Finished>> = Vec::new();
     let mut known: Vec<Sequence> = Vec::new();
     for (number, profile) in profiles.iter().enumerate() {
-        tally.next_weighting(number);
+        tally.turn_to(number);
         let part = match (number, profiles.len() - number) {
             (_, 1) => 1.0,
             (0, _) => POLICY_SHARE,
@@ -86,7 +86,7 @@ pub(super) fn search_all(
         let task = Task { problem, facts, free, profile: *profile, seed: number as u64, budget: &share };
         let mut decoder = Decoder::new(problem, facts, profile.hours);
         let mut found: Vec<Finished> = Vec::new();
-        for sequence in task.run(&mut decoder, &known, &mut tally).into_iter().rev() {
+        for sequence in task.run(&mut decoder, &known, tally).into_iter().rev() {
             let plan = finish(problem, facts, &mut decoder, sequence, screened);
             if found.iter().all(|known| known.timed.slots != plan.timed.slots) {
                 found.push(plan);
@@ -96,7 +96,7 @@ pub(super) fn search_all(
         known.extend(found.first().map(|plan| plan.sequence.clone()));
         plans.push(found);
     }
-    (plans, tally.total())
+    plans
 }
 
 struct Task<'a> {
@@ -111,9 +111,7 @@ struct Task<'a> {
 impl<'a> Task<'a> {
     /// The best plan last.
     fn run(&self, decoder: &mut Decoder<'a>, known: &[Sequence], tally: &mut Tally) -> Vec<Sequence> {
-        let Task { problem, facts, free, profile: Profile { weights, hours }, seed, budget } = *self;
-        let threads = problem.model.policy.threads;
-        let seed = problem.model.policy.seed.wrapping_add(seed);
+        let Task { problem, facts, free, profile: Profile { weights, .. }, budget, .. } = *self;
         let mut starts: Vec<(f64, Sequence)> = Vec::new();
         let mut add = |decoder: &mut Decoder, start: Sequence| {
             let figures = Figures::of(problem, facts, decoder.decode(&start));
@@ -133,12 +131,22 @@ impl<'a> Task<'a> {
         }
         construct::dispatched(problem, decoder, free, budget, &mut add);
         let starts: Vec<Sequence> = starts.into_iter().map(|start| start.1).collect();
+        // The searches simplify a few figures, so what was best before them stays a candidate.
+        let mut found: Vec<Sequence> = starts.first().cloned().into_iter().collect();
+        found.extend(self.search(&starts, tally));
+        found
+    }
+
+    fn search(&self, starts: &[Sequence], tally: &mut Tally) -> Vec<Sequence> {
+        let Task { problem, facts, free, profile: Profile { weights, hours }, seed, budget } = *self;
+        let threads = problem.model.policy.threads;
+        let seed = problem.model.policy.seed.wrapping_add(seed);
         if makespan_only(problem, &weights)
             && let Some(shop) = Shop::of(problem, facts, free)
         {
-            return makespan::search(&shop, &starts, seed, threads, budget, tally);
+            return makespan::search(&shop, starts, seed, threads, budget, tally);
         }
-        anneal::anneal(problem, facts, (hours, weights), &starts, seed, threads, budget, tally)
+        anneal::anneal(problem, facts, (hours, weights), starts, seed, threads, budget, tally)
     }
 }
 

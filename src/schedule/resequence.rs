@@ -11,6 +11,7 @@ use super::kpi;
 use super::options;
 use super::place::Hours;
 use super::problem::{OpIx, Problem};
+use super::rounds::Tally;
 use super::validate::{self, Claim};
 use super::watch::Watch;
 use super::{repair, screen, words};
@@ -37,12 +38,15 @@ pub fn resequence_until(problem: &Problem, watch: &dyn Watch) -> Result<Answer, 
         .collect();
     let mut decoder = Decoder::new(problem, &facts, Hours::Open);
     let nothing = finish(problem, &facts, &mut decoder, repair::keep(problem, &free), &screened);
+    let mut tally = Tally::new(watch, budget.started());
+    tally.evaluated = decoder.decoded();
+    tally.improved(nothing.kpis.objective, nothing.kpis.makespan);
     let mut bounds = Bounds::new(problem, &facts);
     let judging = Instant::now();
     check(problem, &facts, &nothing, 0.0);
     // Every plan found is judged after the search; its time is part of the limit.
     let budget = budget.less(judging.elapsed() * PLANS_JUDGED);
-    let (plans, searched) = options::search_all(problem, &facts, &free, &screened, &nothing.kpis, &budget);
+    let plans = options::search_all(problem, &facts, &free, &screened, &nothing.kpis, &budget, &mut tally);
     let mut warnings = [problem.warnings.clone(), facts.warnings.clone()].concat();
     let (plans, rejected) = accepted(problem, &facts, plans, &mut bounds);
     let chosen = options::choose(problem, plans, problem.model.policy.options);
@@ -65,7 +69,7 @@ pub fn resequence_until(problem: &Problem, watch: &dyn Watch) -> Result<Answer, 
         options: describe(problem, &facts, &chosen, &nothing, &mut bounds),
         baseline: baseline(problem, &facts, &nothing),
         before: chart_before(problem),
-        evaluated: decoder.decoded() + searched,
+        evaluated: tally.total(),
         unfrozen: facts.unfrozen.clone(),
         warnings,
     })

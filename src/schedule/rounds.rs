@@ -42,10 +42,12 @@ impl<'w> Tally<'w> {
         Self { watch, started, evaluated: 0, before: 0, weighting: 0, best: f64::INFINITY }
     }
 
-    /// Another weighting; its objective compares with no earlier one.
-    pub(super) fn next_weighting(&mut self, weighting: usize) {
-        (self.weighting, self.best) = (weighting, f64::INFINITY);
+    /// Goes on to another weighting, whose objective compares with no earlier one.
+    pub(super) fn turn_to(&mut self, weighting: usize) {
         self.before += std::mem::take(&mut self.evaluated);
+        if self.weighting != weighting {
+            (self.weighting, self.best) = (weighting, f64::INFINITY);
+        }
     }
 
     pub(super) fn total(&self) -> u64 {

@@ -90,8 +90,8 @@ fn covers(costs: &Costs, rows: &[usize]) -> bool {
 }
 
 fn augment(costs: &Costs, row: usize, row_of: &mut [Option<usize>], seen: &mut [bool]) -> bool {
-    for column in 0..row_of.len() {
-        if costs[row][column].is_none() || std::mem::replace(&mut seen[column], true) {
+    for (column, cost) in costs[row].iter().enumerate() {
+        if cost.is_none() || std::mem::replace(&mut seen[column], true) {
             continue;
         }
         if row_of[column].is_none_or(|other| augment(costs, other, row_of, seen)) {

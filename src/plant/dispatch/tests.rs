@@ -46,7 +46,8 @@ fn the_first_broken_rule_is_said() {
         to: now() + Duration::minutes(from + 30),
         why: "PM-17".into(),
     };
-    let cases: [(Rule, &str, Box<dyn Fn(&mut Job, &mut WorkCenter)>); 7] = [
+    type Spoil = Box<dyn Fn(&mut Job, &mut WorkCenter)>;
+    let cases: [(Rule, &str, Spoil); 7] = [
         (Rule::UnknownWorkCenter, "M9 is not", Box::new(|job, _| job.work_center = "M9".into())),
         (Rule::ComponentsMissing, "not staged: COIL", Box::new(|job, _| job.missing = vec!["COIL".into()])),
         (

@@ -154,7 +154,8 @@ mod tests {
             );
             let mut told = plan.moved.clone().unwrap();
             let mut moved = reading.moved.clone();
-            (told.sort(), moved.sort());
+            told.sort();
+            moved.sort();
             assert_eq!(moved, told);
             let minutes: i64 = reading.usage.iter().map(|usage| usage.changeover_minutes).sum();
             assert_eq!(minutes, reading.kpis.changeover_minutes);

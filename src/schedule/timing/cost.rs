@@ -6,6 +6,9 @@ use super::super::model::{Minute, Weights};
 use super::super::problem::{OrderIx, Problem};
 use super::{NONE, State, Time, Timing, UNPLACED};
 
+/// Before everything, with room to subtract from.
+const LONG_AGO: Minute = Minute::MIN / 4;
+
 #[derive(Debug)]
 pub(super) struct Costs {
     weights: Weights,
@@ -45,7 +48,7 @@ impl Costs {
             total: 0.0,
             by_order: vec![0.0; orders],
             ends: vec![0; orders],
-            decided: problem.orders.iter().map(|order| decided(order).unwrap_or(Minute::MIN)).collect(),
+            decided: problem.orders.iter().map(|order| decided(order).unwrap_or(LONG_AGO)).collect(),
             lasts: problem.orders.iter().map(lasts).collect(),
             decided_end: facts.slots.iter().flatten().map(|slot| slot.end).max().unwrap_or(Minute::MIN),
         }
@@ -140,12 +143,12 @@ impl Timing<'_> {
             // Nothing of it is free; what is decided costs the same in every plan.
             let running = data.ops.iter().any(|&op| !self.rules.facts.is_done[op] && self.place[op] == NONE);
             let is_planned = data.ops.iter().all(|&op| self.rules.facts.is_decided(op));
-            let late = self.costs.decided[order].saturating_sub(data.due).max(0) as f64;
+            let late = (self.costs.decided[order] - data.due).max(0) as f64;
             let cost =
                 if running && is_planned { self.costs.weights.tardiness * data.weight * late } else { 0.0 };
             return (cost, Time::MIN);
         }
-        let late = Minute::from(end).max(self.costs.decided[order]).saturating_sub(data.due).max(0);
+        let late = (Minute::from(end).max(self.costs.decided[order]) - data.due).max(0);
         (self.costs.weights.tardiness * data.weight * late as f64, end)
     }
 
@@ -159,7 +162,8 @@ impl Timing<'_> {
         }
         let mut cost = weights.changeover * (slot.setup_minutes as f64 + slot.setup_cost);
         if weights.overtime > 0.0 && problem.resources[slot.resource].has_overtime {
-            if slot.setup_minutes > 0 {
+            let is_general = self.tables.fixed[op].is_general || self.tables.lanes[slot.resource].is_general;
+            if slot.setup_minutes > 0 && !is_general {
                 let windows = self.rules.windows(slot.resource);
                 let late = windows.fit_latest(slot.setup_start, slot.start, slot.setup_minutes);
                 slot.setup_start = late.unwrap_or(slot.setup_start);

@@ -75,6 +75,7 @@ pub(super) struct Timing<'a> {
     order: Vec<u32>,
     place: Vec<u32>,
     alt: Vec<u32>,
+    resources_hash: u64,
     resource: Vec<u32>,
     /// By operation: its neighbours on its resource, among the free ones.
     before: Vec<u32>,
@@ -117,6 +118,7 @@ impl<'a> Timing<'a> {
             order: Vec::new(),
             place: vec![NONE; ops],
             alt: vec![0; ops],
+            resources_hash: 0,
             resource: vec![0; ops],
             before: vec![NONE; ops],
             after: vec![NONE; ops],
@@ -138,12 +140,14 @@ impl<'a> Timing<'a> {
         }
         self.order.clear();
         self.order.extend(sequence.order.iter().map(|&op| op as u32));
+        self.resources_hash = 0;
         self.place.fill(NONE);
         let mut last = vec![NONE; self.rules.problem.resources.len()];
         for (place, &op) in sequence.order.iter().enumerate() {
             self.place[op] = place as u32;
             self.alt[op] = sequence.alt[op] as u32;
             self.resource[op] = self.tables.alt(op, self.alt[op]).resource;
+            self.resources_hash ^= mixed(op, self.alt[op]);
             let before = std::mem::replace(&mut last[self.resource[op] as usize], op as u32);
             (self.before[op], self.after[op]) = (before, NONE);
             if before != NONE {
@@ -176,6 +180,11 @@ impl<'a> Timing<'a> {
         sequence.order.extend(self.order.iter().map(|&op| op as usize));
         sequence.alt.clear();
         sequence.alt.extend(self.alt.iter().map(|&alt| alt as usize));
+    }
+
+    /// Tells plans apart by what runs where.
+    pub(super) fn resources_hash(&self) -> u64 {
+        self.resources_hash
     }
 
     pub(super) fn problem(&self) -> &'a Problem {
@@ -439,17 +448,24 @@ impl<'a> Timing<'a> {
         let (decoder, sequence) = &mut *full;
         self.copy_to(sequence);
         let timed = decoder.decode(sequence);
+        let mut family: Vec<u32> = self.tables.lanes.iter().map(|lane| lane.family).collect();
         for index in 0..self.order.len() {
             let op = self.order[index] as usize;
             let state = match timed.slots[op] {
                 None => BLANK,
-                Some(slot) => State {
-                    start: slot.start as Time,
-                    ready: slot.end as Time,
-                    setup_start: slot.setup_start as Time,
-                    setup: slot.setup_minutes as Time,
-                    ..BLANK
-                },
+                Some(slot) => {
+                    let own = self.tables.fixed[op].family;
+                    let behind = if own == NONE { family[slot.resource] } else { own };
+                    State {
+                        start: slot.start as Time,
+                        ready: slot.end as Time,
+                        from: std::mem::replace(&mut family[slot.resource], behind),
+                        family: behind,
+                        setup_start: slot.setup_start as Time,
+                        setup: slot.setup_minutes as Time,
+                        ..BLANK
+                    }
+                }
             };
             self.replace(op, state);
         }
@@ -470,4 +486,13 @@ impl<'a> Timing<'a> {
         self.unmake();
         self.take_costs_back();
     }
+}
+
+/// A number for one choice; the combined ones of a plan tell plans apart (Zobrist hashing).
+fn mixed(op: OpIx, alt: u32) -> u64 {
+    let mut bits = (op as u64) << 16 | u64::from(alt);
+    for factor in [0x9E37_79B9_7F4A_7C15_u64, 0xBF58_476D_1CE4_E5B9] {
+        bits = (bits ^ bits >> 29).wrapping_add(1).wrapping_mul(factor);
+    }
+    bits ^ bits >> 32
 }

@@ -1,7 +1,7 @@
 //! Changing the sequence itself: the order of operations and their neighbours on resources.
 
 use super::super::problem::OpIx;
-use super::{Change, NONE, Timing};
+use super::{Change, NONE, Timing, mixed};
 
 /// What surrounds a segment of the order on each resource it touches.
 #[derive(Debug)]
@@ -48,6 +48,7 @@ impl Timing<'_> {
         self.surround(low, high, is_elsewhere.then_some(new_resource));
         if is_elsewhere {
             self.use_pools(op, -1);
+            self.resources_hash ^= mixed(op, old_alt) ^ mixed(op, alt as u32);
             self.alt[op] = alt as u32;
             self.resource[op] = new_resource as u32;
         }
@@ -72,6 +73,7 @@ impl Timing<'_> {
         let back_to = moved.map(|(op, alt)| self.tables.alt(op, alt).resource as usize);
         self.surround_new(low, high, back_to);
         if let Some((op, alt)) = moved {
+            self.resources_hash ^= mixed(op, self.alt[op]) ^ mixed(op, alt);
             self.alt[op] = alt;
             self.resource[op] = self.tables.alt(op, alt).resource;
         }
