@@ -56,9 +56,9 @@ pub(super) fn cheapest(costs: &Costs, left_out: &[i64]) -> Vec<Option<usize>> {
         }
     }
     let mut column_of = vec![None; rows];
-    for column in 1..=columns {
-        if let Some(row) = row_of[column].checked_sub(1) {
-            column_of[row] = Some(column - 1);
+    for (column, row) in row_of[1..=columns].iter().enumerate() {
+        if let Some(row) = row.checked_sub(1) {
+            column_of[row] = Some(column);
         }
     }
     column_of
