@@ -1,13 +1,14 @@
 //! The door for terminals: one file per command.
 //!
 //! Data goes to standard output, everything else to standard error. Exit codes: 0 fine, 1 the user's
-//! input, 2 our failure; `eval` has its own.
+//! input, 2 our failure; `eval` and `schedule` have their own.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the door for terminals")]
 
 mod bench;
 pub mod check;
 pub mod cluster;
+mod cron;
 mod database;
 pub mod db;
 pub mod simulate;
@@ -52,6 +53,7 @@ enum Command {
     Simulate(simulate::SimulateArgs),
     Eval(eval::EvalArgs),
     Schedule(schedule::ScheduleArgs),
+    Cron(cron::CronArgs),
     Db(db::DbArgs),
     Bench(bench::BenchArgs),
     Run(run::RunArgs),
@@ -89,26 +91,30 @@ pub fn main() -> ExitCode {
             }
             Command::Eval(args) => {
                 telemetry::start(&quiet(&cli.log));
-                end(eval::run(args).await, 2)
+                coded(eval::run(args).await, 2)
             }
             Command::Bench(args) => {
                 telemetry::start(&quiet(&cli.log));
-                end(bench::run(args).await, 2)
+                coded(bench::run(args).await, 2)
             }
             Command::Schedule(args) => {
                 telemetry::start(&quiet(&cli.log));
-                end(schedule::run(args).await, 1)
+                coded(schedule::run(args).await, 2)
+            }
+            Command::Cron(args) => {
+                telemetry::start(&quiet(&cli.log));
+                coded(cron::run(args).await, 1)
             }
             Command::Run(args) => {
                 telemetry::start(&quiet(&cli.log));
-                end(run::run(args).await, 1)
+                coded(run::run(args).await, 1)
             }
             Command::Schema(args) => finish(schema::run(&args)),
             Command::Graph(args) => finish(graph::run(&args)),
             Command::New(args) => finish(new::run(&args)),
             Command::Lsp(args) => {
                 telemetry::start(&quiet(&cli.log));
-                end(lsp::run(&args), 1)
+                coded(lsp::run(&args), 1)
             }
             Command::Test(args) => {
                 telemetry::start(&quiet(&cli.log));
@@ -119,9 +125,9 @@ pub fn main() -> ExitCode {
             }
             Command::Try(args) => {
                 telemetry::start(&quiet(&cli.log));
-                end(trial::run(&args).await, 1)
+                coded(trial::run(&args).await, 1)
             }
-            Command::Db(args) => end(db::run(args).await, 1),
+            Command::Db(args) => coded(db::run(args).await, 1),
         }
     })
 }
@@ -158,9 +164,9 @@ fn finish<E: std::fmt::Display>(result: Result<(), E>) -> ExitCode {
     }
 }
 
-/// What a command that knows its own exit code came to.
-fn end<E: std::fmt::Display>(result: Result<ExitCode, E>, failed: u8) -> ExitCode {
-    result.unwrap_or_else(|error| fail(&error.to_string(), failed))
+/// A command that chooses its own exit code, and the one for its failure.
+fn coded<E: std::fmt::Display>(result: Result<ExitCode, E>, failure: u8) -> ExitCode {
+    result.unwrap_or_else(|error| fail(&error.to_string(), failure))
 }
 
 fn fail(message: &str, code: u8) -> ExitCode {

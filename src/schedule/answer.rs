@@ -14,7 +14,7 @@ pub struct Answer {
     pub baseline: Baseline,
     /// The current plan as it was made, to draw next to an option.
     pub before: gantt::Plan,
-    /// Schedules decoded in full to get here.
+    /// Sequences timed to get here; one that is broken off as clearly worse counts, an estimated move does not.
     pub evaluated: u64,
     /// Orders that no option plans, with the cause.
     pub unscheduled: Vec<Unscheduled>,
@@ -107,6 +107,9 @@ pub struct Bound {
     pub kind: BoundKind,
     /// False when it says nothing, as tardiness bounds of plants with many changeovers do.
     pub informative: bool,
+    /// No plan of these orders ends before it, even without changeovers.
+    #[serde(default)]
+    pub makespan: Minute,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -114,6 +117,8 @@ pub struct Bound {
 pub enum BoundKind {
     /// Every order alone in the plant, together with the load of resources without alternative.
     OrderAlone,
+    /// The makespan that the load of the resources forces.
+    Load,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -1,11 +1,13 @@
-//! A lower bound of the objective: every order alone in the plant, plus the load of single resources.
+//! A lower bound of the objective: every order alone in the plant, and for the makespan also loads.
 //!
-//! Changeovers and pools are left out, so for plants full of them it is often 0 and says so.
+//! Changeovers and pools are left out, so for the tardiness of plants full of them it is often 0 and
+//! says so. No tardiness bound goes further than orders alone.
 
 use super::answer::{Bound, BoundKind};
 use super::construct::tails;
 use super::decode::Timed;
 use super::facts::Facts;
+use super::load::{self, Work};
 use super::model::Minute;
 use super::problem::{OpIx, Problem};
 
@@ -24,9 +26,28 @@ pub(super) fn bound(problem: &Problem, facts: &Facts, timed: &Timed) -> Bound {
             makespan = makespan.max(end);
         }
     }
-    makespan = makespan.max(busiest(problem, facts, timed)).max(0);
+    let loaded = busiest(problem, facts, timed).max(load(problem, facts, timed, &alone));
+    let kind =
+        if weights.makespan > 0.0 && loaded > makespan { BoundKind::Load } else { BoundKind::OrderAlone };
+    let makespan = makespan.max(loaded).max(0);
     let value = weights.tardiness * tardiness + weights.makespan * makespan as f64;
-    Bound { value, kind: BoundKind::OrderAlone, informative: value > 0.0 }
+    Bound { value, kind, informative: value > 0.0, makespan }
+}
+
+/// The makespan that the load of resources forces, whatever goes where.
+fn load(problem: &Problem, facts: &Facts, timed: &Timed, alone: &[Minute]) -> Minute {
+    let tail = tails(problem);
+    let free = (0..problem.ops.len()).filter(|&op| !facts.is_decided(op) && timed.slots[op].is_some());
+    let work = |op: OpIx| {
+        let data = &problem.ops[op];
+        let preds = data.preds.iter().map(|&pred| alone[pred].saturating_add(data.min_lag));
+        Work {
+            head: preds.fold(data.earliest, Minute::max),
+            tail: tail[op],
+            choices: data.alts.iter().map(|alt| (alt.resource, alt.minutes)).collect(),
+        }
+    };
+    load::bound(&free.map(work).collect::<Vec<_>>(), problem.resources.len())
 }
 
 /// By operation: its earliest end if its order had the plant to itself.
@@ -34,7 +55,7 @@ pub(super) fn ends_alone(problem: &Problem, facts: &Facts) -> Vec<Minute> {
     let tail = tails(problem);
     let mut by_depth: Vec<OpIx> = (0..problem.ops.len()).collect();
     // An operation has a longer tail than anything behind it, so this order is topological.
-    by_depth.sort_by_key(|&op| std::cmp::Reverse((tail[op], op)));
+    by_depth.sort_by_key(|&op| (std::cmp::Reverse(tail[op]), op));
     let mut ends = vec![Minute::MIN; problem.ops.len()];
     for op in by_depth {
         let data = &problem.ops[op];

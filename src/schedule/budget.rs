@@ -1,22 +1,22 @@
-//! How much the search may spend: decoded schedules, time, and a caller's wish to stop.
+//! How much the search may spend: sequences timed, time, and a caller's wish to stop.
 
 use super::model::Policy;
-use std::sync::atomic::{AtomicBool, Ordering};
+use super::watch::Watch;
 use std::time::{Duration, Instant};
 
 /// Spent when the policy sets no limit: enough for a good plan of a plant, and reproducible.
 const EVALUATIONS: u64 = 20_000;
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(super) struct Budget<'a> {
     evaluations: Option<u64>,
     started: Instant,
     time: Option<Duration>,
-    cancel: &'a AtomicBool,
+    watch: &'a dyn Watch,
 }
 
 impl<'a> Budget<'a> {
-    pub(super) fn of(policy: &Policy, cancel: &'a AtomicBool) -> Self {
+    pub(super) fn of(policy: &Policy, watch: &'a dyn Watch) -> Self {
         let evaluations = match (policy.evaluations, policy.budget_ms) {
             (None, None) => Some(EVALUATIONS),
             (evaluations, _) => evaluations,
@@ -25,24 +25,43 @@ impl<'a> Budget<'a> {
             evaluations,
             started: Instant::now(),
             time: policy.budget_ms.map(Duration::from_millis),
-            cancel,
+            watch,
         }
     }
 
-    /// The share of one search out of `searches` that run `rounds` after each other, from now on.
-    pub(super) fn share(&self, searches: usize, rounds_left: usize) -> Budget<'a> {
+    /// Without `reserve`, which is kept for what follows the search; at most half of the time.
+    pub(super) fn less(&self, reserve: Duration) -> Budget<'a> {
+        Budget { time: self.time.map(|all| all - reserve.min(all / 2)), ..*self }
+    }
+
+    /// A part of what is left, from now on, for a search that counts its evaluations from 0.
+    pub(super) fn share(&self, evaluated: u64, part: f64) -> Budget<'a> {
         let left = self.time.map(|time| time.saturating_sub(self.started.elapsed()));
         Budget {
-            evaluations: self.evaluations.map(|all| all / searches.max(1) as u64),
+            evaluations: self.evaluations.map(|_| (self.left(evaluated) as f64 * part).ceil() as u64),
             started: Instant::now(),
-            time: left.map(|left| left / rounds_left.max(1) as u32),
-            cancel: self.cancel,
+            time: left.map(|left| left.mul_f64(part)),
+            watch: self.watch,
         }
+    }
+
+    pub(super) fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// Evaluations still allowed.
+    pub(super) fn left(&self, evaluations: u64) -> u64 {
+        self.evaluations.map_or(u64::MAX, |all| all.saturating_sub(evaluations))
+    }
+
+    /// Time is up or the caller wants to stop; evaluations apart.
+    pub(super) fn is_over(&self) -> bool {
+        self.watch.cancelled() || self.time.is_some_and(|all| self.started.elapsed() >= all)
     }
 
     /// The part used up, from 0 to 1; 1 means stop.
     pub(super) fn spent(&self, evaluations: u64) -> f64 {
-        if self.cancel.load(Ordering::Relaxed) {
+        if self.watch.cancelled() {
             return 1.0;
         }
         let counted = self.evaluations.map_or(0.0, |all| evaluations as f64 / all.max(1) as f64);

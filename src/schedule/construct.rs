@@ -1,21 +1,50 @@
 //! The greedy start: Giffler–Thompson schedules with the ATCS priority, in log space.
 //!
-//! ATCS: Lee, Bhaskaran & Pinedo 1997. The logarithm keeps the ranking where `exp` underflows to 0.
+//! ATCS: Lee, Bhaskaran & Pinedo 1997. The logarithm keeps the ranking where `exp` underflows to 0. What
+//! is left of an order is its work at first, then the time it took in the pass before (lead time iteration,
+//! Vepsalainen & Morton 1988).
 
-use super::decode::{Decoder, Sequence};
+use super::budget::Budget;
+use super::decode::{Decoder, Sequence, Timed};
 use super::model::Minute;
 use super::problem::{OpIx, Problem};
 
 /// Look-ahead for slack and for changeovers, in means; a short grid replaces tuning per plant.
 const GRID: [(f64, f64); 6] = [(2.0, 0.5), (2.0, 2.0), (4.5, 0.5), (4.5, 2.0), (8.0, 1.0), (1.0, 1.0)];
 /// Above this many operations one pass is all the first plan may cost.
-const GRID_OPS: usize = 800;
+const GRID_OPS: usize = 3_000;
+/// Passes per pair, each with what the one before it made orders wait.
+const LEAD_ROUNDS: usize = 4;
+/// Passes end when this share of the time is gone.
+const TIME_SHARE: f64 = 0.08;
+/// Operations times orders, above which even one pass takes longer than a quick answer may.
+const PASS_MAX: usize = 30_000_000;
 
-/// One dispatched sequence per look-ahead pair.
-pub(super) fn dispatched(problem: &Problem, decoder: &mut Decoder, free: &[OpIx]) -> Vec<Sequence> {
-    let rule = Rule::new(problem, free);
+/// One dispatched sequence per look-ahead pair, each handed over when it is made.
+pub(super) fn dispatched(
+    problem: &Problem,
+    decoder: &mut Decoder,
+    free: &[OpIx],
+    budget: &Budget,
+    mut found: impl FnMut(&mut Decoder, Sequence),
+) {
+    if free.len() * problem.orders.len() > PASS_MAX {
+        return;
+    }
+    let mut rule = Rule::new(problem, free);
+    let alone = rule.tail.clone();
     let grid = if free.len() > GRID_OPS { &GRID[..1] } else { &GRID[..] };
-    grid.iter().map(|&(slack, setup)| rule.dispatch(decoder, free, slack, setup)).collect()
+    for &(slack, setup) in grid {
+        rule.tail.clone_from(&alone);
+        for _ in 0..if free.len() > GRID_OPS { 1 } else { LEAD_ROUNDS } {
+            if budget.spent(0) > TIME_SHARE {
+                return;
+            }
+            let Some(sequence) = rule.dispatch(decoder, free, (slack, setup), budget) else { return };
+            rule.learn_waits(decoder.timed());
+            found(decoder, sequence);
+        }
+    }
 }
 
 struct Rule<'a> {
@@ -39,7 +68,27 @@ impl<'a> Rule<'a> {
         }
     }
 
-    fn dispatch(&self, decoder: &mut Decoder, free: &[OpIx], slack: f64, setup: f64) -> Sequence {
+    /// Halfway from the remaining times supposed so far to those of a plan.
+    fn learn_waits(&mut self, timed: &Timed) {
+        for order in &self.problem.orders {
+            let end =
+                order.ops.iter().filter_map(|&op| timed.slots[op]).map(|slot| slot.end).max().unwrap_or(0);
+            for &op in &order.ops {
+                if let Some(slot) = timed.slots[op] {
+                    self.tail[op] = (self.tail[op] + end - slot.end) / 2;
+                }
+            }
+        }
+    }
+
+    /// `None` when the budget ends meanwhile.
+    fn dispatch(
+        &self,
+        decoder: &mut Decoder,
+        free: &[OpIx],
+        (slack, setup): (f64, f64),
+        budget: &Budget,
+    ) -> Option<Sequence> {
         let problem = self.problem;
         let mut sequence =
             Sequence { order: Vec::with_capacity(free.len()), alt: vec![0; problem.ops.len()] };
@@ -53,6 +102,9 @@ impl<'a> Rule<'a> {
         let mut ready: Vec<OpIx> = free.iter().copied().filter(|&op| waiting[op] == 0).collect();
         decoder.begin();
         while !ready.is_empty() {
+            if sequence.order.len() % 64 == 0 && budget.is_over() {
+                return None;
+            }
             let (index, alt) = self.choose(decoder, &ready, slack, setup);
             let op = ready.swap_remove(index);
             // A dropped order keeps its place in the sequence; another weighting may plan it.
@@ -68,7 +120,7 @@ impl<'a> Rule<'a> {
                 }
             }
         }
-        sequence
+        Some(sequence)
     }
 
     /// Among the operations that could start before the earliest possible end, the most urgent one.
@@ -106,7 +158,7 @@ impl<'a> Rule<'a> {
         let order = &self.problem.orders[data.order];
         let minutes = data.alts[alt].minutes;
         let spare = (order.due - self.tail[op] - minutes - at).max(0) as f64;
-        let mut log = order.weight.ln() - (minutes as f64).ln() - spare / (slack * self.mean_minutes);
+        let mut log = order.weight.ln() - (minutes.max(1) as f64).ln() - spare / (slack * self.mean_minutes);
         if self.mean_setup > 0.0 {
             log -= changeover / (setup * self.mean_setup);
         }

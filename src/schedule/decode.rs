@@ -4,17 +4,17 @@
 //! predecessors, changeover, open time and pools allow. An order that cannot be placed is dropped.
 
 use super::answer::Cause;
-use super::calendar::Windows;
-use super::facts::{Facts, Pin, Slot, take, uses};
+use super::facts::{Facts, Pin, Slot, take};
 use super::model::Minute;
-use super::problem::{FamilyIx, OpIx, OrderIx, PoolIx, Problem, ResourceIx};
-use super::profile::{Fit, Profile};
+use super::place::{Hours, Ready, Rules};
+use super::problem::{OpIx, OrderIx, Problem};
+use super::profile::{Profile, Stock};
 
 /// Re-decodes to honour maximum lags, at most this often per sequence.
 const LAG_ROUNDS: usize = 20;
 
 /// What the search varies: a precedence-respecting order of the free operations, and their resources.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Default)]
 pub(super) struct Sequence {
     pub(super) order: Vec<OpIx>,
     /// By operation: which alternative.
@@ -31,13 +31,6 @@ impl Clone for Sequence {
         self.order.clone_from(&source.order);
         self.alt.clone_from(&source.alt);
     }
-}
-
-/// Whether planned work may use time outside regular hours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Hours {
-    Open,
-    Regular,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,10 +54,8 @@ pub(super) struct Timed {
 pub(super) struct Decoder<'a> {
     problem: &'a Problem,
     facts: &'a Facts,
-    hours: Hours,
-    ready: Vec<Minute>,
-    family: Vec<Option<FamilyIx>>,
-    next_pin: Vec<usize>,
+    rules: Rules<'a>,
+    ready: Vec<Ready>,
     last: Vec<Option<OpIx>>,
     pools: Vec<Profile>,
     is_dropped: Vec<bool>,
@@ -82,10 +73,8 @@ impl<'a> Decoder<'a> {
         Self {
             problem,
             facts,
-            hours,
+            rules: Rules { problem, facts, hours },
             ready: Vec::new(),
-            family: Vec::new(),
-            next_pin: Vec::new(),
             last: Vec::new(),
             pools: Vec::new(),
             is_dropped: Vec::new(),
@@ -109,7 +98,7 @@ impl<'a> Decoder<'a> {
     pub(super) fn decode(&mut self, sequence: &Sequence) -> &Timed {
         self.floor.fill(Minute::MIN);
         for _ in 0..LAG_ROUNDS {
-            self.begin();
+            self.clear();
             for &op in &sequence.order {
                 // A dropped order is recorded in `timed`; the others go on.
                 let _ = self.append(op, sequence.alt[op]);
@@ -124,11 +113,15 @@ impl<'a> Decoder<'a> {
 
     /// Starts an empty schedule on top of the facts.
     pub(super) fn begin(&mut self) {
+        self.floor.fill(Minute::MIN);
+        self.clear();
+    }
+
+    fn clear(&mut self) {
         let (problem, facts) = (self.problem, self.facts);
-        self.ready.clone_from(&facts.ready);
-        self.family.clone_from(&facts.family);
+        self.ready.clear();
+        self.ready.extend((0..problem.resources.len()).map(|resource| self.rules.first(resource)));
         self.pools.clone_from(&facts.pools);
-        reset(&mut self.next_pin, problem.resources.len(), 0);
         reset(&mut self.last, problem.resources.len(), None);
         reset(&mut self.is_dropped, problem.orders.len(), false);
         self.timed.slots.clone_from(&facts.slots);
@@ -156,9 +149,9 @@ impl<'a> Decoder<'a> {
     pub(super) fn estimate(&self, op: OpIx, alt: usize) -> Option<(Minute, Minute, Minute)> {
         let data = &self.problem.ops[op];
         let (resource, minutes) = (data.alts[alt].resource, data.alts[alt].minutes);
-        let setup = self.problem.setup_minutes(resource, self.family[resource], data.family)?;
-        let at = self.earliest(op).max(self.ready[resource] + setup);
-        let windows = self.windows(resource);
+        let setup = self.problem.setup_minutes(resource, self.ready[resource].family, data.family)?;
+        let at = self.earliest(op).max(self.ready[resource].at + setup);
+        let windows = self.rules.windows(resource);
         let (start, end) = if data.splits {
             windows.work(at, minutes)?
         } else {
@@ -171,14 +164,6 @@ impl<'a> Decoder<'a> {
         self.is_dropped[order]
     }
 
-    fn windows(&self, resource: ResourceIx) -> &'a Windows {
-        let resource = &self.problem.resources[resource];
-        match self.hours {
-            Hours::Open => &resource.open,
-            Hours::Regular => &resource.regular,
-        }
-    }
-
     /// Without regard to resources: release, material, now and predecessors.
     fn earliest(&self, op: OpIx) -> Minute {
         let data = &self.problem.ops[op];
@@ -187,80 +172,27 @@ impl<'a> Decoder<'a> {
     }
 
     fn place(&mut self, op: OpIx, alt: usize) -> Result<Slot, Cause> {
-        let problem = self.problem;
-        let data = &problem.ops[op];
-        let resource = data.alts[alt].resource;
+        let resource = self.problem.ops[op].alts[alt].resource;
         let earliest = self.earliest(op);
-        let slot = loop {
-            let pin = self.facts.pins[resource].get(self.next_pin[resource]).copied();
-            let tried = self.behind_last(op, alt, earliest);
-            match (tried, pin) {
-                (Ok(slot), None) => break slot,
-                (Ok(slot), Some(pin)) if self.fits_before(&slot, data.family, pin) => break slot,
-                (Err(cause), None) => return Err(cause),
-                (_, Some(pin)) => {
-                    self.next_pin[resource] += 1;
-                    self.ready[resource] = pin.end;
-                    self.family[resource] = problem.ops[pin.op].family.or(self.family[resource]);
-                    self.last[resource] = None;
-                }
-            }
-        };
-        if problem.orders[data.order].deadline.is_some_and(|deadline| slot.end > deadline) {
-            return Err(Cause::MissesDeadline);
-        }
+        let before = self.ready[resource];
+        let (slot, ready) = self.rules.place(&self.pools, before, op, alt, earliest)?;
         if let Some(too_early) = self.lag_exceeded(op, slot.start) {
             self.too_early.push(too_early);
             return Err(Cause::MaxLag);
         }
+        if ready.after_pin {
+            self.last[resource] = None;
+        }
+        self.ready[resource] = ready;
         self.commit(op, alt, slot, earliest);
         Ok(slot)
-    }
-
-    /// The earliest place behind the last operation of the resource, pins ignored.
-    fn behind_last(&self, op: OpIx, alt: usize, earliest: Minute) -> Result<Slot, Cause> {
-        let data = &self.problem.ops[op];
-        let (resource, minutes) = (data.alts[alt].resource, data.alts[alt].minutes);
-        let windows = self.windows(resource);
-        let (ready, from) = (self.ready[resource], self.family[resource]);
-        let setup_minutes =
-            self.problem.setup_minutes(resource, from, data.family).ok_or(Cause::ForbiddenChangeover)?;
-        if setup_minutes == 0 {
-            let work = Work { windows, splits: data.splits, needs: &data.alts[alt].needs };
-            let (start, end) = self.fit(&work, earliest.max(ready), minutes).ok_or(Cause::BeyondHorizon)?;
-            let setup_cost = self.problem.setup_cost(resource, from, data.family);
-            return Ok(Slot { setup_cost, ..Slot::without_setup(resource, start, end) });
-        }
-        let setup = Work { windows, splits: false, needs: self.problem.setup_needs(resource) };
-        let (first, first_end) = self.fit(&setup, ready, setup_minutes).ok_or(Cause::BeyondHorizon)?;
-        let work = Work { windows, splits: data.splits, needs: &data.alts[alt].needs };
-        let (start, end) = self.fit(&work, earliest.max(first_end), minutes).ok_or(Cause::BeyondHorizon)?;
-        // A changeover right before its operation is what people expect to see; else the earliest one.
-        let setup_start = windows
-            .fit_latest(first, start, setup_minutes)
-            .filter(|&late| self.blocked(&setup, late, late + setup_minutes) == Fit::Yes)
-            .unwrap_or(first);
-        let setup_cost = self.problem.setup_cost(resource, from, data.family);
-        Ok(Slot { resource, start, end, setup_start, setup_minutes, setup_cost })
-    }
-
-    /// Whether the next frozen operation keeps its place, changeover included, behind `slot`.
-    fn fits_before(&self, slot: &Slot, family: Option<FamilyIx>, pin: Pin) -> bool {
-        let after = family.or(self.family[slot.resource]);
-        let to = self.problem.ops[pin.op].family;
-        if to.is_none() && after != self.family[slot.resource] {
-            // It would pass the new state on to the frozen operation behind it, whose time is fixed.
-            return false;
-        }
-        let setup = self.problem.setup_minutes(slot.resource, after, to);
-        slot.end <= pin.begins && setup.is_some_and(|setup| setup <= pin.reserved)
     }
 
     fn commit(&mut self, op: OpIx, alt: usize, slot: Slot, earliest: Minute) {
         let problem = self.problem;
         let data = &problem.ops[op];
         let resource = slot.resource;
-        let windows = self.windows(resource);
+        let windows = self.rules.windows(resource);
         for &(pool, qty) in &data.alts[alt].needs {
             let held = problem.pools[pool].held_over_breaks;
             take(&mut self.pools[pool], held, windows, (slot.start, slot.end), qty);
@@ -273,10 +205,8 @@ impl<'a> Decoder<'a> {
         self.timed.waited_for_resource[op] = slot.start > earliest || slot.setup_minutes > 0;
         self.timed.behind[op] = self.last[resource];
         self.last[resource] = Some(op);
-        self.ready[resource] = slot.end;
-        self.family[resource] = data.family.or(self.family[resource]);
         self.timed.slots[op] = Some(slot);
-        if let Some(pin) = self.facts.pins[resource].get(self.next_pin[resource]).copied() {
+        if let Some(pin) = self.facts.pins[resource].get(self.ready[resource].next_pin).copied() {
             self.shorten_setup(pin);
         }
     }
@@ -285,40 +215,12 @@ impl<'a> Decoder<'a> {
     fn shorten_setup(&mut self, pin: Pin) {
         let to = self.problem.ops[pin.op].family;
         let Some(mut slot) = self.timed.slots[pin.op] else { return };
-        let from = self.family[slot.resource];
+        let from = self.ready[slot.resource].family;
         let minutes = self.problem.setup_minutes(slot.resource, from, to).unwrap_or(pin.reserved);
         slot.setup_start = pin.begins + pin.reserved - minutes;
         slot.setup_minutes = minutes;
         slot.setup_cost = self.problem.setup_cost(slot.resource, from, to);
         self.timed.slots[pin.op] = Some(slot);
-    }
-
-    fn fit(&self, work: &Work, at: Minute, minutes: Minute) -> Option<(Minute, Minute)> {
-        let mut at = at;
-        loop {
-            let (start, end) = if work.splits {
-                work.windows.work(at, minutes)?
-            } else {
-                work.windows.fit(at, minutes).map(|start| (start, start + minutes))?
-            };
-            match self.blocked(work, start, end) {
-                Fit::Yes => return Some((start, end)),
-                Fit::NotBefore(next) => at = next.max(start + 1),
-                Fit::Never => return None,
-            }
-        }
-    }
-
-    /// The first pool that is short during the work.
-    fn blocked(&self, work: &Work, from: Minute, to: Minute) -> Fit {
-        for &(pool, qty) in work.needs {
-            let held = self.problem.pools[pool].held_over_breaks || !work.splits;
-            let fit = uses(&self.pools[pool], held, work.windows, (from, to), qty);
-            if fit != Fit::Yes {
-                return fit;
-            }
-        }
-        Fit::Yes
     }
 
     /// The predecessor that ended too long before, with the end it would have to have.
@@ -342,13 +244,6 @@ impl<'a> Decoder<'a> {
         }
         raised
     }
-}
-
-/// What has to fit somewhere.
-struct Work<'w> {
-    windows: &'w Windows,
-    splits: bool,
-    needs: &'w [(PoolIx, i64)],
 }
 
 fn reset<T: Clone>(values: &mut Vec<T>, len: usize, value: T) {

@@ -20,6 +20,10 @@ pub enum ScheduleError {
     OutOfRange { path: String, value: String, rule: &'static str },
     #[error("{path}: intervals must be sorted, disjoint and end after they start; [{from}, {to}) is not")]
     BadInterval { path: String, from: Minute, to: Minute },
+    #[error(
+        "{path}: the calendar `{id}` is never open; give it an interval, or take it away from what uses it"
+    )]
+    EmptyCalendar { path: String, id: String },
     #[error("{path}: due at {due} is before its release at {release}; correct one of them")]
     DueBeforeRelease { path: String, due: Minute, release: Minute },
     #[error(
@@ -32,6 +36,8 @@ pub enum ScheduleError {
     AmbiguousUtility { path: String },
     #[error("order `{order}` cannot be planned: {reason}")]
     Unschedulable { order: String, reason: String },
+    #[error("the plan given breaks a rule itself: {0}; correct it, or leave it out to have one searched")]
+    BadPlan(String),
     #[error("the optimizer made no plan that its validator accepts: {0}; report this with the model")]
     Rejected(String),
 }

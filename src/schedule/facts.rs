@@ -7,7 +7,7 @@ use super::answer::Unfrozen;
 use super::calendar::Windows;
 use super::model::Minute;
 use super::problem::{FamilyIx, OpIx, Problem, ResourceIx, Status};
-use super::profile::{Fit, Profile};
+use super::profile::{Fit, Profile, Stock};
 
 /// One operation on one resource, with the changeover before it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -255,8 +255,8 @@ fn positions(
 }
 
 /// Whether `qty` of a pool is free for work that stops in closed time.
-pub(super) fn uses(
-    pool: &Profile,
+pub(super) fn uses<S: Stock>(
+    pool: &S,
     held_over_breaks: bool,
     open: &Windows,
     (from, to): (Minute, Minute),
@@ -271,8 +271,8 @@ pub(super) fn uses(
         .unwrap_or(Fit::Yes)
 }
 
-pub(super) fn take(
-    pool: &mut Profile,
+pub(super) fn take<S: Stock>(
+    pool: &mut S,
     held_over_breaks: bool,
     open: &Windows,
     (from, to): (Minute, Minute),

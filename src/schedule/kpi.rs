@@ -38,7 +38,7 @@ impl Figures {
             }
         }
         for order in &problem.orders {
-            figures.tardiness += order.weight * lateness(&order.ops, order.due, facts, timed) as f64;
+            figures.tardiness += order.weight * lateness(&order.ops, order.due, facts, &timed.slots) as f64;
         }
         figures.dropped = timed.dropped.iter().map(|dropped| problem.orders[dropped.order].weight).sum();
         figures
@@ -94,7 +94,7 @@ pub(super) fn late_orders(problem: &Problem, facts: &Facts, timed: &Timed) -> Ve
             order: order.id.clone(),
             tier: order.tier.clone(),
             due: order.due,
-            minutes_late: lateness(&order.ops, order.due, facts, timed),
+            minutes_late: lateness(&order.ops, order.due, facts, &timed.slots),
         })
         .filter(|order| order.minutes_late > 0)
         .collect();
@@ -104,7 +104,7 @@ pub(super) fn late_orders(problem: &Problem, facts: &Facts, timed: &Timed) -> Ve
 
 pub(super) fn is_late(problem: &Problem, facts: &Facts, timed: &Timed, order: OrderIx) -> bool {
     let order = &problem.orders[order];
-    lateness(&order.ops, order.due, facts, timed) > 0
+    lateness(&order.ops, order.due, facts, &timed.slots) > 0
 }
 
 /// On another resource, or too far from its start in the current plan; new and started ones never are.
@@ -126,18 +126,18 @@ fn is_movable(problem: &Problem, op: OpIx) -> bool {
 }
 
 /// Minutes late of an order that is planned in full and not over yet.
-fn lateness(ops: &[OpIx], due: Minute, facts: &Facts, timed: &Timed) -> Minute {
+pub(super) fn lateness(ops: &[OpIx], due: Minute, facts: &Facts, slots: &[Option<Slot>]) -> Minute {
     let mut end = Minute::MIN;
     let mut is_open = false;
     for &op in ops {
-        let Some(slot) = timed.slots[op] else { return 0 };
+        let Some(slot) = slots[op] else { return 0 };
         end = end.max(slot.end);
         is_open |= !facts.is_done[op];
     }
     if is_open { (end - due).max(0) } else { 0 }
 }
 
-fn overtime(problem: &Problem, op: OpIx, slot: &Slot) -> Minute {
+pub(super) fn overtime(problem: &Problem, op: OpIx, slot: &Slot) -> Minute {
     let resource = &problem.resources[slot.resource];
     let status = problem.ops[op].current.map(|current| current.status);
     if !resource.has_overtime || status == Some(Status::Done) {

@@ -6,13 +6,16 @@
 //! doing nothing; what stays unscheduled and why. [`resequence_until`] can be cancelled. Draw an option
 //! with [`gantt`] from `answer.before` and `option.gantt`. Everything is synchronous and pure: no I/O,
 //! no clock but the policy's time budget. With a budget in evaluations the answer depends on model and
-//! seed alone. The path of a question: `parse` → `facts` → `screen` → `construct`/`repair` → `search`
-//! (`moves`, `decode`) → `finish` → `validate` → `options` → `words`.
+//! seed alone. The path of a question: `parse` → `facts` → `screen` → `construct`/`repair` → `makespan` or
+//! `anneal` → `finish` → `validate` → `options` → `words`.
 
+mod anneal;
 mod answer;
 mod bound;
 mod budget;
 mod calendar;
+pub mod change;
+mod conflict;
 mod construct;
 mod decode;
 mod error;
@@ -20,27 +23,38 @@ mod facts;
 mod finish;
 pub mod gantt;
 mod kpi;
+mod load;
+mod makespan;
 pub mod model;
 mod moves;
 mod options;
 mod parse;
+pub mod plan;
+mod place;
 mod problem;
 mod profile;
+#[cfg(test)]
+mod proof;
+pub mod read;
 mod repair;
 mod resequence;
+mod rounds;
 #[cfg(test)]
 mod sample;
 mod screen;
-mod search;
 #[cfg(test)]
 mod tests;
+mod timing;
 pub mod validate;
+mod watch;
 mod words;
 
 pub use answer::{
     Answer, Baseline, Bound, BoundKind, Cause, Fact, Kpis, LateOrder, PlanOption, PlannedOp, Unfrozen,
     Unscheduled,
 };
+pub use conflict::{Conflict, conflicts};
 pub use error::ScheduleError;
 pub use problem::Problem;
 pub use resequence::{resequence, resequence_until};
+pub use watch::{Progress, Watch};

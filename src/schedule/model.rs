@@ -252,7 +252,7 @@ pub struct Policy {
     pub options: usize,
     /// Wall-clock limit; the answer then depends on the machine's speed.
     pub budget_ms: Option<u64>,
-    /// Limit in decoded schedules; alone it makes the answer a function of model and seed.
+    /// Limit in sequences timed; alone it makes the answer a function of model and seed.
     pub evaluations: Option<u64>,
     pub seed: u64,
     pub threads: usize,
@@ -260,6 +260,8 @@ pub struct Policy {
     pub move_tolerance: Minute,
     /// Refuse instead of leaving an order unscheduled.
     pub strict: bool,
+    /// Work of 0 minutes is meant, as in some classic instances; else it is refused as a slip.
+    pub zero_minutes: bool,
 }
 
 impl Default for Policy {
@@ -274,6 +276,7 @@ impl Default for Policy {
             threads: 1,
             move_tolerance: 15,
             strict: false,
+            zero_minutes: false,
         }
     }
 }

@@ -1,199 +1,196 @@
-//! The moves of the search: earlier on a resource, to another resource, or anywhere at random.
+//! The moves of the search: earlier on a resource, to another resource, next to its family, or anywhere.
 //!
-//! Moves never break precedence: what an operation waits for in the moved segment moves with it.
+//! Most start from what a late order waits for. A move never breaks a routing: what an operation waits
+//! for in the moved stretch of the sequence moves along.
 
-use super::decode::{Sequence, Timed};
-use super::model::Minute;
-use super::problem::{OpIx, OrderIx, Problem};
+use super::problem::{OpIx, OrderIx};
+use super::timing::{Change, Timing};
 use rand::Rng;
 
 /// Share of moves that start from the critical chain of a late order, while there is one.
-const CRITICAL: f64 = 0.75;
+const CRITICAL: f64 = 0.8;
 /// Share of moves that change the resource, where there is a choice.
-const REASSIGN: f64 = 0.3;
+const REASSIGN: f64 = 0.35;
+/// Share of moves that put an operation next to one of its family, where changeovers take time.
+const FAMILY: f64 = 0.15;
+/// Share of them on operations that waited for their resource.
+const WAITING: f64 = 0.7;
+/// Share of moves forward on a resource that let the one before go behind instead.
+const GIVE_WAY: f64 = 0.3;
 /// Longest critical chain looked at.
 const CHAIN_MAX: usize = 256;
+/// Moves drawn from one chain before another order is picked.
+const CHAIN_USES: u32 = 12;
+/// How far along a resource a neighbour of the same family is looked for.
+const FAMILY_REACH: usize = 12;
 
-pub(super) struct Mover<'p> {
-    problem: &'p Problem,
-    /// By operation: its place in the order of the accepted sequence.
-    position: Vec<usize>,
-    behind: Vec<Option<OpIx>>,
-    waited_for_resource: Vec<bool>,
-    end: Vec<Option<Minute>>,
+#[derive(Debug, Default)]
+pub(super) struct Mover {
     late: Vec<OrderIx>,
     chain: Vec<OpIx>,
-    /// Scratch: members of the segment that move along.
-    marked: Vec<bool>,
-    stays: Vec<OpIx>,
-    goes: Vec<OpIx>,
+    /// Those of the chain that waited for their resource.
+    waits: Vec<OpIx>,
+    uses: u32,
+    has_setups: bool,
 }
 
-impl<'p> Mover<'p> {
-    pub(super) fn new(problem: &'p Problem) -> Self {
-        let ops = problem.ops.len();
-        Self {
-            problem,
-            position: vec![usize::MAX; ops],
-            behind: Vec::new(),
-            waited_for_resource: Vec::new(),
-            end: Vec::new(),
-            late: Vec::new(),
-            chain: Vec::new(),
-            marked: vec![false; ops],
-            stays: Vec::new(),
-            goes: Vec::new(),
-        }
-    }
-
-    /// Takes in the sequence that moves start from, and its times.
-    pub(super) fn learn(&mut self, sequence: &Sequence, timed: &Timed) {
-        self.position.fill(usize::MAX);
-        for (index, &op) in sequence.order.iter().enumerate() {
-            self.position[op] = index;
-        }
-        self.behind.clone_from(&timed.behind);
-        self.waited_for_resource.clone_from(&timed.waited_for_resource);
-        self.end.clear();
-        self.end.extend(timed.slots.iter().map(|slot| slot.map(|slot| slot.end)));
+impl Mover {
+    /// Takes in a plan that was accepted.
+    pub(super) fn learn(&mut self, timing: &Timing) {
+        let problem = timing.problem();
         self.late.clear();
-        for (ix, order) in self.problem.orders.iter().enumerate() {
-            let ends = order.ops.iter().map(|&op| self.end[op].unwrap_or(Minute::MAX)).max();
-            let is_free = order.ops.iter().any(|&op| self.position[op] != usize::MAX);
-            if is_free && ends.is_some_and(|end| end > order.due) {
-                self.late.push(ix);
-            }
-        }
+        self.late.extend((0..problem.orders.len()).filter(|&order| timing.order_cost(order) > 0.0));
+        self.has_setups = problem.setups.iter().any(|setup| setup.mean().is_some());
+        self.uses = 0;
     }
 
-    /// Changes `sequence`, a copy of the learned one; false when the drawn move does nothing.
-    pub(super) fn change(&mut self, sequence: &mut Sequence, rng: &mut impl Rng) -> bool {
-        if sequence.order.is_empty() {
-            return false;
+    /// A change to try; `None` when the draw leads to none.
+    pub(super) fn propose(&mut self, timing: &Timing, rng: &mut impl Rng) -> Option<Change> {
+        if timing.order().is_empty() {
+            return None;
         }
-        let critical = !self.late.is_empty() && rng.random_bool(CRITICAL);
-        let op = if critical {
-            self.critical_op(rng)
+        let is_critical = !self.late.is_empty() && rng.random_bool(CRITICAL);
+        let op = if is_critical {
+            self.critical_op(timing, rng)?
         } else {
-            Some(sequence.order[rng.random_range(0..sequence.order.len())])
+            timing.order()[rng.random_range(0..timing.order().len())] as usize
         };
-        let Some(op) = op else { return false };
-        if self.problem.ops[op].alts.len() > 1 && rng.random_bool(REASSIGN) {
-            return self.reassign(sequence, op, rng);
+        let alts = timing.problem().ops[op].alts.len();
+        if alts > 1 && rng.random_bool(REASSIGN) {
+            return reassign(timing, op, rng);
         }
-        if critical || rng.random_bool(0.5) {
-            self.earlier(sequence, op, rng)
+        if self.has_setups && rng.random_bool(FAMILY) {
+            return beside_family(timing, op, rng);
+        }
+        if is_critical || rng.random_bool(0.5) {
+            earlier(timing, op, rng)
         } else {
-            self.anywhere(sequence, op, rng)
+            Some(anywhere(timing, op, rng))
         }
     }
 
     /// A random operation of what a random late order waits for.
-    fn critical_op(&mut self, rng: &mut impl Rng) -> Option<OpIx> {
-        let order = &self.problem.orders[self.late[rng.random_range(0..self.late.len())]];
-        let mut at = order.ops.iter().copied().max_by_key(|&op| (self.end[op].unwrap_or(Minute::MAX), op))?;
+    fn critical_op(&mut self, timing: &Timing, rng: &mut impl Rng) -> Option<OpIx> {
+        if self.uses == 0 {
+            self.uses = CHAIN_USES;
+            let order = self.late[rng.random_range(0..self.late.len())];
+            self.follow(timing, order);
+        }
+        self.uses -= 1;
+        let picked =
+            if !self.waits.is_empty() && rng.random_bool(WAITING) { &self.waits } else { &self.chain };
+        (!picked.is_empty()).then(|| picked[rng.random_range(0..picked.len())])
+    }
+
+    fn follow(&mut self, timing: &Timing, order: OrderIx) {
+        let problem = timing.problem();
         self.chain.clear();
-        while self.position[at] != usize::MAX && self.chain.len() < CHAIN_MAX {
+        self.waits.clear();
+        let free = problem.orders[order].ops.iter().copied().filter(|&op| timing.place(op).is_some());
+        let last = free.max_by_key(|&op| (timing.span(op).map_or(i64::MAX, |span| span.1), op));
+        let Some(mut at) = last else { return };
+        while self.chain.len() < CHAIN_MAX {
             self.chain.push(at);
-            let behind = self.behind[at].filter(|_| self.waited_for_resource[at]);
-            let pred = || self.problem.ops[at].preds.iter().copied().max_by_key(|&pred| self.end[pred]);
-            match behind.or_else(pred) {
+            let earliest = timing.earliest(at);
+            let waited = match (timing.span(at), earliest) {
+                (Some((start, _)), Some(earliest)) => start > earliest,
+                _ => true,
+            };
+            let behind = timing.before(at).filter(|_| waited);
+            if behind.is_some() {
+                self.waits.push(at);
+            }
+            match behind.or_else(|| timing.last_pred(at)) {
                 Some(next) => at = next,
                 None => break,
             }
         }
-        (!self.chain.is_empty()).then(|| self.chain[rng.random_range(0..self.chain.len())])
-    }
-
-    fn reassign(&mut self, sequence: &mut Sequence, op: OpIx, rng: &mut impl Rng) -> bool {
-        let alts = self.problem.ops[op].alts.len();
-        let other = rng.random_range(0..alts - 1);
-        sequence.alt[op] = if other >= sequence.alt[op] { other + 1 } else { other };
-        if rng.random_bool(0.5) {
-            self.anywhere(sequence, op, rng);
-        }
-        true
-    }
-
-    /// Before one of the operations its resource does right before it.
-    fn earlier(&mut self, sequence: &mut Sequence, op: OpIx, rng: &mut impl Rng) -> bool {
-        let Some(mut target) = self.behind[op] else { return false };
-        while let Some(before) = self.behind[target].filter(|_| rng.random_bool(0.4)) {
-            target = before;
-        }
-        self.move_to(sequence, op, self.position[target])
-    }
-
-    fn anywhere(&mut self, sequence: &mut Sequence, op: OpIx, rng: &mut impl Rng) -> bool {
-        let reach = (sequence.order.len() / 4).max(2);
-        let from = self.position[op].saturating_sub(reach);
-        let to = (self.position[op] + reach).min(sequence.order.len() - 1);
-        self.move_to(sequence, op, rng.random_range(from..=to))
-    }
-
-    /// Puts `op` at `target`, with its predecessors (going forward: successors) of the segment.
-    fn move_to(&mut self, sequence: &mut Sequence, op: OpIx, target: usize) -> bool {
-        let from = self.position[op];
-        let backward = target < from;
-        let (low, high) = (from.min(target), from.max(target));
-        self.marked[op] = true;
-        let mut mark = |at: OpIx| {
-            let data = &self.problem.ops[at];
-            let neighbours = if backward { &data.succs } else { &data.preds };
-            self.marked[at] |= neighbours.iter().any(|&next| self.marked[next]);
-        };
-        let segment = &mut sequence.order[low..=high];
-        if backward {
-            segment.iter().rev().copied().for_each(&mut mark);
-        } else {
-            segment.iter().copied().for_each(&mut mark);
-        }
-        self.goes.clear();
-        self.stays.clear();
-        for &at in segment.iter() {
-            if std::mem::take(&mut self.marked[at]) { self.goes.push(at) } else { self.stays.push(at) }
-        }
-        let moves = !self.goes.is_empty() && !self.stays.is_empty();
-        let (first, second) = if backward { (&self.goes, &self.stays) } else { (&self.stays, &self.goes) };
-        segment.iter_mut().zip(first.iter().chain(second)).for_each(|(place, &op)| *place = op);
-        moves
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::super::sample;
-    use super::*;
-    use crate::schedule::decode::{Decoder, Hours};
-    use crate::schedule::facts::Facts;
-    use crate::schedule::repair;
-    use proptest::prelude::*;
-    use rand::SeedableRng;
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(40))]
-        #[test]
-        fn moves_keep_every_operation_once_and_behind_its_predecessors(seed in any::<u64>()) {
-            let problem = Problem::parse(sample::random(seed)).unwrap();
-            let facts = Facts::of(&problem);
-            let free: Vec<OpIx> = (0..problem.ops.len()).filter(|&op| !facts.is_decided(op)).collect();
-            let mut sequence = repair::keep(&problem, &free);
-            let mut decoder = Decoder::new(&problem, &facts, Hours::Open);
-            let mut mover = Mover::new(&problem);
-            let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
-            for _ in 0..30 {
-                decoder.decode(&sequence);
-                mover.learn(&sequence, decoder.timed());
-                mover.change(&mut sequence, &mut rng);
-                let mut seen = sequence.order.clone();
-                seen.sort_unstable();
-                prop_assert_eq!(&seen, &free);
-                for (index, &op) in sequence.order.iter().enumerate() {
-                    prop_assert!(sequence.alt[op] < problem.ops[op].alts.len());
-                    let behind = &sequence.order[index..];
-                    prop_assert!(problem.ops[op].preds.iter().all(|pred| !behind.contains(pred)));
-                }
-            }
+/// To another resource, where its time comes or nearby.
+fn reassign(timing: &Timing, op: OpIx, rng: &mut impl Rng) -> Option<Change> {
+    let data = &timing.problem().ops[op];
+    let other = rng.random_range(0..data.alts.len() - 1);
+    let alt = if other >= timing.alt(op) { other + 1 } else { other };
+    let place = timing.place(op)?;
+    if rng.random_bool(0.3) {
+        return Some(Change { op, target: place, alt });
+    }
+    let resource = data.alts[alt].resource;
+    let earliest = timing.earliest(op)?;
+    let mut target = nearest_on(timing, place, resource);
+    // The last one there that has not begun when the operation could.
+    while let Some(at) = target.filter(|&at| begins(timing, at) >= earliest) {
+        match timing.before(at) {
+            Some(before) if begins(timing, before) >= earliest => target = Some(before),
+            _ => break,
         }
     }
+    while let Some(at) = target.filter(|&at| begins(timing, at) < earliest) {
+        target = timing.after(at);
+    }
+    for _ in 0..3 {
+        if rng.random_bool(0.3) {
+            target =
+                target.and_then(|at| if rng.random_bool(0.5) { timing.before(at) } else { timing.after(at) });
+        }
+    }
+    let target = target.and_then(|at| timing.place(at)).unwrap_or(place);
+    // Going forward it ends up behind the target; one before it is meant.
+    let target = if target > place { target - 1 } else { target };
+    Some(Change { op, target, alt })
+}
+
+fn begins(timing: &Timing, op: OpIx) -> i64 {
+    timing.span(op).map_or(i64::MAX, |span| span.0)
+}
+
+/// The operation on `resource` that comes next to `place` in the order.
+fn nearest_on(timing: &Timing, place: usize, resource: usize) -> Option<OpIx> {
+    let on_it = |&&op: &&u32| timing.resource(op as usize) == resource;
+    let order = timing.order();
+    let behind = order[place..].iter().take(200).find(on_it);
+    behind.or_else(|| order[..place].iter().rev().take(200).find(on_it)).map(|&op| op as usize)
+}
+
+/// Right behind or before one of its family on its resource, so that a changeover may fall away.
+fn beside_family(timing: &Timing, op: OpIx, rng: &mut impl Rng) -> Option<Change> {
+    let problem = timing.problem();
+    let family = problem.ops[op].family?;
+    let goes_back = rng.random_bool(0.65);
+    let next = |at| if goes_back { timing.before(at) } else { timing.after(at) };
+    let mut at = next(op)?;
+    let is_same = |at: OpIx| problem.ops[at].family == Some(family);
+    let mut skipped = usize::from(is_same(at));
+    for _ in 0..FAMILY_REACH {
+        let beyond = next(at)?;
+        if is_same(beyond) && !is_same(at) || skipped == 0 && is_same(beyond) {
+            let target = timing.place(at)?;
+            return Some(Change { op, target, alt: timing.alt(op) });
+        }
+        skipped = usize::from(is_same(beyond) && skipped > 0);
+        at = beyond;
+    }
+    None
+}
+
+/// Before one of the operations its resource does right before it.
+fn earlier(timing: &Timing, op: OpIx, rng: &mut impl Rng) -> Option<Change> {
+    let mut target = timing.before(op)?;
+    while let Some(before) = timing.before(target).filter(|_| rng.random_bool(0.4)) {
+        target = before;
+    }
+    if rng.random_bool(GIVE_WAY) {
+        return Some(Change { op: target, target: timing.place(op)?, alt: timing.alt(target) });
+    }
+    Some(Change { op, target: timing.place(target)?, alt: timing.alt(op) })
+}
+
+fn anywhere(timing: &Timing, op: OpIx, rng: &mut impl Rng) -> Change {
+    let len = timing.order().len();
+    let place = timing.place(op).unwrap_or(0);
+    let reach = (len / 4).clamp(2, 200);
+    let target = rng.random_range(place.saturating_sub(reach)..=(place + reach).min(len - 1));
+    Change { op, target, alt: timing.alt(op) }
 }

@@ -2,13 +2,17 @@
 
 use super::answer::{Kpis, Unscheduled};
 use super::budget::Budget;
-use super::decode::{Decoder, Hours};
+use super::decode::{Decoder, Sequence};
 use super::facts::Facts;
 use super::finish::{Finished, finish};
+use super::kpi::Figures;
+use super::makespan::{self, Shop};
 use super::model::Weights;
+use super::place::Hours;
 use super::problem::{OpIx, Problem};
+use super::rounds::Tally;
 use super::words::stands_out;
-use super::{construct, repair, search};
+use super::{anneal, construct, repair};
 use std::collections::HashMap;
 
 /// Below this share of swapped pairs, and on the same resources, two plans are the same to people.
@@ -53,6 +57,11 @@ fn profiles(problem: &Problem, nothing: &Kpis) -> Vec<Profile> {
     profiles
 }
 
+/// The best of what is constructed, to start from.
+const STARTS: usize = 4;
+/// The policy's own weighting gets this share of the budget; the others share the rest.
+const POLICY_SHARE: f64 = 0.6;
+
 /// Searches every profile; plans come back grouped by profile, each profile's best first.
 pub(super) fn search_all(
     problem: &Problem,
@@ -61,63 +70,96 @@ pub(super) fn search_all(
     screened: &[Unscheduled],
     nothing: &Kpis,
     budget: &Budget,
-) -> (Vec<Vec<Finished>>, u64) {
+    tally: &mut Tally,
+) -> Vec<Vec<Finished>> {
     let profiles = profiles(problem, nothing);
-    let threads = problem.model.policy.threads.min(profiles.len());
-    let mut plans = Vec::new();
-    let mut decoded = 0;
-    let rounds = profiles.len().div_ceil(threads);
-    for (round, together) in profiles.chunks(threads).enumerate() {
-        let share = budget.share(profiles.len(), rounds - round);
-        let seed = problem.model.policy.seed.wrapping_add((round * threads) as u64);
-        let task = Task { problem, facts, free, screened, budget: &share };
-        let done: Vec<(Vec<Finished>, u64)> = std::thread::scope(|scope| {
-            let running: Vec<_> = (seed..)
-                .zip(together)
-                .map(|(seed, profile)| {
-                    let task = &task;
-                    scope.spawn(move || task.run(profile, seed))
-                })
-                .collect();
-            // A panic in a search is a defect; it goes on in the caller instead of being hidden.
-            running
-                .into_iter()
-                .map(|run| run.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-                .collect()
-        });
-        for (found, count) in done {
-            plans.push(found);
-            decoded += count;
+    let mut plans: Vec<Vec<Finished>> = Vec::new();
+    let mut known: Vec<Sequence> = Vec::new();
+    for (number, profile) in profiles.iter().enumerate() {
+        tally.turn_to(number);
+        let part = match (number, profiles.len() - number) {
+            (_, 1) => 1.0,
+            (0, _) => POLICY_SHARE,
+            (_, left) => 1.0 / left as f64,
+        };
+        let share = budget.share(tally.total(), part);
+        let task = Task { problem, facts, free, profile: *profile, seed: number as u64, budget: &share };
+        let mut decoder = Decoder::new(problem, facts, profile.hours);
+        let mut found: Vec<Finished> = Vec::new();
+        for sequence in task.run(&mut decoder, &known, tally).into_iter().rev() {
+            let plan = finish(problem, facts, &mut decoder, sequence, screened);
+            if found.iter().all(|known| known.timed.slots != plan.timed.slots) {
+                found.push(plan);
+            }
         }
+        // What the policy found is a good start for every other weighting.
+        known.extend(found.first().map(|plan| plan.sequence.clone()));
+        plans.push(found);
     }
-    (plans, decoded)
+    plans
 }
 
 struct Task<'a> {
     problem: &'a Problem,
     facts: &'a Facts,
     free: &'a [OpIx],
-    screened: &'a [Unscheduled],
+    profile: Profile,
+    seed: u64,
     budget: &'a Budget<'a>,
 }
 
-impl Task<'_> {
-    fn run(&self, profile: &Profile, seed: u64) -> (Vec<Finished>, u64) {
-        let Task { problem, facts, free, screened, budget } = *self;
-        let mut decoder = Decoder::new(problem, facts, profile.hours);
-        let mut starts = vec![repair::keep(problem, free)];
-        starts.push(repair::reroute(problem, &mut decoder, free, &profile.weights));
-        starts.extend(construct::dispatched(problem, &mut decoder, free));
-        let found = search::anneal(problem, facts, &mut decoder, &starts, &profile.weights, seed, budget);
-        let mut plans: Vec<Finished> = Vec::new();
-        for sequence in found.into_iter().rev() {
-            let plan = finish(problem, facts, &mut decoder, sequence, screened);
-            if plans.iter().all(|known| known.timed.slots != plan.timed.slots) {
-                plans.push(plan);
-            }
+impl<'a> Task<'a> {
+    /// The best plan last.
+    fn run(&self, decoder: &mut Decoder<'a>, known: &[Sequence], tally: &mut Tally) -> Vec<Sequence> {
+        let Task { problem, facts, free, profile: Profile { weights, .. }, budget, .. } = *self;
+        let mut starts: Vec<(f64, Sequence)> = Vec::new();
+        let mut add = |decoder: &mut Decoder, start: Sequence| {
+            let figures = Figures::of(problem, facts, decoder.decode(&start));
+            let objective = figures.objective(&weights);
+            tally.evaluated += 1;
+            tally.improved(objective, figures.makespan);
+            let place = starts.partition_point(|known| known.0 <= objective);
+            starts.insert(place, (objective, start));
+            starts.truncate(STARTS);
+        };
+        add(decoder, repair::keep(problem, free));
+        let rerouted = repair::reroute(problem, decoder, free, &weights);
+        add(decoder, rerouted);
+        // A known plan may lack the orders that its weighting left out.
+        for known in known.iter().filter(|known| known.order.len() == free.len()) {
+            add(decoder, known.clone());
         }
-        (plans, decoder.decoded())
+        construct::dispatched(problem, decoder, free, budget, &mut add);
+        let starts: Vec<Sequence> = starts.into_iter().map(|start| start.1).collect();
+        // The searches simplify a few figures, so what was best before them stays a candidate.
+        let mut found: Vec<Sequence> = starts.first().cloned().into_iter().collect();
+        found.extend(self.search(&starts, tally));
+        found
     }
+
+    fn search(&self, starts: &[Sequence], tally: &mut Tally) -> Vec<Sequence> {
+        let Task { problem, facts, free, profile: Profile { weights, hours }, seed, budget } = *self;
+        let threads = problem.model.policy.threads;
+        let seed = problem.model.policy.seed.wrapping_add(seed);
+        if makespan_only(problem, &weights)
+            && let Some(shop) = Shop::of(problem, facts, free)
+        {
+            return makespan::search(&shop, starts, seed, threads, budget, tally);
+        }
+        anneal::anneal(problem, facts, (hours, weights), starts, seed, threads, budget, tally)
+    }
+}
+
+/// Whether nothing but the makespan can differ between two plans.
+fn makespan_only(problem: &Problem, weights: &Weights) -> bool {
+    let has_setups = problem.resources.iter().any(|resource| resource.setup.is_some());
+    let has_plan = problem.ops.iter().any(|op| op.current.is_some());
+    let has_overtime = problem.resources.iter().any(|resource| resource.has_overtime);
+    weights.makespan > 0.0
+        && weights.tardiness == 0.0
+        && (weights.changeover == 0.0 || !has_setups)
+        && (weights.moves + weights.machine_changes == 0.0 || !has_plan)
+        && (weights.overtime == 0.0 || !has_overtime)
 }
 
 /// At most `wanted` plans, best by the policy first, all distinct.

@@ -145,6 +145,17 @@ impl Problem {
         &self.model
     }
 
+    /// How many families the matrices tell apart.
+    pub(super) fn families(&self) -> usize {
+        let known = self
+            .ops
+            .iter()
+            .filter_map(|op| op.family)
+            .chain(self.resources.iter().filter_map(|on| on.family));
+        let tables = self.setups.iter().map(|setup| setup.families);
+        tables.max().unwrap_or(0).max(known.max().map_or(0, |family| family + 1))
+    }
+
     pub(super) fn now(&self) -> Minute {
         self.model.now
     }

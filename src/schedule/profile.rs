@@ -29,6 +29,13 @@ pub(super) enum Fit {
     Never,
 }
 
+/// What can be asked and taken of a pool, however it is kept.
+pub(super) trait Stock {
+    fn fit(&self, from: Minute, to: Minute, qty: i64) -> Fit;
+    /// A negative `qty` gives back.
+    fn take(&mut self, from: Minute, to: Minute, qty: i64);
+}
+
 impl Profile {
     pub(super) fn constant(capacity: i64) -> Self {
         Self { times: vec![Minute::MIN], free: vec![capacity] }
@@ -50,30 +57,6 @@ impl Profile {
         }
     }
 
-    pub(super) fn take(&mut self, from: Minute, to: Minute, qty: i64) {
-        if from < to {
-            let (first, last) = (self.cut(from), self.cut(to));
-            for free in &mut self.free[first..last] {
-                *free -= qty;
-            }
-        }
-    }
-
-    pub(super) fn fit(&self, from: Minute, to: Minute, qty: i64) -> Fit {
-        if from >= to {
-            return Fit::Yes;
-        }
-        let mut index = self.step_at(from);
-        while index < self.times.len() && self.times[index] < to {
-            if self.free[index] < qty {
-                let again = self.free[index..].iter().position(|&free| free >= qty);
-                return again.map_or(Fit::Never, |offset| Fit::NotBefore(self.times[index + offset]));
-            }
-            index += 1;
-        }
-        Fit::Yes
-    }
-
     /// The times at which at least `qty` is free, up to `until`.
     pub(super) fn spans_with(&self, qty: i64, from: Minute, until: Minute) -> Vec<(Minute, Minute)> {
         (0..self.times.len())
@@ -84,6 +67,19 @@ impl Profile {
             })
             .filter(|span| span.0 < span.1)
             .collect()
+    }
+
+    /// Minute by minute over `[from, to)`.
+    pub(super) fn spread(&self, from: Minute, to: Minute) -> Vec<i64> {
+        let mut spread = Vec::with_capacity((to - from).max(0) as usize);
+        let mut index = self.step_at(from);
+        for minute in from..to {
+            while self.times.get(index + 1).is_some_and(|&next| next <= minute) {
+                index += 1;
+            }
+            spread.push(self.free[index]);
+        }
+        spread
     }
 
     pub(super) fn most(&self) -> i64 {
@@ -103,6 +99,32 @@ impl Profile {
         self.times.insert(index + 1, at);
         self.free.insert(index + 1, self.free[index]);
         index + 1
+    }
+}
+
+impl Stock for Profile {
+    fn take(&mut self, from: Minute, to: Minute, qty: i64) {
+        if from < to {
+            let (first, last) = (self.cut(from), self.cut(to));
+            for free in &mut self.free[first..last] {
+                *free -= qty;
+            }
+        }
+    }
+
+    fn fit(&self, from: Minute, to: Minute, qty: i64) -> Fit {
+        if from >= to {
+            return Fit::Yes;
+        }
+        let mut index = self.step_at(from);
+        while index < self.times.len() && self.times[index] < to {
+            if self.free[index] < qty {
+                let again = self.free[index..].iter().position(|&free| free >= qty);
+                return again.map_or(Fit::Never, |offset| Fit::NotBefore(self.times[index + offset]));
+            }
+            index += 1;
+        }
+        Fit::Yes
     }
 }
 

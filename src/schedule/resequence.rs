@@ -1,27 +1,33 @@
 //! One question, one answer: facts, screening, searches, validation and the choice of options.
 
-use super::answer::{Answer, PlanOption, PlannedOp, Unscheduled};
+use super::answer::{Answer, Bound, PlanOption, Unscheduled};
 use super::bound::bound;
 use super::budget::Budget;
-use super::decode::{Decoder, Hours};
+use super::decode::Decoder;
 use super::error::ScheduleError;
 use super::facts::Facts;
 use super::finish::{Finished, baseline, chart, chart_before, finish, moved_ops, planned_ops};
 use super::kpi;
 use super::options;
+use super::place::Hours;
 use super::problem::{OpIx, Problem};
+use super::rounds::Tally;
 use super::validate::{self, Claim};
+use super::watch::Watch;
 use super::{repair, screen, words};
-use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+/// How many plans a search ends up judging, roughly.
+const PLANS_JUDGED: u32 = 4;
 
 /// Up to `policy.options` distinct plans, best first, each accepted by the validator.
 pub fn resequence(problem: &Problem) -> Result<Answer, ScheduleError> {
-    resequence_until(problem, &AtomicBool::new(false))
+    resequence_until(problem, &())
 }
 
-/// Like [`resequence`]; setting `cancel` ends the search with the best plans found so far.
-pub fn resequence_until(problem: &Problem, cancel: &AtomicBool) -> Result<Answer, ScheduleError> {
-    let budget = Budget::of(&problem.model.policy, cancel);
+/// Like [`resequence`]; `watch` follows the search and may end it with the best plans found so far.
+pub fn resequence_until(problem: &Problem, watch: &dyn Watch) -> Result<Answer, ScheduleError> {
+    let budget = Budget::of(&problem.model.policy, watch);
     let facts = Facts::of(problem);
     let impossible = screen::impossible(problem, &facts);
     let mut can_plan = vec![true; problem.orders.len()];
@@ -32,9 +38,17 @@ pub fn resequence_until(problem: &Problem, cancel: &AtomicBool) -> Result<Answer
         .collect();
     let mut decoder = Decoder::new(problem, &facts, Hours::Open);
     let nothing = finish(problem, &facts, &mut decoder, repair::keep(problem, &free), &screened);
-    let (plans, searched) = options::search_all(problem, &facts, &free, &screened, &nothing.kpis, &budget);
+    let mut tally = Tally::new(watch, budget.started());
+    tally.evaluated = decoder.decoded();
+    tally.improved(nothing.kpis.objective, nothing.kpis.makespan);
+    let mut bounds = Bounds::new(problem, &facts);
+    let judging = Instant::now();
+    check(problem, &facts, &nothing, 0.0);
+    // Every plan found is judged after the search; its time is part of the limit.
+    let budget = budget.less(judging.elapsed() * PLANS_JUDGED);
+    let plans = options::search_all(problem, &facts, &free, &screened, &nothing.kpis, &budget, &mut tally);
     let mut warnings = [problem.warnings.clone(), facts.warnings.clone()].concat();
-    let (plans, rejected) = accepted(problem, &facts, plans);
+    let (plans, rejected) = accepted(problem, &facts, plans, &mut bounds);
     let chosen = options::choose(problem, plans, problem.model.policy.options);
     let Some(best) = chosen.first() else { return Err(ScheduleError::Rejected(rejected.join("; "))) };
     if let Some(order) = best.unscheduled.first().filter(|_| problem.model.policy.strict) {
@@ -52,13 +66,36 @@ pub fn resequence_until(problem: &Problem, cancel: &AtomicBool) -> Result<Answer
     });
     Ok(Answer {
         unscheduled: unscheduled.cloned().collect(),
-        options: describe(problem, &facts, &chosen, &nothing),
+        options: describe(problem, &facts, &chosen, &nothing, &mut bounds),
         baseline: baseline(problem, &facts, &nothing),
         before: chart_before(problem),
-        evaluated: decoder.decoded() + searched,
+        evaluated: tally.total(),
         unfrozen: facts.unfrozen.clone(),
         warnings,
     })
+}
+
+/// The bound of a plan depends only on the orders it leaves out, and takes a while.
+struct Bounds<'a> {
+    problem: &'a Problem,
+    facts: &'a Facts,
+    known: Vec<(Vec<String>, Bound)>,
+}
+
+impl<'a> Bounds<'a> {
+    fn new(problem: &'a Problem, facts: &'a Facts) -> Self {
+        Self { problem, facts, known: Vec::new() }
+    }
+
+    fn of(&mut self, plan: &Finished) -> Bound {
+        let left_out: Vec<String> = plan.unscheduled.iter().map(|order| order.order.clone()).collect();
+        if let Some((_, bound)) = self.known.iter().find(|known| known.0 == left_out) {
+            return bound.clone();
+        }
+        let bound = bound(self.problem, self.facts, &plan.timed);
+        self.known.push((left_out, bound.clone()));
+        bound
+    }
 }
 
 /// What the validator lets through, grouped as before, and why it refused the rest.
@@ -66,11 +103,11 @@ fn accepted(
     problem: &Problem,
     facts: &Facts,
     plans: Vec<Vec<Finished>>,
+    bounds: &mut Bounds,
 ) -> (Vec<Vec<Finished>>, Vec<String>) {
     let mut rejected = Vec::new();
     let mut accept = |plan: &Finished| {
-        let ops = planned_ops(problem, &plan.timed);
-        let violations = check(problem, facts, plan, &ops);
+        let violations = check(problem, facts, plan, bounds.of(plan).value);
         if let Some(violation) = violations.first() {
             rejected.push(violation.to_string());
         }
@@ -82,26 +119,32 @@ fn accepted(
     (plans, rejected)
 }
 
-fn check(problem: &Problem, facts: &Facts, plan: &Finished, ops: &[PlannedOp]) -> Vec<validate::Violation> {
+fn check(problem: &Problem, facts: &Facts, plan: &Finished, bound: f64) -> Vec<validate::Violation> {
     let claim = Claim {
-        ops,
+        ops: &planned_ops(problem, &plan.timed),
         unscheduled: &plan.unscheduled,
         unfrozen: &facts.unfrozen,
         kpis: &plan.kpis,
         moved: &moved_ops(problem, &plan.timed),
-        bound: bound(problem, facts, &plan.timed).value,
+        bound,
     };
     validate::check(&problem.model, &claim)
 }
 
-fn describe(problem: &Problem, facts: &Facts, chosen: &[Finished], nothing: &Finished) -> Vec<PlanOption> {
+fn describe(
+    problem: &Problem,
+    facts: &Facts,
+    chosen: &[Finished],
+    nothing: &Finished,
+    bounds: &mut Bounds,
+) -> Vec<PlanOption> {
     let titles = words::titles(&chosen.iter().map(|plan| &plan.kpis).collect::<Vec<_>>());
     let option = |(plan, title): (&Finished, String)| PlanOption {
         title,
         rationale: words::rationale(&plan.kpis, &nothing.kpis),
         facts: words::facts(problem, &plan.kpis),
         kpis: plan.kpis.clone(),
-        bound: bound(problem, facts, &plan.timed),
+        bound: bounds.of(plan),
         ops: planned_ops(problem, &plan.timed),
         moved: moved_ops(problem, &plan.timed),
         late_orders: kpi::late_orders(problem, facts, &plan.timed),

@@ -3,7 +3,8 @@ mod plant;
 use super::model::{Alternative, Blocked, BlockedKind, Current, Model, State, Weights};
 use super::validate::{self, Claim};
 use super::*;
-use decode::{Decoder, Hours};
+use decode::Decoder;
+use place::Hours;
 use proptest::prelude::*;
 use serde_json::json;
 use std::sync::atomic::AtomicBool;
@@ -77,8 +78,9 @@ proptest! {
             .filter(|&op| !facts.is_decided(op) && screened.iter().all(|order| order.order != problem.ops[op].order))
             .collect();
         let mut decoder = Decoder::new(&problem, &facts, Hours::Open);
-        let mut starts = construct::dispatched(&problem, &mut decoder, &free);
-        starts.push(repair::keep(&problem, &free));
+        let mut starts = vec![repair::keep(&problem, &free)];
+        let budget = budget::Budget::of(&model.policy, &());
+        construct::dispatched(&problem, &mut decoder, &free, &budget, |_, start| starts.push(start));
         for start in starts {
             let timed = decoder.decode(&start);
             // A start that drops orders is compared by what it drops, which may not be fewer.

@@ -15,7 +15,7 @@ pub enum ManualError {
     NoWorkflow(String),
     #[error("`{0}` is started by its events, not by hand: fire one, or give it `trigger: manual`")]
     ByEvent(String),
-    #[error("`{0}` is started by its schedule, not by hand: `takt schedule trigger {0}` fires it once more")]
+    #[error("`{0}` is started by its schedule, not by hand: `takt cron trigger {0}` fires it once more")]
     ByClock(String),
     #[error("{0}")]
     Inputs(String),

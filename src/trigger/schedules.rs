@@ -35,7 +35,7 @@ pub struct Schedule {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ScheduleError {
-    #[error("there is no schedule `{0}`: `takt schedule list` lists the workflows with a cron trigger")]
+    #[error("there is no schedule `{0}`: `takt cron list` lists the workflows with a cron trigger")]
     NoSchedule(String),
     #[error(transparent)]
     Times(#[from] TimesError),

@@ -38,6 +38,7 @@ mod postgres;
 mod sample_site;
 mod run_ahead;
 mod schedules;
+mod scheduling;
 mod simulation;
 mod slack;
 mod support;

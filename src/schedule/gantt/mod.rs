@@ -7,6 +7,7 @@
 mod change;
 mod draw;
 mod frame;
+mod of_plan;
 mod paint;
 mod plan;
 mod scale;

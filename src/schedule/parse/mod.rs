@@ -156,7 +156,10 @@ fn duration(path: &str, value: Minute) -> Result<(), ScheduleError> {
     in_range(path, value, (0..=MINUTE_MAX).contains(&value), "it must be 0 or more minutes")
 }
 
-fn work_minutes(path: &str, value: Minute) -> Result<(), ScheduleError> {
+fn work_minutes(path: &str, value: Minute, may_be_zero: bool) -> Result<(), ScheduleError> {
+    if may_be_zero {
+        return duration(path, value);
+    }
     in_range(path, value, (1..=MINUTE_MAX).contains(&value), "work takes at least one minute")
 }
 

@@ -17,6 +17,8 @@ pub(super) struct Shop<'a> {
     pub(super) families: HashMap<&'a str, FamilyIx>,
     /// By matrix: which families it has a row for.
     pub(super) covers: Vec<Vec<bool>>,
+    /// Whether work may take 0 minutes.
+    pub(super) zero_minutes: bool,
 }
 
 struct Calendar {
@@ -61,11 +63,16 @@ pub(super) fn parse<'a>(model: &'a Model, warnings: &mut Vec<String>) -> Result<
             parse_resource(model, resource, &format!("resources[{position}]"), &lookup)
         })
         .collect::<Result<Vec<_>, _>>()?;
-    Ok(Shop { resources, pools, setups, resource_index, pool_index, families, covers })
+    let zero_minutes = model.policy.zero_minutes;
+    Ok(Shop { resources, pools, setups, resource_index, pool_index, families, covers, zero_minutes })
 }
 
 fn calendars(model: &Model) -> Result<Vec<Calendar>, ScheduleError> {
     let parse = |(position, calendar): (usize, &model::Calendar)| {
+        if calendar.open.is_empty() {
+            let path = format!("calendars[{position}].open");
+            return Err(ScheduleError::EmptyCalendar { path, id: calendar.id.clone() });
+        }
         let open = Windows::new(spans(&format!("calendars[{position}].open"), &calendar.open)?);
         let regular = match &calendar.regular {
             Some(regular) => Windows::new(spans(&format!("calendars[{position}].regular"), regular)?),

@@ -177,6 +177,10 @@ fn absurd_numbers_name_their_place() {
             refusal(|model| model.calendars[0].open[0] = Span(10, 10)),
             "calendars[0].open[0]: intervals must be",
         ),
+        (
+            refusal(|model| model.calendars[0].open.clear()),
+            "calendars[0].open: the calendar `day` is never open",
+        ),
         (refusal(|model| model.current[0].end = -1), "current[0]: intervals must be"),
         (refusal(|model| model.policy.options = 0), "policy.options: 0 is not"),
         (refusal(|model| model.version = 2), "version 2 of the scheduling form is unknown"),

@@ -131,7 +131,7 @@ fn parse_alt(
     needs: &[(PoolIx, i64)],
     shop: &Shop,
 ) -> Result<Alt, ScheduleError> {
-    work_minutes(&format!("{path}.minutes"), alt.minutes)?;
+    work_minutes(&format!("{path}.minutes"), alt.minutes, shop.zero_minutes)?;
     let resource = find(&shop.resource_index, || format!("{path}.resource"), "resource", &alt.resource)?;
     if let (Some(family), Some(setup), Some(id)) = (family, shop.resources[resource].setup, &op.family)
         && !shop.covers[setup][family]

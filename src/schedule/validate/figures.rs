@@ -4,30 +4,45 @@ use super::super::answer::Kpis;
 use super::super::model::Minute;
 use super::resources::Changeovers;
 use super::view::{Item, Kind, View, minutes_in};
-use super::{Claim, Findings, Rule};
+use super::{Findings, Placed, Reported, Rule};
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(super) fn check(view: &View, changeovers: &Changeovers, claim: &Claim, found: &mut Findings) {
-    let kpis = recompute(view, changeovers, claim.unscheduled.len());
-    for (name, computed, said) in compare(&kpis, claim.kpis) {
-        if (computed - said).abs() > 1e-6 * computed.abs().max(1.0) || said.is_nan() {
-            found.add(Rule::Figures, name, format!("is {computed}, reported as {said}"));
+pub(super) fn check(
+    view: &View,
+    changeovers: &Changeovers,
+    placed: Placed,
+    reported: Reported,
+    found: &mut Findings,
+) {
+    let kpis = recompute(view, changeovers, placed.unscheduled.len());
+    if let Some(said) = reported.kpis {
+        for (name, computed, said) in compare(&kpis, said) {
+            if (computed - said).abs() > 1e-6 * computed.abs().max(1.0) || said.is_nan() {
+                found.add(Rule::Figures, name, format!("is {computed}, reported as {said}"));
+            }
+        }
+        if kpis.late_by_tier != said.late_by_tier {
+            found.add(Rule::Figures, "late_by_tier", "differs from the plan");
         }
     }
-    if kpis.late_by_tier != claim.kpis.late_by_tier {
-        found.add(Rule::Figures, "late_by_tier", "differs from the plan");
+    if let Some(list) = reported.moved {
+        let moved: BTreeSet<&str> = moved(view).map(|item| item.name.as_str()).collect();
+        let said: BTreeSet<&str> = list.iter().map(String::as_str).collect();
+        if moved != said || list.len() != moved.len() {
+            let differs = moved.symmetric_difference(&said).next().copied().unwrap_or("an entry twice");
+            found.add(Rule::Figures, "moved", format!("differs from the plan: {differs}"));
+        }
     }
-    let moved: BTreeSet<&str> =
-        view.ops.iter().filter(|item| is_moved(view, item)).map(|item| item.name.as_str()).collect();
-    let said: BTreeSet<&str> = claim.moved.iter().map(String::as_str).collect();
-    if moved != said || claim.moved.len() != moved.len() {
-        let differs = moved.symmetric_difference(&said).next().copied().unwrap_or("an entry twice");
-        found.add(Rule::Figures, "moved", format!("the list differs from the plan: {differs}"));
+    if let Some(bound) = reported.bound
+        && (bound.is_nan() || bound > kpis.objective * (1.0 + 1e-9) + 1e-6)
+    {
+        found.add(Rule::Figures, "bound", format!("{bound} is above the objective {}", kpis.objective));
     }
-    if claim.bound.is_nan() || claim.bound > kpis.objective * (1.0 + 1e-9) + 1e-6 {
-        let objective = kpis.objective;
-        found.add(Rule::Figures, "bound", format!("{} is above the objective {objective}", claim.bound));
-    }
+}
+
+/// The operations that are elsewhere than in the current plan.
+pub(super) fn moved<'v, 'a>(view: &'v View<'a>) -> impl Iterator<Item = &'v Item<'a>> {
+    view.ops.iter().filter(|item| is_moved(view, item))
 }
 
 fn compare(computed: &Kpis, said: &Kpis) -> [(&'static str, f64, f64); 13] {
@@ -67,7 +82,7 @@ fn compare(computed: &Kpis, said: &Kpis) -> [(&'static str, f64, f64); 13] {
     std::array::from_fn(|index| (names[index], computed[index], said[index]))
 }
 
-fn recompute(view: &View, changeovers: &Changeovers, unscheduled: usize) -> Kpis {
+pub(super) fn recompute(view: &View, changeovers: &Changeovers, unscheduled: usize) -> Kpis {
     let mut kpis = Kpis { unscheduled_orders: unscheduled, ..Kpis::default() };
     let mut late_by_tier: BTreeMap<String, usize> = BTreeMap::new();
     for order in &view.model.orders {
@@ -110,8 +125,8 @@ fn recompute(view: &View, changeovers: &Changeovers, unscheduled: usize) -> Kpis
 }
 
 /// Of an order planned in full and not over yet.
-fn lateness(view: &View, order: &str) -> Minute {
-    let items: Vec<&Item> = view.ops.iter().filter(|item| item.order.id == order).collect();
+pub(super) fn lateness(view: &View, order: &str) -> Minute {
+    let items: &[Item] = view.by_order.get(order).map_or(&[], |range| &view.ops[range.clone()]);
     let ends: Option<Vec<Minute>> =
         items.iter().map(|item| item.planned.map(|planned| planned.end)).collect();
     let is_open = items.iter().any(|item| item.kind != Kind::Done);

@@ -2,9 +2,9 @@
 
 use super::super::model::{Current, Minute};
 use super::view::{Item, Kind, Shift, View, minutes_in};
-use super::{Claim, Findings, Rule};
+use super::{Findings, Placed, Rule};
 
-pub(super) fn check(view: &View, claim: &Claim, found: &mut Findings) {
+pub(super) fn check(view: &View, placed: Placed, found: &mut Findings) {
     for item in &view.ops {
         each_once(view, item, found);
         let Some(planned) = item.planned else { continue };
@@ -16,13 +16,13 @@ pub(super) fn check(view: &View, claim: &Claim, found: &mut Findings) {
         if item.kind.is_fact() {
             continue;
         }
-        length(item, shift, found);
+        length(view, item, shift, found);
         precedence(view, item, found);
         earliest(view, item, found);
         limits(view, item, found);
     }
-    for order in claim.unscheduled {
-        if !view.model.orders.iter().any(|known| known.id == order.order) {
+    for order in placed.unscheduled {
+        if !view.by_order.contains_key(order.order.as_str()) {
             found.add(Rule::EachOnce, &order.order, "is left out but not in the model");
         }
     }
@@ -42,16 +42,21 @@ fn each_once(view: &View, item: &Item, found: &mut Findings) {
     }
 }
 
-fn length(item: &Item, shift: &Shift, found: &mut Findings) {
+fn length(view: &View, item: &Item, shift: &Shift, found: &mut Findings) {
     let Some(planned) = item.planned else { return };
     let Some(minutes) = item.minutes() else {
-        found.add(Rule::Eligible, &item.name, format!("has no alternative on {}", planned.resource));
+        let able: Vec<&str> = item.op.alts.iter().map(|alt| alt.resource.as_str()).collect();
+        let message = format!("cannot be done on {}, only on {}", planned.resource, able.join(", "));
+        found.add(Rule::Eligible, &item.name, message);
         return;
     };
     let spans = planned.end - planned.start;
     if !item.splits() {
         if spans != minutes {
-            found.add(Rule::Length, &item.name, format!("spans {spans} min and takes {minutes}"));
+            let (start, end) = (view.at(planned.start), view.at(planned.end));
+            let message =
+                format!("runs {spans} min, {start} to {end}, and takes {minutes} on {}", planned.resource);
+            found.add(Rule::Length, &item.name, message);
         }
         return;
     }
@@ -63,7 +68,12 @@ fn length(item: &Item, shift: &Shift, found: &mut Findings) {
     };
     if !works(&shift.open) && !works(&shift.regular) {
         let open = minutes_in(&shift.open, planned.start, planned.end);
-        found.add(Rule::Length, &item.name, format!("has {open} open min and takes {minutes}"));
+        let (start, end) = (view.at(planned.start), view.at(planned.end));
+        let message = format!(
+            "has {open} open min on {} from {start} to {end} and takes {minutes}; it starts and ends in open time",
+            planned.resource
+        );
+        found.add(Rule::Length, &item.name, message);
     }
 }
 
@@ -74,16 +84,17 @@ fn precedence(view: &View, item: &Item, found: &mut Findings) {
             found.add(Rule::Precedence, &item.name, format!("its predecessor {pred} is not planned"));
             continue;
         };
+        let (start, end) = (view.at(planned.start), view.at(before.end));
         if planned.start < before.end + item.op.min_lag {
-            let least = item.op.min_lag;
-            found.add(
-                Rule::Precedence,
-                &item.name,
-                format!("starts less than {least} min after {pred} ends"),
-            );
+            let message = match item.op.min_lag {
+                0 => format!("starts at {start}, before {pred} ends at {end}"),
+                lag => format!("starts at {start}, less than {lag} min after {pred} ends at {end}"),
+            };
+            found.add(Rule::Precedence, &item.name, message);
         }
-        if item.op.max_lag.is_some_and(|most| planned.start > before.end + most) {
-            found.add(Rule::Precedence, &item.name, format!("starts too long after {pred} ends"));
+        if let Some(lag) = item.op.max_lag.filter(|lag| planned.start > before.end + lag) {
+            let message = format!("starts at {start}, more than {lag} min after {pred} ends at {end}");
+            found.add(Rule::Precedence, &item.name, message);
         }
     }
 }
@@ -96,23 +107,33 @@ fn earliest(view: &View, item: &Item, found: &mut Findings) {
         ("its material", item.op.material_at),
     ];
     for (what, bound) in bounds {
-        if bound.is_some_and(|bound| planned.start < bound) {
-            found.add(Rule::Earliest, &item.name, format!("starts before {what}"));
+        if let Some(bound) = bound.filter(|&bound| planned.start < bound) {
+            let message =
+                format!("starts at {}, before {what} at {}", view.at(planned.start), view.at(bound));
+            found.add(Rule::Earliest, &item.name, message);
         }
     }
-    if planned.setup_start.is_some_and(|start| start < view.model.now) {
-        found.add(Rule::Earliest, &item.name, "its changeover starts before now");
+    if let Some(start) = planned.setup_start.filter(|&start| start < view.model.now) {
+        let (start, now) = (view.at(start), view.at(view.model.now));
+        found.add(
+            Rule::Earliest,
+            &item.name,
+            format!("has a changeover from {start} on, before now at {now}"),
+        );
     }
 }
 
 fn limits(view: &View, item: &Item, found: &mut Findings) {
     let Some(planned) = item.planned else { return };
+    let end = view.at(planned.end);
     if planned.end > view.model.horizon {
-        found.add(Rule::Limits, &item.name, "ends after the horizon");
+        let horizon = view.at(view.model.horizon);
+        found.add(Rule::Limits, &item.name, format!("ends at {end}, after the horizon {horizon}"));
     }
     let is_left_out = view.unscheduled.contains(item.order.id.as_str());
-    if !is_left_out && item.order.deadline.is_some_and(|deadline| planned.end > deadline) {
-        found.add(Rule::Limits, &item.name, "ends after the deadline of its order");
+    if let Some(deadline) = item.order.deadline.filter(|&deadline| !is_left_out && planned.end > deadline) {
+        let deadline = view.at(deadline);
+        found.add(Rule::Limits, &item.name, format!("ends at {end}, after its order's deadline {deadline}"));
     }
 }
 
@@ -122,17 +143,26 @@ fn fixed(view: &View, item: &Item, shift: &Shift, found: &mut Findings) {
         return;
     }
     if planned.resource != current.resource || planned.start != current.start {
-        let message =
-            format!("{:?} since {} on {} and must stay", item.kind, current.start, current.resource);
+        let message = format!(
+            "{} on {} from {} and must stay; the plan has it on {} from {}",
+            item.kind.words(),
+            current.resource,
+            view.at(current.start),
+            planned.resource,
+            view.at(planned.start)
+        );
         found.add(Rule::Fixed, &item.name, message);
         return;
     }
     match item.kind {
         Kind::Done if planned.end != current.end => {
-            found.add(Rule::Fixed, &item.name, "is done and ends elsewhere")
+            let (end, planned) = (view.at(current.end), view.at(planned.end));
+            found.add(Rule::Fixed, &item.name, format!("ended at {end}; the plan has it end at {planned}"));
         }
         Kind::Running if !runs_on(view, current, shift, planned.end) => {
-            found.add(Rule::Fixed, &item.name, "does not end when its remaining minutes are worked");
+            let end = view.at(planned.end);
+            let message = format!("ends at {end}, which is not when its remaining minutes are worked");
+            found.add(Rule::Fixed, &item.name, message);
         }
         _ => {}
     }

@@ -21,7 +21,7 @@ pub(super) fn check(view: &View, changeovers: &Changeovers, found: &mut Findings
             work(view, item, pool, &mut uses);
             changeover(view, item, pool, changeovers, &mut uses);
         }
-        validity(pool, &uses, found);
+        validity(view, pool, &uses, found);
         capacity(view, pool, &uses, found);
     }
 }
@@ -53,6 +53,10 @@ fn changeover<'a>(
     uses: &mut Vec<Use<'a>>,
 ) {
     let (Some(planned), Some(changeover)) = (item.planned, changeovers.get(&item.name)) else { return };
+    // One that is missing is rule 7's to report, and uses nothing.
+    if planned.setup_start.is_none() {
+        return;
+    }
     let Some(shift) = view.resources.get(planned.resource.as_str()) else { return };
     let matrix = view.model.setups.iter().find(|matrix| Some(&matrix.id) == shift.resource.setup.as_ref());
     let qty = matrix.map_or(0, |matrix| wanted(&matrix.needs, pool));
@@ -66,7 +70,7 @@ fn wanted(needs: &[Need], pool: &Pool) -> i64 {
     needs.iter().filter(|need| need.pool == pool.id).map(|need| need.qty).sum()
 }
 
-fn validity(pool: &Pool, uses: &[Use], found: &mut Findings) {
+fn validity(view: &View, pool: &Pool, uses: &[Use], found: &mut Findings) {
     let rules = [
         (Rule::Certification, pool.certified_until, "certified"),
         (Rule::Calibration, pool.calibrated_until, "calibrated"),
@@ -74,7 +78,8 @@ fn validity(pool: &Pool, uses: &[Use], found: &mut Findings) {
     for (rule, until, word) in rules {
         let Some(until) = until else { continue };
         for used in uses.iter().filter(|used| !used.is_fact && used.to > until) {
-            found.add(rule, used.item, format!("uses {}, {word} until {until}, up to {}", pool.id, used.to));
+            let (until, to) = (view.at(until), view.at(used.to));
+            found.add(rule, used.item, format!("uses {} up to {to}; it is {word} until {until}", pool.id));
         }
     }
 }
@@ -104,7 +109,10 @@ fn capacity(view: &View, pool: &Pool, uses: &[Use], found: &mut Findings) {
         let limit = capacity_at(view, pool, at);
         if let Some(planned) = active.iter().find(|used| !used.is_fact).filter(|_| total > limit) {
             let rule = if pool.kind == PoolKind::Utility { Rule::Utility } else { Rule::PoolCapacity };
-            found.add(rule, planned.item, format!("{total} of {} in use at {at}, of {limit}", pool.id));
+            let at = view.at(at);
+            let message =
+                format!("and what runs beside it need {total} of {} at {at}; there are {limit}", pool.id);
+            found.add(rule, planned.item, message);
         }
     }
 }

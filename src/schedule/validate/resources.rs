@@ -18,13 +18,17 @@ pub(super) struct Changeover {
 
 pub(super) fn check(view: &View, found: &mut Findings) -> Changeovers {
     let mut changeovers = Changeovers::new();
+    let mut by_resource: HashMap<&str, Vec<&Item>> = HashMap::new();
+    for item in view.ops.iter().filter(|item| item.kind != Kind::Done) {
+        if let Some(planned) = item.planned {
+            by_resource.entry(&planned.resource).or_default().push(item);
+        }
+    }
     for shift in view.resources.values() {
-        let on_it = |item: &&Item| item.planned.is_some_and(|planned| planned.resource == shift.resource.id);
-        let mut items: Vec<&Item> =
-            view.ops.iter().filter(on_it).filter(|item| item.kind != Kind::Done).collect();
+        let mut items = by_resource.remove(shift.resource.id.as_str()).unwrap_or_default();
         items.sort_by_key(|item| item.planned.map(|planned| (planned.start, planned.end)));
         sequence(view, shift, &items, &mut changeovers, found);
-        open_time(shift, &items, &changeovers, found);
+        open_time(view, shift, &items, &changeovers, found);
     }
     changeovers
 }
@@ -44,7 +48,8 @@ fn sequence(
         let Some(planned) = item.planned else { continue };
         let begins = planned.setup_start.unwrap_or(planned.start).min(planned.start);
         if begins < busy_until && !(was_fact && item.kind.is_fact()) {
-            let message = format!("begins at {begins} on {}, busy until {busy_until}", resource.id);
+            let (begins, until) = (view.at(begins), view.at(busy_until));
+            let message = format!("begins at {begins} on {}, which is busy until {until}", resource.id);
             found.add(Rule::Overlap, &item.name, message);
         }
         let to = item.op.family.as_deref();
@@ -55,11 +60,16 @@ fn sequence(
                     found.add(
                         Rule::Changeover,
                         &item.name,
-                        format!("{pair} is forbidden on {}", resource.id),
+                        format!(
+                            "at {}: the changeover {pair} is forbidden on {}",
+                            view.at(planned.start),
+                            resource.id
+                        ),
                     );
                 }
                 Some((minutes, cost)) => {
-                    let from = time_for(item, planned, minutes, found);
+                    let pair = format!("{} → {} on {}", family.unwrap_or(""), to.unwrap_or(""), resource.id);
+                    let from = time_for(view, item, planned, (minutes, &pair), found);
                     changeovers.insert(item.name.clone(), Changeover { from, minutes, cost });
                 }
             }
@@ -71,17 +81,27 @@ fn sequence(
 }
 
 /// Checks that the changeover of `minutes` has its place before `planned`, and returns where it starts.
-fn time_for(item: &Item, planned: &PlannedOp, minutes: Minute, found: &mut Findings) -> Minute {
+fn time_for(
+    view: &View,
+    item: &Item,
+    planned: &PlannedOp,
+    (minutes, pair): (Minute, &str),
+    found: &mut Findings,
+) -> Minute {
+    let at = view.at(planned.start);
     match planned.setup_start {
         None if minutes > 0 => {
-            found.add(Rule::Changeover, &item.name, format!("needs {minutes} min changeover and has none"));
+            let message =
+                format!("needs {minutes} min changeover {pair} before {at} and has none (no `setup_start`)");
+            found.add(Rule::Changeover, &item.name, message);
         }
         Some(_) if minutes == 0 => {
-            found.add(Rule::Changeover, &item.name, "has a changeover it does not need");
+            found.add(Rule::Changeover, &item.name, format!("at {at} has a changeover it does not need"));
         }
         Some(start) if start + minutes > planned.start => {
             let room = planned.start - start;
-            found.add(Rule::Changeover, &item.name, format!("has {room} min for a changeover of {minutes}"));
+            let message = format!("at {at} has {room} min for the changeover {pair} of {minutes} min");
+            found.add(Rule::Changeover, &item.name, message);
         }
         _ => {}
     }
@@ -89,7 +109,7 @@ fn time_for(item: &Item, planned: &PlannedOp, minutes: Minute, found: &mut Findi
 }
 
 /// What the resource is set up for before anything planned: its state, else what it did last.
-fn initial_family<'a>(view: &View<'a>, resource: &'a Resource) -> Option<&'a str> {
+pub(super) fn initial_family<'a>(view: &View<'a>, resource: &'a Resource) -> Option<&'a str> {
     let last_done = || {
         view.ops
             .iter()
@@ -103,7 +123,7 @@ fn initial_family<'a>(view: &View<'a>, resource: &'a Resource) -> Option<&'a str
 }
 
 /// Minutes and cost from one family to the next; `None` when the pair is forbidden.
-fn changeover(
+pub(super) fn changeover(
     model: &Model,
     resource: &Resource,
     from: Option<&str>,
@@ -123,21 +143,21 @@ fn place(model: &Model, matrix: &SetupMatrix, family: &str) -> Option<usize> {
     matrix.families.as_ref().unwrap_or(&model.families).iter().position(|name| name == family)
 }
 
-fn open_time(shift: &Shift, items: &[&Item], changeovers: &Changeovers, found: &mut Findings) {
+fn open_time(view: &View, shift: &Shift, items: &[&Item], changeovers: &Changeovers, found: &mut Findings) {
     for item in items.iter().filter(|item| !item.kind.is_fact()) {
         let Some(planned) = item.planned else { continue };
         let is_open = |from: Minute, to: Minute| minutes_in(&shift.open, from, to) == to - from;
         if !item.splits() && !is_open(planned.start, planned.end) {
-            found.add(
-                Rule::OpenTime,
-                &item.name,
-                format!("runs while {} is closed or blocked", planned.resource),
-            );
+            let (start, end) = (view.at(planned.start), view.at(planned.end));
+            let message = format!("runs {start} to {end} while {} is closed or blocked", planned.resource);
+            found.add(Rule::OpenTime, &item.name, message);
         }
-        if let Some(changeover) = changeovers.get(&item.name)
+        if let Some(changeover) = changeovers.get(&item.name).filter(|_| planned.setup_start.is_some())
             && !is_open(changeover.from, changeover.from + changeover.minutes)
         {
-            let message = format!("its changeover runs while {} is closed or blocked", planned.resource);
+            let (from, to) = (view.at(changeover.from), view.at(changeover.from + changeover.minutes));
+            let message =
+                format!("has its changeover {from} to {to} while {} is closed or blocked", planned.resource);
             found.add(Rule::OpenTime, &item.name, message);
         }
     }

@@ -2,8 +2,9 @@
 
 use super::super::answer::PlannedOp;
 use super::super::model::{Current, Minute, Model, Op, Order, Resource, Span, Split, State};
-use super::{Claim, Findings, Rule};
+use super::{Findings, Placed, Rule};
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
 
 /// Five years either side of the epoch.
 const RANGE: Minute = 5 * 366 * 24 * 60;
@@ -13,6 +14,8 @@ pub(super) struct View<'a> {
     /// In the order of the model; operations the plan leaves out have no `planned`.
     pub(super) ops: Vec<Item<'a>>,
     pub(super) by_name: HashMap<String, usize>,
+    /// Where the operations of an order stand in `ops`.
+    pub(super) by_order: HashMap<&'a str, Range<usize>>,
     pub(super) resources: BTreeMap<&'a str, Shift<'a>>,
     pub(super) unscheduled: HashSet<&'a str>,
 }
@@ -42,6 +45,15 @@ impl Kind {
     pub(super) fn is_fact(self) -> bool {
         matches!(self, Kind::Running | Kind::Done)
     }
+
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Kind::Free => "is free",
+            Kind::Frozen => "is frozen",
+            Kind::Running => "runs",
+            Kind::Done => "was done",
+        }
+    }
 }
 
 /// A resource with its time, as plain lists.
@@ -64,12 +76,14 @@ impl Item<'_> {
 }
 
 impl<'a> View<'a> {
-    pub(super) fn of(model: &'a Model, claim: &Claim<'a>, found: &mut Findings) -> View<'a> {
+    pub(super) fn of(model: &'a Model, placed: Placed<'a>, found: &mut Findings) -> View<'a> {
         let current: HashMap<&str, &Current> =
             model.current.iter().map(|entry| (entry.op.as_str(), entry)).collect();
-        let unfrozen: HashSet<&str> = claim.unfrozen.iter().map(|entry| entry.op.as_str()).collect();
+        let unfrozen: HashSet<&str> = placed.unfrozen.iter().map(|entry| entry.op.as_str()).collect();
         let mut ops = Vec::new();
+        let mut by_order = HashMap::new();
         for order in &model.orders {
+            by_order.insert(order.id.as_str(), ops.len()..ops.len() + order.ops.len());
             for (position, op) in order.ops.iter().enumerate() {
                 let name = format!("{}/{}", order.id, op.id);
                 let current = current.get(name.as_str()).copied();
@@ -84,26 +98,35 @@ impl<'a> View<'a> {
         }
         let by_name: HashMap<String, usize> =
             ops.iter().enumerate().map(|(index, item)| (item.name.clone(), index)).collect();
-        for planned in claim.ops {
+        for planned in placed.ops {
             match by_name.get(&planned.op).map(|&index| &mut ops[index]) {
                 None => found.add(Rule::EachOnce, &planned.op, "is planned but not in the model"),
                 Some(item) if item.planned.is_some() => {
                     found.add(Rule::EachOnce, &planned.op, "is planned more than once");
                 }
                 Some(_) if !in_range(planned) => {
-                    found.add(Rule::Limits, &planned.op, "has times out of range");
+                    let (start, end) = (planned.start, planned.end);
+                    let message = format!("has times out of range: {start} to {end}");
+                    found.add(Rule::Limits, &planned.op, message);
                 }
                 Some(item) => item.planned = Some(planned),
             }
         }
-        for entry in claim.unfrozen {
+        for entry in placed.unfrozen {
             if by_name.get(&entry.op).is_none_or(|&index| ops[index].kind.is_fact()) {
                 found.add(Rule::Fixed, &entry.op, "is set free though it runs, is done or does not exist");
             }
         }
         let resources = model.resources.iter().map(|resource| (resource.id.as_str(), shift(model, resource)));
-        let unscheduled = claim.unscheduled.iter().map(|order| order.order.as_str()).collect();
-        View { model, ops, by_name, resources: resources.collect(), unscheduled }
+        let unscheduled = placed.unscheduled.iter().map(|order| order.order.as_str()).collect();
+        View { model, ops, by_name, by_order, resources: resources.collect(), unscheduled }
+    }
+
+    /// A minute as people read it: `70 (Mon 07:10)`.
+    pub(super) fn at(&self, minute: Minute) -> String {
+        let time = chrono::TimeDelta::try_minutes(minute)
+            .and_then(|delta| self.model.epoch.checked_add_signed(delta));
+        time.map_or_else(|| minute.to_string(), |time| format!("{minute} ({})", time.format("%a %H:%M")))
     }
 
     pub(super) fn item(&self, name: &str) -> Option<&Item<'a>> {

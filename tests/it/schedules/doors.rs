@@ -184,7 +184,7 @@ async fn the_command_line_works_on_the_database() {
     let database = crate::support::pg::database().await;
     let takt = |arguments: &[&str]| {
         let output = Command::new(env!("CARGO_BIN_EXE_takt"))
-            .arg("schedule")
+            .arg("cron")
             .args(arguments)
             .env_clear()
             .env("DATABASE_URL", &database.url)

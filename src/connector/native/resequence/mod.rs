@@ -9,9 +9,9 @@ mod stock;
 #[cfg(test)]
 mod tests;
 
-use super::spec;
+use super::{CancelOnDrop, spec};
 use crate::{
-    schedule::{self, Problem, ScheduleError},
+    schedule::{self, Problem, ScheduleError, model::Model},
     site::Site,
     tool::{DataClass, Effect, Tool, ToolError, ToolErrorKind, ToolNameError, Typed},
 };
@@ -20,10 +20,7 @@ use context::Context;
 use options::{Output, output};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::Arc;
 
 const BUDGET_MS: u64 = 4_000;
 const BUDGET_MS_MAX: u64 = 20_000;
@@ -101,6 +98,25 @@ pub(super) fn resequence(site: &Site) -> Result<Arc<dyn Tool>, ToolNameError> {
     })))
 }
 
+/// The optimizer's own form of the same question, for the tools that work on it.
+pub(super) fn model(site: &Site) -> Result<Arc<dyn Tool>, ToolNameError> {
+    let about = "The plant as the optimizer sees it: orders, work centers, calendars, people, tools and today's plan, \
+                 for schedule.repair, schedule.what_if, schedule.validate and schedule.kpis.";
+    let mut spec = spec("schedule.model", Effect::Read, about)?;
+    spec.classes = [("customer", DataClass::Customer), ("part", DataClass::Proprietary)]
+        .map(|(field, class)| (field.to_owned(), class))
+        .into();
+    let site = Arc::new(site.clone());
+    Ok(Arc::new(Typed::new(spec, move |call, input: Input| {
+        let site = Arc::clone(&site);
+        async move {
+            check(&input)?;
+            let built = build::build(&input, &site, call.now)?;
+            Ok::<Model, ToolError>(built.model)
+        }
+    })))
+}
+
 async fn plan(site: &Arc<Site>, input: Input, now: DateTime<Utc>) -> Result<Output, ToolError> {
     check(&input)?;
     let cancelled = CancelOnDrop::default();
@@ -108,7 +124,7 @@ async fn plan(site: &Arc<Site>, input: Input, now: DateTime<Utc>) -> Result<Outp
     let work = tokio::task::spawn_blocking(move || {
         let built = build::build(&input, &site, now)?;
         let problem = Problem::parse(built.model.clone()).map_err(refused)?;
-        let answer = schedule::resequence_until(&problem, &cancel).map_err(refused)?;
+        let answer = schedule::resequence_until(&problem, &*cancel).map_err(refused)?;
         Ok(output(&input.context, &built, answer))
     });
     work.await.map_err(|e| {
@@ -134,14 +150,4 @@ fn check(input: &Input) -> Result<(), ToolError> {
 
 fn refused(error: ScheduleError) -> ToolError {
     ToolError::new(ToolErrorKind::Invalid, format!("schedule.resequence: {error}"))
-}
-
-/// A call that timed out must not leave a search running.
-#[derive(Default)]
-struct CancelOnDrop(Arc<AtomicBool>);
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }

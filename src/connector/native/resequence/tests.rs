@@ -4,6 +4,7 @@ use crate::{
     site::{Environment, Overrides},
 };
 use serde_json::{Value, json};
+use std::sync::atomic::Ordering;
 
 /// Monday 06:10 in UTC: shift A has begun.
 const NOW: &str = "2026-11-23T06:10:00Z";

@@ -1,4 +1,4 @@
-//! `takt schedule`: looks at schedules, pauses, resumes, triggers and backfills them, in the database itself.
+//! `takt cron`: looks at schedules of workflows, pauses, resumes, triggers and backfills them, in the database itself.
 //!
 //! What is asked for here is started by whichever `takt serve` works on that database, now or later.
 
@@ -14,9 +14,9 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use std::{io::Write as _, path::PathBuf, process::ExitCode};
 
-/// Look at schedules, pause, resume, trigger and backfill them
+/// Look at the schedules of workflows with a cron trigger, pause, resume, trigger and backfill them
 #[derive(Debug, clap::Args)]
-pub struct ScheduleArgs {
+pub struct CronArgs {
     /// Site folder: takt.yaml, workflows/, …
     #[arg(long, env = "TAKT_SITE", default_value = ".", value_name = "DIR", global = true)]
     pub site: PathBuf,
@@ -28,7 +28,7 @@ pub struct ScheduleArgs {
     pub format: Format,
 
     #[command(subcommand)]
-    pub command: Option<ScheduleCommand>,
+    pub command: Option<CronCommand>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -38,8 +38,8 @@ pub enum Format {
 }
 
 #[derive(Debug, clap::Subcommand)]
-pub enum ScheduleCommand {
-    /// Every schedule of the site, with its next firing; this is what `takt schedule` alone does
+pub enum CronCommand {
+    /// Every schedule of the site, with its next firing; this is what `takt cron` alone does
     List,
     /// One schedule: its next firings, and what became of the last ones
     Show { workflow: String },
@@ -91,7 +91,7 @@ pub struct By {
 }
 
 #[derive(Debug, thiserror::Error)]
-pub enum ScheduleCommandError {
+pub enum CronError {
     #[error(transparent)]
     Site(#[from] AppError),
     #[error(transparent)]
@@ -106,7 +106,7 @@ pub enum ScheduleCommandError {
     Output(#[from] std::io::Error),
 }
 
-pub async fn run(args: ScheduleArgs) -> Result<ExitCode, ScheduleCommandError> {
+pub async fn run(args: CronArgs) -> Result<ExitCode, CronError> {
     let overrides = Overrides { without_secrets: true, ..Overrides::default() };
     let plant = Plant::load(&args.site, &Environment::of_process(), &overrides)?;
     let database = args.database.open().await?;
@@ -116,13 +116,13 @@ pub async fn run(args: ScheduleArgs) -> Result<ExitCode, ScheduleCommandError> {
     done.map(|()| ExitCode::SUCCESS)
 }
 
-async fn act(args: &ScheduleArgs, plant: &Plant, store: &Store) -> Result<(), ScheduleCommandError> {
+async fn act(args: &CronArgs, plant: &Plant, store: &Store) -> Result<(), CronError> {
     let mut tx = store.begin().await?;
     let now = clock::now(&mut tx).await?;
     let find = |workflow: &str| Schedule::find(plant.library.get(workflow).cloned(), workflow, &plant.site);
     let out = Output { format: args.format, zone: plant.site.time_zone };
-    match args.command.as_ref().unwrap_or(&ScheduleCommand::List) {
-        ScheduleCommand::List => {
+    match args.command.as_ref().unwrap_or(&CronCommand::List) {
+        CronCommand::List => {
             let all =
                 plant.library.definitions().filter_map(|found| Schedule::of(found.clone(), &plant.site));
             let mut views = Vec::new();
@@ -131,23 +131,23 @@ async fn act(args: &ScheduleArgs, plant: &Plant, store: &Store) -> Result<(), Sc
             }
             out.list(&views)?;
         }
-        ScheduleCommand::Show { workflow } => out.show(&find(workflow)?.view(&mut tx, now, 20).await?)?,
-        ScheduleCommand::Pause { workflow, note, by } => {
+        CronCommand::Show { workflow } => out.show(&find(workflow)?.view(&mut tx, now, 20).await?)?,
+        CronCommand::Pause { workflow, note, by } => {
             find(workflow)?.pause(&mut tx, &by.by, note.as_deref(), now).await?;
             out.say(&format!("{workflow} is paused: the clock starts nothing until it is resumed"))?;
         }
-        ScheduleCommand::Resume { workflow, note, by } => {
+        CronCommand::Resume { workflow, note, by } => {
             let schedule = find(workflow)?;
             schedule.resume(&mut tx, &by.by, note.as_deref(), now).await?;
             let next = schedule.view(&mut tx, now, 0).await?.next.first().map(|at| out.time(*at));
             let next = next.map_or("it never fires".to_owned(), |next| format!("it fires next at {next}"));
             out.say(&format!("{workflow} is resumed: {next}"))?;
         }
-        ScheduleCommand::Trigger { workflow, by } => {
+        CronCommand::Trigger { workflow, by } => {
             let nominal = find(workflow)?.trigger(&mut tx, &by.by, None, now).await?;
             out.say(&format!("{workflow} fires for {}, as soon as a server looks", out.time(nominal)))?;
         }
-        ScheduleCommand::Backfill { workflow, from, to, dry_run, by } => {
+        CronCommand::Backfill { workflow, from, to, dry_run, by } => {
             let schedule = find(workflow)?;
             let zone = schedule.trigger.time_zone;
             let (from, to) = (moment(from, zone, Edge::Start)?, moment(to, zone, Edge::End)?);

@@ -1,0 +1,71 @@
+//! An order that has a place alone but not among the others: which of them cannot all be kept.
+//!
+//! A short search decides here, so what it finds is evidence and no proof.
+
+use super::super::model::{Model, Order};
+use super::super::{Problem, resequence};
+use super::alone::Alone;
+use super::{Conflict, told};
+
+/// Of one short search.
+const EVALUATIONS: u64 = 300;
+/// Searches until the set is taken as it is.
+const SEARCHES_MAX: usize = 40;
+/// A plant with more operations is not searched over and over only to word a sentence.
+const OPS_MAX: usize = 500;
+
+pub(super) fn conflict(model: &Model, order: &Order) -> Option<Conflict> {
+    let ops: usize = model.orders.iter().map(|order| order.ops.len()).sum();
+    if ops > OPS_MAX {
+        return None;
+    }
+    let others: Vec<&str> =
+        model.orders.iter().map(|other| other.id.as_str()).filter(|id| *id != order.id).collect();
+    let mut searches = 0;
+    if fits(model, order, &others, &mut searches) {
+        return None;
+    }
+    let kept = reduce(model, order, others, &mut searches);
+    let alone = Alone::new(model, order);
+    let demand = |order: &Order| match order.deadline {
+        Some(deadline) => format!("{} must be done by {}", order.id, alone.at(deadline)),
+        None => format!("{} must be done by the horizon, {}", order.id, alone.at(model.horizon)),
+    };
+    let among = model.orders.iter().filter(|other| other.id == order.id || kept.contains(&other.id.as_str()));
+    Some(told(&order.id, among.map(demand).collect(), false))
+}
+
+/// Drops blocks of others, half as large each round, while the order still has no place.
+fn reduce<'m>(model: &Model, order: &Order, mut kept: Vec<&'m str>, searches: &mut usize) -> Vec<&'m str> {
+    let mut block = kept.len().div_ceil(2).max(1);
+    loop {
+        let mut at = 0;
+        while at < kept.len() {
+            let end = (at + block).min(kept.len());
+            let rest: Vec<&str> = [&kept[..at], &kept[end..]].concat();
+            if *searches < SEARCHES_MAX && !fits(model, order, &rest, searches) {
+                kept = rest;
+            } else {
+                at = end;
+            }
+        }
+        if block == 1 {
+            return kept;
+        }
+        block = block.div_ceil(2);
+    }
+}
+
+/// Whether a short search plans the order and all `others`.
+fn fits(model: &Model, order: &Order, others: &[&str], searches: &mut usize) -> bool {
+    *searches += 1;
+    let mut part = model.clone();
+    let is_in = |id: &str| id == order.id || others.contains(&id);
+    part.orders.retain(|other| is_in(&other.id));
+    part.current.retain(|entry| entry.op.split_once('/').is_some_and(|(id, _)| is_in(id)));
+    part.policy.options = 1;
+    part.policy.strict = false;
+    (part.policy.budget_ms, part.policy.evaluations) = (None, Some(EVALUATIONS));
+    let answer = Problem::parse(part).and_then(|problem| resequence(&problem));
+    answer.is_ok_and(|answer| answer.options.first().is_some_and(|best| best.unscheduled.is_empty()))
+}
