@@ -36,17 +36,25 @@ const RUNNERS_UP: usize = 4;
 /// Moves sampled for the first temperature.
 const SAMPLES: usize = 64;
 
+/// What to optimise, and the random stream and threads to do it with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Question {
+    pub(super) hours: Hours,
+    pub(super) weights: Weights,
+    pub(super) seed: u64,
+    pub(super) threads: usize,
+}
+
 /// Improves the first of `starts`, their best; returns the best last, before it others that run elsewhere.
 pub(super) fn anneal(
     problem: &Problem,
     facts: &Facts,
-    (hours, weights): (Hours, Weights),
+    question: Question,
     starts: &[Sequence],
-    seed: u64,
-    threads: usize,
     budget: &Budget,
     tally: &mut Tally,
 ) -> Vec<Sequence> {
+    let Question { hours, weights, seed, threads } = question;
     let count = walkers(threads);
     let mut walkers = Vec::with_capacity(count);
     for number in 0..count {

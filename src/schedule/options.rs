@@ -1,5 +1,6 @@
 //! Several weightings searched, and from what they find two or three plans that really differ.
 
+use super::anneal::{self, Question};
 use super::answer::{Kpis, Unscheduled};
 use super::budget::Budget;
 use super::decode::{Decoder, Sequence};
@@ -12,7 +13,7 @@ use super::place::Hours;
 use super::problem::{OpIx, Problem};
 use super::rounds::Tally;
 use super::words::stands_out;
-use super::{anneal, construct, repair};
+use super::{construct, repair};
 use std::collections::HashMap;
 
 /// Below this share of swapped pairs, and on the same resources, two plans are the same to people.
@@ -157,7 +158,7 @@ impl<'a> Task<'a> {
         {
             return makespan::search(&shop, starts, seed, threads, budget, tally);
         }
-        anneal::anneal(problem, facts, (hours, weights), starts, seed, threads, budget, tally)
+        anneal::anneal(problem, facts, Question { hours, weights, seed, threads }, starts, budget, tally)
     }
 }
 
