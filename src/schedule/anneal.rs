@@ -21,7 +21,7 @@ const WARM: [f64; 2] = [0.05, 0.01];
 const COLD: f64 = 0.000_5;
 /// Moves per operation of one cooling; a budget with room for more is cut into several.
 const CYCLE: f64 = 400.0;
-/// Every third cooling starts that much warmer, to leave the valley of the best plan.
+/// Every second cooling starts that much warmer and from where the walker stands, to leave a valley.
 const REHEAT: f64 = 4.0;
 /// How fast the temperature follows.
 const STEER: f64 = 0.02;
@@ -36,17 +36,25 @@ const RUNNERS_UP: usize = 4;
 /// Moves sampled for the first temperature.
 const SAMPLES: usize = 64;
 
-/// Improves the best of `starts`; returns the best last, before it others that run elsewhere.
+/// What to optimise, and the random stream and threads to do it with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Question {
+    pub(super) hours: Hours,
+    pub(super) weights: Weights,
+    pub(super) seed: u64,
+    pub(super) threads: usize,
+}
+
+/// Improves the first of `starts`, their best; returns the best last, before it others that run elsewhere.
 pub(super) fn anneal(
     problem: &Problem,
     facts: &Facts,
-    (hours, weights): (Hours, Weights),
+    question: Question,
     starts: &[Sequence],
-    seed: u64,
-    threads: usize,
     budget: &Budget,
     tally: &mut Tally,
 ) -> Vec<Sequence> {
+    let Question { hours, weights, seed, threads } = question;
     let count = walkers(threads);
     let mut walkers = Vec::with_capacity(count);
     for number in 0..count {
@@ -75,7 +83,10 @@ pub(super) fn anneal(
         if budget.spent(tally.evaluated) >= 1.0 || walkers[best].best.0 == 0.0 || is_stuck {
             break;
         }
-        exchange(&mut walkers);
+        // Where walkers meet too often they walk in the same valley.
+        if !cycle.is_hot() {
+            exchange(&mut walkers);
+        }
     }
     let mut found: Vec<(f64, Sequence)> = Vec::new();
     for walk in walkers {
@@ -107,7 +118,7 @@ impl Cycle {
     }
 
     fn is_hot(&self) -> bool {
-        self.number.is_multiple_of(3)
+        self.number.is_multiple_of(2)
     }
 
     fn phase(&self, spent: f64) -> f64 {
@@ -149,18 +160,9 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn new(mut timing: Timing<'a>, rng: ChaCha8Rng, warm: f64, starts: &[Sequence]) -> Self {
-        let mut best: Option<(f64, &Sequence)> = None;
-        for start in starts {
-            timing.set(start);
-            if best.is_none_or(|best| timing.cost() < best.0) {
-                best = Some((timing.cost(), start));
-            }
-        }
-        let best = match best {
-            Some((cost, start)) => (cost, start.clone()),
-            None => (0.0, timing.sequence()),
-        };
-        timing.set(&best.1);
+        let start = starts.first().cloned().unwrap_or_default();
+        timing.set(&start);
+        let best = (timing.cost(), start);
         let best_makespan = timing.makespan();
         let mover = Mover::default();
         let mut walk = Self {
@@ -186,11 +188,13 @@ impl<'a> Walk<'a> {
         self.mover.learn(&self.timing);
     }
 
-    /// Starts another cooling from the best plan.
+    /// Starts another cooling, from the best plan if it is not a hot one.
     fn restart(&mut self, is_hot: bool) {
-        let best = std::mem::take(&mut self.best.1);
-        self.go_to(&best);
-        self.best.1 = best;
+        if !is_hot {
+            let best = std::mem::take(&mut self.best.1);
+            self.go_to(&best);
+            self.best.1 = best;
+        }
         self.warm = if is_hot { (self.own_warm * REHEAT).min(0.4) } else { self.own_warm };
         self.heat = self.first_heat * if is_hot { REHEAT } else { 1.0 };
     }

@@ -102,7 +102,7 @@ impl<'a> Rule<'a> {
         let mut ready: Vec<OpIx> = free.iter().copied().filter(|&op| waiting[op] == 0).collect();
         decoder.begin();
         while !ready.is_empty() {
-            if sequence.order.len() % 64 == 0 && budget.is_over() {
+            if sequence.order.len().is_multiple_of(64) && budget.is_over() {
                 return None;
             }
             let (index, alt) = self.choose(decoder, &ready, slack, setup);

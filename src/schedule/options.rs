@@ -1,5 +1,6 @@
 //! Several weightings searched, and from what they find two or three plans that really differ.
 
+use super::anneal::{self, Question};
 use super::answer::{Kpis, Unscheduled};
 use super::budget::Budget;
 use super::decode::{Decoder, Sequence};
@@ -12,7 +13,7 @@ use super::place::Hours;
 use super::problem::{OpIx, Problem};
 use super::rounds::Tally;
 use super::words::stands_out;
-use super::{anneal, construct, repair};
+use super::{construct, repair};
 use std::collections::HashMap;
 
 /// Below this share of swapped pairs, and on the same resources, two plans are the same to people.
@@ -86,7 +87,7 @@ pub(super) fn search_all(
         let task = Task { problem, facts, free, profile: *profile, seed: number as u64, budget: &share };
         let mut decoder = Decoder::new(problem, facts, profile.hours);
         let mut found: Vec<Finished> = Vec::new();
-        for sequence in task.run(&mut decoder, &known, tally).into_iter().rev() {
+        for sequence in task.run(&mut decoder, &known, tally).into_iter().rev().take(judged(problem)) {
             let plan = finish(problem, facts, &mut decoder, sequence, screened);
             if found.iter().all(|known| known.timed.slots != plan.timed.slots) {
                 found.push(plan);
@@ -97,6 +98,16 @@ pub(super) fn search_all(
         plans.push(found);
     }
     plans
+}
+
+/// How many plans of one weighting are finished and judged: the best, and others to choose from.
+fn judged(problem: &Problem) -> usize {
+    if problem.model.policy.options == 1 { 2 } else { 5 }
+}
+
+/// How many plans a search ends up judging, at most.
+pub(super) fn judged_in_all(problem: &Problem, nothing: &Kpis) -> usize {
+    judged(problem) * profiles(problem, nothing).len()
 }
 
 struct Task<'a> {
@@ -132,8 +143,9 @@ impl<'a> Task<'a> {
         construct::dispatched(problem, decoder, free, budget, &mut add);
         let starts: Vec<Sequence> = starts.into_iter().map(|start| start.1).collect();
         // The searches simplify a few figures, so what was best before them stays a candidate.
-        let mut found: Vec<Sequence> = starts.first().cloned().into_iter().collect();
-        found.extend(self.search(&starts, tally));
+        let mut found = self.search(&starts, tally);
+        let best = found.len().saturating_sub(1);
+        found.splice(best..best, starts.first().cloned());
         found
     }
 
@@ -146,7 +158,7 @@ impl<'a> Task<'a> {
         {
             return makespan::search(&shop, starts, seed, threads, budget, tally);
         }
-        anneal::anneal(problem, facts, (hours, weights), starts, seed, threads, budget, tally)
+        anneal::anneal(problem, facts, Question { hours, weights, seed, threads }, starts, budget, tally)
     }
 }
 

@@ -17,9 +17,6 @@ use super::watch::Watch;
 use super::{repair, screen, words};
 use std::time::Instant;
 
-/// How many plans a search ends up judging, roughly.
-const PLANS_JUDGED: u32 = 4;
-
 /// Up to `policy.options` distinct plans, best first, each accepted by the validator.
 pub fn resequence(problem: &Problem) -> Result<Answer, ScheduleError> {
     resequence_until(problem, &())
@@ -43,9 +40,10 @@ pub fn resequence_until(problem: &Problem, watch: &dyn Watch) -> Result<Answer, 
     tally.improved(nothing.kpis.objective, nothing.kpis.makespan);
     let mut bounds = Bounds::new(problem, &facts);
     let judging = Instant::now();
+    decoder.decode(&nothing.sequence);
     check(problem, &facts, &nothing, 0.0);
     // Every plan found is judged after the search; its time is part of the limit.
-    let budget = budget.less(judging.elapsed() * PLANS_JUDGED);
+    let budget = budget.less(judging.elapsed() * options::judged_in_all(problem, &nothing.kpis) as u32);
     let plans = options::search_all(problem, &facts, &free, &screened, &nothing.kpis, &budget, &mut tally);
     let mut warnings = [problem.warnings.clone(), facts.warnings.clone()].concat();
     let (plans, rejected) = accepted(problem, &facts, plans, &mut bounds);

@@ -16,7 +16,7 @@ use std::collections::HashMap;
 const MINUTE_MAX: Minute = 5 * 366 * 24 * 60;
 const QTY_MAX: i64 = 1_000_000_000;
 const WEIGHT_MAX: f64 = 1e9;
-const OPS_MAX: usize = 50_000;
+const OPS_MAX: usize = 20_000;
 const ENTRIES_MAX: usize = 100_000;
 const OPTIONS_MAX: usize = 5;
 const THREADS_MAX: usize = 64;

@@ -138,19 +138,6 @@ pub(super) fn model(
         Families::ByJob => orders.iter().map(|order| order.id.clone()).collect(),
         Families::ByOperation => (1..=count).map(|op| format!("O{op}")).collect(),
     };
-    let resource = |number: usize| Resource {
-        id: machine(number),
-        setup: (!matrices.is_empty()).then(|| machine(number)),
-        ..Resource::default()
-    };
-    let setup = |(number, minutes): (usize, &Vec<Vec<i64>>)| SetupMatrix {
-        id: machine(number),
-        families: None,
-        minutes: minutes.clone(),
-        cost: Vec::new(),
-        needs: Vec::new(),
-        forbidden: Vec::new(),
-    };
     let mut model = Model {
         version: VERSION,
         epoch: epoch(),
@@ -158,8 +145,14 @@ pub(super) fn model(
         horizon: 1,
         calendars: Vec::new(),
         families,
-        setups: matrices.iter().enumerate().map(setup).collect(),
-        resources: (0..header.machines).map(resource).collect(),
+        setups: matrices
+            .iter()
+            .enumerate()
+            .map(|(number, minutes)| setup(machine(number), minutes))
+            .collect(),
+        resources: (0..header.machines)
+            .map(|number| resource(machine(number), !matrices.is_empty()))
+            .collect(),
         pools: Vec::new(),
         orders,
         current: Vec::new(),
@@ -172,6 +165,16 @@ pub(super) fn model(
         model.orders.iter_mut().for_each(|order| order.due = model.horizon);
     }
     model
+}
+
+/// With the matrix of its own name.
+fn resource(id: String, has_setups: bool) -> Resource {
+    Resource { setup: has_setups.then(|| id.clone()), id, ..Resource::default() }
+}
+
+fn setup(id: String, minutes: &[Vec<i64>]) -> SetupMatrix {
+    let (cost, needs, forbidden) = (Vec::new(), Vec::new(), Vec::new());
+    SetupMatrix { id, families: None, minutes: minutes.to_vec(), cost, needs, forbidden }
 }
 
 /// What a setup depends on.
