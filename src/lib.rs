@@ -3,7 +3,7 @@
 //! An event **triggers** a **run** of a **workflow**; the **engine** claims it and does its **steps**;
 //! a step uses a **tool**, an **agent**, a **gate** or the **schedule** optimizer; **connectors** are the
 //! rooms of other systems; the **store** keeps everything, **notify** tells people, **audit** reads the
-//! past, **eval** replays it; **http** and **cli** are the doors; the **simulator** is a plant on a laptop.
+//! past, **eval** replays it; **http**, **lsp** and **cli** are the doors; the **simulator** is a plant on a laptop.
 //!
 //! The modules stand in reading order, lowest first. ARCHITECTURE.md follows one alarm through them and says
 //! which may import which; `tests/it/architecture.rs` holds that table.
