@@ -19,7 +19,8 @@ use rand_chacha::ChaCha8Rng;
 /// Share of worsening moves accepted in the beginning, by walker in turn, and in the end.
 const WARM: [f64; 2] = [0.05, 0.01];
 const COLD: f64 = 0.000_5;
-/// Moves per operation of one cooling; a budget with room for more is cut into several.
+/// Moves per operation of one cooling, times the square of the choices each has; a budget with room for
+/// more is cut into several.
 const CYCLE: f64 = 400.0;
 /// Every second cooling starts that much warmer and from where the walker stands, to leave a valley.
 const REHEAT: f64 = 4.0;
@@ -64,13 +65,16 @@ pub(super) fn anneal(
         walkers.push(Walk::new(timing, rng, WARM[number % WARM.len()], starts));
     }
     let ops = walkers[0].timing.order().len().max(1) as u64;
+    let alts: usize = walkers[0].timing.order().iter().map(|&op| problem.ops[op as usize].alts.len()).sum();
+    let choices = alts as f64 / ops as f64;
+    let cooling = CYCLE * choices * choices * (ops * count as u64) as f64;
     let steps = (ROUND / ops).clamp(200, 20_000);
     walkers.iter_mut().for_each(Walk::warm_up);
     let mut cycle = Cycle { number: 0, from: 0.0, to: 0.0 };
     loop {
         let spent = budget.spent(tally.evaluated);
         if spent >= cycle.to {
-            cycle = cycle.next(spent, tally.evaluated, ops * count as u64);
+            cycle = cycle.next(spent, tally.evaluated, cooling);
             walkers.iter_mut().filter(|_| cycle.number > 2).for_each(|walk| walk.restart(cycle.is_hot()));
         }
         let phase = cycle.phase(spent);
@@ -106,19 +110,19 @@ struct Cycle {
 
 impl Cycle {
     /// As many equal coolings as what is left of the budget has room for.
-    fn next(&self, spent: f64, evaluated: u64, ops: u64) -> Self {
+    fn next(&self, spent: f64, evaluated: u64, cooling: f64) -> Self {
         let number = self.number + 1;
         // The first rounds only tell how fast this goes.
         if number == 1 {
             return Self { number, from: 0.0, to: 0.02 };
         }
         let left = evaluated as f64 / spent.max(1e-6) * (1.0 - spent);
-        let cycles = (left / (ops as f64 * CYCLE)).round().max(1.0);
+        let cycles = (left / cooling).round().max(1.0);
         Self { number, from: spent, to: spent + (1.0 - spent) / cycles }
     }
 
     fn is_hot(&self) -> bool {
-        self.number.is_multiple_of(2)
+        self.number > 2 && !self.number.is_multiple_of(2)
     }
 
     fn phase(&self, spent: f64) -> f64 {

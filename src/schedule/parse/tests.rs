@@ -206,7 +206,7 @@ fn a_hundred_thousand_operations_are_refused_at_once() {
         let last = ops[1].clone();
         ops.resize(100_000, last);
     });
-    assert_eq!(text, "orders: 100000 operations are more than the 50000 allowed; split the problem");
+    assert_eq!(text, "orders: 100000 operations are more than the 20000 allowed; split the problem");
 }
 
 #[test]
