@@ -6,6 +6,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use std::{
     fmt::Write as _,
     fs,
+    io::Write as _,
     panic::catch_unwind,
     path::Path,
     time::{Duration, Instant},
@@ -216,7 +217,7 @@ fn fuzz(name: &str, seeds: Vec<String>, target: fn(&str)) {
     };
     let seed = number("TAKT_FUZZ_SEED", rand::rng().random_range(0..1 << 32));
     let seconds = Duration::from_secs(number("TAKT_FUZZ_SECONDS", 20));
-    println!("[fuzz] {name}: TAKT_FUZZ_SEED={seed}");
+    tell(&format!("{name}: TAKT_FUZZ_SEED={seed}"));
     let mut mutator = Mutator::new(seed, seeds);
     // Kept before it is tried: an overflowing stack ends the process.
     let kept = std::env::temp_dir().join(format!("takt-fuzz-{name}-{seed}"));
@@ -235,8 +236,13 @@ fn fuzz(name: &str, seeds: Vec<String>, target: fn(&str)) {
         tried += 1;
     }
     fs::remove_file(&kept).expect("removed");
-    println!("[fuzz] {name}: {tried} texts");
+    tell(&format!("{name}: {tried} texts"));
     assert!(tried > 50, "only {tried} texts were tried");
+}
+
+/// A seed is of use only to whoever reads it.
+fn tell(line: &str) {
+    let _ = writeln!(std::io::stderr(), "[fuzz] {line}");
 }
 
 #[test]

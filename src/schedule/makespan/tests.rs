@@ -33,7 +33,7 @@ fn shop_text(seed: u64, with_setups: bool) -> String {
 }
 
 fn problem(seed: u64) -> Problem {
-    Problem::parse(read(&shop_text(seed, seed % 2 == 0)).unwrap()).unwrap()
+    Problem::parse(read(&shop_text(seed, seed.is_multiple_of(2))).unwrap()).unwrap()
 }
 
 fn shop(problem: &Problem) -> Shop {
@@ -62,7 +62,7 @@ proptest! {
             if !graph.insert(picked.insertion) {
                 prop_assert_eq!(before, graph.makespan);
             }
-            let fresh = Graph::new(&shop, &graph.order().to_vec(), &graph.choices());
+            let fresh = Graph::new(&shop, graph.order(), &graph.choices());
             prop_assert_eq!(graph.makespan, fresh.makespan);
             for node in 0..shop.len() {
                 prop_assert_eq!(graph.items[node].head, fresh.items[node].head);
