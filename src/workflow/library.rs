@@ -12,12 +12,16 @@ use crate::{expr::Types, site::Site, tool::Registry};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
+    panic::resume_unwind,
     path::Path,
     sync::Arc,
 };
 
 /// The folder, below the site folder, that holds the workflow files.
 const FOLDER: &str = "workflows";
+
+/// What became of one file: its definition, when it compiles, and its findings.
+type Read = (Option<Definition>, Vec<Problem>);
 
 #[derive(Debug, Default)]
 pub struct Library {
@@ -61,14 +65,10 @@ impl Library {
         (self.events, self.around) = (events, problems);
         let paths = workflow_files(&site.folder)?;
         self.files.retain(|path, _| paths.contains(path));
-        for path in paths {
-            if self.files.get(&path).is_some_and(|file| file.is_settled(&site.folder)) {
-                continue;
-            }
-            let (compiled, problems) = match Bundle::collect(&site.folder, &path) {
-                Ok(bundle) => self.read(bundle, registry, site),
-                Err(cause) => (None, vec![unreadable(&path, &cause)]),
-            };
+        let is_settled =
+            |path: &String| self.files.get(path).is_some_and(|file| file.is_settled(&site.folder));
+        let changed: Vec<String> = paths.into_iter().filter(|path| !is_settled(path)).collect();
+        for (path, (compiled, problems)) in self.read_all(changed, registry, site) {
             let file = self.files.entry(path).or_default();
             file.id = compiled.as_ref().map(|definition| definition.workflow.id.clone());
             let sound = compiled.filter(|_| is_sound(&problems));
@@ -128,8 +128,27 @@ impl Library {
         &self.events
     }
 
-    fn read(&self, bundle: Bundle, registry: &Registry, site: &Site) -> (Option<Definition>, Vec<Problem>) {
+    fn read(&self, bundle: Bundle, registry: &Registry, site: &Site) -> Read {
         findings_of(bundle, registry, site, &self.events)
+    }
+
+    /// On all cores: files have nothing to do with one another until each is read.
+    fn read_all(&self, paths: Vec<String>, registry: &Registry, site: &Site) -> Vec<(String, Read)> {
+        let read = |path: &String| match Bundle::collect(&site.folder, path) {
+            Ok(bundle) => self.read(bundle, registry, site),
+            Err(cause) => (None, vec![unreadable(path, &cause)]),
+        };
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let share = paths.len().div_ceil(threads).max(1);
+        let read_share = |paths: &[String]| paths.iter().map(read).collect::<Vec<Read>>();
+        let found: Vec<Read> = std::thread::scope(|scope| {
+            let shares: Vec<_> = paths.chunks(share).map(|paths| scope.spawn(|| read_share(paths))).collect();
+            shares
+                .into_iter()
+                .flat_map(|share| share.join().unwrap_or_else(|panic| resume_unwind(panic)))
+                .collect()
+        });
+        paths.into_iter().zip(found).collect()
     }
 
     fn good(&self) -> BTreeMap<String, Arc<Definition>> {
@@ -211,12 +230,7 @@ impl Library {
 
 /// Compiles and checks one file. What compiles is there even when a check failed; where the form has a mistake, what can
 /// be understood is checked all the same, so that everything is told at once.
-pub(super) fn findings_of(
-    bundle: Bundle,
-    registry: &Registry,
-    site: &Site,
-    events: &Events,
-) -> (Option<Definition>, Vec<Problem>) {
+pub(super) fn findings_of(bundle: Bundle, registry: &Registry, site: &Site, events: &Events) -> Read {
     let Draft { definition, mut problems, lost } = Definition::draft(bundle);
     let Some(definition) = definition else { return (None, problems) };
     let compiles = is_sound(&problems);
