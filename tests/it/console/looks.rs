@@ -148,7 +148,9 @@ async fn workflows_are_listed_and_drawn() {
     let mut sam = console.signed_in("sam").await;
     insta::assert_snapshot!("workflows", body(&sam.get("/workflows").await.text));
     let page = sam.get("/workflows/downtime_escalation").await.text;
-    for shown in ["<svg", "asks production_supervisor + plan", "plex.update_sequence", "on_failure"] {
+    for shown in
+        ["<svg", "asks production_supervisor + plan", "plex.update_sequence", "a step failed for good"]
+    {
         assert!(page.contains(shown), "no {shown} in {page}");
     }
     assert_eq!(sam.get("/workflows/no_such").await.status, StatusCode::NOT_FOUND);
