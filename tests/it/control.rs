@@ -408,6 +408,7 @@ async fn an_answer_to_one_question_lets_no_other_write_pass() {
     plant.serve(None).await;
     plant.store_event(&json!({ "id": "g", "type": "test.gates", "subject": "gates", "data": {} })).await;
     let run = plant.until("the run", async || open_run(&plant, "gates").await).await;
+    let supervisor = plant.on_shift("production_supervisor").await;
     for (step, decision) in [("a", "approve"), ("b", "reject")] {
         waits_at(&plant, run, step).await;
         let mut db = plant.store.connection().await.expect("a connection");
@@ -415,7 +416,8 @@ async fn an_answer_to_one_question_lets_no_other_write_pass() {
         let gate = asked.iter().find(|gate| gate.state == "open").expect("an open question");
         let answer =
             json!({ "decision": decision, "reason": "because", "proposal_hash": gate.proposal_hash });
-        let (status, said) = post(&plant, &format!("/api/gates/{}/answer", gate.id), "sam", &answer).await;
+        let (status, said) =
+            post(&plant, &format!("/api/gates/{}/answer", gate.id), &supervisor.id, &answer).await;
         assert_eq!(status, StatusCode::OK, "{said}");
     }
     assert_eq!(ended(&plant, run).await, "failed");

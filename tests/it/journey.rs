@@ -4,7 +4,7 @@ use crate::support::{plant::Plant, slack};
 use serde_json::{Value, json};
 use takt::{
     run::{Change, StepPath},
-    store::{clock, events, gates, outbox},
+    store::{events, gates, outbox},
 };
 
 fn slack_of(plant: &mut Plant, workspace: &slack::Workspace) {
@@ -43,10 +43,7 @@ async fn a_supervisor_answers_in_slack_and_the_card_says_so() {
         })
         .await;
     let click = format!("{}/click", workspace.base_url);
-    // The plant's clock is this machine's: whoever is on shift now is the supervisor.
-    let now = clock::now(&mut plant.store.connection().await.expect("a connection")).await.expect("the time");
-    let supervisors = plant.site.people_in_role("production_supervisor", now);
-    let supervisor = (*supervisors.first().expect("somebody is the supervisor at any time")).clone();
+    let supervisor = plant.on_shift("production_supervisor").await;
     // Mia is asked about other things: her click is refused, and nothing happens.
     let refused =
         plant.post(&click, &json!({ "ts": card["ts"], "user": "U0MIA", "button": "Choose 1" })).await;

@@ -212,6 +212,14 @@ impl Plant {
         hints::send(&self.store).await.expect("a hint");
     }
 
+    /// Who holds a role now: the plant's clock is this machine's, so it may be any shift.
+    pub async fn on_shift(&self, role: &str) -> takt::site::Person {
+        let now =
+            clock::now(&mut self.store.connection().await.expect("a connection")).await.expect("the time");
+        let people = self.site.people_in_role(role, now);
+        (*people.first().expect("somebody holds it at any time")).clone()
+    }
+
     /// Gives this plant a copy of the sample site that a test may change.
     pub fn own_site(&mut self) -> PathBuf {
         let copy = std::env::temp_dir().join(format!("takt-test-site-{}", self.address.port()));
