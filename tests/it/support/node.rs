@@ -1,32 +1,19 @@
 //! Programs of others that run on Node: installed in `target/peers/node`, once, from `tests/peers/package.json`. Needs
 //! `node`, `npm` and their registry; without them the tests fail and say so.
 
-use super::python::script;
+use super::python::{ask_with, script};
 use serde_json::Value;
 use std::{
     fs::{self, File},
-    io::Write,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
     sync::OnceLock,
 };
 
 /// Runs a script with JSON on its stdin; what it prints is JSON too.
 pub fn ask(name: &str, question: &Value) -> Value {
-    let mut child = Command::new("node")
-        .arg(script(name))
-        .env("NODE_PATH", home().join("node_modules"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("node (Debian: apt install nodejs npm)");
-    let mut stdin = child.stdin.take().expect("piped");
-    stdin.write_all(question.to_string().as_bytes()).expect("the script reads");
-    drop(stdin);
-    let output = child.wait_with_output().expect("the script ends");
-    assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).expect("JSON")
+    let mut node = Command::new("node");
+    ask_with(node.env("NODE_PATH", home().join("node_modules")), name, question)
 }
 
 /// The language server that VS Code's YAML extension runs.

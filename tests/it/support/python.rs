@@ -23,13 +23,18 @@ pub fn script(name: &str) -> PathBuf {
 
 /// Runs a script with JSON on its stdin; what it prints is JSON too.
 pub fn ask(name: &str, question: &Value) -> Value {
-    let mut child = Command::new(interpreter())
+    ask_with(&mut Command::new(interpreter()), name, question)
+}
+
+/// The same with the interpreter that this command starts.
+pub fn ask_with(interpreter: &mut Command, name: &str, question: &Value) -> Value {
+    let mut child = interpreter
         .arg(script(name))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .expect("the interpreter starts");
+        .expect("the interpreter starts (Debian: apt install python3-venv nodejs npm)");
     let mut stdin = child.stdin.take().expect("piped");
     stdin.write_all(question.to_string().as_bytes()).expect("the script reads");
     drop(stdin);

@@ -20,7 +20,7 @@ use context::Context;
 use options::{Output, output};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 const BUDGET_MS: u64 = 4_000;
 const BUDGET_MS_MAX: u64 = 20_000;
@@ -84,13 +84,18 @@ fn budget() -> u64 {
     BUDGET_MS
 }
 
+/// Both tools show the same board.
+fn classes() -> BTreeMap<String, DataClass> {
+    [("customer", DataClass::Customer), ("part", DataClass::Proprietary)]
+        .map(|(field, class)| (field.to_owned(), class))
+        .into()
+}
+
 pub(super) fn resequence(site: &Site) -> Result<Arc<dyn Tool>, ToolNameError> {
     let about = "Makes new plans around a machine that is down or material that is late: feasible, ranked, different, \
                  with numbers to compare. Changes nothing.";
     let mut spec = spec("schedule.resequence", Effect::Propose, about)?;
-    spec.classes = [("customer", DataClass::Customer), ("part", DataClass::Proprietary)]
-        .map(|(field, class)| (field.to_owned(), class))
-        .into();
+    spec.classes = classes();
     let site = Arc::new(site.clone());
     Ok(Arc::new(Typed::new(spec, move |call, input: Input| {
         let site = Arc::clone(&site);
@@ -103,9 +108,7 @@ pub(super) fn model(site: &Site) -> Result<Arc<dyn Tool>, ToolNameError> {
     let about = "The plant as the optimizer sees it: orders, work centers, calendars, people, tools and today's plan, \
                  for schedule.repair, schedule.what_if, schedule.validate and schedule.kpis.";
     let mut spec = spec("schedule.model", Effect::Read, about)?;
-    spec.classes = [("customer", DataClass::Customer), ("part", DataClass::Proprietary)]
-        .map(|(field, class)| (field.to_owned(), class))
-        .into();
+    spec.classes = classes();
     let site = Arc::new(site.clone());
     Ok(Arc::new(Typed::new(spec, move |call, input: Input| {
         let site = Arc::clone(&site);
