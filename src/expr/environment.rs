@@ -17,8 +17,10 @@ const SOURCE_CHARS_MAX: usize = 8 * 1024;
 /// Evaluation recurses once per level, so depth is bounded before it is run.
 const DEPTH_MAX: usize = 150;
 const TOO_DEEP: &str = "the expression is nested too deeply: split it into steps";
+/// Levels that any thread's stack bears: an unoptimised build takes 15 KB for each.
+const SHALLOW: usize = 16;
 /// Only touched as far as it is needed; enough for every expression within the limits above, optimised or not.
-const PARSER_STACK: usize = 256 << 20;
+const OWN_STACK: usize = 256 << 20;
 
 static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(environment()));
 
@@ -34,7 +36,8 @@ fn environment() -> Env {
 /// A compiled expression and what is known of it without running it.
 #[derive(Debug)]
 pub(super) struct Compiled {
-    pub(super) root: IdedExpr,
+    root: IdedExpr,
+    depth: usize,
     /// Line and column of each node, by its id.
     places: std::collections::BTreeMap<u64, (u32, u32)>,
     plain_path: Option<Vec<String>>,
@@ -47,6 +50,11 @@ impl Compiled {
     /// The names of `a.b.c`, when the expression is nothing else.
     pub(super) fn plain_path(&self) -> Option<&[String]> {
         self.plain_path.as_deref()
+    }
+
+    /// Walks the expression, on a stack of its own where it is deep: a worker's is small.
+    pub(super) fn walk<T>(&self, walk: impl FnOnce(&IdedExpr) -> T) -> T {
+        if self.depth > SHALLOW { stacker::grow(OWN_STACK, || walk(&self.root)) } else { walk(&self.root) }
     }
 
     /// Line and column of a node inside the source, 1-based.
@@ -67,7 +75,7 @@ pub(super) fn compile(source: &str) -> Result<Compiled, ParseError> {
         return Err(at_start(TOO_DEEP));
     }
     // The parser recurses a dozen calls for each level, and a worker's stack is small.
-    stacker::grow(PARSER_STACK, || parse(source))
+    stacker::grow(OWN_STACK, || parse(source))
 }
 
 fn parse(source: &str) -> Result<Compiled, ParseError> {
@@ -75,7 +83,7 @@ fn parse(source: &str) -> Result<Compiled, ParseError> {
     let program = ENV.compile(source).map_err(|errors| explain::parse_error(source, &errors))?;
     let mut root = program.expression().clone();
     let mut places = std::collections::BTreeMap::new();
-    visit(&mut root, 0, &mut |node| {
+    let depth = visit(&mut root, 0, &mut |node| {
         if let Some((start, _)) = program.source_info().offset_for(node.id) {
             places.insert(node.id, place_of(source, start as usize));
         }
@@ -91,7 +99,7 @@ fn parse(source: &str) -> Result<Compiled, ParseError> {
     let mut used = Vec::new();
     functions::collect_used(&root, &mut used);
     arithmetic::rewrite(&mut root);
-    Ok(Compiled { root, places, plain_path, names, functions: used })
+    Ok(Compiled { root, depth, places, plain_path, names, functions: used })
 }
 
 /// How deep brackets and conditions nest, at the most: what is inside quotes may count, too.
@@ -120,9 +128,11 @@ pub(super) fn run(compiled: &Compiled, scope: &Scope) -> Result<Value, String> {
     for name in &compiled.functions {
         functions::add(&mut context, name);
     }
-    let value = CelValue::resolve(&compiled.root, &context)
-        .map_err(|error| explain::eval_error(&error, &compiled.root, &context, scope))?;
-    convert::to_json(&value)
+    compiled.walk(|root| {
+        let value = CelValue::resolve(root, &context)
+            .map_err(|error| explain::eval_error(&error, root, &context, scope))?;
+        convert::to_json(&value)
+    })
 }
 
 /// Resolves the longest dotted name that CEL asks for, so that `steps.plans.options` converts only that
@@ -192,20 +202,19 @@ fn place_of(source: &str, offset: usize) -> (u32, u32) {
     (line, column)
 }
 
-/// Visits every node, parents first; stops at the first error.
+/// Visits every node, parents first, and says how deep the deepest is; stops at the first error.
 pub(super) fn visit(
     node: &mut IdedExpr,
     depth: usize,
     check: &mut dyn FnMut(&mut IdedExpr) -> Result<(), &'static str>,
-) -> Result<(), &'static str> {
+) -> Result<usize, &'static str> {
     if depth > DEPTH_MAX {
         return Err(TOO_DEEP);
     }
     check(node)?;
-    for child in children(node) {
-        visit(child, depth + 1, check)?;
-    }
-    Ok(())
+    children(node)
+        .into_iter()
+        .try_fold(depth, |deepest, child| Ok(deepest.max(visit(child, depth + 1, check)?)))
 }
 
 fn children(node: &mut IdedExpr) -> Vec<&mut IdedExpr> {

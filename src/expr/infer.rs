@@ -56,26 +56,26 @@ impl Expr {
             facts: Facts::default(),
             found: Vec::new(),
         };
-        let kind = inference.node(&self.compiled.root);
+        let kind = self.compiled.walk(|root| inference.node(root));
         (kind, inference.found)
     }
 
     /// What is known of the names once this condition was true, or false.
     pub fn narrow(&self, types: &mut Types, outcome: bool) {
-        facts::of(&self.compiled.root, outcome).narrow(types);
+        self.compiled.walk(|root| facts::of(root, outcome).narrow(types));
     }
 
     /// Every name that stands alone or before a first dot.
     pub fn roots(&self) -> Vec<String> {
         let mut found = Vec::new();
-        origins::roots(&self.compiled.root, &mut Vec::new(), &mut found);
+        self.compiled.walk(|root| origins::roots(root, &mut Vec::new(), &mut found));
         found
     }
 
     /// Every path `a.b.c` that is read, also with `.?` and with what stands before an index.
     pub fn paths(&self) -> Vec<Vec<String>> {
         let mut found = Vec::new();
-        origins::paths(&self.compiled.root, &mut found);
+        self.compiled.walk(|root| origins::paths(root, &mut found));
         found
     }
 
@@ -86,7 +86,7 @@ impl Expr {
 
     /// The parts of `a && b && c`, as they are written.
     pub fn conjuncts(&self) -> Vec<String> {
-        facts::conjuncts(&self.compiled.root)
+        self.compiled.walk(facts::conjuncts)
     }
 }
 

@@ -333,3 +333,27 @@ fn what_nests_without_end_needs_no_large_stack() {
     // A row of negations is no nesting.
     assert_eq!(parsing.expect("a thread").join().expect("no overflow"), 1);
 }
+
+#[test]
+fn what_is_as_deep_as_may_be_is_inferred_and_evaluated_on_a_small_stack() {
+    let each = "[1].map(x, [1].map(y, [x, y]))";
+    let texts = [
+        format!("size(steps{})", format!("[0].map(x, {each})").repeat(40)),
+        format!("size({each}{})", "[0].map(x, [x])".repeat(40)),
+        format!("1{} == 1", "+1".repeat(140)),
+        format!("{}true", "true ? true : ".repeat(40)),
+        format!("trigger.minutes == 1{}", " || trigger.minutes == 1".repeat(60)),
+    ];
+    let small = std::thread::Builder::new().stack_size(2 << 20);
+    let thread = small.spawn(move || {
+        for text in texts {
+            let expr = Expr::parse(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+            let _ = expr.eval(&scope());
+            expr.infer(&Types::new());
+            expr.narrow(&mut Types::new(), true);
+            expr.leaks(&|_| true);
+            let _ = (expr.roots(), expr.paths(), expr.conjuncts());
+        }
+    });
+    thread.expect("a thread").join().expect("no overflow");
+}

@@ -58,7 +58,7 @@ fn chain(node: &IdedExpr) -> Option<Vec<String>> {
 
 pub(super) fn leaks(compiled: &Compiled, classified: &dyn Fn(&str) -> bool) -> Vec<Leak> {
     let mut walk = Walk { compiled, classified, bound: Vec::new() };
-    let mut found = walk.node(&compiled.root);
+    let mut found = compiled.walk(|root| walk.node(root));
     found.dedup();
     found
 }
