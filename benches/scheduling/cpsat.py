@@ -3,7 +3,7 @@
 The model: optional intervals per alternative; a circuit with setup times on every resource that has changeovers; fixed
 intervals for closed and blocked time; cumulatives for operators, tools and utilities. It is warm-started with a plan
 (`--hint`). Objective: weighted tardiness and makespan by the model's weights. What it cannot say it refuses: operations
-that split over breaks, and weights on moves or overtime of a current plan.
+that split over breaks, and weights on late orders, or on moves or overtime of a current plan.
 """
 
 import argparse
@@ -43,6 +43,8 @@ class Shop:
     def unsupported(self):
         if self.data.get("current"):
             sys.exit("cpsat.py: models with a current plan are not compared")
+        if self.data["policy"]["weights"].get("late_orders"):
+            sys.exit("cpsat.py: a weight on late orders is not modelled")
         for order in self.data["orders"]:
             for op in order["ops"]:
                 if op.get("split", "no") != "no":

@@ -1,8 +1,8 @@
-//! How much one run may keep: each output, note, input and message, and all of it together. What is too large
-//! fails its step with the class `too_large`, where people see it and `on_error` can catch it.
+//! How much one run may keep: each output, note, input and message, and all of it together. What is too large or
+//! nests too deep fails its step with the class `too_large`, where people see it and `on_error` can catch it.
 
 use super::Outcome;
-use crate::run::{Change, Failure, Intent, Record};
+use crate::run::{Change, Failure, Intent, NESTING_MAX, Record, nesting_of};
 use serde_json::Value;
 
 /// Small outputs always fit, so that a full run can still undo and say what happened.
@@ -14,6 +14,24 @@ pub struct Caps {
     pub payload_bytes_max: usize,
     /// Everything in the journal of one run.
     pub run_bytes_max: usize,
+}
+
+/// What is measured of a value before it is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    pub bytes: usize,
+    pub nesting: usize,
+}
+
+impl Size {
+    fn of(value: &Value) -> Self {
+        Self { bytes: bytes_of(value), nesting: nesting_of(value) }
+    }
+
+    pub fn of_note(change: &Change) -> Self {
+        let nesting = if let Change::Noted { note } = change { nesting_of(note) } else { 0 };
+        Self { bytes: bytes_of_change(change), nesting }
+    }
 }
 
 /// The length of a value as JSON, without writing it (escapes are counted as single characters).
@@ -46,8 +64,10 @@ pub fn bytes_of_change(change: &Change) -> usize {
 
 impl Caps {
     /// The failure of a value that is too large by itself or for what the run holds already.
-    pub fn refuse(&self, what: &str, bytes: usize, held: usize) -> Option<Failure> {
-        let text = if bytes > self.payload_bytes_max {
+    pub fn refuse(&self, what: &str, Size { bytes, nesting }: Size, held: usize) -> Option<Failure> {
+        let text = if nesting > NESTING_MAX {
+            format!("the {what} nests {nesting} levels deep; at most {NESTING_MAX} are kept")
+        } else if bytes > self.payload_bytes_max {
             format!("the {what} is {bytes} bytes; at most {} are kept", self.payload_bytes_max)
         } else if bytes > ALWAYS && held + bytes > self.run_bytes_max {
             format!(
@@ -63,16 +83,16 @@ impl Caps {
     /// Lets an outcome pass, or makes it a failure because of its largest part.
     pub fn bound(&self, outcome: Outcome, held: usize) -> Outcome {
         let (body, intents) = match &outcome {
-            Outcome::Done { output, intents } => (Some(("output", bytes_of(output))), intents),
+            Outcome::Done { output, intents } => (Some(("output", Size::of(output))), intents),
             Outcome::Park { note, intents, .. } => {
-                (note.as_ref().map(|note| ("note", bytes_of(note))), intents)
+                (note.as_ref().map(|note| ("note", Size::of(note))), intents)
             }
             Outcome::Fail(_) | Outcome::Lost => return outcome,
         };
         let refused = body
             .into_iter()
             .chain(intents.iter().filter_map(size_of_intent))
-            .find_map(|(what, bytes)| self.refuse(what, bytes, held));
+            .find_map(|(what, size)| self.refuse(what, size, held));
         match refused {
             Some(failure) => Outcome::fail(&failure.class, failure.message),
             None => outcome,
@@ -80,11 +100,11 @@ impl Caps {
     }
 }
 
-fn size_of_intent(intent: &Intent) -> Option<(&'static str, usize)> {
+fn size_of_intent(intent: &Intent) -> Option<(&'static str, Size)> {
     match intent {
-        Intent::OpenGate(gate) => Some(("question", bytes_of(&gate.ask))),
-        Intent::StartRun(run) => Some(("run's input", bytes_of(&run.inputs))),
-        Intent::Send(message) => Some(("message", bytes_of(&message.message))),
+        Intent::OpenGate(gate) => Some(("question", Size::of(&gate.ask))),
+        Intent::StartRun(run) => Some(("run's input", Size::of(&run.inputs))),
+        Intent::Send(message) => Some(("message", Size::of(&message.message))),
         _ => None,
     }
 }
@@ -114,6 +134,9 @@ mod tests {
         assert_eq!(class(CAPS.bound(of(90_000), 0)), None);
         assert_eq!(class(CAPS.bound(of(90_000), 90_000)).as_deref(), Some("too_large"));
         assert_eq!(class(CAPS.bound(of(1_000), 200_000)), None, "a full run can still say what happened");
+        let deep = |levels: usize| (0..levels).fold(json!(1), |value, _| json!([value]));
+        assert_eq!(class(CAPS.bound(Outcome::done(deep(65)), 0)).as_deref(), Some("too_large"));
+        assert_eq!(class(CAPS.bound(Outcome::done(deep(64)), 0)), None);
         let note =
             Outcome::Park { wake_at: None, note: Some(json!("x".repeat(100_001))), intents: Vec::new() };
         assert_eq!(class(CAPS.bound(note, 0)).as_deref(), Some("too_large"));

@@ -2,7 +2,7 @@
 
 use super::{
     Brakes, Caps, Clock, CommitError, Executors, Journal, Ladders, Lease, Outcome, RowChange, StepContext,
-    caps::{bytes_of_change, bytes_of_records},
+    caps::{Size, bytes_of_records},
     execute::NoteRequest,
     fault, observe,
     start::first_record,
@@ -277,7 +277,7 @@ impl Driver {
             // A deadline of another step comes while this one is under way.
             () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => Ok(Next::Again),
             Some(request) = self.notes.recv() => {
-                if let Some(failure) = self.services.caps.refuse("note", bytes_of_change(&request.change), self.held) {
+                if let Some(failure) = self.services.caps.refuse("note", Size::of_note(&request.change), self.held) {
                     // The request goes unanswered, and with that the step stops.
                     return self.settle(request.path, Outcome::fail(&failure.class, failure.message));
                 }

@@ -1,14 +1,11 @@
 //! Storage care: on a schedule that all processes of a database share, looks for what holds vacuum back, gives
 //! the planner statistics, and takes out what the site's policy no longer keeps. `takt db purge` takes the same way.
 
-use crate::{
-    store::{
-        PgConnection, Store, StoreError, partitions,
-        retention::{self, Kept, Trimmed},
-        upkeep::{self, Task},
-        watch::{self, Bounds},
-    },
-    telemetry::metrics,
+use crate::store::{
+    PgConnection, Store, StoreError, partitions,
+    retention::{self, Kept, Trimmed},
+    upkeep::{self, Task},
+    watch::{self, Bounds},
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -118,7 +115,6 @@ impl Upkeep {
     /// Looks every minute until `stop`.
     pub async fn run(self, stop: CancellationToken) {
         loop {
-            metrics::tidy();
             if let Err(error) = self.pass().await {
                 tracing::warn!(%error, "storage care could not begin; trying again");
             }

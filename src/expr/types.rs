@@ -2,8 +2,9 @@
 //!
 //! A type says what is known; what a schema leaves open is [`Type::Any`] and passes every check.
 
+use imbl::{OrdMap, ordmap::DiffItem};
 use serde_json::Value;
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
 /// How deep references between schemas are followed; deeper is left open.
 const DEPTH_MAX: usize = 24;
@@ -33,7 +34,8 @@ pub enum Type {
 
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Shape {
-    pub fields: BTreeMap<String, Field>,
+    /// Shared between copies: what a step can see is what the step before it saw, and one thing more.
+    pub fields: OrdMap<String, Field>,
     /// Type of fields that are not listed; `None` means there are none.
     pub rest: Option<Box<Type>>,
     /// Whoever takes this object refuses fields that are not listed.
@@ -140,9 +142,9 @@ impl Type {
             Self::List(item) => Self::list(item.widened()),
             Self::Nullable(kind) => kind.widened().nullable(),
             Self::Object(mut shape) => {
-                for field in shape.fields.values_mut() {
-                    field.kind = std::mem::take(&mut field.kind).widened();
-                }
+                let widen =
+                    |(name, field): (String, Field)| (name, Field { kind: field.kind.widened(), ..field });
+                shape.fields = shape.fields.into_iter().map(widen).collect();
                 Self::Object(shape)
             }
             other => other,
@@ -209,24 +211,29 @@ impl Misfit {
 }
 
 impl Shape {
-    fn join(mut self, other: Self) -> Self {
-        for (name, field) in &mut self.fields {
-            field.required &= other.fields.get(name).is_some_and(|field| field.required);
-        }
-        for (name, mut field) in other.fields {
-            match self.fields.remove(&name) {
-                Some(own) => {
-                    let kind = own.kind.join(field.kind);
-                    self.fields.insert(name, Field { kind, required: own.required });
+    fn join(self, other: Self) -> Self {
+        let mut fields = self.fields.clone();
+        for difference in self.fields.diff(&other.fields) {
+            let (name, field) = match difference {
+                DiffItem::Add(name, field) | DiffItem::Remove(name, field) => {
+                    (name, Field { kind: field.kind.clone(), required: false })
                 }
-                None => {
-                    field.required = false;
-                    self.fields.insert(name, field);
+                DiffItem::Update { old: (name, own), new: (_, field) } => {
+                    let kind = own.kind.clone().join(field.kind.clone());
+                    (name, Field { kind, required: own.required && field.required })
                 }
-            }
+            };
+            fields.insert(name.clone(), field);
         }
-        let rest = self.rest.or(other.rest);
-        Self { fields: self.fields, rest, closed: self.closed && other.closed }
+        Self { fields, rest: self.rest.or(other.rest), closed: self.closed && other.closed }
+    }
+
+    /// With all fields required, or none.
+    #[must_use]
+    pub fn with_all(mut self, required: bool) -> Self {
+        let field = |(name, field): (String, Field)| (name, Field { required, ..field });
+        self.fields = self.fields.into_iter().map(field).collect();
+        self
     }
 
     fn misfit(&self, known: &Self) -> Option<Misfit> {

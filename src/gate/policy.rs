@@ -1,6 +1,7 @@
 //! The rules of answering, without any I/O.
 
 use crate::{
+    run::{NESTING_MAX, nesting_of},
     site::{Person, Site},
     store::gates::Gate,
 };
@@ -51,6 +52,8 @@ pub enum Refusal {
     ReasonMissing,
     #[error("answer every item")]
     ItemsMissing,
+    #[error("a changed draft keeps the fields of the draft, each a text, a list or a number as it was")]
+    UnfitDraft,
 }
 
 /// Whether this person is among those asked: who filled the role when it was asked, or fills it now.
@@ -95,6 +98,16 @@ pub fn check(
     if !offered {
         return Err(Refusal::NotOffered);
     }
+    match (&answer.edited, answer.decision) {
+        (Some(edited), Decision::Edit) => {
+            let draft = gate.ask.get("draft").unwrap_or(&Value::Null);
+            if !keeps_shape(draft, edited) || nesting_of(edited) > NESTING_MAX {
+                return Err(Refusal::UnfitDraft);
+            }
+        }
+        (Some(_), _) => return Err(Refusal::NotOffered),
+        (None, _) => {}
+    }
     match answer.decision {
         Decision::Choose => {
             let options = list(&gate.ask, "options").len();
@@ -119,6 +132,20 @@ pub fn check(
         Decision::Approve => {}
     }
     Ok(())
+}
+
+/// Whether a changed draft is of the kind of the one that was shown. Where none was, it is a text.
+fn keeps_shape(draft: &Value, edited: &Value) -> bool {
+    match (draft, edited) {
+        (Value::Object(before), Value::Object(after)) => {
+            before.len() == after.len()
+                && before
+                    .iter()
+                    .all(|(name, draft)| after.get(name).is_some_and(|now| keeps_shape(draft, now)))
+        }
+        (Value::Null, Value::String(_)) => true,
+        (before, after) => std::mem::discriminant(before) == std::mem::discriminant(after),
+    }
 }
 
 fn list<'a>(ask: &'a Value, field: &str) -> &'a [Value] {

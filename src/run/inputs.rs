@@ -1,5 +1,6 @@
 //! The inputs of a run: what was given, completed by the declared defaults.
 
+use super::{NESTING_MAX, nesting_of};
 use crate::workflow::Workflow;
 use serde_json::{Map, Value};
 
@@ -23,6 +24,12 @@ pub fn inputs_from(workflow: &Workflow, given: &Value) -> Result<Value, String> 
         };
         if !is_of(value, &declared.kind) {
             return Err(format!("the input `{name}` of `{}` must be a {}", workflow.id, declared.kind));
+        }
+        if nesting_of(value) > NESTING_MAX {
+            return Err(format!(
+                "the input `{name}` of `{}` nests deeper than {NESTING_MAX} levels",
+                workflow.id
+            ));
         }
         inputs.insert(name.clone(), value.clone());
     }

@@ -28,8 +28,10 @@ const REHEAT: f64 = 4.0;
 const STEER: f64 = 0.02;
 /// How far above the limit, in temperatures, the orders timed so far must cost before timing breaks off.
 const MARGIN: f64 = 3.0;
-/// Operations a walker times between two exchanges, roughly.
+/// Operations a walker times between two exchanges, roughly, and as a share of the budget: it cools from one to the next.
 const ROUND: u64 = 1_500_000;
+const ROUND_SHARE: f64 = 0.01;
+const STEPS_MIN: u64 = 32;
 /// A walker this many temperatures above another goes on from there.
 const APART: f64 = 8.0;
 /// Alternatives a walker keeps.
@@ -68,7 +70,7 @@ pub(super) fn anneal(
     let alts: usize = walkers[0].timing.order().iter().map(|&op| problem.ops[op as usize].alts.len()).sum();
     let choices = alts as f64 / ops as f64;
     let cooling = CYCLE * choices * choices * (ops * count as u64) as f64;
-    let steps = (ROUND / ops).clamp(200, 20_000);
+    let steps_max = (ROUND / ops).clamp(200, 20_000);
     walkers.iter_mut().for_each(Walk::warm_up);
     let mut cycle = Cycle { number: 0, from: 0.0, to: 0.0 };
     loop {
@@ -78,6 +80,8 @@ pub(super) fn anneal(
             walkers.iter_mut().filter(|_| cycle.number > 2).for_each(|walk| walk.restart(cycle.is_hot()));
         }
         let phase = cycle.phase(spent);
+        let pace = tally.evaluated as f64 / spent.max(1e-6) / count as f64;
+        let steps = ((pace * ROUND_SHARE) as u64).clamp(STEPS_MIN, steps_max);
         let left = budget.left(tally.evaluated).div_ceil(count as u64).min(steps);
         together(&mut walkers, threads, |walk| walk.run(left, phase, budget));
         tally.evaluated += walkers.iter_mut().map(|walk| std::mem::take(&mut walk.tried)).sum::<u64>();

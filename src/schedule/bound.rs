@@ -15,7 +15,7 @@ use super::problem::{OpIx, Problem};
 pub(super) fn bound(problem: &Problem, facts: &Facts, timed: &Timed) -> Bound {
     let weights = &problem.model.policy.weights;
     let alone = ends_alone(problem, facts);
-    let mut tardiness = 0.0;
+    let (mut tardiness, mut late) = (0.0, 0.0);
     let mut makespan = Minute::MIN;
     for order in &problem.orders {
         let is_open = order.ops.iter().any(|&op| !facts.is_done[op]);
@@ -23,6 +23,7 @@ pub(super) fn bound(problem: &Problem, facts: &Facts, timed: &Timed) -> Bound {
         let end = order.ops.iter().map(|&op| alone[op]).max();
         if let Some(end) = end.filter(|_| is_planned && is_open) {
             tardiness += order.weight * (end - order.due).max(0) as f64;
+            late += f64::from(u8::from(end > order.due));
             makespan = makespan.max(end);
         }
     }
@@ -30,7 +31,8 @@ pub(super) fn bound(problem: &Problem, facts: &Facts, timed: &Timed) -> Bound {
     let kind =
         if weights.makespan > 0.0 && loaded > makespan { BoundKind::Load } else { BoundKind::OrderAlone };
     let makespan = makespan.max(loaded).max(0);
-    let value = weights.tardiness * tardiness + weights.makespan * makespan as f64;
+    let value =
+        weights.tardiness * tardiness + weights.late_orders * late + weights.makespan * makespan as f64;
     Bound { value, kind, informative: value > 0.0, makespan }
 }
 

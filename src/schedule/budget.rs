@@ -54,6 +54,11 @@ impl<'a> Budget<'a> {
         self.evaluations.map_or(u64::MAX, |all| all.saturating_sub(evaluations))
     }
 
+    /// The caller waits for the best plan there is.
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.watch.cancelled()
+    }
+
     /// Time is up or the caller wants to stop; evaluations apart.
     pub(super) fn is_over(&self) -> bool {
         self.watch.cancelled() || self.time.is_some_and(|all| self.started.elapsed() >= all)

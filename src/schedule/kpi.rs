@@ -13,6 +13,7 @@ pub(super) const DROPPED: f64 = 1e9;
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Figures {
     pub(super) tardiness: f64,
+    pub(super) late: usize,
     pub(super) makespan: Minute,
     pub(super) changeover_minutes: Minute,
     pub(super) changeover_cost: f64,
@@ -38,7 +39,9 @@ impl Figures {
             }
         }
         for order in &problem.orders {
-            figures.tardiness += order.weight * lateness(&order.ops, order.due, facts, &timed.slots) as f64;
+            let late = lateness(&order.ops, order.due, facts, &timed.slots);
+            figures.tardiness += order.weight * late as f64;
+            figures.late += usize::from(late > 0);
         }
         figures.dropped = timed.dropped.iter().map(|dropped| problem.orders[dropped.order].weight).sum();
         figures
@@ -46,6 +49,7 @@ impl Figures {
 
     pub(super) fn objective(&self, weights: &Weights) -> f64 {
         weights.tardiness * self.tardiness
+            + weights.late_orders * self.late as f64
             + weights.makespan * self.makespan as f64
             + weights.changeover * (self.changeover_minutes as f64 + self.changeover_cost)
             + weights.moves * self.moved as f64

@@ -248,6 +248,9 @@ pub struct Policy {
     /// Planned operations that start before it are frozen.
     pub frozen_until: Option<Minute>,
     pub weights: Weights,
+    /// Two or three figures by which plans are compared one after another, instead of by the weighted sum.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lexicographic: Vec<Figure>,
     /// How many options are wanted, 1 to 5.
     pub options: usize,
     /// Wall-clock limit; the answer then depends on the machine's speed.
@@ -269,6 +272,7 @@ impl Default for Policy {
         Self {
             frozen_until: None,
             weights: Weights::default(),
+            lexicographic: Vec::new(),
             options: 3,
             budget_ms: None,
             evaluations: None,
@@ -281,12 +285,27 @@ impl Default for Policy {
     }
 }
 
+/// A figure of a plan that a planner may want small before anything else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Figure {
+    Tardiness,
+    LateOrders,
+    Makespan,
+    Changeover,
+    Moves,
+    MachineChanges,
+    Overtime,
+}
+
 /// The objective is the sum of each figure times its weight.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Weights {
     /// Per minute late times the order's weight.
     pub tardiness: f64,
+    /// Per order that is late at all.
+    pub late_orders: f64,
     /// Per minute until the last operation ends.
     pub makespan: f64,
     /// Per changeover minute and unit of changeover cost.
@@ -303,6 +322,7 @@ impl Default for Weights {
     fn default() -> Self {
         Self {
             tardiness: 1.0,
+            late_orders: 0.0,
             makespan: 0.0,
             changeover: 0.2,
             moves: 0.5,

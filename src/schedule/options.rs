@@ -77,6 +77,9 @@ pub(super) fn search_all(
     let mut plans: Vec<Vec<Finished>> = Vec::new();
     let mut known: Vec<Sequence> = Vec::new();
     for (number, profile) in profiles.iter().enumerate() {
+        if number > 0 && budget.is_cancelled() {
+            break;
+        }
         tally.turn_to(number);
         let part = match (number, profiles.len() - number) {
             (_, 1) => 1.0,
@@ -87,7 +90,9 @@ pub(super) fn search_all(
         let task = Task { problem, facts, free, profile: *profile, seed: number as u64, budget: &share };
         let mut decoder = Decoder::new(problem, facts, profile.hours);
         let mut found: Vec<Finished> = Vec::new();
-        for sequence in task.run(&mut decoder, &known, tally).into_iter().rev().take(judged(problem)) {
+        let sequences = task.run(&mut decoder, &known, tally);
+        let judged = if budget.is_cancelled() { 1 } else { judged(problem) };
+        for sequence in sequences.into_iter().rev().take(judged) {
             let plan = finish(problem, facts, &mut decoder, sequence, screened);
             if found.iter().all(|known| known.timed.slots != plan.timed.slots) {
                 found.push(plan);
@@ -169,6 +174,7 @@ fn makespan_only(problem: &Problem, weights: &Weights) -> bool {
     let has_overtime = problem.resources.iter().any(|resource| resource.has_overtime);
     weights.makespan > 0.0
         && weights.tardiness == 0.0
+        && weights.late_orders == 0.0
         && (weights.changeover == 0.0 || !has_setups)
         && (weights.moves + weights.machine_changes == 0.0 || !has_plan)
         && (weights.overtime == 0.0 || !has_overtime)

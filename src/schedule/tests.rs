@@ -1,6 +1,6 @@
 mod plant;
 
-use super::model::{Alternative, Blocked, BlockedKind, Current, Model, State, Weights};
+use super::model::{Alternative, Blocked, BlockedKind, Current, Figure, Model, State, Weights};
 use super::validate::{self, Claim};
 use super::*;
 use decode::Decoder;
@@ -307,4 +307,28 @@ fn nothing_to_plan_is_an_answer_too() {
     (model.orders, model.current) = (Vec::new(), Vec::new());
     let answer = answer(&model);
     assert_eq!((answer.options.len(), answer.options[0].ops.len()), (1, 0));
+}
+
+#[test]
+fn what_is_named_first_is_not_given_up_for_what_comes_after_it() {
+    let plan = |model: &Model, ranked: [Figure; 2]| {
+        let mut model = model.clone();
+        (model.policy.options, model.policy.lexicographic) = (1, ranked.to_vec());
+        model.policy.evaluations = Some(4_000);
+        answer(&model).options[0].kpis.clone()
+    };
+    let changeover = |kpis: &Kpis| kpis.changeover_minutes as f64 + kpis.changeover_cost;
+    let mut traded = 0;
+    for seed in 0..20 {
+        let model = sample::random(seed);
+        let timely = plan(&model, [Figure::Tardiness, Figure::Changeover]);
+        let steady = plan(&model, [Figure::Changeover, Figure::Tardiness]);
+        if timely.unscheduled_orders + steady.unscheduled_orders > 0 {
+            continue;
+        }
+        assert!(timely.weighted_tardiness <= steady.weighted_tardiness, "{seed}: {timely:?} {steady:?}");
+        assert!(changeover(&steady) <= changeover(&timely), "{seed}: {timely:?} {steady:?}");
+        traded += usize::from(timely != steady);
+    }
+    assert!(traded > 3, "in {traded} plants there was something to trade");
 }

@@ -1,6 +1,10 @@
 //! `call`: one typed tool, and for a write the checks that stand before it.
 
-use super::{approval, notify, rules, shadow};
+use super::{
+    approval, notify,
+    rules::{Until, Verdicts},
+    shadow,
+};
 use crate::{
     engine::{Execute, Outcome, StepContext, StepError, crash_point},
     run::{Failure, Leaf, Task},
@@ -12,7 +16,7 @@ use crate::{
     workflow::{Autonomy, CallStep},
 };
 use async_trait::async_trait;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::{sync::Arc, time::Instant};
 use tracing::Instrument;
 
@@ -39,7 +43,11 @@ impl Execute for CallExecutor {
 }
 
 fn failure(class: &str, message: impl Into<String>) -> StepError {
-    StepError { failure: Failure::new(class, message), retry_after: None, intents: Vec::new() }
+    failed(Failure::new(class, message))
+}
+
+fn failed(failure: Failure) -> StepError {
+    StepError { failure, retry_after: None, intents: Vec::new() }
 }
 
 impl CallExecutor {
@@ -56,7 +64,7 @@ impl CallExecutor {
             if context.definition.workflow.autonomy == Autonomy::Shadow {
                 return shadow::rehearse(step, tool.spec(), input, &self.tools, context)
                     .await
-                    .map_err(|failure| StepError { failure, retry_after: None, intents: Vec::new() });
+                    .map_err(failed);
             }
             self.permit(step, tool.as_ref(), &input, context).await?;
         }
@@ -97,29 +105,16 @@ impl CallExecutor {
         if tool.spec().ungated.is_none() && context.path.leaf() != "undo" {
             approval::of(context).map_err(|refused| failure("not_approved", refused.sentence(&step.tool)))?;
         }
-        let mut verdicts = Vec::new();
-        for name in &step.rules {
-            let rule = context.definition.rules.get(name).ok_or_else(|| {
-                failure("rule", format!("rule `{name}` is not part of this workflow's definition"))
-            })?;
-            let verdict = rules::check(rule, input, &self.tools, context)
-                .await
-                .map_err(|failure| StepError { failure, retry_after: None, intents: Vec::new() })?;
-            let refused = (!verdict.holds).then(|| verdict.because.clone());
-            verdicts.push(verdict.to_json());
-            if let Some(because) = refused {
-                // Journaled before the step fails, so that the run shows which rule spoke.
-                context.note(json!({ "rules": verdicts, "approved_at": approved_at(context) })).await;
-                return Err(failure("rule", format!("not written: {because}")));
-            }
+        let verdicts =
+            Verdicts::of(step, input, &self.tools, context, Until::FirstRefusal).await.map_err(failed)?;
+        let Some(note) = verdicts.note(approved_at(context)) else { return Ok(()) };
+        // Journaled before the step goes on or fails, so that the run shows which rule spoke.
+        let noted = context.note(note).await;
+        match verdicts.refusal() {
+            Some(because) => Err(failure("rule", format!("not written: {because}"))),
+            None if noted.is_none() => Err(failure("lost", "the run belongs to another worker")),
+            None => Ok(()),
         }
-        if !verdicts.is_empty() {
-            context
-                .note(json!({ "rules": verdicts, "approved_at": approved_at(context) }))
-                .await
-                .ok_or_else(|| failure("lost", "the run belongs to another worker"))?;
-        }
-        Ok(())
     }
 }
 

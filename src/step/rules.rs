@@ -6,23 +6,23 @@ use crate::{
     run::Failure,
     telemetry::trace,
     tool::{Call, Effect, Registry},
-    workflow::Rule,
+    workflow::{CallStep, Rule},
 };
 use serde_json::{Map, Value, json};
 
 /// One verdict as it goes into the journal.
 #[derive(Debug)]
-pub(super) struct Verdict {
-    pub rule: String,
-    pub version: u32,
-    pub holds: bool,
-    pub because: String,
+struct Verdict {
+    rule: String,
+    version: u32,
+    holds: bool,
+    because: String,
     /// What the rule saw: the evidence for its verdict.
-    pub reads: Map<String, Value>,
+    reads: Map<String, Value>,
 }
 
 impl Verdict {
-    pub(super) fn to_json(&self) -> Value {
+    fn to_json(&self) -> Value {
         json!({
             "rule": self.rule, "version": self.version, "holds": self.holds, "because": self.because,
             "reads": self.reads,
@@ -30,8 +30,53 @@ impl Verdict {
     }
 }
 
+/// How far the rules of a write are checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Until {
+    FirstRefusal,
+    End,
+}
+
+/// The rules of a write in the order the workflow names them.
+pub(super) struct Verdicts(Vec<Verdict>);
+
+impl Verdicts {
+    pub(super) async fn of(
+        step: &CallStep,
+        write: &Value,
+        tools: &Registry,
+        context: &StepContext,
+        until: Until,
+    ) -> Result<Self, Failure> {
+        let mut verdicts = Vec::new();
+        for name in &step.rules {
+            let rule = context.definition.rules.get(name).ok_or_else(|| {
+                Failure::new("rule", format!("rule `{name}` is not part of this workflow's definition"))
+            })?;
+            let verdict = check(rule, write, tools, context).await?;
+            let ends = !verdict.holds && until == Until::FirstRefusal;
+            verdicts.push(verdict);
+            if ends {
+                break;
+            }
+        }
+        Ok(Self(verdicts))
+    }
+
+    /// Why the write may not be made, as the first rule that does not hold says it.
+    pub(super) fn refusal(&self) -> Option<&str> {
+        self.0.iter().find(|verdict| !verdict.holds).map(|verdict| verdict.because.as_str())
+    }
+
+    /// What goes into the journal; nothing where the write has no rules.
+    pub(super) fn note(&self, approved_at: Option<&str>) -> Option<Value> {
+        let verdicts: Vec<Value> = self.0.iter().map(Verdict::to_json).collect();
+        (!verdicts.is_empty()).then(|| json!({ "rules": verdicts, "approved_at": approved_at }))
+    }
+}
+
 /// Checks one rule against what is about to be written.
-pub(super) async fn check(
+async fn check(
     rule: &Rule,
     write: &Value,
     tools: &Registry,

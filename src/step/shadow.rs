@@ -1,7 +1,7 @@
 //! A write of a workflow in shadow: its rules are checked on live data, what it would write is kept, and nothing is
 //! written. Its output has the shape of a real one, so that the steps after it go on.
 
-use super::rules;
+use super::rules::{Until, Verdicts};
 use crate::{
     engine::{Outcome, StepContext},
     run::Failure,
@@ -21,18 +21,11 @@ pub(super) async fn rehearse(
     tools: &Registry,
     context: &StepContext,
 ) -> Result<Outcome, Failure> {
-    let mut verdicts = Vec::new();
-    let mut refused = None;
-    for rule in step.rules.iter().filter_map(|name| context.definition.rules.get(name)) {
-        let verdict = rules::check(rule, &input, tools, context).await?;
-        if !verdict.holds && refused.is_none() {
-            refused = Some(verdict.because.clone());
-        }
-        verdicts.push(verdict.to_json());
+    let verdicts = Verdicts::of(step, &input, tools, context, Until::End).await?;
+    if let Some(note) = verdicts.note(None) {
+        context.note(note).await;
     }
-    if !verdicts.is_empty() {
-        context.note(json!({ "rules": verdicts, "approved_at": null })).await;
-    }
+    let refused = verdicts.refusal();
     let mut output = stand_in(&spec.output);
     if let Value::Object(fields) = &mut output {
         fields.insert("shadow".into(), json!(true));

@@ -5,7 +5,7 @@
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use std::{sync::OnceLock, time::Duration};
+use std::{sync::OnceLock, thread, time::Duration};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -158,6 +158,8 @@ const SECONDS: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
 const SIZES: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
 
+const FOLD_EVERY: Duration = Duration::from_secs(10);
+
 static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 
 /// Begins to count; a second call changes nothing.
@@ -174,20 +176,29 @@ pub(super) fn install() {
                 Histogram => describe_histogram!(metric.name, metric.unit, metric.help),
             }
         }
+        if let Ok(handle) = &handle {
+            fold(handle.clone());
+        }
         handle.inspect_err(|error| tracing::error!(%error, "metrics cannot be counted")).ok()
     });
+}
+
+/// Histograms keep every value until somebody asks; this makes counts of them, in every process that records.
+fn fold(handle: PrometheusHandle) {
+    let folding = move || {
+        loop {
+            thread::sleep(FOLD_EVERY);
+            handle.run_upkeep();
+        }
+    };
+    if let Err(error) = thread::Builder::new().name("metrics".into()).spawn(folding) {
+        tracing::warn!(%error, "metrics are folded only when somebody reads them");
+    }
 }
 
 /// Everything counted so far, in Prometheus' text format.
 pub fn render() -> String {
     HANDLE.get().and_then(Option::as_ref).map(PrometheusHandle::render).unwrap_or_default()
-}
-
-/// Folds what histograms have gathered, so that they stay small when nobody asks for them.
-pub fn tidy() {
-    if let Some(handle) = HANDLE.get().and_then(Option::as_ref) {
-        handle.run_upkeep();
-    }
 }
 
 /// What became of one group commit.

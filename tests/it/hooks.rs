@@ -192,6 +192,8 @@ async fn what_cannot_be_read_or_is_too_large_is_refused() {
         change("type", Value::Null),
         change("time", json!("yesterday")),
         change("data", json!({ "text": "a\u{0}b" })),
+        // The journal could not be read again.
+        change("data", (0..70).fold(json!([]), |value, _| json!([value]))),
         change("data_base64", json!("AAAA")),
     ];
     for body in malformed {

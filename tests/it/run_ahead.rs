@@ -9,8 +9,8 @@ use std::{
 };
 use takt::{
     engine::{
-        Caps, Clock, Commit, CommitError, Driven, Driver, Execute, Executors, Journal, Ladders, Lease,
-        Outcome, RungOf, Services, StepContext,
+        Caps, Clock, Commit, CommitError, Driven, Driver, Execute, Executors, Journal, Lease, Outcome,
+        Services, StepContext,
     },
     run::{Change, Record, RunId, StartedRun, State, Task},
     workflow::{Bundle, Definition},
@@ -58,20 +58,6 @@ impl Execute for Steps {
     }
 }
 
-struct NoLadders;
-
-impl Ladders for NoLadders {
-    fn rung(&self, _: &str, _: usize) -> Option<RungOf> {
-        None
-    }
-    fn of_role(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn role_title(&self, role: &str) -> String {
-        role.to_owned()
-    }
-}
-
 struct Lab {
     log: Log,
     disk: Arc<SlowDisk>,
@@ -94,7 +80,7 @@ fn lab(steps: &[&str], refuses: bool) -> Lab {
         clock: Arc::new(Clock::standing(now)),
         lease: Arc::new(Lease::forever()),
         executors: Executors::from([("call", Arc::new(Steps(log.clone())) as Arc<dyn Execute>)]),
-        ladders: Arc::new(NoLadders),
+        ladders: Arc::new(()),
         site: json!({}),
         caps: Caps { payload_bytes_max: 1024, run_bytes_max: 1024 * 1024 },
         brakes: Arc::default(),

@@ -281,7 +281,7 @@ fn bad_input_is_refused_with_its_place_in_time() {
         (changed(&|m| m["setups"][0]["minutes"] = json!([[0]])), "setups[0].minutes: has 1 rows"),
         (model().to_string().replace("\"due\":120", "\"due\":NaN"), "line 1, column "),
         (model().to_string().replace("\"due\":120", "\"due\":1e999"), "line 1, column "),
-        (many, "orders: 100000 operations are more than the 50000 allowed"),
+        (many, "orders: 100000 operations are more than the 20000 allowed"),
         ("2 2\n0 3 1 4\n1 x 0 6\n".into(), "line 3, column 3: `x` is not a whole number"),
         (String::new(), "the file holds nothing"),
     ];

@@ -3,8 +3,8 @@
 use crate::{
     app,
     engine::{
-        Caps, Clock, CommitError, Definitions, Driven, Hints, Ladders, RungOf, StartError, Starter,
-        StoredEvents, Worker, WorkerOptions, start_runs,
+        Caps, Clock, CommitError, Definitions, Driven, Hints, Ladders, StartError, Starter, StoredEvents,
+        Worker, WorkerOptions, start_runs,
     },
     run::NewRun,
     step::AgentSettings,
@@ -113,22 +113,6 @@ impl Tool for Noop {
     }
 }
 
-struct NoLadders;
-
-impl Ladders for NoLadders {
-    fn rung(&self, _ladder: &str, _n: usize) -> Option<RungOf> {
-        None
-    }
-
-    fn of_role(&self, _role: &str) -> Option<String> {
-        None
-    }
-
-    fn role_title(&self, role: &str) -> String {
-        role.to_owned()
-    }
-}
-
 impl Bench {
     pub async fn start(store: Store, runs_max: usize) -> Result<Self, BenchError> {
         let mut tools = Registry::default();
@@ -142,7 +126,7 @@ impl Bench {
         definitions.publish(&mut db, workflows).await?;
         let now = clock::now(&mut db).await?;
         drop(db);
-        let ladders: Arc<dyn Ladders> = Arc::new(NoLadders);
+        let ladders: Arc<dyn Ladders> = Arc::new(());
         let settings = AgentSettings { models: Vec::new(), known: Vec::new() };
         let (starter, starts) = Starter::new(runs_max);
         let hints = Hints::default();

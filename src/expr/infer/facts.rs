@@ -93,9 +93,7 @@ fn narrow(kind: &mut Type, path: &[&str], known: Known) {
     let Some((first, rest)) = path.split_first() else {
         match (known, kind) {
             (Known::Present, kind) => *kind = std::mem::take(kind).present(),
-            (Known::Whole, Type::Object(shape)) => {
-                shape.fields.values_mut().for_each(|field| field.required = true);
-            }
+            (Known::Whole, Type::Object(shape)) => *shape = std::mem::take(shape).with_all(true),
             _ => {}
         }
         return;

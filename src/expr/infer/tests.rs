@@ -48,7 +48,7 @@ fn wrong(source: &str, expected: &str) {
 #[test]
 fn types_follow_the_schema() {
     let order = Type::Object(Shape {
-        fields: [
+        fields: vec![
             ("order".to_owned(), super::super::Field { kind: Type::String, required: true }),
             (
                 "tier".to_owned(),

@@ -81,3 +81,31 @@ fn late_changed_or_unoffered_answers_are_refused() {
     let closed = Gate { state: "answered".into(), ..gate(now) };
     assert_eq!(checked(&closed, "sam", &choose(1), now), Err(Refusal::NotOpen));
 }
+
+#[test]
+fn a_changed_draft_keeps_its_fields_and_their_kinds() {
+    let now = Utc::now();
+    let ask =
+        json!({ "allow": ["approve", "edit"], "draft": { "summary": "one", "points": ["a"], "note": null } });
+    let gate = Gate { ask, ..gate(now) };
+    let edit = |edited: Value| Answer {
+        decision: Decision::Edit,
+        edited: Some(edited),
+        reason: Some("better".into()),
+        ..choose(1)
+    };
+    let unfit = [
+        json!({ "summary": "two", "points": ["b"] }),
+        json!({ "summary": "two", "points": ["b"], "note": "x", "order": "PO-999" }),
+        json!({ "summary": 2, "points": ["b"], "note": "x" }),
+        json!({ "summary": "two", "points": (0..70).fold(json!([]), |value, _| json!([value])), "note": "x" }),
+        json!("two"),
+    ];
+    for edited in unfit {
+        assert_eq!(checked(&gate, "sam", &edit(edited.clone()), now), Err(Refusal::UnfitDraft), "{edited}");
+    }
+    let fit = edit(json!({ "summary": "two", "points": [], "note": "x" }));
+    assert_eq!(checked(&gate, "sam", &fit, now), Ok(()));
+    let hidden = Answer { decision: Decision::Approve, ..fit };
+    assert_eq!(checked(&gate, "sam", &hidden, now), Err(Refusal::NotOffered));
+}

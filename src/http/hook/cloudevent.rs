@@ -1,6 +1,9 @@
 //! CloudEvents 1.0 over HTTP, structured and binary; anything else must be plain JSON with its id in the headers.
 
-use crate::{run::EventId, store::events::NewEvent};
+use crate::{
+    run::{EventId, NESTING_MAX, nesting_of},
+    store::events::NewEvent,
+};
 use axum::http::{HeaderMap, header};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -28,6 +31,8 @@ pub(super) enum Malformed {
     Batch,
     #[error("`{0}` holds a NUL character, which cannot be kept")]
     Nul(&'static str),
+    #[error("`data` nests deeper than {NESTING_MAX} levels, which cannot be kept")]
+    TooDeep,
     #[error("`data_base64` is not accepted; send JSON in `data`")]
     Binary,
 }
@@ -120,6 +125,9 @@ fn event(id: EventId, attributes: Attributes) -> Result<NewEvent, Malformed> {
     }
     if has_nul(&attributes.data) {
         return Err(Malformed::Nul("data"));
+    }
+    if nesting_of(&attributes.data) > NESTING_MAX {
+        return Err(Malformed::TooDeep);
     }
     let time = match attributes.time {
         None => None,

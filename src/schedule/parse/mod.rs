@@ -1,5 +1,6 @@
 //! From model to problem: every id resolved, every number in range, or an error that names the place.
 
+mod ranking;
 mod shop;
 #[cfg(test)]
 mod tests;
@@ -22,7 +23,7 @@ const OPTIONS_MAX: usize = 5;
 const THREADS_MAX: usize = 64;
 
 impl Problem {
-    pub fn parse(model: Model) -> Result<Problem, ScheduleError> {
+    pub fn parse(mut model: Model) -> Result<Problem, ScheduleError> {
         if model.version != VERSION {
             return Err(ScheduleError::Version(model.version));
         }
@@ -31,6 +32,9 @@ impl Problem {
         minute("horizon", model.horizon)?;
         in_range("horizon", model.horizon, model.horizon > model.now, "it must be after `now`")?;
         policy(&model.policy)?;
+        if !model.policy.lexicographic.is_empty() {
+            model.policy.weights = ranking::weights(&model)?;
+        }
         let mut warnings = Vec::new();
         let shop = shop::parse(&model, &mut warnings)?;
         let work = work::parse(&model, &shop)?;
@@ -82,6 +86,7 @@ fn at_most(path: &str, count: usize, what: &str, limit: usize) -> Result<(), Sch
 fn policy(policy: &Policy) -> Result<(), ScheduleError> {
     let weights = [
         ("tardiness", policy.weights.tardiness),
+        ("late_orders", policy.weights.late_orders),
         ("makespan", policy.weights.makespan),
         ("changeover", policy.weights.changeover),
         ("moves", policy.weights.moves),

@@ -69,6 +69,7 @@ pub(super) fn only(weights: Weights) -> Policy {
 
 pub(super) const NOTHING: Weights = Weights {
     tardiness: 0.0,
+    late_orders: 0.0,
     makespan: 0.0,
     changeover: 0.0,
     moves: 0.0,

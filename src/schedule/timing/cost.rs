@@ -62,6 +62,11 @@ impl Costs {
         self.total += cost;
     }
 
+    fn of_lateness(&self, weight: f64, late: f64) -> f64 {
+        let at_all = if late > 0.0 { self.weights.late_orders } else { 0.0 };
+        self.weights.tardiness * weight * late + at_all
+    }
+
     fn makespan(&self) -> Minute {
         let free = self.ends.iter().copied().max().unwrap_or(0);
         Minute::from(free).max(self.decided_end)
@@ -144,12 +149,13 @@ impl Timing<'_> {
             let running = data.ops.iter().any(|&op| !self.rules.facts.is_done[op] && self.place[op] == NONE);
             let is_planned = data.ops.iter().all(|&op| self.rules.facts.is_decided(op));
             let late = (self.costs.decided[order] - data.due).max(0) as f64;
-            let cost =
-                if running && is_planned { self.costs.weights.tardiness * data.weight * late } else { 0.0 };
-            return (cost, Time::MIN);
+            return (
+                if running && is_planned { self.costs.of_lateness(data.weight, late) } else { 0.0 },
+                Time::MIN,
+            );
         }
         let late = (Minute::from(end).max(self.costs.decided[order]) - data.due).max(0);
-        (self.costs.weights.tardiness * data.weight * late as f64, end)
+        (self.costs.of_lateness(data.weight, late as f64), end)
     }
 
     fn price_op(&self, op: usize, state: &State, resource: u32) -> f64 {

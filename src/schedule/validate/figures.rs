@@ -116,6 +116,7 @@ pub(super) fn recompute(view: &View, changeovers: &Changeovers, unscheduled: usi
     kpis.stability = if movable == 0 { 1.0 } else { 1.0 - kpis.moved_ops as f64 / movable as f64 };
     let weights = &view.model.policy.weights;
     kpis.objective = weights.tardiness * kpis.weighted_tardiness
+        + weights.late_orders * kpis.late_orders as f64
         + weights.makespan * kpis.makespan as f64
         + weights.changeover * (kpis.changeover_minutes as f64 + kpis.changeover_cost)
         + weights.moves * kpis.moved_ops as f64

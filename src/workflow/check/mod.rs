@@ -64,8 +64,8 @@ struct Checker<'c> {
     ids: BTreeSet<&'c str>,
     /// What each step outside of loops puts out.
     outputs: BTreeMap<&'c str, Type>,
-    /// The parts of the `if` of each step that has one.
-    only_if: BTreeMap<&'c str, Vec<String>>,
+    /// Steps that have an `if` with all its parts, by the first of these.
+    only_if: BTreeMap<String, Vec<(&'c str, Vec<String>)>>,
     /// How many loops are around.
     loops: u32,
     /// The place whose names are asked for, and what they are.

@@ -114,7 +114,10 @@ impl<'c> Checker<'c> {
         condition.narrow(inside.types_mut(), true);
         if self.act(step, node, &mut inside) {
             *names = std::mem::take(names).meet(inside);
-            self.only_if.insert(step.id.as_str(), condition.conjuncts());
+            let parts = condition.conjuncts();
+            if let Some(first) = parts.first() {
+                self.only_if.entry(first.clone()).or_default().push((step.id.as_str(), parts));
+            }
         } else {
             condition.narrow(names.types_mut(), false);
         }
@@ -124,7 +127,7 @@ impl<'c> Checker<'c> {
     /// Steps that ran under the same conditions, or under some of them, have run here.
     fn imply(&self, condition: &Expr, names: &mut Names) {
         let now = condition.conjuncts();
-        for (id, needed) in &self.only_if {
+        for (id, needed) in now.iter().filter_map(|part| self.only_if.get(part)).flatten() {
             if needed.iter().all(|part| now.contains(part)) {
                 names.make_certain(id);
             }
@@ -375,7 +378,7 @@ impl<'c> Checker<'c> {
 fn event_output(event: Type, certain: bool) -> Type {
     let Type::Object(mut shape) = event else { return event };
     if !certain {
-        shape.fields.values_mut().for_each(|field| field.required = false);
+        shape = shape.with_all(false);
     }
     shape.fields.insert("timed_out".to_owned(), Field { kind: Type::Bool, required: true });
     Type::Object(shape)

@@ -37,7 +37,11 @@ impl Checker<'_> {
                 self.registry.spec(&call.tool).map_or(Type::Any, |spec| Type::from_schema(&spec.input));
             if let (Type::Object(shape), Some(given)) = (&mut write, call.with.raw().as_object()) {
                 // What this write gives is there, also where its tool could do without.
-                shape.fields.iter_mut().for_each(|(name, field)| field.required |= given.contains_key(name));
+                for name in given.keys() {
+                    if let Some(field) = shape.fields.get_mut(name.as_str()) {
+                        field.required = true;
+                    }
+                }
             }
             RuleCheck { checker: self, rule, path: &path, document: &document }.run(write);
         }

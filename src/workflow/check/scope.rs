@@ -1,7 +1,7 @@
 //! The names an expression may see at one place of a workflow, with their types.
 
 use crate::{
-    expr::{Field, Shape, Type, Types},
+    expr::{Field, Type, Types},
     site::Site,
     workflow::{Events, Gather, Input, Trigger, Workflow, events::any_event},
 };
@@ -40,38 +40,11 @@ impl Names {
         }
     }
 
-    fn take_steps(&mut self) -> Shape {
-        match self.types.get_mut("steps").map(std::mem::take) {
-            Some(Type::Object(shape)) => shape,
-            _ => Shape::default(),
-        }
-    }
-
-    fn put_steps(&mut self, steps: Shape) {
-        self.types.insert("steps".to_owned(), Type::Object(steps));
-    }
-
-    /// Where several paths come together: what is certain on all of them is certain.
+    /// Where several paths come together: what is certain on all of them is certain, and what a condition said
+    /// holds on one of them only.
     pub(super) fn meet(mut self, mut other: Self) -> Self {
-        let (mut ours, theirs) = (self.take_steps(), other.take_steps());
-        for (id, field) in &mut ours.fields {
-            field.required &= theirs.fields.get(id).is_some_and(|field| field.required);
-        }
-        for (id, field) in theirs.fields {
-            match ours.fields.get_mut(&id) {
-                Some(known) if known.kind != field.kind => {
-                    known.kind = std::mem::take(&mut known.kind).join(field.kind);
-                }
-                Some(_) => {}
-                None => drop(ours.fields.insert(id, Field { required: false, ..field })),
-            }
-        }
-        self.put_steps(ours);
-        // What a condition said of these holds on one of the paths only.
-        for name in ["trigger", "inputs"] {
-            if let (Some(ours), Some(theirs)) = (self.types.get_mut(name), other.types.remove(name))
-                && *ours != theirs
-            {
+        for name in ["trigger", "inputs", "steps"] {
+            if let (Some(ours), Some(theirs)) = (self.types.get_mut(name), other.types.remove(name)) {
                 *ours = std::mem::take(ours).join(theirs);
             }
         }
@@ -81,6 +54,7 @@ impl Names {
     /// A step that has run after all.
     pub(super) fn make_certain(&mut self, id: &str) {
         if let Some(Type::Object(steps)) = self.types.get_mut("steps")
+            && steps.fields.get(id).is_some_and(|field| !field.required)
             && let Some(field) = steps.fields.get_mut(id)
         {
             field.required = true;

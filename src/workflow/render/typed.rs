@@ -216,7 +216,7 @@ fn step(kind: Type, name: &str) -> Result<(Type, bool), Vec<String>> {
         Type::Object(Shape { mut fields, rest, .. }) => match (fields.remove(name), rest) {
             (Some(field), _) => Ok((field.kind, field.required)),
             (None, Some(rest)) => Ok((*rest, true)),
-            (None, None) => Err(fields.into_keys().collect()),
+            (None, None) => Err(fields.keys().cloned().collect()),
         },
         Type::List(item) if name.bytes().all(|b| b.is_ascii_digit()) => Ok((*item, true)),
         Type::List(_) if name == "length" => Ok((Type::Int, true)),

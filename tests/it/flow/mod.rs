@@ -17,8 +17,8 @@ use std::{
 };
 use takt::{
     engine::{
-        Caps, Clock, Definitions, Execute, Executors, Hints, Ladders, NoPastEvents, Outcome, RungOf, Starter,
-        StepContext, Worker, WorkerOptions,
+        Caps, Clock, Definitions, Execute, Executors, Hints, NoPastEvents, Outcome, Starter, StepContext,
+        Worker, WorkerOptions,
     },
     run::{EventId, Intent, RunId, Signal, SignalKind, Task},
     step::WaitExecutor,
@@ -41,20 +41,6 @@ pub struct Lab {
 }
 
 type Log = Arc<Mutex<Vec<(RunId, &'static str)>>>;
-
-struct NoLadders;
-
-impl Ladders for NoLadders {
-    fn rung(&self, _: &str, _: usize) -> Option<RungOf> {
-        None
-    }
-    fn of_role(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn role_title(&self, role: &str) -> String {
-        role.to_owned()
-    }
-}
 
 /// The step `work` takes a moment, `breaks` fails; any other wait is the real one.
 struct Work(Log);
@@ -138,7 +124,7 @@ impl Lab {
             store: self.store.clone(),
             definitions: self.definitions.clone(),
             executors,
-            ladders: Arc::new(NoLadders),
+            ladders: Arc::new(()),
             site: json!({}),
             clock: Arc::new(Clock::running(now)),
             hints: Hints::default(),

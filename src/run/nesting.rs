@@ -1,0 +1,16 @@
+//! How deep values may nest. The journal's parser reads 128 levels and no more: what is written deeper could never
+//! be read again, and its run would stand still.
+
+use serde_json::Value;
+
+/// Levels of lists and objects in one value. Records, questions and batches put a few around it.
+pub const NESTING_MAX: usize = 64;
+
+/// Levels of lists and objects; none for a text or a number.
+pub fn nesting_of(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(nesting_of).max().unwrap_or_default(),
+        Value::Object(fields) => 1 + fields.values().map(nesting_of).max().unwrap_or_default(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+    }
+}
