@@ -11,7 +11,10 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 const HORIZON: i64 = 400;
-/// Of 40 shops, how many may end beside the optimum: a changeover that costs no due date is sometimes kept.
+/// What a shop is first searched with, and what finds the optimum of those that a short search misses.
+const SHORT: u64 = 4_000;
+const LONG: u64 = 400_000;
+/// Of 40 shops, how many a short search may leave beside the optimum, and how far.
 const MISSED_MAX: usize = 4;
 const NEAR: f64 = 1.1;
 
@@ -83,7 +86,7 @@ pub(super) fn tiny(seed: u64) -> Model {
         policy: Policy {
             weights: Weights { makespan: 0.1, moves: 0.0, machine_changes: 0.0, ..Weights::default() },
             options: 1,
-            evaluations: Some(4_000),
+            evaluations: Some(SHORT),
             ..Policy::default()
         },
     }
@@ -233,7 +236,7 @@ fn optimum(model: &Model) -> (f64, u64, Vec<PlannedOp>) {
 }
 
 #[test]
-fn tiny_shops_are_solved_to_the_optimum_but_for_a_few_and_bounds_lie_below_it() {
+fn tiny_shops_are_solved_to_the_optimum_and_bounds_lie_below_it() {
     let (mut tried, mut missed) = (0, Vec::new());
     for seed in 0..40 {
         let model = tiny(seed);
@@ -247,10 +250,14 @@ fn tiny_shops_are_solved_to_the_optimum_but_for_a_few_and_bounds_lie_below_it() 
         assert!(found >= best - 1e-6, "seed {seed}: {found} is better than the best of all plans, {best}");
         assert!(found <= best * NEAR + 1e-6, "seed {seed}: {found} is far from the optimum {best}");
         if found > best + 1e-6 {
-            missed.push(format!("seed {seed}: {found}, optimum {best}: {plan:?}"));
+            let mut patient = model.clone();
+            patient.policy.evaluations = Some(LONG);
+            let found = solved(&patient).options[0].kpis.objective;
+            assert!(found <= best + 1e-6, "seed {seed}: {found}, optimum {best}: {plan:?}");
+            missed.push(seed);
         }
     }
     assert!(tried > 1_000, "only {tried} plans were compared");
-    println!("{tried} plans compared; missed: {missed:#?}");
-    assert!(missed.len() <= MISSED_MAX, "{}", missed.join("\n"));
+    println!("{tried} plans compared; a short search missed {missed:?}");
+    assert!(missed.len() <= MISSED_MAX, "{missed:?}");
 }
