@@ -119,6 +119,20 @@ fn commands_and_options_of_the_readme_exist() {
 }
 
 #[test]
+fn the_picture_of_the_bundled_workflow_is_what_takt_draws() {
+    let output = Command::new(env!("CARGO_BIN_EXE_takt"))
+        .args(["graph", "downtime_escalation"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(
+        String::from_utf8(output.stdout).unwrap().trim_end()
+            == read("docs/images/downtime_escalation.svg").trim_end(),
+        "draw it again: takt graph downtime_escalation --output docs/images/downtime_escalation.svg"
+    );
+}
+
+#[test]
 fn the_language_reference_is_what_the_code_says() {
     let output = Command::new(env!("CARGO_BIN_EXE_takt"))
         .args(["schema", "--format", "markdown"])
