@@ -22,7 +22,7 @@ const COLD: f64 = 0.000_5;
 /// Moves per operation of one cooling, times the square of the choices each has; a budget with room for
 /// more is cut into several.
 const CYCLE: f64 = 400.0;
-/// Every second cooling starts that much warmer and from where the walker stands, to leave a valley.
+/// All coolings but every fourth start that much warmer and from where the walker stands, to leave a valley.
 const REHEAT: f64 = 4.0;
 /// How fast the temperature follows.
 const STEER: f64 = 0.02;
@@ -126,7 +126,7 @@ impl Cycle {
     }
 
     fn is_hot(&self) -> bool {
-        self.number > 2 && !self.number.is_multiple_of(2)
+        self.number > 2 && !self.number.is_multiple_of(4)
     }
 
     fn phase(&self, spent: f64) -> f64 {
