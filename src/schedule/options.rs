@@ -148,7 +148,7 @@ impl<'a> Task<'a> {
         construct::dispatched(problem, decoder, free, budget, &mut add);
         let starts: Vec<Sequence> = starts.into_iter().map(|start| start.1).collect();
         // The searches simplify a few figures, so what was best before them stays a candidate.
-        let mut found = self.search(&starts, tally);
+        let mut found = if budget.is_over() { Vec::new() } else { self.search(&starts, tally) };
         let best = found.len().saturating_sub(1);
         found.splice(best..best, starts.first().cloned());
         found
