@@ -1,4 +1,6 @@
 use super::*;
+use crate::site::EndpointOptions;
+use secrecy::SecretString;
 use serde_json::json;
 use wiremock::{
     Mock, MockServer, ResponseTemplate,
@@ -14,6 +16,7 @@ fn model(base_url: &str) -> OpenAi {
         authored: false,
         usd_per_million_input: 1.0,
         usd_per_million_output: 2.0,
+        options: EndpointOptions::default(),
     };
     OpenAi::new(&endpoint).expect("a client")
 }
@@ -48,9 +51,10 @@ async fn sends_the_request_as_it_is_and_keeps_the_answer_as_it_came() {
         .mount(&server)
         .await;
     let reply = model(&server.uri()).complete(&request(), Duration::from_secs(2)).await.expect("a reply");
-    assert_eq!((reply.status, &reply.body), (200, &body));
-    assert_eq!(reply.usage.map(crate::agent::Usage::total), Some(10));
-    assert_eq!(reply.model.as_deref(), Some("small-2026"));
+    assert_eq!((reply.status, reply.body.json()), (200, body));
+    let read = reply.body.read();
+    assert_eq!(read.usage.map(crate::agent::Usage::total), Some(10));
+    assert_eq!(read.model.as_deref(), Some("small-2026"));
 }
 
 #[tokio::test]
