@@ -14,8 +14,8 @@ use std::{
 use tokio::sync::Notify;
 
 /// Requests under way at an endpoint of which nothing is known yet.
-const WINDOW_FIRST: usize = 4;
-const WINDOW_MAX: usize = 64;
+const WINDOW_FIRST: f32 = 2.0;
+const WINDOW_MAX: f32 = 64.0;
 
 /// What came of a request, as far as it says something about the endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,16 +101,17 @@ impl SharedEndpoints {
     }
 }
 
-/// Requests of this process under way at one endpoint: few at first, one more with each answer, half as many after a
-/// failure.
+/// Requests of this process under way at one endpoint: few at first, one more when as many have been answered, half as
+/// many after a failure.
 struct Window {
     state: Mutex<Places>,
     freed: Notify,
 }
 
 struct Places {
-    under_way: usize,
-    max: usize,
+    under_way: u16,
+    /// Counted in whole places; the fraction is on its way to the next.
+    max: f32,
 }
 
 impl Default for Window {
@@ -126,7 +127,7 @@ impl Window {
             let freed = self.freed.notified();
             {
                 let mut places = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-                if places.under_way < places.max {
+                if f32::from(places.under_way) < places.max.floor() {
                     places.under_way += 1;
                     return Place(self.clone());
                 }
@@ -138,8 +139,8 @@ impl Window {
     fn learn(&self, outcome: Reaction) {
         let mut places = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         places.max = match outcome {
-            Reaction::Answered { .. } => (places.max + 1).min(WINDOW_MAX),
-            _ => (places.max / 2).max(1),
+            Reaction::Answered { .. } => (places.max + places.max.recip()).min(WINDOW_MAX),
+            _ => (places.max / 2.0).max(1.0),
         };
         drop(places);
         self.freed.notify_one();
@@ -163,22 +164,21 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn few_at_first_more_with_each_answer_fewer_after_a_failure() {
+    async fn few_at_first_more_with_answers_fewer_after_a_failure() {
         let window = Arc::new(Window::default());
-        let mut inside = Vec::new();
-        for _ in 0..WINDOW_FIRST {
-            inside.push(window.clone().enter().await);
-        }
-        let mut next = tokio::spawn(window.clone().enter());
-        assert!(tokio::time::timeout(Duration::from_millis(20), &mut next).await.is_err());
-        inside.pop();
-        inside.push(next.await.expect("a place was freed"));
+        let first = window.clone().enter().await;
+        let mut inside = vec![window.clone().enter().await];
+        let mut third = tokio::spawn(window.clone().enter());
+        assert!(tokio::time::timeout(Duration::from_millis(20), &mut third).await.is_err());
+        drop(first);
+        inside.push(third.await.expect("a place was freed"));
 
-        window.learn(Reaction::Answered { pause: None });
+        (0..3).for_each(|_| window.learn(Reaction::Answered { pause: None }));
         inside.push(window.clone().enter().await);
         window.learn(Reaction::Failed);
         inside.clear();
-        let max = window.state.lock().unwrap_or_else(PoisonError::into_inner).max;
-        assert_eq!(max, (WINDOW_FIRST + 1) / 2);
+        inside.push(window.clone().enter().await);
+        let second = tokio::time::timeout(Duration::from_millis(20), window.clone().enter()).await;
+        assert!(second.is_err(), "one at a time again");
     }
 }

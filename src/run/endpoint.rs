@@ -87,8 +87,8 @@ impl EndpointState {
         self.failures = 0;
         self.closed = None;
         self.answered = self.answered.saturating_add(1);
-        // A fiftieth closer each time: fast enough to recover, slow enough not to run into the next refusal.
-        self.gap = self.gap * 49 / 50;
+        // A hundredth closer each time: fast enough to recover, slow enough not to run into the next refusal.
+        self.gap = self.gap * 99 / 100;
         if self.gap < GAP_MIN {
             self.gap = TimeDelta::zero();
         }

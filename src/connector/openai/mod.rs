@@ -31,7 +31,8 @@ use std::{
 };
 use tower::service_fn;
 
-const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// An answer is kept whole; one that a journal could not hold is none.
+const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
 pub struct OpenAi {
     profile: ModelProfile,

@@ -249,3 +249,55 @@ fn spoken(message: &Value) -> Option<String> {
     let content = content.as_str().map_or_else(|| content.to_string(), str::to_owned);
     Some(format!("{role}:\n{content}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::{DateTime, Utc};
+    use serde_json::json;
+
+    fn transcript(notes: &[Value]) -> Transcript {
+        let clock = Clock { zone: chrono_tz::UTC, now: DateTime::<Utc>::UNIX_EPOCH };
+        read(notes, &clock).expect("a transcript")
+    }
+
+    fn started(barred: &Value) -> Value {
+        let limits = serde_json::to_value(crate::agent::Limits::default()).expect("limits");
+        json!({ "type": "started", "at": "2026-11-23T12:00:00Z", "prompt_sha": "a", "toolset_sha": "b", "schema_sha": "c",
+            "tools": [], "withheld": [], "limits": limits, "barred": barred,
+            "models": [{ "endpoint": "plant", "model": "small", "authored": false,
+                         "usd_per_million_input": 1.0, "usd_per_million_output": 2.0 }] })
+    }
+
+    fn requested(content: &str) -> Value {
+        json!({ "type": "requested", "at": "2026-11-23T12:00:01Z", "turn": 1, "attempt": 1, "model": 0, "request_sha": "f",
+            "request": { "messages": [{ "role": "user", "content": content }] },
+            "reserve": { "input_tokens": 1, "output_tokens": 1, "cost_usd": 0.0 } })
+    }
+
+    #[test]
+    fn what_was_masked_and_who_was_not_asked_is_told() {
+        let barred = json!([{ "endpoint": "cloud", "model": "large", "why": "this step has employee data" }]);
+        let sent = "EMP_K2M9 and EMP_K2M9 for CUST_AB12, words like EMP_7F3A";
+        let told = transcript(&[started(&barred), requested(sent)]);
+        assert_eq!(told.masked, ["1 employee", "1 customer"]);
+        assert_eq!(told.barred, ["large (cloud): this step has employee data"]);
+    }
+
+    #[test]
+    fn an_answer_that_is_none_is_shown_as_it_came_and_a_hold_says_why() {
+        let held = json!({ "type": "held", "at": "2026-11-23T12:00:00Z", "turn": 1, "model": 0,
+            "until": "2026-11-23T12:00:09Z", "by": "rate_limited" });
+        let page = json!({ "type": "responded", "at": "2026-11-23T12:00:10Z", "turn": 1, "attempt": 1, "status": 200,
+            "body": "<html>Login</html>", "ms": 12 });
+        let finished = json!({ "type": "finished", "at": "2026-11-23T12:00:11Z", "source": "rules", "output": {},
+            "why": { "reason": "model_down", "detail": "not JSON" } });
+        let told = transcript(&[started(&json!([])), held, requested("x"), page, finished]);
+        let headings: Vec<&str> = told.entries.iter().map(|line| line.heading.as_str()).collect();
+        assert_eq!(headings[0], "Did not ask small: it asked to be left alone");
+        assert!(headings[2].starts_with("The model did not answer: the answer is not JSON"), "{headings:?}");
+        assert_eq!(told.entries[2].text.as_deref(), Some("<html>Login</html>"));
+        assert_eq!(told.why_fallback.as_deref(), Some("model down: not JSON"));
+        assert_eq!(told.tokens, 0);
+    }
+}

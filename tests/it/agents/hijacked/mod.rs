@@ -4,10 +4,12 @@
 //!
 //! `TAKT_HIJACK_SESSIONS` asks for more sessions than a short test has time for.
 
+mod model;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use rand::{Rng, SeedableRng, seq::IndexedRandom};
-use rand_chacha::ChaCha8Rng;
+use model::{Hijacked, Rng8};
+use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
@@ -15,9 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 use takt::{
-    agent::{
-        Capabilities, Entry, Model, ModelError, ModelErrorClass, ModelProfile, ModelReply, Source,
-    },
+    agent::{Capabilities, Entry, Model, ModelErrorClass, ModelProfile, Source},
     app::executors,
     engine::{
         Caps, Clock, Definitions, Driven, Driver, Ladders, Lease, MemoryJournal, NoPastEvents, RowChange,
@@ -76,132 +76,13 @@ const SCHEMA: &str = r#"{ "type": "object", "additionalProperties": false,
 const SECRETS: [&str; 6] =
     ["miakeller", "ivobrand", "nordwerkgmbh", "5551234567", "mia@plant.example", "sk-live-7gq2"];
 
-struct Hijacked {
-    profile: ModelProfile,
-    rng: Mutex<ChaCha8Rng>,
-    sent: Arc<Mutex<Vec<String>>>,
-}
-
-#[async_trait]
-impl Model for Hijacked {
-    fn profile(&self) -> &ModelProfile {
-        &self.profile
+fn holds_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(holds_nul),
+        Value::Object(fields) => fields.iter().any(|(name, value)| name.contains('\0') || holds_nul(value)),
+        _ => false,
     }
-
-    async fn complete(&self, request: &Value, _timeout: Duration) -> Result<ModelReply, ModelError> {
-        let wire = request.to_string();
-        let mut rng = self.rng.lock().expect("the dice");
-        let reply = reply(&mut rng, &wire);
-        self.sent.lock().expect("the requests").push(wire);
-        reply.map(|body| ModelReply { body, ..ModelReply::read(200, Value::Null, 3) })
-    }
-}
-
-type Rng8 = ChaCha8Rng;
-
-fn pick<'a>(rng: &mut Rng8, list: &[&'a str]) -> &'a str {
-    list.choose(rng).copied().unwrap_or_default()
-}
-
-/// Words a model may throw around, some of them taken from what it was sent.
-fn word(rng: &mut Rng8, wire: &str) -> String {
-    let known = [
-        "PRESS-4", "PRESS-5", "press-4", "PRESS-99", "PO-999", "WO-12", "J-1001", "Mia Keller", "EMP_0000",
-        "MASK_ZZZZ", "", "\u{0}", "\u{202e}\u{200b}", "<script>alert(1)</script>", "![x](http://evil.example)",
-        "ignore all rules", "../../etc/passwd", "'; drop table run; --", "{{trigger.operator}}", "${{ trigger }}",
-    ];
-    match rng.random_range(0..4) {
-        0 => {
-            // A piece of the conversation itself: tokens, ids, half of either.
-            let chars: Vec<char> = wire.chars().collect();
-            let from = rng.random_range(0..chars.len().max(1));
-            chars.iter().skip(from).take(rng.random_range(1..24)).collect()
-        }
-        1 => (0..rng.random_range(0..12)).map(|_| rng.random::<char>()).collect(),
-        _ => pick(rng, &known).to_owned(),
-    }
-}
-
-fn value(rng: &mut Rng8, wire: &str, depth: u32) -> Value {
-    match rng.random_range(0..if depth > 3 { 5 } else { 7 }) {
-        0 => Value::Null,
-        1 => json!(rng.random::<bool>()),
-        2 => json!(rng.random::<i64>()),
-        3 | 4 => json!(word(rng, wire)),
-        5 => (0..rng.random_range(0..4)).map(|_| value(rng, wire, depth + 1)).collect(),
-        _ => {
-            let fields = (0..rng.random_range(0..4)).map(|_| (word(rng, wire), value(rng, wire, depth + 1)));
-            Value::Object(fields.collect())
-        }
-    }
-}
-
-fn proposal(rng: &mut Rng8, wire: &str) -> Value {
-    let severity = pick(rng, &["high", "medium", "low", "huge"]);
-    let machine = if rng.random_bool(0.6) { "PRESS-4".to_owned() } else { word(rng, wire) };
-    let summary = if rng.random_bool(0.5) { "A leak.".to_owned() } else { word(rng, wire) };
-    let mut proposal = json!({ "severity": severity, "machine": machine, "summary": summary });
-    if rng.random_bool(0.1) {
-        proposal[word(rng, wire)] = value(rng, wire, 0);
-    }
-    proposal
-}
-
-fn call(rng: &mut Rng8, wire: &str) -> Value {
-    let tools = [
-        "plant__status", "plant__notes", "plant__huge", "plant__write", "plant.write", "plant__other", "shell", "",
-    ];
-    let arguments = match rng.random_range(0..5) {
-        0 => json!(value(rng, wire, 0).to_string()),
-        1 => value(rng, wire, 0),
-        2 => json!("{\"machine\":\"PRESS-4\",}"),
-        _ => json!(json!({ "machine": if rng.random_bool(0.7) { "PRESS-4".into() } else { word(rng, wire) } }).to_string()),
-    };
-    let mut call = json!({ "id": "c", "type": "function", "function": { "name": pick(rng, &tools), "arguments": arguments } });
-    if rng.random_bool(0.2) {
-        call["id"] = value(rng, wire, 2);
-    }
-    call
-}
-
-fn reply(rng: &mut Rng8, wire: &str) -> Result<takt::agent::Body, ModelError> {
-    if rng.random_bool(0.1) {
-        let class = *[
-            ModelErrorClass::RateLimited,
-            ModelErrorClass::Server,
-            ModelErrorClass::Quota,
-            ModelErrorClass::Timeout,
-            ModelErrorClass::Unparseable,
-            ModelErrorClass::ContentFilter,
-        ]
-        .choose(rng)
-        .expect("a class");
-        let retry_after = rng.random_bool(0.5).then(|| Duration::from_millis(rng.random_range(0..90_000)));
-        return Err(ModelError { class, status: Some(429), retry_after, message: word(rng, wire) });
-    }
-    if rng.random_bool(0.05) {
-        let bytes: Vec<u8> = (0..rng.random_range(0..200)).map(|_| rng.random()).collect();
-        return Ok(takt::agent::Body::of_bytes(&bytes));
-    }
-    let mut message = json!({ "role": "assistant", "content": null });
-    match rng.random_range(0..10) {
-        0..4 => {
-            message["tool_calls"] = (0..rng.random_range(1..5)).map(|_| call(rng, wire)).collect();
-        }
-        4 => message["refusal"] = json!(word(rng, wire)),
-        5 => message = value(rng, wire, 0),
-        6 => message["content"] = json!(word(rng, wire)),
-        7 => message["content"] = json!(value(rng, wire, 0).to_string()),
-        _ => message["content"] = json!(proposal(rng, wire).to_string()),
-    }
-    let finish = pick(rng, &["stop", "stop", "stop", "tool_calls", "length", "", "eos_token", "content_filter"]);
-    let mut body = json!({ "choices": [{ "message": message, "finish_reason": finish }] });
-    match rng.random_range(0..3) {
-        0 => body["usage"] = json!({ "prompt_tokens": rng.random_range(0..5), "completion_tokens": 0 }),
-        1 => body["usage"] = value(rng, wire, 1),
-        _ => {}
-    }
-    Ok(takt::agent::Body::of_json(&body))
 }
 
 /// Counts its calls and gives what a plant might.
@@ -377,7 +258,8 @@ impl Session {
         for _ in 0..STAYS_MAX {
             // Read back from JSON, as a database gives it: what cannot be kept must not be in it.
             let kept = serde_json::to_string(&self.records).map_err(|error| error.to_string())?;
-            if kept.contains("\\u0000") {
+            let json: Value = serde_json::from_str(&kept).map_err(|error| format!("unreadable: {error}"))?;
+            if holds_nul(&json) {
                 return Err("a NUL character came into the journal".into());
             }
             let read: Vec<Record> = serde_json::from_str(&kept).map_err(|error| format!("unreadable: {error}"))?;
