@@ -26,18 +26,16 @@ mod tape;
 #[cfg(test)]
 mod tests;
 
-pub use digest::{sha256_json, sha256_text};
 pub use body::{Body, ReadBody};
+pub use digest::{sha256_json, sha256_text};
 pub use endpoints::{Admission, Endpoints, Permit, Told, Unlimited};
 pub use ledger::{
     Barred, Entry, Hold, Ledger, LedgerClosed, Limits, Offered, Reason, Rejection, RejectionKind, Reserve,
     Source, Why,
 };
-pub use model::{
-    Capabilities, Finish, Model, ModelError, ModelErrorClass, ModelProfile, ModelReply, Usage,
-};
+pub use model::{Capabilities, Finish, Model, ModelError, ModelErrorClass, ModelProfile, ModelReply, Usage};
 pub use run::{Around, Progress, run};
 pub use strict::{NotStrict, strict};
 pub use tape::{Exchange, Parts, Played, Tape, TapePlayer};
-pub use trace::Spans;
 pub use task::{Answer, Check, Clock, Task};
+pub use trace::Spans;

@@ -30,7 +30,9 @@ pub struct Around<'a> {
 pub enum Progress {
     Answered(Box<Answer>),
     /// Nothing is to be done before this time: run it again then, with the entries there are by now.
-    Waiting { until: DateTime<Utc> },
+    Waiting {
+        until: DateTime<Utc>,
+    },
 }
 
 /// Runs an agent step to its answer, or until it has to wait. `past` are the entries there are already: what

@@ -1,14 +1,14 @@
 //! One conversation as a fold over its journal entries. Pure: `apply` takes what happened, `turns`
 //! decides what comes next; a resumed step is the same fold over the past.
 
+use super::body::Body;
 use super::budget::Budget;
 use super::guard::{Corpus, Masker, confidential_fields};
-use super::body::Body;
 use super::ledger::{
     Barred, Entry, Hold, Limits, Offered, Reason, Rejection, RejectionKind, Reserve, Source, Why,
 };
 use super::model::{ModelErrorClass, ModelProfile};
-use super::reply::{Reply, WireCall, assistant_calls};
+use super::reply::{Reply, WireCall, assistant_calls, own_id};
 use super::task::{Answer, Task};
 use super::{digest::sha256_json, prompt};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -181,11 +181,31 @@ impl<'a> Session<'a> {
         self.failures = 0;
         self.phase = match Reply::read(&read.json, read.finish, self.turn) {
             Reply::Calls(calls) => {
-                self.messages.push(assistant_calls(&calls));
+                let calls = self.said(calls);
                 Phase::Calls(Calls { calls, index: 0, open: None })
             }
             other => Phase::Judge(other),
         };
+    }
+
+    /// What a model said is sent back to it, and to the next one: a name that it knows from elsewhere stays here, too.
+    fn said(&mut self, mut calls: Vec<WireCall>) -> Vec<WireCall> {
+        for (index, call) in calls.iter_mut().enumerate() {
+            if self.masker.is_confidential(&call.id) {
+                call.id = own_id(self.turn, index);
+            }
+        }
+        let mut shown = calls.clone();
+        for call in &mut shown {
+            if self.tools.iter().all(|tool| tool.wire_name != call.name) {
+                call.name = self.masker.mask_text(&call.name);
+            }
+            if let Ok(arguments) = &mut call.arguments {
+                *arguments = self.masker.mask_words(arguments);
+            }
+        }
+        self.messages.push(assistant_calls(&shown));
+        calls
     }
 
     /// A turn is waited for, a closed endpoint is not: the next one of the list is asked instead.
@@ -199,9 +219,10 @@ impl<'a> Session<'a> {
         let until = until.format("%H:%M:%S UTC");
         self.next_model(match by {
             Hold::Quota => why(Reason::Quota, &format!("`{endpoint}` has no quota; not asked until {until}")),
-            Hold::Circuit => {
-                why(Reason::ModelDown, &format!("`{endpoint}` failed again and again; not asked until {until}"))
-            }
+            Hold::Circuit => why(
+                Reason::ModelDown,
+                &format!("`{endpoint}` failed again and again; not asked until {until}"),
+            ),
             Hold::RateLimited | Hold::Paced => {
                 why(Reason::ModelDown, &format!("`{endpoint}` has too many requests until {until}"))
             }
@@ -272,6 +293,7 @@ impl<'a> Session<'a> {
             self.close_call(|id| prompt::tool_error(id, &class, &message));
         } else {
             if let Phase::Judge(Reply::Answer(text)) = &self.phase {
+                let text = self.masker.mask_text(text);
                 self.messages.push(json!({"role": "assistant", "content": text}));
             }
             self.messages.push(prompt::repair(&message));

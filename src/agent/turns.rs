@@ -1,5 +1,6 @@
 //! What comes next in a conversation. Pure: the same entries and the same time give the same action.
 
+use super::guard::as_tokens;
 use super::ledger::{Barred, Entry, Hold, Reason, Rejection, RejectionKind, Reserve, Source, Why};
 use super::model::{ModelErrorClass, ModelProfile};
 use super::reply::{Reply, WireCall};
@@ -7,7 +8,6 @@ use super::session::{Calls, OpenCall, Phase, Session, why};
 use super::task::Answer;
 use super::text::storable_text;
 use super::{accept, digest, prompt};
-use super::guard::as_tokens;
 use crate::tool::{DataClass, Registry};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};

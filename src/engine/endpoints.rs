@@ -20,9 +20,13 @@ const WINDOW_MAX: f32 = 64.0;
 /// What came of a request, as far as it says something about the endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reaction {
-    Answered { pause: Option<Duration> },
+    Answered {
+        pause: Option<Duration>,
+    },
     /// It had too many requests.
-    Refused { retry_after: Option<Duration> },
+    Refused {
+        retry_after: Option<Duration>,
+    },
     Failed,
     /// Its account has nothing left.
     Exhausted,

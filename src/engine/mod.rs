@@ -38,7 +38,7 @@ pub use committer::Committer;
 pub use crash::{AGENT_CRASH_POINTS, CRASH_POINTS, DOOR_CRASH_POINTS, arm as arm_crash_point, crash_point};
 pub use definitions::{DefinitionError, Definitions};
 pub use drive::{Driven, Driver, Services};
-pub use endpoints::{Reaction, Place, SharedEndpoints};
+pub use endpoints::{Place, Reaction, SharedEndpoints};
 pub use execute::{Execute, Executors, Outcome, StepContext, StepError};
 pub use fault::{Fault, seed as seed_fault};
 pub use hints::Hints;

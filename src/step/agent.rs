@@ -166,6 +166,7 @@ impl agent::Clock for RunClock<'_> {
 /// Where a test kills the process: just before and just after an entry is durable.
 fn boundary(kind: &str) -> (&'static str, &'static str) {
     let names = AGENT_CRASH_POINTS.chunks_exact(2).map(|pair| (pair[0], pair[1]));
-    let found = |(before, _): &(&'static str, &'static str)| before.strip_prefix("before_agent_") == Some(kind);
+    let found =
+        |(before, _): &(&'static str, &'static str)| before.strip_prefix("before_agent_") == Some(kind);
     names.into_iter().find(found).unwrap_or(("before_commit", "after_commit"))
 }

@@ -21,7 +21,7 @@ for scenario in asked["scenarios"]:
         answers[scenario] = {"unreadable": type(error).__name__}
         continue
     try:
-        ChatCompletion.model_validate(json.loads(raw.text()))
+        ChatCompletion.model_validate(json.loads(raw.http_response.text))
         answers[scenario] = {"valid": True}
     except Exception as error:
         answers[scenario] = {"valid": False, "why": type(error).__name__}

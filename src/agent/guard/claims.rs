@@ -35,7 +35,8 @@ impl Facts {
     }
 
     pub(super) fn learn_text(&mut self, text: &str) {
-        self.numbers.extend(NUMBER.find_iter(text).filter_map(|found| read(found.as_str())).map(|n| n.to_string()));
+        self.numbers
+            .extend(NUMBER.find_iter(text).filter_map(|found| read(found.as_str())).map(|n| n.to_string()));
         if text.contains(' ') || text.contains('-') {
             self.texts.push(text.to_lowercase());
         }

@@ -60,7 +60,9 @@ fn reply() -> impl Strategy<Value = Result<Value, ModelError>> {
         Just(ModelErrorClass::Quota),
     ];
     let raw = prop_oneof![
-        Just("{\"choices\":[{\"message\":{\"content\":\"a\\u0000b\"},\"finish_reason\":\"stop\"}]}".to_owned()),
+        Just(
+            "{\"choices\":[{\"message\":{\"content\":\"a\\u0000b\"},\"finish_reason\":\"stop\"}]}".to_owned()
+        ),
         "\\PC{0,40}",
         Just(deep()),
     ];

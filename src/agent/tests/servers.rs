@@ -118,10 +118,8 @@ async fn held_endpoints_are_waited_for_or_passed_over() {
         (Hold::Quota, Source::FallbackModel, 0),
     ] {
         let world = World::new();
-        let models: Vec<Arc<dyn Model>> = vec![
-            Scripted::new("one", vec![says(&good())]),
-            Scripted::new("two", vec![says(&good())]),
-        ];
+        let models: Vec<Arc<dyn Model>> =
+            vec![Scripted::new("one", vec![says(&good())]), Scripted::new("two", vec![says(&good())])];
         let endpoints = Held(Mutex::new(vec![by]));
         let ledger = Memory::new();
         let answer = world.to_the_end(&models, &[], &ledger, &endpoints).await.unwrap();

@@ -26,7 +26,7 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 use server::Address;
 use std::{
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 use tower::service_fn;
@@ -168,20 +168,22 @@ impl Model for OpenAi {
 impl OpenAi {
     /// The crate builds the request; what came of it takes a way of its own, because the crate would read it.
     async fn ask(&self, request: &Value, timeout: Duration) -> Result<ModelReply, ModelError> {
-        let came = Arc::new(OnceLock::new());
+        let came = Arc::new(Mutex::new(None));
         let (door, slot) = (self.door.clone(), came.clone());
         let service = service_fn(move |factory: HttpRequestFactory| {
             let (door, slot) = (door.clone(), slot.clone());
             async move {
                 let request = factory.build().await?;
-                let _ = slot.set(door.attempt(request, timeout).await);
+                let sent = door.attempt(request, timeout).await;
+                *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(sent);
                 Ok::<_, OpenAIError>(axum::http::Response::new("null").into())
             }
         });
         let client = Client::build(self.door.http.clone(), self.door.config.clone());
         let client = client.with_http_service(service);
         let built: Result<Value, OpenAIError> = client.chat().create_byot(request).await;
-        match (Arc::into_inner(came).and_then(OnceLock::into_inner), built) {
+        let came = came.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match (came, built) {
             (Some(came), _) => came,
             (None, Err(error)) => Err(self.door.error(ModelErrorClass::BadRequest, None, &error.to_string())),
             (None, Ok(_)) => Err(self.door.error(ModelErrorClass::Network, None, "was not asked")),

@@ -49,7 +49,12 @@ pub(super) struct Address {
 }
 
 impl Address {
-    pub(super) fn new(base_url: &str, model: &str, api_key: &SecretString, options: &EndpointOptions) -> Self {
+    pub(super) fn new(
+        base_url: &str,
+        model: &str,
+        api_key: &SecretString,
+        options: &EndpointOptions,
+    ) -> Self {
         let is_azure = options.server == ModelServer::Azure;
         Self {
             base_url: base_url.trim_end_matches('/').to_owned(),

@@ -84,7 +84,8 @@ fn asked(question: &Question, zone: Tz, room: Room) -> Vec<Block> {
     for (at, option) in question.options.iter().take(room.options).enumerate() {
         blocks.push(section(&choice(at + 1, option, room)));
     }
-    let mut notes: Vec<String> = question.basis.iter().take(BASIS_MAX).map(|sentence| line(sentence, room)).collect();
+    let mut notes: Vec<String> =
+        question.basis.iter().take(BASIS_MAX).map(|sentence| line(sentence, room)).collect();
     notes.push(line(&question.on_silence, room));
     notes.extend(question.second.as_ref().map(|second| line(second, room)));
     notes.extend(question.url.as_ref().map(|url| link(url, "Details")));

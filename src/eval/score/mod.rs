@@ -297,7 +297,8 @@ impl AgentRun {
                 self.output = output.clone();
                 self.why = why.as_ref().map(|why| why.detail.clone());
             }
-            Entry::Held { .. } | Entry::Failed { .. } | Entry::ToolDone { .. } | Entry::ToolFailed { .. } => {}
+            Entry::Held { .. } | Entry::Failed { .. } | Entry::ToolDone { .. } | Entry::ToolFailed { .. } => {
+            }
         }
     }
 }

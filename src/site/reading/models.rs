@@ -12,13 +12,8 @@ const SERVERS: [(&str, ModelServer); 6] = [
     ("compatible", ModelServer::Compatible),
 ];
 
-const CLASSES: [DataClass; 5] = [
-    DataClass::Public,
-    DataClass::Employee,
-    DataClass::Customer,
-    DataClass::Proprietary,
-    DataClass::Secret,
-];
+const CLASSES: [DataClass; 5] =
+    [DataClass::Public, DataClass::Employee, DataClass::Customer, DataClass::Proprietary, DataClass::Secret];
 
 impl Reading<'_> {
     pub(super) fn model(&mut self, file: ModelFile) -> Option<ModelEndpoint> {

@@ -80,7 +80,10 @@ fn assert_unharmed(point: &str, records: &[Record], served: &[&'static str]) {
     assert_eq!((of("tool_requested"), of("tool_done"), of("tool_failed")), (2, 1, 1), "{point}: {kinds:?}");
     assert_eq!(of("rejected"), 1, "{point}: {kinds:?}");
     // Every request that left stands in the ledger; the one that a kill kept from leaving does, too.
-    assert!(served.len() <= of("requested"), "{point}: a request that nobody wrote down: {served:?} {kinds:?}");
+    assert!(
+        served.len() <= of("requested"),
+        "{point}: a request that nobody wrote down: {served:?} {kinds:?}"
+    );
     assert!(of("requested") <= served.len() + lost, "{point}: {served:?} {kinds:?}");
     for turn in ["tools", "answer"] {
         let asked = served.iter().filter(|one| **one == turn).count();
@@ -94,9 +97,9 @@ fn assert_unharmed(point: &str, records: &[Record], served: &[&'static str]) {
         })
         .collect();
     assert_eq!(keys.iter().collect::<BTreeSet<_>>().len(), 2, "{point}: call keys repeat");
-    let opened = records.iter().filter(|record| {
-        matches!(&record.change, Change::Noted { note } if note.get("opened").is_some())
-    });
+    let opened = records
+        .iter()
+        .filter(|record| matches!(&record.change, Change::Noted { note } if note.get("opened").is_some()));
     assert_eq!(opened.count(), 1, "{point}: asked twice");
     let done = records.iter().filter(|record| matches!(record.change, Change::Done { .. }));
     assert_eq!(done.count(), 3, "{point}: a step was done twice or not at all");

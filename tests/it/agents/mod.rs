@@ -23,7 +23,7 @@ steps:
   - id: triage
     agent: prompts/agent_sample.hbs
     tools: [cmms.asset_history]
-    with: { name: "${{ trigger.name }}", asset: EQ-4 }
+    with: { marker: "${{ trigger.name }}", asset: EQ-4 }
     output: schemas/agent_sample.json
     limits: { turns: 6, time: 10m }
     fallback: { summary: Nobody knows. }
@@ -85,5 +85,5 @@ fn ledger(records: &[Record]) -> Vec<Entry> {
 fn name_in(request: &Value) -> String {
     let data = request.pointer("/messages/1/content").and_then(Value::as_str).unwrap_or_default();
     let data: Value = serde_json::from_str(data).unwrap_or_default();
-    data["data"]["name"].as_str().unwrap_or_default().to_owned()
+    data["data"]["marker"].as_str().unwrap_or_default().to_owned()
 }

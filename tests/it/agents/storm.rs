@@ -70,7 +70,11 @@ fn task(number: usize, time: Duration) -> Task {
 }
 
 /// One agent as a worker runs it: parked, and taken up again when its time has come.
-async fn agent(task: Task, models: Vec<Arc<dyn Model>>, endpoints: Arc<dyn Endpoints>) -> (Answer, Vec<Entry>) {
+async fn agent(
+    task: Task,
+    models: Vec<Arc<dyn Model>>,
+    endpoints: Arc<dyn Endpoints>,
+) -> (Answer, Vec<Entry>) {
     let (ledger, tools) = (Kept::default(), Registry::default());
     loop {
         let past = ledger.0.lock().expect("the ledger").clone();
@@ -141,7 +145,8 @@ fn good() -> Said {
 }
 
 fn refusal(seconds: &str) -> Said {
-    let body = json!({ "error": { "message": "slow down", "type": "requests", "code": "rate_limit_exceeded" } });
+    let body =
+        json!({ "error": { "message": "slow down", "type": "requests", "code": "rate_limit_exceeded" } });
     Said::json(429, &body).with("retry-after", seconds)
 }
 
@@ -173,7 +178,10 @@ async fn a_server_that_refuses_everybody_for_a_while_is_left_alone_for_it() {
     assert!(storm.answers.iter().all(|(answer, _)| answer.source == Source::Model));
     assert_eq!(too_early(&wire, &refused.lock().expect("the list")), []);
     assert!(requests * 10 <= AGENTS * 12, "{requests} requests for {AGENTS} answers");
-    println!("{AGENTS} agents, 3 s of refusals: {requests} requests, all done after {:?}", storm.took.iter().max());
+    println!(
+        "{AGENTS} agents, 3 s of refusals: {requests} requests, all done after {:?}",
+        storm.took.iter().max()
+    );
 }
 
 #[tokio::test]
@@ -202,7 +210,10 @@ async fn a_rationed_server_gets_little_more_than_the_requests_it_answers() {
     assert!(storm.answers.iter().all(|(answer, _)| answer.source == Source::Model));
     assert_eq!(too_early(&wire, &refused.lock().expect("the list")), []);
     assert!(requests * 10 <= AGENTS * 12, "{requests} requests for {AGENTS} answers");
-    println!("{AGENTS} agents, {EACH} answers a second: {requests} requests, done after {:?}", storm.took.iter().max());
+    println!(
+        "{AGENTS} agents, {EACH} answers a second: {requests} requests, done after {:?}",
+        storm.took.iter().max()
+    );
 }
 
 #[tokio::test]
@@ -222,7 +233,8 @@ async fn who_gets_no_answer_goes_on_without_one_within_the_time() {
 
 #[tokio::test]
 async fn an_account_without_quota_is_asked_once_by_each_request_under_way_and_no_more() {
-    let body: Value = json!({ "error": { "message": "pay", "type": "insufficient_quota", "code": "insufficient_quota" } });
+    let body: Value =
+        json!({ "error": { "message": "pay", "type": "insufficient_quota", "code": "insufficient_quota" } });
     let wire = Wire::start(move |_| Said::json(429, &body)).await;
     let storm = storm(&wire, Duration::from_secs(30)).await;
     for (answer, _) in &storm.answers {

@@ -87,12 +87,7 @@ impl Drop for Wire {
     }
 }
 
-async fn receive(
-    State(inner): State<Inner>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response<Body> {
+async fn receive(State(inner): State<Inner>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response<Body> {
     let json = serde_json::from_slice(&body).unwrap_or(Value::Null);
     let seen = Seen { at: Instant::now(), uri, headers, body: json };
     let said = {

@@ -2,7 +2,10 @@
 //! long and look like dice.
 
 use super::REMOVED;
-use base64::{Engine as _, alphabet, engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig}};
+use base64::{
+    Engine as _, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
 use regex::Regex;
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -12,9 +15,8 @@ const WORD_CHARS_MIN: usize = 8;
 const KEY_CHARS_MIN: usize = 28;
 const KEY_BITS_MIN: f64 = 4.2;
 
-static WORD: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"[A-Za-z0-9+/_\-]{8,}={0,2}").unwrap_or_else(|e| unreachable!("{e}"))
-});
+static WORD: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"[A-Za-z0-9+/_\-]{8,}={0,2}").unwrap_or_else(|e| unreachable!("{e}")));
 
 /// The text without words that hide something confidential.
 pub(super) fn without(text: &str, is_confidential: impl Fn(&str) -> bool) -> String {

@@ -140,14 +140,29 @@ impl Masker {
         let text = self.tokenize(&PHONE, Kind::Phone, &text);
         let mut masked = text;
         for finder in &self.finders {
-            let replaced = finder.replace_all(&masked, |found: &regex::Captures<'_>| self.token_of_text(&found[0]));
+            let replaced =
+                finder.replace_all(&masked, |found: &regex::Captures<'_>| self.token_of_text(&found[0]));
             masked = replaced.into_owned();
         }
         masked
     }
 
+    /// Masks what a model said: the names of its fields teach nothing.
+    pub(in crate::agent) fn mask_words(&mut self, said: &Value) -> Value {
+        match said {
+            Value::String(text) => Value::from(self.mask_text(text)),
+            Value::Array(items) => items.iter().map(|item| self.mask_words(item)).collect(),
+            Value::Object(fields) => {
+                let fields =
+                    fields.iter().map(|(name, value)| (self.mask_text(name), self.mask_words(value)));
+                Value::Object(fields.collect())
+            }
+            scalar => scalar.clone(),
+        }
+    }
+
     /// Whether something in a text would be masked.
-    fn is_confidential(&self, text: &str) -> bool {
+    pub(in crate::agent) fn is_confidential(&self, text: &str) -> bool {
         [&*SECRET, &*MAIL, &*PHONE].iter().any(|pattern| pattern.is_match(text))
             || self.finders.iter().any(|finder| finder.is_match(text))
     }

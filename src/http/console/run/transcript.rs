@@ -56,15 +56,14 @@ pub(super) fn read(notes: &[Value], clock: &Clock) -> Option<Transcript> {
     if entries.is_empty() {
         return None;
     }
-    let mut reader =
-        Reader {
-            transcript: Transcript::default(),
-            profiles: Vec::new(),
-            model: 0,
-            cost: 0.0,
-            tokens: BTreeSet::new(),
-            clock,
-        };
+    let mut reader = Reader {
+        transcript: Transcript::default(),
+        profiles: Vec::new(),
+        model: 0,
+        cost: 0.0,
+        tokens: BTreeSet::new(),
+        clock,
+    };
     for entry in &entries {
         reader.entry(entry);
     }

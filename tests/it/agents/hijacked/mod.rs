@@ -25,9 +25,7 @@ use takt::{
     },
     run::{Change, GateId, Intent, NewGate, Record, RunId, Signal, SignalKind, StartedRun, State},
     step::AgentSettings,
-    tool::{
-        Call, DataClass, Effect, Idempotency, Registry, Tool, ToolError, ToolErrorKind, ToolSpec,
-    },
+    tool::{Call, DataClass, Effect, Idempotency, Registry, Tool, ToolError, ToolErrorKind, ToolSpec},
     workflow::{Bundle, Definition},
 };
 use uuid::Uuid;
@@ -60,7 +58,7 @@ steps:
   - id: rejected
     if: steps.approve.decision == 'reject'
     end: rejected
-  - id: write
+  - id: write_back
     call: plant.write
     with: { machine: "${{ steps.approve.edited.machine }}", summary: "${{ steps.approve.edited.summary }}" }
 "#;
@@ -262,7 +260,8 @@ impl Session {
             if holds_nul(&json) {
                 return Err("a NUL character came into the journal".into());
             }
-            let read: Vec<Record> = serde_json::from_str(&kept).map_err(|error| format!("unreadable: {error}"))?;
+            let read: Vec<Record> =
+                serde_json::from_str(&kept).map_err(|error| format!("unreadable: {error}"))?;
             let state = State::fold(&read).map_err(|error| error.to_string())?;
             let driver = Driver::new(services.clone(), lab.definition.clone(), run, state, 0);
             let driven = driver.drive(std::mem::take(&mut signals)).await;
@@ -332,7 +331,8 @@ impl Session {
             return Err(format!("{} writes, {} answers", writes.len(), self.approved.len()));
         }
         for write in &writes {
-            let is_asked = |(gate, hash): &(NewGate, String)| *hash == gate.proposal_hash && gate.ask["draft"] == *write;
+            let is_asked =
+                |(gate, hash): &(NewGate, String)| *hash == gate.proposal_hash && gate.ask["draft"] == *write;
             if !self.approved.iter().any(is_asked) {
                 return Err(format!("written, and not what was asked: {write}"));
             }
@@ -410,9 +410,11 @@ async fn nothing_a_model_says_gets_past_the_question() {
         let mut session = Session::new(seed);
         let ended = session.play(&lab, RunId(Uuid::from_u128(u128::from(seed) + 1))).await;
         let ended = ended.and_then(|outcome| session.check().map(|()| outcome));
-        let outcome = ended.unwrap_or_else(|broken| panic!("session {seed}: {broken}\n{:#?}", session.ledger()));
+        let outcome =
+            ended.unwrap_or_else(|broken| panic!("session {seed}: {broken}\n{:#?}", session.ledger()));
         *outcomes.entry(outcome).or_default() += 1;
-        let is_model = |entry: &Entry| matches!(entry, Entry::Finished { source, .. } if *source != Source::Rules);
+        let is_model =
+            |entry: &Entry| matches!(entry, Entry::Finished { source, .. } if *source != Source::Rules);
         by_model += u64::from(session.ledger().iter().any(is_model));
         written += session.write.calls.lock().expect("the calls").len();
     }

@@ -41,9 +41,26 @@ fn pick<'a>(rng: &mut Rng8, list: &[&'a str]) -> &'a str {
 /// Words a model may throw around, some of them taken from what it was sent.
 fn word(rng: &mut Rng8, wire: &str) -> String {
     let known = [
-        "PRESS-4", "PRESS-5", "press-4", "PRESS-99", "PO-999", "WO-12", "J-1001", "Mia Keller", "EMP_0000",
-        "MASK_ZZZZ", "", "\u{0}", "\u{202e}\u{200b}", "<script>alert(1)</script>", "![x](http://evil.example)",
-        "ignore all rules", "../../etc/passwd", "'; drop table run; --", "{{trigger.operator}}", "${{ trigger }}",
+        "PRESS-4",
+        "PRESS-5",
+        "press-4",
+        "PRESS-99",
+        "PO-999",
+        "WO-12",
+        "J-1001",
+        "Mia Keller",
+        "EMP_0000",
+        "MASK_ZZZZ",
+        "",
+        "\u{0}",
+        "\u{202e}\u{200b}",
+        "<script>alert(1)</script>",
+        "![x](http://evil.example)",
+        "ignore all rules",
+        "../../etc/passwd",
+        "'; drop table run; --",
+        "{{trigger.operator}}",
+        "${{ trigger }}",
     ];
     match rng.random_range(0..4) {
         0 => {
@@ -84,13 +101,23 @@ fn proposal(rng: &mut Rng8, wire: &str) -> Value {
 
 fn call(rng: &mut Rng8, wire: &str) -> Value {
     let tools = [
-        "plant__status", "plant__notes", "plant__huge", "plant__write", "plant.write", "plant__other", "shell", "",
+        "plant__status",
+        "plant__notes",
+        "plant__huge",
+        "plant__write",
+        "plant.write",
+        "plant__other",
+        "shell",
+        "",
     ];
     let arguments = match rng.random_range(0..5) {
         0 => json!(value(rng, wire, 0).to_string()),
         1 => value(rng, wire, 0),
         2 => json!("{\"machine\":\"PRESS-4\",}"),
-        _ => json!(json!({ "machine": if rng.random_bool(0.7) { "PRESS-4".into() } else { word(rng, wire) } }).to_string()),
+        _ => json!(
+            json!({ "machine": if rng.random_bool(0.7) { "PRESS-4".into() } else { word(rng, wire) } })
+                .to_string()
+        ),
     };
     let mut call = json!({ "id": "c", "type": "function", "function": { "name": pick(rng, &tools), "arguments": arguments } });
     if rng.random_bool(0.2) {
@@ -129,7 +156,8 @@ fn reply(rng: &mut Rng8, wire: &str) -> Result<Body, ModelError> {
         7 => message["content"] = json!(value(rng, wire, 0).to_string()),
         _ => message["content"] = json!(proposal(rng, wire).to_string()),
     }
-    let finish = pick(rng, &["stop", "stop", "stop", "tool_calls", "length", "", "eos_token", "content_filter"]);
+    let finish =
+        pick(rng, &["stop", "stop", "stop", "tool_calls", "length", "", "eos_token", "content_filter"]);
     let mut body = json!({ "choices": [{ "message": message, "finish_reason": finish }] });
     match rng.random_range(0..3) {
         0 => body["usage"] = json!({ "prompt_tokens": rng.random_range(0..5), "completion_tokens": 0 }),
