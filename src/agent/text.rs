@@ -4,8 +4,8 @@
 
 use serde_json::{Map, Value};
 
-/// Levels of one value; the journal adds its own around it.
-const DEPTH_MAX: usize = 64;
+/// Levels of one value; a note of the journal may have 64, with what stands around it.
+const DEPTH_MAX: usize = 48;
 
 /// Without characters that people cannot see.
 pub(super) fn visible(text: &str) -> String {
