@@ -16,7 +16,7 @@ fn press_4() -> Value {
 async fn a_model_is_only_asked_with_data_of_the_classes_it_may_see() {
     use crate::tool::DataClass;
     let with = |endpoint: &str, classes: &[DataClass]| {
-        let mut model = Scripted::scripted(endpoint, vec![says(&good())]);
+        let mut model = Scripted::alone(endpoint, vec![says(&good())]);
         model.profile.capabilities.data = classes.iter().copied().collect();
         std::sync::Arc::new(model)
     };
@@ -39,7 +39,7 @@ async fn a_model_is_only_asked_with_data_of_the_classes_it_may_see() {
 /// What a server cannot do is not asked of it.
 #[tokio::test]
 async fn a_request_fits_what_the_server_can() {
-    let mut model = Scripted::scripted("small", vec![calls(&[(HISTORY, press_4())]), says(&good())]);
+    let mut model = Scripted::alone("small", vec![calls(&[(HISTORY, press_4())]), says(&good())]);
     model.profile.capabilities = Capabilities {
         strict: false,
         json_schema: false,

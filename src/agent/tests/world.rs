@@ -25,10 +25,10 @@ pub(super) struct Scripted {
 
 impl Scripted {
     pub(super) fn new(endpoint: &str, script: Script) -> Arc<Self> {
-        Arc::new(Self::scripted(endpoint, script))
+        Arc::new(Self::alone(endpoint, script))
     }
 
-    pub(super) fn scripted(endpoint: &str, script: Script) -> Self {
+    pub(super) fn alone(endpoint: &str, script: Script) -> Self {
         let profile = ModelProfile {
             endpoint: endpoint.into(),
             model: format!("{endpoint}-1"),

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 use takt::{
     agent::{Entry, ModelErrorClass},
@@ -57,7 +58,7 @@ async fn hold_endpoint(plant: &Plant) {
     let now = clock::now(&mut db).await.expect("the time");
     endpoints::lock(&mut db, "model:openai").await.expect("a row");
     let mut state = takt::run::EndpointState::default();
-    state.refused(now, Some(std::time::Duration::from_secs(4)));
+    state.refused(now, Some(Duration::from_secs(60)));
     endpoints::save(&mut db, "model:openai", &state).await.expect("saved");
 }
 
@@ -124,6 +125,9 @@ async fn a_kill_at_any_line_of_the_ledger_repeats_no_answer() {
             killed += 1;
             plant.serve(None).await;
             let run = run_of(&plant, &name).await;
+            if point.ends_with("_held") {
+                plant.advance(Duration::from_secs(61)).await;
+            }
             assert_eq!(plant.to_the_end(run).await, "done", "after a kill at {point}");
             plant.kill();
             let of_run = served.lock().expect("the list").get(&name).cloned().unwrap_or_default();

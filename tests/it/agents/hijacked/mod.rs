@@ -21,7 +21,7 @@ use takt::{
     app::executors,
     engine::{
         Caps, Clock, Definitions, Driven, Driver, Ladders, Lease, MemoryJournal, NoPastEvents, RowChange,
-        RungOf, Services,
+        Services,
     },
     run::{Change, GateId, Intent, NewGate, Record, RunId, Signal, SignalKind, StartedRun, State},
     step::AgentSettings,
@@ -145,20 +145,6 @@ fn tool(name: &str, effect: Effect, gives: Result<Value, ToolError>) -> Arc<Coun
     Arc::new(Counted { spec, gives, calls: Mutex::default() })
 }
 
-struct NoLadders;
-
-impl Ladders for NoLadders {
-    fn rung(&self, _: &str, _: usize) -> Option<RungOf> {
-        None
-    }
-    fn of_role(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn role_title(&self, role: &str) -> String {
-        role.to_owned()
-    }
-}
-
 /// What all sessions share.
 struct Lab {
     definition: Arc<Definition>,
@@ -242,7 +228,7 @@ impl Session {
             known: vec![(DataClass::Employee, "Mia Keller".to_owned())],
             ..AgentSettings::default()
         };
-        let ladders: Arc<dyn Ladders> = Arc::new(NoLadders);
+        let ladders: Arc<dyn Ladders> = Arc::new(());
         Arc::new(Services {
             journal: journal.clone(),
             clock: clock.clone(),
