@@ -18,12 +18,12 @@ const WORKFLOW: &str = r#"workflow: agent_sample
 title: Agent sample
 owner: tests
 autonomy: assist
-trigger: { event: test.stop, key: event.name }
+trigger: { event: test.stop, key: event.ref }
 steps:
   - id: triage
     agent: prompts/agent_sample.hbs
     tools: [cmms.asset_history]
-    with: { marker: "${{ trigger.name }}", asset: EQ-4 }
+    with: { marker: "${{ trigger.ref }}", asset: EQ-4 }
     output: schemas/agent_sample.json
     limits: { turns: 6, time: 10m }
     fallback: { summary: Nobody knows. }
@@ -35,7 +35,7 @@ steps:
     on_expire: fail
   - id: ticket
     call: tickets.create
-    with: { title: "${{ trigger.name }}: ${{ steps.triage.summary }}" }
+    with: { title: "${{ trigger.ref }}: ${{ steps.triage.summary }}" }
 "#;
 
 const SCHEMA: &str = r#"{ "type": "object", "additionalProperties": false, "required": ["summary"],
@@ -58,7 +58,7 @@ async fn plant_with(wire: &Wire) -> Plant {
 }
 
 async fn stop(plant: &Plant, name: &str) {
-    let event = json!({ "id": name, "type": "test.stop", "subject": name, "data": { "name": name } });
+    let event = json!({ "id": name, "type": "test.stop", "subject": name, "data": { "ref": name } });
     plant.store_event(&event).await;
 }
 
