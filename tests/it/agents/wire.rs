@@ -114,25 +114,23 @@ fn lenient_answers() -> Vec<(&'static str, Value, Option<Finish>)> {
     ]
 }
 
-fn failures() -> Vec<(&'static str, Said, Expected)> {
-    let of = |status: u16, body: &Value| Said::json(status, body);
-    let limited = || of(429, &error("rate_limit_exceeded", "requests"));
-    let page = |status: u16| Said { status, body: b"<html>busy</html>".to_vec(), ..Said::default() };
-    let seconds = Duration::from_secs;
-    let mut quotas: Vec<(&'static str, Said, Expected)> = vec![
-        ("quota_code", of(429, &error("insufficient_quota", "x")), Failed(Class::Quota)),
-        ("quota_type", of(429, &error("", "insufficient_quota")), Failed(Class::Quota)),
-        ("quota_credit", of(429, &error("credit_balance_exhausted", "")), Failed(Class::Quota)),
-        (
-            "quota_organization",
-            of(429, &error("organization_spend_limit_exceeded", "")),
-            Failed(Class::Quota),
-        ),
-        ("quota_project", of(429, &error("project_spend_limit_exceeded", "")), Failed(Class::Quota)),
-        ("quota_usage", of(429, &error("organization_usage_limit_exceeded", "")), Failed(Class::Quota)),
-        ("payment", of(402, &json!({ "error": "pay" })), Failed(Class::Quota)),
-    ];
-    let mut list: Vec<(&'static str, Said, Expected)> = vec![
+type Scenarios = Vec<(&'static str, Said, Expected)>;
+
+fn failures() -> Scenarios {
+    [bad_requests(), refusals(), broken_servers(), empty_accounts()].into_iter().flatten().collect()
+}
+
+fn of(status: u16, body: &Value) -> Said {
+    Said::json(status, body)
+}
+
+fn page(status: u16) -> Said {
+    Said { status, body: b"<html>busy</html>".to_vec(), ..Said::default() }
+}
+
+/// Asking again does not help.
+fn bad_requests() -> Scenarios {
+    vec![
         (
             "context",
             of(400, &error("context_length_exceeded", "invalid_request_error")),
@@ -175,6 +173,14 @@ fn failures() -> Vec<(&'static str, Said, Expected)> {
             of(422, &json!({ "detail": [{ "loc": ["body"], "msg": "no" }] })),
             Failed(Class::BadRequest),
         ),
+    ]
+}
+
+/// Too many requests, and when to come back.
+fn refusals() -> Scenarios {
+    let limited = || of(429, &error("rate_limit_exceeded", "requests"));
+    let seconds = Duration::from_secs;
+    vec![
         ("limited", limited(), Failed(Class::RateLimited)),
         ("limited_page", page(429), Failed(Class::RateLimited)),
         ("limited_plain", of(429, &json!({ "message": "slow down" })), Failed(Class::RateLimited)),
@@ -200,6 +206,13 @@ fn failures() -> Vec<(&'static str, Said, Expected)> {
         ("limited_hour", limited().with("retry-after", "3600"), Wait(Class::RateLimited, seconds(3600))),
         ("limited_nonsense", limited().with("retry-after", "soon"), Failed(Class::RateLimited)),
         ("limited_for_good", limited().with("x-should-retry", "false"), Failed(Class::Quota)),
+    ]
+}
+
+/// What comes of servers in trouble, and of what stands before them.
+fn broken_servers() -> Scenarios {
+    let seconds = Duration::from_secs;
+    vec![
         ("bad_but_retry", of(400, &error("", "")).with("x-should-retry", "true"), Failed(Class::Server)),
         (
             "broken_for_good",
@@ -224,9 +237,24 @@ fn failures() -> Vec<(&'static str, Said, Expected)> {
             Said { status: 200, body: b"data: {}\n\n".to_vec(), ..Said::default() },
             Failed(Class::Unparseable),
         ),
-    ];
-    list.append(&mut quotas);
-    list
+    ]
+}
+
+/// No money or quota is left, however it is said.
+fn empty_accounts() -> Scenarios {
+    vec![
+        ("quota_code", of(429, &error("insufficient_quota", "x")), Failed(Class::Quota)),
+        ("quota_type", of(429, &error("", "insufficient_quota")), Failed(Class::Quota)),
+        ("quota_credit", of(429, &error("credit_balance_exhausted", "")), Failed(Class::Quota)),
+        (
+            "quota_organization",
+            of(429, &error("organization_spend_limit_exceeded", "")),
+            Failed(Class::Quota),
+        ),
+        ("quota_project", of(429, &error("project_spend_limit_exceeded", "")), Failed(Class::Quota)),
+        ("quota_usage", of(429, &error("organization_usage_limit_exceeded", "")), Failed(Class::Quota)),
+        ("payment", of(402, &json!({ "error": "pay" })), Failed(Class::Quota)),
+    ]
 }
 
 fn endpoint(url: &str) -> ModelEndpoint {
