@@ -1,11 +1,11 @@
 //! The composition root: the only file that knows every room, and puts a running Takt together.
 
 use crate::{
-    agent::Model,
+    agent::{Model, Spans},
     connector::{declared, native, openai::OpenAi, slack},
     engine::{
-        Caps, Clock, Definitions, Executors, Hints, Ladders, PastEvents, RungOf, Starter, Starts,
-        StoredEvents, Worker, WorkerOptions,
+        Caps, Clock, Definitions, Executors, Hints, Ladders, PastEvents, RungOf, SharedEndpoints, Starter,
+        Starts, StoredEvents, Worker, WorkerOptions,
         upkeep::{Policy, Upkeep},
     },
     http,
@@ -51,6 +51,8 @@ pub struct AppOptions {
     pub api_token: Option<SecretString>,
     /// Workers that may die over a run before it is quarantined.
     pub takeovers_max: i16,
+    /// How much the traces tell of what is said to models.
+    pub spans: Spans,
 }
 
 /// What a process does; several share one database.
@@ -151,6 +153,7 @@ pub struct App {
     base_url: String,
     api_token: Option<SecretString>,
     takeovers_max: i16,
+    spans: Spans,
     roles: Roles,
 }
 
@@ -185,6 +188,7 @@ impl App {
             base_url: options.base_url.unwrap_or_else(|| format!("http://{address}")),
             api_token: options.api_token,
             takeovers_max: options.takeovers_max,
+            spans: options.spans,
             roles: options.roles,
         })
     }
@@ -264,7 +268,12 @@ impl App {
 
     fn worker(&self, starts: Starts) -> Worker {
         let ladders: Arc<dyn Ladders> = Arc::new(SiteLadders(self.site.clone()));
-        let settings = AgentSettings { models: self.models.clone(), known: known_names(&self.site) };
+        let settings = AgentSettings {
+            models: self.models.clone(),
+            known: known_names(&self.site),
+            endpoints: Arc::new(SharedEndpoints::new(self.store.clone())),
+            spans: self.spans,
+        };
         Worker {
             store: self.store.clone(),
             definitions: self.definitions.clone(),

@@ -5,6 +5,7 @@ use super::guard::{Corpus, Masker};
 use super::ledger::{Rejection, RejectionKind};
 use super::strict::without_absent;
 use super::task::Check;
+use super::text::{storable, too_deep};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -28,6 +29,10 @@ pub(super) fn answer(
     let reject = |kind, message| Rejection { kind, index: None, message };
     let value: Value = serde_json::from_str(unfenced(text))
         .map_err(|e| reject(RejectionKind::InvalidOutput, format!("it is not JSON: {e}")))?;
+    let value = storable(value);
+    if let Some(why) = too_deep(&value) {
+        return Err(reject(RejectionKind::InvalidOutput, why));
+    }
     let value = restored(&value, facts.masker).map_err(|m| reject(RejectionKind::Ungrounded, m))?;
     let value = without_absent(value, schema);
     conforms(&value, schema).map_err(|m| reject(RejectionKind::InvalidOutput, m))?;
@@ -44,7 +49,10 @@ pub(super) fn arguments(
     schema: &Value,
     masker: &Masker,
 ) -> Result<Value, (RejectionKind, String)> {
-    let value = arguments.map_err(|m| (RejectionKind::InvalidArguments, m))?;
+    let value = storable(arguments.map_err(|m| (RejectionKind::InvalidArguments, m))?);
+    if let Some(why) = too_deep(&value) {
+        return Err((RejectionKind::InvalidArguments, why));
+    }
     let value = restored(&value, masker).map_err(|m| (RejectionKind::Ungrounded, m))?;
     let value = without_absent(value, schema);
     conforms(&value, schema).map_err(|m| (RejectionKind::InvalidArguments, m))?;

@@ -1,7 +1,8 @@
 //! What is written down of an agent step, entry by entry. The conversation is a fold over these
 //! entries: nothing else is needed to go on after a crash.
 
-use super::model::{Finish, ModelErrorClass, ModelProfile, Usage};
+use super::body::Body;
+use super::model::{ModelErrorClass, ModelProfile};
 use crate::tool::{DataClass, ToolName};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -31,11 +32,29 @@ pub enum Entry {
         prompt_sha: String,
         toolset_sha: String,
         schema_sha: String,
+        /// Over the models, the limits and what is masked.
+        #[serde(default)]
+        policy_sha: String,
+        /// The rendered prompt: a resumed step goes on with the one it began with.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        instructions: Option<String>,
         models: Vec<ModelProfile>,
+        /// Models that this step's data may not be sent to.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        barred: Vec<Barred>,
         tools: Vec<Offered>,
         /// Listed in the workflow, but not offered: writes, and tools that do not exist.
         withheld: Vec<ToolName>,
         limits: Limits,
+    },
+    /// The endpoint is not to be asked before `until`; nothing was sent.
+    Held {
+        at: DateTime<Utc>,
+        turn: u32,
+        /// Index in `started.models`.
+        model: usize,
+        until: DateTime<Utc>,
+        by: Hold,
     },
     /// Written before the request leaves.
     Requested {
@@ -54,10 +73,10 @@ pub enum Entry {
         turn: u32,
         attempt: u32,
         status: u16,
-        body: Value,
-        usage: Option<Usage>,
-        finish: Option<Finish>,
-        model: Option<String>,
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        headers: BTreeMap<String, String>,
+        /// The text as it came.
+        body: Body,
         ms: u64,
     },
     Failed {
@@ -99,9 +118,52 @@ pub enum Entry {
         at: DateTime<Utc>,
         source: Source,
         output: Value,
+        /// What a later gate's answer can be held against.
+        #[serde(default)]
+        output_sha: String,
         /// Why the fallback was used.
         why: Option<Why>,
     },
+}
+
+impl Entry {
+    /// The word that tells what kind of entry it is.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Started { .. } => "started",
+            Self::Held { .. } => "held",
+            Self::Requested { .. } => "requested",
+            Self::Responded { .. } => "responded",
+            Self::Failed { .. } => "failed",
+            Self::Rejected { .. } => "rejected",
+            Self::ToolRequested { .. } => "tool_requested",
+            Self::ToolDone { .. } => "tool_done",
+            Self::ToolFailed { .. } => "tool_failed",
+            Self::Finished { .. } => "finished",
+        }
+    }
+}
+
+/// A model that was left out of a step, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Barred {
+    pub endpoint: String,
+    pub model: String,
+    pub why: String,
+}
+
+/// What keeps an endpoint from being asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hold {
+    /// It asked to be left alone, whoever it told.
+    RateLimited,
+    /// Requests go out one after the other since it had too many; this one's turn comes.
+    Paced,
+    /// It failed again and again.
+    Circuit,
+    /// Its account has no money or quota left.
+    Quota,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -7,6 +7,8 @@
 mod run;
 mod task;
 mod ledger;
+mod body;
+mod endpoints;
 mod model;
 mod turns;
 mod session;
@@ -17,17 +19,23 @@ mod budget;
 mod strict;
 mod guard;
 mod digest;
+mod text;
+mod trace;
 mod tape;
 
 #[cfg(test)]
 mod tests;
 
+pub use body::{Body, ReadBody};
 pub use digest::{sha256_json, sha256_text};
+pub use endpoints::{Admission, Endpoints, Permit, Told, Unlimited};
 pub use ledger::{
-    Entry, Ledger, LedgerClosed, Limits, Offered, Reason, Rejection, RejectionKind, Reserve, Source, Why,
+    Barred, Entry, Hold, Ledger, LedgerClosed, Limits, Offered, Reason, Rejection, RejectionKind, Reserve,
+    Source, Why,
 };
-pub use model::{Finish, Model, ModelError, ModelErrorClass, ModelProfile, ModelReply, Usage};
-pub use run::run;
+pub use model::{Capabilities, Finish, Model, ModelError, ModelErrorClass, ModelProfile, ModelReply, Usage};
+pub use run::{Around, Progress, run};
 pub use strict::{NotStrict, strict};
 pub use tape::{Exchange, Parts, Played, Tape, TapePlayer};
 pub use task::{Answer, Check, Clock, Task};
+pub use trace::Spans;

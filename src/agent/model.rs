@@ -1,10 +1,15 @@
 //! The door to a language model: one attempt of one chat completion. Retries, budgets and the
 //! journal are the loop's business; HTTP is the connector's.
 
+use super::body::Body;
+use crate::tool::DataClass;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 /// Who answers and what it costs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,6 +22,46 @@ pub struct ModelProfile {
     pub authored: bool,
     pub usd_per_million_input: f64,
     pub usd_per_million_output: f64,
+    #[serde(default, skip_serializing_if = "Capabilities::are_usual")]
+    pub capabilities: Capabilities,
+}
+
+/// What an endpoint can do and may be told, where it differs from the usual.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Capabilities {
+    /// Enforces a schema that is marked `strict`; others are only told it.
+    pub strict: bool,
+    /// Knows `response_format: json_schema`; others are told the schema in words.
+    pub json_schema: bool,
+    /// Knows `tool_choice` and `parallel_tool_calls`.
+    pub tool_choice: bool,
+    /// Knows `max_completion_tokens`; older servers want `max_tokens`.
+    pub max_completion_tokens: bool,
+    /// Knows `store`.
+    pub store: bool,
+    /// Classes of data that may be sent there, masked as they are; empty means all.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub data: BTreeSet<DataClass>,
+}
+
+impl Default for Capabilities {
+    fn default() -> Self {
+        Self {
+            strict: true,
+            json_schema: true,
+            tool_choice: true,
+            max_completion_tokens: true,
+            store: true,
+            data: BTreeSet::new(),
+        }
+    }
+}
+
+impl Capabilities {
+    fn are_usual(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A chat-completions endpoint. `complete` makes exactly one attempt and never retries: every attempt
@@ -29,26 +74,22 @@ pub trait Model: Send + Sync {
     async fn complete(&self, request: &Value, timeout: Duration) -> Result<ModelReply, ModelError>;
 }
 
-/// An answer with HTTP status 2xx whose body is JSON. Read leniently: servers differ.
+/// An answer with HTTP status 2xx, whatever stands in it: nobody has read it yet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelReply {
     pub status: u16,
-    /// The body as it came.
-    pub body: Value,
-    pub usage: Option<Usage>,
-    pub finish: Option<Finish>,
-    /// The model that answered, as it names itself.
-    pub model: Option<String>,
+    /// Those that say who answered and how much is left, by lower-case name.
+    pub headers: BTreeMap<String, String>,
+    pub body: Body,
+    /// The endpoint has given the last request it has to give: leave it alone for so long.
+    pub pause: Option<Duration>,
     pub ms: u64,
 }
 
 impl ModelReply {
-    /// Takes what the loop needs out of a chat-completion body; missing parts stay `None`.
+    /// An answer that is JSON, without headers.
     pub fn read(status: u16, body: Value, ms: u64) -> Self {
-        let usage = body.get("usage").and_then(Usage::read);
-        let finish = body.pointer("/choices/0/finish_reason").and_then(Value::as_str).map(Finish::read);
-        let model = body.get("model").and_then(Value::as_str).map(str::to_owned);
-        Self { status, usage, finish, model, body, ms }
+        Self { status, headers: BTreeMap::new(), body: Body::of_json(&body), pause: None, ms }
     }
 }
 
@@ -59,7 +100,7 @@ pub struct Usage {
 }
 
 impl Usage {
-    fn read(usage: &Value) -> Option<Self> {
+    pub(super) fn read(usage: &Value) -> Option<Self> {
         let tokens = |key: &str| usage.get(key).and_then(Value::as_u64);
         match (tokens("prompt_tokens"), tokens("completion_tokens")) {
             (None, None) => None,
@@ -90,7 +131,7 @@ pub enum Finish {
 }
 
 impl Finish {
-    fn read(word: &str) -> Self {
+    pub(super) fn read(word: &str) -> Self {
         match word {
             "stop" => Self::Stop,
             "tool_calls" | "function_call" => Self::ToolCalls,

@@ -7,7 +7,9 @@
 use super::digest::{sha256_json, sorted_json};
 use super::guard::as_tokens;
 use super::ledger::Offered;
+use super::model::{Capabilities, ModelProfile};
 use super::strict::strict;
+use super::text::visible;
 use crate::tool::{Effect, Registry, ToolName, ToolSpec};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -47,38 +49,70 @@ pub(super) fn repair(message: &str) -> Value {
     json!({"role": "user", "content": content})
 }
 
-/// The request body. On the last turn the model is told to answer instead of calling.
+/// The request body, without the limit of the answer. On the last turn the model is told to answer
+/// instead of calling. `schema` is the answer's, with tokens where values are confidential.
 pub(super) fn body(
-    model: &str,
+    profile: &ModelProfile,
     messages: &[Value],
     tools: &[Offered],
-    response_format: &Value,
-    answer_tokens: u64,
+    schema: &Value,
     may_call: bool,
 ) -> Value {
+    let can = &profile.capabilities;
     let mut body = json!({
-        "model": model,
+        "model": profile.model,
         "messages": messages,
-        "response_format": response_format,
-        "max_completion_tokens": answer_tokens,
-        "store": false,
+        "response_format": response_format(schema, can),
+        (answer_limit(profile)): 0,
     });
-    if !tools.is_empty() {
-        body["tools"] = tools.iter().map(|tool| tool.definition.clone()).collect();
-        body["tool_choice"] = json!(if may_call { "auto" } else { "none" });
-        body["parallel_tool_calls"] = json!(false);
+    if can.store {
+        body["store"] = json!(false);
+    }
+    if !can.json_schema {
+        told_in_words(&mut body, schema);
+    }
+    // Who cannot be told not to call is not offered anything on the last turn.
+    if !tools.is_empty() && (may_call || can.tool_choice) {
+        body["tools"] = tools.iter().map(|tool| offered(tool, can)).collect();
+        if can.tool_choice {
+            body["tool_choice"] = json!(if may_call { "auto" } else { "none" });
+            body["parallel_tool_calls"] = json!(false);
+        }
     }
     body
 }
 
-/// Strict where the schema allows it; answers are validated against the full schema either way.
-pub(super) fn response_format(schema: &Value, confidential: &BTreeSet<String>) -> Value {
-    let schema = as_tokens(schema, confidential);
-    let shape = match strict(&schema) {
-        Ok(schema) => json!({"name": "answer", "strict": true, "schema": schema}),
-        Err(_) => json!({"name": "answer", "strict": false, "schema": schema}),
+/// The field that limits an answer's tokens.
+pub(super) fn answer_limit(profile: &ModelProfile) -> &'static str {
+    if profile.capabilities.max_completion_tokens { "max_completion_tokens" } else { "max_tokens" }
+}
+
+/// Strict where schema and server allow it; answers are validated against the full schema either way.
+fn response_format(schema: &Value, can: &Capabilities) -> Value {
+    if !can.json_schema {
+        return json!({"type": "json_object"});
+    }
+    let shape = match strict(schema) {
+        Ok(schema) if can.strict => json!({"name": "answer", "strict": true, "schema": schema}),
+        _ => json!({"name": "answer", "strict": false, "schema": schema}),
     };
     json!({"type": "json_schema", "json_schema": shape})
+}
+
+fn told_in_words(body: &mut Value, schema: &Value) {
+    if let Some(Value::String(system)) = body.pointer_mut("/messages/0/content") {
+        system.push_str(&format!("\nThe JSON Schema of the answer:\n{}", sorted_json(schema)));
+    }
+}
+
+fn offered(tool: &Offered, can: &Capabilities) -> Value {
+    let mut definition = tool.definition.clone();
+    if !can.strict
+        && let Some(function) = definition.get_mut("function").and_then(Value::as_object_mut)
+    {
+        function.remove("strict");
+    }
+    definition
 }
 
 /// The tools a model may have: read and propose, whatever the list says.
@@ -139,12 +173,7 @@ fn clean(value: &Value) -> Value {
 }
 
 fn clean_text(text: &str) -> String {
-    let invisible = |c: char| {
-        (c.is_control() && c != '\n' && c != '\t')
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-                | '\u{feff}' | '\u{ad}' | '\u{e0000}'..='\u{e007f}')
-    };
-    text.chars().filter(|c| !invisible(*c)).take(TEXT_CHARS_MAX).collect()
+    visible(text).chars().take(TEXT_CHARS_MAX).collect()
 }
 
 #[cfg(test)]

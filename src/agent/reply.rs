@@ -64,6 +64,11 @@ pub(super) fn assistant_calls(calls: &[WireCall]) -> Value {
     json!({"role": "assistant", "content": null, "tool_calls": calls})
 }
 
+/// For calls that came without an id, or with one that cannot be sent back.
+pub(super) fn own_id(turn: u32, index: usize) -> String {
+    format!("call_{turn}_{index}")
+}
+
 fn calls(message: &Value, turn: u32) -> Vec<WireCall> {
     let Some(items) = message.get("tool_calls").and_then(Value::as_array) else { return Vec::new() };
     let mut calls: Vec<WireCall> = Vec::with_capacity(items.len());
@@ -72,7 +77,7 @@ fn calls(message: &Value, turn: u32) -> Vec<WireCall> {
         let own = item.get("id").and_then(Value::as_str).filter(|id| !id.is_empty());
         let id = match own {
             Some(id) if calls.iter().all(|call| call.id != id) => id.to_owned(),
-            _ => format!("call_{turn}_{index}"),
+            _ => own_id(turn, index),
         };
         let name = function.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
         calls.push(WireCall { id, name, arguments: arguments(function.get("arguments")) });

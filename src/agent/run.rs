@@ -1,68 +1,70 @@
 //! Does what `turns` decides: writes entries, asks models, calls tools.
 
-use super::ledger::{Entry, Ledger, LedgerClosed, Offered};
+use super::endpoints::{Admission, Endpoints, Told};
+use super::ledger::{Entry, Hold, Ledger, LedgerClosed, Offered};
 use super::model::{Model, ModelError, ModelErrorClass, ModelProfile, ModelReply};
 use super::session::{OpenCall, Session};
 use super::task::{Answer, Clock, Task};
-use super::turns::Action;
+use super::text::{storable, storable_text, too_deep};
+use super::trace::{self, Spans};
+use super::turns::{Action, Ask};
 use crate::tool::{Call, Effect, Registry, ToolError, ToolErrorKind};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use std::{sync::Arc, time::Duration};
 use tracing::Instrument as _;
 
-/// Runs an agent step to its answer. `past` are the entries of an earlier, interrupted attempt: what
+/// What an agent step stands in.
+pub struct Around<'a> {
+    /// In order of preference.
+    pub models: &'a [Arc<dyn Model>],
+    pub tools: &'a Registry,
+    pub ledger: &'a dyn Ledger,
+    pub clock: &'a dyn Clock,
+    pub endpoints: &'a dyn Endpoints,
+    pub spans: Spans,
+}
+
+/// How far a step came.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Progress {
+    Answered(Box<Answer>),
+    /// Nothing is to be done before this time: run it again then, with the entries there are by now.
+    Waiting {
+        until: DateTime<Utc>,
+    },
+}
+
+/// Runs an agent step to its answer, or until it has to wait. `past` are the entries there are already: what
 /// they hold is never asked or called again, except one request whose answer was not written down.
 ///
 /// Always ends with an answer: when no model gives one, it is the task's fallback.
 ///
 /// # Errors
 /// Only when the ledger refuses an entry, because the run belongs to another worker now.
-pub async fn run(
-    task: &Task,
-    models: &[Arc<dyn Model>],
-    tools: &Registry,
-    past: &[Entry],
-    ledger: &dyn Ledger,
-    clock: &dyn Clock,
-) -> Result<Answer, LedgerClosed> {
-    let profiles: Vec<ModelProfile> = models.iter().map(|model| model.profile().clone()).collect();
+pub async fn run(task: &Task, past: &[Entry], around: &Around<'_>) -> Result<Progress, LedgerClosed> {
+    let profiles: Vec<ModelProfile> = around.models.iter().map(|model| model.profile().clone()).collect();
     let mut session = Session::new(task);
     for entry in past {
         session.apply(entry);
     }
     loop {
-        match session.next(clock.now(), tools, &profiles) {
-            Action::Done(answer) => return Ok(answer),
-            Action::Wait(duration) => {
-                clock.sleep(duration).await;
-                session.waited();
-            }
-            Action::Record(entry) => keep(&mut session, ledger, entry).await?,
-            Action::Ask { entry, model, request, timeout } => {
-                let profile = session.models[model].clone();
-                let turn = match &entry {
-                    Entry::Requested { turn, attempt, .. } => (*turn, *attempt),
-                    _ => (0, 0),
-                };
-                keep(&mut session, ledger, entry).await?;
-                let span = tracing::info_span!(
-                    "chat",
-                    gen_ai.operation.name = "chat",
-                    gen_ai.request.model = profile.model,
-                    gen_ai.agent.name = task.step,
-                    turn = turn.0,
-                );
-                let result = ask(models, &profile, &request, timeout).instrument(span).await;
-                keep(&mut session, ledger, answered(result, turn, clock.now())).await?;
+        match session.next(around.clock.now(), around.tools, &profiles) {
+            Action::Done(answer) => return Ok(Progress::Answered(Box::new(answer))),
+            Action::Wait(until) => return Ok(Progress::Waiting { until }),
+            Action::Record(entry) => keep(&mut session, around.ledger, entry).await?,
+            Action::Ask { ask, has_turn, timeout } => {
+                ask_once(task, &mut session, &ask, has_turn, timeout, around).await?;
             }
             Action::Use { entry, call, timeout } => {
                 if let Some(entry) = entry {
-                    keep(&mut session, ledger, entry).await?;
+                    keep(&mut session, around.ledger, entry).await?;
                 }
                 let offered = &session.tools[call.offered];
-                let entry = use_tool(task, tools, offered, &call, timeout, clock).await;
-                keep(&mut session, ledger, entry).await?;
+                let span = trace::tool(&offered.tool, call.key, around.spans);
+                let used = use_tool(task, around, offered, &call, timeout).instrument(span.clone()).await;
+                trace::tool_ended(&span, &used);
+                keep(&mut session, around.ledger, used).await?;
             }
         }
     }
@@ -74,8 +76,53 @@ async fn keep(session: &mut Session<'_>, ledger: &dyn Ledger, entry: Entry) -> R
     Ok(())
 }
 
+/// One attempt: the endpoint has room, the request is written down, sent, and its answer written down.
+async fn ask_once(
+    task: &Task,
+    session: &mut Session<'_>,
+    ask: &Ask,
+    has_turn: bool,
+    timeout: Duration,
+    around: &Around<'_>,
+) -> Result<(), LedgerClosed> {
+    let profile = session.models[ask.model].clone();
+    let clock = around.clock;
+    let admitted = around.endpoints.admit(&profile.endpoint, has_turn, clock.now());
+    let permit = match tokio::time::timeout(session.time_left(clock.now()), admitted).await {
+        Ok(Admission::Go(permit)) => permit,
+        Ok(Admission::Later { until, by }) => {
+            return keep(session, around.ledger, ask.held(clock.now(), until, by)).await;
+        }
+        // Its turn did not come in the time there was.
+        Err(_) => {
+            let held = ask.held(clock.now(), session.deadline, Hold::Paced);
+            return keep(session, around.ledger, held).await;
+        }
+    };
+    keep(session, around.ledger, ask.entry(clock.now())).await?;
+    let span = trace::chat(task, &profile, ask, around.spans);
+    let result = send(around.models, &profile, &ask.request, timeout).instrument(span.clone()).await;
+    drop(permit);
+    let told = told(&result);
+    let entry = answered(result, (ask.turn, ask.attempt), clock.now());
+    trace::chat_ended(&span, &entry, around.spans);
+    let kept = keep(session, around.ledger, entry).await;
+    around.endpoints.tell(&profile.endpoint, told, clock.now()).await;
+    kept
+}
+
+fn told(result: &Result<ModelReply, ModelError>) -> Told {
+    match result {
+        Ok(reply) => match reply.body.read().failure() {
+            None => Told::Answered { pause: reply.pause },
+            Some((class, _)) => Told::Failed { class, retry_after: None },
+        },
+        Err(error) => Told::Failed { class: error.class, retry_after: error.retry_after },
+    }
+}
+
 /// The endpoint is looked up by name: a resumed step keeps the models it began with.
-async fn ask(
+async fn send(
     models: &[Arc<dyn Model>],
     profile: &ModelProfile,
     request: &Value,
@@ -110,10 +157,8 @@ fn answered(result: Result<ModelReply, ModelError>, (turn, attempt): (u32, u32),
             turn,
             attempt,
             status: reply.status,
+            headers: reply.headers,
             body: reply.body,
-            usage: reply.usage,
-            finish: reply.finish,
-            model: reply.model,
             ms: reply.ms,
         },
         Err(error) => Entry::Failed {
@@ -123,27 +168,30 @@ fn answered(result: Result<ModelReply, ModelError>, (turn, attempt): (u32, u32),
             class: error.class,
             status: error.status,
             retry_after_ms: error.retry_after.map(millis),
-            message: error.message,
+            message: storable_text(&error.message),
         },
     }
 }
 
 async fn use_tool(
     task: &Task,
-    tools: &Registry,
+    around: &Around<'_>,
     offered: &Offered,
     call: &OpenCall,
     timeout: Duration,
-    clock: &dyn Clock,
 ) -> Entry {
-    let started = clock.now();
-    let result = call_tool(task, tools, offered, call, timeout, started).await;
-    let ms = (clock.now() - started).to_std().map_or(0, millis);
+    let started = around.clock.now();
+    let result = call_tool(task, around.tools, offered, call, timeout, started).await;
+    let ms = (around.clock.now() - started).to_std().map_or(0, millis);
     match result {
         Ok(output) => Entry::ToolDone { call_key: call.key, output, ms },
-        Err((class, error)) => {
-            Entry::ToolFailed { call_key: call.key, class, message: error.message, detail: error.detail, ms }
-        }
+        Err((class, error)) => Entry::ToolFailed {
+            call_key: call.key,
+            class,
+            message: storable_text(&error.message),
+            detail: error.detail.map(|detail| storable_text(&detail)),
+            ms,
+        },
     }
 }
 
@@ -180,6 +228,11 @@ async fn call_tool(
             return Err(("timeout".to_owned(), ToolError::new(ToolErrorKind::Transient, message)));
         }
     };
+    let output = storable(output);
+    if let Some(why) = too_deep(&output) {
+        let message = format!("the result of {} cannot be kept: {why}", offered.tool);
+        return Err(("too_large".to_owned(), ToolError::new(ToolErrorKind::TooLarge, message)));
+    }
     let bytes = output.to_string().len();
     if bytes > offered.result_bytes_max {
         let message = format!(

@@ -1,11 +1,14 @@
 //! One conversation as a fold over its journal entries. Pure: `apply` takes what happened, `turns`
 //! decides what comes next; a resumed step is the same fold over the past.
 
+use super::body::Body;
 use super::budget::Budget;
 use super::guard::{Corpus, Masker, confidential_fields};
-use super::ledger::{Entry, Limits, Offered, Reason, Rejection, RejectionKind, Reserve, Source, Why};
-use super::model::{Finish, ModelErrorClass, ModelProfile, Usage};
-use super::reply::{Reply, WireCall, assistant_calls};
+use super::ledger::{
+    Barred, Entry, Hold, Limits, Offered, Reason, Rejection, RejectionKind, Reserve, Source, Why,
+};
+use super::model::{ModelErrorClass, ModelProfile};
+use super::reply::{Reply, WireCall, assistant_calls, own_id};
 use super::task::{Answer, Task};
 use super::{digest::sha256_json, prompt};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -53,6 +56,8 @@ pub(super) enum Phase {
     New,
     Ask {
         not_before: Option<DateTime<Utc>>,
+        /// That time is this step's turn at its endpoint.
+        has_turn: bool,
     },
     /// A request was sent; on resume its answer is lost.
     Asked,
@@ -109,21 +114,20 @@ impl<'a> Session<'a> {
 
     pub(super) fn apply(&mut self, entry: &Entry) {
         match entry {
-            Entry::Started { at, models, tools, limits, .. } => {
+            Entry::Started { at, instructions, models, barred, tools, limits, .. } => {
                 self.models.clone_from(models);
                 self.tools.clone_from(tools);
                 self.limits = *limits;
                 self.deadline = *at + TimeDelta::from_std(limits.time).unwrap_or(TimeDelta::days(1));
-                self.open();
+                self.open(instructions.as_deref(), barred);
             }
             Entry::Requested { attempt, reserve, .. } => {
                 self.attempt = *attempt;
                 self.reserve = *reserve;
                 self.phase = Phase::Asked;
             }
-            Entry::Responded { body, usage, finish, model, .. } => {
-                self.responded(body, *usage, *finish, model.clone());
-            }
+            Entry::Held { model, until, by, .. } => self.held(*model, *until, *by),
+            Entry::Responded { at, body, .. } => self.responded(*at, body),
             Entry::Failed { at, class, retry_after_ms, message, .. } => {
                 self.failed(*at, *class, *retry_after_ms, message);
             }
@@ -148,45 +152,81 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The pause before the next attempt is over, also where a clock stands still.
-    pub(super) fn waited(&mut self) {
-        if let Phase::Ask { not_before } = &mut self.phase {
-            *not_before = None;
-        }
-    }
-
-    fn open(&mut self) {
+    /// Journals of earlier versions do not hold the prompt.
+    fn open(&mut self, instructions: Option<&str>, barred: &[Barred]) {
         let input = self.masker.mask(&self.task.input, &self.task.classes);
-        let instructions = self.masker.mask_text(&self.task.instructions);
+        let instructions = self.masker.mask_text(instructions.unwrap_or(&self.task.instructions));
         self.messages = prompt::opening(&instructions, &input);
-        self.phase = match self.models.is_empty() {
-            true => give_up(Reason::NoModel, "no model is configured"),
-            false => Phase::Ask { not_before: None },
+        self.phase = match (self.models.is_empty(), barred.first()) {
+            (false, _) => ask_now(),
+            (true, None) => give_up(Reason::NoModel, "no model is configured"),
+            (true, Some(barred)) => {
+                give_up(Reason::NoModel, &format!("`{}` may not be asked: {}", barred.endpoint, barred.why))
+            }
         };
     }
 
-    fn responded(
-        &mut self,
-        body: &Value,
-        usage: Option<Usage>,
-        finish: Option<Finish>,
-        model: Option<String>,
-    ) {
-        let bytes = body.to_string().len();
+    fn responded(&mut self, at: DateTime<Utc>, body: &Body) {
+        let read = body.read();
+        if let Some((class, message)) = read.failure() {
+            return self.failed(at, class, None, &message);
+        }
+        let bytes = read.json.to_string().len();
         if let Some(price) = self.models.get(self.model) {
-            self.budget.settle(price, &self.reserve, usage, bytes);
-            self.answered_by = Some(model.unwrap_or_else(|| price.model.clone()));
+            self.budget.settle(price, &self.reserve, read.usage, bytes);
+            self.answered_by = Some(read.model.unwrap_or_else(|| price.model.clone()));
         }
         self.turn += 1;
         self.attempt = 0;
         self.failures = 0;
-        self.phase = match Reply::read(body, finish, self.turn) {
+        self.phase = match Reply::read(&read.json, read.finish, self.turn) {
             Reply::Calls(calls) => {
-                self.messages.push(assistant_calls(&calls));
+                let calls = self.said(calls);
                 Phase::Calls(Calls { calls, index: 0, open: None })
             }
             other => Phase::Judge(other),
         };
+    }
+
+    /// What a model said is sent back to it, and to the next one: a name that it knows from elsewhere stays here, too.
+    fn said(&mut self, mut calls: Vec<WireCall>) -> Vec<WireCall> {
+        for (index, call) in calls.iter_mut().enumerate() {
+            if self.masker.is_confidential(&call.id) {
+                call.id = own_id(self.turn, index);
+            }
+        }
+        let mut shown = calls.clone();
+        for call in &mut shown {
+            if self.tools.iter().all(|tool| tool.wire_name != call.name) {
+                call.name = self.masker.mask_text(&call.name);
+            }
+            if let Ok(arguments) = &mut call.arguments {
+                *arguments = self.masker.mask_words(arguments);
+            }
+        }
+        self.messages.push(assistant_calls(&shown));
+        calls
+    }
+
+    /// A turn is waited for, a closed endpoint is not: the next one of the list is asked instead.
+    fn held(&mut self, model: usize, until: DateTime<Utc>, by: Hold) {
+        self.model = model;
+        if matches!(by, Hold::RateLimited | Hold::Paced) && until < self.deadline {
+            self.phase = Phase::Ask { not_before: Some(until), has_turn: true };
+            return;
+        }
+        let endpoint = self.models.get(model).map_or("", |profile| profile.endpoint.as_str());
+        let until = until.format("%H:%M:%S UTC");
+        self.next_model(match by {
+            Hold::Quota => why(Reason::Quota, &format!("`{endpoint}` has no quota; not asked until {until}")),
+            Hold::Circuit => why(
+                Reason::ModelDown,
+                &format!("`{endpoint}` failed again and again; not asked until {until}"),
+            ),
+            Hold::RateLimited | Hold::Paced => {
+                why(Reason::ModelDown, &format!("`{endpoint}` has too many requests until {until}"))
+            }
+        });
     }
 
     fn failed(
@@ -200,7 +240,7 @@ impl<'a> Session<'a> {
             self.budget.forfeit(&self.reserve);
         }
         if class == ModelErrorClass::Lost {
-            self.phase = Phase::Ask { not_before: None };
+            self.phase = ask_now();
             return;
         }
         let backoff = RETRY_WAIT.saturating_mul(2u32.saturating_pow(self.failures)).min(RETRY_WAIT_MAX);
@@ -211,7 +251,7 @@ impl<'a> Session<'a> {
             Some(again)
                 if class.is_transient() && self.failures <= self.limits.retries && again < self.deadline =>
             {
-                self.phase = Phase::Ask { not_before: Some(again) };
+                self.phase = Phase::Ask { not_before: Some(again), has_turn: false };
             }
             _ => self.next_model(match class {
                 ModelErrorClass::Quota => why(Reason::Quota, message),
@@ -226,7 +266,7 @@ impl<'a> Session<'a> {
         self.failures = 0;
         self.phase = if self.model + 1 < self.models.len() {
             self.model += 1;
-            Phase::Ask { not_before: None }
+            ask_now()
         } else {
             Phase::GiveUp(why)
         };
@@ -238,7 +278,7 @@ impl<'a> Session<'a> {
             RejectionKind::Truncated => {
                 self.truncations += 1;
                 self.phase = match self.truncations {
-                    1 => Phase::Ask { not_before: None },
+                    1 => ask_now(),
                     _ => give_up(Reason::Truncated, &rejection.message),
                 };
                 return;
@@ -253,10 +293,11 @@ impl<'a> Session<'a> {
             self.close_call(|id| prompt::tool_error(id, &class, &message));
         } else {
             if let Phase::Judge(Reply::Answer(text)) = &self.phase {
+                let text = self.masker.mask_text(text);
                 self.messages.push(json!({"role": "assistant", "content": text}));
             }
             self.messages.push(prompt::repair(&message));
-            self.phase = Phase::Ask { not_before: None };
+            self.phase = ask_now();
         }
         if self.repairs > self.limits.repairs {
             self.phase = give_up(Reason::InvalidAnswer, &rejection.message);
@@ -283,7 +324,7 @@ impl<'a> Session<'a> {
         calls.index += 1;
         calls.open = None;
         if calls.index >= calls.calls.len() {
-            self.phase = Phase::Ask { not_before: None };
+            self.phase = ask_now();
         }
     }
 
@@ -307,6 +348,10 @@ impl<'a> Session<'a> {
 
 pub(super) fn why(reason: Reason, detail: &str) -> Why {
     Why { reason, detail: detail.to_owned() }
+}
+
+fn ask_now() -> Phase {
+    Phase::Ask { not_before: None, has_turn: false }
 }
 
 fn give_up(reason: Reason, detail: &str) -> Phase {

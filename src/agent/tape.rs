@@ -60,7 +60,7 @@ impl Tape {
                 Entry::Started { models, .. } => tape.models.clone_from(models),
                 Entry::Requested { request_sha, request, .. } => open = Some((request_sha, request)),
                 Entry::Responded { status, body, ms, .. } => {
-                    let outcome = Played::Reply { status: *status, body: body.clone(), ms: *ms };
+                    let outcome = Played::Reply { status: *status, body: body.json(), ms: *ms };
                     tape.close(open.take(), outcome);
                 }
                 Entry::Failed { class, status, retry_after_ms, message, .. } => {

@@ -1,13 +1,16 @@
 //! What an agent step is asked, and what comes back.
 
-use super::ledger::{Limits, Source, Why};
+use super::ledger::{Limits, Offered, Source, Why};
 use super::model::Usage;
 use crate::tool::{DataClass, ToolName};
-use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 use uuid::Uuid;
 
 /// The workflow's own checks of an answer; `Err` is the sentence the model is told. Must be pure: it is
@@ -41,6 +44,33 @@ pub struct Task {
     pub trace: Option<String>,
 }
 
+impl Task {
+    /// What kinds of data this step may show a model: those of its input and of what its tools give.
+    pub(super) fn data_classes(&self, tools: &[Offered]) -> BTreeSet<DataClass> {
+        let mut found: BTreeSet<DataClass> =
+            tools.iter().flat_map(|tool| tool.classes.values().copied()).collect();
+        let mut fields = BTreeSet::new();
+        names(&self.input, &mut fields);
+        found.extend(fields.iter().filter_map(|field| self.classes.get(*field)).copied());
+        // What anybody may see, and what is removed before anything is sent.
+        found.retain(|class| !matches!(class, DataClass::Public | DataClass::Secret));
+        found
+    }
+}
+
+fn names<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                found.insert(name);
+                names(value, found);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| names(item, found)),
+        _ => {}
+    }
+}
+
 impl fmt::Debug for Task {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Task").field("run", &self.run).field("step", &self.step).finish_non_exhaustive()
@@ -67,9 +97,6 @@ pub struct Answer {
 }
 
 /// Time as the run sees it: tests and replays own it.
-#[async_trait]
 pub trait Clock: Send + Sync {
     fn now(&self) -> DateTime<Utc>;
-
-    async fn sleep(&self, duration: Duration);
 }

@@ -1,26 +1,29 @@
 //! What comes next in a conversation. Pure: the same entries and the same time give the same action.
 
-use super::ledger::{Entry, Reason, Rejection, RejectionKind, Source, Why};
+use super::guard::as_tokens;
+use super::ledger::{Barred, Entry, Hold, Reason, Rejection, RejectionKind, Reserve, Source, Why};
 use super::model::{ModelErrorClass, ModelProfile};
 use super::reply::{Reply, WireCall};
 use super::session::{Calls, OpenCall, Phase, Session, why};
 use super::task::Answer;
+use super::text::storable_text;
 use super::{accept, digest, prompt};
-use crate::tool::Registry;
+use crate::tool::{DataClass, Registry};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 use uuid::Uuid;
 
 pub(super) enum Action {
     /// Something was decided: write it down.
     Record(Entry),
-    Wait(Duration),
-    /// Write the request down, then send it.
+    /// Nothing is to be done before this time.
+    Wait(DateTime<Utc>),
+    /// Once the endpoint has room for it, write the request down, then send it.
     Ask {
-        entry: Entry,
-        model: usize,
-        request: Value,
+        ask: Box<Ask>,
+        /// The time now was given to this step as its turn.
+        has_turn: bool,
         timeout: Duration,
     },
     /// Write the call down unless it is already, then make it.
@@ -32,6 +35,34 @@ pub(super) enum Action {
     Done(Answer),
 }
 
+/// One attempt of one turn.
+pub(super) struct Ask {
+    pub(super) turn: u32,
+    pub(super) attempt: u32,
+    /// Index in the session's models.
+    pub(super) model: usize,
+    pub(super) request: Value,
+    pub(super) reserve: Reserve,
+}
+
+impl Ask {
+    pub(super) fn entry(&self, at: DateTime<Utc>) -> Entry {
+        Entry::Requested {
+            at,
+            turn: self.turn,
+            attempt: self.attempt,
+            model: self.model,
+            request_sha: digest::sha256_json(&self.request),
+            request: self.request.clone(),
+            reserve: self.reserve,
+        }
+    }
+
+    pub(super) fn held(&self, at: DateTime<Utc>, until: DateTime<Utc>, by: Hold) -> Entry {
+        Entry::Held { at, turn: self.turn, model: self.model, until, by }
+    }
+}
+
 impl Session<'_> {
     pub(super) fn next(
         &mut self,
@@ -41,7 +72,7 @@ impl Session<'_> {
     ) -> Action {
         match self.phase.clone() {
             Phase::New => Action::Record(self.started(now, registry, models)),
-            Phase::Ask { not_before } => self.ask(now, not_before),
+            Phase::Ask { not_before, has_turn } => self.ask(now, not_before, has_turn),
             Phase::Asked => Action::Record(self.lost(now)),
             Phase::Judge(reply) => Action::Record(self.judge(now, reply)),
             Phase::Calls(calls) => self.call(now, &calls),
@@ -52,24 +83,30 @@ impl Session<'_> {
 
     fn started(&self, at: DateTime<Utc>, registry: &Registry, models: &[ModelProfile]) -> Entry {
         let (tools, withheld) = prompt::offer(registry, &self.task.tools, &self.confidential);
+        let data = self.task.data_classes(&tools);
+        let (models, barred) = allowed(models, &data);
+        let policy = json!([models, self.task.limits, self.task.mask, data]);
         Entry::Started {
             at,
             prompt_sha: digest::sha256_text(&self.task.instructions),
             toolset_sha: prompt::toolset_sha(&tools),
             schema_sha: digest::sha256_json(&self.task.output),
-            models: models.to_vec(),
+            policy_sha: digest::sha256_json(&policy),
+            instructions: Some(storable_text(&self.task.instructions)),
+            models,
+            barred,
             tools,
             withheld,
             limits: self.task.limits,
         }
     }
 
-    fn ask(&self, now: DateTime<Utc>, not_before: Option<DateTime<Utc>>) -> Action {
+    fn ask(&self, now: DateTime<Utc>, not_before: Option<DateTime<Utc>>, has_turn: bool) -> Action {
         if now >= self.deadline {
             return Action::Record(self.out_of_time(now));
         }
-        if let Some(wait) = not_before.and_then(|at| (at - now).to_std().ok()).filter(|w| !w.is_zero()) {
-            return Action::Wait(wait);
+        if let Some(until) = not_before.filter(|at| *at > now) {
+            return Action::Wait(until);
         }
         if self.turn >= self.limits.turns {
             let why = why(Reason::Turns, &format!("no answer after {} turns", self.turn));
@@ -79,24 +116,16 @@ impl Session<'_> {
             return Action::Record(self.fallback(now, why(Reason::NoModel, "no model is left")));
         };
         let may_call = self.turn + 1 < self.limits.turns && self.tool_calls < self.limits.tool_calls;
-        let format = prompt::response_format(&self.task.output, &self.confidential);
-        let mut request = prompt::body(&profile.model, &self.messages, &self.tools, &format, 0, may_call);
+        let schema = as_tokens(&self.task.output, &self.confidential);
+        let mut request = prompt::body(profile, &self.messages, &self.tools, &schema, may_call);
         let wanted = self.limits.answer_tokens << self.truncations.min(4);
         match self.budget.reserve(&self.limits, profile, request.to_string().len(), wanted) {
             Err(why) => Action::Record(self.fallback(now, why)),
             Ok(reserve) => {
-                request["max_completion_tokens"] = json!(reserve.output_tokens);
-                let entry = Entry::Requested {
-                    at: now,
-                    turn: self.turn + 1,
-                    attempt: self.attempt + 1,
-                    model: self.model,
-                    request_sha: digest::sha256_json(&request),
-                    request: request.clone(),
-                    reserve,
-                };
-                let timeout = self.limits.call_time.min(self.time_left(now));
-                Action::Ask { entry, model: self.model, request, timeout }
+                request[prompt::answer_limit(profile)] = json!(reserve.output_tokens);
+                let (turn, attempt) = (self.turn + 1, self.attempt + 1);
+                let ask = Box::new(Ask { turn, attempt, model: self.model, request, reserve });
+                Action::Ask { ask, has_turn, timeout: self.limits.call_time.min(self.time_left(now)) }
             }
         }
     }
@@ -135,7 +164,8 @@ impl Session<'_> {
                     Err(rejection) => Entry::Rejected { turn: self.turn, rejection },
                     Ok(output) => {
                         let source = if self.model == 0 { Source::Model } else { Source::FallbackModel };
-                        Entry::Finished { at, source, output, why: None }
+                        let output_sha = digest::sha256_json(&output);
+                        Entry::Finished { at, source, output, output_sha, why: None }
                     }
                 }
             }
@@ -215,10 +245,30 @@ impl Session<'_> {
     }
 
     fn fallback(&self, at: DateTime<Utc>, why: Why) -> Entry {
-        Entry::Finished { at, source: Source::Rules, output: self.task.fallback.clone(), why: Some(why) }
+        let output = self.task.fallback.clone();
+        let output_sha = digest::sha256_json(&output);
+        let why = Why { reason: why.reason, detail: storable_text(&why.detail) };
+        Entry::Finished { at, source: Source::Rules, output, output_sha, why: Some(why) }
     }
 
-    fn time_left(&self, now: DateTime<Utc>) -> Duration {
+    pub(super) fn time_left(&self, now: DateTime<Utc>) -> Duration {
         (self.deadline - now).max(TimeDelta::zero()).to_std().unwrap_or(Duration::ZERO)
     }
+}
+
+/// The models that data of these classes may be sent to, in order, and those that it may not.
+fn allowed(models: &[ModelProfile], data: &BTreeSet<DataClass>) -> (Vec<ModelProfile>, Vec<Barred>) {
+    let (mut kept, mut barred) = (Vec::new(), Vec::new());
+    for profile in models {
+        let may = &profile.capabilities.data;
+        match data.iter().find(|class| !may.is_empty() && !may.contains(class)) {
+            None => kept.push(profile.clone()),
+            Some(class) => barred.push(Barred {
+                endpoint: profile.endpoint.clone(),
+                model: profile.model.clone(),
+                why: format!("this step has {} data", class.word()),
+            }),
+        }
+    }
+    (kept, barred)
 }

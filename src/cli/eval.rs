@@ -196,7 +196,7 @@ fn stage(plant: &Plant, tools: &Registry, models: Vec<Arc<dyn Model>>, definitio
     let definitions = Arc::new(Definitions::default());
     definitions.publish_in_memory(plant.library.definitions().cloned().collect());
     let ladders: Arc<dyn Ladders> = Arc::new(SiteLadders(plant.site.clone()));
-    let settings = AgentSettings { models, known: app::known_names(&plant.site) };
+    let settings = AgentSettings { models, known: app::known_names(&plant.site), ..AgentSettings::default() };
     Stage {
         definition,
         executors: app::executors(tools, &definitions, &ladders, settings, Arc::new(NoPastEvents)),

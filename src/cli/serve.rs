@@ -2,6 +2,7 @@
 
 use super::database::{ConnectionArgs, DatabaseArgs};
 use crate::{
+    agent::Spans,
     app::{App, AppError, AppOptions, Roles},
     engine::{Fault, arm_crash_point, seed_fault},
     postgres::ClusterError,
@@ -68,6 +69,9 @@ pub struct ServeArgs {
     /// Where traces are sent (OTLP over HTTP); the SDK's own variables set sampling and headers
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
     pub traces: Option<String>,
+    /// Traces tell what was said to models and by them, too, masked as it went out
+    #[arg(long, env = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT")]
+    pub trace_content: bool,
 
     /// Abort at a crash point (tests)
     #[arg(long, env = "TAKT_CRASH_AT", hide = true)]
@@ -109,6 +113,7 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
         base_url: args.base_url,
         api_token: args.api_token.map(SecretString::from),
         takeovers_max: args.takeovers_max,
+        spans: if args.trace_content { Spans::Content } else { Spans::Plain },
     })
     .await?;
     let (console, database) = (app.base_url(), database.describe());

@@ -10,12 +10,17 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// One attempt per request, no redirects (a login page is not an answer), no proxy from the environment.
 pub fn client() -> Result<Client, reqwest::Error> {
+    client_connecting_within(CONNECT_TIMEOUT)
+}
+
+/// The same with another bound for the connection.
+pub fn client_connecting_within(connect: Duration) -> Result<Client, reqwest::Error> {
     // Without a provider reqwest panics; `main` installs one before anything else, a library's user may not.
     if CryptoProvider::get_default().is_none() {
         let _ = ring::default_provider().install_default();
     }
     Client::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
+        .connect_timeout(connect)
         .redirect(Policy::none())
         .no_proxy()
         .retry(reqwest::retry::never())

@@ -47,6 +47,9 @@ pub struct Question {
     pub expires_at: DateTime<Utc>,
     /// What happens when nobody answers, as a sentence. Silence never approves.
     pub on_silence: String,
+    /// What the question rests on that is not as usual, one sentence each.
+    #[serde(default)]
+    pub basis: Vec<String>,
     /// Who has to agree as well, in words.
     #[serde(default)]
     pub second: Option<String>,

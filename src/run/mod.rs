@@ -5,6 +5,7 @@
 
 mod approval;
 pub mod compat;
+mod endpoint;
 mod id;
 mod inputs;
 mod intent;
@@ -24,6 +25,7 @@ pub mod story;
 mod tests;
 
 pub use approval::{Approval, approval_of};
+pub use endpoint::{Closed, EndpointState, Leave};
 pub use id::{EventId, GateId, RunId, WorkerId};
 pub use inputs::{inputs_from, inputs_from_text};
 pub use intent::{Intent, MessageKind, NewGate, NewRun, OutboxMessage, Reassign};

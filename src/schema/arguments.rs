@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 /// Keywords that say something about a value that is not there yet, or that an editor does not know.
-const DROPPED: [&str; 5] = ["$schema", "$id", "title", "format", "x-takt-entity"];
+const DROPPED: [&str; 6] = ["$schema", "$id", "title", "format", "x-takt-entity", "x-takt-grounded"];
 
 /// The map below `with:`.
 pub(super) fn arguments(input: &Value) -> Value {

@@ -111,6 +111,36 @@ pub(super) struct ModelFile {
     pub optional: bool,
     pub usd_per_million_input: f64,
     pub usd_per_million_output: f64,
+    /// `openai`, `azure`, `vllm`, `ollama`, `llama_cpp`, or `compatible` for any other.
+    pub server: Option<Text>,
+    /// Azure's address by deployment wants one.
+    pub api_version: Option<String>,
+    /// Corrects what is assumed of the server.
+    #[serde(default)]
+    pub can: CanFile,
+    /// Classes of data that may be sent there, masked as they are; left out means all.
+    #[serde(default)]
+    pub data: Vec<Text>,
+    #[serde(default)]
+    pub timeouts: ModelTimeoutsFile,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct CanFile {
+    pub strict: Option<bool>,
+    pub json_schema: Option<bool>,
+    pub tool_choice: Option<bool>,
+    pub max_completion_tokens: Option<bool>,
+    pub store: Option<bool>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ModelTimeoutsFile {
+    pub connect: Option<Text>,
+    pub first_byte: Option<Text>,
+    pub total: Option<Text>,
 }
 
 #[derive(Deserialize)]

@@ -1,3 +1,4 @@
+use crate::tool::DataClass;
 use chrono_tz::Tz;
 use secrecy::SecretString;
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
@@ -112,6 +113,60 @@ pub struct ModelEndpoint {
     pub authored: bool,
     pub usd_per_million_input: f64,
     pub usd_per_million_output: f64,
+    pub options: EndpointOptions,
+}
+
+/// What differs from one server of the same protocol to the next.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct EndpointOptions {
+    pub server: ModelServer,
+    /// Azure's address by deployment wants one; its newer one does not.
+    pub api_version: Option<String>,
+    pub corrections: Corrections,
+    /// Classes of data that may be sent there, masked as they are; empty means all.
+    pub data: Vec<DataClass>,
+    pub timeouts: ModelTimeouts,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ModelServer {
+    #[default]
+    OpenAi,
+    Azure,
+    Vllm,
+    Ollama,
+    LlamaCpp,
+    Compatible,
+}
+
+/// Where a server can more or less than is assumed of its kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Corrections {
+    pub strict: Option<bool>,
+    pub json_schema: Option<bool>,
+    pub tool_choice: Option<bool>,
+    pub max_completion_tokens: Option<bool>,
+    pub store: Option<bool>,
+}
+
+/// Each bounds one attempt; a step's own limits bound it further.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ModelTimeouts {
+    pub connect: Duration,
+    /// Until the answer begins.
+    pub first_byte: Duration,
+    /// Until the answer is whole.
+    pub total: Duration,
+}
+
+impl Default for ModelTimeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            first_byte: Duration::from_secs(60),
+            total: Duration::from_secs(120),
+        }
+    }
 }
 
 #[derive(Debug, Clone)]

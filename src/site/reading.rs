@@ -1,5 +1,7 @@
 //! From the written file to the checked [`Site`]: collects every problem instead of stopping at the first.
 
+mod models;
+
 use super::{
     Calendar, Environment, Overrides, ReferenceError, Shutdown, SiteProblem,
     environment::{is_reference, resolve},
@@ -342,24 +344,6 @@ fn give_derived_roles(people: &mut [Person], roles: &BTreeMap<String, Role>) {
 
 /// What holds references into the environment.
 impl Reading<'_> {
-    fn model(&mut self, file: ModelFile) -> Option<ModelEndpoint> {
-        if file.optional
-            && let Err(why) = resolve(&file.api_key.value, self.environment)
-        {
-            self.notices.push(format!("model {} is off: {why}", file.name));
-            return None;
-        }
-        Some(ModelEndpoint {
-            name: file.name,
-            base_url: self.text(&file.base_url),
-            model: self.text(&file.model),
-            api_key: self.secret(&file.api_key),
-            authored: false,
-            usd_per_million_input: file.usd_per_million_input,
-            usd_per_million_output: file.usd_per_million_output,
-        })
-    }
-
     fn slack(&mut self, file: SlackFile) -> Option<Slack> {
         let missing = [&file.bot_token, &file.signing_secret]
             .into_iter()

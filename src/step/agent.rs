@@ -1,8 +1,10 @@
 //! `agent`: hands the step to the agent loop and keeps its ledger in the run's journal.
 
 use crate::{
-    agent::{self, Entry, Ledger, LedgerClosed, Limits, Model},
-    engine::{Execute, Outcome, StepContext},
+    agent::{
+        self, Around, Endpoints, Entry, Ledger, LedgerClosed, Limits, Model, Progress, Spans, Unlimited,
+    },
+    engine::{AGENT_CRASH_POINTS, Execute, Outcome, StepContext, crash_point},
     run::{Leaf, Task},
     telemetry::trace,
     tool::{DataClass, Registry},
@@ -12,15 +14,25 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// What agent steps of a site share.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct AgentSettings {
     /// In order of preference; none means that every agent step runs on its fallback.
     pub models: Vec<Arc<dyn Model>>,
     /// Names that are masked in free text: people's, customers'.
     pub known: Vec<(DataClass, String)>,
+    /// What all workers know of the models' endpoints.
+    pub endpoints: Arc<dyn Endpoints>,
+    pub spans: Spans,
+}
+
+impl Default for AgentSettings {
+    /// No models, and nobody who counts.
+    fn default() -> Self {
+        Self { models: vec![], known: vec![], endpoints: Arc::new(Unlimited), spans: Spans::None }
+    }
 }
 
 pub struct AgentExecutor {
@@ -44,8 +56,21 @@ impl Execute for AgentExecutor {
             Err(message) => return Outcome::fail("expression", message),
         };
         let (notes, clock) = (Notes(context), RunClock(context));
-        let answer = agent::run(&asked, &self.settings.models, &self.tools, &past, &notes, &clock);
-        let Ok(answer) = answer.await else { return Outcome::Lost };
+        let around = Around {
+            models: &self.settings.models,
+            tools: &self.tools,
+            ledger: &notes,
+            clock: &clock,
+            endpoints: self.settings.endpoints.as_ref(),
+            spans: self.settings.spans,
+        };
+        let answer = match agent::run(&asked, &past, &around).await {
+            Ok(Progress::Answered(answer)) => answer,
+            Ok(Progress::Waiting { until }) => {
+                return Outcome::Park { wake_at: Some(until), note: None, intents: Vec::new() };
+            }
+            Err(LedgerClosed) => return Outcome::Lost,
+        };
         let mut output = answer.output.clone();
         if let Some(fields) = output.as_object_mut() {
             fields.insert("source".into(), json!(answer.source));
@@ -121,20 +146,27 @@ struct Notes<'a>(&'a StepContext);
 #[async_trait]
 impl Ledger for Notes<'_> {
     async fn append(&self, entry: Entry) -> Result<(), LedgerClosed> {
+        let (before, after) = boundary(entry.kind());
         let note = serde_json::to_value(entry).map_err(|_| LedgerClosed)?;
-        self.0.note(note).await.ok_or(LedgerClosed)
+        crash_point(before);
+        let kept = self.0.note(note).await.ok_or(LedgerClosed);
+        crash_point(after);
+        kept
     }
 }
 
 struct RunClock<'a>(&'a StepContext);
 
-#[async_trait]
 impl agent::Clock for RunClock<'_> {
     fn now(&self) -> DateTime<Utc> {
         self.0.clock.now()
     }
+}
 
-    async fn sleep(&self, duration: Duration) {
-        self.0.clock.sleep(duration).await;
-    }
+/// Where a test kills the process: just before and just after an entry is durable.
+fn boundary(kind: &str) -> (&'static str, &'static str) {
+    let names = AGENT_CRASH_POINTS.chunks_exact(2).map(|pair| (pair[0], pair[1]));
+    let found =
+        |(before, _): &(&'static str, &'static str)| before.strip_prefix("before_agent_") == Some(kind);
+    names.into_iter().find(found).unwrap_or(("before_commit", "after_commit"))
 }

@@ -5,6 +5,7 @@
 mod agent;
 mod approval;
 mod call;
+mod endpoints;
 mod gate;
 mod notify;
 mod rules;

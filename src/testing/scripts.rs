@@ -3,7 +3,7 @@
 
 use super::world::World;
 use crate::{
-    agent::{Model, ModelError, ModelErrorClass, ModelProfile, ModelReply},
+    agent::{Capabilities, Model, ModelError, ModelErrorClass, ModelProfile, ModelReply},
     engine::{Execute, Outcome, StepContext},
     expr::Scope,
     run::Task,
@@ -51,6 +51,7 @@ impl Execute for ScriptedAgents {
                 authored: true,
                 usd_per_million_input: 0.0,
                 usd_per_million_output: 0.0,
+                capabilities: Capabilities::default(),
             },
             id,
             script: script.it.clone(),
@@ -58,7 +59,11 @@ impl Execute for ScriptedAgents {
             turns: self.turns.clone(),
             world: self.world.clone(),
         };
-        let settings = AgentSettings { models: vec![Arc::new(model)], known: self.known.clone() };
+        let settings = AgentSettings {
+            models: vec![Arc::new(model)],
+            known: self.known.clone(),
+            ..AgentSettings::default()
+        };
         AgentExecutor { tools: self.tools.clone(), settings }.execute(task, context).await
     }
 }

@@ -82,7 +82,7 @@ pub enum Idempotency {
 }
 
 /// Who may see a field. Anything but `Public` is masked before it reaches an external model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DataClass {
     Public,
@@ -90,6 +90,18 @@ pub enum DataClass {
     Customer,
     Proprietary,
     Secret,
+}
+
+impl DataClass {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Employee => "employee",
+            Self::Customer => "customer",
+            Self::Proprietary => "proprietary",
+            Self::Secret => "secret",
+        }
+    }
 }
 
 /// What the checker, the agent and the console know of a tool.

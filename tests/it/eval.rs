@@ -12,7 +12,7 @@ use takt::{
     eval::{Case, RecordError, Recording, Replayed, Stage, World, WorldTools, replay, score},
     run::RunId,
     simulator::{Handle, Simulator, SimulatorConfig, model},
-    site::{Environment, ModelEndpoint, Overrides},
+    site::{EndpointOptions, Environment, ModelEndpoint, Overrides},
     step::AgentSettings,
     tool::Registry,
 };
@@ -30,7 +30,7 @@ fn stage(plant: &Plant, workflow: &str, tools: &Registry, models: Vec<Arc<dyn Mo
     let definitions = Arc::new(Definitions::default());
     definitions.publish_in_memory(plant.library.definitions().cloned().collect());
     let ladders: Arc<dyn Ladders> = Arc::new(SiteLadders(plant.site.clone()));
-    let settings = AgentSettings { models, known: known_names(&plant.site) };
+    let settings = AgentSettings { models, known: known_names(&plant.site), ..AgentSettings::default() };
     Stage {
         definition: plant.library.get(workflow).unwrap_or_else(|| panic!("no {workflow}")).clone(),
         executors: executors(tools, &definitions, &ladders, settings, Arc::new(NoPastEvents)),
@@ -54,6 +54,7 @@ async fn live(plant: &Plant, case: &Case) -> Replayed {
         authored: true,
         usd_per_million_input: 0.0,
         usd_per_million_output: 0.0,
+        options: EndpointOptions::default(),
     };
     let models: Vec<Arc<dyn Model>> = vec![Arc::new(OpenAi::new(&authored).unwrap())];
     let replayed = replay(case, stage(plant, &case.workflow, &plant.tools, models)).await.unwrap();

@@ -1,6 +1,7 @@
 //! Which ids exist: those that stood in structured inputs and tool outputs. An answer that names
 //! another one is rejected, whether the model invented it or a note in the data asked for it.
 
+use super::claims::Facts;
 use regex::Regex;
 use serde_json::{Number, Value};
 use std::{
@@ -39,6 +40,7 @@ static ID_IN_TEXT: LazyLock<Regex> = LazyLock::new(|| {
 pub(in crate::agent) struct Corpus {
     values: HashSet<String>,
     ids: HashSet<String>,
+    facts: Facts,
 }
 
 impl Corpus {
@@ -56,6 +58,9 @@ impl Corpus {
             Value::String(text) => self.learn_text(text),
             Value::Number(number) => {
                 self.values.insert(number_text(number));
+                if let Some(number) = number.as_f64() {
+                    self.facts.learn_number(number);
+                }
             }
             Value::Bool(_) | Value::Null => {}
         }
@@ -63,6 +68,7 @@ impl Corpus {
 
     fn learn_text(&mut self, text: &str) {
         self.values.insert(text.to_owned());
+        self.facts.learn_text(text);
         self.ids.extend(ID_IN_TEXT.find_iter(text).map(|found| found.as_str().to_owned()));
     }
 
@@ -98,6 +104,7 @@ impl Corpus {
                 found.insert(format!("{at}: there is no {kind} `{id}` in the data"));
             }
         }
+        self.facts.unproven(answer, schema, at, found);
         for keyword in ["anyOf", "oneOf", "allOf"] {
             for branch in schema.get(keyword).and_then(Value::as_array).into_iter().flatten() {
                 self.entities(answer, branch, root, at, found);

@@ -1,5 +1,6 @@
 //! What keeps a model from seeing what it must not see, and from naming what does not exist.
 
+mod claims;
 mod confidential;
 mod dlp;
 mod grounding;

@@ -12,7 +12,7 @@ fn press_4() -> Value {
 }
 
 /// One model's script → reason of the fallback (none: the model's answer), model calls, history calls.
-async fn outcome(script: Script) -> (Option<Reason>, usize, usize) {
+pub(super) async fn outcome(script: Script) -> (Option<Reason>, usize, usize) {
     let world = World::new();
     let model = Scripted::new("one", script);
     let (answer, _) = world.run(std::slice::from_ref(&model)).await;

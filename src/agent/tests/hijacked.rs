@@ -1,5 +1,8 @@
 //! A model that is entirely in somebody else's hands: whatever it says, no write is made, nothing
-//! outside the list is called, budgets hold, no name leaves and the step ends.
+//! outside the list is called, budgets hold, no name leaves and the step ends. A whole run with its question and
+//! its write is tried the same way in `tests/it/agents`.
+//!
+//! `TAKT_HIJACK_SESSIONS` asks for more sessions than a short test has time for.
 
 use super::world::*;
 use crate::agent::*;
@@ -27,6 +30,12 @@ fn name() -> impl Strategy<Value = &'static str> {
     ]
 }
 
+/// An answer that is as deep as a reader goes.
+fn deep() -> String {
+    let nested = format!("{}1{}", "[".repeat(110), "]".repeat(110));
+    body(json!({"content": format!("{{\"severity\":\"high\",\"summary\":{nested}}}")}), "stop").to_string()
+}
+
 fn reply() -> impl Strategy<Value = Result<Value, ModelError>> {
     let text = prop_oneof![
         Just(good().to_string()),
@@ -50,7 +59,15 @@ fn reply() -> impl Strategy<Value = Result<Value, ModelError>> {
         Just(ModelErrorClass::Unparseable),
         Just(ModelErrorClass::Quota),
     ];
+    let raw = prop_oneof![
+        Just(
+            "{\"choices\":[{\"message\":{\"content\":\"a\\u0000b\"},\"finish_reason\":\"stop\"}]}".to_owned()
+        ),
+        "\\PC{0,40}",
+        Just(deep()),
+    ];
     prop_oneof![
+        1 => raw.prop_map(|text| Ok(serde_json::from_str(&text).unwrap_or(Value::from(text)))),
         4 => prop::collection::vec((name(), arguments()), 1..5).prop_map(|list| calls(&list)),
         3 => answer,
         1 => class.prop_map(|class| fails(class, None)),
@@ -58,8 +75,13 @@ fn reply() -> impl Strategy<Value = Result<Value, ModelError>> {
     ]
 }
 
+#[expect(clippy::disallowed_methods, reason = "how long a test runs is the environment's to say")]
+fn sessions() -> u32 {
+    std::env::var("TAKT_HIJACK_SESSIONS").ok().and_then(|count| count.parse().ok()).unwrap_or(512)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: sessions(), ..ProptestConfig::default() })]
 
     #[test]
     fn nothing_a_model_says_breaks_out(script in prop::collection::vec(reply(), 1..12), cut in 0usize..40) {

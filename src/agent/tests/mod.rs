@@ -4,4 +4,5 @@ mod adversarial;
 mod crash;
 mod hijacked;
 mod replay;
+mod servers;
 mod world;

@@ -17,7 +17,7 @@ fn script() -> Script {
 async fn replay(world: &World, tape: Tape) -> (Answer, Vec<String>) {
     let player = TapePlayer::new(tape);
     let (models, ledger) = (player.models(), Memory::new());
-    let answer = run(&world.task, &models, &world.registry, &[], &ledger, &world.clock).await;
+    let answer = world.to_the_end(&models, &[], &ledger, &Unlimited).await;
     (answer.unwrap(), player.stale())
 }
 

@@ -18,21 +18,26 @@ pub(super) type Script = Vec<Result<Value, ModelError>>;
 
 /// Plays replies in order and keeps what it was sent; an exhausted script repeats its last reply.
 pub(super) struct Scripted {
-    profile: ModelProfile,
+    pub(super) profile: ModelProfile,
     script: Script,
     pub(super) sent: Mutex<Vec<Value>>,
 }
 
 impl Scripted {
     pub(super) fn new(endpoint: &str, script: Script) -> Arc<Self> {
+        Arc::new(Self::alone(endpoint, script))
+    }
+
+    pub(super) fn alone(endpoint: &str, script: Script) -> Self {
         let profile = ModelProfile {
             endpoint: endpoint.into(),
             model: format!("{endpoint}-1"),
             authored: false,
             usd_per_million_input: 1.0,
             usd_per_million_output: 4.0,
+            capabilities: Capabilities::default(),
         };
-        Arc::new(Self { profile, script, sent: Mutex::default() })
+        Self { profile, script, sent: Mutex::default() }
     }
 
     pub(super) fn calls(&self) -> usize {
@@ -139,24 +144,24 @@ impl Tool for Counted {
     }
 }
 
-/// Time stands still but for sleeping.
+/// Time stands still but for waiting.
 #[derive(Default)]
 pub(super) struct Ticks(Mutex<TimeDelta>);
 
-#[async_trait]
 impl Clock for Ticks {
     fn now(&self) -> DateTime<Utc> {
         DateTime::<Utc>::UNIX_EPOCH + *self.0.lock().unwrap()
-    }
-
-    async fn sleep(&self, duration: Duration) {
-        *self.0.lock().unwrap() += TimeDelta::from_std(duration).unwrap();
     }
 }
 
 impl Ticks {
     pub(super) fn passed(&self) -> TimeDelta {
         *self.0.lock().unwrap()
+    }
+
+    pub(super) fn jump(&self, until: DateTime<Utc>) {
+        assert!(until > self.now(), "woken for a time that is over");
+        *self.0.lock().unwrap() = until - DateTime::<Utc>::UNIX_EPOCH;
     }
 }
 
@@ -234,7 +239,33 @@ impl World {
         ledger: &Memory,
     ) -> Result<Answer, LedgerClosed> {
         let models: Vec<Arc<dyn Model>> = models.iter().map(|m| Arc::clone(m) as Arc<dyn Model>).collect();
-        run(&self.task, &models, &self.registry, past, ledger, &self.clock).await
+        self.to_the_end(&models, past, ledger, &Unlimited).await
+    }
+
+    /// Wakes the step whenever its time has come, as the engine would.
+    pub(super) async fn to_the_end(
+        &self,
+        models: &[Arc<dyn Model>],
+        past: &[Entry],
+        ledger: &Memory,
+        endpoints: &dyn Endpoints,
+    ) -> Result<Answer, LedgerClosed> {
+        let around = Around {
+            models,
+            tools: &self.registry,
+            ledger,
+            clock: &self.clock,
+            endpoints,
+            spans: Spans::None,
+        };
+        loop {
+            let mut entries = past.to_vec();
+            entries.extend(ledger.entries.lock().unwrap().iter().cloned());
+            match run(&self.task, &entries, &around).await? {
+                Progress::Answered(answer) => return Ok(*answer),
+                Progress::Waiting { until } => self.clock.jump(until),
+            }
+        }
     }
 }
 

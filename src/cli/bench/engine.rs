@@ -1,10 +1,11 @@
 //! The engine under measurement: a real worker on a real database, with a tool that does nothing.
 
+use super::model::Ready;
 use crate::{
     app,
     engine::{
-        Caps, Clock, CommitError, Definitions, Driven, Hints, Ladders, StartError, Starter, StoredEvents,
-        Worker, WorkerOptions, start_runs,
+        Caps, Clock, CommitError, Definitions, Driven, Hints, Ladders, SharedEndpoints, StartError, Starter,
+        StoredEvents, Worker, WorkerOptions, start_runs,
     },
     run::NewRun,
     step::AgentSettings,
@@ -28,6 +29,9 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 pub const STEPS: usize = 5;
+/// The schema of the agent's answer.
+const ANSWER: &str = r#"{ "type": "object", "required": ["done"], "additionalProperties": false,
+  "properties": { "done": { "type": "boolean" } } }"#;
 /// Runs of the history stored by one statement.
 const HISTORY_ROWS: usize = 50_000;
 /// Runs stored by one statement in `--bulk`.
@@ -63,15 +67,28 @@ pub enum Steps {
     Write,
     /// They only read: they run ahead of the commits.
     Read,
+    /// One step that talks to a model: a turn for each step of the others, all but the last with a tool call.
+    Agent,
 }
 
 impl Steps {
-    pub const ALL: [Self; 2] = [Self::Write, Self::Read];
+    const ALL: [Self; 3] = [Self::Write, Self::Read, Self::Agent];
+    /// What is measured when nothing is asked for.
+    pub const USUAL: [Self; 2] = [Self::Write, Self::Read];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Write => "write",
+            Self::Read => "read",
+            Self::Agent => "agent",
+        }
+    }
 
     fn workflow(self) -> &'static str {
         match self {
             Self::Write => "bench_write",
             Self::Read => "bench_read",
+            Self::Agent => "bench_agent",
         }
     }
 
@@ -79,6 +96,7 @@ impl Steps {
         match self {
             Self::Write => "bench.write",
             Self::Read => "bench.read",
+            Self::Agent => "bench.look",
         }
     }
 }
@@ -127,7 +145,12 @@ impl Bench {
         let now = clock::now(&mut db).await?;
         drop(db);
         let ladders: Arc<dyn Ladders> = Arc::new(());
-        let settings = AgentSettings { models: Vec::new(), known: Vec::new() };
+        let model = Ready::new(Steps::Agent.tool().replace('.', "__"));
+        let settings = AgentSettings {
+            models: vec![Arc::new(model)],
+            endpoints: Arc::new(SharedEndpoints::new(store.clone())),
+            ..AgentSettings::default()
+        };
         let (starter, starts) = Starter::new(runs_max);
         let hints = Hints::default();
         let worker = Worker {
@@ -314,7 +337,7 @@ fn spec(steps: Steps) -> Result<ToolSpec, ToolNameError> {
         name: steps.tool().parse()?,
         version: 1,
         description: "does nothing".to_owned(),
-        input: json!({ "type": "object" }),
+        input: json!({ "type": "object", "properties": { "n": { "type": "integer" } } }),
         output: json!({ "type": "object" }),
         effect: if steps == Steps::Write { Effect::Write } else { Effect::Read },
         idempotency: if steps == Steps::Write { Idempotency::Keyed } else { Idempotency::Read },
@@ -329,11 +352,22 @@ fn spec(steps: Steps) -> Result<ToolSpec, ToolNameError> {
 fn definition(steps: Steps) -> Result<Definition, BenchError> {
     let (name, tool) = (steps.workflow(), steps.tool());
     let mut text = format!("workflow: {name}\ntitle: Bench\nowner: bench\ntrigger: manual\nsteps:\n");
-    for step in 1..=STEPS {
-        text.push_str(&format!("  - {{ id: s{step}, call: {tool}, with: {{ n: {step} }} }}\n"));
-    }
     let path = format!("workflows/{name}.yaml");
-    let bundle = Bundle { files: BTreeMap::from([(path.clone(), text)]), path };
+    let mut files = BTreeMap::new();
+    if steps == Steps::Agent {
+        text.push_str(&format!(
+            "  - {{ id: s1, agent: p.hbs, tools: [{tool}], with: {{ n: 1 }}, output: s.json, limits: {{ turns: 9 }}, \
+             fallback: {{ done: false }} }}\n"
+        ));
+        files.insert("p.hbs".to_owned(), "Look at it, then say that you are done.".to_owned());
+        files.insert("s.json".to_owned(), ANSWER.to_owned());
+    } else {
+        for step in 1..=STEPS {
+            text.push_str(&format!("  - {{ id: s{step}, call: {tool}, with: {{ n: {step} }} }}\n"));
+        }
+    }
+    files.insert(path.clone(), text);
+    let bundle = Bundle { files, path };
     Definition::compile(bundle).map_err(|problems| {
         BenchError::Workflow(problems.first().map_or_else(String::new, |problem| problem.message.clone()))
     })

@@ -5,6 +5,7 @@
 
 mod engine;
 mod limit;
+mod model;
 mod report;
 mod usage;
 
@@ -30,7 +31,8 @@ pub struct BenchArgs {
     #[arg(long, num_args = 1.., value_name = "N")]
     in_flight: Vec<usize>,
 
-    /// What the steps do: `write` steps wait for the commit before them, `read` steps run ahead [default: both]
+    /// What the steps do: `write` steps wait for the commit before them, `read` steps run ahead, `agent` is one step
+    /// with a turn for each step of the others [default: write and read]
     #[arg(long, value_name = "KIND")]
     steps: Option<Steps>,
 
@@ -96,7 +98,8 @@ pub async fn run(args: BenchArgs) -> Result<ExitCode, BenchFailure> {
     let bench = Bench::start(store.clone(), levels.iter().copied().max().unwrap_or(1)).await?;
     bench.store_history(args.finished, false).await?;
     bench.store_history(args.parked, true).await?;
-    for steps in Steps::ALL.into_iter().filter(|steps| args.steps.is_none_or(|only| only == *steps)) {
+    let kinds = args.steps.map_or_else(|| Steps::USUAL.to_vec(), |only| vec![only]);
+    for steps in kinds {
         for in_flight in &levels {
             let level = measure(&bench, &store, &args, steps, *in_flight, &report).await?;
             report.levels.push(level);
@@ -115,8 +118,12 @@ async fn measure(
     in_flight: usize,
     report: &Report,
 ) -> Result<Level, BenchFailure> {
-    let word = if steps == Steps::Write { "writing" } else { "reading" };
-    progress(&format!("workflows of {} {word} steps, {in_flight} in flight", engine::STEPS));
+    let what = match steps {
+        Steps::Write => "writing steps",
+        Steps::Read => "reading steps",
+        Steps::Agent => "turns of an agent",
+    };
+    progress(&format!("workflows of {} {what}, {in_flight} in flight", engine::STEPS));
     let runs = args.runs.unwrap_or_else(|| default_runs(in_flight));
     bench.warm_up(steps, in_flight, runs.div_ceil(10)).await?;
     let before = Usage::now(store).await?;

@@ -36,6 +36,8 @@ pub struct Level {
     cpu_ms_per_1000_steps_postgres: Option<f64>,
     /// Steps per second over single-row commits per second of 128 clients.
     times_the_limit: Option<f64>,
+    /// The median of a whole run over its steps, or an agent's turns, with all their commits.
+    p50_ms_per_step: Option<f64>,
     /// The median of a whole run over the latency of one commit of one client.
     p50_over_one_commit: Option<f64>,
 }
@@ -69,6 +71,7 @@ impl Level {
             steps_per_second: per_second * STEPS as f64,
             p50_ms: at(0.5),
             p99_ms: at(0.99),
+            p50_ms_per_step: at(0.5).map(|run| run / STEPS as f64),
             transactions_per_run: spent.transactions / runs,
             transactions_per_step: spent.transactions / all_steps,
             wal_bytes_per_run: spent.wal_bytes / runs,
@@ -109,7 +112,7 @@ impl Report {
         for level in &self.levels {
             println!(
                 "  {:<5}  {:>9}  {:>5}  {:>11.0}  {:>7.0}  {:>7}  {:>6}  {:>6}  {:>8}  {:>6.3}  {:>9.0}  {:>6.0}, {}",
-                if level.steps == Steps::Write { "write" } else { "read" },
+                level.steps.word(),
                 level.in_flight,
                 level.runs,
                 level.workflows_per_second,

@@ -17,7 +17,7 @@ use crate::{
     http::{self, BindError},
     postgres::{ClusterError, create_folder},
     simulator::{Simulator, StartError},
-    site::{Environment, ModelEndpoint, Overrides, Site},
+    site::{EndpointOptions, Environment, ModelEndpoint, Overrides, Site},
     store::{Store, StoreError},
 };
 use answers::Answers;
@@ -141,6 +141,7 @@ pub(super) fn authored_model(base_url: &str) -> ModelEndpoint {
         authored: true,
         usd_per_million_input: 0.0,
         usd_per_million_output: 0.0,
+        options: EndpointOptions::default(),
     }
 }
 

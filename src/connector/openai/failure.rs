@@ -1,5 +1,5 @@
 //! What kind of failure an error answer of a chat-completions server is. Servers differ: `error` may be an
-//! object or text, `code` a word or a number, and a 200 may hold an error.
+//! object or text, `code` a word or a number, and the body may be a page of a proxy.
 
 use crate::agent::ModelErrorClass;
 use reqwest::header::HeaderMap;
@@ -20,13 +20,6 @@ pub(super) struct Failure {
     pub class: ModelErrorClass,
     /// Goes on after "model endpoint `x` …".
     pub what: String,
-}
-
-/// A 2xx whose body holds an error and no answer.
-pub(super) fn is_error(body: &[u8]) -> bool {
-    serde_json::from_slice::<Value>(body).is_ok_and(|body| {
-        body.get("error").is_some_and(|error| !error.is_null()) && body.get("choices").is_none()
-    })
 }
 
 pub(super) fn classify(status: u16, headers: &HeaderMap, body: &[u8]) -> Failure {

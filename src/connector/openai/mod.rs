@@ -2,9 +2,12 @@
 //! vLLM, Ollama, llama.cpp, or the endpoint that plays authored transcripts.
 //!
 //! One attempt per call. `async-openai` builds the request; sending, limits and classification are ours,
-//! because the crate retries by itself and loses statuses. The environment is never read.
+//! because the crate retries by itself and loses statuses. What an answer says is read elsewhere, after it was
+//! written down. The environment is never read.
 
 mod failure;
+mod headers;
+mod server;
 #[cfg(test)]
 mod tests;
 
@@ -13,22 +16,23 @@ use super::{
     redact::Redactor,
 };
 use crate::{
-    agent::{Model, ModelError, ModelErrorClass, ModelProfile, ModelReply},
-    site::ModelEndpoint,
+    agent::{Body, Model, ModelError, ModelErrorClass, ModelProfile, ModelReply},
+    site::{ModelEndpoint, ModelTimeouts},
     telemetry::metrics,
 };
-use async_openai::{Client, config::Config, error::OpenAIError, middleware::HttpRequestFactory};
+use async_openai::{Client, error::OpenAIError, middleware::HttpRequestFactory};
 use async_trait::async_trait;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
-use secrecy::{ExposeSecret, SecretString};
+use reqwest::header::HeaderMap;
 use serde_json::Value;
+use server::Address;
 use std::{
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 use tower::service_fn;
 
-const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// An answer is kept whole; one that a journal could not hold is none.
+const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
 pub struct OpenAi {
     profile: ModelProfile,
@@ -40,7 +44,8 @@ struct Door {
     name: String,
     http: reqwest::Client,
     redactor: Redactor,
-    config: Endpoint,
+    config: Address,
+    timeouts: ModelTimeouts,
 }
 
 impl OpenAi {
@@ -52,15 +57,19 @@ impl OpenAi {
                 authored: endpoint.authored,
                 usd_per_million_input: endpoint.usd_per_million_input,
                 usd_per_million_output: endpoint.usd_per_million_output,
+                capabilities: server::capabilities(&endpoint.options),
             },
             door: Arc::new(Door {
                 name: endpoint.name.clone(),
-                http: http::client()?,
+                http: http::client_connecting_within(endpoint.options.timeouts.connect)?,
                 redactor: Redactor::new([&endpoint.api_key]),
-                config: Endpoint {
-                    base_url: endpoint.base_url.trim_end_matches('/').to_owned(),
-                    api_key: endpoint.api_key.clone(),
-                },
+                config: Address::new(
+                    &endpoint.base_url,
+                    &endpoint.model,
+                    &endpoint.api_key,
+                    &endpoint.options,
+                ),
+                timeouts: endpoint.options.timeouts,
             }),
         })
     }
@@ -95,15 +104,24 @@ impl Door {
         self.error(class, None, &format!("{what}: {cause}"))
     }
 
-    /// Sends once and lets only a JSON answer through, so that nothing is left for the crate to guess.
+    /// Sends once. Every 2xx is an answer, whatever stands in it: it is read after it was written down.
     async fn attempt(
         &self,
         mut request: reqwest::Request,
         timeout: Duration,
-        status: &OnceLock<u16>,
-    ) -> Result<reqwest::Response, ModelError> {
-        *request.timeout_mut() = Some(timeout);
-        let response = self.http.execute(request).await.map_err(|error| self.unreached(error))?;
+    ) -> Result<ModelReply, ModelError> {
+        let started = Instant::now();
+        let total = timeout.min(self.timeouts.total);
+        *request.timeout_mut() = Some(total);
+        let first_byte = total.min(self.timeouts.first_byte);
+        let sent = tokio::time::timeout(first_byte, self.http.execute(request)).await;
+        let response = match sent {
+            Ok(sent) => sent.map_err(|error| self.unreached(error))?,
+            Err(_) => {
+                let what = format!("did not begin to answer within {:.1} s", first_byte.as_secs_f64());
+                return Err(self.error(ModelErrorClass::Timeout, None, &what));
+            }
+        };
         let (code, headers) = (response.status(), response.headers().clone());
         let body = match http::read_body(response, ANSWER_BYTES_MAX).await {
             Ok(body) => body,
@@ -116,17 +134,17 @@ impl Door {
                 ));
             }
         };
-        if !code.is_success() || failure::is_error(&body) {
+        if !code.is_success() {
             return Err(self.refused(code.as_u16(), &headers, &body));
         }
-        if serde_json::from_slice::<Value>(&body).is_err() {
-            let what = format!("answered {code} with something that is not JSON: is base_url right?");
-            return Err(self.error(ModelErrorClass::Unparseable, Some(code.as_u16()), &what));
-        }
-        let _ = status.set(code.as_u16());
-        let mut answer = axum::http::Response::new(body);
-        *answer.status_mut() = code;
-        Ok(answer.into())
+        let headers = headers::kept(&headers);
+        Ok(ModelReply {
+            status: code.as_u16(),
+            pause: headers::pause(&headers),
+            headers,
+            body: Body::of_bytes(&body),
+            ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        })
     }
 }
 
@@ -138,75 +156,37 @@ impl Model for OpenAi {
 
     async fn complete(&self, request: &Value, timeout: Duration) -> Result<ModelReply, ModelError> {
         let answer = self.ask(request, timeout).await;
-        let outcome = answer.as_ref().map_or_else(|error| error.class.word(), |_| "ok");
+        let outcome = match &answer {
+            Ok(reply) => reply.body.read().failure().map_or("ok", |(class, _)| class.word()),
+            Err(error) => error.class.word(),
+        };
         metrics::model_called(&self.door.name, outcome);
         answer
     }
 }
 
 impl OpenAi {
+    /// The crate builds the request; what came of it takes a way of its own, because the crate would read it.
     async fn ask(&self, request: &Value, timeout: Duration) -> Result<ModelReply, ModelError> {
-        let started = Instant::now();
-        let status = Arc::new(OnceLock::new());
-        let (door, slot) = (self.door.clone(), status.clone());
+        let came = Arc::new(Mutex::new(None));
+        let (door, slot) = (self.door.clone(), came.clone());
         let service = service_fn(move |factory: HttpRequestFactory| {
-            let (door, status) = (door.clone(), slot.clone());
+            let (door, slot) = (door.clone(), slot.clone());
             async move {
                 let request = factory.build().await?;
-                let sent = door.attempt(request, timeout, &status).await;
-                sent.map_err(|error| OpenAIError::Boxed(Box::new(error)))
+                let sent = door.attempt(request, timeout).await;
+                *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(sent);
+                Ok::<_, OpenAIError>(axum::http::Response::new("null").into())
             }
         });
         let client = Client::build(self.door.http.clone(), self.door.config.clone());
         let client = client.with_http_service(service);
-        let answer: Result<Value, OpenAIError> = client.chat().create_byot(request).await;
-        let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let error = match answer {
-            Ok(body) => return Ok(ModelReply::read(status.get().copied().unwrap_or(200), body, ms)),
-            Err(error) => error,
-        };
-        Err(match error {
-            OpenAIError::Boxed(error) => match error.downcast::<ModelError>() {
-                Ok(error) => *error,
-                Err(other) => self.door.error(ModelErrorClass::Network, None, &other.to_string()),
-            },
-            OpenAIError::Reqwest(error) => self.door.unreached(error),
-            other => self.door.error(ModelErrorClass::BadRequest, None, &other.to_string()),
-        })
-    }
-}
-
-/// The crate's own configuration takes gaps from the environment; this one has none.
-#[derive(Clone)]
-struct Endpoint {
-    base_url: String,
-    api_key: SecretString,
-}
-
-impl Config for Endpoint {
-    fn headers(&self) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        // A local server may need no key; a key with line breaks in it is refused by the server.
-        if let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {}", self.api_key.expose_secret())) {
-            value.set_sensitive(true);
-            headers.insert(AUTHORIZATION, value);
+        let built: Result<Value, OpenAIError> = client.chat().create_byot(request).await;
+        let came = came.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match (came, built) {
+            (Some(came), _) => came,
+            (None, Err(error)) => Err(self.door.error(ModelErrorClass::BadRequest, None, &error.to_string())),
+            (None, Ok(_)) => Err(self.door.error(ModelErrorClass::Network, None, "was not asked")),
         }
-        headers
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.base_url)
-    }
-
-    fn query(&self) -> Vec<(&str, &str)> {
-        Vec::new()
-    }
-
-    fn api_base(&self) -> &str {
-        &self.base_url
-    }
-
-    fn api_key(&self) -> &SecretString {
-        &self.api_key
     }
 }

@@ -8,6 +8,8 @@ use super::{
 use crate::notify::{Button, CardOption, Decided, Message, Notice, Question};
 use chrono_tz::Tz;
 
+/// Sentences about what a question rests on.
+const BASIS_MAX: usize = 3;
 /// More buttons are not read; the rest is one tap away on the page.
 const BUTTONS_MAX: usize = 4;
 /// Slack documents more and refuses some messages from about 13 200 characters on.
@@ -82,7 +84,9 @@ fn asked(question: &Question, zone: Tz, room: Room) -> Vec<Block> {
     for (at, option) in question.options.iter().take(room.options).enumerate() {
         blocks.push(section(&choice(at + 1, option, room)));
     }
-    let mut notes = vec![line(&question.on_silence, room)];
+    let mut notes: Vec<String> =
+        question.basis.iter().take(BASIS_MAX).map(|sentence| line(sentence, room)).collect();
+    notes.push(line(&question.on_silence, room));
     notes.extend(question.second.as_ref().map(|second| line(second, room)));
     notes.extend(question.url.as_ref().map(|url| link(url, "Details")));
     blocks.push(context(&notes.join("  ·  ")));

@@ -286,9 +286,9 @@ impl AgentRun {
                 self.tool_calls_max = limits.tool_calls;
             }
             Entry::Requested { .. } => self.model_calls += 1,
-            Entry::Responded { usage, turn, .. } => {
+            Entry::Responded { body, turn, .. } => {
                 self.turns = self.turns.max(*turn);
-                self.tokens += usage.map_or(0, Usage::total);
+                self.tokens += body.read().usage.map_or(0, Usage::total);
             }
             Entry::Rejected { .. } => self.rejections += 1,
             Entry::ToolRequested { .. } => self.tool_calls += 1,
@@ -297,7 +297,8 @@ impl AgentRun {
                 self.output = output.clone();
                 self.why = why.as_ref().map(|why| why.detail.clone());
             }
-            Entry::Failed { .. } | Entry::ToolDone { .. } | Entry::ToolFailed { .. } => {}
+            Entry::Held { .. } | Entry::Failed { .. } | Entry::ToolDone { .. } | Entry::ToolFailed { .. } => {
+            }
         }
     }
 }

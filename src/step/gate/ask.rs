@@ -61,7 +61,7 @@ impl Ask {
     ) -> Result<Self, String> {
         let Proposal { title, body, options, items, draft } =
             Proposal::of(step, &context.path, context, &context.scope)?;
-        let json = json!({
+        let mut json = json!({
             "title": title,
             "body": body,
             "subject": context.start.trigger.get("subject"),
@@ -76,6 +76,10 @@ impl Ask {
             "role_title": ladders.role_title(&step.ask),
             "sign": step.sign,
         });
+        let basis = basis(&context.scope);
+        if !basis.is_empty() {
+            json["basis"] = json!(basis);
+        }
         Ok(Self { role: step.ask.clone(), excluded: requester(step, context), json })
     }
 
@@ -132,6 +136,23 @@ fn words(
     let text = context.definition.render(path, &data).map_err(|error| error.to_string())?;
     let (title, body) = split_title(&text);
     Ok((title.to_owned(), body.to_owned()))
+}
+
+/// What the question rests on that is not as usual: steps where no model answered, or not the preferred one.
+fn basis(scope: &Scope) -> Vec<String> {
+    let steps = scope.get("steps").and_then(Value::as_object);
+    let said = steps.into_iter().flatten().filter_map(|(id, output)| {
+        let reason = output["why_fallback"]["reason"].as_str().unwrap_or("no reason given").replace('_', " ");
+        match output["source"].as_str()? {
+            "rules" => Some(format!("`{id}` is by the workflow's rules, not by a model: {reason}")),
+            "fallback_model" => {
+                let model = output["model"].as_str().unwrap_or("the next model");
+                Some(format!("`{id}` is by {model}: the preferred model did not answer"))
+            }
+            _ => None,
+        }
+    });
+    said.collect()
 }
 
 /// Without options there is nothing to choose: the person can only take the matter over.

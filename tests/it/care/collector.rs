@@ -1,9 +1,15 @@
 //! A small OTLP receiver: takes spans over HTTP as a collector would, and keeps them for a look.
 
 use axum::{Router, body::Bytes, extract::State, http::HeaderMap, routing::post};
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::{
+    collector::trace::v1::ExportTraceServiceRequest,
+    common::v1::{AnyValue, any_value::Value},
+};
 use prost::Message;
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Span {
@@ -12,6 +18,7 @@ pub struct Span {
     pub trace: String,
     pub id: String,
     pub parent: String,
+    pub attributes: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Default)]
@@ -50,7 +57,16 @@ async fn receive(State(collector): State<Collector>, headers: HeaderMap, body: B
                 trace: hex::encode(span.trace_id),
                 id: hex::encode(span.span_id),
                 parent: hex::encode(span.parent_span_id),
+                attributes: span.attributes.into_iter().map(|one| (one.key, text(one.value))).collect(),
             });
         }
+    }
+}
+
+fn text(value: Option<AnyValue>) -> String {
+    match value.and_then(|value| value.value) {
+        Some(Value::StringValue(text)) => text,
+        Some(Value::IntValue(number)) => number.to_string(),
+        other => format!("{other:?}"),
     }
 }

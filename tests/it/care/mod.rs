@@ -2,7 +2,7 @@
 
 mod bad;
 mod bouncer;
-mod collector;
+pub mod collector;
 mod metrics;
 mod roles;
 mod storage;

@@ -9,3 +9,4 @@ pub mod python;
 pub mod seed;
 pub mod site;
 pub mod slack;
+pub mod wire;

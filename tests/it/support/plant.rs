@@ -230,6 +230,11 @@ impl Plant {
         copy
     }
 
+    /// The folder of the site it serves.
+    pub fn own_folder(&self) -> PathBuf {
+        self.site_folder.clone()
+    }
+
     /// Sends a request to the simulator's or Takt's JSON interface.
     pub async fn post(&self, url: &str, body: &Value) -> Value {
         let answer = self.client.post(url).json(body).send().await.expect("an answer");

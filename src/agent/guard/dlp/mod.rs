@@ -3,6 +3,9 @@
 //! A token is stable within a run: HMAC over class and value, so the same person is the same
 //! `EMP_7F3A` in every message, and nothing outside the run can compute it.
 
+mod hidden;
+
+use crate::agent::text::visible;
 use crate::tool::DataClass;
 use hmac::{Hmac, KeyInit, Mac};
 use regex::Regex;
@@ -18,6 +21,10 @@ const TOKEN_CHARS_MIN: usize = 4;
 const TOKEN_CHARS_MAX: usize = 16;
 /// Shorter values would be found inside ordinary words.
 const TEXT_CHARS_MIN: usize = 3;
+/// A value of so many letters is also found with something between each of them.
+const LETTERS_APART_MIN: usize = 8;
+/// Values that one finder looks for; more at once would be too large a pattern.
+const FINDER_WORDS_MAX: usize = 100;
 const REMOVED: &str = "[removed]";
 
 static TOKEN: LazyLock<Regex> =
@@ -80,9 +87,13 @@ pub(in crate::agent) struct Masker {
     mask: BTreeSet<String>,
     tokens: HashMap<(Kind, String), String>,
     originals: HashMap<String, Value>,
-    /// Every known value that is long enough to be looked for in text, longest first.
-    dictionary: Vec<(String, Kind)>,
-    finder: Option<Regex>,
+    /// Every known value that is long enough to be looked for in text, by how it reads without separators.
+    dictionary: HashMap<String, (String, Kind)>,
+    /// Values that no finder knows yet.
+    fresh: Vec<String>,
+    finders: Vec<Regex>,
+    /// Values could not be made into a finder: no free text may leave.
+    is_blind: bool,
 }
 
 /// Tokens in an answer that this run never gave out.
@@ -96,38 +107,64 @@ impl Masker {
             mask: mask.iter().cloned().collect(),
             tokens: HashMap::new(),
             originals: HashMap::new(),
-            dictionary: Vec::new(),
-            finder: None,
+            dictionary: HashMap::new(),
+            fresh: Vec::new(),
+            finders: Vec::new(),
+            is_blind: false,
         };
         for (class, value) in known {
             if let Some(kind) = Kind::of(*class) {
                 masker.learn(kind, &Value::from(value.as_str()));
             }
         }
-        masker.build_finder();
+        masker.build_finders();
         masker
     }
 
     /// Masks data: classified fields by their name, everything already known also inside text.
     pub(in crate::agent) fn mask(&mut self, data: &Value, classes: &BTreeMap<String, DataClass>) -> Value {
-        let known = self.dictionary.len();
         self.collect(data, None, classes);
-        if self.dictionary.len() != known {
-            self.build_finder();
-        }
+        self.build_finders();
         self.replace(data, None, classes)
     }
 
     pub(in crate::agent) fn mask_text(&mut self, text: &str) -> String {
-        let text = SECRET.replace_all(text, REMOVED).into_owned();
+        // First, or a name with something invisible in it would be found by nobody and read by everybody.
+        let text = visible(text);
+        if self.is_blind && !text.is_empty() {
+            return REMOVED.to_owned();
+        }
+        let text = SECRET.replace_all(&text, REMOVED).into_owned();
+        let text = hidden::without(&text, |inside| self.is_confidential(inside));
         let text = self.tokenize(&MAIL, Kind::Mail, &text);
         let text = self.tokenize(&PHONE, Kind::Phone, &text);
-        match &self.finder {
-            None => text,
-            Some(finder) => finder
-                .replace_all(&text, |found: &regex::Captures<'_>| self.token_of_text(&found[0]))
-                .into_owned(),
+        let mut masked = text;
+        for finder in &self.finders {
+            let replaced =
+                finder.replace_all(&masked, |found: &regex::Captures<'_>| self.token_of_text(&found[0]));
+            masked = replaced.into_owned();
         }
+        masked
+    }
+
+    /// Masks what a model said: the names of its fields teach nothing.
+    pub(in crate::agent) fn mask_words(&mut self, said: &Value) -> Value {
+        match said {
+            Value::String(text) => Value::from(self.mask_text(text)),
+            Value::Array(items) => items.iter().map(|item| self.mask_words(item)).collect(),
+            Value::Object(fields) => {
+                let fields =
+                    fields.iter().map(|(name, value)| (self.mask_text(name), self.mask_words(value)));
+                Value::Object(fields.collect())
+            }
+            scalar => scalar.clone(),
+        }
+    }
+
+    /// Whether something in a text would be masked.
+    pub(in crate::agent) fn is_confidential(&self, text: &str) -> bool {
+        [&*SECRET, &*MAIL, &*PHONE].iter().any(|pattern| pattern.is_match(text))
+            || self.finders.iter().any(|finder| finder.is_match(text))
     }
 
     /// Puts values back. Only exact tokens of this run: a changed one must not pass as a name.
@@ -172,7 +209,11 @@ impl Masker {
         self.originals.insert(token.clone(), value.clone());
         self.tokens.insert((kind, text.clone()), token);
         if value.is_string() && text.chars().filter(|c| c.is_alphanumeric()).count() >= TEXT_CHARS_MIN {
-            self.dictionary.push((text, kind));
+            let folded = folded(&text);
+            if !self.dictionary.contains_key(&folded) {
+                self.fresh.push(text.clone());
+                self.dictionary.insert(folded, (text, kind));
+            }
         }
     }
 
@@ -193,18 +234,21 @@ impl Masker {
         mac.finalize().into_bytes().into()
     }
 
-    fn build_finder(&mut self) {
-        self.dictionary.sort_by(|(a, _), (b, _)| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-        let words: Vec<String> = self.dictionary.iter().map(|(value, _)| variants(value)).collect();
-        self.finder = match words.is_empty() {
-            true => None,
-            false => Some(regex(&format!("(?i){}", words.join("|")))),
-        };
+    /// Longest values first, so that a name is found before a part of it.
+    fn build_finders(&mut self) {
+        let mut fresh = std::mem::take(&mut self.fresh);
+        fresh.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        for words in fresh.chunks(FINDER_WORDS_MAX) {
+            let words: Vec<String> = words.iter().map(|value| variants(value)).collect();
+            match Regex::new(&format!("(?i){}", words.join("|"))) {
+                Ok(finder) => self.finders.push(finder),
+                Err(_) => self.is_blind = true,
+            }
+        }
     }
 
     fn token_of_text(&self, found: &str) -> String {
-        let wanted = folded(found);
-        let entry = self.dictionary.iter().find(|(value, _)| folded(value) == wanted);
+        let entry = self.dictionary.get(&folded(found));
         let token = entry.and_then(|(value, kind)| self.tokens.get(&(*kind, value.clone())));
         token.cloned().unwrap_or_else(|| REMOVED.to_owned())
     }
@@ -290,21 +334,32 @@ fn scalar_text(value: &Value) -> Option<String> {
     }
 }
 
-/// A pattern that also finds `mia-keller` and `MIA  KELLER` for `Mia Keller`.
+/// A pattern that also finds `mia-keller`, `MIA  KELLER` and, where it is long enough not to stand by accident,
+/// `M i a K.e.l.l.e.r` for `Mia Keller`.
 fn variants(value: &str) -> String {
-    let words: Vec<String> = words(value).map(regex::escape).collect();
     let word_char = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
     let begin = if word_char(value.chars().next()) { r"\b" } else { "" };
     let end = if word_char(value.chars().last()) { r"\b" } else { "" };
-    format!("{begin}{}{end}", words.join(r"[\s_\-]+"))
+    let letters: Vec<String> =
+        value.chars().filter(|c| !is_separator(*c)).map(|c| regex::escape(&c.to_string())).collect();
+    let inner = match letters.len() >= LETTERS_APART_MIN {
+        true => letters.join(r"[\s_.\-]*"),
+        false => words(value).map(regex::escape).collect::<Vec<_>>().join(r"[\s_.\-]+"),
+    };
+    format!("{begin}{inner}{end}")
 }
 
+/// How a value reads without case and separators.
 fn folded(text: &str) -> String {
-    words(text).collect::<Vec<_>>().join(" ").to_lowercase()
+    text.chars().filter(|c| !is_separator(*c)).collect::<String>().to_lowercase()
+}
+
+fn is_separator(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '-' | '_' | '.')
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| c.is_whitespace() || c == '-' || c == '_').filter(|word| !word.is_empty())
+    text.split(is_separator).filter(|word| !word.is_empty())
 }
 
 #[cfg(test)]

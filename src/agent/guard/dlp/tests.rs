@@ -108,3 +108,35 @@ proptest! {
         prop_assert_eq!(masker.restore(&masked).unwrap(), data);
     }
 }
+
+#[test]
+fn a_name_is_found_in_every_spelling() {
+    let mut masker = masker();
+    for spelled in [
+        "Mia Keller",
+        "MIA  KELLER",
+        "mia-keller",
+        "mia_keller",
+        "mia.keller",
+        "MiaKeller",
+        "M i a K e l l e r",
+        "M\u{200b}ia\u{200d} Ke\u{ad}ller",
+        "TWlhIEtlbGxlcg==",
+    ] {
+        let masked = masker.mask_text(&format!("Ask {spelled} about it"));
+        assert!(masked.contains("EMP_") || masked.contains(REMOVED), "{spelled}: {masked}");
+        let flat: String = masked.to_lowercase().chars().filter(|c| c.is_alphanumeric()).collect();
+        assert!(!flat.contains("keller") && !flat.contains("twlh"), "{spelled}: {masked}");
+    }
+    // A word that only looks like it stays.
+    assert_eq!(masker.mask_text("Cafeteria Kellergasse"), "Cafeteria Kellergasse");
+}
+
+#[test]
+fn thousands_of_names_are_all_found() {
+    let known: Vec<(DataClass, String)> =
+        (0..3_000).map(|i| (DataClass::Employee, format!("Person Number{i:04}"))).collect();
+    let mut masker = Masker::new([1; 32], &[], &known);
+    let masked = masker.mask_text("person number0000, PERSON-NUMBER2999 and Person Number1500");
+    assert_eq!(masked.matches("EMP_").count(), 3, "{masked}");
+}

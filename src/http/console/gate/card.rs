@@ -54,6 +54,8 @@ pub(super) struct Card {
     has_draft: bool,
     allow: Allow,
     on_silence: Option<String>,
+    /// What the question rests on that is not as usual.
+    basis: Vec<String>,
     sign: Option<String>,
     answer: Option<Given>,
     others: Vec<Other>,
@@ -153,6 +155,7 @@ impl Card {
             has_draft: ask.get("draft").is_some_and(|draft| !draft.is_null()),
             allow: allowed(ask),
             on_silence: owned("on_silence"),
+            basis: sentences(ask.get("basis")),
             sign: owned("sign"),
             answer: seen.vote.as_ref().map(|vote| given(vote, ask, site, &seen.clock)),
             others: seen.others.iter().map(|other| sibling(other, &seen.clock)).collect(),
@@ -324,4 +327,9 @@ fn sibling(gate: &Gate, clock: &Clock) -> Other {
         title: text(&gate.ask, "title").unwrap_or("A question").to_owned(),
         state: state(gate, clock),
     }
+}
+
+fn sentences(list: Option<&serde_json::Value>) -> Vec<String> {
+    let items = list.and_then(serde_json::Value::as_array).into_iter().flatten();
+    items.filter_map(|item| item.as_str().map(str::to_owned)).collect()
 }

@@ -2,11 +2,22 @@
 
 use super::steps::shown;
 use crate::{
-    agent::{Entry, ModelProfile, Source, Usage},
+    agent::{Body, Entry, Hold, ModelProfile, Source, Usage},
     http::console::when::Clock,
 };
+use regex::Regex;
 use serde::Serialize;
 use serde_json::Value;
+use std::{collections::BTreeSet, sync::LazyLock};
+
+/// A token as the model sees it where something confidential stands.
+static TOKEN: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"\b(?:EMP|CUST|PROP|MASK|MAIL|TEL)_[0-9A-Z]{4,16}\b").unwrap_or_else(|e| unreachable!("{e}"))
+});
+const EXAMPLE: &str = "EMP_7F3A";
+
+/// Of an answer that cannot be read; the journal has the rest.
+const RAW_CHARS_MAX: usize = 600;
 
 #[derive(Default, Serialize)]
 pub(super) struct Transcript {
@@ -20,6 +31,10 @@ pub(super) struct Transcript {
     cost: Option<String>,
     tool_calls: usize,
     withheld: Vec<String>,
+    /// Models that this step's data may not go to, with the reason.
+    barred: Vec<String>,
+    /// What stood as a token where the model read it, in words.
+    masked: Vec<String>,
     entries: Vec<Line>,
 }
 
@@ -41,12 +56,19 @@ pub(super) fn read(notes: &[Value], clock: &Clock) -> Option<Transcript> {
     if entries.is_empty() {
         return None;
     }
-    let mut reader =
-        Reader { transcript: Transcript::default(), profiles: Vec::new(), model: 0, cost: 0.0, clock };
+    let mut reader = Reader {
+        transcript: Transcript::default(),
+        profiles: Vec::new(),
+        model: 0,
+        cost: 0.0,
+        tokens: BTreeSet::new(),
+        clock,
+    };
     for entry in &entries {
         reader.entry(entry);
     }
     let mut transcript = reader.transcript;
+    transcript.masked = masked(&reader.tokens);
     transcript.cost = (reader.cost > 0.0).then(|| format!("{:.4} USD", reader.cost));
     Some(transcript)
 }
@@ -57,6 +79,8 @@ struct Reader<'a> {
     /// The model asked last.
     model: usize,
     cost: f64,
+    /// Tokens that stood in what was sent.
+    tokens: BTreeSet<String>,
     clock: &'a Clock,
 }
 
@@ -70,15 +94,20 @@ impl Reader<'_> {
 
     fn entry(&mut self, entry: &Entry) {
         match entry {
-            Entry::Started { models, withheld, .. } => {
+            Entry::Started { models, withheld, barred, .. } => {
                 self.profiles.clone_from(models);
+                let told = barred.iter().map(|one| format!("{} ({}): {}", one.model, one.endpoint, one.why));
+                self.transcript.barred = told.collect();
                 self.transcript.withheld = withheld.iter().map(ToString::to_string).collect();
             }
             Entry::Requested { at, turn, attempt, model, request, .. } => {
                 self.model = *model;
+                let wire = request.get("messages").map(Value::to_string).unwrap_or_default();
+                self.tokens.extend(TOKEN.find_iter(&wire).map(|found| found.as_str().to_owned()));
                 self.requested(self.clock.exact(*at), *turn, *attempt, request);
             }
-            Entry::Responded { body, usage, ms, .. } => self.responded(body, *usage, *ms),
+            Entry::Responded { status, body, ms, .. } => self.responded(*status, body, *ms),
+            Entry::Held { model, until, by, .. } => self.held(*model, self.clock.exact(*until), *by),
             Entry::Failed { class, status, message, .. } => {
                 let status = status.map_or_else(String::new, |status| format!(", HTTP {status}"));
                 let class = word(class);
@@ -121,7 +150,27 @@ impl Reader<'_> {
         line.json = (!opening.is_empty()).then(|| opening.join("\n\n"));
     }
 
-    fn responded(&mut self, body: &Value, usage: Option<Usage>, ms: u64) {
+    fn held(&mut self, model: usize, until: String, by: Hold) {
+        let name = self.profiles.get(model).map_or("the model", |profile| &profile.model);
+        let why = match by {
+            Hold::RateLimited => "it asked to be left alone",
+            Hold::Paced => "requests go out one after the other",
+            Hold::Circuit => "it failed again and again",
+            Hold::Quota => "its account has no quota left",
+        };
+        let heading = format!("Did not ask {name}: {why}");
+        self.line("trouble", heading).meta = Some(format!("until {until}"));
+    }
+
+    fn responded(&mut self, status: u16, body: &Body, ms: u64) {
+        let read = body.read();
+        if let Some((class, message)) = read.failure() {
+            let line = self.line("trouble", format!("The model did not answer: {message}"));
+            line.meta = Some(format!("{}, HTTP {status}", class.word()));
+            line.text = Some(body.text().chars().take(RAW_CHARS_MAX).collect());
+            return;
+        }
+        let (usage, body) = (read.usage, &read.json);
         let profile = self.profiles.get(self.model);
         let authored = profile.is_some_and(|profile| profile.authored);
         let name = profile.map_or_else(|| "the model".to_owned(), |profile| profile.model.clone());
@@ -169,6 +218,24 @@ impl Reader<'_> {
     }
 }
 
+/// How many of each kind. The rules that every model is given name one as an example.
+fn masked(tokens: &BTreeSet<String>) -> Vec<String> {
+    let kinds = [
+        ("EMP_", "employee"),
+        ("CUST_", "customer"),
+        ("PROP_", "proprietary value"),
+        ("MASK_", "masked field"),
+        ("MAIL_", "mail address"),
+        ("TEL_", "phone number"),
+    ];
+    let counted = kinds.into_iter().map(|(prefix, words)| {
+        let of_kind = |token: &&String| token.starts_with(prefix) && *token != EXAMPLE;
+        (tokens.iter().filter(of_kind).count(), words)
+    });
+    let plural = |(count, words)| format!("{count} {words}{}", if count == 1 { "" } else { "s" });
+    counted.filter(|(count, _)| *count > 0).map(plural).collect()
+}
+
 /// An enum's word as the ledger has it.
 fn word(value: &impl Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
@@ -180,4 +247,56 @@ fn spoken(message: &Value) -> Option<String> {
     let content = message.get("content")?;
     let content = content.as_str().map_or_else(|| content.to_string(), str::to_owned);
     Some(format!("{role}:\n{content}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::{DateTime, Utc};
+    use serde_json::json;
+
+    fn transcript(notes: &[Value]) -> Transcript {
+        let clock = Clock { zone: chrono_tz::UTC, now: DateTime::<Utc>::UNIX_EPOCH };
+        read(notes, &clock).expect("a transcript")
+    }
+
+    fn started(barred: &Value) -> Value {
+        let limits = serde_json::to_value(crate::agent::Limits::default()).expect("limits");
+        json!({ "type": "started", "at": "2026-11-23T12:00:00Z", "prompt_sha": "a", "toolset_sha": "b", "schema_sha": "c",
+            "tools": [], "withheld": [], "limits": limits, "barred": barred,
+            "models": [{ "endpoint": "plant", "model": "small", "authored": false,
+                         "usd_per_million_input": 1.0, "usd_per_million_output": 2.0 }] })
+    }
+
+    fn requested(content: &str) -> Value {
+        json!({ "type": "requested", "at": "2026-11-23T12:00:01Z", "turn": 1, "attempt": 1, "model": 0, "request_sha": "f",
+            "request": { "messages": [{ "role": "user", "content": content }] },
+            "reserve": { "input_tokens": 1, "output_tokens": 1, "cost_usd": 0.0 } })
+    }
+
+    #[test]
+    fn what_was_masked_and_who_was_not_asked_is_told() {
+        let barred = json!([{ "endpoint": "cloud", "model": "large", "why": "this step has employee data" }]);
+        let sent = "EMP_K2M9 and EMP_K2M9 for CUST_AB12, words like EMP_7F3A";
+        let told = transcript(&[started(&barred), requested(sent)]);
+        assert_eq!(told.masked, ["1 employee", "1 customer"]);
+        assert_eq!(told.barred, ["large (cloud): this step has employee data"]);
+    }
+
+    #[test]
+    fn an_answer_that_is_none_is_shown_as_it_came_and_a_hold_says_why() {
+        let held = json!({ "type": "held", "at": "2026-11-23T12:00:00Z", "turn": 1, "model": 0,
+            "until": "2026-11-23T12:00:09Z", "by": "rate_limited" });
+        let page = json!({ "type": "responded", "at": "2026-11-23T12:00:10Z", "turn": 1, "attempt": 1, "status": 200,
+            "body": "<html>Login</html>", "ms": 12 });
+        let finished = json!({ "type": "finished", "at": "2026-11-23T12:00:11Z", "source": "rules", "output": {},
+            "why": { "reason": "model_down", "detail": "not JSON" } });
+        let told = transcript(&[started(&json!([])), held, requested("x"), page, finished]);
+        let headings: Vec<&str> = told.entries.iter().map(|line| line.heading.as_str()).collect();
+        assert_eq!(headings[0], "Did not ask small: it asked to be left alone");
+        assert!(headings[2].starts_with("The model did not answer: the answer is not JSON"), "{headings:?}");
+        assert_eq!(told.entries[2].text.as_deref(), Some("<html>Login</html>"));
+        assert_eq!(told.why_fallback.as_deref(), Some("model down: not JSON"));
+        assert_eq!(told.tokens, 0);
+    }
 }

@@ -299,7 +299,7 @@ impl<'p> Schedule<'p> {
         drop(world);
         let lease = Arc::new(Lease::forever());
         let plant = self.plant;
-        let settings = AgentSettings { models: Vec::new(), known: Vec::new() };
+        let settings = AgentSettings::default();
         let tools = tools(&plant.tools, &self.world, tenure);
         let services = Arc::new(Services {
             journal: Arc::new(Line { world: self.world.clone(), tenure }),

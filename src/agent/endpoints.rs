@@ -1,0 +1,54 @@
+//! Whether a request may leave now: what all steps of all workers know together of an endpoint. Who keeps
+//! that knowledge is the caller's business; here is only the question.
+
+use super::ledger::Hold;
+use super::model::ModelErrorClass;
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use std::{any::Any, time::Duration};
+
+/// Held while a request is under way; dropping it makes room for another.
+pub type Permit = Box<dyn Any + Send + Sync>;
+
+pub enum Admission {
+    Go(Permit),
+    /// Not before `until`.
+    Later {
+        until: DateTime<Utc>,
+        by: Hold,
+    },
+}
+
+/// What came of a request, as far as it says something about the endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    Answered {
+        /// It says that it has no more to give for so long.
+        pause: Option<Duration>,
+    },
+    Failed {
+        class: ModelErrorClass,
+        retry_after: Option<Duration>,
+    },
+}
+
+#[async_trait]
+pub trait Endpoints: Send + Sync {
+    /// `has_turn` when an earlier question was told to wait for this very moment.
+    async fn admit(&self, endpoint: &str, has_turn: bool, now: DateTime<Utc>) -> Admission;
+
+    async fn tell(&self, endpoint: &str, told: Told, now: DateTime<Utc>);
+}
+
+/// Nobody counts: replays and tests.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unlimited;
+
+#[async_trait]
+impl Endpoints for Unlimited {
+    async fn admit(&self, _endpoint: &str, _has_turn: bool, _now: DateTime<Utc>) -> Admission {
+        Admission::Go(Box::new(()))
+    }
+
+    async fn tell(&self, _endpoint: &str, _told: Told, _now: DateTime<Utc>) {}
+}

@@ -1,0 +1,71 @@
+//! What a text may hold. A journal: PostgreSQL's JSON holds no NUL character, and a reader of ours stops at 128
+//! levels. Whatever a model or a tool wrote must not make a run unreadable. And nothing
+//! that a reader cannot see: it hides words from those who look for them.
+
+use serde_json::{Map, Value};
+
+/// Levels of one value; a note of the journal may have 64, with what stands around it.
+const DEPTH_MAX: usize = 48;
+
+/// Without characters that people cannot see.
+pub(super) fn visible(text: &str) -> String {
+    let invisible = |c: char| {
+        (c.is_control() && c != '\n' && c != '\t')
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+                | '\u{feff}' | '\u{ad}' | '\u{e0000}'..='\u{e007f}')
+    };
+    text.chars().filter(|c| !invisible(*c)).collect()
+}
+
+pub(super) fn storable_text(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
+pub(super) fn storable(value: Value) -> Value {
+    match value {
+        Value::String(text) if text.contains('\0') => Value::from(storable_text(&text)),
+        Value::Array(items) => items.into_iter().map(storable).collect(),
+        Value::Object(fields) => {
+            let fields: Map<String, Value> = fields
+                .into_iter()
+                .map(|(name, value)| match name.contains('\0') {
+                    true => (storable_text(&name), storable(value)),
+                    false => (name, storable(value)),
+                })
+                .collect();
+            Value::Object(fields)
+        }
+        scalar => scalar,
+    }
+}
+
+/// Says so when a value is nested deeper than a journal can hold.
+pub(super) fn too_deep(value: &Value) -> Option<String> {
+    exceeds(value, DEPTH_MAX).then(|| format!("it is nested more than {DEPTH_MAX} levels deep"))
+}
+
+fn exceeds(value: &Value, left: usize) -> bool {
+    let inner = |value: &Value| match left.checked_sub(1) {
+        None => true,
+        Some(left) => exceeds(value, left),
+    };
+    match value {
+        Value::Array(items) => items.iter().any(inner),
+        Value::Object(fields) => fields.values().any(inner),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn depth_is_counted_and_flat_values_pass() {
+        let nested = |levels: usize| (0..levels).fold(json!(1), |inner, _| json!([inner]));
+        assert_eq!(too_deep(&nested(DEPTH_MAX)), None);
+        assert!(too_deep(&nested(DEPTH_MAX + 1)).is_some());
+        assert_eq!(too_deep(&json!({"a": [1, 2, {"b": "c"}]})), None);
+    }
+}

@@ -1,0 +1,85 @@
+//! What a collector is told of an agent: each call of a model and a tool once, also when its run was taken up again
+//! after a kill, and what was said only where that was asked for.
+
+use super::{ledger, plant_with, run_of, stop};
+use crate::{
+    care::collector::{Collector, Span},
+    support::wire::{Said, Wire, answer, tool_calls},
+};
+use serde_json::json;
+use std::time::{Duration, Instant};
+use takt::agent::Entry;
+
+async fn wire() -> Wire {
+    Wire::start(|seen| {
+        let messages = seen.body["messages"].as_array().cloned().unwrap_or_default();
+        match messages.iter().any(|message| message["role"] == "tool") {
+            false => Said::json(200, &tool_calls(&[("cmms__asset_history", json!({ "asset": "EQ-4" }))])),
+            true => Said::json(200, &answer(&json!({ "summary": "A leak of oil." }))),
+        }
+    })
+    .await
+}
+
+/// Spans of these two kinds, once as many have come as there are calls.
+async fn spans(collector: &Collector, wanted: usize) -> Vec<Span> {
+    let begun = Instant::now();
+    loop {
+        let of_agent = |span: &Span| span.attributes.contains_key("gen_ai.operation.name");
+        let found: Vec<Span> = collector.spans().into_iter().filter(of_agent).collect();
+        if found.len() >= wanted {
+            return found;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30), "{wanted} spans were wanted: {found:#?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn each_call_is_told_once_and_what_was_said_only_when_asked_for() {
+    let (collector, wire) = (Collector::start().await, wire().await);
+    let mut plant = plant_with(&wire).await;
+    plant.environment.push(("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url.clone()));
+    plant.environment.push(("OTEL_BSP_SCHEDULE_DELAY", "100".into()));
+    plant.serve(None).await;
+    stop(&plant, "plain").await;
+    let run = run_of(&plant, "plain").await;
+    assert_eq!(plant.to_the_end(run).await, "done");
+    let told = spans(&collector, 3).await;
+    let names: Vec<&str> = told.iter().map(|span| span.name.as_str()).collect();
+    assert_eq!(names, ["chat gpt-4.1-mini", "execute_tool cmms.asset_history", "chat gpt-4.1-mini"]);
+    let attribute = |at: usize, name: &str| told[at].attributes.get(name).map(String::as_str);
+    assert_eq!(attribute(0, "gen_ai.operation.name"), Some("chat"));
+    assert_eq!(attribute(0, "gen_ai.response.model"), Some("small-2026-09-01"));
+    assert_eq!(attribute(0, "gen_ai.response.finish_reasons"), Some("tool_calls"));
+    assert_eq!(attribute(0, "gen_ai.usage.input_tokens"), Some("400"));
+    assert_eq!(attribute(0, "gen_ai.agent.name"), Some("triage"));
+    assert_eq!(attribute(0, "gen_ai.conversation.id"), Some(run.to_string().as_str()));
+    assert_eq!(attribute(1, "gen_ai.tool.name"), Some("cmms.asset_history"));
+    for span in &told {
+        assert!(!format!("{:?}", span.attributes).contains("leak of oil"), "{span:?}");
+        assert!(!span.attributes.contains_key("gen_ai.input.messages"), "{span:?}");
+    }
+    plant.kill();
+
+    // Once more, killed in the middle: what was done before is not told again.
+    plant.environment.push(("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "true".into()));
+    let before = collector.spans().len();
+    plant.serve(Some("after_agent_tool_done")).await;
+    stop(&plant, "killed").await;
+    plant.died().await;
+    plant.serve(None).await;
+    let run = run_of(&plant, "killed").await;
+    assert_eq!(plant.to_the_end(run).await, "done");
+    let told: Vec<Span> = spans(&collector, 4).await;
+    let after: Vec<&Span> = told.iter().skip(3).collect();
+    assert!(collector.spans().len() > before);
+    // The kill took the unsent spans of the first turn with it; the second turn is told, the first not again.
+    assert!(after.iter().filter(|span| span.name.starts_with("chat")).count() <= 2, "{after:#?}");
+    let last = after.last().expect("a span");
+    assert!(last.attributes["gen_ai.output.messages"].contains("leak of oil"), "{last:?}");
+    assert!(last.attributes["gen_ai.input.messages"].contains("asset"), "{last:?}");
+    let entries = ledger(&plant.records(run).await);
+    let asked = entries.iter().filter(|entry| matches!(entry, Entry::Requested { .. })).count();
+    assert_eq!(asked, 2, "nothing was asked again");
+}

@@ -1,0 +1,141 @@
+//! A server that speaks the wire of chat completions: what it answers is the test's to say, and it writes down
+//! what it was asked and when.
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::State,
+    http::{HeaderMap, Response, Uri},
+};
+use futures::StreamExt;
+use serde_json::{Value, json};
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+#[derive(Debug, Clone)]
+pub struct Seen {
+    pub at: Instant,
+    pub uri: Uri,
+    pub headers: HeaderMap,
+    pub body: Value,
+}
+
+/// What goes back.
+#[derive(Debug, Clone, Default)]
+pub struct Said {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+    /// Before the first byte.
+    pub after: Duration,
+    /// Announces more than it sends, then drops the connection.
+    pub is_cut: bool,
+    /// Headers at once, the body never.
+    pub stalls: bool,
+}
+
+impl Said {
+    pub fn json(status: u16, body: &Value) -> Self {
+        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        Self { status, headers, body: body.to_string().into_bytes(), ..Self::default() }
+    }
+
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+}
+
+type Answer = Arc<dyn Fn(&Seen) -> Said + Send + Sync>;
+
+#[derive(Clone)]
+struct Inner {
+    answer: Answer,
+    seen: Arc<Mutex<Vec<Seen>>>,
+}
+
+pub struct Wire {
+    /// Ends in `/v1`.
+    pub url: String,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Wire {
+    pub async fn start(answer: impl Fn(&Seen) -> Said + Send + Sync + 'static) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}/v1", listener.local_addr().expect("an address"));
+        let seen = Arc::<Mutex<Vec<Seen>>>::default();
+        let inner = Inner { answer: Arc::new(answer), seen: seen.clone() };
+        let router = Router::new().fallback(receive).with_state(inner);
+        let task = tokio::spawn(async move {
+            let _ = axum::serve(listener, router).await;
+        });
+        Self { url, seen, task }
+    }
+
+    pub fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().expect("the requests").clone()
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn receive(State(inner): State<Inner>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response<Body> {
+    let json = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    let seen = Seen { at: Instant::now(), uri, headers, body: json };
+    let said = {
+        let mut all = inner.seen.lock().expect("the requests");
+        let said = (inner.answer)(&seen);
+        all.push(seen);
+        said
+    };
+    tokio::time::sleep(said.after).await;
+    let mut response = Response::builder().status(said.status);
+    for (name, value) in &said.headers {
+        response = response.header(name, value);
+    }
+    let body = if said.is_cut {
+        response = response.header("content-length", said.body.len() + 100);
+        let error = std::io::Error::other("cut");
+        Body::from_stream(futures::stream::iter([Ok(Bytes::from(said.body)), Err(error)]))
+    } else if said.stalls {
+        let first = futures::stream::iter([Ok::<_, std::io::Error>(Bytes::from(said.body))]);
+        Body::from_stream(first.chain(futures::stream::pending()))
+    } else {
+        Body::from(said.body)
+    };
+    response.body(body).expect("a response")
+}
+
+/// A chat completion as the API's description has it.
+pub fn completion(message: &Value, finish: &str) -> Value {
+    json!({
+        "id": "chatcmpl-1", "object": "chat.completion", "created": 1_790_000_000, "model": "small-2026-09-01",
+        "choices": [{ "index": 0, "message": message, "logprobs": null, "finish_reason": finish }],
+        "usage": { "prompt_tokens": 400, "completion_tokens": 40, "total_tokens": 440 },
+    })
+}
+
+pub fn answer(content: &Value) -> Value {
+    completion(&json!({ "role": "assistant", "content": content.to_string(), "refusal": null }), "stop")
+}
+
+pub fn tool_calls(calls: &[(&str, Value)]) -> Value {
+    let calls: Vec<Value> = calls
+        .iter()
+        .enumerate()
+        .map(|(index, (name, arguments))| {
+            json!({ "id": format!("call_{index}"), "type": "function",
+                    "function": { "name": name, "arguments": arguments.to_string() } })
+        })
+        .collect();
+    let message = json!({ "role": "assistant", "content": null, "refusal": null, "tool_calls": calls });
+    completion(&message, "tool_calls")
+}
