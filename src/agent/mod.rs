@@ -29,5 +29,5 @@ pub use ledger::{
 pub use model::{Finish, Model, ModelError, ModelErrorClass, ModelProfile, ModelReply, Usage};
 pub use run::run;
 pub use strict::{NotStrict, strict};
-pub use tape::{Exchange, Parts, Played, Tape, TapePlayer};
+pub use tape::{Exchange, Part, Parts, Played, Stale, Tape, TapePlayer, canonical_json, request_key};
 pub use task::{Answer, Check, Clock, Task};
