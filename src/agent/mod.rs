@@ -36,6 +36,6 @@ pub use ledger::{
 pub use model::{Capabilities, Finish, Model, ModelError, ModelErrorClass, ModelProfile, ModelReply, Usage};
 pub use run::{Around, Progress, run};
 pub use strict::{NotStrict, strict};
-pub use tape::{Exchange, Parts, Played, Tape, TapePlayer};
+pub use tape::{Exchange, Part, Parts, Played, Stale, Tape, TapePlayer, canonical_json, request_key};
 pub use task::{Answer, Check, Clock, Task};
 pub use trace::Spans;

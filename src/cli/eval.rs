@@ -1,22 +1,27 @@
-//! `takt eval`: replays cases offline and says what got worse; `takt eval record` makes a case of a run.
+//! `takt eval`: replays cases offline and says what got worse. Its commands make cases: of a run, of a planner's
+//! override, of hand-written replies, of other tools' tests.
 
+mod author;
+mod formats;
+mod live;
+mod play;
+mod record;
+
+use self::play::Theatre;
 use super::database::DatabaseArgs;
 use crate::{
-    agent::{Model, Tape, TapePlayer},
-    app::{self, AppError, Plant, SiteLadders},
-    engine::{Definitions, Ladders, NoPastEvents},
+    app::{AppError, Plant},
     eval::{
-        Baseline, BaselineError, Case, CaseError, RecordError, Recording, ReplayError, Replayed, Report,
-        Stage, World, WorldTools, replay, score,
+        Baseline, BaselineError, Case, CaseError, Matrix, RecordError, ReplayError, Report, Split, Summary,
+        html, junit,
     },
     postgres::ClusterError,
     run::RunId,
     site::{Environment, Overrides},
-    step::AgentSettings,
-    store::{Store, StoreError, journal, versions},
-    tool::{Registry, RegistryError},
-    workflow::Definition,
+    store::StoreError,
+    tool::RegistryError,
 };
+use serde_json::json;
 use std::{
     fs,
     io::{self, Write as _},
@@ -24,6 +29,12 @@ use std::{
     process::ExitCode,
     sync::Arc,
 };
+use uuid::Uuid;
+
+/// Exit code when the database or a model endpoint is the trouble, not a case.
+pub const EXIT_INFRASTRUCTURE: u8 = 4;
+/// What `--keep` writes and the console shows.
+pub const KEPT_REPORT: &str = "report.json";
 
 /// Replay recorded and authored cases offline; exit code 1 when something got worse, 3 when a case is stale
 #[derive(Debug, clap::Args)]
@@ -37,12 +48,32 @@ pub struct EvalArgs {
     #[arg(long, env = "TAKT_SITE", default_value = ".", value_name = "DIR", global = true)]
     pub site: PathBuf,
 
+    /// How the report is written to standard output
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
+    pub json: bool,
+
+    /// Only cases with this tag
+    #[arg(long, value_name = "TAG")]
+    pub tag: Option<String>,
+
+    /// Only cases of this split
+    #[arg(long, value_enum)]
+    pub split: Option<SplitArg>,
 
     /// Take what holds now as the new baseline
     #[arg(long)]
     pub accept: bool,
+
+    /// Keep the report as evals/report.json, which the console shows
+    #[arg(long)]
+    pub keep: bool,
+
+    #[command(flatten)]
+    pub live: live::LiveArgs,
 
     #[command(subcommand)]
     pub command: Option<EvalCommand>,
@@ -51,6 +82,10 @@ pub struct EvalArgs {
 #[derive(Debug, clap::Subcommand)]
 pub enum EvalCommand {
     Record(RecordArgs),
+    Adopt(AdoptArgs),
+    Author(AuthorArgs),
+    Export(formats::ExportArgs),
+    Import(formats::ImportArgs),
     /// Write the JSON Schema of case files to standard output
     Schema,
 }
@@ -65,18 +100,62 @@ pub struct RecordArgs {
     #[arg(long)]
     pub name: String,
 
+    #[command(flatten)]
+    pub from: FromArgs,
+}
+
+/// Make a case of a person's answer that was not what was offered first
+#[derive(Debug, clap::Args)]
+pub struct AdoptArgs {
+    /// Id of the question, as the console's address shows it
+    pub gate: Uuid,
+
+    /// Name of the case, in snake_case
+    #[arg(long)]
+    pub name: String,
+
+    #[command(flatten)]
+    pub from: FromArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct FromArgs {
     /// The run is one of the demo's
     #[arg(long)]
     pub demo: bool,
+
+    /// Names and addresses of people may stand in the case's files
+    #[arg(long)]
+    pub with_personal_data: bool,
 
     #[command(flatten)]
     pub database: DatabaseArgs,
 }
 
+/// Make the tapes of cases with hand-written replies
+#[derive(Debug, clap::Args)]
+pub struct AuthorArgs {
+    /// Cases, or folders of cases; all of the site's when left out
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
+    /// For people
     Text,
+    /// One JSON object
     Json,
+    /// JUnit's XML, as build servers read it
+    Junit,
+    /// One page without scripts
+    Html,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum SplitArg {
+    Dev,
+    Heldout,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -97,155 +176,159 @@ pub enum EvalError {
     Cluster(#[from] ClusterError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("the model endpoint: {0}")]
+    Endpoint(String),
     #[error("there is no workflow `{0}` without errors: run `takt check`")]
     NoWorkflow(String),
     #[error("the run's definition is not in the database, or no longer compiles")]
     NoDefinition,
+    #[error("there is no question {0} in this database")]
+    NoGate(Uuid),
+    #[error("nobody has answered this question yet")]
+    Unanswered,
     #[error("`{0}` is no name for a case: use lower-case letters, digits and _")]
     Name(String),
     #[error("the new case does not replay as it was recorded: {0}")]
     NotExact(String),
+    #[error("{kept} stays an attempt: {}", .problems.join("; "))]
+    NotPromoted { kept: PathBuf, problems: Vec<String> },
+    #[error("{case}, trial {trial}: {what}")]
+    Script { case: String, trial: usize, what: String },
+    #[error("{}", .0.join("\n"))]
+    Scripts(Vec<String>),
+    #[error("{0}")]
+    Live(String),
+    #[error("{path} cannot be read: {message}")]
+    Read { path: PathBuf, message: String },
     #[error("{path} cannot be written: {source}")]
     Write { path: PathBuf, source: io::Error },
     #[error("the case cannot be written as text: {0}")]
     Text(String),
 }
 
-pub async fn run(args: EvalArgs) -> Result<ExitCode, EvalError> {
-    let overrides = Overrides { without_secrets: true, ..Overrides::default() };
-    match &args.command {
-        Some(EvalCommand::Schema) => {
-            let schema = crate::tool::schema_of::<Case>();
-            let text = serde_json::to_string_pretty(&schema).map_err(|e| EvalError::Text(e.to_string()))?;
-            emit(&(text + "\n"))?;
-            Ok(ExitCode::SUCCESS)
-        }
-        Some(EvalCommand::Record(record_args)) => {
-            let plant = Plant::load(&args.site, &Environment::of_process(), &overrides)?;
-            record(&plant, &args.site, record_args).await?;
-            Ok(ExitCode::SUCCESS)
-        }
-        None => {
-            let plant = Plant::load(&args.site, &Environment::of_process(), &overrides)?;
-            replay_all(&plant, &args).await
+impl EvalError {
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Cluster(_) | Self::Store(_) | Self::Endpoint(_) => EXIT_INFRASTRUCTURE,
+            _ => 2,
         }
     }
 }
 
-async fn replay_all(plant: &Plant, args: &EvalArgs) -> Result<ExitCode, EvalError> {
-    let evals = args.site.join("evals");
-    let everything = args.paths.is_empty();
-    let paths = Case::find(if everything { std::slice::from_ref(&evals) } else { &args.paths })?;
-    let baseline_path = evals.join("baseline.json");
+pub async fn run(args: EvalArgs) -> Result<ExitCode, EvalError> {
+    if matches!(args.command, Some(EvalCommand::Schema)) {
+        let schema = crate::tool::schema_of::<Case>();
+        let text = serde_json::to_string_pretty(&schema).map_err(|e| EvalError::Text(e.to_string()))?;
+        emit(&(text + "\n"))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let overrides = Overrides { without_secrets: true, ..Overrides::default() };
+    let plant = Plant::load(&args.site, &Environment::of_process(), &overrides)?;
+    let theatre = Arc::new(Theatre::open(plant, &args.site)?);
+    match &args.command {
+        Some(EvalCommand::Record(given)) => {
+            record::record(&theatre, &args.site, given.run, &given.name, &given.from).await?;
+        }
+        Some(EvalCommand::Adopt(given)) => record::adopt(&theatre, &args.site, given).await?,
+        Some(EvalCommand::Author(given)) => {
+            author::author(&theatre, &cases_of(&args.site, &given.paths)?).await?;
+        }
+        Some(EvalCommand::Export(given)) => formats::export(&theatre, &args.site, given).await?,
+        Some(EvalCommand::Import(given)) => formats::import(&args.site, given)?,
+        Some(EvalCommand::Schema) => {}
+        None if args.live.live => return live::run(&theatre, &args).await,
+        None => return replay_all(&theatre, &args).await,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn replay_all(theatre: &Arc<Theatre>, args: &EvalArgs) -> Result<ExitCode, EvalError> {
+    let baseline_path = args.site.join("evals/baseline.json");
     let baseline = Baseline::load(&baseline_path)?;
     let mut report = Report::default();
-    for path in &paths {
-        match replay_file(plant, path).await {
+    let mut replays = Vec::new();
+    for path in cases_of(&args.site, &args.paths)? {
+        match Case::load(&path) {
             Err(error) => report.add_broken(&path.display().to_string(), error.to_string()),
-            Ok((case, replayed)) => {
-                let score = score(&replayed, &case.expect);
-                report.add(&case.id(), case.origin.label(), score, replayed.stale, &baseline);
+            Ok(case) if !args.is_wanted(&case) => {}
+            Ok(case) => {
+                let (theatre, path) = (Arc::clone(theatre), path.clone());
+                replays.push(tokio::spawn(async move {
+                    let trials = theatre.trials(&case, &path).await;
+                    (case, path, trials)
+                }));
             }
         }
     }
-    if everything {
-        report.compare_names(&baseline);
-    }
-    match args.format {
-        Format::Text => emit(&report.to_text())?,
-        Format::Json => {
-            let text = serde_json::to_string_pretty(&report).map_err(|e| EvalError::Text(e.to_string()))?;
-            emit(&(text + "\n"))?;
+    for replay in replays {
+        match replay.await {
+            Err(panic) => report.add_broken("a case", panic.to_string()),
+            Ok((_, path, Err(error))) => report.add_broken(&path.display().to_string(), error.to_string()),
+            Ok((case, _, Ok(trials))) => report.add(&case, trials, &baseline),
         }
     }
+    report.cases.sort_by(|a, b| a.case.cmp(&b.case));
+    let is_everything = args.paths.is_empty() && args.tag.is_none() && args.split.is_none();
+    if is_everything {
+        report.compare_names(&baseline);
+    }
+    finish(&report, args)?;
     if args.accept {
-        report.baseline(&baseline).save(&baseline_path)?;
+        let mut accepted = report.baseline(&baseline);
+        if !is_everything {
+            let others = baseline.cases.into_iter().filter(|(name, _)| !accepted.cases.contains_key(name));
+            let others: Vec<_> = others.collect();
+            accepted.cases.extend(others);
+        }
+        accepted.save(&baseline_path)?;
         tell(&format!("{} is the new baseline", baseline_path.display()));
     }
     Ok(ExitCode::from(report.exit_code()))
 }
 
-async fn replay_file(plant: &Plant, path: &Path) -> Result<(Case, Replayed), EvalError> {
-    let case = Case::load(path)?;
-    let (world, tape) = (case.load_world(path)?, case.load_tape(path)?);
-    let definition = plant.library.get(&case.workflow).cloned();
-    let definition = definition.ok_or_else(|| EvalError::NoWorkflow(case.workflow.clone()))?;
-    let replayed = replay_case(plant, &case, world, tape, definition).await?;
-    Ok((case, replayed))
-}
-
-async fn replay_case(
-    plant: &Plant,
-    case: &Case,
-    world: World,
-    tape: Tape,
-    definition: Arc<Definition>,
-) -> Result<Replayed, EvalError> {
-    let tools = WorldTools::new(world);
-    let player = TapePlayer::new(tape);
-    let registry = tools.registry(&plant.tools)?;
-    let mut replayed = replay(case, stage(plant, &registry, player.models(), definition)).await?;
-    replayed.calls = tools.made();
-    replayed.stale = tools.stale();
-    replayed.stale.extend(player.stale());
-    Ok(replayed)
-}
-
-/// What a worker of this site would have, with other tools and models.
-fn stage(plant: &Plant, tools: &Registry, models: Vec<Arc<dyn Model>>, definition: Arc<Definition>) -> Stage {
-    let definitions = Arc::new(Definitions::default());
-    definitions.publish_in_memory(plant.library.definitions().cloned().collect());
-    let ladders: Arc<dyn Ladders> = Arc::new(SiteLadders(plant.site.clone()));
-    let settings = AgentSettings { models, known: app::known_names(&plant.site), ..AgentSettings::default() };
-    Stage {
-        definition,
-        executors: app::executors(tools, &definitions, &ladders, settings, Arc::new(NoPastEvents)),
-        ladders,
-        site: plant.site.scope(),
-        caps: app::caps_of(&plant.site),
+impl EvalArgs {
+    pub(super) fn is_wanted(&self, case: &Case) -> bool {
+        let split = match self.split {
+            None => true,
+            Some(SplitArg::Dev) => case.split == Split::Dev,
+            Some(SplitArg::Heldout) => case.split == Split::Heldout,
+        };
+        split && self.tag.as_ref().is_none_or(|tag| case.tags.contains(tag))
     }
 }
 
-async fn record(plant: &Plant, site: &Path, args: &RecordArgs) -> Result<(), EvalError> {
-    let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    if args.name.is_empty() || !args.name.chars().all(legal) {
-        return Err(EvalError::Name(args.name.clone()));
-    }
-    let database = match args.demo {
-        true => args.database.open_named(super::demo::DATABASE).await?,
-        false => args.database.open().await?,
+/// Writes the report to standard output, and keeps it where the console looks.
+fn finish(report: &Report, args: &EvalArgs) -> Result<(), EvalError> {
+    let whole = || {
+        let summary = Summary::of(report);
+        let all = json!({
+            "lines": summary.lines(), "summary": summary, "matrix": Matrix::of(report), "missing": report.missing,
+            "cases": report.cases, "exit_code": report.exit_code(),
+        });
+        serde_json::to_string_pretty(&all).map(|text| text + "\n").map_err(|e| EvalError::Text(e.to_string()))
     };
-    let store = Store::open(&database.url).await?;
-    let mut db = store.connection().await?;
-    let records = journal::load(&mut db, args.run).await?;
-    let recording = Recording::read(args.run, &records)?;
-    let bundle = versions::load(&mut db, recording.sha256()).await?.ok_or(EvalError::NoDefinition)?;
-    let definition = Arc::new(Definition::compile(bundle).map_err(|_| EvalError::NoDefinition)?);
-
-    let case = recording.case(&args.name);
-    let (recorder, models) = recording.recorder();
-    let registry = recorder.registry(&plant.tools)?;
-    let replayed = replay(&case, stage(plant, &registry, models, definition.clone())).await?;
-    let (case, world, tape) = recorder.finish(case, &replayed)?;
-
-    let again = replay_case(plant, &case, world.clone(), tape.clone(), definition).await?;
-    let score = score(&again, &case.expect);
-    let failing = score.checks.iter().filter(|(_, check)| !check.holds);
-    let problems: Vec<String> = again
-        .stale
-        .iter()
-        .cloned()
-        .chain(failing.map(|(name, check)| format!("{name}: {}", check.detail)))
-        .collect();
-    if !problems.is_empty() {
-        return Err(EvalError::NotExact(problems.join("; ")));
+    let text = match args.format {
+        _ if args.json => whole()?,
+        Format::Json => whole()?,
+        Format::Text => report.to_text(),
+        Format::Junit => junit(report),
+        Format::Html => html(report),
+    };
+    emit(&text)?;
+    if args.keep {
+        let path = args.site.join("evals").join(KEPT_REPORT);
+        fs::write(&path, whole()?).map_err(|source| EvalError::Write { path: path.clone(), source })?;
+        tell(&format!("{} is what the console shows now", path.display()));
     }
-    let path = save(&site.join("evals").join(&case.workflow), &case, &world, &tape)?;
-    tell(&format!(
-        "{} holds the plant's data as it was: read its world and tape before you share them",
-        path.display()
-    ));
     Ok(())
+}
+
+/// The cases named, or all of the site's. What was only tried is no case.
+fn cases_of(site: &Path, paths: &[PathBuf]) -> Result<Vec<PathBuf>, EvalError> {
+    let evals = site.join("evals");
+    let found = Case::find(if paths.is_empty() { std::slice::from_ref(&evals) } else { paths })?;
+    let attempts = evals.join(record::ATTEMPTS);
+    Ok(found.into_iter().filter(|path| !paths.is_empty() || !path.starts_with(&attempts)).collect())
 }
 
 fn emit(text: &str) -> Result<(), EvalError> {
@@ -259,23 +342,4 @@ fn emit(text: &str) -> Result<(), EvalError> {
 /// A hint beside the data; nobody is harmed when it cannot be read.
 fn tell(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
-}
-
-fn save(folder: &Path, case: &Case, world: &World, tape: &Tape) -> Result<PathBuf, EvalError> {
-    let write = |name: &str, text: String| {
-        let path = folder.join(name);
-        fs::write(&path, text).map_err(|source| EvalError::Write { path: path.clone(), source })?;
-        Ok::<PathBuf, EvalError>(path)
-    };
-    let json = |value: Result<String, serde_json::Error>| {
-        value.map(|text| text + "\n").map_err(|error| EvalError::Text(error.to_string()))
-    };
-    fs::create_dir_all(folder).map_err(|source| EvalError::Write { path: folder.to_owned(), source })?;
-    write(&case.world, world.to_text().map_err(|error| EvalError::Text(error.to_string()))?)?;
-    if let Some(name) = &case.tape {
-        write(name, json(serde_json::to_string_pretty(tape))?)?;
-    }
-    let yaml = serde_saphyr::to_string(case).map_err(|error| EvalError::Text(error.to_string()))?;
-    let head = "# yaml-language-server: $schema=../case.schema.json\n";
-    write(&format!("{}.case.yaml", case.case), format!("{head}{yaml}"))
 }

@@ -91,7 +91,10 @@ pub fn main() -> ExitCode {
             }
             Command::Eval(args) => {
                 telemetry::start(&quiet(&cli.log));
-                coded(eval::run(args).await, 2)
+                match eval::run(args).await {
+                    Ok(code) => code,
+                    Err(error) => fail(&error.to_string(), error.exit_code()),
+                }
             }
             Command::Bench(args) => {
                 telemetry::start(&quiet(&cli.log));

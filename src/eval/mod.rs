@@ -9,15 +9,26 @@ mod abridge;
 mod world;
 mod replay;
 mod record;
+mod scan;
 mod score;
 mod report;
+mod formats;
 
 pub use case::{
-    AnswerMoment, Case, CaseError, ChildMoment, EventMoment, Expect, ExpectedAgent, ExpectedWrite, Moment,
-    Origin, RecordedModels,
+    AnswerMoment, Attack, Budget, Case, CaseError, ChildMoment, CrashPoint, EndState, EventMoment, Expect,
+    ExpectedAgent, ExpectedKpi, ExpectedWrite, FailedReply, Forbidden, KpiBaseline, Label, Moment, Origin,
+    RecordedModels, Reply, ReplyCall, Split, StepValue,
+};
+pub use formats::{
+    Conversation, Imported, InspectSample, chat_lines, conversations, inspect_log, promptfoo_tests,
+    read_promptfoo,
 };
 pub use record::{RecordError, Recorder, Recording};
 pub use replay::{ReplayError, Stage, replay};
-pub use report::{Baseline, BaselineError, CaseReport, Report, Verdict};
-pub use score::{Check, Metrics, Replayed, Score, score};
+pub use report::{
+    Baseline, BaselineError, CaseReport, Difference, Matrix, MatrixCell, Report, Summary, Trial, Verdict,
+    html, junit,
+};
+pub use scan::{Findings, scan, unclean};
+pub use score::{Answered, Check, Metrics, Passes, Replayed, Score, answered, score, stale_as_expected};
 pub use world::{MadeCall, World, WorldAnswer, WorldCall, WorldError, WorldTools};

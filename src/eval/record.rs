@@ -5,19 +5,18 @@
 use super::abridge::abridged;
 use super::case::{
     AnswerMoment, Case, ChildMoment, EventMoment, Expect, ExpectedAgent, ExpectedWrite, Moment, Origin,
-    RecordedModels,
+    RecordedModels, Split,
 };
 use super::score::{Replayed, entries, path};
 use super::world::{World, WorldAnswer, WorldCall};
 use crate::agent::{
-    Entry, Exchange, Model, ModelError, ModelErrorClass, ModelProfile, ModelReply, Parts, Played, Source,
-    Tape, sha256_json,
+    Entry, Exchange, Model, ModelError, ModelErrorClass, ModelProfile, ModelReply, Tape, request_key,
 };
 use crate::run::{Change, Failure, GateId, Record, RunId, Signal, SignalKind, StepPath};
 use crate::tool::{Call, Effect, Lookup, Registry, RegistryError, Tool, ToolError, ToolErrorKind, ToolSpec};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -189,9 +188,16 @@ impl Recording {
             trigger: self.trigger.clone(),
             inputs: self.inputs.clone(),
             world: format!("{name}.world.json"),
-            tape: (!self.tape.models.is_empty()).then(|| format!("{name}.tape.json")),
+            answers: Vec::new(),
+            tapes: (!self.tape.models.is_empty()).then(|| format!("{name}.tape.json")).into_iter().collect(),
+            replies: Vec::new(),
+            model_chain: 1,
+            crash_after: None,
             timeline: self.timeline.clone(),
             expect: Expect { outcome: self.outcome.clone(), path: self.path.clone(), ..Expect::default() },
+            split: Split::Dev,
+            labels: Vec::new(),
+            tags: Vec::new(),
         }
     }
 
@@ -203,7 +209,7 @@ impl Recording {
             recording: Mutex::new(self),
             exchanges: Mutex::new(exchanges),
             calls: Mutex::default(),
-            tape: Mutex::new(Tape { models: profiles.clone(), exchanges: Vec::new() }),
+            tape: Mutex::new(Tape { models: profiles.clone(), ..Tape::default() }),
             problems: Mutex::default(),
         });
         let model = |profile: ModelProfile| -> Arc<dyn Model> {
@@ -289,6 +295,7 @@ impl Recorder {
         lock(&self.calls).push((kept, spec.effect));
         match answer {
             WorldAnswer::Output(output) => Ok(output),
+            WorldAnswer::OutputOfBytes(bytes) => Ok(json!({ "text": "x".repeat(bytes) })),
             WorldAnswer::Error { class, message } => {
                 Err(ToolError::new(ToolErrorKind::of_class(&class), message))
             }
@@ -297,9 +304,9 @@ impl Recorder {
 
     /// The recorded answer to this request; where time moved a request a little, the next one in order.
     fn reply(&self, request: &Value) -> Result<ModelReply, ModelError> {
-        let sha = sha256_json(request);
+        let key = request_key(request);
         let mut exchanges = lock(&self.exchanges);
-        let exact = exchanges.iter().position(|(e, played)| !played && e.request_sha == sha);
+        let exact = exchanges.iter().position(|(e, played)| !played && e.request_sha == key);
         let next = exact.or_else(|| exchanges.iter().position(|(_, played)| !played));
         let Some((exchange, played)) = next.and_then(|at| exchanges.get_mut(at)) else {
             let message = "the journal has no further answer of a model".to_owned();
@@ -313,15 +320,8 @@ impl Recorder {
         };
         *played = true;
         let outcome = exchange.outcome.clone();
-        let kept = Exchange { request_sha: sha, parts: Parts::of(request), outcome: outcome.clone() };
-        lock(&self.tape).exchanges.push(kept);
-        match outcome {
-            Played::Reply { status, body, ms } => Ok(ModelReply::read(status, body, ms)),
-            Played::Error { class, status, retry_after_ms, message } => {
-                let retry_after = retry_after_ms.map(Duration::from_millis);
-                Err(ModelError { class, status, retry_after, message })
-            }
-        }
+        lock(&self.tape).exchanges.push(Exchange::new(request, outcome.clone()));
+        outcome.into_result()
     }
 }
 
@@ -402,14 +402,10 @@ fn decisions(records: &[Record]) -> BTreeMap<String, String> {
 fn expected_agents(records: &[Record]) -> BTreeMap<String, ExpectedAgent> {
     let mut agents: BTreeMap<String, ExpectedAgent> = BTreeMap::new();
     for (step, entry) in entries(records) {
-        let agent = agents.entry(step).or_insert(ExpectedAgent {
-            source: Source::Rules,
-            output: Value::Null,
-            rejections: 0,
-        });
+        let agent = agents.entry(step).or_default();
         match entry {
             Entry::Rejected { .. } => agent.rejections += 1,
-            Entry::Finished { source, output, .. } => (agent.source, agent.output) = (source, output),
+            Entry::Finished { source, output, .. } => (agent.source, agent.output) = (Some(source), output),
             _ => {}
         }
     }

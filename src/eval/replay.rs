@@ -1,22 +1,26 @@
 //! Drives one run from its start to its end: the real interpreter, a journal in memory, and a clock
 //! that stands still while steps run and jumps to the next thing that happens.
 
-use super::case::{AnswerMoment, Case, ChildMoment, EventMoment, Moment};
+use super::case::{AnswerMoment, Case, ChildMoment, CrashPoint, EventMoment, Moment};
 use super::score::Replayed;
 use crate::engine::{
-    Caps, Clock, Commit, CommitError, Driven, Driver, Executors, Ladders, Lease, MemoryJournal, RowChange,
-    Services,
+    Caps, Clock, Commit, CommitError, Driven, Driver, Executors, Journal, Ladders, Lease, MemoryJournal,
+    RowChange, Services,
 };
 use crate::run::{
     Change, GateId, Intent, NewGate, Record, RunId, Signal, SignalKind, StartedRun, State, StepPath,
     inputs_from,
 };
 use crate::workflow::{Definition, StepKind, every_step};
+use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 use uuid::Uuid;
 
@@ -51,7 +55,7 @@ pub enum ReplayError {
 pub async fn replay(case: &Case, stage: Stage) -> Result<Replayed, ReplayError> {
     let started = case.starts.with_timezone(&Utc);
     let clock = Arc::new(Clock::standing(started));
-    let journal = Arc::new(MemoryJournal::default());
+    let journal = Arc::new(Mortal::new(case.crash_after));
     let services = Arc::new(Services {
         journal: journal.clone(),
         clock: clock.clone(),
@@ -67,11 +71,16 @@ pub async fn replay(case: &Case, stage: Stage) -> Result<Replayed, ReplayError> 
     for _ in 0..JUMPS_MAX {
         let state = State::fold(&play.records).map_err(|error| ReplayError::Journal(error.to_string()))?;
         let driver = Driver::new(services.clone(), stage.definition.clone(), RunId(case.run), state, 0);
-        let driven = driver.drive(std::mem::take(&mut signals)).await;
-        for commit in journal.take() {
+        let sent = std::mem::take(&mut signals);
+        let driven = driver.drive(sent.clone()).await;
+        for commit in journal.kept.take() {
             play.keep(commit);
         }
         match driven {
+            Driven::Lost(_) if journal.just_died() => {
+                signals = play.unheard_of(&sent);
+                continue;
+            }
             Driven::Ended { .. } => return Ok(play.finish(&stage.definition, None)),
             Driven::Lost(error) => return Err(ReplayError::Lost(error)),
             Driven::Parked => {}
@@ -91,6 +100,54 @@ pub async fn replay(case: &Case, stage: Stage) -> Result<Replayed, ReplayError> 
     Err(ReplayError::Restless)
 }
 
+/// A journal in memory whose process dies once, right after an entry is durable.
+struct Mortal {
+    kept: MemoryJournal,
+    dies_after: Mutex<Option<CrashPoint>>,
+    died: AtomicBool,
+}
+
+impl Mortal {
+    fn new(dies_after: Option<CrashPoint>) -> Self {
+        Self {
+            kept: MemoryJournal::default(),
+            dies_after: Mutex::new(dies_after),
+            died: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether the process does not survive this commit.
+    fn is_last(&self, commit: &Commit) -> bool {
+        let mut dies_after = self.dies_after.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(point) = *dies_after else { return false };
+        let is_last = commit.records.iter().any(|record| {
+            matches!(&record.change, Change::Noted { note } if note.get("type") == Some(&json!(point.word())))
+        });
+        if is_last {
+            *dies_after = None;
+        }
+        is_last
+    }
+
+    /// Asked once for each death.
+    fn just_died(&self) -> bool {
+        self.died.swap(false, Ordering::Relaxed)
+    }
+}
+
+#[async_trait]
+impl Journal for Mortal {
+    async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
+        let is_last = self.is_last(&commit);
+        self.kept.commit(commit).await?;
+        if is_last {
+            self.died.store(true, Ordering::Relaxed);
+            return Err(CommitError::Severed("the process dies here, as the case says".to_owned()));
+        }
+        Ok(())
+    }
+}
+
 /// The outside world of one run.
 struct Play<'a> {
     run: RunId,
@@ -98,6 +155,8 @@ struct Play<'a> {
     timeline: std::iter::Peekable<std::vec::IntoIter<(DateTime<Utc>, &'a Moment)>>,
     records: Vec<Record>,
     gates: BTreeMap<GateId, NewGate>,
+    /// Every question, answered or not.
+    asked: Vec<NewGate>,
     waits: BTreeSet<(StepPath, String)>,
     starts: Vec<String>,
     unheard: Vec<String>,
@@ -138,6 +197,7 @@ impl<'a> Play<'a> {
             timeline: timeline.into_iter().peekable(),
             records: vec![Record { seq: 0, at: started, path: None, attempt: 0, change }],
             gates: BTreeMap::new(),
+            asked: Vec::new(),
             waits: BTreeSet::new(),
             starts: Vec::new(),
             unheard: Vec::new(),
@@ -151,6 +211,7 @@ impl<'a> Play<'a> {
         for intent in commit.intents {
             match intent {
                 Intent::OpenGate(gate) => {
+                    self.asked.push((*gate).clone());
                     self.gates.insert(gate.id, *gate);
                 }
                 Intent::Reassign(to) => {
@@ -172,6 +233,16 @@ impl<'a> Play<'a> {
         if let RowChange::Park { wake_at, waiting_for, .. } = commit.row {
             (self.wake_at, self.waiting_for) = (wake_at, waiting_for);
         }
+    }
+
+    /// Signals that the process took with it when it died.
+    fn unheard_of(&self, sent: &[Signal]) -> Vec<Signal> {
+        let heard = |signal: &Signal| {
+            self.records
+                .iter()
+                .any(|r| matches!(&r.change, Change::Signalled(heard) if heard.id == signal.id))
+        };
+        sent.iter().filter(|signal| !heard(signal)).cloned().collect()
     }
 
     fn next(&mut self) -> Next<'a> {
@@ -267,13 +338,17 @@ impl<'a> Play<'a> {
     }
 
     fn finish(mut self, definition: &Definition, waiting_for: Option<String>) -> Replayed {
-        let left: Vec<String> = self.timeline.by_ref().map(|(_, moment)| moment.after.clone()).collect();
+        // Of a run that has ended nobody takes an answer: one that must be refused is.
+        let is_refused = |moment: &Moment| moment.answer.as_ref().is_some_and(|answer| answer.refused);
+        let left = self.timeline.by_ref().filter(|(_, moment)| !is_refused(moment));
+        let left: Vec<String> = left.map(|(_, moment)| moment.after.clone()).collect();
         self.unheard.extend(left.into_iter().map(|after| format!("at {after}: the run had ended")));
         let schemas = schemas(definition, &self.records);
         tracing::debug!(run.id = %self.run, started = %self.started, records = self.records.len(), "replayed");
         Replayed {
             records: self.records,
             starts: self.starts,
+            asked: self.asked,
             unheard: self.unheard,
             waiting_for,
             schemas,

@@ -4,13 +4,14 @@
 //! case is stale. A write with other arguments is answered, because its score will say so.
 
 use super::abridge::abridged;
-use crate::agent::sha256_json;
+use crate::agent::{Part, Stale, sha256_json};
 use crate::tool::{
     Call, Effect, Lookup, Registry, RegistryError, Tool, ToolError, ToolErrorKind, ToolName, ToolSpec,
 };
 use async_trait::async_trait;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{
     fs,
     path::Path,
@@ -23,8 +24,9 @@ pub struct World {
     pub calls: Vec<WorldCall>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WorldCall {
+    #[schemars(with = "String")]
     pub tool: ToolName,
     /// Large fields may be given as `{ sha256: … }`. Left out: whatever the arguments are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -33,10 +35,12 @@ pub struct WorldCall {
     pub answer: WorldAnswer,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WorldAnswer {
     Output(Value),
+    /// An output of this many bytes, for a tool that answers far too much.
+    OutputOfBytes(usize),
     /// `class` is a `ToolError` class: `transient`, `not_found`, …
     Error {
         class: String,
@@ -110,8 +114,8 @@ impl WorldTools {
     }
 
     /// Reads that were never recorded.
-    pub fn stale(&self) -> Vec<String> {
-        lock(&self.misses).clone()
+    pub fn stale(&self) -> Vec<Stale> {
+        lock(&self.misses).iter().map(|miss| Stale::new(Part::World, miss)).collect()
     }
 
     fn answer(&self, spec: &ToolSpec, call: &Call, args: &Value) -> Result<Value, ToolError> {
@@ -149,6 +153,7 @@ impl WorldTools {
         entry.1 = true;
         match &entry.0.answer {
             WorldAnswer::Output(output) => Ok(output.clone()),
+            WorldAnswer::OutputOfBytes(bytes) => Ok(json!({ "text": "x".repeat(*bytes) })),
             WorldAnswer::Error { class, message } => {
                 Err(ToolError::new(ToolErrorKind::of_class(class), message.clone()))
             }

@@ -57,6 +57,7 @@ pub fn router(state: AppState) -> Router {
         .route("/workflows", get(console::workflows::list))
         .route("/workflows/{id}", get(console::workflows::page))
         .route("/workflows/{id}/runs", post(console::start::start))
+        .route("/evals", get(console::evals::page))
         .route("/attention", get(console::attention::page))
         .route("/events", get(console::events::page))
         .route("/events/{id}/fire-again", post(console::events::fire_again))

@@ -21,7 +21,7 @@ mod tests;
 pub use calendar::{Calendar, Shutdown};
 pub use duration::{DurationError, parse_duration};
 pub use environment::{Environment, ReferenceError};
-pub use load::{Overrides, SiteError, SiteProblem};
+pub use load::{Overrides, SiteError, SiteProblem, declared_models};
 pub use model::*;
 pub use password::{PasswordError, hash_password};
 pub use shift::ShiftSpan;

@@ -1,19 +1,26 @@
 //! A case: one run of one workflow as a file, with what came from outside and what must come of it.
 
-use crate::agent::{Source, Tape};
-use crate::tool::ToolName;
+mod expect;
+mod replies;
+
+pub use expect::{
+    Attack, Budget, EndState, Expect, ExpectedAgent, ExpectedKpi, ExpectedWrite, Forbidden, KpiBaseline,
+    StepValue,
+};
+pub use replies::{FailedReply, Reply, ReplyCall};
+
+use crate::agent::{Part, Stale, Tape, sha256_json};
 use chrono::{DateTime, FixedOffset, NaiveDate, TimeDelta, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::{
-    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
 use uuid::Uuid;
 
-use super::world::{World, WorldError};
+use super::world::{World, WorldCall, WorldError};
 
 const SUFFIX: &str = ".case.yaml";
 
@@ -36,13 +43,91 @@ pub struct Case {
     pub inputs: Map<String, Value>,
     /// File beside this one with what the tools answer.
     pub world: String,
-    /// File beside this one with what the models answered. Without it every agent step has no model.
+    /// What differs in this case: a tool that is answered here is not answered by the world's file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<WorldCall>,
+    /// Files beside this one with what the models answered, one for each trial. Without them every agent step has no
+    /// model.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tapes: Vec<String>,
+    /// Hand-written answers of the model, one list for each tape; `takt eval author` makes the tapes of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replies: Vec<Vec<Reply>>,
+    /// Hand-written models in their order of preference; where one gives up, the replies go on with the next.
+    #[serde(default = "one_model", skip_serializing_if = "is_one_model")]
+    pub model_chain: usize,
+    /// The process dies once, right after the first entry of this kind is in the journal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tape: Option<String>,
+    pub crash_after: Option<CrashPoint>,
     /// What people and other systems do, in order.
     #[serde(default)]
     pub timeline: Vec<Moment>,
     pub expect: Expect,
+    /// `heldout` cases are not looked at while a prompt is being changed.
+    #[serde(default, skip_serializing_if = "Split::is_dev")]
+    pub split: Split,
+    /// What people said of this case.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<Label>,
+    /// Words to choose cases by: `--tag injection`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Split {
+    #[default]
+    Dev,
+    Heldout,
+}
+
+impl Split {
+    fn is_dev(&self) -> bool {
+        *self == Self::Dev
+    }
+}
+
+fn one_model() -> usize {
+    1
+}
+
+fn is_one_model(chain: &usize) -> bool {
+    *chain == 1
+}
+
+/// Entries of an agent step's journal, in the order in which they come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CrashPoint {
+    Requested,
+    Responded,
+    ToolRequested,
+    ToolDone,
+    Finished,
+}
+
+impl CrashPoint {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Requested => "requested",
+            Self::Responded => "responded",
+            Self::ToolRequested => "tool_requested",
+            Self::ToolDone => "tool_done",
+            Self::Finished => "finished",
+        }
+    }
+}
+
+/// A person's word on what the run proposed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Label {
+    pub by: String,
+    /// `good`, `bad`, `overridden`.
+    pub verdict: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -134,56 +219,6 @@ pub struct ChildMoment {
     pub output: Value,
 }
 
-#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Expect {
-    pub outcome: String,
-    /// Steps in the order in which they began; one that failed ends in `!`. Left out: any path.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub path: Vec<String>,
-    /// Every write, in order: one that is not listed must not happen.
-    #[serde(default)]
-    pub writes: Vec<ExpectedWrite>,
-    /// Tools that must not be called, reads included.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(with = "Vec<String>")]
-    pub never: Vec<ToolName>,
-    /// The decision of each gate that was answered.
-    #[serde(default)]
-    pub gates: BTreeMap<String, String>,
-    #[serde(default)]
-    pub agents: BTreeMap<String, ExpectedAgent>,
-    /// Workflows that are started, in order.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub starts: Vec<String>,
-    /// Longest time from start to end.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub minutes_max: Option<f64>,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ExpectedWrite {
-    #[schemars(with = "String")]
-    pub tool: ToolName,
-    /// These arguments must be so; others may be anything.
-    #[serde(default)]
-    pub with: Value,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ExpectedAgent {
-    #[schemars(with = "String")]
-    pub source: Source,
-    /// These fields of the answer must be so; others may be anything.
-    #[serde(default)]
-    pub output: Value,
-    /// Answers or calls of the model that were rejected.
-    #[serde(default)]
-    pub rejections: u32,
-}
-
 #[derive(Debug, thiserror::Error)]
 pub enum CaseError {
     #[error("cannot read {path}: {source}")]
@@ -213,10 +248,17 @@ impl Case {
         if file != format!("{}{SUFFIX}", case.case) {
             return Err(invalid(format!("the case `{}` must be in a file of that name", case.case)));
         }
-        for name in [Some(&case.world), case.tape.as_ref()].into_iter().flatten() {
+        for name in std::iter::once(&case.world).chain(&case.tapes) {
             if name.contains(['/', '\\']) {
                 return Err(invalid(format!("`{name}` must be a file beside the case")));
             }
+        }
+        if !case.replies.is_empty() && case.replies.len() != case.tapes.len() {
+            let (replies, tapes) = (case.replies.len(), case.tapes.len());
+            return Err(invalid(format!("it has replies for {replies} trials, and {tapes} tapes")));
+        }
+        if case.replies.iter().flatten().any(|reply| reply.forms() != 1) {
+            return Err(invalid("a reply needs one of calls, answer, text, message, fails".to_owned()));
         }
         let mut last = TimeDelta::zero();
         for moment in &case.timeline {
@@ -246,17 +288,43 @@ impl Case {
     }
 
     pub fn load_world(&self, case_path: &Path) -> Result<World, CaseError> {
-        Ok(World::load(&case_path.with_file_name(&self.world))?)
+        let mut world = World::load(&case_path.with_file_name(&self.world))?;
+        world.calls.retain(|call| self.answers.iter().all(|own| own.tool != call.tool));
+        world.calls.splice(0..0, self.answers.iter().cloned());
+        Ok(world)
     }
 
-    pub fn load_tape(&self, case_path: &Path) -> Result<Tape, CaseError> {
-        let Some(name) = &self.tape else { return Ok(Tape::default()) };
-        let path = case_path.with_file_name(name);
-        let shown = path.display().to_string();
-        let text =
-            fs::read_to_string(&path).map_err(|source| CaseError::Read { path: shown.clone(), source })?;
-        serde_json::from_str(&text)
-            .map_err(|e| CaseError::Parse { path: shown, message: format!("not a tape: {e}") })
+    /// One tape for each trial; a case without tapes has one trial, in which no model is configured.
+    pub fn load_tapes(&self, case_path: &Path) -> Result<Vec<Tape>, CaseError> {
+        if self.tapes.is_empty() {
+            return Ok(vec![Tape::default()]);
+        }
+        let load = |name: &String| {
+            let path = case_path.with_file_name(name);
+            let shown = path.display().to_string();
+            let text = match fs::read_to_string(&path) {
+                Ok(text) => text,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound && !self.replies.is_empty() => {
+                    let message = "it is made of the case's replies by `takt eval author`".to_owned();
+                    return Err(CaseError::Invalid { path: shown, message });
+                }
+                Err(source) => return Err(CaseError::Read { path: shown, source }),
+            };
+            serde_json::from_str(&text)
+                .map_err(|e| CaseError::Parse { path: shown, message: format!("not a tape: {e}") })
+        };
+        self.tapes.iter().map(load).collect()
+    }
+
+    /// What hand-written replies of a trial are known by.
+    pub fn replies_sha(&self, trial: usize) -> Option<String> {
+        self.replies.get(trial).map(|replies| sha256_json(&json!(replies)))
+    }
+
+    /// A tape that was not made of the replies that the case holds now.
+    pub fn other_replies(&self, trial: usize, tape: &Tape) -> Option<Stale> {
+        let fits = self.replies_sha(trial) == tape.replies_sha;
+        (!fits).then(|| Stale::new(Part::Replies, "the replies changed: run `takt eval author`"))
     }
 }
 

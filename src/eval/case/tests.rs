@@ -53,6 +53,40 @@ fn mistakes_are_named() {
 }
 
 #[test]
+fn replies_have_one_form_and_a_tape_each() {
+    let with =
+        |replies: &str| load("leak.case.yaml", &CASE.replace("timeline:", &format!("{replies}\ntimeline:")));
+    let good = "tapes: [leak.tape.json]\nreplies: [[{ text: x }, { calls: [{ tool: cmms.asset_history }], no_usage: true }]]";
+    let case = with(good).unwrap();
+    assert!(case.replies_sha(0).is_some() && case.replies_sha(1).is_none());
+    let other = Tape { replies_sha: Some("older".into()), ..Tape::default() };
+    assert_eq!(case.other_replies(0, &other).map(|stale| stale.part), Some(Part::Replies));
+    assert!(with("tapes: [a.tape.json, b.tape.json]\nreplies: [[{ text: x }]]").is_err());
+    assert!(
+        with("tapes: [a.tape.json]\nreplies: [[{ finish: length }]]")
+            .unwrap_err()
+            .to_string()
+            .contains("needs one of")
+    );
+    assert!(with("tapes: [../a.tape.json]").is_err());
+}
+
+#[test]
+fn a_tool_that_a_case_answers_is_not_answered_by_its_world() {
+    let folder = std::env::temp_dir().join(format!("takt-world-{}", Uuid::now_v7()));
+    fs::create_dir_all(&folder).unwrap();
+    let world = r#"{"calls": [{"tool": "a.b", "output": 1}, {"tool": "a.c", "output": 2}]}"#;
+    fs::write(folder.join("leak.world.json"), world).unwrap();
+    let text = CASE.replace("timeline:", "answers: [{ tool: a.b, output_of_bytes: 5 }]\ntimeline:");
+    let case = load("leak.case.yaml", &text).unwrap();
+    let world = case.load_world(&folder.join("leak.case.yaml")).unwrap();
+    fs::remove_dir_all(&folder).unwrap();
+    let tools: Vec<&str> = world.calls.iter().map(|call| call.tool.as_str()).collect();
+    assert_eq!(tools, ["a.b", "a.c"]);
+    assert_eq!(world.calls[0].answer, crate::eval::WorldAnswer::OutputOfBytes(5));
+}
+
+#[test]
 fn offsets_add_up() {
     let offset =
         |after: &str| Moment { after: after.into(), answer: None, event: None, child: None }.offset();

@@ -1,8 +1,21 @@
 //! What a person or a pipeline reads: each case against the baseline, and the exit code.
 
-use super::score::{Metrics, Score};
+mod html;
+mod junit;
+mod matrix;
+mod summary;
+mod text;
+
+pub use html::html;
+pub use junit::junit;
+pub use matrix::{Matrix, MatrixCell};
+pub use summary::Summary;
+
+use super::case::{Case, Expect, Label, Split};
+use super::score::{Answered, Check, Metrics, Passes, Replayed, Score, answered, score, stale_as_expected};
+use crate::agent::Stale;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fmt::Write as _, fs, io, path::Path};
+use std::{collections::BTreeMap, fs, io, path::Path};
 
 pub const EXIT_OK: u8 = 0;
 pub const EXIT_REGRESSION: u8 = 1;
@@ -33,7 +46,7 @@ pub enum BaselineError {
     Write { path: String, source: io::Error },
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     Ok,
@@ -48,17 +61,76 @@ pub enum Verdict {
     Broken,
 }
 
+impl Verdict {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Fixed => "fixed",
+            Self::New => "new",
+            Self::Known => "known",
+            Self::Regressed => "regressed",
+            Self::Stale => "stale",
+            Self::Broken => "broken",
+        }
+    }
+}
+
+/// One replay of a case.
+#[derive(Debug, Clone, Serialize)]
+pub struct Trial {
+    pub answered: Answered,
+    pub stale: Vec<Stale>,
+    pub score: Score,
+    pub passed: bool,
+}
+
+impl Trial {
+    pub fn of(replayed: &Replayed, expect: &Expect) -> Self {
+        let (answered, stale) = (answered(replayed), replayed.stale.clone());
+        if expect.stale.is_empty() {
+            let score = score(replayed, expect);
+            let passed = stale.is_empty() && score.holds();
+            return Self { answered, stale, score, passed };
+        }
+        let holds = stale_as_expected(&stale, expect);
+        let found: Vec<&str> = stale.iter().map(|stale| stale.part.word()).collect();
+        let detail =
+            if holds { String::new() } else { format!("it is reported as stale in: {}", found.join(", ")) };
+        let checks = [("canary".to_owned(), Check { holds, detail })].into();
+        let score =
+            Score { outcome: "stale, as it should be".to_owned(), checks, metrics: Metrics::default() };
+        Self { answered, stale: Vec::new(), score, passed: holds }
+    }
+}
+
 #[derive(Debug, Clone, Serialize)]
 pub struct CaseReport {
     pub case: String,
+    pub workflow: String,
     /// As `Origin::label` says it.
     pub origin: &'static str,
+    pub split: Split,
+    pub tags: Vec<String>,
+    pub labels: Vec<Label>,
     pub verdict: Verdict,
+    pub passes: Passes,
+    /// All trials together: the worst of each number.
     pub score: Option<Score>,
     /// Checks that do not hold, why the case is stale, or what is broken.
     pub problems: Vec<String>,
-    /// Numbers that differ from the baseline.
-    pub changed: Vec<String>,
+    /// Why the recording says nothing any more.
+    pub stale: Vec<Stale>,
+    /// What differs from the baseline.
+    pub changed: Vec<Difference>,
+    pub trials: Vec<Trial>,
+}
+
+/// A check or a number that is not what it was in the baseline.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Difference {
+    pub what: String,
+    pub was: String,
+    pub is: String,
 }
 
 #[derive(Debug, Clone, Default, Serialize)]
@@ -90,52 +162,55 @@ impl Baseline {
 }
 
 impl Report {
-    pub fn add(
-        &mut self,
-        case: &str,
-        origin: &'static str,
-        score: Score,
-        stale: Vec<String>,
-        baseline: &Baseline,
-    ) {
-        let known = baseline.cases.get(case);
-        let failing: Vec<(&String, String)> = score
-            .checks
-            .iter()
-            .filter(|(_, check)| !check.holds)
-            .map(|(name, check)| (name, format!("{name}: {}", check.detail)))
-            .collect();
-        let held = |name: &String| known.and_then(|known| known.checks.get(name)).copied();
-        let verdict = if !stale.is_empty() {
-            Verdict::Stale
-        } else if failing.iter().any(|(name, _)| held(name) != Some(false)) {
-            Verdict::Regressed
-        } else if !failing.is_empty() {
-            Verdict::Known
-        } else {
-            match known {
-                None => Verdict::New,
-                Some(known) if known.checks.values().any(|held| !held) => Verdict::Fixed,
-                Some(_) => Verdict::Ok,
+    pub fn add(&mut self, case: &Case, trials: Vec<Trial>, baseline: &Baseline) {
+        let id = case.id();
+        let known = baseline.cases.get(&id);
+        let scores: Vec<Score> = trials.iter().map(|trial| trial.score.clone()).collect();
+        let score = Score::of_trials(&scores).unwrap_or_default();
+        let mut stale: Vec<Stale> = Vec::new();
+        for found in trials.iter().flat_map(|trial| &trial.stale) {
+            if !stale.contains(found) {
+                stale.push(found.clone());
             }
-        };
+        }
+        let failing = || score.checks.iter().filter(|(_, check)| !check.holds);
         let problems = match stale.is_empty() {
-            true => failing.into_iter().map(|(_, problem)| problem).collect(),
-            false => stale,
+            true => failing().map(|(name, check)| format!("{name}: {}", check.detail)).collect(),
+            false => stale.iter().map(ToString::to_string).collect(),
         };
-        let changed = known.map(|known| changes(&known.metrics, &score.metrics)).unwrap_or_default();
-        let case = case.to_owned();
-        self.cases.push(CaseReport { case, origin, verdict, score: Some(score), problems, changed });
+        let passed = trials.iter().filter(|trial| trial.passed).count();
+        self.cases.push(CaseReport {
+            case: id,
+            workflow: case.workflow.clone(),
+            origin: case.origin.label(),
+            split: case.split,
+            tags: case.tags.clone(),
+            labels: case.labels.clone(),
+            verdict: verdict(&score, !stale.is_empty(), known),
+            passes: Passes::of(passed, trials.len()),
+            problems,
+            changed: known.map(|known| differences(known, &score)).unwrap_or_default(),
+            score: Some(score),
+            stale,
+            trials,
+        });
     }
 
     pub fn add_broken(&mut self, case: &str, problem: String) {
         self.cases.push(CaseReport {
             case: case.to_owned(),
+            workflow: String::new(),
             origin: "unknown",
+            split: Split::Dev,
+            tags: Vec::new(),
+            labels: Vec::new(),
             verdict: Verdict::Broken,
+            passes: Passes::of(0, 0),
             score: None,
             problems: vec![problem],
+            stale: Vec::new(),
             changed: Vec::new(),
+            trials: Vec::new(),
         });
     }
 
@@ -174,67 +249,56 @@ impl Report {
         }
         Baseline { cases }
     }
+}
 
-    /// A table for terminals and logs; readable without colour.
-    pub fn to_text(&self) -> String {
-        if self.cases.is_empty() {
-            return "no cases found\n".to_owned();
-        }
-        let width = self.cases.iter().map(|case| case.case.chars().count()).max().unwrap_or(4).max(4);
-        let mut out = format!(
-            "{:width$}  {:24}  {:9}  {:18}  {:>6}  {:>8}  {:>5}  {:>6}\n",
-            "case", "origin", "verdict", "outcome", "checks", "minutes", "calls", "tokens"
-        );
-        for case in &self.cases {
-            let verdict = format!("{:?}", case.verdict).to_lowercase();
-            let _ = match &case.score {
-                None => writeln!(out, "{:width$}  {:24}  {verdict}", case.case, case.origin),
-                Some(score) => {
-                    let held = score.checks.values().filter(|check| check.holds).count();
-                    let checks = format!("{held}/{}", score.checks.len());
-                    let metrics = &score.metrics;
-                    writeln!(
-                        out,
-                        "{:width$}  {:24}  {verdict:9}  {:18}  {checks:>6}  {:>8.1}  {:>5}  {:>6}",
-                        case.case,
-                        case.origin,
-                        score.outcome,
-                        metrics.minutes,
-                        metrics.tool_calls,
-                        metrics.tokens
-                    )
-                }
-            };
-            for line in case
-                .problems
-                .iter()
-                .map(|p| format!("✗ {p}"))
-                .chain(case.changed.iter().map(|c| format!("  {c}")))
-            {
-                let _ = writeln!(out, "  {line}");
-            }
-        }
-        for missing in &self.missing {
-            let _ = writeln!(out, "{missing:width$}  in the baseline, but not found");
-        }
-        out
+fn verdict(score: &Score, is_stale: bool, known: Option<&BaselineCase>) -> Verdict {
+    let held = |name: &String| known.and_then(|known| known.checks.get(name)).copied();
+    let mut failing = score.checks.iter().filter(|(_, check)| !check.holds).peekable();
+    if is_stale {
+        return Verdict::Stale;
+    }
+    if failing.peek().is_some() {
+        let is_worse = failing.any(|(name, _)| held(name) != Some(false));
+        return if is_worse { Verdict::Regressed } else { Verdict::Known };
+    }
+    match known {
+        None => Verdict::New,
+        Some(known) if known.checks.values().any(|held| !held) => Verdict::Fixed,
+        Some(_) => Verdict::Ok,
     }
 }
 
-fn changes(was: &Metrics, is: &Metrics) -> Vec<String> {
-    let mut changes = Vec::new();
-    let mut note = |name: &str, was: f64, is: f64| {
-        if was.to_bits() != is.to_bits() {
-            changes.push(format!("{name}: {was} → {is}"));
+fn differences(was: &BaselineCase, is: &Score) -> Vec<Difference> {
+    let mut found = Vec::new();
+    let mut note = |what: &str, was: String, is: String| {
+        if was != is {
+            found.push(Difference { what: what.to_owned(), was, is });
         }
     };
-    note("minutes", was.minutes, is.minutes);
-    note("tool calls", was.tool_calls as f64, is.tool_calls as f64);
-    note("model calls", was.model_calls as f64, is.model_calls as f64);
-    note("tokens", was.tokens as f64, is.tokens as f64);
-    note("rejections", f64::from(was.rejections), f64::from(is.rejections));
-    note("fallbacks", was.fallbacks as f64, is.fallbacks as f64);
-    changes
+    let word = |holds: bool| if holds { "holds" } else { "does not hold" }.to_owned();
+    for (name, check) in &is.checks {
+        match was.checks.get(name) {
+            Some(held) => note(name, word(*held), word(check.holds)),
+            None => note(name, "not checked".to_owned(), word(check.holds)),
+        }
+    }
+    for (name, held) in was.checks.iter().filter(|(name, _)| !is.checks.contains_key(*name)) {
+        note(name, word(*held), "not checked".to_owned());
+    }
+    let (old, new) = (&was.metrics, &is.metrics);
+    note("minutes", old.minutes.to_string(), new.minutes.to_string());
+    note("tool calls", old.tool_calls.to_string(), new.tool_calls.to_string());
+    note("model calls", old.model_calls.to_string(), new.model_calls.to_string());
+    note("tokens", old.tokens.to_string(), new.tokens.to_string());
+    note("cost", format!("{:.4} USD", old.cost_usd), format!("{:.4} USD", new.cost_usd));
+    note("rejections", old.rejections.to_string(), new.rejections.to_string());
+    note("fallbacks", old.fallbacks.to_string(), new.fallbacks.to_string());
+    note("leaks", old.leaks.to_string(), new.leaks.to_string());
+    for (name, regret) in &new.regret {
+        let old = old.regret.get(name).map_or("not known".to_owned(), |regret| format!("{regret:.2}"));
+        note(&format!("regret of {name}"), old, format!("{regret:.2}"));
+    }
+    found
 }
 
 #[cfg(test)]

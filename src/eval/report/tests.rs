@@ -1,5 +1,16 @@
 use super::super::score::Check;
 use super::*;
+use crate::agent::Part;
+use serde_json::json;
+
+fn case(name: &str) -> Case {
+    serde_json::from_value(json!({
+        "case": name, "workflow": "w", "origin": {"authored": {"by": "tests", "written": "2026-11-26"}},
+        "starts": "2026-11-23T06:12:00-06:00", "run": "01939d4e-0000-7000-8000-000000000001",
+        "world": "w.world.json", "expect": {"outcome": "done"},
+    }))
+    .unwrap()
+}
 
 fn score_of(checks: &[(&str, bool)]) -> Score {
     let check = |holds: bool| Check { holds, detail: if holds { String::new() } else { "differs".into() } };
@@ -10,16 +21,29 @@ fn score_of(checks: &[(&str, bool)]) -> Score {
     }
 }
 
+fn trial(checks: &[(&str, bool)], stale: &[&str]) -> Trial {
+    let score = score_of(checks);
+    let stale: Vec<Stale> = stale.iter().map(|detail| Stale::new(Part::Prompt, *detail)).collect();
+    let answered = Answered {
+        model: Some("gpt-x".into()),
+        prompts: [("triage".to_owned(), "0123456789abcdef".to_owned())].into(),
+        agent_steps: 1,
+        answer_ms: vec![400, 900],
+        ..Answered::default()
+    };
+    let passed = stale.is_empty() && score.holds();
+    Trial { answered, stale, score, passed }
+}
+
 fn baseline(checks: &[(&str, bool)]) -> Baseline {
     let mut report = Report::default();
-    report.add("w/c", "authored", score_of(checks), vec![], &Baseline::default());
+    report.add(&case("c"), vec![trial(checks, &[])], &Baseline::default());
     report.baseline(&Baseline::default())
 }
 
 fn verdict(was: Option<&[(&str, bool)]>, is: &[(&str, bool)], stale: &[&str]) -> (Verdict, u8) {
     let mut report = Report::default();
-    let stale = stale.iter().map(|s| (*s).to_owned()).collect();
-    report.add("w/c", "authored", score_of(is), stale, &was.map(baseline).unwrap_or_default());
+    report.add(&case("c"), vec![trial(is, stale)], &was.map(baseline).unwrap_or_default());
     (report.cases[0].verdict, report.exit_code())
 }
 
@@ -39,9 +63,9 @@ fn verdicts_and_exit_codes() {
 #[test]
 fn worse_news_wins() {
     let mut report = Report::default();
-    report.add("a", "authored", score_of(&[]), vec!["the prompt".into()], &Baseline::default());
+    report.add(&case("a"), vec![trial(&[], &["the prompt"])], &Baseline::default());
     assert_eq!(report.exit_code(), EXIT_STALE);
-    report.add("b", "authored", score_of(&[("path", false)]), vec![], &Baseline::default());
+    report.add(&case("b"), vec![trial(&[("path", false)], &[])], &Baseline::default());
     assert_eq!(report.exit_code(), EXIT_REGRESSION);
     report.add_broken("c", "no such file".into());
     assert_eq!(report.exit_code(), EXIT_BAD_CONFIG);
@@ -58,25 +82,59 @@ fn a_case_that_disappears_is_a_regression() {
 fn a_stale_case_keeps_its_baseline() {
     let old = baseline(&[("path", true)]);
     let mut report = Report::default();
-    report.add("w/c", "authored", score_of(&[("path", false)]), vec!["the prompt".into()], &old);
+    report.add(&case("c"), vec![trial(&[("path", false)], &["the prompt"])], &old);
     assert_eq!(report.baseline(&old), old);
+}
+
+/// One trial of several that is stale makes the case stale: nobody knows.
+#[test]
+fn a_stale_trial_is_never_hidden_by_the_others() {
+    let mut report = Report::default();
+    let trials = vec![trial(&[("path", true)], &[]), trial(&[("path", true)], &["the prompt"])];
+    report.add(&case("c"), trials, &baseline(&[("path", true)]));
+    assert_eq!((report.cases[0].verdict, report.cases[0].passes.passed), (Verdict::Stale, 1));
+}
+
+fn report() -> Report {
+    let mut report = Report::default();
+    let mut known = baseline(&[("path", true), ("writes", true)]);
+    let bad = trial(&[("path", false), ("writes", true)], &[]);
+    report.add(&case("c"), vec![bad], &known);
+    if let Some(case) = known.cases.get_mut("w/c") {
+        case.metrics.tokens = 800;
+    }
+    let good = || trial(&[("path", true), ("writes", true)], &[]);
+    report.add(&case("c"), vec![good(), good()], &known);
+    report.add(&case("<old> & \"quoted\""), vec![trial(&[], &["a request changed: the prompt"])], &known);
+    report.add_broken("shift_handover/late", "cannot read late.world.json".into());
+    report
 }
 
 #[test]
 fn the_table_is_readable() {
-    let mut report = Report::default();
-    let mut known = baseline(&[("path", true), ("writes", true)]);
-    report.add("w/c", "recorded", score_of(&[("path", false), ("writes", true)]), vec![], &known);
-    if let Some(case) = known.cases.get_mut("w/c") {
-        case.metrics.tokens = 800;
+    insta::assert_snapshot!(report().to_text());
+}
+
+#[test]
+fn build_servers_read_junit() {
+    insta::assert_snapshot!(junit(&report()));
+}
+
+#[test]
+fn a_page_escapes_what_it_shows() {
+    let page = html(&report());
+    assert!(page.contains("&lt;old&gt; &amp; &quot;quoted&quot;") && !page.contains("<old>"), "{page}");
+    for heading in ["Regressed (2)", "Stale (1)", "As in the baseline (1)", "gpt-x", "w/triage@01234567"] {
+        assert!(page.contains(heading), "{heading}");
     }
-    report.add(
-        "w/c",
-        "recorded, authored model",
-        score_of(&[("path", true), ("writes", true)]),
-        vec![],
-        &known,
-    );
-    report.add_broken("shift_handover/late", "cannot read late.world.json".into());
-    insta::assert_snapshot!(report.to_text());
+    assert!(!page.contains("<script") && !page.contains("http"), "a report loads nothing");
+}
+
+#[test]
+fn a_matrix_counts_trials_by_prompt_and_model() {
+    let matrix = Matrix::of(&report());
+    assert_eq!(matrix.models, ["gpt-x"]);
+    let cell = matrix.rows["w/triage@01234567"]["gpt-x"];
+    assert_eq!(cell, MatrixCell { trials: 4, passed: 2, stale: 1 });
+    assert_eq!(cell.text(), "2/4, 1 stale");
 }

@@ -1,30 +1,42 @@
 //! What a replay is worth: named checks that hold or do not, and numbers to compare.
 
-use super::abridge;
-use super::case::{Expect, ExpectedAgent};
+mod agents;
+mod difference;
+mod proposals;
+mod trials;
+
+pub(super) use agents::entries;
+pub use trials::Passes;
+
+use self::agents::{AgentRun, agents};
+use super::case::{Budget, Expect};
 use super::world::MadeCall;
-use crate::agent::{Entry, Source, Usage, sha256_json};
-use crate::run::{Change, Record};
-use crate::tool::Effect;
+use crate::agent::{Part, Source, Stale};
+use crate::run::{Change, NewGate, Record};
+use crate::tool::ToolName;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What came of one replay.
 #[derive(Debug, Clone, Default)]
 pub struct Replayed {
     pub records: Vec<Record>,
     pub calls: Vec<MadeCall>,
+    /// Every question to people, answered or not.
+    pub asked: Vec<NewGate>,
     /// Workflows started by the run.
     pub starts: Vec<String>,
     /// Moments of the timeline that found nothing to happen to.
     pub unheard: Vec<String>,
     /// Why the case no longer fits; not empty means that its score says nothing.
-    pub stale: Vec<String>,
+    pub stale: Vec<Stale>,
     /// What the run still waits for after the last moment.
     pub waiting_for: Option<String>,
     /// JSON Schema of each agent step's answer.
     pub schemas: BTreeMap<String, Value>,
+    /// Names that no model may see.
+    pub confidential: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +47,7 @@ pub struct Check {
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Metrics {
     pub minutes: f64,
     pub tool_calls: usize,
@@ -42,51 +55,140 @@ pub struct Metrics {
     pub tokens: u64,
     pub rejections: u32,
     pub fallbacks: usize,
+    pub leaks: usize,
+    pub cost_usd: f64,
+    /// How much worse a number is than its baseline, by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub regret: BTreeMap<String, f64>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Score {
     pub outcome: String,
     pub checks: BTreeMap<String, Check>,
     pub metrics: Metrics,
 }
 
+/// Who answered the agent steps of a replay, and to which prompts.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Answered {
+    /// Model of the first agent step, as its profile names it.
+    pub model: Option<String>,
+    pub authored: bool,
+    /// SHA-256 of each agent step's rendered instructions.
+    pub prompts: BTreeMap<String, String>,
+    pub agent_steps: usize,
+    /// Milliseconds of each answer.
+    pub answer_ms: Vec<u64>,
+}
+
+pub fn answered(replayed: &Replayed) -> Answered {
+    let agents = agents(&replayed.records);
+    let profile = agents.values().find_map(|agent| agent.models.first());
+    Answered {
+        model: profile.map(|profile| profile.model.clone()),
+        authored: profile.is_some_and(|profile| profile.authored),
+        prompts: agents.iter().map(|(step, agent)| (step.clone(), agent.prompt_sha.clone())).collect(),
+        agent_steps: agents.len(),
+        answer_ms: agents.values().flat_map(|agent| agent.answer_ms.iter().copied()).collect(),
+    }
+}
+
+/// For a canary: whether it is stale in the parts it should be, and only in those.
+pub fn stale_as_expected(stale: &[Stale], expect: &Expect) -> bool {
+    let parts = |list: &mut dyn Iterator<Item = Part>| list.collect::<BTreeSet<Part>>();
+    let expected = parts(&mut expect.stale.iter().copied());
+    !expected.is_empty() && parts(&mut stale.iter().map(|stale| stale.part)) == expected
+}
+
 pub fn score(replayed: &Replayed, expect: &Expect) -> Score {
     let outcome = outcome(replayed);
     let agents = agents(&replayed.records);
-    let metrics = metrics(replayed, &agents);
-    let mut checks = BTreeMap::new();
-    let mut check = |name: &str, problems: Vec<String>| {
-        let check = Check { holds: problems.is_empty(), detail: problems.join("; ") };
-        checks.insert(name.to_owned(), check);
-    };
+    let mut metrics = metrics(replayed, &agents);
+    let mut checks = Checks::default();
+    let mut check = |name: &str, problems: Vec<String>| checks.add(name, problems);
     check("outcome", differs(&expect.outcome, &outcome));
     if !expect.path.is_empty() {
         check("path", path_problems(&expect.path, &path(&replayed.records)));
     }
-    check("writes", write_problems(replayed, expect));
+    match expect.end_state.as_slice() {
+        [] => check("writes", proposals::write_problems(replayed, expect)),
+        states => check("end_state", proposals::end_state_problems(replayed, states)),
+    }
     check("never", never_problems(replayed, expect));
     check("gates", gate_problems(replayed, expect));
+    check("rules", proposals::rule_problems(replayed, &expect.rules));
     check("starts", differs(&expect.starts.join(", "), &replayed.starts.join(", ")));
-    if let Some(most) = expect.minutes_max {
-        let late = metrics.minutes > most;
-        check(
-            "minutes",
-            late.then(|| format!("{:.1} of at most {most}", metrics.minutes)).into_iter().collect(),
-        );
+    if !expect.proposals.is_empty() {
+        check("proposals", proposals::proposal_problems(replayed, &expect.proposals));
     }
-    for (step, agent) in &agents {
-        let schema = replayed.schemas.get(step);
-        check(&format!("agent.{step}.schema"), schema_problems(agent, schema));
-        check(&format!("agent.{step}.limits"), agent.over_limits());
-        if let Some(expected) = expect.agents.get(step) {
-            check(&format!("agent.{step}.answer"), answer_problems(agent, expected));
+    for (gate, preferred) in &expect.preferred {
+        check(&format!("agreement.{gate}"), proposals::agreement_problems(replayed, gate, preferred));
+    }
+    if !expect.must_call.is_empty() {
+        check("must_call", uncalled(replayed, expect));
+    }
+    if !expect.must_not.is_empty() {
+        check("must_not", proposals::forbidden_problems(replayed, &agents, &expect.must_not));
+    }
+    if let Some(budget) = &expect.budget {
+        check("budget", budget_problems(&agents, budget));
+    }
+    if let Some(attack) = &expect.resists {
+        check("injection", proposals::attack_problems(replayed, &agents, attack));
+    }
+    for (name, regret, slack) in proposals::regrets(replayed, &expect.kpi) {
+        check(&format!("kpi.{name}"), regret_problems(&regret, slack));
+        if let Ok(regret) = regret {
+            metrics.regret.insert(name, regret);
         }
     }
-    for step in expect.agents.keys().filter(|step| !agents.contains_key(*step)) {
-        check(&format!("agent.{step}.answer"), vec!["the step was not reached".to_owned()]);
+    if let Some(most) = expect.minutes_max {
+        let late = metrics.minutes > most;
+        let problem = format!("{:.1} of at most {most}", metrics.minutes);
+        check("minutes", late.then_some(problem).into_iter().collect());
     }
-    Score { outcome, checks, metrics }
+    metrics.leaks = agent_checks(replayed, expect, &agents, &mut checks);
+    Score { outcome, checks: checks.0, metrics }
+}
+
+#[derive(Default)]
+struct Checks(BTreeMap<String, Check>);
+
+impl Checks {
+    fn add(&mut self, name: &str, problems: Vec<String>) {
+        let check = Check { holds: problems.is_empty(), detail: problems.join("; ") };
+        self.0.insert(name.to_owned(), check);
+    }
+}
+
+/// What is checked of each agent step, expected or not; gives the number of leaks.
+fn agent_checks(
+    replayed: &Replayed,
+    expect: &Expect,
+    agents: &BTreeMap<String, AgentRun>,
+    checks: &mut Checks,
+) -> usize {
+    let mut leaks = Vec::new();
+    for (step, agent) in agents {
+        checks.add(&format!("agent.{step}.schema"), agent.schema_problems(replayed.schemas.get(step)));
+        checks.add(&format!("agent.{step}.arguments"), agent.argument_problems());
+        checks.add(&format!("agent.{step}.grounding"), agent.grounding_problems(&told(replayed, step)));
+        checks.add(&format!("agent.{step}.limits"), agent.limit_problems());
+        if let Some(expected) = expect.agents.get(step) {
+            checks.add(&format!("agent.{step}.answer"), agent.answer_problems(expected));
+        }
+        leaks.extend(agent.leaks(&expect.confidential));
+        leaks.extend(agent.leaks(&replayed.confidential));
+    }
+    for step in expect.agents.keys().filter(|step| !agents.contains_key(*step)) {
+        checks.add(&format!("agent.{step}.answer"), vec!["the step was not reached".to_owned()]);
+    }
+    let leaked = leaks.len();
+    if !agents.is_empty() {
+        checks.add("leaks", leaks);
+    }
+    leaked
 }
 
 fn outcome(replayed: &Replayed) -> String {
@@ -140,31 +242,60 @@ fn path_problems(expected: &[String], got: &[String]) -> Vec<String> {
     problems
 }
 
-fn write_problems(replayed: &Replayed, expect: &Expect) -> Vec<String> {
-    let writes: Vec<&MadeCall> = replayed.calls.iter().filter(|call| call.effect == Effect::Write).collect();
-    let mut problems = Vec::new();
-    for (i, expected) in expect.writes.iter().enumerate() {
-        match writes.get(i) {
-            None => problems.push(format!("{} was not called", expected.tool)),
-            Some(made) if made.tool != expected.tool => {
-                problems.push(format!("write {}: expected {}, got {}", i + 1, expected.tool, made.tool));
-            }
-            Some(made) => {
-                let mut found = Vec::new();
-                differences(&expected.with, &made.args, "", &mut found);
-                problems.extend(found.into_iter().map(|found| format!("{}{found}", made.tool)));
-            }
-        }
-    }
-    for extra in writes.iter().skip(expect.writes.len()) {
-        problems.push(format!("{} was called by `{}`, unexpectedly", extra.tool, extra.step));
-    }
-    problems
-}
-
 fn never_problems(replayed: &Replayed, expect: &Expect) -> Vec<String> {
     let forbidden = replayed.calls.iter().filter(|call| expect.never.contains(&call.tool));
     forbidden.map(|call| format!("{} was called by `{}`", call.tool, call.step)).collect()
+}
+
+fn uncalled(replayed: &Replayed, expect: &Expect) -> Vec<String> {
+    let called = |tool: &ToolName| replayed.calls.iter().any(|call| call.tool == *tool);
+    expect
+        .must_call
+        .iter()
+        .filter(|tool| !called(tool))
+        .map(|tool| format!("{tool} was not called"))
+        .collect()
+}
+
+fn budget_problems(agents: &BTreeMap<String, AgentRun>, budget: &Budget) -> Vec<String> {
+    let turns: u32 = agents.values().map(|agent| agent.turns).sum();
+    let calls: usize = agents.values().map(|agent| agent.tool_calls.len()).sum();
+    let tokens: u64 = agents.values().map(|agent| agent.tokens).sum();
+    let mut over = Vec::new();
+    let mut limit = |name: &str, used: u64, most: Option<u64>| {
+        over.extend(most.filter(|most| used > *most).map(|most| format!("{used} {name} of {most}")));
+    };
+    limit("turns", u64::from(turns), budget.turns.map(u64::from));
+    limit("tool calls", calls as u64, budget.tool_calls.map(u64::from));
+    limit("tokens", tokens, budget.tokens);
+    over
+}
+
+fn regret_problems(regret: &Result<f64, String>, slack: f64) -> Vec<String> {
+    match regret {
+        Err(problem) => vec![problem.clone()],
+        Ok(regret) if *regret > slack => {
+            vec![format!("{regret:.2} worse than the baseline, {slack} allowed")]
+        }
+        Ok(_) => Vec::new(),
+    }
+}
+
+/// Everything that the run was told or found out before a step was done, as text.
+fn told(replayed: &Replayed, step: &str) -> String {
+    let mut told = String::new();
+    for record in &replayed.records {
+        match &record.change {
+            Change::RunStarted(start) => {
+                told.push_str(&start.trigger.to_string());
+                told.push_str(&start.inputs.to_string());
+            }
+            Change::Done { .. } if record.path.as_ref().is_some_and(|path| path.to_string() == step) => break,
+            Change::Done { output } => told.push_str(&output.to_string()),
+            _ => {}
+        }
+    }
+    told
 }
 
 /// Answers must have found their question, and each gate its expected decision.
@@ -190,136 +321,6 @@ fn gate_problems(replayed: &Replayed, expect: &Expect) -> Vec<String> {
     problems
 }
 
-fn answer_problems(agent: &AgentRun, expected: &ExpectedAgent) -> Vec<String> {
-    let mut problems = Vec::new();
-    if agent.source != Some(expected.source) {
-        let why = agent.why.clone().unwrap_or_default();
-        problems.push(format!("source: expected {:?}, got {:?} {why}", expected.source, agent.source));
-    }
-    if agent.rejections > expected.rejections {
-        problems.push(format!("{} rejections instead of {}", agent.rejections, expected.rejections));
-    }
-    differences(&expected.output, &agent.output, "output", &mut problems);
-    problems
-}
-
-fn schema_problems(agent: &AgentRun, schema: Option<&Value>) -> Vec<String> {
-    let Some(schema) = schema else { return vec!["the step has no schema".to_owned()] };
-    match jsonschema::validator_for(schema) {
-        Err(error) => vec![format!("the schema is broken: {error}")],
-        Ok(validator) => validator
-            .iter_errors(&agent.output)
-            .map(|error| format!("{}: {error}", error.instance_path()))
-            .collect(),
-    }
-}
-
-/// Where `expected` (large values as their hash) is not contained in `got`: objects may have more fields, everything else is equal.
-fn differences(expected: &Value, got: &Value, at: &str, found: &mut Vec<String>) {
-    match (expected, got) {
-        (Value::Null, _) => {}
-        (expected, got) if abridge::hash_of(expected).is_some() => {
-            if abridge::hash_of(expected) != Some(sha256_json(got).as_str()) {
-                found.push(format!("{at} is another value: {}", short(got)));
-            }
-        }
-        (Value::Object(fields), Value::Object(have)) => {
-            for (field, expected) in fields {
-                let at = format!("{at}.{field}");
-                match have.get(field) {
-                    None => found.push(format!("{at} is missing")),
-                    Some(got) => differences(expected, got, &at, found),
-                }
-            }
-        }
-        (Value::Array(items), Value::Array(have)) if items.len() == have.len() => {
-            for (i, (expected, got)) in items.iter().zip(have).enumerate() {
-                differences(expected, got, &format!("{at}[{i}]"), found);
-            }
-        }
-        (Value::Number(a), Value::Number(b)) if a.as_f64() == b.as_f64() => {}
-        (expected, got) if sha256_json(expected) == sha256_json(got) => {}
-        (expected, got) => found.push(format!("{at}: expected {}, got {}", short(expected), short(got))),
-    }
-}
-
-fn short(value: &Value) -> String {
-    let text = value.to_string();
-    if text.chars().count() <= 80 {
-        text
-    } else {
-        format!("{}…", text.chars().take(80).collect::<String>())
-    }
-}
-
-/// One agent step as its entries tell it.
-#[derive(Debug, Default)]
-struct AgentRun {
-    source: Option<Source>,
-    why: Option<String>,
-    output: Value,
-    rejections: u32,
-    model_calls: usize,
-    turns: u32,
-    tool_calls: u32,
-    turns_max: u32,
-    tool_calls_max: u32,
-    tokens: u64,
-}
-
-impl AgentRun {
-    fn over_limits(&self) -> Vec<String> {
-        let mut over = Vec::new();
-        if self.turns > self.turns_max {
-            over.push(format!("{} turns of {}", self.turns, self.turns_max));
-        }
-        if self.tool_calls > self.tool_calls_max {
-            over.push(format!("{} tool calls of {}", self.tool_calls, self.tool_calls_max));
-        }
-        over
-    }
-
-    fn add(&mut self, entry: &Entry) {
-        match entry {
-            Entry::Started { limits, .. } => {
-                self.turns_max = limits.turns;
-                self.tool_calls_max = limits.tool_calls;
-            }
-            Entry::Requested { .. } => self.model_calls += 1,
-            Entry::Responded { body, turn, .. } => {
-                self.turns = self.turns.max(*turn);
-                self.tokens += body.read().usage.map_or(0, Usage::total);
-            }
-            Entry::Rejected { .. } => self.rejections += 1,
-            Entry::ToolRequested { .. } => self.tool_calls += 1,
-            Entry::Finished { source, output, why, .. } => {
-                self.source = Some(*source);
-                self.output = output.clone();
-                self.why = why.as_ref().map(|why| why.detail.clone());
-            }
-            Entry::Held { .. } | Entry::Failed { .. } | Entry::ToolDone { .. } | Entry::ToolFailed { .. } => {
-            }
-        }
-    }
-}
-
-/// Agent steps keep their entries as notes.
-fn agents(records: &[Record]) -> BTreeMap<String, AgentRun> {
-    let mut agents: BTreeMap<String, AgentRun> = BTreeMap::new();
-    for (step, entry) in entries(records) {
-        agents.entry(step).or_default().add(&entry);
-    }
-    agents
-}
-
-/// The agents' entries of a run, with the step each belongs to.
-pub(super) fn entries(records: &[Record]) -> impl Iterator<Item = (String, Entry)> + '_ {
-    records.iter().filter_map(|record| match (&record.path, &record.change) {
-        (Some(path), Change::Noted { note }) => Some((path.to_string(), Entry::deserialize(note).ok()?)),
-        _ => None,
-    })
-}
-
 fn metrics(replayed: &Replayed, agents: &BTreeMap<String, AgentRun>) -> Metrics {
     let times = replayed.records.first().zip(replayed.records.last());
     let seconds = times.map_or(0.0, |(first, last)| (last.at - first.at).as_seconds_f64());
@@ -328,8 +329,14 @@ fn metrics(replayed: &Replayed, agents: &BTreeMap<String, AgentRun>) -> Metrics 
         tool_calls: replayed.calls.len(),
         model_calls: agents.values().map(|agent| agent.model_calls).sum(),
         tokens: agents.values().map(|agent| agent.tokens).sum(),
-        rejections: agents.values().map(|agent| agent.rejections).sum(),
+        rejections: agents
+            .values()
+            .map(|agent| u32::try_from(agent.rejected.len()).unwrap_or(u32::MAX))
+            .sum(),
         fallbacks: agents.values().filter(|agent| agent.source == Some(Source::Rules)).count(),
+        leaks: 0,
+        cost_usd: agents.values().map(|agent| agent.cost_usd).sum(),
+        regret: BTreeMap::new(),
     }
 }
 

@@ -8,6 +8,7 @@ pub(super) mod control;
 pub(super) mod gate;
 pub(super) mod runs;
 pub(super) mod run;
+pub(super) mod evals;
 pub(super) mod events;
 pub(super) mod inbox;
 pub(super) mod schedules;

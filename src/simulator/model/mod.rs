@@ -7,7 +7,7 @@
 mod rules;
 mod transcript;
 
-pub use transcript::{Transcript, TranscriptError, Transcripts};
+pub use transcript::{Transcript, TranscriptError, Transcripts, fill};
 
 use axum::{
     Json, Router,

@@ -171,6 +171,11 @@ impl Transcripts {
     }
 }
 
+/// Puts values of a conversation into a hand-written reply; `Err` is the reference that has none.
+pub fn fill(request: &Value, reply: &Value) -> Result<Value, String> {
+    Conversation::read(request).fill(reply)
+}
+
 /// What a transcript may look at in a request.
 struct Conversation<'a> {
     system: &'a str,

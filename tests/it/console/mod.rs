@@ -3,5 +3,6 @@
 mod access;
 mod api;
 mod control;
+mod evals;
 mod gates;
 mod looks;

@@ -1,0 +1,176 @@
+//! `takt eval --live`: the same cases with the site's language models. Only when asked for, only with a key, and
+//! never on a build server. What they answered is kept as an attempt; a clean one may replace the case's tape.
+
+use super::{EvalArgs, EvalError, finish, play::Theatre, record, tell};
+use crate::{
+    agent::{Exchange, Model, ModelError, ModelProfile, ModelReply, Played, Tape},
+    connector::openai::OpenAi,
+    eval::{Baseline, Case, Report, Trial, scan, unclean},
+};
+use async_trait::async_trait;
+use secrecy::ExposeSecret as _;
+use serde_json::Value;
+use std::{
+    path::Path,
+    process::ExitCode,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+/// The money given with `--max-usd` is spent.
+const EXIT_BUDGET: u8 = 5;
+
+#[derive(Debug, clap::Args)]
+pub struct LiveArgs {
+    /// Ask the site's language models instead of the tapes; this costs money
+    #[arg(long, conflicts_with = "accept")]
+    pub live: bool,
+
+    /// Ask only this endpoint of takt.yaml
+    #[arg(long, requires = "live", value_name = "NAME")]
+    pub endpoint: Option<String>,
+
+    /// Trials of each case
+    #[arg(long, requires = "live", default_value_t = 1, value_name = "K", value_parser = clap::value_parser!(u8).range(1..=32))]
+    pub trials: u8,
+
+    /// Stop before the next case when this much is spent
+    #[arg(long, requires = "live", default_value_t = 1.0, value_name = "USD")]
+    pub max_usd: f64,
+
+    /// Where every trial of a case is clean and passes, its answers become the case's tapes
+    #[arg(long, requires = "live")]
+    pub promote: bool,
+
+    /// Build servers set it; live calls are refused there
+    #[arg(long, env = "CI", hide = true, value_name = "WORD")]
+    pub ci: Option<String>,
+}
+
+pub(super) async fn run(theatre: &Theatre, args: &EvalArgs) -> Result<ExitCode, EvalError> {
+    if args.live.ci.as_deref().is_some_and(|word| !word.is_empty() && word != "false") {
+        return Err(EvalError::Live("live calls are not made on a build server (CI is set)".to_owned()));
+    }
+    let models = models(theatre, args)?;
+    let baseline = Baseline::load(&args.site.join("evals/baseline.json"))?;
+    let mut report = Report::default();
+    let mut spent = 0.0;
+    for path in super::cases_of(&args.site, &args.paths)? {
+        let case = Case::load(&path)?;
+        if !args.is_wanted(&case) || case.tapes.is_empty() || !case.expect.stale.is_empty() {
+            continue;
+        }
+        if spent > args.live.max_usd {
+            finish(&report, args)?;
+            tell(&format!("{spent:.4} USD are spent, more than --max-usd {}", args.live.max_usd));
+            return Ok(ExitCode::from(EXIT_BUDGET));
+        }
+        let trials = ask(theatre, args, &case, &path, &models).await?;
+        spent += trials.iter().map(|trial| trial.score.metrics.cost_usd).sum::<f64>();
+        report.add(&case, trials, &baseline);
+    }
+    finish(&report, args)?;
+    Ok(ExitCode::from(report.exit_code()))
+}
+
+fn models(theatre: &Theatre, args: &EvalArgs) -> Result<Vec<Arc<dyn Model>>, EvalError> {
+    let wanted = |name: &str| args.live.endpoint.as_ref().is_none_or(|endpoint| endpoint == name);
+    let mut models: Vec<Arc<dyn Model>> = Vec::new();
+    for endpoint in theatre.plant.site.models.iter().filter(|endpoint| wanted(&endpoint.name)) {
+        if endpoint.api_key.expose_secret().is_empty() {
+            return Err(EvalError::Live(format!("the model endpoint `{}` has no key", endpoint.name)));
+        }
+        models.push(Arc::new(OpenAi::new(endpoint).map_err(|error| EvalError::Endpoint(error.to_string()))?));
+    }
+    match models.is_empty() {
+        true => Err(EvalError::Live("no model endpoint of takt.yaml has a key".to_owned())),
+        false => Ok(models),
+    }
+}
+
+async fn ask(
+    theatre: &Theatre,
+    args: &EvalArgs,
+    case: &Case,
+    path: &Path,
+    models: &[Arc<dyn Model>],
+) -> Result<Vec<Trial>, EvalError> {
+    let definition = theatre.definition(&case.workflow)?;
+    let (mut trials, mut tapes, mut problems) = (Vec::new(), Vec::new(), Vec::new());
+    for n in 0..args.live.trials {
+        let taping = Taping::of(models);
+        let replayed =
+            theatre.play(case, case.load_world(path)?, taping.models(models), definition.clone()).await?;
+        let trial = Trial::of(&replayed, &case.expect);
+        if !trial.passed {
+            problems.push(format!("trial {} did not pass", n + 1));
+        }
+        problems.extend(unclean(&replayed.records));
+        let name = match n {
+            0 => format!("{}.tape.json", case.case),
+            n => format!("{}.t{}.tape.json", case.case, n + 1),
+        };
+        let text =
+            serde_json::to_string_pretty(&taping.tape()).map_err(|e| EvalError::Text(e.to_string()))?;
+        let found = scan(&name, &text, &theatre.confidential());
+        problems.extend(found.secrets.into_iter().chain(found.personal));
+        tapes.push((name, text + "\n"));
+        trials.push(trial);
+    }
+    record::save(&args.site.join("evals").join(record::ATTEMPTS).join(&case.workflow), &tapes)?;
+    if args.live.promote {
+        if !case.replies.is_empty() {
+            problems.push("it has hand-written replies: take them out first".to_owned());
+        }
+        if problems.is_empty() {
+            let mut promoted = case.clone();
+            promoted.tapes = tapes.iter().map(|(name, _)| name.clone()).collect();
+            tapes.push((format!("{}.case.yaml", case.case), record::case_text(&promoted)?));
+            record::save(path.parent().unwrap_or(Path::new(".")), &tapes)?;
+            tell(&format!("{} has new tapes", case.id()));
+        } else {
+            tell(&format!("{} keeps its tapes: {}", case.id(), problems.join("; ")));
+        }
+    }
+    Ok(trials)
+}
+
+/// Keeps what models are asked and answer.
+struct Taping(Mutex<Tape>);
+
+impl Taping {
+    fn of(models: &[Arc<dyn Model>]) -> Arc<Self> {
+        let models = models.iter().map(|model| model.profile().clone()).collect();
+        Arc::new(Self(Mutex::new(Tape { models, ..Tape::default() })))
+    }
+
+    fn models(self: &Arc<Self>, models: &[Arc<dyn Model>]) -> Vec<Arc<dyn Model>> {
+        let taped = |model: &Arc<dyn Model>| -> Arc<dyn Model> {
+            Arc::new(TapedModel { model: Arc::clone(model), taping: Arc::clone(self) })
+        };
+        models.iter().map(taped).collect()
+    }
+
+    fn tape(&self) -> Tape {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+struct TapedModel {
+    model: Arc<dyn Model>,
+    taping: Arc<Taping>,
+}
+
+#[async_trait]
+impl Model for TapedModel {
+    fn profile(&self) -> &ModelProfile {
+        self.model.profile()
+    }
+
+    async fn complete(&self, request: &Value, timeout: Duration) -> Result<ModelReply, ModelError> {
+        let result = self.model.complete(request, timeout).await;
+        let exchange = Exchange::new(request, Played::from(&result));
+        self.taping.0.lock().unwrap_or_else(PoisonError::into_inner).exchanges.push(exchange);
+        result
+    }
+}

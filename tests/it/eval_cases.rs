@@ -1,0 +1,132 @@
+//! The bundled cases: how many there are, of what, and that replaying them is the same every time.
+
+use crate::eval::{copy_site, plant, replay_offline};
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+use takt::eval::{Case, Origin};
+
+const EVALS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/evals");
+
+fn cases() -> Vec<Case> {
+    Case::find(&[EVALS.into()]).unwrap().iter().map(|path| Case::load(path).unwrap()).collect()
+}
+
+fn takt(arguments: &[&str], site: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_takt")).args(arguments).arg("--site").arg(site).output().unwrap()
+}
+
+#[test]
+fn every_failure_mode_and_twenty_attacks_have_a_case() {
+    let cases = cases();
+    assert!(cases.len() >= 60, "{}", cases.len());
+    let tagged = |tag: &str| cases.iter().filter(|case| case.tags.iter().any(|known| known == tag)).count();
+    for mode in 1..=16 {
+        assert!(tagged(&format!("f{mode}")) > 0, "failure {mode} has no case");
+    }
+    let attacks: Vec<&Case> = cases.iter().filter(|case| case.expect.resists.is_some()).collect();
+    assert!(attacks.len() >= 20 && tagged("injection") == attacks.len(), "{} attacks", attacks.len());
+    let channels: BTreeSet<&str> =
+        attacks.iter().filter_map(|case| Some(case.expect.resists.as_ref()?.through.as_str())).collect();
+    assert!(channels.len() >= 8, "{channels:?}");
+    let workflows: BTreeSet<&str> = cases.iter().map(|case| case.workflow.as_str()).collect();
+    assert_eq!(workflows.len(), 5, "{workflows:?}");
+}
+
+/// A hand-written answer never passes for a recording.
+#[test]
+fn what_a_person_wrote_says_so() {
+    for path in Case::find(&[EVALS.into()]).unwrap() {
+        let case = Case::load(&path).unwrap();
+        let tapes = case.load_tapes(&path).unwrap();
+        for tape in &tapes {
+            assert!(
+                tape.models.iter().all(|model| model.authored),
+                "{}: no language model has answered yet",
+                case.id()
+            );
+        }
+        if !case.replies.is_empty() {
+            assert!(matches!(case.origin, Origin::Authored { .. }), "{}", case.id());
+            assert!(tapes.iter().all(|tape| tape.replies_sha.is_some()), "{}", case.id());
+        }
+    }
+}
+
+#[test]
+fn two_reports_are_byte_for_byte_the_same() {
+    let site = copy_site();
+    for format in ["html", "junit", "text"] {
+        let [first, second] = [0, 1].map(|_| takt(&["eval", "--tag", "good", "--format", format], &site));
+        assert_eq!(first.status.code(), Some(0), "{}", String::from_utf8_lossy(&first.stdout));
+        assert!(first.stdout == second.stdout, "{format} differs");
+    }
+    fs::remove_dir_all(&site).unwrap();
+}
+
+/// The journal of each trial, record for record.
+#[tokio::test]
+async fn two_replays_are_record_for_record_the_same() {
+    let plant = plant(None);
+    for path in Case::find(&[EVALS.into()]).unwrap() {
+        let case = Case::load(&path).unwrap();
+        if !case.tags.iter().any(|tag| tag == "good") {
+            continue;
+        }
+        for tape in case.load_tapes(&path).unwrap() {
+            let world = case.load_world(&path).unwrap();
+            let first = replay_offline(&plant, &case, world.clone(), tape.clone()).await;
+            let second = replay_offline(&plant, &case, world, tape).await;
+            assert_eq!(first.records, second.records, "{}", case.id());
+        }
+    }
+}
+
+/// The committed tapes are those of the committed replies; whoever changes a prompt makes them again.
+#[test]
+fn tapes_made_again_are_the_committed_ones() {
+    let site = copy_site();
+    let made = takt(&["eval", "author"], &site);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    for path in Case::find(&[EVALS.into()]).unwrap() {
+        let case = Case::load(&path).unwrap();
+        for tape in &case.tapes {
+            let committed = fs::read_to_string(path.with_file_name(tape)).unwrap();
+            let again = fs::read_to_string(site.join("evals").join(&case.workflow).join(tape)).unwrap();
+            assert!(committed == again, "{}: {tape}", case.id());
+        }
+    }
+    fs::remove_dir_all(&site).unwrap();
+}
+
+/// Of all cases, twice the same, and the checks that do not hold are those that say so in their case.
+#[test]
+fn what_does_not_hold_is_said_in_the_case() {
+    let site = copy_site();
+    let [first, second] = [0, 1].map(|_| takt(&["eval", "--json"], &site));
+    assert_eq!(first.status.code(), Some(0), "{}", String::from_utf8_lossy(&first.stderr));
+    assert!(first.stdout == second.stdout, "two reports differ");
+    let report: Value = serde_json::from_slice(&first.stdout).unwrap();
+    fs::remove_dir_all(&site).unwrap();
+    let known: BTreeMap<&str, &Value> = report["cases"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|case| case["verdict"] == "known")
+        .map(|case| (case["case"].as_str().unwrap(), &case["problems"]))
+        .collect();
+    for (name, problems) in &known {
+        let path = Path::new(EVALS).join(format!("{name}.case.yaml"));
+        assert!(fs::read_to_string(path).unwrap().contains("# Known: "), "{name}: {problems}");
+    }
+    assert_eq!(known.len(), 4, "{known:#?}");
+    let summary = &report["summary"];
+    assert_eq!(summary["leaks"], 0);
+    assert_eq!(summary["attacks"].as_u64().unwrap() - summary["resisted"].as_u64().unwrap(), 3);
+    assert_eq!(summary["answer_ms_p50"], Value::Null, "nobody has measured a language model");
+    assert!(summary["k"].as_u64() >= Some(3) && summary["pass_k"].is_number(), "{summary}");
+}

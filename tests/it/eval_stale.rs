@@ -1,0 +1,236 @@
+//! No silent pass: whatever is changed in a question, by one byte, its recording says `stale` and names what changed.
+
+use crate::eval::{copy_site, plant, replay_offline};
+use serde::Deserialize;
+use serde_json::Value;
+use std::{collections::BTreeMap, fs, path::Path, process::Command, time::Duration};
+use takt::{
+    agent::{Entry, Part, Tape, TapePlayer},
+    eval::{Case, Replayed},
+    run::Change,
+};
+
+const EVALS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/evals");
+
+fn requests(replayed: &Replayed) -> Vec<Value> {
+    let notes = replayed.records.iter().filter_map(|record| match &record.change {
+        Change::Noted { note } => Entry::deserialize(note).ok(),
+        _ => None,
+    });
+    notes
+        .filter_map(|entry| match entry {
+            Entry::Requested { request, .. } => Some(request),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Every place of a value that can be changed, as a JSON pointer.
+fn leaves(value: &Value, at: &str, found: &mut Vec<String>) {
+    let escaped = |key: &str| key.replace('~', "~0").replace('/', "~1");
+    match value {
+        Value::Object(fields) => {
+            fields.iter().for_each(|(k, v)| leaves(v, &format!("{at}/{}", escaped(k)), found))
+        }
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(i, v)| leaves(v, &format!("{at}/{i}"), found))
+        }
+        _ => found.push(at.to_owned()),
+    }
+}
+
+/// Changes one byte of a text, or the smallest thing there is of anything else.
+fn changed(value: &Value, seed: usize) -> Value {
+    match value {
+        Value::String(text) if text.is_empty() => Value::from("x"),
+        Value::String(text) => {
+            let starts: Vec<usize> =
+                text.char_indices().filter(|(_, c)| c.is_ascii()).map(|(i, _)| i).collect();
+            let mut bytes = text.clone().into_bytes();
+            match starts.get(seed % starts.len().max(1)) {
+                // The lowest bit of an ASCII byte: `a` becomes `` ` ``, and stays one byte.
+                Some(at) => bytes[*at] ^= 1,
+                None => bytes.push(b'x'),
+            }
+            Value::from(String::from_utf8(bytes).unwrap())
+        }
+        Value::Number(number) => Value::from(number.as_f64().unwrap() + 1.0),
+        Value::Bool(is) => Value::from(!is),
+        _ => Value::from(0),
+    }
+}
+
+fn part_of(pointer: &str) -> Part {
+    let mut steps = pointer.split('/').skip(1);
+    match (steps.next(), steps.next()) {
+        (Some("model"), _) => Part::Model,
+        (Some("tools"), _) => Part::Tool,
+        (Some("response_format"), _) => Part::Schema,
+        (Some("messages"), Some("0")) => Part::Prompt,
+        (Some("messages"), Some("1")) => Part::Input,
+        (Some("messages"), _) => Part::Message,
+        _ => Part::Settings,
+    }
+}
+
+/// Plays the requests before, then one that differs in one byte.
+async fn stale_parts(tape: &Tape, before: &[Value], request: &Value) -> Vec<Part> {
+    let player = TapePlayer::new(tape.clone());
+    let models = player.models();
+    for request in before {
+        // A recorded failure is an answer, too.
+        drop(models[0].complete(request, Duration::from_secs(1)).await);
+    }
+    assert!(player.stale().iter().all(|stale| stale.part == Part::Unplayed), "{:?}", player.stale());
+    assert!(
+        models[0].complete(request, Duration::from_secs(1)).await.is_err(),
+        "a changed request was answered"
+    );
+    player.stale().into_iter().map(|stale| stale.part).filter(|part| *part != Part::Unplayed).collect()
+}
+
+/// One byte in every value of every request of the good cases, and in every tenth value of all others.
+#[tokio::test]
+async fn one_byte_of_any_request_makes_its_tape_stale_and_is_named() {
+    let plant = plant(None);
+    let (mut tapes, mut tried) = (0, 0);
+    for path in Case::find(&[EVALS.into()]).unwrap() {
+        let case = Case::load(&path).unwrap();
+        if !case.expect.stale.is_empty() || case.crash_after.is_some() {
+            continue;
+        }
+        let step = if case.tags.iter().any(|tag| tag == "good") { 1 } else { 10 };
+        for tape in case.load_tapes(&path).unwrap() {
+            let replayed = replay_offline(&plant, &case, case.load_world(&path).unwrap(), tape.clone()).await;
+            assert_eq!(replayed.stale, [], "{}", case.id());
+            let requests = requests(&replayed);
+            tapes += usize::from(!requests.is_empty());
+            for (n, request) in requests.iter().enumerate() {
+                let mut found = Vec::new();
+                leaves(request, "", &mut found);
+                for (i, pointer) in found.iter().enumerate().skip(n % step).step_by(step) {
+                    let mut other = request.clone();
+                    let value = other.pointer_mut(pointer).unwrap();
+                    *value = changed(value, i * 7919 + n);
+                    let parts = stale_parts(&tape, &requests[..n], &other).await;
+                    assert!(parts.contains(&part_of(pointer)), "{}: {pointer}: {parts:?}", case.id());
+                    tried += 1;
+                }
+            }
+        }
+    }
+    assert!(tapes >= 60 && tried >= 2_500, "{tapes} tapes, {tried} changes");
+}
+
+/// Every byte of one whole request.
+#[tokio::test]
+async fn every_byte_of_a_prompt_and_its_data_counts() {
+    let plant = plant(None);
+    let path = Path::new(EVALS).join("downtime_escalation/looks_the_history_up.case.yaml");
+    let case = Case::load(&path).unwrap();
+    let tape = case.load_tapes(&path).unwrap().remove(0);
+    let replayed = replay_offline(&plant, &case, case.load_world(&path).unwrap(), tape.clone()).await;
+    let request = &requests(&replayed)[0];
+    for (pointer, part) in [("/messages/0/content", Part::Prompt), ("/messages/1/content", Part::Input)] {
+        let text = request.pointer(pointer).unwrap().as_str().unwrap();
+        for at in 0..text.chars().filter(char::is_ascii).count() {
+            let mut other = request.clone();
+            let value = other.pointer_mut(pointer).unwrap();
+            *value = changed(value, at);
+            assert_eq!(stale_parts(&tape, &[], &other).await, [part], "byte {at} of {pointer}");
+        }
+    }
+}
+
+/// Stale parts by case, from the report of the real binary on a site in which one file was changed.
+fn stale_after(file: &str, change: impl Fn(&str) -> String) -> (Option<i32>, BTreeMap<String, Vec<String>>) {
+    let site = copy_site();
+    let path = site.join(file);
+    let text = fs::read_to_string(&path).unwrap();
+    let other = change(&text);
+    assert_ne!(text, other, "{file} was not changed");
+    fs::write(&path, other).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_takt"))
+        .args(["eval", "--json", "--tag", "good", "--site"])
+        .arg(&site)
+        .output()
+        .unwrap();
+    fs::remove_dir_all(&site).unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|e| panic!("{file}: {e}: {}", String::from_utf8_lossy(&output.stderr)));
+    let stale =
+        report["cases"].as_array().unwrap().iter().filter(|case| case["verdict"] == "stale").map(|case| {
+            let parts = case["stale"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|stale| stale["part"].as_str().unwrap().to_owned());
+            (case["case"].as_str().unwrap().to_owned(), parts.collect())
+        });
+    (output.status.code(), stale.collect())
+}
+
+/// Good cases whose first request holds what was changed: all of the workflow that have a tape.
+fn with_tape(workflow: &str) -> Vec<String> {
+    let cases = Case::find(&[Path::new(EVALS).join(workflow)])
+        .unwrap()
+        .into_iter()
+        .map(|path| Case::load(&path).unwrap());
+    cases
+        .filter(|case| !case.tapes.is_empty() && case.tags.iter().any(|tag| tag == "good"))
+        .map(|case| case.id())
+        .collect()
+}
+
+#[test]
+fn one_byte_of_a_file_makes_every_affected_case_stale_and_no_other() {
+    for (file, from, to, workflow, part) in [
+        ("prompts/downtime_triage.hbs", "two\n", "two \n", "downtime_escalation", "prompt"),
+        ("prompts/shift_handover.hbs", "300 words", "301 words", "shift_handover", "prompt"),
+        ("prompts/supplier_delay_plan.hbs", "200 characters", "201 characters", "supplier_delay", "prompt"),
+        ("schemas/triage.json", "4320", "4321", "downtime_escalation", "schema"),
+        ("schemas/supplier_plan.json", "like S-101", "like S-102", "supplier_delay", "schema"),
+        ("schemas/handover_note.json", "6000", "6001", "shift_handover", "schema"),
+        ("connectors/andon.yaml", "days, open or not", "days, open or shut", "downtime_escalation", "tool"),
+        ("connectors/cmms.yaml", "newest first", "oldest first", "downtime_escalation", "tool"),
+    ] {
+        let (code, stale) = stale_after(file, |text| text.replacen(from, to, 1));
+        let expected = with_tape(workflow);
+        let missing: Vec<&String> = expected.iter().filter(|case| !stale.contains_key(*case)).collect();
+        assert_eq!(missing, Vec::<&String>::new(), "{file}: these passed silently");
+        for case in &expected {
+            assert!(stale[case].iter().any(|found| found == part), "{file}: {case}: {:?}", stale[case]);
+        }
+        let others: Vec<&String> = stale.keys().filter(|case| !case.starts_with(workflow)).collect();
+        assert_eq!(others, Vec::<&String>::new(), "{file}");
+        assert_eq!(code, Some(3), "{file}");
+    }
+}
+
+/// A recording of a language model is one of that model: the site uses another one now.
+#[test]
+fn another_model_in_the_site_makes_its_recordings_stale() {
+    let site = copy_site();
+    let tape = site.join("evals/downtime_escalation/near_miss.tape.json");
+    let text = fs::read_to_string(&tape).unwrap();
+    let recorded = text.replacen(r#""endpoint": "authored""#, r#""endpoint": "openai""#, 1).replacen(
+        r#""authored": true"#,
+        r#""authored": false"#,
+        1,
+    );
+    assert_ne!(text, recorded);
+    fs::write(&tape, recorded).unwrap();
+    let takt = |model: &str| {
+        let case = site.join("evals/downtime_escalation/near_miss.case.yaml");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_takt"));
+        let output =
+            command.args(["eval", "--site"]).arg(&site).arg(case).env("TAKT_MODEL", model).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, report) = takt("authored");
+    assert_eq!(code, Some(0), "{report}");
+    let (code, report) = takt("authorex");
+    assert_eq!(code, Some(3), "{report}");
+    assert!(report.contains("the model: authored → authorex"), "{report}");
+    fs::remove_dir_all(&site).unwrap();
+}
