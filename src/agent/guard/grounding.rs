@@ -13,7 +13,7 @@ use std::{
 pub(in crate::agent) const ENTITY: &str = "x-takt-entity";
 
 /// Fields written by people outside: an id that stands only there is a claim, not a fact.
-const FREE_TEXT_FIELDS: [&str; 13] = [
+const FREE_TEXT_FIELDS: [&str; 15] = [
     "reason_text",
     "text",
     "note",
@@ -27,6 +27,8 @@ const FREE_TEXT_FIELDS: [&str; 13] = [
     "feedback",
     "free_text",
     "subject",
+    "problem",
+    "title",
 ];
 
 /// Ids as plants write them: `PRESS-4`, `PO-1042`, `SO-4015-1`, `WO005002`.
