@@ -263,7 +263,6 @@ pub fn agent_notes() -> Vec<Value> {
         { "role": "system", "content": "You triage an unplanned stop of a machine. Facts only." },
         { "role": "user", "content": "PRESS-4 is down: hydraulic leak. Operator: person_1." },
     ]});
-    let usage = |input: u64, output: u64| json!({ "input_tokens": input, "output_tokens": output });
     let asked_tool = json!({ "choices": [{ "message": { "content": null, "tool_calls": [
         { "id": "c1", "type": "function", "function": { "name": "cmms_asset_history", "arguments": "{\"asset\":\"EQ-PRESS-4\"}" } }
     ]}}]});
@@ -274,10 +273,12 @@ pub fn agent_notes() -> Vec<Value> {
         "model": 0, "request_sha": "f".repeat(64), "request": request,
         "reserve": { "input_tokens": 900, "output_tokens": 400, "cost_usd": 0.01 } })
     };
-    let responded = |turn: u32, body: &Value, input, output| {
-        json!({ "type": "responded", "at": at(3 + i64::from(turn)),
-        "turn": turn, "attempt": 1, "status": 200, "body": body, "usage": usage(input, output),
-        "finish": "stop", "model": "takt-authored-1", "ms": 640 })
+    let responded = |turn: u32, body: &Value, input: u64, output: u64| {
+        let mut body = body.clone();
+        body["model"] = json!("takt-authored-1");
+        body["usage"] = json!({ "prompt_tokens": input, "completion_tokens": output });
+        json!({ "type": "responded", "at": at(3 + i64::from(turn)), "turn": turn, "attempt": 1, "status": 200,
+            "body": body.to_string(), "ms": 640 })
     };
     vec![
         json!({ "type": "started", "at": at(2), "prompt_sha": "a".repeat(64), "toolset_sha": "b".repeat(64),
