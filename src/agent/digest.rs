@@ -1,7 +1,8 @@
 //! JSON with sorted keys, and SHA-256 over it: equal whatever order a database kept the keys in.
 
-use serde_json::Value;
+use serde_json::{Number, Value};
 use sha2::{Digest, Sha256};
+use std::cmp::Ordering;
 
 /// Lower-case hex.
 pub fn sha256_json(value: &Value) -> String {
@@ -10,7 +11,7 @@ pub fn sha256_json(value: &Value) -> String {
 
 pub(super) fn sorted_json(value: &Value) -> String {
     let mut text = String::new();
-    canonical(value, &mut text);
+    write(value, &|a, b| a.cmp(b), &|number, out| out.push_str(&number.to_string()), &mut text);
     text
 }
 
@@ -18,11 +19,17 @@ pub fn sha256_text(text: &str) -> String {
     hex::encode(Sha256::digest(text.as_bytes()))
 }
 
-fn canonical(value: &Value, out: &mut String) {
+/// JSON without a space, its keys and numbers as the caller wants them.
+pub(super) fn write(
+    value: &Value,
+    order: &dyn Fn(&str, &str) -> Ordering,
+    number: &dyn Fn(&Number, &mut String),
+    out: &mut String,
+) {
     match value {
         Value::Object(fields) => {
             let mut keys: Vec<&String> = fields.keys().collect();
-            keys.sort();
+            keys.sort_by(|a, b| order(a, b));
             out.push('{');
             for (i, key) in keys.into_iter().enumerate() {
                 if i > 0 {
@@ -30,7 +37,7 @@ fn canonical(value: &Value, out: &mut String) {
                 }
                 out.push_str(&Value::from(key.as_str()).to_string());
                 out.push(':');
-                canonical(&fields[key], out);
+                write(&fields[key], order, number, out);
             }
             out.push('}');
         }
@@ -40,10 +47,11 @@ fn canonical(value: &Value, out: &mut String) {
                 if i > 0 {
                     out.push(',');
                 }
-                canonical(item, out);
+                write(item, order, number, out);
             }
             out.push(']');
         }
+        Value::Number(found) => number(found, out),
         scalar => out.push_str(&scalar.to_string()),
     }
 }

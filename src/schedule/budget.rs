@@ -61,12 +61,12 @@ impl<'a> Budget<'a> {
 
     /// Time is up or the caller wants to stop; evaluations apart.
     pub(super) fn is_over(&self) -> bool {
-        self.watch.cancelled() || self.time.is_some_and(|all| self.started.elapsed() >= all)
+        self.is_cancelled() || self.time.is_some_and(|all| self.started.elapsed() >= all)
     }
 
     /// The part used up, from 0 to 1; 1 means stop.
     pub(super) fn spent(&self, evaluations: u64) -> f64 {
-        if self.watch.cancelled() {
+        if self.is_cancelled() {
             return 1.0;
         }
         let counted = self.evaluations.map_or(0.0, |all| evaluations as f64 / all.max(1) as f64);

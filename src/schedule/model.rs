@@ -318,6 +318,19 @@ pub struct Weights {
     pub overtime: f64,
 }
 
+impl Weights {
+    /// No figure counts: what a list of wanted figures starts from.
+    pub const NOTHING: Self = Self {
+        tardiness: 0.0,
+        late_orders: 0.0,
+        makespan: 0.0,
+        changeover: 0.0,
+        moves: 0.0,
+        machine_changes: 0.0,
+        overtime: 0.0,
+    };
+}
+
 impl Default for Weights {
     fn default() -> Self {
         Self {

@@ -1,51 +1,21 @@
 //! The key of a request: SHA-256 over its canonical JSON (RFC 8785). Nothing of the request is left out.
 
+use crate::agent::digest;
 use serde_json::{Number, Value};
-use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 
 /// Lower-case hex.
 pub fn request_key(request: &Value) -> String {
-    hex::encode(Sha256::digest(canonical_json(request).as_bytes()))
+    digest::sha256_text(&canonical_json(request))
 }
 
 /// JSON as RFC 8785 writes it: keys in the order of their UTF-16 code units, numbers as ECMAScript prints them.
 /// Integers beyond 2⁵³ keep their digits, where the RFC would round them: two requests never become one.
 pub fn canonical_json(value: &Value) -> String {
     let mut text = String::new();
-    write_value(value, &mut text);
+    let order = |a: &str, b: &str| a.encode_utf16().cmp(b.encode_utf16());
+    digest::write(value, &order, &write_number, &mut text);
     text
-}
-
-fn write_value(value: &Value, out: &mut String) {
-    match value {
-        Value::Object(fields) => {
-            let mut keys: Vec<&String> = fields.keys().collect();
-            keys.sort_by(|a, b| a.encode_utf16().cmp(b.encode_utf16()));
-            out.push('{');
-            for (i, key) in keys.into_iter().enumerate() {
-                if i > 0 {
-                    out.push(',');
-                }
-                out.push_str(&Value::from(key.as_str()).to_string());
-                out.push(':');
-                write_value(&fields[key], out);
-            }
-            out.push('}');
-        }
-        Value::Array(items) => {
-            out.push('[');
-            for (i, item) in items.iter().enumerate() {
-                if i > 0 {
-                    out.push(',');
-                }
-                write_value(item, out);
-            }
-            out.push(']');
-        }
-        Value::Number(number) => write_number(number, out),
-        scalar => out.push_str(&scalar.to_string()),
-    }
 }
 
 fn write_number(number: &Number, out: &mut String) {

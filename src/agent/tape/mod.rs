@@ -47,6 +47,11 @@ pub enum Played {
 }
 
 impl Tape {
+    /// As it stands in a file.
+    pub fn to_text(&self) -> Result<String, serde_json::Error> {
+        Ok(serde_json::to_string_pretty(self)? + "\n")
+    }
+
     /// The exchanges of one agent step. A request whose answer was lost in a crash is left out.
     pub fn from_entries(entries: &[Entry]) -> Self {
         let mut tape = Self::default();

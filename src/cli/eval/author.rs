@@ -6,11 +6,10 @@ use crate::{
     agent::{
         Capabilities, Exchange, Model, ModelError, ModelProfile, ModelReply, Part, Played, Tape, sha256_text,
     },
-    eval::{Case, Origin, Reply},
+    eval::{Case, Reply},
     simulator::model,
 };
 use async_trait::async_trait;
-use chrono::NaiveTime;
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -35,10 +34,9 @@ pub(super) async fn author(theatre: &Theatre, paths: &[PathBuf]) -> Result<usize
                 }
                 made => made?,
             };
-            let text = serde_json::to_string_pretty(&tape).map_err(|e| EvalError::Text(e.to_string()))?;
+            let text = tape.to_text().map_err(|e| EvalError::Text(e.to_string()))?;
             let file = path.with_file_name(name);
-            fs::write(&file, text + "\n")
-                .map_err(|source| EvalError::Write { path: file.clone(), source })?;
+            fs::write(&file, text).map_err(|source| EvalError::Write { path: file.clone(), source })?;
             made += 1;
         }
     }
@@ -129,13 +127,9 @@ impl Script {
             capabilities: Capabilities::default(),
         };
         let profiles: Vec<ModelProfile> = (0..case.model_chain).map(profile).collect();
-        let created = match &case.origin {
-            Origin::Authored { written, .. } => written.and_time(NaiveTime::MIN).and_utc().timestamp(),
-            Origin::Recorded { ended, .. } => ended.timestamp(),
-        };
         Arc::new(Self {
             case: case.case.clone(),
-            created,
+            created: case.origin.made_at().timestamp(),
             replies: case.replies.get(trial).cloned().unwrap_or_default(),
             state: Mutex::new(State {
                 tape: Tape { models: profiles.clone(), ..Tape::default() },

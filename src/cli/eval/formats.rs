@@ -5,7 +5,7 @@ use crate::eval::{
     Case, Conversation, InspectSample, Origin, Trial, chat_lines, conversations, inspect_log,
     promptfoo_tests, read_promptfoo,
 };
-use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use chrono::NaiveDate;
 use serde_json::Value;
 use std::{
     fs,
@@ -122,16 +122,9 @@ fn inspect(played: &[Played]) -> Result<String, EvalError> {
             }));
         }
     }
-    let newest = played.iter().map(|played| made(&played.case)).max().unwrap_or_default();
+    let newest = played.iter().map(|played| played.case.origin.made_at()).max().unwrap_or_default();
     let log = serde_json::to_string_pretty(&inspect_log(&samples, newest));
     Ok(log.map_err(|error| EvalError::Text(error.to_string()))? + "\n")
-}
-
-fn made(case: &Case) -> DateTime<Utc> {
-    match &case.origin {
-        Origin::Recorded { ended, .. } => *ended,
-        Origin::Authored { written, .. } => written.and_time(NaiveTime::MIN).and_utc(),
-    }
 }
 
 pub(super) fn import(site: &Path, args: &ImportArgs) -> Result<(), EvalError> {

@@ -110,11 +110,10 @@ async fn ask(
             0 => format!("{}.tape.json", case.case),
             n => format!("{}.t{}.tape.json", case.case, n + 1),
         };
-        let text =
-            serde_json::to_string_pretty(&taping.tape()).map_err(|e| EvalError::Text(e.to_string()))?;
+        let text = taping.tape().to_text().map_err(|e| EvalError::Text(e.to_string()))?;
         let found = scan(&name, &text, &theatre.confidential());
         problems.extend(found.secrets.into_iter().chain(found.personal));
-        tapes.push((name, text + "\n"));
+        tapes.push((name, text));
         trials.push(trial);
     }
     record::save(&args.site.join("evals").join(record::ATTEMPTS).join(&case.workflow), &tapes)?;

@@ -5,7 +5,7 @@ use crate::{
     agent::{Model, Part, Stale, Tape, TapePlayer},
     app::{self, Plant, SiteLadders},
     engine::{Definitions, Ladders, NoPastEvents},
-    eval::{Case, Expect, Replayed, Stage, Trial, World, WorldTools, replay},
+    eval::{Case, Replayed, Stage, Trial, World, WorldTools, replay},
     site::{Environment, declared_models},
     step::AgentSettings,
     tool::Registry,
@@ -122,8 +122,7 @@ impl Theatre {
 }
 
 /// Whether a replay came out as its case says; why not, otherwise.
-pub(super) fn problems(replayed: &Replayed, expect: &Expect) -> Vec<String> {
-    let trial = Trial::of(replayed, expect);
+pub(super) fn problems(trial: &Trial) -> Vec<String> {
     let failing = trial.score.checks.iter().filter(|(_, check)| !check.holds);
     let failing = failing.map(|(name, check)| format!("{name}: {}", check.detail));
     trial.stale.iter().map(ToString::to_string).chain(failing).collect()

@@ -138,10 +138,9 @@ async fn promote(theatre: &Theatre, site: &Path, made: &Made, from: &FromArgs) -
     let tape = made.tape.clone();
     let again = theatre.replay(&made.case, made.world.clone(), tape, made.definition.clone()).await?;
     // A preference that was not offered is the point of an adopted case.
-    let exact: Vec<String> = play::problems(&again, &made.case.expect)
-        .into_iter()
-        .filter(|problem| !problem.starts_with("agreement."))
-        .collect();
+    let trial = Trial::of(&again, &made.case.expect);
+    let exact: Vec<String> =
+        play::problems(&trial).into_iter().filter(|problem| !problem.starts_with("agreement.")).collect();
     if !exact.is_empty() {
         return Err(EvalError::NotExact(exact.join("; ")));
     }
@@ -170,14 +169,14 @@ async fn promote(theatre: &Theatre, site: &Path, made: &Made, from: &FromArgs) -
         "{} holds the plant's data as it was: read its world and tape before you share them",
         folder.join(format!("{}.case.yaml", made.case.case)).display()
     ));
-    Ok(Trial::of(&again, &made.case.expect))
+    Ok(trial)
 }
 
 fn files_of(case: &Case, world: &World, tape: &Tape) -> Result<Vec<(String, String)>, EvalError> {
     let text = |error: serde_json::Error| EvalError::Text(error.to_string());
     let mut files = vec![(case.world.clone(), world.to_text().map_err(text)?)];
     if let Some(name) = case.tapes.first() {
-        files.push((name.clone(), serde_json::to_string_pretty(tape).map_err(text)? + "\n"));
+        files.push((name.clone(), tape.to_text().map_err(text)?));
     }
     files.push((format!("{}.case.yaml", case.case), case_text(case)?));
     Ok(files)

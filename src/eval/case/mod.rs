@@ -10,7 +10,7 @@ pub use expect::{
 pub use replies::{FailedReply, Reply, ReplyCall};
 
 use crate::agent::{Part, Stale, Tape, sha256_json};
-use chrono::{DateTime, FixedOffset, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, FixedOffset, NaiveDate, NaiveTime, TimeDelta, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -152,6 +152,14 @@ pub enum RecordedModels {
 }
 
 impl Origin {
+    /// When the run had ended, or the day on which it was written began.
+    pub fn made_at(&self) -> DateTime<Utc> {
+        match self {
+            Self::Recorded { ended, .. } => *ended,
+            Self::Authored { written, .. } => written.and_time(NaiveTime::MIN).and_utc(),
+        }
+    }
+
     /// As reports show it.
     pub fn label(&self) -> &'static str {
         match self {

@@ -1,7 +1,7 @@
 //! CloudEvents 1.0 over HTTP, structured and binary; anything else must be plain JSON with its id in the headers.
 
 use crate::{
-    run::{EventId, NESTING_MAX, nesting_of},
+    run::{EventId, NESTING_MAX, has_nul, nesting_of},
     store::events::NewEvent,
 };
 use axum::http::{HeaderMap, header};
@@ -158,13 +158,4 @@ fn required(name: &'static str, value: Option<String>) -> Result<String, Malform
     }
     // PostgreSQL keeps no NUL in text.
     if value.contains('\0') { Err(Malformed::Nul(name)) } else { Ok(value) }
-}
-
-fn has_nul(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(items) => items.iter().any(has_nul),
-        Value::Object(fields) => fields.iter().any(|(name, value)| name.contains('\0') || has_nul(value)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
-    }
 }

@@ -23,15 +23,7 @@ pub(super) fn weights(model: &Model) -> Result<Weights, ScheduleError> {
     if (1..ranked.len()).any(|index| ranked[..index].contains(&ranked[index])) {
         return refuse("name each figure once");
     }
-    let mut weights = Weights {
-        tardiness: 0.0,
-        late_orders: 0.0,
-        makespan: 0.0,
-        changeover: 0.0,
-        moves: 0.0,
-        machine_changes: 0.0,
-        overtime: 0.0,
-    };
+    let mut weights = Weights::NOTHING;
     let mut reached = 0.0;
     for &figure in ranked.iter().rev() {
         let (step, range) = scale(model, figure);

@@ -67,16 +67,6 @@ pub(super) fn only(weights: Weights) -> Policy {
     Policy { weights, options: 1, ..Policy::default() }
 }
 
-pub(super) const NOTHING: Weights = Weights {
-    tardiness: 0.0,
-    late_orders: 0.0,
-    makespan: 0.0,
-    changeover: 0.0,
-    moves: 0.0,
-    machine_changes: 0.0,
-    overtime: 0.0,
-};
-
 /// Enough to do everything one after the other, as far as times reach.
 pub(super) fn horizon(model: &Model) -> Minute {
     let longest = |op: &Op| op.alts.iter().map(|alt| alt.minutes).max().unwrap_or(0);
@@ -101,9 +91,9 @@ pub(super) fn model(
 ) -> Model {
     let is_tardiness = jobs.iter().any(|job| job.weight_and_due.is_some());
     let weights = if is_tardiness {
-        Weights { tardiness: 1.0, ..NOTHING }
+        Weights { tardiness: 1.0, ..Weights::NOTHING }
     } else {
-        Weights { makespan: 1.0, ..NOTHING }
+        Weights { makespan: 1.0, ..Weights::NOTHING }
     };
     let machine = |machine: usize| format!("M{}", machine + first_machine);
     let mut orders = Vec::with_capacity(jobs.len());

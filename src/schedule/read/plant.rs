@@ -4,7 +4,7 @@ use super::super::model::{
     Alternative, Blocked, BlockedKind, Minute, Model, Need, Op, Order, Pool, Resource, SetupMatrix, Span,
     Split, VERSION, Weights,
 };
-use super::classic::{NOTHING, epoch, horizon, only};
+use super::classic::{epoch, horizon, only};
 use super::{Format, ReadError};
 use serde::Deserialize;
 
@@ -97,8 +97,8 @@ fn model(plant: Plant) -> Result<Model, ReadError> {
         return refused("time_unit", format!("`{unit}` is unknown; give times in `min`"));
     }
     let weights = match plant.objective.as_deref() {
-        None | Some("total_weighted_tardiness") => Weights { tardiness: 1.0, ..NOTHING },
-        Some("makespan") => Weights { makespan: 1.0, ..NOTHING },
+        None | Some("total_weighted_tardiness") => Weights { tardiness: 1.0, ..Weights::NOTHING },
+        Some("makespan") => Weights { makespan: 1.0, ..Weights::NOTHING },
         Some(other) => {
             return refused(
                 "objective",

@@ -161,6 +161,15 @@ fn too_early(wire: &Wire, refused: &[(Instant, Duration)]) -> Vec<(Duration, Dur
     early.collect()
 }
 
+/// Every agent has a model's answer, nobody asked too early, and there were few requests; says how many.
+fn assert_spared(wire: &Wire, refused: &[(Instant, Duration)], storm: &Storm) -> usize {
+    let requests = wire.seen().len();
+    assert!(storm.answers.iter().all(|(answer, _)| answer.source == Source::Model));
+    assert_eq!(too_early(wire, refused), []);
+    assert!(requests * 10 <= AGENTS * 12, "{requests} requests for {AGENTS} answers");
+    requests
+}
+
 #[tokio::test]
 async fn a_server_that_refuses_everybody_for_a_while_is_left_alone_for_it() {
     let refused = Arc::<Mutex<Vec<(Instant, Duration)>>>::default();
@@ -174,10 +183,7 @@ async fn a_server_that_refuses_everybody_for_a_while_is_left_alone_for_it() {
     })
     .await;
     let storm = storm(&wire, Duration::from_secs(60)).await;
-    let requests = wire.seen().len();
-    assert!(storm.answers.iter().all(|(answer, _)| answer.source == Source::Model));
-    assert_eq!(too_early(&wire, &refused.lock().expect("the list")), []);
-    assert!(requests * 10 <= AGENTS * 12, "{requests} requests for {AGENTS} answers");
+    let requests = assert_spared(&wire, &refused.lock().expect("the list"), &storm);
     println!(
         "{AGENTS} agents, 3 s of refusals: {requests} requests, all done after {:?}",
         storm.took.iter().max()
@@ -206,10 +212,7 @@ async fn a_rationed_server_gets_little_more_than_the_requests_it_answers() {
     })
     .await;
     let storm = storm(&wire, Duration::from_secs(60)).await;
-    let requests = wire.seen().len();
-    assert!(storm.answers.iter().all(|(answer, _)| answer.source == Source::Model));
-    assert_eq!(too_early(&wire, &refused.lock().expect("the list")), []);
-    assert!(requests * 10 <= AGENTS * 12, "{requests} requests for {AGENTS} answers");
+    let requests = assert_spared(&wire, &refused.lock().expect("the list"), &storm);
     println!(
         "{AGENTS} agents, {EACH} answers a second: {requests} requests, done after {:?}",
         storm.took.iter().max()

@@ -18,6 +18,12 @@ const KEY_BITS_MIN: f64 = 4.2;
 static WORD: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"[A-Za-z0-9+/_\-]{8,}={0,2}").unwrap_or_else(|e| unreachable!("{e}")));
 
+const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
+    .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+    .with_decode_allow_trailing_bits(true);
+static BASE64: [GeneralPurpose; 2] =
+    [GeneralPurpose::new(&alphabet::STANDARD, LENIENT), GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT)];
+
 /// The text without words that hide something confidential.
 pub(super) fn without(text: &str, is_confidential: impl Fn(&str) -> bool) -> String {
     WORD.replace_all(text, |word: &regex::Captures<'_>| {
@@ -34,10 +40,7 @@ fn decoded(word: &str) -> Vec<String> {
     if plain.len() < WORD_CHARS_MIN {
         return Vec::new();
     }
-    let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-    let config = config.with_decode_allow_trailing_bits(true);
-    let base64 = [&alphabet::STANDARD, &alphabet::URL_SAFE]
-        .map(|alphabet| GeneralPurpose::new(alphabet, config).decode(plain).ok());
+    let base64 = BASE64.each_ref().map(|alphabet| alphabet.decode(plain).ok());
     let found = base64.into_iter().chain([hex::decode(plain).ok()]).flatten();
     found.filter_map(|bytes| String::from_utf8(bytes).ok()).collect()
 }

@@ -23,7 +23,7 @@ use takt::{
         Caps, Clock, Definitions, Driven, Driver, Ladders, Lease, MemoryJournal, NoPastEvents, RowChange,
         Services,
     },
-    run::{Change, GateId, Intent, NewGate, Record, RunId, Signal, SignalKind, StartedRun, State},
+    run::{Change, GateId, Intent, NewGate, Record, RunId, Signal, SignalKind, StartedRun, State, has_nul},
     step::AgentSettings,
     tool::{Call, DataClass, Effect, Idempotency, Registry, Tool, ToolError, ToolErrorKind, ToolSpec},
     workflow::{Bundle, Definition},
@@ -92,15 +92,6 @@ const KNOWN: [&str; 15] = [
 /// What must not leave, in any spelling.
 const SECRETS: [&str; 6] =
     ["miakeller", "ivobrand", "nordwerkgmbh", "5551234567", "mia@plant.example", "sk-live-7gq2"];
-
-fn holds_nul(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(items) => items.iter().any(holds_nul),
-        Value::Object(fields) => fields.iter().any(|(name, value)| name.contains('\0') || holds_nul(value)),
-        _ => false,
-    }
-}
 
 /// Counts its calls and gives what a plant might.
 struct Counted {
@@ -262,7 +253,7 @@ impl Session {
             // Read back from JSON, as a database gives it: what cannot be kept must not be in it.
             let kept = serde_json::to_string(&self.records).map_err(|error| error.to_string())?;
             let json: Value = serde_json::from_str(&kept).map_err(|error| format!("unreadable: {error}"))?;
-            if holds_nul(&json) {
+            if has_nul(&json) {
                 return Err("a NUL character came into the journal".into());
             }
             let read: Vec<Record> =
