@@ -157,6 +157,10 @@ fn schema(path: &str, text: &str) -> Result<Value, Problem> {
     jsonschema::validator_for(&schema).map_err(|cause| {
         error("T017", path, Place { line: 1, column: 1 }, &format!("not a valid JSON Schema: {cause}"), fix)
     })?;
+    if let Some(why) = super::endless::endless(&schema) {
+        let message = format!("this schema cannot be used: {why}");
+        return Err(error("T017", path, Place { line: 1, column: 1 }, &message, "take the reference out"));
+    }
     Ok(schema)
 }
 

@@ -16,6 +16,7 @@ mod rule;
 mod bundle;
 mod render;
 mod definition;
+mod endless;
 mod check;
 mod codes;
 mod library;

@@ -61,12 +61,6 @@ impl Reader {
                     self.expression(helper);
                 }
                 TemplateElement::HelperBlock(helper) => self.block(helper),
-                TemplateElement::PartialExpression(_) | TemplateElement::PartialBlock(_) => {
-                    self.report(
-                        "a template cannot include another".to_owned(),
-                        "write the text here".to_owned(),
-                    );
-                }
                 _ => {}
             }
         }
