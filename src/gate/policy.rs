@@ -68,7 +68,8 @@ pub fn may_answer(site: &Site, gate: &Gate, person: &Person, now: DateTime<Utc>)
         return Err(Refusal::SamePerson);
     }
     let by_role = gate.role.as_ref().is_some_and(|role| {
-        let holds = site.holds_role(&person.id, role, gate.opened_at) || site.holds_role(&person.id, role, now);
+        let holds =
+            site.holds_role(&person.id, role, gate.opened_at) || site.holds_role(&person.id, role, now);
         holds && site.reaches(person, role, &place_of(gate))
     });
     let by_name = gate.person.as_ref().is_some_and(|asked| *asked == person.id);

@@ -116,9 +116,7 @@ fn open() -> Doors {
 
 /// What watches over this process asks here, whatever its role.
 fn watching() -> Doors {
-    Doors::default()
-        .get("/health", ANYBODY, health::probe)
-        .get("/metrics", ANYBODY, metrics::scrape)
+    Doors::default().get("/health", ANYBODY, health::probe).get("/metrics", ANYBODY, metrics::scrape)
 }
 
 /// Every route there is.

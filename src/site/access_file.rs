@@ -1,9 +1,6 @@
 //! The part of `takt.yaml` about who gets in, as it is written.
 
-use super::{
-    access::Claim,
-    file::Text,
-};
+use super::{access::Claim, file::Text};
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
@@ -117,4 +114,3 @@ pub(super) struct PartnerFile {
 pub(super) struct EmbedFile {
     pub frame_ancestors: Vec<Text>,
 }
-

@@ -43,20 +43,26 @@ struct Names {
     modules: BTreeSet<String>,
 }
 
-impl<'a> Reading<'a> {
-    pub(super) fn new(path: &'a str, environment: &'a Environment, overrides: &'a Overrides) -> Self {
-        Self { path, environment, overrides, problems: Vec::new(), notices: Vec::new() }
-    }
-
-    pub(super) fn site(mut self, file: SiteFile) -> Result<Site, Vec<SiteProblem>> {
-        let names = Names {
+impl Names {
+    fn of(file: &SiteFile) -> Self {
+        Self {
             roles: file.roles.keys().cloned().collect(),
             people: file.people.iter().map(|person| person.value.id.clone()).collect(),
             shifts: file.shifts.iter().map(|shift| shift.value.id.clone()).collect(),
             ladders: file.ladders.keys().cloned().collect(),
             lines: file.lines.keys().cloned().collect(),
             modules: file.modules.keys().cloned().collect(),
-        };
+        }
+    }
+}
+
+impl<'a> Reading<'a> {
+    pub(super) fn new(path: &'a str, environment: &'a Environment, overrides: &'a Overrides) -> Self {
+        Self { path, environment, overrides, problems: Vec::new(), notices: Vec::new() }
+    }
+
+    pub(super) fn site(mut self, file: SiteFile) -> Result<Site, Vec<SiteProblem>> {
+        let names = Names::of(&file);
         let time_zone = self.time_zone(&file.time_zone);
         let shifts = self.shifts(file.shifts);
         let mut calendars = BTreeMap::new();

@@ -101,7 +101,9 @@ pub async fn begin_attempt(
     attempt: &Attempt,
     length: Duration,
 ) -> Result<()> {
-    sqlx::query!("delete from sign_in_attempt where expires_at < clock_timestamp()").execute(&mut *db).await?;
+    sqlx::query!("delete from sign_in_attempt where expires_at < clock_timestamp()")
+        .execute(&mut *db)
+        .await?;
     sqlx::query!(
         "insert into sign_in_attempt
              (state_hash, browser_hash, nonce, verifier, next, session, gate_id, proposal_hash, expires_at)

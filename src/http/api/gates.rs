@@ -51,8 +51,9 @@ pub(in crate::http) async fn answer(
     given: Result<Json<GivenAnswer>, JsonRejection>,
 ) -> Result<Response, Problem> {
     let gate: GateId = id(&gate, "gate")?;
-    let unnamed =
-        || Problem::new(Cause::NoSuchPerson, "a program never answers as itself: say who with `X-Takt-Person`");
+    let unnamed = || {
+        Problem::new(Cause::NoSuchPerson, "a program never answers as itself: say who with `X-Takt-Person`")
+    };
     let person = caller.person.ok_or_else(unnamed)?;
     let Json(given) = given.map_err(|rejection| Problem::new(Cause::Malformed, rejection.body_text()))?;
     let answer = Answer {

@@ -93,7 +93,8 @@ pub(in crate::http) async fn partner(
         return Err(malformed(format!("takt.yaml has no partner `{}`", wanted.partner)));
     }
     let texts = [Some(&wanted.order), Some(&wanted.title), wanted.question.as_ref()];
-    if texts.into_iter().flatten().any(|text| text.trim().is_empty() || text.chars().count() > TEXT_CHARS_MAX) {
+    if texts.into_iter().flatten().any(|text| text.trim().is_empty() || text.chars().count() > TEXT_CHARS_MAX)
+    {
         return Err(malformed("`order`, `title` and `question` are texts of at most 4000 characters".into()));
     }
     let length = wanted.expires_in.as_deref().map(parse_duration).transpose();

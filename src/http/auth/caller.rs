@@ -67,7 +67,8 @@ fn account<'a>(given: &str, parts: &Parts, door: &'a Shared) -> Result<&'a Servi
     let found = accounts.iter().fold(None, |found, account| {
         if is_same_secret(&hash, account.token_hash.expose_secret()) { Some(account) } else { found }
     });
-    let unknown = || Problem::new(Cause::NotSignedIn, "no service account of takt.yaml has this bearer token");
+    let unknown =
+        || Problem::new(Cause::NotSignedIn, "no service account of takt.yaml has this bearer token");
     let account = found.ok_or_else(unknown)?;
     match Needs::of(parts).scope {
         Some(scope) if account.scopes.contains(&scope) => Ok(account),

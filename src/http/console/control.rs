@@ -75,12 +75,7 @@ pub(in crate::http) async fn one(
     }
 }
 
-async fn order(
-    door: &Shared,
-    word: &str,
-    form: &PostedForm,
-    run: Option<RunId>,
-) -> Result<Order, PageError> {
+async fn order(door: &Shared, word: &str, form: &PostedForm, run: Option<RunId>) -> Result<Order, PageError> {
     if !may_order(door, &form.who.person, run).await? {
         return Err(PageError::new(Cause::NotPermitted));
     }

@@ -84,7 +84,8 @@ async fn send(
         Ok(begun) => begun,
         Err(error) => {
             tracing::warn!(%error, "nobody can be sent to the identity provider");
-            let words = format!("{} cannot be reached now. Try again in a moment.", provider.settings().title);
+            let words =
+                format!("{} cannot be reached now. Try again in a moment.", provider.settings().title);
             return show(door, next, "", Some((StatusCode::BAD_GATEWAY, &words)));
         }
     };
@@ -195,17 +196,16 @@ async fn finish(
     let title = &provider.settings().title;
     let Some(code) = answer.code.as_deref().filter(|_| answer.error.is_none()) else {
         let error = answer.error.as_deref().unwrap_or("no code");
-        let error: String =
-            error.chars().filter(|letter| letter.is_ascii_alphanumeric() || *letter == '_').take(64).collect();
+        let error: String = error
+            .chars()
+            .filter(|letter| letter.is_ascii_alphanumeric() || *letter == '_')
+            .take(64)
+            .collect();
         let words = format!("{title} did not sign you in ({error}).");
         return Err((format!("provider-said-{error}"), words));
     };
-    let returned = Returned {
-        code,
-        issuer: answer.iss.as_deref(),
-        nonce: &attempt.nonce,
-        verifier: &attempt.verifier,
-    };
+    let returned =
+        Returned { code, issuer: answer.iss.as_deref(), nonce: &attempt.nonce, verifier: &attempt.verifier };
     let now = DateTime::<Utc>::from(wall_clock());
     provider.finish(returned, &redirect_uri(door), now).await.map_err(|error: OidcError| {
         tracing::warn!(%error, "a sign-in at the identity provider was refused");
@@ -213,12 +213,7 @@ async fn finish(
     })
 }
 
-async fn refuse(
-    door: &Shared,
-    why: &str,
-    named: Option<&str>,
-    words: &str,
-) -> Result<Response, PageError> {
+async fn refuse(door: &Shared, why: &str, named: Option<&str>, words: &str) -> Result<Response, PageError> {
     let mut db = door.app.store.connection().await?;
     let detail = json!({ "via": "oidc", "cause": why });
     audit::add(&mut db, "nobody", "sign_in.refused", named, &detail).await?;

@@ -3,10 +3,7 @@
 use super::{Names, Reading};
 use crate::site::{
     Access, Embed, Line, Module, Oidc, Partner, Person, Reach, Scope, Section, ServiceAccount, SignIn,
-    access_file::*,
-    environment::resolve,
-    file::Text,
-    load::did_you_mean,
+    access_file::*, environment::resolve, file::Text, load::did_you_mean,
 };
 use serde_saphyr::Spanned;
 use std::{
@@ -97,7 +94,10 @@ impl Reading<'_> {
                 self.problem(at, message);
             }
             if roles.contains(&role) {
-                self.problem(at, format!("the role `{role}` is given twice: name all its lines in one place"));
+                self.problem(
+                    at,
+                    format!("the role `{role}` is given twice: name all its lines in one place"),
+                );
             }
             if is_limited {
                 let set = |words: Vec<String>| words.into_iter().collect();
@@ -155,7 +155,8 @@ impl Reading<'_> {
     fn sign_in(&mut self, file: SignInFile, people: &[Person]) -> SignIn {
         let default = SignIn::default();
         let lengths = (file.idle.as_ref(), file.length.as_ref());
-        let mut time = |text: Option<&Text>, default: Duration| text.map_or(default, |text| self.duration(text));
+        let mut time =
+            |text: Option<&Text>, default: Duration| text.map_or(default, |text| self.duration(text));
         let (idle, length) = (time(lengths.0, default.idle), time(lengths.1, default.length));
         let oidc_at = file.oidc.as_ref().map(|oidc| oidc.referenced);
         let oidc = file.oidc.and_then(|oidc| self.oidc(oidc.value));

@@ -143,13 +143,7 @@ struct Other {
 }
 
 impl Card {
-    pub(super) fn new(
-        site: &Site,
-        seen: &Seen,
-        asker: &Asker,
-        error: Option<String>,
-        typed: Typed,
-    ) -> Self {
+    pub(super) fn new(site: &Site, seen: &Seen, asker: &Asker, error: Option<String>, typed: Typed) -> Self {
         let (gate, ask) = (&seen.gate, &seen.gate.ask);
         let asked = text(ask, "role_title").map_or_else(|| addressee(gate, site), str::to_owned);
         let asked = if gate.rung > 0 { addressee(gate, site) } else { asked };
