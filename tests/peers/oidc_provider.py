@@ -40,7 +40,7 @@ class Client(ClientMixin):
         return secret == settings["client_secret"]
 
     def check_endpoint_auth_method(self, method, endpoint):
-        return method == "client_secret_basic"
+        return method == "client_secret_post"
 
     def check_response_type(self, kind):
         return kind == "code"
@@ -81,7 +81,7 @@ class User:
 
 
 class CodeGrant(grants.AuthorizationCodeGrant):
-    TOKEN_ENDPOINT_AUTH_METHODS = ["client_secret_basic"]
+    TOKEN_ENDPOINT_AUTH_METHODS = ["client_secret_post"]
 
     def save_authorization_code(self, code, asked):
         data = asked.payload.data
@@ -149,7 +149,7 @@ def discovery():
         response_types_supported=["code"],
         subject_types_supported=["public"],
         id_token_signing_alg_values_supported=["RS256"],
-        token_endpoint_auth_methods_supported=["client_secret_basic"],
+        token_endpoint_auth_methods_supported=["client_secret_post"],
     )
 
 

@@ -179,7 +179,8 @@ impl Provider {
         let has = |method: &str| methods.iter().any(|known| known == method);
         let secret = self.settings.client_secret.as_ref().map(ExposeSecret::expose_secret);
         match secret {
-            Some(secret) if has("client_secret_post") && !has("client_secret_basic") => {
+            // Providers do not agree on how a header is encoded; in the body there is one way only.
+            Some(secret) if has("client_secret_post") => {
                 fields.extend([("client_id", client_id), ("client_secret", secret)]);
             }
             Some(secret) => {
@@ -249,7 +250,7 @@ fn random() -> String {
 
 /// RFC 6749 wants id and secret form-encoded before they become one header.
 fn form_word(text: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._*".contains(&byte);
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._*~".contains(&byte);
     text.bytes()
         .map(|byte| match byte {
             b' ' => "+".to_owned(),

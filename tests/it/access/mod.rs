@@ -94,10 +94,14 @@ async fn call(
     body: Value,
 ) -> Page {
     let method = reqwest::Method::from_bytes(method.as_bytes()).expect("a method");
-    let mut request =
-        reqwest::Client::new().request(method.clone(), format!("{}{path}", console.url)).bearer_auth(token);
-    if method != reqwest::Method::GET {
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
+    let url = format!("{}{path}", console.url);
+    let mut request = client.expect("a client").request(method.clone(), url).bearer_auth(token);
+    if path.starts_with("/api/") && method != reqwest::Method::GET {
         request = request.json(&body);
+    } else if method != reqwest::Method::GET {
+        // A page takes forms, also from a program that has no business there.
+        request = request.form(&body);
     }
     if let Some(person) = person {
         request = request.header("x-takt-person", person);

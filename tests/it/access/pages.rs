@@ -38,7 +38,7 @@ async fn an_answer_is_signed_on_a_phone() {
         browser.type_into("#sign-password", PASSWORD).await;
         browser.tap(".sign-dialog button").await;
         let answered = browser.see(".answered").await;
-        assert!(answered.contains("Signed by Sam Carter"), "{answered}");
+        assert!(answered.contains("Signed by Sam Carter on 24 Nov 2036, 06:10"), "{answered}");
         browser.picture("access-4-signed").await;
         browser.go("/me").await;
         browser.see("form .danger").await;
@@ -60,8 +60,9 @@ async fn links_are_usable_in_a_narrow_frame() {
             &token_of("plex"),
             Some("sam"),
             Value::Null,
-        );
-        let path = links::link(&made.await);
+        )
+        .await;
+        let path = links::link(&made);
         let browser = Browser::open(&console.url, WIDGET).await;
         browser.go(&path).await;
         browser.see(".options").await;
@@ -77,8 +78,8 @@ async fn links_are_usable_in_a_narrow_frame() {
 
         let ask = json!({ "partner": "acme", "order": "PO-7704", "title": "When do the castings come?",
                           "question": "The line needs 400 pieces by Friday." });
-        let made = super::call(&console, "POST", "/api/partner-links", &token_of("portal"), None, ask);
-        browser.go(&links::link(&made.await)).await;
+        let made = super::call(&console, "POST", "/api/partner-links", &token_of("portal"), None, ask).await;
+        browser.go(&links::link(&made)).await;
         browser.see(".partner-answer").await;
         browser.picture("access-8-partner").await;
         browser.close().await;

@@ -126,7 +126,8 @@ struct Given {
 struct Signed {
     name: String,
     meaning: String,
-    at: When,
+    /// Date and time with the zone, whatever day it is read on.
+    at: String,
     how: &'static str,
     /// The beginning of the record's hash.
     hash: String,
@@ -327,7 +328,7 @@ fn given(vote: &Vote, seen: &Seen, site: &Site) -> Given {
             .map(|one| Signed {
                 name: one.name.clone(),
                 meaning: one.meaning.clone(),
-                at: seen.clock.when(one.at),
+                at: one.at.with_timezone(&seen.clock.zone).format("%d %b %Y, %H:%M:%S %Z").to_string(),
                 how: if one.method == "oidc" { "signed in again" } else { "name and password" },
                 hash: one.record_hash.chars().take(16).collect(),
                 is_intact: is_intact(vote, one),
