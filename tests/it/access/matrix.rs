@@ -64,7 +64,7 @@ POST /workflows/{id}/runs                401 401 403 404 404 401 401 401 404
 GET  /evals                              303 303 403 200 403 303 303 303 403
 GET  /attention                          303 303 200 200 200 303 303 303 200
 GET  /events                             303 303 200 200 200 303 303 303 200
-POST /events/{id}/fire-again             401 401 403 404 404 401 401 401 404
+POST /events/{id}/fire-again             401 401 403 303 303 401 401 401 303
 GET  /gates/{id}                         303 303 200 200 200 303 303 303 200
 GET  /gates/{id}/sign                    303 303 404 404 404 303 303 303 404
 POST /gates/{id}/answer                  401 401 403 409 409 401 401 401 303
