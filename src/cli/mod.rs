@@ -23,6 +23,7 @@ mod schedule;
 mod schema;
 mod serve;
 mod test;
+mod token;
 mod trial;
 
 use crate::{
@@ -63,6 +64,7 @@ enum Command {
     Graph(graph::GraphArgs),
     Lsp(lsp::LspArgs),
     New(new::NewArgs),
+    Token(token::TokenArgs),
 }
 
 /// Parses the command line and runs it.
@@ -115,6 +117,7 @@ pub fn main() -> ExitCode {
             Command::Schema(args) => finish(schema::run(&args)),
             Command::Graph(args) => finish(graph::run(&args)),
             Command::New(args) => finish(new::run(&args)),
+            Command::Token(args) => finish(token::run(&args)),
             Command::Lsp(args) => {
                 telemetry::start(&quiet(&cli.log));
                 coded(lsp::run(&args), 1)

@@ -1,11 +1,14 @@
 //! Answering: the one transaction behind every button, form and tap.
 
-use super::policy::{Decision, Refusal, check};
+use super::{
+    policy::{Decision, Refusal, check},
+    sign::{self, Signature},
+};
 use crate::{
     engine::crash_point,
     run::{GateId, RunId, Signal, SignalKind, StepPath},
     site::Site,
-    store::{Store, StoreError, gates, signals},
+    store::{Store, StoreError, gates, signals, signatures},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -24,6 +27,8 @@ pub struct Answer {
     /// `web`, `slack`, …
     pub channel: String,
     pub proposal_hash: String,
+    /// Where the question wants one.
+    pub signature: Option<Signature>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,6 +93,10 @@ pub async fn decide(
         at: now,
     };
     gates::answer(&mut tx, &vote).await?;
+    let signed = sign::signed(&asked, &vote, person, answer);
+    if let Some(signed) = &signed {
+        signatures::add(&mut tx, signed).await?;
+    }
     let signal = Signal {
         id: Uuid::new_v5(&gate.0, b"answer"),
         kind: SignalKind::Answer,
@@ -96,7 +105,7 @@ pub async fn decide(
             "gate": gate, "by": person.id, "by_name": person.name, "decision": vote.decision,
             "choice": answer.choice, "edited": answer.edited, "items": answer.items,
             "reason": answer.reason, "channel": answer.channel, "at": now,
-            "proposal_hash": answer.proposal_hash,
+            "proposal_hash": answer.proposal_hash, "signature": signed,
         }),
     };
     signals::send(&mut tx, RunId(asked.run_id), &signal).await?;

@@ -4,8 +4,10 @@
 
 mod decide;
 mod policy;
+mod sign;
 mod token;
 
 pub use decide::{Answer, DecideError, Decided, ItemAnswer, decide};
-pub use policy::{Decision, Refusal, check, may_answer};
+pub use policy::{Decision, Refusal, check, may_answer, place_of};
+pub use sign::{FRESH, SignMethod, Signature, is_intact, meaning_of};
 pub use token::{Token, hash_of};

@@ -2,7 +2,7 @@
 
 use crate::{
     run::{NESTING_MAX, nesting_of},
-    site::{Person, Site},
+    site::{Person, Place, Site},
     store::gates::Gate,
 };
 use chrono::{DateTime, Utc};
@@ -52,6 +52,12 @@ pub enum Refusal {
     ReasonMissing,
     #[error("answer every item")]
     ItemsMissing,
+    #[error("this needs your signature: sign in again on its page in the console and answer there")]
+    SignatureMissing,
+    #[error("your signature is too old: sign in again and answer within five minutes")]
+    SignatureStale,
+    #[error("the signature is not yours, or not for this question")]
+    SignatureForeign,
     #[error("a changed draft keeps the fields of the draft, each a text, a list or a number as it was")]
     UnfitDraft,
 }
@@ -62,7 +68,9 @@ pub fn may_answer(site: &Site, gate: &Gate, person: &Person, now: DateTime<Utc>)
         return Err(Refusal::SamePerson);
     }
     let by_role = gate.role.as_ref().is_some_and(|role| {
-        site.holds_role(&person.id, role, gate.opened_at) || site.holds_role(&person.id, role, now)
+        let holds =
+            site.holds_role(&person.id, role, gate.opened_at) || site.holds_role(&person.id, role, now);
+        holds && site.reaches(person, role, &place_of(gate))
     });
     let by_name = gate.person.as_ref().is_some_and(|asked| *asked == person.id);
     if by_role || by_name {
@@ -74,6 +82,12 @@ pub fn may_answer(site: &Site, gate: &Gate, person: &Person, now: DateTime<Utc>)
         (None, None) => "nobody".to_owned(),
     };
     Err(Refusal::WrongRole { asked })
+}
+
+/// Where a question belongs: the work center of what triggered its run, else the run's subject; and its workflow.
+pub fn place_of(gate: &Gate) -> Place<'_> {
+    let text = |field: &str| gate.ask.get(field).and_then(Value::as_str);
+    Place { work_center: text("work_center").or_else(|| text("subject")), workflow: text("workflow") }
 }
 
 /// Whether this answer fits the question at this time.
@@ -131,7 +145,8 @@ pub fn check(
         }
         Decision::Approve => {}
     }
-    Ok(())
+    // Last, so that nobody is asked to sign what would not be taken.
+    super::sign::check(gate, person, answer.signature.as_ref(), now)
 }
 
 /// Whether a changed draft is of the kind of the one that was shown. Where none was, it is a text.

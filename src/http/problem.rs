@@ -23,6 +23,8 @@ pub(super) enum Cause {
     AnswerRefused,
     AlreadyAnswered,
     NotPermitted,
+    /// A part of the console that takt.yaml keeps for other roles.
+    NotReadable,
     NotPossible,
     /// The database as a whole cannot work now; nothing was taken, ask again.
     Unavailable,
@@ -62,6 +64,7 @@ impl Cause {
             Self::OneAtATime => (StatusCode::CONFLICT, "one-at-a-time", "another run is open"),
             Self::AlreadyAnswered => (StatusCode::CONFLICT, "already-answered", "somebody was faster"),
             Self::NotPermitted => (StatusCode::FORBIDDEN, "not-permitted", "you may not do this"),
+            Self::NotReadable => (StatusCode::FORBIDDEN, "not-readable", "this is kept for other roles"),
             Self::NotPossible => (StatusCode::CONFLICT, "not-possible", "the run cannot do this now"),
             Self::Unavailable => {
                 (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "nothing was stored; ask again later")

@@ -235,7 +235,12 @@ fn answered(output: &Value) -> String {
         },
         other => format!("decided {other}"),
     };
-    format!("{name} {did}{reason}{second}")
+    let signed = output["signatures"].as_array().into_iter().flatten().map(|one| {
+        let part = |field: &str| one[field].as_str().unwrap_or_default();
+        let at = part("at").get(..16).unwrap_or_default().replace('T', " ");
+        format!("; signed by {} at {at} UTC: {}", part("name"), part("meaning"))
+    });
+    format!("{name} {did}{reason}{second}{}", signed.collect::<String>())
 }
 
 fn waited_for(until: &WaitFor) -> String {

@@ -1,6 +1,6 @@
 //! `takt.yaml` as it is written: the shapes serde reads, with the places that errors point at.
 
-use super::model::RoleShift;
+use super::{access::Section, access_file::*, model::RoleShift};
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 use std::collections::BTreeMap;
@@ -28,6 +28,19 @@ pub(super) struct SiteFile {
     pub systems: BTreeMap<String, SystemFile>,
     #[serde(default)]
     pub operators: Vec<Text>,
+    #[serde(default)]
+    pub lines: BTreeMap<String, Spanned<LineFile>>,
+    #[serde(default)]
+    pub modules: BTreeMap<String, Spanned<ModuleFile>>,
+    #[serde(default)]
+    pub reading: BTreeMap<Section, Vec<Text>>,
+    #[serde(default)]
+    pub sign_in: SignInFile,
+    #[serde(default)]
+    pub service_accounts: BTreeMap<String, Spanned<ServiceAccountFile>>,
+    #[serde(default)]
+    pub partners: BTreeMap<String, PartnerFile>,
+    pub embed: Option<EmbedFile>,
     #[serde(default)]
     pub limits: LimitsFile,
     #[serde(default)]
@@ -84,7 +97,9 @@ pub(super) struct PersonFile {
     pub name: String,
     pub email: Option<String>,
     pub slack_id: Option<String>,
-    pub roles: Vec<Text>,
+    /// What the identity provider calls them, where that is not their id.
+    pub subject: Option<String>,
+    pub roles: Vec<Spanned<HeldFile>>,
     #[serde(default)]
     pub shifts: Vec<Text>,
     pub password_hash: Option<Text>,

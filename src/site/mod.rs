@@ -4,6 +4,8 @@
 //! The only reader of environment variables. A secret stands in the file as a reference and is
 //! resolved last, when everything else is known to be right; it is never part of an error.
 
+mod access;
+mod access_file;
 mod calendar;
 mod duration;
 mod environment;
@@ -18,6 +20,9 @@ mod shift;
 #[cfg(test)]
 mod tests;
 
+pub use access::{
+    Access, Claim, Embed, Line, Module, Oidc, Partner, Place, Reach, Scope, Section, ServiceAccount, SignIn,
+};
 pub use calendar::{Calendar, Shutdown};
 pub use duration::{DurationError, parse_duration};
 pub use environment::{Environment, ReferenceError};

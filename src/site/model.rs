@@ -26,6 +26,8 @@ pub struct Site {
     pub limits: Limits,
     /// Roles that may cancel, pause, retry and move runs.
     pub operators: Vec<String>,
+    /// How people and programs get in, and how far they reach.
+    pub access: super::Access,
     pub retention: Retention,
     /// Free values, visible to workflows as `site.values.<name>`.
     pub values: serde_json::Map<String, serde_json::Value>,
@@ -40,7 +42,11 @@ pub struct Person {
     pub name: String,
     pub email: Option<String>,
     pub slack_id: Option<String>,
+    /// The subject at the identity provider, where it is not the id.
+    pub subject: Option<String>,
     pub roles: Vec<String>,
+    /// Where a role is held, when that is not the whole plant.
+    pub reach: BTreeMap<String, super::Reach>,
     /// Shifts this person works; empty means always reachable.
     pub shifts: Vec<String>,
     /// Argon2 hash of a local password; `None` means no local sign-in.

@@ -3,7 +3,7 @@
 use super::live::Live;
 use crate::{
     expr::Scope,
-    gate::{Answer, Decision, ItemAnswer, check},
+    gate::{Answer, Decision, ItemAnswer, Signature, check},
     run::{Signal, SignalKind, StepPath},
     site::Site,
     store::gates::Gate,
@@ -28,7 +28,8 @@ pub(super) fn answer(
     let run = run.ok_or_else(|| format!("nobody is asked `{}`", given.gate))?;
     let gate = run.gates.get_mut(&given.gate).ok_or_else(|| format!("nobody is asked `{}`", given.gate))?;
     let person = site.person(&given.by).ok_or_else(|| format!("nobody here is called `{}`", given.by))?;
-    let answer = said(gate, given, scope)?;
+    let mut answer = said(gate, given, scope)?;
+    answer.signature = Signature::in_play(site, &given.by, gate, now);
     check(site, gate, person, &answer, now).map_err(|refusal| refusal.to_string())?;
     gate.state = "answered".into();
     let signal = Signal {
@@ -81,5 +82,6 @@ fn said(gate: &Gate, given: &GivenAnswer, scope: &Scope) -> Result<Answer, Strin
         reason: given.reason.clone(),
         channel: "test".into(),
         proposal_hash: gate.proposal_hash.clone(),
+        signature: None,
     })
 }

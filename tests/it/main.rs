@@ -11,6 +11,7 @@
     reason = "tests read their environment and ask the database in run-time strings"
 )]
 
+mod access;
 mod agents;
 mod architecture;
 mod care;

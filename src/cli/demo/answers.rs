@@ -58,6 +58,7 @@ impl Answers {
             reason: (decision == Decision::Reject).then(|| "decided by hand".to_owned()),
             channel: "demo".into(),
             proposal_hash: gate.proposal_hash.clone(),
+            signature: None,
         };
         decide(&self.store, &self.site, GateId(gate.id), &person.id, &answer).await?;
         hints::send(&self.store).await?;

@@ -55,6 +55,7 @@ fn choose(choice: usize) -> Answer {
         reason: None,
         channel: "web".into(),
         proposal_hash: "h".into(),
+        signature: None,
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
         state::Shared,
     },
     run::GateId,
-    store::gates,
+    store::{audit, gates, signatures},
 };
 use axum::{
     Json,
@@ -26,7 +26,8 @@ pub(in crate::http) async fn show(
     let mut db = door.app.store.connection().await?;
     let found = gates::get(&mut db, gate).await?.ok_or_else(|| missing("gate"))?;
     let vote = gates::vote(&mut db, gate).await?;
-    Ok(Json(Asked { gate: found, vote }).into_response())
+    let signatures = signatures::of_gate(&mut db, gate).await?;
+    Ok(Json(Asked { gate: found, vote, signatures }).into_response())
 }
 
 /// An answer as programs send it. `proposal_hash` is that of the gate as it was read: nobody
@@ -50,7 +51,9 @@ pub(in crate::http) async fn answer(
     given: Result<Json<GivenAnswer>, JsonRejection>,
 ) -> Result<Response, Problem> {
     let gate: GateId = id(&gate, "gate")?;
-    let unnamed = || Problem::new(Cause::NoSuchPerson, "say who answers with `X-Takt-Person`");
+    let unnamed = || {
+        Problem::new(Cause::NoSuchPerson, "a program never answers as itself: say who with `X-Takt-Person`")
+    };
     let person = caller.person.ok_or_else(unnamed)?;
     let Json(given) = given.map_err(|rejection| Problem::new(Cause::Malformed, rejection.body_text()))?;
     let answer = Answer {
@@ -61,8 +64,14 @@ pub(in crate::http) async fn answer(
         reason: given.reason,
         channel: caller.channel.to_owned(),
         proposal_hash: given.proposal_hash,
+        signature: None,
     };
     let decided = decide(&door.app.store, &door.app.site, gate, &person.id, &answer).await?;
     door.app.hints.tell();
+    if let Some(service) = &caller.service {
+        let mut db = door.app.store.connection().await?;
+        let (actor, detail) = (format!("service:{service}"), json!({ "for": person.id }));
+        audit::add(&mut db, &actor, "gate.answered_for", Some(&gate.to_string()), &detail).await?;
+    }
     Ok(Json(json!({ "vote": decided.vote })).into_response())
 }

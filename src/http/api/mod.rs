@@ -4,6 +4,7 @@
 pub(super) mod control;
 pub(super) mod events;
 pub(super) mod gates;
+pub(super) mod links;
 pub(super) mod runs;
 pub(super) mod schedules;
 pub(super) mod starts;

@@ -124,6 +124,7 @@ fn answer(click: &Click, proposal_hash: &str) -> Answer {
         reason: if is_edit { Some("changed in Slack".to_owned()) } else { click.reason.clone() },
         channel: SOURCE.to_owned(),
         proposal_hash: proposal_hash.to_owned(),
+        signature: None,
     }
 }
 

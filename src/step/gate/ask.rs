@@ -76,6 +76,10 @@ impl Ask {
             "role_title": ladders.role_title(&step.ask),
             "sign": step.sign,
         });
+        // Whose line it is: `gate::place_of` reads it.
+        if let Some(work_center) = context.start.trigger.get("work_center").filter(|at| at.is_string()) {
+            json["work_center"] = work_center.clone();
+        }
         let basis = basis(&context.scope);
         if !basis.is_empty() {
             json["basis"] = json!(basis);

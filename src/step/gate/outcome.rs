@@ -44,7 +44,7 @@ pub(super) fn decided(
         Value::Null => first.ask["draft"].clone(),
         edited => edited.clone(),
     };
-    let output = json!({
+    let mut output = json!({
         "decision": last["decision"],
         "by": body["by"],
         "by_name": body["by_name"],
@@ -57,7 +57,13 @@ pub(super) fn decided(
         "items": items(&first.ask, body),
         "second_by": second.map(|(_, answer)| answer.body["by"].clone()),
     });
-    let verb = verb(step, &output);
+    let signed = [Some(body), second.map(|(_, answer)| &answer.body)];
+    let signed: Vec<&Value> =
+        signed.into_iter().flatten().map(|body| &body["signature"]).filter(|one| one.is_object()).collect();
+    if !signed.is_empty() {
+        output["signatures"] = json!(signed);
+    }
+    let verb = format!("{}{}", verb(step, &output), signed_words(&signed));
     let (shown, by) = second.map_or((first, body), |(second, answer)| (second, &answer.body));
     let name = by["by_name"].as_str().unwrap_or_default();
     let answered = settled(shown, by, first, format!("{name} {verb}."));
@@ -111,6 +117,16 @@ fn verb(step: &GateStep, output: &Value) -> String {
         "reject" => "rejected".into(),
         other => other.to_owned(),
     }
+}
+
+/// Name, time and meaning, as every readable form of a signed record shows them.
+fn signed_words(signed: &[&Value]) -> String {
+    let words = signed.iter().map(|one| {
+        let part = |field: &str| one[field].as_str().unwrap_or_default();
+        let at = part("at").get(..16).unwrap_or_default().replace('T', " ");
+        format!(", signed by {} at {at} UTC: {}", part("name"), part("meaning"))
+    });
+    words.collect()
 }
 
 /// The items that were asked about, each with its answer.

@@ -313,6 +313,7 @@ impl Plant {
                 reason: None,
                 channel: "test".into(),
                 proposal_hash: gate.proposal_hash.clone(),
+                signature: None,
             };
             // Somebody else's answer (a run that ended meanwhile closed the gate) is no failure of the test.
             let _ = decide(&self.store, &self.site, GateId(gate.id), &person.id, &answer).await;

@@ -58,6 +58,7 @@ pub(super) fn read(fields: &Fields, ask: &Value) -> Result<Answer, Mistake> {
         reason: fields.text("reason"),
         channel: "web".into(),
         proposal_hash: fields.get("proposal").unwrap_or_default().to_owned(),
+        signature: None,
     })
 }
 

@@ -1,10 +1,12 @@
 //! What a question's card shows: the proposal, who is asked and until when, or what was answered.
 
 use super::{
+    Asker,
     answer::Typed,
     draft::{self, DraftField},
 };
 use crate::{
+    gate::{is_intact, place_of},
     http::console::{
         inbox::{addressee, text},
         runs::title_of,
@@ -14,6 +16,7 @@ use crate::{
     site::Site,
     store::{
         gates::{Gate, Vote},
+        signatures::Signature,
         summaries::Summary,
     },
 };
@@ -25,6 +28,9 @@ pub(super) struct Seen {
     pub clock: Clock,
     pub gate: Gate,
     pub vote: Option<Vote>,
+    pub signatures: Vec<Signature>,
+    /// When the person looking proved who they are once more, for this question.
+    pub signed_in_again: Option<chrono::DateTime<chrono::Utc>>,
     pub run: Option<Summary>,
     pub others: Vec<Gate>,
     /// Whether the person looking may answer, or why not.
@@ -57,6 +63,9 @@ pub(super) struct Card {
     /// What the question rests on that is not as usual.
     basis: Vec<String>,
     sign: Option<String>,
+    signed_in_again: Option<When>,
+    /// Where the forms go.
+    action: String,
     answer: Option<Given>,
     others: Vec<Other>,
     run: String,
@@ -109,6 +118,21 @@ struct Given {
     at: When,
     via: &'static str,
     reason: Option<String>,
+    signatures: Vec<Signed>,
+}
+
+/// A signature as every readable form shows it.
+#[derive(Serialize)]
+struct Signed {
+    name: String,
+    meaning: String,
+    /// Date and time with the zone, whatever day it is read on.
+    at: String,
+    how: &'static str,
+    /// The beginning of the record's hash.
+    hash: String,
+    /// Answer and signature are still the ones that were signed.
+    is_intact: bool,
 }
 
 /// Another question of the same run: the second approval, an earlier step.
@@ -120,7 +144,7 @@ struct Other {
 }
 
 impl Card {
-    pub(super) fn new(site: &Site, seen: &Seen, error: Option<String>, typed: Typed) -> Self {
+    pub(super) fn new(site: &Site, seen: &Seen, asker: &Asker, error: Option<String>, typed: Typed) -> Self {
         let (gate, ask) = (&seen.gate, &seen.gate.ask);
         let asked = text(ask, "role_title").map_or_else(|| addressee(gate, site), str::to_owned);
         let asked = if gate.rung > 0 { addressee(gate, site) } else { asked };
@@ -157,7 +181,9 @@ impl Card {
             on_silence: owned("on_silence"),
             basis: sentences(ask.get("basis")),
             sign: owned("sign"),
-            answer: seen.vote.as_ref().map(|vote| given(vote, ask, site, &seen.clock)),
+            signed_in_again: seen.signed_in_again.map(|at| seen.clock.when(at)),
+            action: asker.action.clone(),
+            answer: seen.vote.as_ref().map(|vote| given(vote, seen, site)),
             others: seen.others.iter().map(|other| sibling(other, &seen.clock)).collect(),
             run: gate.run_id.to_string(),
             run_title: seen.run.as_ref().map(title_of),
@@ -180,7 +206,7 @@ fn why(gate: &Gate, asked: &str) -> String {
 /// The names of those who are asked now, if they are few.
 fn people(gate: &Gate, site: &Site) -> String {
     let Some(role) = &gate.role else { return String::new() };
-    let asked = site.people_in_role(role, gate.opened_at);
+    let asked = site.people_asked(role, gate.opened_at, &place_of(gate));
     let names =
         asked.iter().filter(|person| !gate.excluded.contains(&person.id)).map(|person| person.name.as_str());
     names.collect::<Vec<_>>().join(", ")
@@ -286,12 +312,36 @@ fn allowed(ask: &Value) -> Allow {
     }
 }
 
-fn given(vote: &Vote, ask: &Value, site: &Site, clock: &Clock) -> Given {
-    let choice =
-        vote.body.get("choice").and_then(Value::as_u64).and_then(|choice| usize::try_from(choice).ok());
+fn given(vote: &Vote, seen: &Seen, site: &Site) -> Given {
+    let choice = vote.body.get("choice").and_then(Value::as_u64);
+    let choice = choice.and_then(|choice| usize::try_from(choice).ok());
+    Given {
+        name: site.person(&vote.person).map_or(vote.person.as_str(), |person| &person.name).to_owned(),
+        did: did(&vote.decision, choice, &seen.gate.ask),
+        at: seen.clock.when(vote.at),
+        via: via(&vote.channel),
+        reason: vote.reason.clone(),
+        signatures: seen
+            .signatures
+            .iter()
+            .filter(|one| one.person == vote.person)
+            .map(|one| Signed {
+                name: one.name.clone(),
+                meaning: one.meaning.clone(),
+                at: one.at.with_timezone(&seen.clock.zone).format("%d %b %Y, %H:%M:%S %Z").to_string(),
+                how: if one.method == "oidc" { "signed in again" } else { "name and password" },
+                hash: one.record_hash.chars().take(16).collect(),
+                is_intact: is_intact(vote, one),
+            })
+            .collect(),
+    }
+}
+
+/// An answer in words.
+pub(super) fn did(decision: &str, choice: Option<usize>, ask: &Value) -> String {
     let title = choice.and_then(|choice| list(ask, "options").get(choice.checked_sub(1)?));
     let title = title.and_then(|option| text(option, "title"));
-    let did = match (vote.decision.as_str(), choice, title) {
+    match (decision, choice, title) {
         ("choose", Some(choice), Some(title)) => format!("chose {choice}: {title}"),
         ("choose", Some(choice), None) => format!("chose {choice}"),
         ("approve", ..) => "approved".into(),
@@ -299,13 +349,6 @@ fn given(vote: &Vote, ask: &Value, site: &Site, clock: &Clock) -> Given {
         ("edit", ..) => "approved with changes".into(),
         ("reject", ..) => "rejected".into(),
         (other, ..) => other.to_owned(),
-    };
-    Given {
-        name: site.person(&vote.person).map_or(vote.person.as_str(), |person| &person.name).to_owned(),
-        did,
-        at: clock.when(vote.at),
-        via: via(&vote.channel),
-        reason: vote.reason.clone(),
     }
 }
 
@@ -317,6 +360,7 @@ pub(in crate::http::console) fn via(channel: &str) -> &'static str {
         "teams" => "in Teams",
         "mail" => "by mail",
         "api" => "through the API",
+        "embed" => "on an embedded page",
         _ => "on another channel",
     }
 }

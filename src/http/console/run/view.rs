@@ -203,7 +203,7 @@ fn headline(read: &Read, site: &Site, steps: &[StepView]) -> (String, &'static s
 fn who(gate: &Gate, site: &Site) -> String {
     let Some(role) = &gate.role else { return addressee(gate, site) };
     let names: Vec<&str> = site
-        .people_in_role(role, gate.opened_at)
+        .people_asked(role, gate.opened_at, &crate::gate::place_of(gate))
         .iter()
         .filter(|person| !gate.excluded.contains(&person.id))
         .map(|person| person.name.split(' ').next().unwrap_or(&person.name))
