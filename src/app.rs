@@ -2,7 +2,7 @@
 
 use crate::{
     agent::{Model, Spans},
-    connector::{declared, native, openai::OpenAi, slack},
+    connector::{self, declared, native, openai::OpenAi, slack},
     engine::{
         Caps, Clock, Definitions, Executors, Hints, Ladders, PastEvents, RungOf, SharedEndpoints, Starter,
         Starts, StoredEvents, Worker, WorkerOptions,
@@ -127,7 +127,7 @@ impl Plant {
 /// Every tool of a site: declared systems, algorithms built in, and messages to people.
 pub fn tools_of(site: &Site) -> Result<Registry, AppError> {
     let mut tools = Registry::default();
-    for tool in declared::load(&site.folder.join("connectors"), site)? {
+    for tool in connector::load(&site.folder.join("connectors"), site)? {
         tools.add(tool)?;
     }
     for tool in native::tools(site)? {

@@ -53,6 +53,11 @@ pub trait Tool: Send + Sync {
 
     async fn call(&self, call: &Call, input: Value) -> Result<Value, ToolError>;
 
+    /// Whether the other side still is what this tool was declared against; asked once when Takt starts.
+    async fn check(&self) -> Result<(), ToolError> {
+        Ok(())
+    }
+
     /// Whether [`Tool::look_up`] can tell anything.
     fn can_look_up(&self) -> bool {
         false
