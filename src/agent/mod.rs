@@ -29,6 +29,7 @@ mod tests;
 pub use body::{Body, ReadBody};
 pub use digest::{sha256_json, sha256_text};
 pub use endpoints::{Admission, Endpoints, Permit, Told, Unlimited};
+pub use guard::masked;
 pub use ledger::{
     Barred, Entry, Hold, Ledger, LedgerClosed, Limits, Offered, Reason, Rejection, RejectionKind, Reserve,
     Source, Why,

@@ -12,6 +12,7 @@ mod health;
 mod metrics;
 mod hook;
 mod api;
+mod mcp;
 
 mod console;
 

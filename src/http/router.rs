@@ -1,7 +1,7 @@
 //! Every route on one screen.
 
 use super::{
-    api, console, health, hook, metrics,
+    api, console, health, hook, mcp, metrics,
     problem::{Cause, Problem},
     state::{AppState, Door},
 };
@@ -45,7 +45,8 @@ pub fn router(state: AppState) -> Router {
         .route("/api/schedules/{workflow}/resume", post(api::schedules::resume))
         .route("/api/schedules/{workflow}/trigger", post(api::schedules::trigger))
         .route("/api/schedules/{workflow}/backfill", post(api::schedules::backfill))
-        .route("/api/{*rest}", get(api::not_found));
+        .route("/api/{*rest}", get(api::not_found))
+        .route("/mcp", post(mcp::post).fallback(mcp::not_post));
 
     // People.
     let pages = Router::new()

@@ -44,6 +44,8 @@ pub(super) struct Door {
     pub sign_in_limit: SignInLimit,
     /// Opens dialogs and tells people in Slack; absent when the site has no Slack.
     pub slack: Option<Arc<SlackClient>>,
+    /// Absent when the site has no MCP server.
+    pub mcp: Option<super::mcp::Desk>,
     /// When the gauges were read last, so that scrapes do not become load.
     pub measured: tokio::sync::Mutex<Option<std::time::Instant>>,
 }
@@ -57,7 +59,8 @@ impl Door {
             let made = SlackClient::new(slack);
             made.inspect_err(|error| tracing::error!(%error, "Slack cannot be reached")).ok().map(Arc::new)
         });
-        Arc::new(Self { app, sign_in_limit, slack, measured: tokio::sync::Mutex::new(None) })
+        let mcp = super::mcp::Desk::new(&app.site);
+        Arc::new(Self { app, sign_in_limit, slack, mcp, measured: tokio::sync::Mutex::new(None) })
     }
 
     /// Browsers send such cookies back over TLS only.

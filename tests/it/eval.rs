@@ -11,7 +11,7 @@ use std::{
 };
 use takt::{
     agent::{Model, Part, Source, Tape, TapePlayer},
-    app::{Plant, SiteLadders, executors, known_names},
+    app::{Plant, SiteLadders, executors},
     connector::openai::OpenAi,
     engine::{Definitions, Ladders, NoPastEvents},
     eval::{Case, RecordError, Recording, Replayed, Stage, World, WorldTools, replay, score},
@@ -35,7 +35,7 @@ fn stage(plant: &Plant, workflow: &str, tools: &Registry, models: Vec<Arc<dyn Mo
     let definitions = Arc::new(Definitions::default());
     definitions.publish_in_memory(plant.library.definitions().cloned().collect());
     let ladders: Arc<dyn Ladders> = Arc::new(SiteLadders(plant.site.clone()));
-    let settings = AgentSettings { models, known: known_names(&plant.site), ..AgentSettings::default() };
+    let settings = AgentSettings { models, known: plant.site.known_names(), ..AgentSettings::default() };
     Stage {
         definition: plant.library.get(workflow).unwrap_or_else(|| panic!("no {workflow}")).clone(),
         executors: executors(tools, &definitions, &ladders, settings, Arc::new(NoPastEvents)),

@@ -89,7 +89,7 @@ impl Theatre {
         definition: Arc<Definition>,
     ) -> Stage {
         let settings =
-            AgentSettings { models, known: app::known_names(&self.plant.site), ..AgentSettings::default() };
+            AgentSettings { models, known: self.plant.site.known_names(), ..AgentSettings::default() };
         let past = Arc::new(NoPastEvents);
         Stage {
             definition,
@@ -102,7 +102,7 @@ impl Theatre {
 
     /// Names of people, which no model may see.
     pub(super) fn confidential(&self) -> Vec<String> {
-        app::known_names(&self.plant.site).into_iter().map(|(_, name)| name).collect()
+        self.plant.site.known_names().into_iter().map(|(_, name)| name).collect()
     }
 
     /// A recording of a language model is one of the model that the site uses, or it says nothing of it. Hand-written
