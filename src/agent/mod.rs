@@ -38,6 +38,6 @@ pub use model::{Capabilities, Finish, Model, ModelError, ModelErrorClass, ModelP
 pub use run::{Around, Progress, run};
 pub use strict::{NotStrict, strict};
 pub use tape::{Exchange, Part, Parts, Played, Stale, Tape, TapePlayer, canonical_json, request_key};
-pub use text::{storable, too_deep, visible};
 pub use task::{Answer, Check, Clock, Task};
+pub use text::{storable, too_deep, visible};
 pub use trace::Spans;

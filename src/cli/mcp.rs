@@ -106,7 +106,9 @@ async fn accept(desk: &mut Desk, tool: Option<&str>) -> Result<ExitCode, McpErro
     for line in &accepted {
         writeln!(out, "{}: {}", line.name, state(line))?;
         match (&line.pinned, &line.offered) {
-            (Pinned::Changed { diff, .. }, _) => diff.iter().try_for_each(|line| writeln!(out, "    {line}"))?,
+            (Pinned::Changed { diff, .. }, _) => {
+                diff.iter().try_for_each(|line| writeln!(out, "    {line}"))?
+            }
             (_, Some((_, text))) => writeln!(out, "{text}")?,
             _ => {}
         }
@@ -125,7 +127,8 @@ fn state(line: &Line) -> String {
     match &line.pinned {
         Pinned::Same => "accepted, and unchanged".to_owned(),
         Pinned::No => {
-            let sha = line.offered.as_ref().map_or(String::new(), |(sha, _)| format!(", sha256 {}…", short(sha)));
+            let sha =
+                line.offered.as_ref().map_or(String::new(), |(sha, _)| format!(", sha256 {}…", short(sha)));
             format!("not accepted yet{sha}")
         }
         Pinned::Changed { was, is, parts, .. } => {

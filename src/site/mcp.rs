@@ -46,7 +46,9 @@ impl ToolPattern {
             return Some(Self::All);
         }
         match text.strip_suffix(".*") {
-            Some(system) => format!("{system}.any").parse::<ToolName>().ok().map(|_| Self::System(system.to_owned())),
+            Some(system) => {
+                format!("{system}.any").parse::<ToolName>().ok().map(|_| Self::System(system.to_owned()))
+            }
             None => text.parse().ok().map(Self::One),
         }
     }

@@ -4,12 +4,14 @@
 //! Nothing here knows a vendor, a workflow or a database.
 
 mod error;
+mod fit;
 mod registry;
 mod spec;
 mod stand_in;
 mod typed;
 
 pub use error::{ToolError, ToolErrorKind};
+pub use fit::misfits;
 pub use registry::{Registry, RegistryError};
 pub use spec::{DataClass, Effect, Idempotency, ToolName, ToolNameError, ToolSpec};
 pub use stand_in::stand_in;

@@ -91,7 +91,11 @@ impl Compiler<'_> {
         })
     }
 
-    pub(in crate::connector) fn duration(&mut self, text: Option<&Spanned<String>>, default: Duration) -> Duration {
+    pub(in crate::connector) fn duration(
+        &mut self,
+        text: Option<&Spanned<String>>,
+        default: Duration,
+    ) -> Duration {
         let Some(text) = text else { return default };
         parse_duration(&text.value).unwrap_or_else(|error| {
             self.report(text.referenced, error.to_string());

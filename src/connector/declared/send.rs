@@ -105,7 +105,10 @@ impl System {
         if let Some(body) = &request.body {
             builder = builder.json(body);
         }
-        let response = builder.send().await.map_err(|error| self.not_answered(&request.name(), request.write, error, left))?;
+        let response = builder
+            .send()
+            .await
+            .map_err(|error| self.not_answered(&request.name(), request.write, error, left))?;
         let (status, retry_after) = (response.status(), http::retry_after(response.headers()));
         let body = self.body(request, response, status, bounds.bytes_max, left).await?;
         Ok(Answer::new(status, retry_after, &body))

@@ -44,7 +44,9 @@ pub enum DeskError {
     NoServer { wanted: String, known: String },
     #[error("{0}")]
     Server(ToolError),
-    #[error("the connector file declares no tool `{wanted}`: declare it first, with its effect and the classes of its fields; there is {known}")]
+    #[error(
+        "the connector file declares no tool `{wanted}`: declare it first, with its effect and the classes of its fields; there is {known}"
+    )]
     NotDeclared { wanted: String, known: String },
     #[error("`{0}` cannot be accepted: the server does not offer it")]
     NotOffered(String),
@@ -108,7 +110,8 @@ impl Desk {
     /// What the server offers now, beside what was accepted.
     pub async fn look(&self) -> Result<Vec<Line>, DeskError> {
         let offer = self.offer().await?;
-        let gone = self.declared.iter().map(|declared| &declared.name).filter(|name| !offer.contains_key(*name));
+        let gone =
+            self.declared.iter().map(|declared| &declared.name).filter(|name| !offer.contains_key(*name));
         let mut names: Vec<&String> = offer.keys().chain(gone).collect();
         names.sort();
         Ok(names.into_iter().map(|name| self.line(name, &offer)).collect())
@@ -118,7 +121,9 @@ impl Desk {
     pub async fn accept(&mut self, tool: Option<&str>) -> Result<Vec<Line>, DeskError> {
         let offer = self.offer().await?;
         let is_wanted = |declared: &&Declared| {
-            tool.is_none_or(|wanted| [&declared.name, &declared.tool].iter().any(|name| name.as_str() == wanted))
+            tool.is_none_or(|wanted| {
+                [&declared.name, &declared.tool].iter().any(|name| name.as_str() == wanted)
+            })
         };
         let wanted: Vec<String> =
             self.declared.iter().filter(is_wanted).map(|declared| declared.name.clone()).collect();
@@ -198,7 +203,8 @@ fn open(path: &Path, text: &str, site: &Site) -> Result<Desk, DeskError> {
 fn mcp_files(folder: &Path) -> Result<Vec<(PathBuf, String)>, LoadError> {
     let mut found = Vec::new();
     for path in files(folder)? {
-        let text = fs::read_to_string(&path).map_err(|source| LoadError::Read { path: path.clone(), source })?;
+        let text =
+            fs::read_to_string(&path).map_err(|source| LoadError::Read { path: path.clone(), source })?;
         if file::is_mcp(&text) {
             found.push((path, text));
         }

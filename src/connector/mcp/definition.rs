@@ -21,7 +21,9 @@ pub(super) struct Definition {
 pub enum Unfit {
     #[error("it is not described by a JSON object with a name")]
     Shapeless,
-    #[error("its name holds other characters than a-z, A-Z, 0-9, `_`, `-` and `.`, or has more than 128 of them")]
+    #[error(
+        "its name holds other characters than a-z, A-Z, 0-9, `_`, `-` and `.`, or has more than 128 of them"
+    )]
     Name,
     #[error("two tools of the server have this name")]
     Twice,

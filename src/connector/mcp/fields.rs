@@ -90,11 +90,15 @@ impl Classes {
                 ("required", Value::Array(names)) => {
                     let is_left = |name: &&Value| {
                         let name = name.as_str().unwrap_or_default();
-                        properties.and_then(|known| known.get(name)).is_some_and(|property| left(name, property))
+                        properties
+                            .and_then(|known| known.get(name))
+                            .is_some_and(|property| left(name, property))
                     };
                     names.iter().filter(is_left).cloned().collect()
                 }
-                ("description" | "title" | "examples" | "default" | "$comment" | "$schema" | "$id", _) => continue,
+                ("description" | "title" | "examples" | "default" | "$comment" | "$schema" | "$id", _) => {
+                    continue;
+                }
                 ("$defs" | "definitions", Value::Object(inner)) => {
                     inner.iter().map(|(name, inner)| (name.clone(), self.schema(inner, root, kept))).collect()
                 }
@@ -118,7 +122,8 @@ fn holds_fields(schema: &Value, root: &Value, left: usize) -> bool {
     if let Some(target) = schema["$ref"].as_str().and_then(|path| path.strip_prefix('#')) {
         return root.pointer(target).is_some_and(|target| holds_fields(target, root, left));
     }
-    let mut alternatives = ["anyOf", "oneOf", "allOf"].iter().filter_map(|word| schema[*word].as_array()).flatten();
+    let mut alternatives =
+        ["anyOf", "oneOf", "allOf"].iter().filter_map(|word| schema[*word].as_array()).flatten();
     schema["properties"].is_object()
         || (schema["items"].is_object() && holds_fields(&schema["items"], root, left))
         || alternatives.any(|inner| holds_fields(inner, root, left))
@@ -140,10 +145,16 @@ fn without_words(schema: &Value) -> Value {
         Value::Object(keywords) => {
             let kept = keywords.iter().filter_map(|(keyword, inner)| {
                 let inner = match (keyword.as_str(), inner) {
-                    ("description" | "title" | "examples" | "default" | "$comment" | "$schema" | "$id", _)
+                    (
+                        "description" | "title" | "examples" | "default" | "$comment" | "$schema" | "$id",
+                        _,
+                    )
                     | ("x-mcp-header", _) => return None,
                     ("const" | "enum" | "required" | "pattern", inner) => inner.clone(),
-                    ("properties" | "patternProperties" | "$defs" | "definitions" | "dependentSchemas", inner) => {
+                    (
+                        "properties" | "patternProperties" | "$defs" | "definitions" | "dependentSchemas",
+                        inner,
+                    ) => {
                         let named = inner.as_object().into_iter().flatten();
                         named.map(|(name, inner)| (name.clone(), without_words(inner))).collect()
                     }

@@ -149,7 +149,10 @@ fn declare(
 }
 
 fn pin<'l>(lock: &'l Lock, system: &str, declared: &Declared) -> Result<&'l Definition, String> {
-    let accept = format!("look at it with `takt mcp list {system}` and run `takt mcp accept {system} {}`", declared.name);
+    let accept = format!(
+        "look at it with `takt mcp list {system}` and run `takt mcp accept {system} {}`",
+        declared.name
+    );
     match lock.get(&declared.name) {
         Some(Ok(pin)) => Ok(pin),
         Some(Err(broken)) => Err(format!("{broken}; {accept}")),
@@ -169,7 +172,9 @@ fn compile(
     let mut unfit = |why: String| compiler.report(at, format!("`{}`: {why}", declared.name));
     let (input, output) = pin.schemas().map_err(|error| unfit(error.to_string())).ok()?;
     let mirrored = pin.params().map_err(|error| unfit(error.to_string())).ok()?;
-    for name in written.parameters.keys().filter(|name| pin.input()["properties"].get(name.as_str()).is_none()) {
+    for name in
+        written.parameters.keys().filter(|name| pin.input()["properties"].get(name.as_str()).is_none())
+    {
         unfit(format!("it has no argument `{name}`"));
     }
     let timeout = compiler.duration(file.timeout.as_ref(), TIMEOUT);
@@ -216,10 +221,13 @@ fn version_of(pin: &Definition) -> u32 {
 /// The schema of a result before fields are left out: text without a schema, and what is no object under `value`.
 fn whole(output: Option<&Value>) -> Value {
     match output {
-        None => json!({ "type": "object", "properties": { "text": { "type": "string" } }, "required": ["text"] }),
+        None => {
+            json!({ "type": "object", "properties": { "text": { "type": "string" } }, "required": ["text"] })
+        }
         Some(schema) if schema["type"] == "object" => schema.clone(),
         Some(schema) => {
-            let mut whole = json!({ "type": "object", "properties": { "value": schema }, "required": ["value"] });
+            let mut whole =
+                json!({ "type": "object", "properties": { "value": schema }, "required": ["value"] });
             for defs in ["$defs", "definitions"] {
                 if let Some(inner) = schema.get(defs) {
                     whole[defs] = inner.clone();

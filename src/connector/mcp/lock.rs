@@ -32,7 +32,9 @@ pub(super) struct Lock {
 /// A pin that nobody can have accepted as it stands.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(super) enum Broken {
-    #[error("the lock file says sha256 {said} of `{name}`, but what it holds has {is}: it was changed by hand")]
+    #[error(
+        "the lock file says sha256 {said} of `{name}`, but what it holds has {is}: it was changed by hand"
+    )]
     Hash { name: String, said: String, is: String },
     #[error("what the lock file holds of `{0}` cannot be used: {1}")]
     Unfit(String, Unfit),
@@ -100,7 +102,8 @@ impl Lock {
 }
 
 fn read_pin(name: &str, pin: &Pin) -> Result<Definition, Broken> {
-    let definition = Definition::of(&pin.definition).map_err(|unfit| Broken::Unfit(name.to_owned(), unfit))?;
+    let definition =
+        Definition::of(&pin.definition).map_err(|unfit| Broken::Unfit(name.to_owned(), unfit))?;
     let is = definition.sha256();
     if is == pin.sha256 && definition.name() == name {
         Ok(definition)

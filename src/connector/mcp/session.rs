@@ -131,7 +131,9 @@ impl Server {
         let offered = Era::Legacy { version: HeaderValue::from_static(LEGACY[0]), session: None };
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
         let reply = self.put(&offered, hello, Some(id)).await?;
-        let Heard::Result(found) = &reply.heard else { return Err(self.refused(hello, &reply, &reply.heard)) };
+        let Heard::Result(found) = &reply.heard else {
+            return Err(self.refused(hello, &reply, &reply.heard));
+        };
         let version = found["protocolVersion"].as_str().unwrap_or_default();
         let Some(version) = LEGACY.into_iter().find(|known| *known == version) else {
             let message = format!("{} speaks no version of MCP that Takt speaks", self.system.name);

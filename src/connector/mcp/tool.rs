@@ -10,15 +10,13 @@ use super::{
 };
 use crate::{
     agent::{storable, too_deep},
-    tool::{Call, Effect, Tool, ToolError, ToolErrorKind, ToolSpec},
+    tool::{Call, Effect, Tool, ToolError, ToolErrorKind, ToolSpec, misfits},
 };
 use async_trait::async_trait;
 use jsonschema::Validator;
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
-
-const FINDINGS_MAX: usize = 4;
 
 pub(super) struct McpTool {
     pub server: Arc<Server>,
@@ -38,7 +36,7 @@ impl Tool for McpTool {
 
     async fn call(&self, call: &Call, input: Value) -> Result<Value, ToolError> {
         let input = if input.is_null() { json!({}) } else { input };
-        if let Some(wrong) = findings(&self.input, &input) {
+        if let Some(wrong) = misfits(&self.input, &input) {
             return Err(ToolError::invalid(format!("{}: wrong arguments: {wrong}", self.spec.name)));
         }
         let deadline = Instant::now() + call.timeout.min(self.spec.timeout);
@@ -101,7 +99,7 @@ impl McpTool {
         let Some(structured) = result.get("structuredContent") else {
             return Err(wrong("it has no structured content, which the tool's schema promises".to_owned()));
         };
-        if let Some(found) = findings(output, structured) {
+        if let Some(found) = misfits(output, structured) {
             return Err(wrong(found));
         }
         let value = if structured.is_object() { structured.clone() } else { json!({ "value": structured }) };
@@ -123,15 +121,4 @@ fn text_of(content: &Value) -> String {
     };
     let blocks: Vec<String> = content.as_array().into_iter().flatten().map(block).collect();
     blocks.join("\n")
-}
-
-/// The first mistakes, by field, without the values.
-fn findings(validator: &Validator, value: &Value) -> Option<String> {
-    let describe = |error: jsonschema::ValidationError<'_>| {
-        let place = error.instance_path().to_string();
-        let message = error.masked_with("it").to_string();
-        if place.is_empty() { message } else { format!("{}: {message}", place.trim_start_matches('/')) }
-    };
-    let found: Vec<String> = validator.iter_errors(value).take(FINDINGS_MAX).map(describe).collect();
-    (!found.is_empty()).then(|| found.join("; "))
 }

@@ -156,7 +156,8 @@ fn hear(system: &System, post: &Post<'_>, body: &[u8], reply: &mut Reply) -> Res
     }
     let message: Value = serde_json::from_slice(body).map_err(|error| {
         let deep = error.to_string().contains("recursion limit");
-        let mut wrong = unreadable(system, post, if deep { "it is nested too deep" } else { "it is not JSON" });
+        let mut wrong =
+            unreadable(system, post, if deep { "it is nested too deep" } else { "it is not JSON" });
         if deep {
             wrong.kind = lost_or(post, ToolErrorKind::TooLarge);
         }

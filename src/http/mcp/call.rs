@@ -10,7 +10,7 @@ use crate::{
     http::{auth::Caller, state::Shared},
     store::{StoreError, audit, clock},
     telemetry::metrics,
-    tool::{Call, Tool, ToolError, ToolErrorKind, ToolSpec},
+    tool::{Call, Tool, ToolError, ToolErrorKind, ToolSpec, misfits},
 };
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -20,7 +20,6 @@ use uuid::Uuid;
 
 /// Answers within the time that every route has.
 const TIME_MAX: Duration = Duration::from_secs(25);
-const FINDINGS_MAX: usize = 4;
 
 /// Who asks what, as it is written down.
 struct Asked<'a> {
@@ -65,7 +64,11 @@ pub(super) async fn call(
         None => (own::open_gates(), own_gates(door, &arguments).await),
     };
     let made = made.and_then(|output| checked(&spec, output));
-    metrics::tool_called(spec.name.as_str(), made.as_ref().map_or_else(ToolError::class, |_| "ok"), begun.elapsed());
+    metrics::tool_called(
+        spec.name.as_str(),
+        made.as_ref().map_or_else(ToolError::class, |_| "ok"),
+        begun.elapsed(),
+    );
     let mask = |value: &Value| match desk.settings.mask {
         true => masked(value, &spec.classes, &door.app.site.known_names(), key(desk, &asked.actor)),
         false => value.clone(),
@@ -73,7 +76,8 @@ pub(super) async fn call(
     match made {
         Ok(output) => {
             let output = mask(&output);
-            let mut result = json!({ "content": [{ "type": "text", "text": output.to_string() }], "isError": false });
+            let mut result =
+                json!({ "content": [{ "type": "text", "text": output.to_string() }], "isError": false });
             if output.is_object() {
                 result["structuredContent"] = output;
             }
@@ -94,8 +98,8 @@ async fn make(
     now: DateTime<Utc>,
 ) -> Result<Value, ToolError> {
     let spec = tool.spec();
-    if let Some(wrong) = findings(&spec.input, &arguments) {
-        return Err(ToolError::invalid(format!("{}: wrong arguments: {wrong}", spec.name)));
+    if let Some(why) = wrong(&spec.input, &arguments) {
+        return Err(ToolError::invalid(format!("{}: wrong arguments: {why}", spec.name)));
     }
     let run = Uuid::now_v7();
     let timeout = spec.timeout.min(TIME_MAX);
@@ -110,8 +114,8 @@ async fn make(
 }
 
 async fn own_gates(door: &Shared, arguments: &Value) -> Result<Value, ToolError> {
-    if let Some(wrong) = findings(&own::open_gates().input, arguments) {
-        return Err(ToolError::invalid(format!("wrong arguments: {wrong}")));
+    if let Some(why) = wrong(&own::open_gates().input, arguments) {
+        return Err(ToolError::invalid(format!("wrong arguments: {why}")));
     }
     list_open_gates(door).await.map_err(|error| {
         tracing::error!(%error, "the open gates cannot be listed");
@@ -133,9 +137,9 @@ fn checked(spec: &ToolSpec, output: Value) -> Result<Value, ToolError> {
         );
         return Err(ToolError::new(ToolErrorKind::TooLarge, message));
     }
-    match findings(&spec.output, &output) {
-        Some(wrong) => {
-            let message = format!("the result of {} does not fit its schema: {wrong}", spec.name);
+    match wrong(&spec.output, &output) {
+        Some(why) => {
+            let message = format!("the result of {} does not fit its schema: {why}", spec.name);
             Err(ToolError::new(ToolErrorKind::Permanent, message))
         }
         None => Ok(output),
@@ -168,17 +172,9 @@ impl Asked<'_> {
     }
 }
 
-/// The first mistakes, by field, without the values.
-fn findings(schema: &Value, value: &Value) -> Option<String> {
-    let validator = match jsonschema::validator_for(schema) {
-        Ok(validator) => validator,
-        Err(error) => return Some(format!("the schema is broken: {error}")),
-    };
-    let describe = |error: jsonschema::ValidationError<'_>| {
-        let place = error.instance_path().to_string();
-        let message = error.masked_with("it").to_string();
-        if place.is_empty() { message } else { format!("{}: {message}", place.trim_start_matches('/')) }
-    };
-    let found: Vec<String> = validator.iter_errors(value).take(FINDINGS_MAX).map(describe).collect();
-    (!found.is_empty()).then(|| found.join("; "))
+fn wrong(schema: &Value, value: &Value) -> Option<String> {
+    match jsonschema::validator_for(schema) {
+        Ok(validator) => misfits(&validator, value),
+        Err(error) => Some(format!("the schema is broken: {error}")),
+    }
 }

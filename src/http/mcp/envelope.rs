@@ -75,7 +75,8 @@ pub(super) fn negotiate(headers: &HeaderMap) -> Result<(), Refusal> {
         return Err(Refusal::of_transport(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send application/json"));
     }
     let accepted = kinds(text(header::ACCEPT));
-    let takes_json = |kind: &String| matches!(kind.as_str(), "" | "*/*" | "application/*" | "application/json");
+    let takes_json =
+        |kind: &String| matches!(kind.as_str(), "" | "*/*" | "application/*" | "application/json");
     if !accepted.iter().any(takes_json) {
         return Err(Refusal::of_transport(StatusCode::NOT_ACCEPTABLE, "answers are application/json"));
     }
@@ -84,8 +85,8 @@ pub(super) fn negotiate(headers: &HeaderMap) -> Result<(), Refusal> {
 
 pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Result<Incoming, Refusal> {
     let bad = |code, message: &str| Refusal::new(code, message);
-    let message: Value =
-        serde_json::from_slice(body).map_err(|error| bad(PARSE_ERROR, &format!("it is not JSON: {error}")))?;
+    let message: Value = serde_json::from_slice(body)
+        .map_err(|error| bad(PARSE_ERROR, &format!("it is not JSON: {error}")))?;
     let one = || bad(INVALID_REQUEST, "send one JSON-RPC 2.0 request or notification");
     let Value::Object(mut message) = message else { return Err(one()) };
     let method = message.get("method").and_then(Value::as_str).map(str::to_owned);
@@ -95,13 +96,18 @@ pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Result<Incoming, Refusal
     let version = the_only(headers, VERSION_HEADER)?;
     let Some(id) = message.remove("id") else {
         let known = version.is_none_or(|version| versions().contains(&version));
-        return if known { Ok(Incoming::Notification) } else { Err(unsupported(version.unwrap_or_default())) };
+        return if known {
+            Ok(Incoming::Notification)
+        } else {
+            Err(unsupported(version.unwrap_or_default()))
+        };
     };
     if !id.is_string() && !id.is_i64() && !id.is_u64() {
         return Err(one());
     }
     let params = message.remove("params").unwrap_or_else(|| Value::Object(Map::new()));
-    let era = era(headers, version, &method, &params).map_err(|refusal| Refusal { id: id.clone(), ..refusal })?;
+    let era =
+        era(headers, version, &method, &params).map_err(|refusal| Refusal { id: id.clone(), ..refusal })?;
     if !params.is_object() {
         return Err(Refusal { id, ..bad(INVALID_PARAMS, "`params` is an object") });
     }
@@ -114,16 +120,21 @@ fn era(headers: &HeaderMap, version: Option<&str>, method: &str, params: &Value)
     let said = meta.and_then(|meta| meta.get(VERSION_KEY));
     if said.is_none() && version != Some(MODERN) {
         return match version {
-            Some(version) if method != "initialize" && !LEGACY.contains(&version) => Err(unsupported(version)),
+            Some(version) if method != "initialize" && !LEGACY.contains(&version) => {
+                Err(unsupported(version))
+            }
             _ => Ok(Era::Legacy),
         };
     }
-    let missing = [VERSION_KEY, CAPABILITIES_KEY].into_iter().find(|key| meta.is_none_or(|meta| !meta.contains_key(*key)));
+    let missing = [VERSION_KEY, CAPABILITIES_KEY]
+        .into_iter()
+        .find(|key| meta.is_none_or(|meta| !meta.contains_key(*key)));
     if let Some(key) = missing {
         return Err(Refusal::new(INVALID_PARAMS, &format!("`params._meta` has no `{key}`")));
     }
     let said = said.and_then(Value::as_str).unwrap_or_default();
-    let mismatch = |what: &str| Refusal::new(HEADER_MISMATCH, &format!("{what} is missing or does not fit the body"));
+    let mismatch =
+        |what: &str| Refusal::new(HEADER_MISMATCH, &format!("{what} is missing or does not fit the body"));
     if version != Some(said) {
         return Err(mismatch("the header MCP-Protocol-Version"));
     }

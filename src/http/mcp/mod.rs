@@ -39,7 +39,11 @@ impl Desk {
     pub(super) fn new(site: &Site) -> Option<Self> {
         let settings = site.mcp.clone()?;
         let per_minute = NonZeroU32::new(settings.requests_per_minute)?;
-        Some(Self { limit: RateLimiter::keyed(Quota::per_minute(per_minute)), settings, mask_key: rand::random() })
+        Some(Self {
+            limit: RateLimiter::keyed(Quota::per_minute(per_minute)),
+            settings,
+            mask_key: rand::random(),
+        })
     }
 }
 
@@ -59,7 +63,8 @@ pub(super) async fn post(
     };
     if let Err(wait) = desk.limit.check_key(&access::actor(&caller)) {
         let seconds = wait.wait_time_from(DefaultClock::default().now()).as_secs().max(1);
-        let refusal = Refusal::of_transport(StatusCode::TOO_MANY_REQUESTS, "too many requests; ask again later");
+        let refusal =
+            Refusal::of_transport(StatusCode::TOO_MANY_REQUESTS, "too many requests; ask again later");
         return ([(header::RETRY_AFTER, HeaderValue::from(seconds))], refusal).into_response();
     }
     if let Err(refusal) = envelope::negotiate(&headers) {

@@ -28,7 +28,8 @@ pub(super) fn open_gates() -> ToolSpec {
     ToolSpec {
         name: ToolName::from_str(OPEN_GATES).unwrap_or_else(|error| unreachable!("{error}")),
         version: 1,
-        description: "Questions of workflows that wait for a person, due first, with links to answer them.".to_owned(),
+        description: "Questions of workflows that wait for a person, due first, with links to answer them."
+            .to_owned(),
         input: json!({ "type": "object", "properties": {}, "additionalProperties": false }),
         output: json!({
             "type": "object", "required": ["gates"],

@@ -23,7 +23,8 @@ impl Reading<'_> {
         for origin in &file.origins {
             let rest = origin.value.strip_prefix("https://").or_else(|| origin.value.strip_prefix("http://"));
             if rest.is_none_or(|host| host.is_empty() || host.contains('/')) {
-                let message = format!("`{}` is no origin: write https://host or https://host:port", origin.value);
+                let message =
+                    format!("`{}` is no origin: write https://host or https://host:port", origin.value);
                 self.problem(origin.referenced, message);
             }
         }
