@@ -9,7 +9,6 @@ use crate::support::{
 use serde_json::{Value, json};
 use std::fs;
 use takt::{
-    agent::Entry,
     run::{Change, RunId},
     site::{Environment, Overrides, Site},
     store::summaries,
@@ -23,7 +22,7 @@ trigger: { event: test.read, key: event.ref }
 steps:
   - id: read
     agent: prompts/reading.hbs
-    tools: [library.find_document, library.lend]
+    tools: [library.find_document]
     with: { asked: leaks }
     output: schemas/reading.json
     limits: { turns: 6, time: 10m }
@@ -102,18 +101,6 @@ async fn an_agent_reads_with_a_tool_of_an_mcp_server_and_sees_what_it_may() {
         (&json!("DOC-7"), &json!("Mia Novak"), &json!("model")),
         "{done}"
     );
-    let entries: Vec<Entry> = records
-        .iter()
-        .filter_map(|record| match &record.change {
-            Change::Noted { note } => serde_json::from_value(note.clone()).ok(),
-            _ => None,
-        })
-        .collect();
-    let withheld = entries.iter().find_map(|entry| match entry {
-        Entry::Started { withheld, .. } => Some(withheld.iter().map(ToString::to_string).collect::<Vec<_>>()),
-        _ => None,
-    });
-    assert_eq!(withheld.expect("the beginning"), ["library.lend"]);
     let sent: String = wire.seen().iter().map(|seen| seen.body.to_string()).collect();
     for secret in ["IGNORE ALL RULES", "between us", "shelf", "Mia Novak"] {
         assert!(!sent.contains(secret), "the model was sent `{secret}`");
