@@ -7,7 +7,8 @@ pub(super) mod ask;
 mod outcome;
 
 use crate::{
-    engine::{Execute, Ladders, Outcome, StepContext},
+    engine::{Execute, Ladders, Outcome, Past, StepContext},
+    expr::Expr,
     gate::hash_of,
     run::{GateId, Intent, Leaf, MessageKind, Reassign, Signal, SignalKind, Task},
     workflow::{Autonomy, GateStep, OnExpire},
@@ -22,6 +23,7 @@ use std::sync::Arc;
 
 pub struct GateExecutor {
     pub ladders: Arc<dyn Ladders>,
+    pub past: Arc<dyn Past>,
 }
 
 /// A question as the notes keep it.
@@ -53,7 +55,7 @@ impl Execute for GateExecutor {
         let Leaf::Gate(step) = &task.leaf else {
             return Outcome::fail("unsupported", "not a gate");
         };
-        match self.go_on(step, context) {
+        match self.go_on(step, context).await {
             Ok(outcome) => outcome,
             Err(message) => Outcome::fail("expression", message),
         }
@@ -65,9 +67,9 @@ impl Execute for GateExecutor {
 }
 
 impl GateExecutor {
-    fn go_on(&self, step: &GateStep, context: &StepContext) -> Result<Outcome, String> {
+    async fn go_on(&self, step: &GateStep, context: &StepContext) -> Result<Outcome, String> {
         let (first, second) = asked_so_far(&context.notes)?;
-        let Some(first) = first else { return self.open(step, context) };
+        let Some(first) = first else { return self.open(step, context).await };
         let first_answer = answer_to(&first, &context.signals);
         match (second, first_answer) {
             (Some(second), Some(first_answer)) => match answer_to(&second, &context.signals) {
@@ -82,19 +84,34 @@ impl GateExecutor {
         }
     }
 
-    fn open(&self, step: &GateStep, context: &StepContext) -> Result<Outcome, String> {
+    async fn open(&self, step: &GateStep, context: &StepContext) -> Result<Outcome, String> {
         let ask = Ask::first(step, context, self.ladders.as_ref())?;
         if context.definition.workflow.autonomy == Autonomy::Shadow {
-            return Ok(automatic("shadow", &ask.json, context));
+            return Ok(automatic("shadow", None, &ask.json, context));
         }
         if context.definition.workflow.autonomy == Autonomy::Auto
             && let Some(condition) = &step.auto_if
-            && condition.test(&context.scope).map_err(|error| error.to_string())?
+            && let Some(why) = self.goes_alone(condition, context).await?
         {
-            return Ok(automatic("auto", &ask.json, context));
+            return Ok(automatic("auto", Some(why), &ask.json, context));
         }
         let (opened, intents) = self.put(step, ask, context, "");
         park(&opened, step, Some(Note::Opened(Box::new(opened.clone()))), intents)
+    }
+
+    /// Why nobody has to be asked, in words that stay with the decision.
+    async fn goes_alone(&self, condition: &Expr, context: &StepContext) -> Result<Option<String>, String> {
+        let mut scope = (*context.scope).clone();
+        let mut why = format!("`{}` was true", condition.source());
+        if condition.roots().iter().any(|root| root == "past") {
+            let workflow = &context.definition.workflow.id;
+            let past = self.past.answers(workflow, context.path.as_str()).await;
+            let past = past.map_err(|error| error.to_string())?;
+            scope.insert("past".into(), past.seen());
+            why = format!("{why}; of {} answers {} took the first proposal", past.answers, past.accepted);
+        }
+        let holds = condition.test(&scope).map_err(|error| error.to_string())?;
+        Ok(holds.then_some(why))
     }
 
     fn needs_second(
