@@ -111,12 +111,14 @@ async fn the_official_client_lists_and_calls_in_both_eras() {
     assert_eq!(count("mcp.refused", "tickets.create"), 3);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_does_not_keep_the_protocol_is_refused_with_its_code() {
-    let console = console(|_| ()).await;
+fn legacy(method: &str, params: Value) -> Value {
+    json!({ "jsonrpc": "2.0", "id": "a", "method": method, "params": params })
+}
+
+/// What is wrong with a request, and how it is told: status, and code of the error.
+fn refusals(console: &Console) -> Vec<(RequestBuilder, u16, i64)> {
     let list = modern("tools/list", json!({}));
-    let legacy = |method: &str, params: Value| json!({ "jsonrpc": "2.0", "id": "a", "method": method, "params": params });
-    let raw = |body: &'static str| request(&console).header("content-type", "application/json").body(body);
+    let raw = |body: &'static str| request(console).header("content-type", "application/json").body(body);
     let unknown = modern("resources/list", json!({}));
     let other_version = {
         let mut body = list.clone();
@@ -125,17 +127,17 @@ async fn what_does_not_keep_the_protocol_is_refused_with_its_code() {
     };
     let call =
         modern("tools/call", json!({ "name": "docs.work_instructions", "arguments": { "query": "x" } }));
-    let cases = [
+    vec![
         (raw("{"), 400, -32700),
         (raw("[]"), 400, -32600),
         (raw(r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#), 400, -32600),
         (raw(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#), 400, -32600),
-        (request(&console).json(&list), 400, -32020),
-        (request(&console).json(&list).header("mcp-protocol-version", MODERN), 400, -32020),
-        (fitting(&console, &list).header("mcp-method", "tools/list"), 400, -32020),
-        (fitting(&console, &list).header("mcp-protocol-version", "2025-11-25"), 400, -32020),
+        (request(console).json(&list), 400, -32020),
+        (request(console).json(&list).header("mcp-protocol-version", MODERN), 400, -32020),
+        (fitting(console, &list).header("mcp-method", "tools/list"), 400, -32020),
+        (fitting(console, &list).header("mcp-protocol-version", "2025-11-25"), 400, -32020),
         (
-            request(&console)
+            request(console)
                 .json(&call)
                 .header("mcp-protocol-version", MODERN)
                 .header("mcp-method", "tools/call"),
@@ -143,12 +145,12 @@ async fn what_does_not_keep_the_protocol_is_refused_with_its_code() {
             -32020,
         ),
         (
-            request(&console).json(&legacy("tools/list", json!({}))).header("mcp-protocol-version", MODERN),
+            request(console).json(&legacy("tools/list", json!({}))).header("mcp-protocol-version", MODERN),
             400,
             -32602,
         ),
         (
-            request(&console)
+            request(console)
                 .json(&other_version)
                 .header("mcp-protocol-version", "2099-01-01")
                 .header("mcp-method", "tools/list"),
@@ -156,20 +158,28 @@ async fn what_does_not_keep_the_protocol_is_refused_with_its_code() {
             -32022,
         ),
         (
-            request(&console)
+            request(console)
                 .json(&legacy("tools/list", json!({})))
                 .header("mcp-protocol-version", "1900-01-01"),
             400,
             -32022,
         ),
-        (fitting(&console, &unknown), 404, -32601),
-        (request(&console).json(&legacy("resources/list", json!({}))), 200, -32601),
-        (fitting(&console, &modern("tools/list", json!({ "cursor": "x" }))), 400, -32602),
-        (request(&console).json(&list).header("origin", "https://evil.example"), 403, -32600),
-        (request(&console).body("x").header("content-type", "text/plain"), 415, -32600),
-        (fitting(&console, &list).header("accept", "text/html"), 406, -32600),
-    ];
-    for (index, (request, status, code)) in cases.into_iter().enumerate() {
+        (fitting(console, &unknown), 404, -32601),
+        (request(console).json(&legacy("resources/list", json!({}))), 200, -32601),
+        (fitting(console, &modern("tools/list", json!({ "cursor": "x" }))), 400, -32602),
+        (request(console).json(&list).header("origin", "https://evil.example"), 403, -32600),
+        (request(console).body("x").header("content-type", "text/plain"), 415, -32600),
+        (fitting(console, &list).header("accept", "text/html"), 406, -32600),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_keep_the_protocol_is_refused_with_its_code() {
+    let console = console(|_| ()).await;
+    let list = modern("tools/list", json!({}));
+    let call =
+        modern("tools/call", json!({ "name": "docs.work_instructions", "arguments": { "query": "x" } }));
+    for (index, (request, status, code)) in refusals(&console).into_iter().enumerate() {
         let (answered, body) = said(request).await;
         assert_eq!(
             (answered.as_u16(), body["error"]["code"].as_i64()),
@@ -186,7 +196,12 @@ async fn what_does_not_keep_the_protocol_is_refused_with_its_code() {
         .header("mcp-method", "tools/call");
     let (status, _) = said(encoded.header("mcp-name", "=?base64?ZG9jcy53b3JrX2luc3RydWN0aW9ucw==?=")).await;
     assert_eq!(status, StatusCode::OK);
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_older_era_has_its_greeting_and_nothing_has_a_session() {
+    let console = console(|_| ()).await;
+    let list = modern("tools/list", json!({}));
     // The older era: a version that both know, a notification, a ping.
     for (wanted, agreed) in [("2025-06-18", "2025-06-18"), ("1999-01-01", "2025-11-25")] {
         let hello =
@@ -230,7 +245,7 @@ async fn one_caller_asks_only_so_often() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tools_that_a_caller_has_no_scope_for_do_not_exist_for_it() {
+async fn tools_that_the_site_has_not_opened_do_not_exist() {
     let nothing = console(|mcp| mcp.tools = vec![]).await;
     let refused = call(&nothing, "docs.work_instructions", json!({ "query": "x" })).await;
     assert_eq!(refused["error"]["code"], -32602, "{refused}");
