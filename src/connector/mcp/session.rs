@@ -75,8 +75,7 @@ impl Server {
     }
 
     async fn era(&self, deadline: Instant) -> Result<Era, ToolError> {
-        let known = timeout_at(deadline, self.era.lock()).await.map_err(|_| self.late())?;
-        let mut known = known;
+        let mut known = timeout_at(deadline, self.era.lock()).await.map_err(|_| self.late())?;
         if let Some(era) = &*known {
             return Ok(era.clone());
         }
@@ -103,8 +102,8 @@ impl Server {
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
         let reply = self.put(&Era::Modern, &discover, Some(id)).await?;
         let speaks = |versions: &Value, wanted: &[&str]| {
-            let versions = versions.as_array().into_iter().flatten().filter_map(Value::as_str);
-            versions.into_iter().any(|version| wanted.contains(&version))
+            let mut versions = versions.as_array().into_iter().flatten().filter_map(Value::as_str);
+            versions.any(|version| wanted.contains(&version))
         };
         match &reply.heard {
             Heard::Result(found) if speaks(&found["supportedVersions"], &[MODERN]) => return Ok(Era::Modern),
