@@ -103,11 +103,7 @@ impl Server {
         for tool in listed {
             let read = Definition::of(tool);
             let name = name_of(tool).unwrap_or_default().to_owned();
-            if offer.contains_key(&name) {
-                offer.insert(name, Err(Unfit::Twice));
-            } else {
-                offer.insert(name, read);
-            }
+            offer.entry(name).and_modify(|twice| *twice = Err(Unfit::Twice)).or_insert(read);
         }
         offer
     }

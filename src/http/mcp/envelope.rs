@@ -48,7 +48,7 @@ pub(super) struct Refusal {
     status: StatusCode,
     code: i64,
     message: String,
-    data: Value,
+    data: Option<Box<Value>>,
     id: Value,
 }
 
@@ -176,7 +176,7 @@ fn decoded(value: &str) -> Option<String> {
 
 fn unsupported(requested: &str) -> Refusal {
     let mut refusal = Refusal::new(UNSUPPORTED_VERSION, "this version of MCP is not spoken here");
-    refusal.data = json!({ "supported": versions(), "requested": requested });
+    refusal.data = Some(Box::new(json!({ "supported": versions(), "requested": requested })));
     refusal
 }
 
@@ -198,7 +198,7 @@ impl Refusal {
             INTERNAL => StatusCode::OK,
             _ => StatusCode::BAD_REQUEST,
         };
-        Self { status, code, message: message.to_owned(), data: Value::Null, id: Value::Null }
+        Self { status, code, message: message.to_owned(), data: None, id: Value::Null }
     }
 
     pub(super) fn of_transport(status: StatusCode, message: &str) -> Self {
@@ -230,8 +230,8 @@ impl Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let mut error = json!({ "code": self.code, "message": self.message });
-        if !self.data.is_null() {
-            error["data"] = self.data;
+        if let Some(data) = self.data {
+            error["data"] = *data;
         }
         let body = json!({ "jsonrpc": "2.0", "id": self.id, "error": error });
         (self.status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
