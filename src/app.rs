@@ -2,7 +2,7 @@
 
 use crate::{
     agent::{Model, Spans},
-    connector::{declared, native, openai::OpenAi, slack},
+    connector::{self, declared, native, openai::OpenAi, slack},
     engine::{
         Caps, Clock, Definitions, Executors, Hints, Ladders, Past, RungOf, SharedEndpoints, Starter, Starts,
         StoredPast, Worker, WorkerOptions,
@@ -15,7 +15,7 @@ use crate::{
         AgentExecutor, AgentSettings, CallExecutor, GateExecutor, RunExecutor, WaitExecutor, notify_role,
     },
     store::{OpenOptions, Store, StoreError, clock},
-    tool::{DataClass, Registry, RegistryError},
+    tool::{Registry, RegistryError},
     trigger::{Router, Scheduler},
     workflow::{CurrentEvents, Definition, Library, problem::Problem},
 };
@@ -127,7 +127,7 @@ impl Plant {
 /// Every tool of a site: declared systems, algorithms built in, and messages to people.
 pub fn tools_of(site: &Site) -> Result<Registry, AppError> {
     let mut tools = Registry::default();
-    for tool in declared::load(&site.folder.join("connectors"), site)? {
+    for tool in connector::load(&site.folder.join("connectors"), site)? {
         tools.add(tool)?;
     }
     for tool in native::tools(site)? {
@@ -234,6 +234,7 @@ impl App {
             );
             parts.spawn(scheduler.run(stop.clone()));
         }
+        parts.spawn(tell_changed_tools(self.tools.clone(), stop.clone()));
         let upkeep = Upkeep { store: self.store.clone(), policy: policy_of(&self.site) };
         parts.spawn(upkeep.run(stop.clone()));
         let exchange = tokio::spawn(self.hints.clone().exchange(self.store.clone()));
@@ -270,7 +271,7 @@ impl App {
         let ladders: Arc<dyn Ladders> = Arc::new(SiteLadders(self.site.clone()));
         let settings = AgentSettings {
             models: self.models.clone(),
-            known: known_names(&self.site),
+            known: self.site.known_names(),
             endpoints: Arc::new(SharedEndpoints::new(self.store.clone())),
             spans: self.spans,
             events: self.events.clone(),
@@ -342,6 +343,19 @@ impl App {
     }
 }
 
+/// Asks other sides once whether their tools are what was accepted; each call asks again.
+async fn tell_changed_tools(tools: Registry, stop: CancellationToken) {
+    let checks = tools.tools().map(async |tool| {
+        if let Err(error) = tool.check().await {
+            tracing::warn!(tool = %tool.spec().name, "{error}");
+        }
+    });
+    tokio::select! {
+        () = stop.cancelled() => {}
+        _ = futures::future::join_all(checks) => {}
+    }
+}
+
 /// Says where and why workflow files are wrong, once for each finding.
 fn tell_problems(library: &RwLock<Library>, told: &mut Vec<Problem>) {
     let library = library.read().unwrap_or_else(PoisonError::into_inner);
@@ -391,11 +405,6 @@ pub fn caps_of(site: &Site) -> Caps {
 pub fn policy_of(site: &Site) -> Policy {
     let kept = site.retention;
     Policy { journal: kept.journal, events: kept.events, messages: kept.messages, runs: kept.runs }
-}
-
-/// Names that no external model may read, wherever they stand.
-pub fn known_names(site: &Site) -> Vec<(DataClass, String)> {
-    site.people.iter().map(|person| (DataClass::Employee, person.name.clone())).collect()
 }
 
 fn notifiers(site: &Site) -> Result<BTreeMap<&'static str, Arc<dyn Notifier>>, AppError> {

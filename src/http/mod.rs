@@ -15,6 +15,7 @@ mod health;
 mod metrics;
 mod hook;
 mod api;
+mod mcp;
 
 mod console;
 

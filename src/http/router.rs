@@ -5,7 +5,7 @@ use super::{
     auth::Needs,
     console,
     doors::{Doors, Route},
-    health, hook, metrics,
+    health, hook, mcp, metrics,
     problem::{Cause, Problem},
     state::{AppState, Door},
 };
@@ -34,6 +34,7 @@ const CONTROL: Needs = Needs::scope(Scope::Control);
 const READ_EVENTS: Needs = Needs::both(Section::Events, Scope::EventsRead);
 const SCHEDULES: Needs = Needs::both(Section::Schedules, Scope::Schedules);
 const PARTNERS: Needs = Needs::scope(Scope::Partners);
+const TOOLS: Needs = Needs::scope(Scope::Tools);
 const RUNS: Needs = Needs::reading(Section::Runs);
 const EVENTS: Needs = Needs::reading(Section::Events);
 const EVALS: Needs = Needs::reading(Section::Evals);
@@ -68,6 +69,7 @@ fn programs() -> Doors {
         .post("/api/schedules/{workflow}/trigger", SCHEDULES, api::schedules::trigger)
         .post("/api/schedules/{workflow}/backfill", SCHEDULES, api::schedules::backfill)
         .get("/api/{*rest}", ANYBODY, api::not_found)
+        .post("/mcp", TOOLS, mcp::post)
 }
 
 /// People.

@@ -46,6 +46,8 @@ pub(super) struct Door {
     pub slack: Option<Arc<SlackClient>>,
     /// The plant's identity provider, where takt.yaml declares one.
     pub sso: Option<oidc::Provider>,
+    /// Absent when the site has no MCP server.
+    pub mcp: Option<super::mcp::Desk>,
     /// When the gauges were read last, so that scrapes do not become load.
     pub measured: tokio::sync::Mutex<Option<std::time::Instant>>,
 }
@@ -63,7 +65,8 @@ impl Door {
             let made = oidc::Provider::new(settings);
             made.inspect_err(|error| tracing::error!(%error, "single sign-on cannot be used")).ok()
         });
-        Arc::new(Self { app, sign_in_limit, slack, sso, measured: tokio::sync::Mutex::new(None) })
+        let mcp = super::mcp::Desk::new(&app.site);
+        Arc::new(Self { app, sign_in_limit, slack, sso, mcp, measured: tokio::sync::Mutex::new(None) })
     }
 
     /// Browsers send such cookies back over TLS only.

@@ -122,10 +122,12 @@ pub enum Scope {
     Schedules,
     /// Makes and revokes the links of partners.
     Partners,
+    /// Lists and calls tools as an MCP client.
+    Tools,
 }
 
 impl Scope {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::RunsRead,
         Self::RunsStart,
         Self::GatesRead,
@@ -134,6 +136,7 @@ impl Scope {
         Self::Control,
         Self::Schedules,
         Self::Partners,
+        Self::Tools,
     ];
 
     pub fn word(self) -> &'static str {
@@ -146,6 +149,7 @@ impl Scope {
             Self::Control => "control",
             Self::Schedules => "schedules",
             Self::Partners => "partners",
+            Self::Tools => "tools",
         }
     }
 }

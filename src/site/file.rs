@@ -22,6 +22,7 @@ pub(super) struct SiteFile {
     #[serde(default)]
     pub models: Vec<Spanned<ModelFile>>,
     pub slack: Option<Spanned<SlackFile>>,
+    pub mcp: Option<super::mcp::McpFile>,
     #[serde(default)]
     pub sources: BTreeMap<String, SourceFile>,
     #[serde(default)]

@@ -19,6 +19,8 @@ pub struct Site {
     /// First is preferred; empty means every agent step runs on its fallback.
     pub models: Vec<ModelEndpoint>,
     pub slack: Option<Slack>,
+    /// What outside assistants may use; `None` means that the site has no MCP server.
+    pub mcp: Option<super::McpServer>,
     /// Webhook sources by name: `POST /hooks/{name}`.
     pub sources: BTreeMap<String, Source>,
     /// Connected systems by name, as `connectors/*.yaml` refer to them.

@@ -2,12 +2,18 @@ use super::{
     access::Place,
     model::{Person, RoleShift, Shift, Site},
 };
+use crate::tool::DataClass;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 impl Site {
     pub fn person(&self, id: &str) -> Option<&Person> {
         self.people.iter().find(|person| person.id == id)
+    }
+
+    /// Names that nobody outside may read, wherever they stand.
+    pub fn known_names(&self) -> Vec<(DataClass, String)> {
+        self.people.iter().map(|person| (DataClass::Employee, person.name.clone())).collect()
     }
 
     pub fn person_by_slack(&self, slack_id: &str) -> Option<&Person> {

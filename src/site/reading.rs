@@ -1,6 +1,7 @@
 //! From the written file to the checked [`Site`]: collects every problem instead of stopping at the first.
 
 mod access;
+mod mcp;
 mod models;
 
 use super::{
@@ -101,6 +102,7 @@ impl<'a> Reading<'a> {
             None => file.models.into_iter().filter_map(|model| self.model(model.value)).collect(),
         };
         let slack = file.slack.and_then(|slack| self.slack(slack.value));
+        let mcp = file.mcp.map(|mcp| self.mcp(mcp));
         let sources = file.sources.into_iter().map(|(name, source)| (name, self.source(&source))).collect();
         let systems = file.systems.into_iter().map(|(name, system)| (name, self.system(system))).collect();
         if !self.problems.is_empty() {
@@ -117,6 +119,7 @@ impl<'a> Reading<'a> {
             ladders,
             models,
             slack,
+            mcp,
             sources,
             systems,
             limits,

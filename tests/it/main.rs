@@ -36,6 +36,7 @@ mod hot_path;
 mod journey;
 mod licences;
 mod lsp;
+mod mcp;
 mod mutants;
 mod pages;
 mod peers;

@@ -51,6 +51,7 @@ POST /api/schedules/{workflow}/resume    401 401 403 404 404 403 403 404 404
 POST /api/schedules/{workflow}/trigger   401 401 403 404 404 403 403 404 404
 POST /api/schedules/{workflow}/backfill  401 401 403 404 404 403 403 404 404
 GET  /api/{*rest}                        404
+POST /mcp                                404
 
 GET  /                                   303 303 200 200 200 303 303 303 200
 GET  /me                                 303 303 200 200 200 303 303 303 200
