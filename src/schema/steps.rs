@@ -179,6 +179,10 @@ impl Known<'_> {
             "options": refer("template", "The list to choose from, at most three; each with a `title`."),
             "items": refer("template", "A list that is acknowledged one by one."),
             "draft": { "description": "The text or values that an `edit` begins with." },
+            "fields": { "description": "What a `form` is filled in with: the path of a JSON Schema, or the schema itself. Texts, dates, words of an `enum`, numbers with bounds, yes or no.",
+                "anyOf": [{ "$ref": "#/definitions/output_schema" }, { "type": "object" }] },
+            "quorum": whole("How many people of the role have to give the same answer; one when left out. One `reject` ends it."),
+            "not_author": flag("Who wrote this version of the workflow, its `author`, may not answer."),
             "allow": { "type": "array", "items": { "enum": answers }, "description": "The answers that are offered." },
             "second": keys(
                 &["ask"],

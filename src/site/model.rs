@@ -27,6 +27,8 @@ pub struct Site {
     /// Roles that may cancel, pause, retry and move runs.
     pub operators: Vec<String>,
     pub retention: Retention,
+    /// Reasons people give, and who may decide alone.
+    pub answering: super::Answering,
     /// Free values, visible to workflows as `site.values.<name>`.
     pub values: serde_json::Map<String, serde_json::Value>,
     /// What is switched off and why, one sentence each: for the start-up lines.

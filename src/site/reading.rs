@@ -1,5 +1,6 @@
 //! From the written file to the checked [`Site`]: collects every problem instead of stopping at the first.
 
+mod answering;
 mod models;
 
 use super::{
@@ -70,6 +71,8 @@ impl<'a> Reading<'a> {
         }
         file.operators.iter().for_each(|role| self.known("role", role, &names.roles));
         let operators = file.operators.into_iter().map(|role| role.value).collect();
+        let answering =
+            self.answering(file.reasons, file.overrides, file.override_review, &names, &roles);
         let limits = self.limits(file.limits);
         let retention = self.retention(file.retention);
         let models = match &self.overrides.models {
@@ -98,6 +101,7 @@ impl<'a> Reading<'a> {
             limits,
             operators,
             retention,
+            answering,
             values: file.values,
             notices: self.notices,
         })

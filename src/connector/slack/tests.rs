@@ -44,6 +44,7 @@ fn question() -> Question {
         expires_at: "2026-11-23T12:27:00Z".parse().expect("a time"),
         on_silence: "Without an answer the plant scheduler is asked. Silence never approves.".to_owned(),
         basis: vec![],
+        progress: None,
         second: Some("PRESS-6 needs a second approval (scheduler)".to_owned()),
         url: Some("http://127.0.0.1:4000/gates/1?a=1&b=2".to_owned()),
     }

@@ -94,6 +94,7 @@ pub async fn ask(console: &Console, run: RunId, question: Question) -> GateId {
         role: Some(question.role.to_owned()),
         person: None,
         excluded: Vec::new(),
+        quorum: 1,
         ask: question.ask,
         proposal_hash: "hash-of-the-proposal".to_owned(),
         token_hash: hash_of(&button_token(id)),

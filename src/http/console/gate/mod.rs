@@ -3,6 +3,7 @@
 mod answer;
 pub(super) mod card;
 mod draft;
+mod form;
 
 use super::{
     PageError,
@@ -11,14 +12,14 @@ use super::{
     when::Clock,
 };
 use crate::{
-    gate::{DecideError, Refusal, decide, may_answer},
+    gate::{Asked, DecideError, Refusal, decide, progress},
     http::{
         auth::{PostedForm, SignedIn},
         problem::Cause,
         state::Shared,
     },
     run::{GateId, RunId},
-    store::{clock, gates, summaries},
+    store::{clock, delegations, gates, summaries},
 };
 use answer::Typed;
 use axum::{
@@ -57,18 +58,11 @@ pub(in crate::http) async fn answer(
             door.app.hints.tell();
             Ok(Redirect::to(&format!("/gates/{id}")).into_response())
         }
-        Err(DecideError::Refused { refusal, earlier }) => {
-            let words = match earlier {
-                Some(vote) => {
-                    let name = door
-                        .app
-                        .site
-                        .person(&vote.person)
-                        .map_or(vote.person.as_str(), |person| &person.name);
-                    format!("Too late: already answered by {name}. Your answer was not taken.")
-                }
-                None => in_words(&refusal),
-            };
+        Err(DecideError::Refused { refusal }) => {
+            refuse(&door, &form.who, id, &in_words(&refusal), typed).await
+        }
+        Err(DecideError::Late { words, .. }) => {
+            let words = format!("Too late. {words} Your answer was not taken.");
             refuse(&door, &form.who, id, &words, typed).await
         }
         Err(error) => Err(error.into()),
@@ -109,13 +103,26 @@ async fn show(
     let gate = gates::get(&mut db, id).await?.ok_or(PageError::new(Cause::NotFound))?;
     let run = RunId(gate.run_id);
     let now = clock::now(&mut db).await?;
+    let votes = gates::votes(&mut db, id).await?;
+    let delegations = delegations::in_force(&mut db, now).await?;
+    let asked = Asked { site, gate: &gate, votes: &votes, delegations: &delegations };
+    let standing = asked.may_answer(&who.person, now);
+    let mut stand_ins = asked.stand_ins(site.time_zone, now);
+    if gate.state != "open" {
+        stand_ins.clear();
+    }
     let seen = Seen {
         clock: Clock { zone: site.time_zone, now },
         vote: gates::vote(&mut db, id).await?,
+        for_whom: standing.as_ref().ok().and_then(|standing| Some(asked.name(standing.on_behalf_of.as_ref()?))),
+        may: standing.map(|_| ()).map_err(|refusal| in_words(&refusal)),
+        may_override: asked.may_override(&who.person, now).is_ok(),
+        progress: progress(site, &gate, &votes),
+        stand_ins,
+        votes: votes.clone(),
         run: summaries::get(&mut db, run).await?,
         others: gates::of_run(&mut db, run).await?.into_iter().filter(|other| other.id != gate.id).collect(),
-        may: may_answer(site, &gate, &who.person, now).map_err(|refusal| in_words(&refusal)),
-        gate,
+        gate: gate.clone(),
     };
     let card = Card::new(site, &seen, error, typed);
     let frame = Frame::new(door, who, "inbox", card.title.clone()).live(live);

@@ -1,0 +1,23 @@
+//! What somebody reads who comes too late: who answered, what, when and where.
+
+use super::tally::{did, who};
+use crate::{site::Site, store::gates::Vote};
+
+/// "Sam Carter answered this at 06:18 in Slack: chose 2."
+pub fn late(site: &Site, vote: &Vote) -> String {
+    let at = vote.at.with_timezone(&site.time_zone).format("%H:%M");
+    let alone = if vote.overrides { "decided this alone" } else { "answered this" };
+    format!("{} {alone} at {at} {}: {}.", who(site, vote), via(&vote.channel), did(vote))
+}
+
+/// The channel of an answer in words.
+pub fn via(channel: &str) -> &'static str {
+    match channel {
+        "web" => "in the console",
+        "slack" => "in Slack",
+        "teams" => "in Teams",
+        "mail" => "by mail",
+        "api" => "through the API",
+        _ => "on another channel",
+    }
+}
