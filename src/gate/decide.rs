@@ -155,7 +155,8 @@ fn refused(
             && vote.decision == answer.decision.word()
             && vote.overrides == answer.overrides
             && vote.body.get("choice") == Some(&json!(answer.choice))
-            && vote.body.get("fields").unwrap_or(&Value::Null) == answer.fields.as_ref().unwrap_or(&Value::Null)
+            && vote.body.get("fields").unwrap_or(&Value::Null)
+                == answer.fields.as_ref().unwrap_or(&Value::Null)
     };
     if let Some(vote) = votes.iter().find(is_same) {
         return Ok(Decided { vote: vote.clone(), gate });

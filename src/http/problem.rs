@@ -1,7 +1,7 @@
 //! Errors for programs: `application/problem+json` (RFC 9457), one kind per cause.
 
 use crate::{
-    gate::{DecideError, DelegationError}, 
+    gate::{DecideError, DelegationError},
     store::StoreError,
     trigger::ScheduleError,
 };

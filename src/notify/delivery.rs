@@ -28,7 +28,12 @@ pub trait Addresses: Send + Sync {
     fn find(&self, channel: &str, role: Option<&str>, person: Option<&str>) -> Option<Destination>;
 
     /// Who answers a question for somebody else, and until when, one text each.
-    fn stand_ins(&self, _gate: &gates::Gate, _delegations: &[Delegation], _now: DateTime<Utc>) -> Vec<String> {
+    fn stand_ins(
+        &self,
+        _gate: &gates::Gate,
+        _delegations: &[Delegation],
+        _now: DateTime<Utc>,
+    ) -> Vec<String> {
         Vec::new()
     }
 }

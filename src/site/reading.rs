@@ -71,8 +71,7 @@ impl<'a> Reading<'a> {
         }
         file.operators.iter().for_each(|role| self.known("role", role, &names.roles));
         let operators = file.operators.into_iter().map(|role| role.value).collect();
-        let answering =
-            self.answering(file.reasons, file.overrides, file.override_review, &names, &roles);
+        let answering = self.answering(file.reasons, file.overrides, file.override_review, &names, &roles);
         let limits = self.limits(file.limits);
         let retention = self.retention(file.retention);
         let models = match &self.overrides.models {

@@ -46,7 +46,12 @@ pub(super) fn answer(
         at: now,
     });
     let Some(agreed) = settled_by(gate, votes) else {
-        return Ok(format!("{} answers `{}`: {}, not the last", given.by, given.gate, answer.decision.word()));
+        return Ok(format!(
+            "{} answers `{}`: {}, not the last",
+            given.by,
+            given.gate,
+            answer.decision.word()
+        ));
     };
     gate.state = "answered".into();
     let signal = signal(site, gate, &agreed);

@@ -30,7 +30,8 @@ const LINE_CHARS: u64 = 120;
 /// The fields of a schema in its order: those that are required as listed there, then the others by name.
 /// The error says what cannot be asked.
 pub fn fields_of(schema: &Value) -> Result<Vec<Field>, String> {
-    let Some(properties) = schema["properties"].as_object().filter(|properties| !properties.is_empty()) else {
+    let Some(properties) = schema["properties"].as_object().filter(|properties| !properties.is_empty())
+    else {
         return Err("a form's schema is an object with `properties`".into());
     };
     let required: Vec<&str> =
@@ -61,9 +62,10 @@ pub fn fields_of(schema: &Value) -> Result<Vec<Field>, String> {
 fn kind_of(name: &str, property: &Value) -> Result<FieldKind, String> {
     if let Some(words) = property["enum"].as_array() {
         let words: Option<Vec<String>> = words.iter().map(|word| word.as_str().map(str::to_owned)).collect();
-        return words.filter(|words| !words.is_empty()).map(|words| FieldKind::OneOf { words }).ok_or_else(
-            || format!("the `enum` of the field `{name}` is a list of texts"),
-        );
+        return words
+            .filter(|words| !words.is_empty())
+            .map(|words| FieldKind::OneOf { words })
+            .ok_or_else(|| format!("the `enum` of the field `{name}` is a list of texts"));
     }
     match (property["type"].as_str(), property["format"].as_str()) {
         (Some("string"), Some("date")) => Ok(FieldKind::Date),
@@ -93,7 +95,9 @@ pub fn problems(schema: &Value, filled: &Value) -> Vec<String> {
     }
     for field in &fields {
         match values.get(&field.name) {
-            None | Some(Value::Null) if field.required => problems.push(format!("{} is missing", field.title)),
+            None | Some(Value::Null) if field.required => {
+                problems.push(format!("{} is missing", field.title))
+            }
             Some(Value::String(text)) if field.required && text.trim().is_empty() => {
                 problems.push(format!("{} is missing", field.title));
             }
@@ -187,7 +191,10 @@ mod tests {
         for (filled, problem) in cases {
             assert_eq!(problems(&schema(), &filled), [problem], "{filled}");
         }
-        assert!(problems(&schema(), &json!({ "cause": "tool", "pieces": 3, "note": "far too long" }))[0].contains("10"));
+        assert!(
+            problems(&schema(), &json!({ "cause": "tool", "pieces": 3, "note": "far too long" }))[0]
+                .contains("10")
+        );
         assert_eq!(problems(&schema(), &json!("text")), ["fill in the form"]);
     }
 

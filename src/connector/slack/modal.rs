@@ -49,10 +49,8 @@ pub fn reason(
         };
         blocks.push(input(DRAFT, "New text", text, false));
     }
-    let choice = |reason: &Reason| Choice {
-        text: plain(&reason.title, BUTTON_CHARS_MAX),
-        value: reason.code.clone(),
-    };
+    let choice =
+        |reason: &Reason| Choice { text: plain(&reason.title, BUTTON_CHARS_MAX), value: reason.code.clone() };
     let select = Element::StaticSelect {
         action_id: CODE.to_owned(),
         placeholder: plain("Choose a reason", BUTTON_CHARS_MAX),

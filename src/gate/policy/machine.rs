@@ -1,7 +1,6 @@
 //! The policy as a machine: whatever people do, in whatever order, a question is only ever answered as its rules say.
 //!
 //! What must hold is worked out here a second time, from what happened, and not with the functions under test.
-#![expect(clippy::disallowed_methods, reason = "a test's own time")]
 
 use super::*;
 use crate::{
@@ -45,12 +44,26 @@ people:
 
 #[derive(Debug, Clone)]
 enum Act {
-    Answer { person: &'static str, says: Says, hash: &'static str, overrides: bool },
-    HandOver { person: &'static str, delegate: &'static str, role: Option<&'static str>, hours: i64 },
+    Answer {
+        person: &'static str,
+        says: Says,
+        hash: &'static str,
+        overrides: bool,
+    },
+    HandOver {
+        person: &'static str,
+        delegate: &'static str,
+        role: Option<&'static str>,
+        hours: i64,
+    },
     EndHandOver(usize),
-    Time { minutes: i64 },
+    Time {
+        minutes: i64,
+    },
     /// The ladder is climbed: somebody else is asked, and has time.
-    Escalate { role: &'static str },
+    Escalate {
+        role: &'static str,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -293,7 +306,10 @@ fn a_quorum_an_override_and_a_stand_in_do_settle_it() {
     assert_eq!(played(2, &[answer("ann", false), answer("bob", false)]), ("answered".into(), 2));
     assert_eq!(played(2, &[answer("ann", false), answer("ann", false)]), ("open".into(), 1));
     assert_eq!(played(2, &[answer("ann", false), answer("max", true)]), ("answered".into(), 2));
-    assert_eq!(played(3, &[hand_over.clone(), answer("eve", false), answer("ann", false)]), ("open".into(), 1));
+    assert_eq!(
+        played(3, &[hand_over.clone(), answer("eve", false), answer("ann", false)]),
+        ("open".into(), 1)
+    );
     assert_eq!(played(2, &[hand_over, answer("eve", false), answer("bob", false)]), ("answered".into(), 2));
     assert_eq!(played(1, &[answer("dan", true)]), ("open".into(), 0), "who asked for it overrides nothing");
 }

@@ -27,7 +27,10 @@ fn named(caller: Caller) -> Result<Person, Problem> {
     caller.person.ok_or_else(|| Problem::new(Cause::NoSuchPerson, "say who you are with `X-Takt-Person`"))
 }
 
-pub(in crate::http) async fn list(State(door): State<Shared>, caller: Caller) -> Result<Json<Value>, Problem> {
+pub(in crate::http) async fn list(
+    State(door): State<Shared>,
+    caller: Caller,
+) -> Result<Json<Value>, Problem> {
     let person = named(caller)?;
     let mut db = door.app.store.connection().await?;
     let now = clock::now(&mut db).await?;

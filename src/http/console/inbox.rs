@@ -80,10 +80,7 @@ pub(in crate::http) async fn page(
             mine.push(question(gate, site, &clock, for_whom, progress(site, gate, &votes)));
         }
     }
-    let inbox = Inbox {
-        asked: mine,
-        told: told.iter().map(|message| notice(message, &clock)).collect(),
-    };
+    let inbox = Inbox { asked: mine, told: told.iter().map(|message| notice(message, &clock)).collect() };
     let frame = Frame::new(&door, &who, "inbox", "Inbox").live(live);
     Ok(render("inbox", frame, &inbox)?)
 }
@@ -135,7 +132,9 @@ fn question(
         ("acknowledge", _, 0) => "to acknowledge".to_owned(),
         ("acknowledge", _, 1) => "1 item to acknowledge".to_owned(),
         ("acknowledge", _, items) => format!("{items} items to acknowledge"),
-        ("form", ..) if gate.ask.get("fields").is_some_and(Value::is_object) => "a form to fill in".to_owned(),
+        ("form", ..) if gate.ask.get("fields").is_some_and(Value::is_object) => {
+            "a form to fill in".to_owned()
+        }
         ("form", ..) => "a draft to approve".to_owned(),
         _ => "to approve".to_owned(),
     };

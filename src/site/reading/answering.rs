@@ -59,7 +59,8 @@ impl Reading<'_> {
         for reason in written {
             let at = reason.referenced;
             let ReasonFile { code, title } = reason.value;
-            let is_word = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_';
+            let is_word =
+                |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_';
             if code.is_empty() || !code.chars().all(is_word) {
                 let message = format!("`{code}` is no code: write lower-case letters, digits and `_`");
                 self.problem(at, message);

@@ -4,8 +4,9 @@
 use super::{
     GateExecutor, Note, Opened,
     ask::{self, Ask},
+    ordinal,
     outcome::{self, is_positive},
-    ordinal, park, recheck,
+    park, recheck,
 };
 use crate::{
     engine::{Outcome, StepContext},
@@ -37,12 +38,17 @@ impl GateExecutor {
             let whose = outcome::names(&answer.body);
             why.extend(refusals.iter().map(|because| match is_edit {
                 true => format!("The change by {whose} was not carried out: {because}"),
-                false => format!("Since {whose} was asked, things have changed: {because}. Nothing was done yet"),
+                false => {
+                    format!("Since {whose} was asked, things have changed: {because}. Nothing was done yet")
+                }
             }));
         }
         let mut draft = None;
         if is_edit && step.quorum > 1 && why.is_empty() && answer.body["overridden"] != true {
-            why.push(format!("{} changed the draft: agree to it as it stands now", outcome::names(&answer.body)));
+            why.push(format!(
+                "{} changed the draft: agree to it as it stands now",
+                outcome::names(&answer.body)
+            ));
             draft = Some(answer.body["edited"].clone());
         }
         if why.is_empty() {
@@ -84,7 +90,8 @@ impl Ask {
         json["round"] = json!(first.round + 1);
         let mut basis: Vec<Value> = why.iter().map(|sentence| json!(sentence)).collect();
         // What was said of an earlier round is over.
-        let said = first.ask["changed"].as_u64().and_then(|said| usize::try_from(said).ok()).unwrap_or_default();
+        let said =
+            first.ask["changed"].as_u64().and_then(|said| usize::try_from(said).ok()).unwrap_or_default();
         basis.extend(first.ask["basis"].as_array().into_iter().flatten().skip(said).cloned());
         json["basis"] = json!(basis);
         json["changed"] = json!(why.len());

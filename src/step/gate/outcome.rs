@@ -27,6 +27,8 @@ pub(super) fn answer_json(opened: &Opened, answer: &Signal) -> Value {
         "choice": answer.body["choice"],
         "chosen": chosen(&opened.ask, &answer.body),
         "edited": answer.body["edited"],
+        "fields": answer.body["fields"],
+        "agreed": people(&answer.body),
         "reason": answer.body["reason"],
     })
 }
@@ -67,7 +69,8 @@ pub(super) fn output(first: &Opened, answer: &Signal, second: Option<(&Opened, &
         Value::Null => first.ask["draft"].clone(),
         edited => edited.clone(),
     };
-    let overridden = body["overridden"] == true || second.is_some_and(|(_, answer)| answer.body["overridden"] == true);
+    let overridden =
+        body["overridden"] == true || second.is_some_and(|(_, answer)| answer.body["overridden"] == true);
     json!({
         "decision": last["decision"],
         "by": body["by"],

@@ -97,7 +97,8 @@ impl<'w> Ahead<'_, 'w> {
     }
 
     fn behind(&mut self, step: &'w Step, path: &StepPath) -> At {
-        let is_skipped = step.condition.as_ref().is_some_and(|condition| condition.test(self.scope) != Ok(true));
+        let is_skipped =
+            step.condition.as_ref().is_some_and(|condition| condition.test(self.scope) != Ok(true));
         match &step.kind {
             _ if is_skipped => At::Behind,
             StepKind::Gate(gate) if !gate.background && gate.form != GateForm::Acknowledge => At::Over,

@@ -5,7 +5,7 @@
 use super::Checker;
 use crate::{
     site::Person,
-    workflow::{Allow, GateStep, OnExpire, form, Place, StepKind, source::Node, suggest, walk},
+    workflow::{Allow, GateStep, OnExpire, Place, StepKind, form, source::Node, suggest, walk},
 };
 use std::collections::BTreeSet;
 
@@ -75,7 +75,8 @@ impl<'c> Checker<'c> {
             format!("{needed} people have to agree, and {all} have the role `{}`", gate.ask)
         } else {
             let few = |shift: &&str| (1..needed).contains(&self.holders(&gate.ask, Some(shift)).len());
-            let shifts: Vec<&str> = self.site.shifts.iter().map(|shift| shift.id.as_str()).filter(few).collect();
+            let shifts: Vec<&str> =
+                self.site.shifts.iter().map(|shift| shift.id.as_str()).filter(few).collect();
             if shifts.is_empty() {
                 return;
             }

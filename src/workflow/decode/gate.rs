@@ -1,7 +1,9 @@
 //! A question to people.
 
 use super::{Decoder, Fields};
-use crate::workflow::{Allow, FormFields, GateForm, GateStep, OnExpire, Second, bundle::stays_inside, source::Node};
+use crate::workflow::{
+    Allow, FormFields, GateForm, GateStep, OnExpire, Second, bundle::stays_inside, source::Node,
+};
 use serde_json::Value;
 use std::time::Duration;
 

@@ -6,19 +6,19 @@ use super::{
     form,
 };
 use crate::{
+    gate::{review_of, settled_by, via, who},
     http::console::{
         inbox::{addressee, text},
         runs::title_of,
         when::{Clock, When},
     },
     schedule::gantt::{self, Plan},
-    gate::{review_of, settled_by, via, who},
     site::{OTHER, Site},
-    workflow::form::in_words,
     store::{
         gates::{Gate, Vote},
         summaries::Summary,
     },
+    workflow::form::in_words,
 };
 use serde::Serialize;
 use serde_json::Value;

@@ -114,7 +114,10 @@ async fn show(
     let seen = Seen {
         clock: Clock { zone: site.time_zone, now },
         vote: gates::vote(&mut db, id).await?,
-        for_whom: standing.as_ref().ok().and_then(|standing| Some(asked.name(standing.on_behalf_of.as_ref()?))),
+        for_whom: standing
+            .as_ref()
+            .ok()
+            .and_then(|standing| Some(asked.name(standing.on_behalf_of.as_ref()?))),
         may: standing.map(|_| ()).map_err(|refusal| in_words(&refusal)),
         may_override: asked.may_override(&who.person, now).is_ok(),
         progress: progress(site, &gate, &votes),
