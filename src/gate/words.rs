@@ -3,7 +3,7 @@
 use super::tally::{did, who};
 use crate::{site::Site, store::gates::Vote};
 
-/// "Sam Carter answered this at 06:18 in Slack: chose 2."
+/// "Sam Carter answered this at 06:18 in the console: chose 2."
 pub fn late(site: &Site, vote: &Vote) -> String {
     let at = vote.at.with_timezone(&site.time_zone).format("%H:%M");
     let alone = if vote.overrides { "decided this alone" } else { "answered this" };
@@ -11,13 +11,15 @@ pub fn late(site: &Site, vote: &Vote) -> String {
 }
 
 /// The channel of an answer in words.
-pub fn via(channel: &str) -> &'static str {
+pub fn via(channel: &str) -> String {
     match channel {
-        "web" => "in the console",
-        "slack" => "in Slack",
-        "teams" => "in Teams",
-        "mail" => "by mail",
-        "api" => "through the API",
-        _ => "on another channel",
+        "web" => "in the console".to_owned(),
+        "mail" => "by mail".to_owned(),
+        "api" => "through the API".to_owned(),
+        chat => {
+            let mut letters = chat.chars();
+            let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+            format!("in {first}{}", letters.as_str())
+        }
     }
 }

@@ -50,7 +50,7 @@ steps:
   - id: stopped
     if: steps.choose.decision == 'reject'
     end: rejected
-  - id: write
+  - id: order
     call: cmms.create_work_order
     with:
       asset: EQ-4
@@ -204,7 +204,7 @@ async fn decided_once(plant: &Plant, asked: &Asked) {
     assert!(votes.len() <= if quorum == 1 { 1 } else { 3 }, "nothing was taken after the end: {votes:?}");
     let records = plant.records(asked.run).await;
     let state = State::fold(&records).expect("a journal that folds");
-    for step in ["choose", "write"] {
+    for step in ["choose", "order"] {
         let path = StepPath::root(step);
         let done = |record: &&takt::run::Record| {
             record.path.as_ref() == Some(&path) && matches!(record.change, Change::Done { .. })

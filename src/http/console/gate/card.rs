@@ -140,7 +140,7 @@ struct Given {
     name: String,
     did: String,
     at: When,
-    via: &'static str,
+    via: String,
     reason: Option<String>,
 }
 
