@@ -4,8 +4,8 @@ use crate::{
     agent::{Model, Spans},
     connector::{declared, native, openai::OpenAi, slack},
     engine::{
-        Caps, Clock, Definitions, Executors, Hints, Ladders, PastEvents, RungOf, SharedEndpoints, Starter,
-        Starts, StoredEvents, Worker, WorkerOptions,
+        Caps, Clock, Definitions, Executors, Hints, Ladders, Past, RungOf, SharedEndpoints, Starter, Starts,
+        StoredPast, Worker, WorkerOptions,
         upkeep::{Policy, Upkeep},
     },
     gate::Asked,
@@ -275,6 +275,7 @@ impl App {
             known: known_names(&self.site),
             endpoints: Arc::new(SharedEndpoints::new(self.store.clone())),
             spans: self.spans,
+            events: self.events.clone(),
         };
         Worker {
             store: self.store.clone(),
@@ -284,7 +285,7 @@ impl App {
                 &self.definitions,
                 &ladders,
                 settings,
-                Arc::new(StoredEvents(self.store.clone())),
+                Arc::new(StoredPast(self.store.clone())),
             ),
             ladders,
             site: self.site.scope(),
@@ -372,12 +373,15 @@ pub fn executors(
     definitions: &Arc<Definitions>,
     ladders: &Arc<dyn Ladders>,
     settings: AgentSettings,
-    past: Arc<dyn PastEvents>,
+    past: Arc<dyn Past>,
 ) -> Executors {
     let mut executors = Executors::new();
     executors.insert("call", Arc::new(CallExecutor { tools: tools.clone() }));
     executors.insert("agent", Arc::new(AgentExecutor { tools: tools.clone(), settings }));
-    executors.insert("gate", Arc::new(GateExecutor { ladders: ladders.clone(), tools: tools.clone() }));
+    executors.insert(
+        "gate",
+        Arc::new(GateExecutor { ladders: ladders.clone(), tools: tools.clone(), past: past.clone() }),
+    );
     executors.insert("wait", Arc::new(WaitExecutor { past }));
     executors.insert("run", Arc::new(RunExecutor { definitions: definitions.clone() }));
     executors

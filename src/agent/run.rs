@@ -48,25 +48,47 @@ pub async fn run(task: &Task, past: &[Entry], around: &Around<'_>) -> Result<Pro
     for entry in past {
         session.apply(entry);
     }
+    match session.next(around.clock.now(), around.tools, &profiles) {
+        Action::Done(answer) => Ok(Progress::Answered(Box::new(answer))),
+        Action::Wait(until) => Ok(Progress::Waiting { until }),
+        action => {
+            let span = trace::agent(task, around.spans);
+            let progress =
+                go_on(task, &mut session, action, &profiles, around).instrument(span.clone()).await?;
+            trace::agent_ended(&span, &progress);
+            Ok(progress)
+        }
+    }
+}
+
+/// Does one action after the other, until there is an answer or nothing to be done for a while.
+async fn go_on(
+    task: &Task,
+    session: &mut Session<'_>,
+    mut action: Action,
+    profiles: &[ModelProfile],
+    around: &Around<'_>,
+) -> Result<Progress, LedgerClosed> {
     loop {
-        match session.next(around.clock.now(), around.tools, &profiles) {
+        match action {
             Action::Done(answer) => return Ok(Progress::Answered(Box::new(answer))),
             Action::Wait(until) => return Ok(Progress::Waiting { until }),
-            Action::Record(entry) => keep(&mut session, around.ledger, entry).await?,
+            Action::Record(entry) => keep(session, around.ledger, entry).await?,
             Action::Ask { ask, has_turn, timeout } => {
-                ask_once(task, &mut session, &ask, has_turn, timeout, around).await?;
+                ask_once(task, session, &ask, has_turn, timeout, around).await?;
             }
             Action::Use { entry, call, timeout } => {
                 if let Some(entry) = entry {
-                    keep(&mut session, around.ledger, entry).await?;
+                    keep(session, around.ledger, entry).await?;
                 }
                 let offered = &session.tools[call.offered];
                 let span = trace::tool(&offered.tool, call.key, around.spans);
                 let used = use_tool(task, around, offered, &call, timeout).instrument(span.clone()).await;
                 trace::tool_ended(&span, &used);
-                keep(&mut session, around.ledger, used).await?;
+                keep(session, around.ledger, used).await?;
             }
         }
+        action = session.next(around.clock.now(), around.tools, profiles);
     }
 }
 

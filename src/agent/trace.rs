@@ -1,12 +1,14 @@
-//! Spans of what a step newly does: one for each model call and each tool call, named as OpenTelemetry's
-//! conventions for generative AI have them. A step that goes on from its journal, and a replay, leave
-//! none for what they only read. What was said is part of a span only where that was asked for.
+//! Spans of what a step newly does: one for the step in this worker's hands, and in it one for each model call and each
+//! tool call, named as OpenTelemetry's conventions for generative AI have them. A step that goes on from its journal,
+//! and a replay, leave none for what they only read. What was said is part of a span only where that was asked for.
 
 use super::ledger::Entry;
 use super::model::{ModelErrorClass, ModelProfile};
+use super::run::Progress;
 use super::task::Task;
 use super::turns::Ask;
 use crate::tool::ToolName;
+use serde_json::json;
 use tracing::{Span, field::Empty};
 use uuid::Uuid;
 
@@ -20,6 +22,32 @@ pub enum Spans {
     Plain,
     /// What was sent and answered, too, masked as it went out.
     Content,
+}
+
+/// Around what one worker does of the step: a step that waited, or whose worker died, has one for each stretch.
+pub(super) fn agent(task: &Task, spans: Spans) -> Span {
+    if spans == Spans::None {
+        return Span::none();
+    }
+    tracing::info_span!(
+        target: "trace",
+        "takt",
+        otel.name = format!("invoke_agent {}", task.step),
+        otel.kind = "internal",
+        gen_ai.operation.name = "invoke_agent",
+        gen_ai.agent.name = task.step,
+        gen_ai.conversation.id = %task.run,
+        takt.source = Empty,
+        error.type = Empty,
+    )
+}
+
+pub(super) fn agent_ended(span: &Span, progress: &Progress) {
+    let Progress::Answered(answer) = progress else { return };
+    span.record("takt.source", json!(answer.source).as_str());
+    if let Some(why) = &answer.why_fallback {
+        span.record("error.type", json!(why.reason).as_str());
+    }
 }
 
 pub(super) fn chat(task: &Task, profile: &ModelProfile, ask: &Ask, spans: Spans) -> Span {

@@ -45,7 +45,7 @@ pub use hints::Hints;
 pub use ladders::{Ladders, RungOf};
 pub use lease::Lease;
 pub use memory::MemoryJournal;
-pub use past::{NoPastEvents, PastError, PastEvent, PastEvents, Since, Sought, StoredEvents};
+pub use past::{NoPast, Past, PastError, PastEvent, Since, Sought, StoredPast};
 pub use start::{StartError, queue_run, start_run, start_runs};
 pub use starter::{Handed, Start, Starter, Starts};
 pub use worker::{Worker, WorkerOptions};

@@ -1,6 +1,7 @@
-//! Events that came before somebody waited for them.
+//! What came before: events that were there before somebody waited for them, and how people answered a question so far.
 
-use crate::store::{Store, StoreError, events};
+use crate::store::{Store, StoreError, events, gates};
+use crate::workflow::PastAnswers;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
@@ -37,18 +38,20 @@ pub struct PastEvent {
 #[error(transparent)]
 pub struct PastError(#[from] StoreError);
 
-/// Reads stored events, oldest first.
 #[async_trait]
-pub trait PastEvents: Send + Sync {
-    /// Those after `after`, or the first; an empty page is the end.
+pub trait Past: Send + Sync {
+    /// Events, oldest first: those after `after`, or the first; an empty page is the end.
     async fn page(&self, sought: &Sought, after: Option<&PastEvent>) -> Result<Vec<PastEvent>, PastError>;
+
+    /// How a gate of a workflow was answered lately.
+    async fn answers(&self, workflow: &str, gate: &str) -> Result<PastAnswers, PastError>;
 }
 
-/// Events of the database.
-pub struct StoredEvents(pub Store);
+/// What the database holds.
+pub struct StoredPast(pub Store);
 
 #[async_trait]
-impl PastEvents for StoredEvents {
+impl Past for StoredPast {
     async fn page(&self, sought: &Sought, after: Option<&PastEvent>) -> Result<Vec<PastEvent>, PastError> {
         let mut db = self.0.connection().await?;
         let after = match (after, sought.since) {
@@ -69,15 +72,23 @@ impl PastEvents for StoredEvents {
         };
         Ok(found.into_iter().map(seen).collect())
     }
+
+    async fn answers(&self, workflow: &str, gate: &str) -> Result<PastAnswers, PastError> {
+        Ok(gates::past_answers(&mut *self.0.connection().await?, workflow, gate).await?)
+    }
 }
 
-/// A replay has no events but those of its case.
-pub struct NoPastEvents;
+/// A replay has no past but that of its case.
+pub struct NoPast;
 
 #[async_trait]
-impl PastEvents for NoPastEvents {
+impl Past for NoPast {
     async fn page(&self, _: &Sought, _: Option<&PastEvent>) -> Result<Vec<PastEvent>, PastError> {
         Ok(Vec::new())
+    }
+
+    async fn answers(&self, _: &str, _: &str) -> Result<PastAnswers, PastError> {
+        Ok(PastAnswers::default())
     }
 }
 

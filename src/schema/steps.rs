@@ -192,7 +192,7 @@ impl Known<'_> {
                 json!({ "if": refer("expression", "When a second person is needed: CEL over `answer`. Always when left out."), "ask": refer("role", "Who that is. It is never the same person.") }),
                 "Approval by two people.",
             ),
-            "auto_if": refer("expression", "With `autonomy: auto`: no question when this is true."),
+            "auto_if": refer("expression", "With `autonomy: auto`: no question when this is true. `past.answers`, `past.accepted` and `past.share` say how people answered it lately."),
             "sign": text("What a signature means here; the person signs in again."),
             "recheck": refer("duration", "An answer later than this is checked on live data again."),
             "remind": refer("duration", "Remind every so often."),

@@ -5,10 +5,11 @@ use crate::{
         self, Around, Endpoints, Entry, Ledger, LedgerClosed, Limits, Model, Progress, Spans, Unlimited,
     },
     engine::{AGENT_CRASH_POINTS, Execute, Outcome, StepContext, crash_point},
+    expr::Scope,
     run::{Leaf, Task},
     telemetry::trace,
     tool::{DataClass, Registry},
-    workflow::AgentStep,
+    workflow::{AgentStep, CurrentEvents},
 };
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -26,12 +27,20 @@ pub struct AgentSettings {
     /// What all workers know of the models' endpoints.
     pub endpoints: Arc<dyn Endpoints>,
     pub spans: Spans,
+    /// What the site describes of its events: a model is shown nothing else of them.
+    pub events: CurrentEvents,
 }
 
 impl Default for AgentSettings {
     /// No models, and nobody who counts.
     fn default() -> Self {
-        Self { models: vec![], known: vec![], endpoints: Arc::new(Unlimited), spans: Spans::None }
+        Self {
+            models: vec![],
+            known: vec![],
+            endpoints: Arc::new(Unlimited),
+            spans: Spans::None,
+            events: CurrentEvents::default(),
+        }
     }
 }
 
@@ -87,10 +96,11 @@ impl AgentExecutor {
     fn asked(&self, step: &AgentStep, task: &Task, context: &StepContext) -> Result<agent::Task, String> {
         let scope = &context.scope;
         let fallback = step.fallback.eval(scope).map_err(|error| error.to_string())?;
-        let input = step.with.eval(scope).map_err(|error| error.to_string())?;
+        let shown = self.shown(scope);
+        let input = step.with.eval(&shown).map_err(|error| error.to_string())?;
         let instructions = context
             .definition
-            .render(&step.prompt, &Value::Object((**scope).clone()))
+            .render(&step.prompt, &Value::Object(shown))
             .map_err(|error| error.to_string())?;
         let output = context.definition.schemas.get(&step.output);
         let output = output.ok_or_else(|| format!("there is no schema `{}`", step.output))?.clone();
@@ -119,13 +129,22 @@ impl AgentExecutor {
         })
     }
 
+    /// The scope with no more of the event than its type describes.
+    fn shown(&self, scope: &Scope) -> Scope {
+        let mut shown = scope.clone();
+        if let Some(event) = shown.get_mut("trigger").filter(|event| event.get("type").is_some()) {
+            *event = self.settings.events.described(event);
+        }
+        shown
+    }
+
     /// What the tools say of their fields holds for the step's input too: it is made of their outputs.
     fn classes(&self) -> BTreeMap<String, DataClass> {
         self.tools.specs().flat_map(|spec| spec.classes.clone()).collect()
     }
 }
 
-fn check(step: &AgentStep, scope: crate::expr::Scope) -> agent::Check {
+fn check(step: &AgentStep, scope: Scope) -> agent::Check {
     let checks = step.check.clone();
     Arc::new(move |output: &Value| {
         let mut scope = scope.clone();

@@ -9,7 +9,8 @@ mod outcome;
 mod recheck;
 
 use crate::{
-    engine::{Execute, Ladders, Outcome, StepContext},
+    engine::{Execute, Ladders, Outcome, Past, StepContext},
+    expr::Expr,
     gate::hash_of,
     run::{GateId, Intent, Leaf, MessageKind, Reassign, Signal, SignalKind, Task},
     tool::Registry,
@@ -27,6 +28,7 @@ pub struct GateExecutor {
     pub ladders: Arc<dyn Ladders>,
     /// To check rules on live data when an answer comes late.
     pub tools: Registry,
+    pub past: Arc<dyn Past>,
 }
 
 /// A question as the notes keep it.
@@ -75,7 +77,7 @@ impl Execute for GateExecutor {
 impl GateExecutor {
     async fn go_on(&self, step: &GateStep, context: &StepContext) -> Result<Outcome, String> {
         let (first, second) = asked_so_far(&context.notes)?;
-        let Some(first) = first else { return self.open(step, context) };
+        let Some(first) = first else { return self.open(step, context).await };
         let Some(first_answer) = answer_to(&first, &context.signals) else {
             return self.still_waiting(step, &first, context);
         };
@@ -95,19 +97,34 @@ impl GateExecutor {
         Ok(decided(step, &first, first_answer, confirmed, context))
     }
 
-    fn open(&self, step: &GateStep, context: &StepContext) -> Result<Outcome, String> {
+    async fn open(&self, step: &GateStep, context: &StepContext) -> Result<Outcome, String> {
         let ask = Ask::first(step, context, self.ladders.as_ref())?;
         if context.definition.workflow.autonomy == Autonomy::Shadow {
-            return Ok(automatic("shadow", &ask.json, context));
+            return Ok(automatic("shadow", None, &ask.json, context));
         }
         if context.definition.workflow.autonomy == Autonomy::Auto
             && let Some(condition) = &step.auto_if
-            && condition.test(&context.scope).map_err(|error| error.to_string())?
+            && let Some(why) = self.goes_alone(condition, context).await?
         {
-            return Ok(automatic("auto", &ask.json, context));
+            return Ok(automatic("auto", Some(why), &ask.json, context));
         }
         let (opened, intents) = self.put(step, ask, context, 0);
         park(&opened, step, Some(Note::Opened(Box::new(opened.clone()))), intents)
+    }
+
+    /// Why nobody has to be asked, in words that stay with the decision.
+    async fn goes_alone(&self, condition: &Expr, context: &StepContext) -> Result<Option<String>, String> {
+        let mut scope = (*context.scope).clone();
+        let mut why = format!("`{}` was true", condition.source());
+        if condition.roots().iter().any(|root| root == "past") {
+            let workflow = &context.definition.workflow.id;
+            let past = self.past.answers(workflow, context.path.as_str()).await;
+            let past = past.map_err(|error| error.to_string())?;
+            scope.insert("past".into(), past.seen());
+            why = format!("{why}; of {} answers {} took the first proposal", past.answers, past.accepted);
+        }
+        let holds = condition.test(&scope).map_err(|error| error.to_string())?;
+        Ok(holds.then_some(why))
     }
 
     fn needs_second(

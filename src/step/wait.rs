@@ -1,7 +1,7 @@
 //! `wait`: for an event, a while or a time. An event may have come before the wait began.
 
 use crate::{
-    engine::{Execute, Outcome, PastError, PastEvent, PastEvents, Since, Sought, StepContext},
+    engine::{Execute, Outcome, Past, PastError, PastEvent, Since, Sought, StepContext},
     run::{Intent, Leaf, Signal, SignalKind, Task},
     workflow::{EventWait, LookBack, WaitFor, WaitStep},
 };
@@ -15,7 +15,7 @@ const SUBSCRIBED: &str = "subscribed";
 const LOOKED_BACK: &str = "looked_back";
 
 pub struct WaitExecutor {
-    pub past: Arc<dyn PastEvents>,
+    pub past: Arc<dyn Past>,
 }
 
 #[async_trait]

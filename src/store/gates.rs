@@ -2,6 +2,7 @@
 
 use super::{PgConnection, Result};
 use crate::run::{GateId, NewGate, Reassign, RunId, StepPath};
+use crate::workflow::PastAnswers;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
@@ -228,6 +229,30 @@ impl Vote {
     pub fn people(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.person.as_str()).chain(self.on_behalf_of.as_deref())
     }
+}
+
+/// How a gate of a workflow was answered: its latest answers of three months, each first question counted once, by
+/// the answer that settled it.
+pub async fn past_answers(db: &mut PgConnection, workflow: &str, path: &str) -> Result<PastAnswers> {
+    let found = sqlx::query!(
+        r#"with latest as (
+               select v.decision, v.body ->> 'choice' as choice, g.ask -> 'first' is not null as is_second
+               from gate g
+               join lateral (select decision, body from gate_vote where gate_id = g.id
+                             order by seq desc limit 1) v on true
+               where g.state = 'answered' and g.ask ->> 'workflow' = $1 and g.path = $2 and g.opened_at > takt_now() - interval '90 days'
+               order by g.opened_at desc limit 200)
+           select count(*) filter (where not is_second) as "answers!",
+                  count(*) filter (where not is_second and (decision in ('acknowledge', 'approve')
+                                                            or decision = 'choose' and choice = '1')) as "taken!",
+                  count(*) filter (where is_second and decision = 'reject') as "refused!"
+           from latest"#,
+        workflow,
+        path
+    );
+    let found = found.fetch_one(db).await?;
+    let count = |number: i64| u32::try_from(number).unwrap_or_default();
+    Ok(PastAnswers { answers: count(found.answers), accepted: count(found.taken - found.refused) })
 }
 
 impl Gate {

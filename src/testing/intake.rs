@@ -1,14 +1,17 @@
 //! Events of a test on their way to runs: conditions, holds, keys and floods as the router has them, in memory.
 
 use crate::{
-    engine::{PastError, PastEvent, PastEvents, Since, Sought},
+    engine::{Past, PastError, PastEvent, Since, Sought},
     trigger::{Fit, fit, listens},
-    workflow::EventTrigger,
+    workflow::{EventTrigger, PastAnswers, cases::Placed},
 };
 use async_trait::async_trait;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Value, json};
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
 use uuid::Uuid;
 
 /// An event as it came.
@@ -122,20 +125,26 @@ impl Intake {
     }
 }
 
-/// What a wait may look back for.
-#[derive(Default)]
-pub(super) struct PlayedEvents(Mutex<Vec<Came>>);
+/// What a wait may look back for, and how the case says that people answered before.
+pub(super) struct PlayedPast {
+    events: Mutex<Vec<Came>>,
+    answers: BTreeMap<String, Placed<PastAnswers>>,
+}
 
-impl PlayedEvents {
+impl PlayedPast {
+    pub(super) fn new(answers: &BTreeMap<String, Placed<PastAnswers>>) -> Self {
+        Self { events: Mutex::default(), answers: answers.clone() }
+    }
+
     pub(super) fn add(&self, event: Came) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).push(event);
     }
 }
 
 #[async_trait]
-impl PastEvents for PlayedEvents {
+impl Past for PlayedPast {
     async fn page(&self, sought: &Sought, after: Option<&PastEvent>) -> Result<Vec<PastEvent>, PastError> {
-        let events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         let received = |id: Uuid| events.iter().find(|event| event.id == id).map(|event| event.at);
         let after = match (after, sought.since) {
             (Some(last), _) => (last.received_at, last.id),
@@ -151,5 +160,9 @@ impl PastEvents for PlayedEvents {
         found.sort_by_key(|event| (event.at, event.id));
         let past = |event: &Came| PastEvent { id: event.id, received_at: event.at, body: event.seen.clone() };
         Ok(found.into_iter().map(past).collect())
+    }
+
+    async fn answers(&self, _workflow: &str, gate: &str) -> Result<PastAnswers, PastError> {
+        Ok(self.answers.get(gate).map(|said| said.it).unwrap_or_default())
     }
 }

@@ -23,7 +23,7 @@ mod trial;
 mod world;
 
 use crate::{
-    engine::{Caps, Executors, Ladders, PastEvents},
+    engine::{Caps, Executors, Ladders, Past},
     site::Site,
     tool::{DataClass, Registry},
     workflow::Library,
@@ -38,7 +38,7 @@ pub use suite::{CaseResult, FileResult, SuiteError, SuiteResult, run, test_files
 pub use timeline::TimelineLine;
 pub use trial::{NotWritten, Trial, Tried, attempt};
 
-type MakeExecutors = Box<dyn Fn(&Registry, Arc<dyn PastEvents>) -> Executors + Send + Sync>;
+type MakeExecutors = Box<dyn Fn(&Registry, Arc<dyn Past>) -> Executors + Send + Sync>;
 
 /// What the composition root supplies: everything a worker would have, but for database, network and models.
 pub struct Stage {

@@ -5,7 +5,7 @@
 use super::{
     Stage,
     death::{Death, Point},
-    intake::{Came, Intake, PlayedEvents, Wish},
+    intake::{Came, Intake, PlayedPast, Wish},
     journal::TestJournal,
     live::{Heard, Live},
     played::{PlayError, Played, PlayedRun, Said, StartedChild, delta},
@@ -17,7 +17,7 @@ use crate::{
     expr::Scope,
     run::{Intent, RunId, Signal, SignalKind, State, inputs_from},
     workflow::{
-        Definition, Place, Trigger,
+        CurrentEvents, Definition, Place, Trigger,
         cases::{Happening, Moment, Setting, TestCase, offset_words},
     },
 };
@@ -67,7 +67,7 @@ struct Play<'p> {
     clock: Arc<Clock>,
     death: Arc<Death>,
     world: Arc<World>,
-    past: Arc<PlayedEvents>,
+    past: Arc<PlayedPast>,
     started: DateTime<Utc>,
     stop: Option<DateTime<Utc>>,
     intake: Intake,
@@ -105,7 +105,7 @@ impl<'p> Play<'p> {
             stage.site.scope(),
             death.clone(),
         );
-        let past = Arc::new(PlayedEvents::default());
+        let past = Arc::new(PlayedPast::new(&setting.past));
         let services = services(stage, setting, fixtures, &world, &past, &journal, &clock)?;
         let stop = case.stop_at.map(|stop| started + delta(stop));
         let mut play = Self {
@@ -412,7 +412,7 @@ fn services(
     setting: &Setting,
     fixtures: &Arc<BTreeMap<String, Value>>,
     world: &Arc<World>,
-    past: &Arc<PlayedEvents>,
+    past: &Arc<PlayedPast>,
     journal: &Arc<TestJournal>,
     clock: &Arc<Clock>,
 ) -> Result<Arc<Services>, PlayError> {
@@ -423,6 +423,7 @@ fn services(
         fixtures: fixtures.clone(),
         tools,
         known: stage.known.clone(),
+        events: CurrentEvents::new(stage.library.events().clone()),
         world: world.clone(),
         turns: Arc::default(),
     };

@@ -9,7 +9,10 @@ use crate::{
     run::Task,
     step::{AgentExecutor, AgentSettings},
     tool::{DataClass, Registry},
-    workflow::cases::{Placed, Script, ScriptedCall},
+    workflow::{
+        CurrentEvents,
+        cases::{Placed, Script, ScriptedCall},
+    },
 };
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -27,6 +30,7 @@ pub(super) struct ScriptedAgents {
     pub(super) fixtures: Arc<BTreeMap<String, Value>>,
     pub(super) tools: Registry,
     pub(super) known: Vec<(DataClass, String)>,
+    pub(super) events: CurrentEvents,
     pub(super) world: Arc<World>,
     /// Answers given so far, by step.
     pub(super) turns: Arc<Mutex<BTreeMap<String, usize>>>,
@@ -62,6 +66,7 @@ impl Execute for ScriptedAgents {
         let settings = AgentSettings {
             models: vec![Arc::new(model)],
             known: self.known.clone(),
+            events: self.events.clone(),
             ..AgentSettings::default()
         };
         AgentExecutor { tools: self.tools.clone(), settings }.execute(task, context).await

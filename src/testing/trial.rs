@@ -115,6 +115,7 @@ fn case(stage: &Stage, definition: &Definition, trial: Trial) -> TestCase {
             tools: tools.collect(),
             agents,
             children,
+            past: BTreeMap::new(),
         },
         trigger: Some(literal(trial.data)),
         event: trial.event.map(|it| Placed { place, it }),

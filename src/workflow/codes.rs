@@ -11,7 +11,7 @@ pub const CODES: [(&str, &str); 25] = [
     ("T007", "values that do not fit together, or may be null or absent where they are needed"),
     ("T008", "a step that has no output here: it runs later, or elsewhere, or may not have run"),
     ("T009", "an unknown tool; an argument that is missing, unknown or of the wrong type"),
-    ("T010", "a write that is reached without an answered gate, or after a gate that may have been rejected"),
+    ("T010", "a write after no answered gate, after one that may have been rejected, or on a model's word"),
     ("T011", "a write tool offered to an agent"),
     ("T012", "a gate without end, a role or ladder that does not exist, a role nobody has"),
     ("T013", "a high-risk tool without a second person, or a second person who is the first"),

@@ -1,6 +1,8 @@
 //! The events of a site, as `events/<type>.json` describe their data: what the checker knows of `trigger`
 //! and `event`, and what the router asks of an event that arrives.
 
+mod described;
+
 use super::{
     Place,
     problem::{Problem, Severity},
@@ -22,6 +24,8 @@ use std::{
 const FOLDER: &str = "events";
 /// How many misfits of one event are told.
 const MISFITS_MAX: usize = 3;
+/// What every event has, besides the sender's data.
+const ATTRIBUTES: [&str; 5] = ["id", "type", "subject", "time", "plant"];
 
 #[derive(Debug, Clone, Default)]
 pub struct Events {
@@ -37,6 +41,7 @@ pub(super) struct EventKind {
     /// Confidential fields, at any depth.
     pub classes: BTreeMap<String, DataClass>,
     shape: Arc<Validator>,
+    schema: Arc<Value>,
 }
 
 /// The events of a site as its files are now; shared by who reads the files and who routes events.
@@ -55,6 +60,12 @@ impl CurrentEvents {
     /// Why an event's data is not what the site describes.
     pub fn misfit(&self, kind: &str, data: &Value) -> Option<String> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).misfit(kind, data)
+    }
+
+    /// An event with only what every event has and what the site describes of its type: the rest has no class, and nobody
+    /// has said who may see it. A site that describes no event at all has not begun to.
+    pub fn described(&self, event: &Value) -> Value {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).described(event)
     }
 }
 
@@ -102,7 +113,8 @@ impl Events {
         collect_classes(&schema, &mut classes);
         let repeats = schema.get("x-takt-repeats") == Some(&Value::Bool(true));
         let data = Type::of_output(&schema);
-        self.kinds.insert(kind.to_owned(), EventKind { data, repeats, classes, shape: Arc::new(shape) });
+        let (shape, schema) = (Arc::new(shape), Arc::new(schema));
+        self.kinds.insert(kind.to_owned(), EventKind { data, repeats, classes, shape, schema });
         Ok(())
     }
 
@@ -116,6 +128,23 @@ impl Events {
             })
             .collect();
         (!found.is_empty()).then(|| found.join("; "))
+    }
+
+    fn described(&self, event: &Value) -> Value {
+        let Some(fields) = event.as_object() else { return Value::Null };
+        if self.kinds.is_empty() {
+            return event.clone();
+        }
+        let kind = fields.get("type").and_then(Value::as_str).and_then(|kind| self.get(kind));
+        let data = kind.map_or(Value::Null, |kind| described::of(event, &kind.schema));
+        let mut kept = data.as_object().cloned().unwrap_or_default();
+        let own = fields.iter().filter(|(name, _)| ATTRIBUTES.contains(&name.as_str()));
+        kept.extend(own.map(|(name, value)| (name.clone(), value.clone())));
+        // A batch is the newest event, with all of them beside.
+        if let Some(Value::Array(events)) = fields.get("events") {
+            kept.insert("events".to_owned(), events.iter().map(|event| self.described(event)).collect());
+        }
+        Value::Object(kept)
     }
 
     pub(super) fn get(&self, kind: &str) -> Option<&EventKind> {
@@ -144,7 +173,7 @@ impl Events {
 
 /// What every event has.
 fn attributes() -> Type {
-    Type::object(["id", "type", "subject", "time", "plant"].map(|name| (name, Type::String)))
+    Type::object(ATTRIBUTES.map(|name| (name, Type::String)))
 }
 
 /// An event of which only that much is known.

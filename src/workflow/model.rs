@@ -293,6 +293,22 @@ pub enum FormFields {
     Inline(serde_json::Value),
 }
 
+/// How people answered a gate of this workflow lately: `past` in its `auto_if`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PastAnswers {
+    pub answers: u32,
+    /// Of these, the ones that took the first option, or the proposal as it was.
+    pub accepted: u32,
+}
+
+impl PastAnswers {
+    /// As expressions see it. Without answers the share is 0: nothing speaks for going on alone.
+    pub fn seen(self) -> serde_json::Value {
+        let share = f64::from(self.accepted) / f64::from(self.answers.max(1));
+        serde_json::json!({ "answers": self.answers, "accepted": self.accepted, "share": share })
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GateForm {

@@ -13,13 +13,14 @@ use takt::{
     agent::{Model, Part, Source, Tape, TapePlayer},
     app::{Plant, SiteLadders, executors, known_names},
     connector::openai::OpenAi,
-    engine::{Definitions, Ladders, NoPastEvents},
+    engine::{Definitions, Ladders, NoPast},
     eval::{Case, RecordError, Recording, Replayed, Stage, World, WorldTools, replay, score},
     run::RunId,
     simulator::{Handle, Simulator, SimulatorConfig, model},
     site::{EndpointOptions, Environment, ModelEndpoint, Overrides},
     step::AgentSettings,
     tool::Registry,
+    workflow::CurrentEvents,
 };
 use uuid::Uuid;
 
@@ -35,10 +36,15 @@ fn stage(plant: &Plant, workflow: &str, tools: &Registry, models: Vec<Arc<dyn Mo
     let definitions = Arc::new(Definitions::default());
     definitions.publish_in_memory(plant.library.definitions().cloned().collect());
     let ladders: Arc<dyn Ladders> = Arc::new(SiteLadders(plant.site.clone()));
-    let settings = AgentSettings { models, known: known_names(&plant.site), ..AgentSettings::default() };
+    let settings = AgentSettings {
+        models,
+        known: known_names(&plant.site),
+        events: CurrentEvents::new(plant.library.events().clone()),
+        ..AgentSettings::default()
+    };
     Stage {
         definition: plant.library.get(workflow).unwrap_or_else(|| panic!("no {workflow}")).clone(),
-        executors: executors(tools, &definitions, &ladders, settings, Arc::new(NoPastEvents)),
+        executors: executors(tools, &definitions, &ladders, settings, Arc::new(NoPast)),
         ladders,
         site: plant.site.scope(),
         caps: takt::app::caps_of(&plant.site),

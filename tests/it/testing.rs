@@ -68,6 +68,58 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// A gate may go alone where people agreed often enough, and only in `auto`.
+#[test]
+fn how_people_answered_before_decides_whether_they_are_asked() {
+    let site = Site::new("past");
+    site.write(
+        "workflows/move.yaml",
+        "workflow: move\nowner: lead\nautonomy: auto\ntrigger: manual\nsteps:\n  \
+           - { id: ok, gate: approve, ask: lead, auto_if: past.answers >= 50 && past.share >= 0.9, expires: 5m, on_expire: reject }\n  \
+           - { id: auto, if: steps.ok.decision == 'auto', end: alone }\n",
+    );
+    let case = |name: &str, past: &str, timeline: &str, outcome: &str| {
+        format!(
+            "  - {{ name: {name}, by: bob, {past}timeline: {{ {timeline} }}, expect: {{ outcome: {outcome} }} }}\n"
+        )
+    };
+    let cases = [
+        case("often", "past: { ok: { answers: 60, accepted: 57 } }, ", "", "alone"),
+        case(
+            "seldom",
+            "past: { ok: { answers: 49, accepted: 49 } }, ",
+            "+1m: { answer: ok, by: ann }",
+            "done",
+        ),
+        case(
+            "disputed",
+            "past: { ok: { answers: 60, accepted: 53 } }, ",
+            "+1m: { answer: ok, by: ann }",
+            "done",
+        ),
+        case("new", "", "+1m: { answer: ok, by: ann }", "done"),
+    ];
+    let file = format!(
+        "workflow: move\ndefaults: {{ start: 2026-12-07T06:10:00-06:00 }}\ncases:\n{}",
+        cases.concat()
+    );
+    site.write("workflows/move.test.yaml", &file);
+    let (code, out, err) = takt(&["test"], &site.0);
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(out.contains("4 passed"), "{out}");
+    site.edit(
+        "workflows/move.test.yaml",
+        "past: { ok: { answers: 60, accepted: 57",
+        "past: { oc: { answers: 60, accepted: 67",
+    );
+    let (code, out, err) = takt(&["test"], &site.0);
+    assert_eq!(code, 1, "{out}{err}");
+    assert!(err.contains("67 of 60 answers cannot have been accepted"), "{out}{err}");
+    site.edit("workflows/move.test.yaml", "accepted: 67", "accepted: 57");
+    let (_, out, err) = takt(&["test"], &site.0);
+    assert!(err.contains("`oc`") && err.contains("ok"), "{out}{err}");
+}
+
 #[test]
 fn the_workflows_that_come_with_takt_pass_their_tests() {
     let (code, out, err) = takt(&["test", "--format", "json"], root());

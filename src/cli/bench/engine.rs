@@ -5,7 +5,7 @@ use crate::{
     app,
     engine::{
         Caps, Clock, CommitError, Definitions, Driven, Hints, Ladders, SharedEndpoints, StartError, Starter,
-        StoredEvents, Worker, WorkerOptions, start_runs,
+        StoredPast, Worker, WorkerOptions, start_runs,
     },
     run::NewRun,
     step::AgentSettings,
@@ -161,7 +161,7 @@ impl Bench {
                 &definitions,
                 &ladders,
                 settings,
-                Arc::new(StoredEvents(store.clone())),
+                Arc::new(StoredPast(store.clone())),
             ),
             ladders,
             site: json!({ "name": "bench" }),

@@ -4,12 +4,12 @@ use super::EvalError;
 use crate::{
     agent::{Model, Part, Stale, Tape, TapePlayer},
     app::{self, Plant, SiteLadders},
-    engine::{Definitions, Ladders, NoPastEvents},
+    engine::{Definitions, Ladders, NoPast},
     eval::{Case, Replayed, Stage, Trial, World, WorldTools, replay},
     site::{Environment, declared_models},
     step::AgentSettings,
     tool::Registry,
-    workflow::Definition,
+    workflow::{CurrentEvents, Definition},
 };
 use std::{path::Path, sync::Arc};
 
@@ -88,9 +88,13 @@ impl Theatre {
         models: Vec<Arc<dyn Model>>,
         definition: Arc<Definition>,
     ) -> Stage {
-        let settings =
-            AgentSettings { models, known: app::known_names(&self.plant.site), ..AgentSettings::default() };
-        let past = Arc::new(NoPastEvents);
+        let settings = AgentSettings {
+            models,
+            known: app::known_names(&self.plant.site),
+            events: CurrentEvents::new(self.plant.library.events().clone()),
+            ..AgentSettings::default()
+        };
+        let past = Arc::new(NoPast);
         Stage {
             definition,
             executors: app::executors(tools, &self.definitions, &self.ladders, settings, past),

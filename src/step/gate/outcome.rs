@@ -174,14 +174,14 @@ fn items(ask: &Value, answer: &Value) -> Value {
 }
 
 /// No card: an `auto_if` held, or the workflow only watches. The first option stands.
-pub(super) fn automatic(decision: &str, ask: &Value, context: &StepContext) -> Outcome {
+pub(super) fn automatic(decision: &str, why: Option<String>, ask: &Value, context: &StepContext) -> Outcome {
     Outcome::done(json!({
         "decision": decision,
         "by": decision,
         "by_name": decision,
         "answered_at": context.clock.now(),
         "channel": null,
-        "reason": null,
+        "reason": why,
         "choice": ask["options"].get(0).map(|_| 1),
         "chosen": ask["options"].get(0).cloned().unwrap_or(Value::Null),
         "edited": ask["draft"],

@@ -52,6 +52,10 @@ impl<'c> Check<'c> {
                 self.script(id, &script.it, script.place);
             }
         }
+        for (id, past) in &setting.past {
+            let gates = self.ids(|kind| matches!(kind, StepKind::Gate(_)));
+            self.known(past.place, "gate", id, &gates);
+        }
         for (workflow, child) in &setting.children {
             let children = self.children();
             self.known(child.place, "workflow run here called", workflow, &children);

@@ -6,7 +6,7 @@
 mod check;
 
 use super::{
-    Place,
+    PastAnswers, Place,
     decode::Decoder,
     problem::{Problem, Severity},
     source::Document,
@@ -53,6 +53,8 @@ pub struct Setting {
     pub agents: BTreeMap<String, Placed<Script>>,
     /// Child runs by the workflow that `run:` names.
     pub children: BTreeMap<String, Placed<Child>>,
+    /// How people answered before, by the id of the gate.
+    pub past: BTreeMap<String, Placed<PastAnswers>>,
 }
 
 #[derive(Debug, Clone)]
@@ -318,6 +320,7 @@ impl Setting {
         setting.tools.extend(self.tools.clone());
         setting.agents.extend(self.agents.clone());
         setting.children.extend(self.children.clone());
+        setting.past.extend(self.past.clone());
         setting
     }
 }

@@ -1,15 +1,42 @@
 //! T012: everybody who is asked exists and is somebody in every shift, and silence has a ladder to climb.
-//! T013: a second person is another person, and a quorum has enough of them.
+//! T013: a second person is another person, and a quorum has enough of them. T010: nobody is left out for what a
+//! model says of itself.
 //! That every ladder ends at a person is seen to where `takt.yaml` is read.
 
 use super::Checker;
 use crate::{
+    expr::Expr,
     site::Person,
     workflow::{Allow, GateStep, OnExpire, Place, StepKind, form, source::Node, suggest, walk},
 };
 use std::collections::BTreeSet;
 
 impl<'c> Checker<'c> {
+    /// T010: how sure a model says it is, is no reason to ask nobody.
+    pub(super) fn rests_on_more_than_a_model(&mut self, condition: &Expr, node: Option<&'c Node>) {
+        let mut agents = BTreeSet::new();
+        walk::every_step(&self.definition.workflow, &mut |step| {
+            if matches!(step.kind, StepKind::Agent(_)) {
+                agents.insert(step.id.as_str());
+            }
+        });
+        let of_agent = |path: &Vec<String>| match path.as_slice() {
+            [steps, id, ..] => steps == "steps" && agents.contains(id.as_str()),
+            _ => false,
+        };
+        let paths = condition.paths();
+        let facts = paths.iter().filter(|path| !["now", "site"].contains(&path[0].as_str()));
+        if let (Some(node), true) = (node, paths.iter().any(of_agent) && facts.clone().all(of_agent)) {
+            let fix = "add what the change is (its size, its orders) or how people answered: `past.answers >= 50 && past.share >= 0.9`";
+            self.error(
+                "T010",
+                node.place,
+                "this `auto_if` rests on nothing but what a model says of itself",
+                fix,
+            );
+        }
+    }
+
     pub(super) fn gates(&mut self) {
         let definition = self.definition;
         let mut gates = Vec::new();

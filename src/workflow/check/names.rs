@@ -285,7 +285,9 @@ impl<'c> Checker<'c> {
             self.condition(condition, at("/second/if"), names.with("answer", output.clone()).types());
         }
         if let Some(condition) = &gate.auto_if {
-            self.condition(condition, at("/auto_if"), &types);
+            let past = [("answers", Type::Int), ("accepted", Type::Int), ("share", Type::Number)];
+            self.condition(condition, at("/auto_if"), names.with("past", Type::object(past)).types());
+            self.rests_on_more_than_a_model(condition, at("/auto_if"));
         }
         output
     }

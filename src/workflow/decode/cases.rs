@@ -2,6 +2,7 @@
 
 use super::Decoder;
 use crate::workflow::{
+    PastAnswers,
     cases::{
         Child, Crash, GivenAnswer, Happening, ItemSaid, Mock, MockError, Moment, Placed, Says, Script,
         ScriptedCall, Setting, TestCase, TestFile,
@@ -87,7 +88,30 @@ impl<'d> Decoder<'d> {
                 children.insert(key.name.clone(), Placed::new(key.place, child));
             }
         }
-        Setting { start, tools, agents, children }
+        let mut past = BTreeMap::new();
+        let said = fields.get("past").and_then(|node| self.map(node, "`past`"));
+        for (key, node) in said.unwrap_or_default() {
+            if let Some(answers) = self.past_answers(node) {
+                past.insert(key.name.clone(), Placed::new(key.place, answers));
+            }
+        }
+        Setting { start, tools, agents, children, past }
+    }
+
+    fn past_answers(&mut self, node: &'d Node) -> Option<PastAnswers> {
+        let mut fields = self.fields(node, "the past of a gate")?;
+        let answers = self.required(&mut fields, "answers", "how often people answered it");
+        let answers: Option<u32> = answers.and_then(|node| self.whole(node));
+        let accepted = self.required(&mut fields, "accepted", "how often they took the first proposal");
+        let accepted: Option<u32> = accepted.and_then(|node| self.whole(node));
+        self.finish(&fields, "the past of a gate");
+        let (answers, accepted) = (answers?, accepted?);
+        if accepted > answers {
+            let message = format!("{accepted} of {answers} answers cannot have been accepted");
+            self.error("T007", node.place, message, "write as many `answers`, or more");
+            return None;
+        }
+        Some(PastAnswers { answers, accepted })
     }
 
     fn moment_of_start(&mut self, node: &'d Node) -> Option<DateTime<FixedOffset>> {

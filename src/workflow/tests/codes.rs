@@ -33,6 +33,8 @@ const FIXTURES: &[(&str, &str, &str)] = &[
              "  - { id: ok, gate: approve, allow: [approve], ask: lead, expires: 1h, on_expire: fail }\n  - { id: w, call: plex.update_sequence, with: { sequence: [] } }\n"),
     ("T010", "  - { id: t, call: tickets.create, with: { title: x }, undo: { call: plex.restore_sequence, with: { snapshot: S } } }\n",
              "  - { id: t, call: tickets.create, with: { title: x }, undo: { call: tickets.create, with: { title: y } } }\n"),
+    ("T010", "  - { id: a, agent: prompts/p.hbs, output: schemas/s.json, limits: { turns: 3 }, fallback: { severity: low } }\n  - { id: g, gate: approve, allow: [approve], ask: lead, auto_if: steps.a.severity == 'low', expires: 1h, on_expire: fail }\n",
+             "  - { id: a, agent: prompts/p.hbs, output: schemas/s.json, limits: { turns: 3 }, fallback: { severity: low } }\n  - { id: g, gate: approve, allow: [approve], ask: lead, auto_if: steps.a.severity == 'low' && past.answers >= 50 && past.share >= 0.9, expires: 1h, on_expire: fail }\n"),
     ("T011", "  - { id: a, agent: prompts/p.hbs, output: schemas/s.json, limits: { turns: 3 }, tools: [plex.update_sequence], fallback: { severity: low } }\n",
              "  - { id: a, agent: prompts/p.hbs, output: schemas/s.json, limits: { turns: 3 }, tools: [plex.inventory], fallback: { severity: low } }\n"),
     ("T012", "  - { id: g, gate: acknowledge, ask: lead, expires: 1h }\n", "  - { id: g, gate: acknowledge, ask: lead, expires: 1h, on_expire: fail }\n"),

@@ -1,6 +1,7 @@
 //! Agent steps through the real binary and over a real wire: killed, throttled, hijacked, traced.
 
 mod boundaries;
+mod described;
 mod hijacked;
 mod spans;
 mod storm;
@@ -58,7 +59,11 @@ async fn plant_with(wire: &Wire) -> Plant {
 }
 
 async fn stop(plant: &Plant, name: &str) {
-    let event = json!({ "id": name, "type": "test.stop", "subject": name, "data": { "ref": name } });
+    stop_with(plant, name, json!({ "ref": name })).await;
+}
+
+async fn stop_with(plant: &Plant, name: &str, data: Value) {
+    let event = json!({ "id": name, "type": "test.stop", "subject": name, "data": data });
     plant.store_event(&event).await;
 }
 

@@ -17,8 +17,8 @@ use std::{
 };
 use takt::{
     engine::{
-        Caps, Clock, Definitions, Execute, Executors, Hints, NoPastEvents, Outcome, Starter, StepContext,
-        Worker, WorkerOptions,
+        Caps, Clock, Definitions, Execute, Executors, Hints, NoPast, Outcome, Starter, StepContext, Worker,
+        WorkerOptions,
     },
     run::{EventId, Intent, RunId, Signal, SignalKind, Task},
     step::WaitExecutor,
@@ -61,7 +61,7 @@ impl Execute for Work {
                 let subscribe = Intent::Subscribe { path: task.path.clone(), event, subject: None };
                 Outcome::Park { wake_at: None, note: None, intents: vec![subscribe] }
             }
-            _ => WaitExecutor { past: Arc::new(NoPastEvents) }.execute(task, context).await,
+            _ => WaitExecutor { past: Arc::new(NoPast) }.execute(task, context).await,
         }
     }
 }

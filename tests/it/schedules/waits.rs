@@ -4,9 +4,10 @@ use crate::support::{pg, plant::Plant};
 use serde_json::{Value, json};
 use std::time::Duration;
 use takt::{
-    engine::{PastEvents, Since, Sought, StoredEvents},
+    engine::{Past, Since, Sought, StoredPast},
     run::{Change, EventId, Record, RunId, Signal, StepPath},
     store::{Store, clock, events, hints},
+    workflow::PastAnswers,
 };
 
 /// The machine may run again while the run still waits for something else.
@@ -188,7 +189,7 @@ async fn an_event_that_is_being_routed_while_a_wait_subscribes_is_seen_from_one_
         since: Since::Time(began),
     };
     let (run, path) = (RunId::new(), StepPath::root("runs_again"));
-    let past = StoredEvents(store.clone());
+    let past = StoredPast(store.clone());
 
     // The router has asked for subscribers and found none, but not committed, when the wait subscribes.
     let routed = new("1");
@@ -274,4 +275,61 @@ async fn late_timers_fire_once_each_after_an_outage_of_days() {
         assert_eq!(outputs(&plant, run, "answered").await.len(), 1);
         assert_eq!(outputs(&plant, run, "runs_again").await, [json!({ "timed_out": true })]);
     }
+}
+
+/// What an `auto_if` may rest on: only first questions count, of this gate, of the last three months.
+#[tokio::test]
+async fn the_past_of_a_gate_is_counted() {
+    let database = pg::database().await;
+    let store = Store::from_pool(database.pool.clone());
+    let mut db = store.connection().await.expect("a connection");
+    let answered = [
+        ("move", "approve", "choose", "1", false, 1),
+        ("move", "approve", "choose", "1", false, 2),
+        ("move", "approve", "choose", "2", false, 3),
+        ("move", "approve", "approve", "null", false, 4),
+        ("move", "approve", "edit", "null", false, 5),
+        ("move", "approve", "approve", "null", true, 6),
+        ("move", "approve", "reject", "null", true, 7),
+        ("move", "approve", "approve", "null", false, 91),
+        ("move", "other", "approve", "null", false, 1),
+        ("stay", "approve", "approve", "null", false, 1),
+    ];
+    for (workflow, path, decision, choice, is_second, days) in answered {
+        let mut ask = json!({ "workflow": workflow });
+        if is_second {
+            ask["first"] = json!({ "by": "sam" });
+        }
+        let choice: Value = choice.parse().expect("JSON");
+        let (gate, body) = (uuid::Uuid::now_v7(), json!({ "choice": choice }));
+        sqlx::query(
+            "insert into gate (id, run_id, path, form, state, ask, proposal_hash, token_hash, opened_at, expires_at)
+             values ($1, $1, $2, 'approve', 'answered', $3, 'h', $1::text, takt_now() - make_interval(days => $4), takt_now())",
+        )
+        .bind(gate)
+        .bind(path)
+        .bind(ask)
+        .bind(days)
+        .execute(&mut *db)
+        .await
+        .expect("a gate");
+        sqlx::query(
+            "insert into gate_vote (gate_id, person, decision, body, channel, proposal_hash, at)
+             values ($1, 'ann', $2, $3, 'web', 'h', takt_now())",
+        )
+        .bind(gate)
+        .bind(decision)
+        .bind(body)
+        .execute(&mut *db)
+        .await
+        .expect("a vote");
+    }
+    let past = StoredPast(store.clone());
+    let counted = past.answers("move", "approve").await.expect("counted");
+    assert_eq!(
+        counted,
+        PastAnswers { answers: 5, accepted: 2 },
+        "three taken, one of them refused by a second"
+    );
+    assert_eq!(past.answers("move", "nobody").await.expect("counted"), PastAnswers::default());
 }

@@ -237,7 +237,11 @@ impl Plant {
 
     /// Gives this plant a copy of the sample site that a test may change.
     pub fn own_site(&mut self) -> PathBuf {
-        let copy = std::env::temp_dir().join(format!("takt-test-site-{}", self.address.port()));
+        let copy = std::env::temp_dir().join(format!(
+            "takt-test-site-{}-{}",
+            std::process::id(),
+            self.address.port()
+        ));
         copy_sample_site(&copy);
         // Tests bring events of their own, which no schema describes.
         std::fs::remove_dir_all(copy.join("events")).expect("removed");

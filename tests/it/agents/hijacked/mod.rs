@@ -20,8 +20,7 @@ use takt::{
     agent::{Capabilities, Entry, Model, ModelErrorClass, ModelProfile, Source},
     app::executors,
     engine::{
-        Caps, Clock, Definitions, Driven, Driver, Ladders, Lease, MemoryJournal, NoPastEvents, RowChange,
-        Services,
+        Caps, Clock, Definitions, Driven, Driver, Ladders, Lease, MemoryJournal, NoPast, RowChange, Services,
     },
     run::{Change, GateId, Intent, NewGate, Record, RunId, Signal, SignalKind, StartedRun, State, has_nul},
     step::AgentSettings,
@@ -224,7 +223,7 @@ impl Session {
             journal: journal.clone(),
             clock: clock.clone(),
             lease: Arc::new(Lease::forever()),
-            executors: executors(&tools, &lab.definitions, &ladders, settings, Arc::new(NoPastEvents)),
+            executors: executors(&tools, &lab.definitions, &ladders, settings, Arc::new(NoPast)),
             ladders,
             site: json!({}),
             caps: Caps { payload_bytes_max: 1 << 20, run_bytes_max: 16 << 20 },

@@ -15,7 +15,7 @@ use serde_json::json;
 use std::{collections::BTreeMap, sync::Arc};
 use takt::{
     app::executors,
-    engine::{Brakes, Caps, Clock, CommitError, Driven, Lease, NoPastEvents, RowChange, Services},
+    engine::{Brakes, Caps, Clock, CommitError, Driven, Lease, NoPast, RowChange, Services},
     run::{Change, RunId},
     step::AgentSettings,
 };
@@ -306,13 +306,7 @@ impl<'p> Schedule<'p> {
             clock: clock.clone(),
             lease: lease.clone(),
             brakes: Arc::new(Brakes::default()),
-            executors: executors(
-                &tools,
-                &plant.definitions,
-                &plant.ladders,
-                settings,
-                Arc::new(NoPastEvents),
-            ),
+            executors: executors(&tools, &plant.definitions, &plant.ladders, settings, Arc::new(NoPast)),
             ladders: plant.ladders.clone(),
             site: plant.site.clone(),
             caps: Caps { payload_bytes_max: 1 << 20, run_bytes_max: 64 << 20 },
