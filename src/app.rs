@@ -8,17 +8,19 @@ use crate::{
         StoredPast, Worker, WorkerOptions,
         upkeep::{Policy, Upkeep},
     },
+    gate::Asked,
     http,
     notify::{Addresses, Delivery, Destination, Notifier},
     site::{Addressee, Environment, Overrides, Site, SiteError},
     step::{
         AgentExecutor, AgentSettings, CallExecutor, GateExecutor, RunExecutor, WaitExecutor, notify_role,
     },
-    store::{OpenOptions, Store, StoreError, clock},
+    store::{OpenOptions, Store, StoreError, clock, delegations::Delegation, gates},
     tool::{Registry, RegistryError},
     trigger::{Router, Scheduler},
     workflow::{CurrentEvents, Definition, Library, problem::Problem},
 };
+use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use std::{
     collections::BTreeMap,
@@ -390,7 +392,10 @@ pub fn executors(
     let mut executors = Executors::new();
     executors.insert("call", Arc::new(CallExecutor { tools: tools.clone() }));
     executors.insert("agent", Arc::new(AgentExecutor { tools: tools.clone(), settings }));
-    executors.insert("gate", Arc::new(GateExecutor { ladders: ladders.clone(), past: past.clone() }));
+    executors.insert(
+        "gate",
+        Arc::new(GateExecutor { ladders: ladders.clone(), tools: tools.clone(), past: past.clone() }),
+    );
     executors.insert("wait", Arc::new(WaitExecutor { past }));
     executors.insert("run", Arc::new(RunExecutor { definitions: definitions.clone() }));
     executors
@@ -447,5 +452,10 @@ struct SiteAddresses(Arc<Site>);
 impl Addresses for SiteAddresses {
     fn find(&self, channel: &str, role: Option<&str>, person: Option<&str>) -> Option<Destination> {
         (channel == "slack").then(|| slack::destination(&self.0, role, person)).flatten()
+    }
+
+    fn stand_ins(&self, gate: &gates::Gate, delegations: &[Delegation], now: DateTime<Utc>) -> Vec<String> {
+        let site = &self.0;
+        Asked { site, gate, votes: &[], delegations }.stand_ins(site.time_zone, now)
     }
 }

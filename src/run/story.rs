@@ -222,6 +222,7 @@ fn answered(output: &Value) -> String {
         return format!("Nobody is asked, in shadow{option}");
     }
     let name = output["by_name"].as_str().unwrap_or_default();
+    let alone = if output["overridden"] == true { ", alone" } else { "" };
     let second = output["second_by"].as_str().map_or(String::new(), |by| format!(", confirmed by {by}"));
     let reason = output["reason"].as_str().map_or(String::new(), |reason| format!(" ({reason})"));
     let did = match output["decision"].as_str().unwrap_or_default() {
@@ -240,7 +241,7 @@ fn answered(output: &Value) -> String {
         let at = part("at").get(..16).unwrap_or_default().replace('T', " ");
         format!("; signed by {} at {at} UTC: {}", part("name"), part("meaning"))
     });
-    format!("{name} {did}{reason}{second}{}", signed.collect::<String>())
+    format!("{name} {did}{alone}{reason}{second}{}", signed.collect::<String>())
 }
 
 fn waited_for(until: &WaitFor) -> String {

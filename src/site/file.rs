@@ -29,6 +29,12 @@ pub(super) struct SiteFile {
     pub systems: BTreeMap<String, SystemFile>,
     #[serde(default)]
     pub operators: Vec<Text>,
+    /// Replaces the usual reasons for a no or a change.
+    pub reasons: Option<Vec<Spanned<ReasonFile>>>,
+    /// Roles that may decide an open question alone.
+    #[serde(default)]
+    pub overrides: Vec<Text>,
+    pub override_review: Option<Text>,
     #[serde(default)]
     pub lines: BTreeMap<String, Spanned<LineFile>>,
     #[serde(default)]
@@ -104,6 +110,13 @@ pub(super) struct PersonFile {
     #[serde(default)]
     pub shifts: Vec<Text>,
     pub password_hash: Option<Text>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReasonFile {
+    pub code: String,
+    pub title: String,
 }
 
 #[derive(Deserialize)]

@@ -6,6 +6,7 @@
 
 mod access;
 mod access_file;
+mod answering;
 mod calendar;
 mod duration;
 mod environment;
@@ -24,6 +25,7 @@ mod tests;
 pub use access::{
     Access, Claim, Embed, Line, Module, Oidc, Partner, Place, Reach, Scope, Section, ServiceAccount, SignIn,
 };
+pub use answering::{Answering, OTHER, Reason};
 pub use calendar::{Calendar, Shutdown};
 pub use duration::{DurationError, parse_duration};
 pub use environment::{Environment, ReferenceError};

@@ -31,6 +31,8 @@ pub struct Site {
     /// How people and programs get in, and how far they reach.
     pub access: super::Access,
     pub retention: Retention,
+    /// Reasons people give, and who may decide alone.
+    pub answering: super::Answering,
     /// Free values, visible to workflows as `site.values.<name>`.
     pub values: serde_json::Map<String, serde_json::Value>,
     /// What is switched off and why, one sentence each: for the start-up lines.

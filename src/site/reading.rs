@@ -1,6 +1,7 @@
 //! From the written file to the checked [`Site`]: collects every problem instead of stopping at the first.
 
 mod access;
+mod answering;
 mod mcp;
 mod models;
 
@@ -82,6 +83,7 @@ impl<'a> Reading<'a> {
         }
         file.operators.iter().for_each(|role| self.known("role", role, &names.roles));
         let operators = file.operators.into_iter().map(|role| role.value).collect();
+        let answering = self.answering(file.reasons, file.overrides, file.override_review, &names, &roles);
         let access = self.access(
             access::AccessFile {
                 lines: file.lines,
@@ -126,6 +128,7 @@ impl<'a> Reading<'a> {
             operators,
             access,
             retention,
+            answering,
             values: file.values,
             notices: self.notices,
         })

@@ -9,6 +9,7 @@ pub mod changes;
 pub mod clock;
 pub mod commits;
 pub mod control;
+pub mod delegations;
 pub mod endpoints;
 pub mod events;
 pub mod floods;

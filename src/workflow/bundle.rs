@@ -1,7 +1,7 @@
 //! The text of a workflow and of everything it names: what a run is pinned to.
 
 use super::{
-    StepKind, Workflow,
+    FormFields, StepKind, Workflow,
     decode::{self, messages_in},
     rule::Rule,
     source::Document,
@@ -143,7 +143,12 @@ pub(super) fn references(workflow: &Workflow) -> Vec<Reference> {
                 add(Template, &agent.prompt);
                 add(Schema, &agent.output);
             }
-            StepKind::Gate(gate) => gate.message.iter().for_each(|path| add(Template, path)),
+            StepKind::Gate(gate) => {
+                gate.message.iter().for_each(|path| add(Template, path));
+                if let Some(FormFields::File(path)) = &gate.fields {
+                    add(Schema, path);
+                }
+            }
             StepKind::Run(_)
             | StepKind::Wait(_)
             | StepKind::Parallel(_)

@@ -1,7 +1,7 @@
 //! A workflow with everything it refers to, compiled and pinned by its SHA-256.
 
 use super::{
-    Autonomy, Bundle, Place, Rule, Step, Workflow,
+    Autonomy, Bundle, FormFields, GateStep, Place, Rule, Step, Workflow,
     bundle::{ReferenceKind, references, stays_inside},
     decode,
     problem::{Problem, Severity},
@@ -90,6 +90,14 @@ impl Definition {
         self.templates.check(path, types)
     }
 
+    /// The JSON Schema that a form is filled in by.
+    pub fn form_schema<'d>(&'d self, gate: &'d GateStep) -> Option<&'d Value> {
+        match gate.fields.as_ref()? {
+            FormFields::File(path) => self.schemas.get(path),
+            FormFields::Inline(schema) => Some(schema),
+        }
+    }
+
     /// Every name that a template reads, as a path; an empty one is everything.
     pub(super) fn template_names(&self, path: &str) -> Vec<Vec<String>> {
         self.templates.names(path).into_iter().map(|name| name.path).collect()
@@ -171,7 +179,7 @@ fn missing(path: &str, place: Place, kind: ReferenceKind, named: &str) -> Proble
     }
     let (code, what) = match kind {
         ReferenceKind::Template => ("T019", "template"),
-        ReferenceKind::Schema => ("T017", "output schema"),
+        ReferenceKind::Schema => ("T017", "schema"),
         ReferenceKind::Rule => ("T006", "rule"),
     };
     let message = format!("the {what} `{named}` is not there");

@@ -5,6 +5,7 @@
 
 mod model;
 mod flow;
+pub mod form;
 mod events;
 mod source;
 mod decode;

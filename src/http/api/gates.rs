@@ -26,8 +26,11 @@ pub(in crate::http) async fn show(
     let mut db = door.app.store.connection().await?;
     let found = gates::get(&mut db, gate).await?.ok_or_else(|| missing("gate"))?;
     let vote = gates::vote(&mut db, gate).await?;
+    let votes = gates::votes(&mut db, gate).await?;
     let signatures = signatures::of_gate(&mut db, gate).await?;
-    Ok(Json(Asked { gate: found, vote, signatures }).into_response())
+    let mut body = json!(Asked { gate: found, vote, signatures });
+    body["votes"] = json!(votes);
+    Ok(Json(body).into_response())
 }
 
 /// An answer as programs send it. `proposal_hash` is that of the gate as it was read: nobody
@@ -40,7 +43,15 @@ pub(in crate::http) struct GivenAnswer {
     edited: Option<Value>,
     #[serde(default)]
     items: Vec<ItemAnswer>,
+    /// What a form is filled in with.
+    fields: Option<Value>,
+    /// One of the site's reasons; required with `reject` and `edit`.
+    reason_code: Option<String>,
+    /// In words; required with `other`, and with `override`.
     reason: Option<String>,
+    /// Decide alone, in place of those who are asked.
+    #[serde(default, rename = "override")]
+    overrides: bool,
     proposal_hash: String,
 }
 
@@ -57,14 +68,14 @@ pub(in crate::http) async fn answer(
     let person = caller.person.ok_or_else(unnamed)?;
     let Json(given) = given.map_err(|rejection| Problem::new(Cause::Malformed, rejection.body_text()))?;
     let answer = Answer {
-        decision: given.decision,
         choice: given.choice,
         edited: given.edited,
         items: given.items,
+        fields: given.fields,
+        reason_code: given.reason_code,
         reason: given.reason,
-        channel: caller.channel.to_owned(),
-        proposal_hash: given.proposal_hash,
-        signature: None,
+        overrides: given.overrides,
+        ..Answer::of(given.decision, caller.channel, &given.proposal_hash)
     };
     let decided = decide(&door.app.store, &door.app.site, gate, &person.id, &answer).await?;
     door.app.hints.tell();

@@ -2,6 +2,7 @@
 //! problem bodies.
 
 pub(super) mod control;
+pub(super) mod delegations;
 pub(super) mod events;
 pub(super) mod gates;
 pub(super) mod links;

@@ -38,6 +38,7 @@ impl From<DecideError> for PageError {
             DecideError::NoSuchGate => Self::new(Cause::NotFound),
             DecideError::NoSuchPerson(_) => Self::new(Cause::NoSuchPerson),
             DecideError::Refused { .. } => Self::new(Cause::AnswerRefused),
+            DecideError::Late { .. } => Self::new(Cause::AlreadyAnswered),
             DecideError::Store(error) => error.into(),
         }
     }

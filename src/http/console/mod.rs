@@ -5,6 +5,7 @@
 
 pub(super) mod attention;
 pub(super) mod control;
+pub(super) mod delegations;
 pub(super) mod gate;
 pub(super) mod runs;
 pub(super) mod run;

@@ -31,7 +31,7 @@ impl Checker<'_> {
 }
 
 /// `option` and `item` are what the gate's lists hold.
-pub(super) fn gate_output(option: Type, item: Type, draft: Type) -> Type {
+pub(super) fn gate_output(option: Type, item: Type, draft: Type, fields: Type) -> Type {
     let item = match item {
         Type::Object(Shape { mut fields, rest, closed }) => {
             fields.insert("acknowledged".to_owned(), Field { kind: Type::Bool, required: true });
@@ -47,11 +47,15 @@ pub(super) fn gate_output(option: Type, item: Type, draft: Type) -> Type {
         ("by_name", Type::String),
         ("answered_at", Type::String),
         ("channel", Type::String),
+        ("reason_code", Type::String.nullable()),
         ("reason", Type::String.nullable()),
         ("choice", Type::Int.nullable()),
         ("chosen", option),
         ("edited", draft.widened()),
         ("items", Type::list(item)),
+        ("fields", fields),
+        ("agreed", Type::list(Type::String)),
+        ("overridden", Type::Bool),
         ("second_by", Type::String.nullable()),
     ])
 }

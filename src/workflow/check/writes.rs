@@ -176,7 +176,7 @@ fn past_gate(step: &Step, gate: &GateStep, mut path: Path) -> Path {
         return path;
     }
     path.answered = true;
-    path.seconded = gate.second.is_some();
+    path.seconded = gate.second.is_some() || gate.quorum > 1;
     if gate.allow.contains(&Allow::Reject) || gate.on_expire == OnExpire::Reject {
         path.unread.push(step.id.clone());
     }

@@ -118,16 +118,7 @@ async fn no_other_door_answers_without_a_signature() {
         (Some(Signature::by_provider(sam, gate.0, old)), Refusal::SignatureStale),
     ];
     for (signature, expected) in wrong {
-        let answer = Answer {
-            decision: Decision::Approve,
-            choice: None,
-            edited: None,
-            items: Vec::new(),
-            reason: None,
-            channel: "slack".into(),
-            proposal_hash: asked.proposal_hash.clone(),
-            signature,
-        };
+        let answer = Answer { signature, ..Answer::of(Decision::Approve, "slack", &asked.proposal_hash) };
         match decide(&console.store, &console.site, gate, "sam", &answer).await {
             Err(DecideError::Refused { refusal, .. }) => assert_eq!(refusal, expected),
             other => panic!("{expected:?}: {other:?}"),

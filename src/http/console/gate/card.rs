@@ -4,21 +4,23 @@ use super::{
     Asker,
     answer::Typed,
     draft::{self, DraftField},
+    form,
 };
 use crate::{
-    gate::{is_intact, place_of},
+    gate::{is_intact, place_of, review_of, settled_by, via, who},
     http::console::{
         inbox::{addressee, text},
         runs::title_of,
         when::{Clock, When},
     },
     schedule::gantt::{self, Plan},
-    site::Site,
+    site::{OTHER, Site},
     store::{
         gates::{Gate, Vote},
         signatures::Signature,
         summaries::Summary,
     },
+    workflow::form::in_words,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -35,6 +37,12 @@ pub(super) struct Seen {
     pub others: Vec<Gate>,
     /// Whether the person looking may answer, or why not.
     pub may: Result<(), String>,
+    /// Whose answer they would give.
+    pub for_whom: Option<String>,
+    pub may_override: bool,
+    pub votes: Vec<Vote>,
+    pub progress: Option<String>,
+    pub stand_ins: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -52,6 +60,18 @@ pub(super) struct Card {
     state: &'static str,
     may: bool,
     why_not: Option<String>,
+    /// They answer in place of somebody.
+    for_whom: Option<String>,
+    /// They may decide alone.
+    may_override: bool,
+    /// "1 of 2 approved: Sam Carter".
+    progress: Option<String>,
+    /// Who answers for somebody asked, and until when.
+    stand_ins: Vec<String>,
+    reasons: Vec<Reason>,
+    form: Vec<form::Input>,
+    /// What was filled in: by the answer, or by the first of two.
+    filled: Vec<Fact>,
     options: Vec<OptionCard>,
     /// Facts that do not tell the options apart.
     same: Vec<Fact>,
@@ -110,13 +130,25 @@ struct Allow {
     reject: bool,
 }
 
+/// A reason somebody can give.
+#[derive(Serialize)]
+struct Reason {
+    code: String,
+    title: String,
+    chosen: bool,
+}
+
 /// The answer that counts.
 #[derive(Serialize)]
 struct Given {
+    /// Decided alone.
+    overrides: bool,
+    /// The run that looks at it.
+    review: String,
     name: String,
     did: String,
     at: When,
-    via: &'static str,
+    via: String,
     reason: Option<String>,
     signatures: Vec<Signed>,
 }
@@ -159,6 +191,7 @@ impl Card {
         };
         let mut options = options(ask, chosen);
         let same = take_same(&mut options);
+        let is_open = gate.state == "open" && gate.expires_at > seen.clock.now;
         Self {
             id: gate.id.to_string(),
             proposal: gate.proposal_hash.clone(),
@@ -170,8 +203,18 @@ impl Card {
             escalated: gate.rung > 0,
             due: seen.clock.when(gate.expires_at),
             state: state(gate, &seen.clock),
-            may: seen.may.is_ok() && gate.state == "open" && gate.expires_at > seen.clock.now,
+            may: seen.may.is_ok() && is_open,
             why_not: seen.may.as_ref().err().cloned(),
+            for_whom: seen.for_whom.clone().filter(|_| is_open),
+            // Where one answer is enough and it is theirs, there is nothing to override.
+            may_override: seen.may_override
+                && is_open
+                && (seen.may.is_err() || gate.quorum > 1 && !ask.get("fields").is_some_and(Value::is_object)),
+            progress: seen.progress.clone().filter(|_| gate.state != "closed"),
+            stand_ins: seen.stand_ins.clone(),
+            reasons: reasons(site, &typed),
+            form: form::inputs(ask.get("fields").filter(|schema| schema.is_object()), &typed),
+            filled: filled(ask, seen.vote.as_ref()),
             options,
             same,
             items: items(ask, seen.vote.as_ref(), &typed),
@@ -312,28 +355,59 @@ fn allowed(ask: &Value) -> Allow {
     }
 }
 
+fn reasons(site: &Site, typed: &Typed) -> Vec<Reason> {
+    let reason = |reason: &crate::site::Reason| Reason {
+        code: reason.code.clone(),
+        title: reason.title.clone(),
+        chosen: typed.reason_code.as_ref() == Some(&reason.code),
+    };
+    site.answering.reasons.iter().map(reason).collect()
+}
+
+/// What the form was filled in with: now, or by the first of two.
+fn filled(ask: &Value, vote: Option<&Vote>) -> Vec<Fact> {
+    let fact = |(label, value)| Fact { label, value };
+    if let Some(filled) = ask.get("filled") {
+        let lines: Vec<(String, String)> = serde_json::from_value(filled.clone()).unwrap_or_default();
+        return lines.into_iter().map(fact).collect();
+    }
+    match (ask.get("fields"), vote.and_then(|vote| vote.body.get("fields"))) {
+        (Some(schema), Some(filled)) => in_words(schema, filled).into_iter().map(fact).collect(),
+        _ => Vec::new(),
+    }
+}
+
 fn given(vote: &Vote, seen: &Seen, site: &Site) -> Given {
+    let (ask, clock) = (&seen.gate.ask, &seen.clock);
+    let agreed = settled_by(&seen.gate, &seen.votes).unwrap_or_default();
+    let names: Vec<String> = agreed.iter().map(|vote| who(site, vote)).collect();
     let choice = vote.body.get("choice").and_then(Value::as_u64);
     let choice = choice.and_then(|choice| usize::try_from(choice).ok());
+    let signatures = agreed.iter().flat_map(|vote| {
+        let own = seen.signatures.iter().filter(|one| one.person == vote.person);
+        own.map(|one| signed(vote, one, clock))
+    });
     Given {
-        name: site.person(&vote.person).map_or(vote.person.as_str(), |person| &person.name).to_owned(),
-        did: did(&vote.decision, choice, &seen.gate.ask),
-        at: seen.clock.when(vote.at),
+        overrides: vote.overrides,
+        review: review_of(vote.gate_id).to_string(),
+        name: if names.is_empty() { who(site, vote) } else { names.join(" and ") },
+        did: did(&vote.decision, choice, ask),
+        at: clock.when(vote.at),
         via: via(&vote.channel),
-        reason: vote.reason.clone(),
-        signatures: seen
-            .signatures
-            .iter()
-            .filter(|one| one.person == vote.person)
-            .map(|one| Signed {
-                name: one.name.clone(),
-                meaning: one.meaning.clone(),
-                at: one.at.with_timezone(&seen.clock.zone).format("%d %b %Y, %H:%M:%S %Z").to_string(),
-                how: if one.method == "oidc" { "signed in again" } else { "name and password" },
-                hash: one.record_hash.chars().take(16).collect(),
-                is_intact: is_intact(vote, one),
-            })
-            .collect(),
+        reason: reason_words(site, vote),
+        signatures: signatures.collect(),
+    }
+}
+
+/// A signature as every readable form shows it.
+fn signed(vote: &Vote, one: &Signature, clock: &Clock) -> Signed {
+    Signed {
+        name: one.name.clone(),
+        meaning: one.meaning.clone(),
+        at: one.at.with_timezone(&clock.zone).format("%d %b %Y, %H:%M:%S %Z").to_string(),
+        how: if one.method == "oidc" { "signed in again" } else { "name and password" },
+        hash: one.record_hash.chars().take(16).collect(),
+        is_intact: is_intact(vote, one),
     }
 }
 
@@ -352,16 +426,14 @@ pub(super) fn did(decision: &str, choice: Option<usize>, ask: &Value) -> String 
     }
 }
 
-/// The channel of an answer in words.
-pub(in crate::http::console) fn via(channel: &str) -> &'static str {
-    match channel {
-        "web" => "in the console",
-        "slack" => "in Slack",
-        "teams" => "in Teams",
-        "mail" => "by mail",
-        "api" => "through the API",
-        "embed" => "on an embedded page",
-        _ => "on another channel",
+/// The reason's title, and what was added to it.
+pub(in crate::http::console) fn reason_words(site: &Site, vote: &Vote) -> Option<String> {
+    let code = vote.reason_code.as_deref();
+    let title = code.filter(|code| *code != OTHER || vote.reason.is_none());
+    let title = title.map(|code| site.answering.reason(code).map_or(code, |reason| &reason.title).to_owned());
+    match (title, vote.reason.clone()) {
+        (Some(title), Some(words)) => Some(format!("{title}: {words}")),
+        (title, words) => title.or(words),
     }
 }
 

@@ -3,6 +3,7 @@
 mod answer;
 pub(super) mod card;
 mod draft;
+mod form;
 mod signing;
 
 use super::{
@@ -12,7 +13,7 @@ use super::{
     when::Clock,
 };
 use crate::{
-    gate::{DecideError, Refusal, decide, may_answer},
+    gate::{Asked, DecideError, Refusal, decide, progress},
     http::{
         auth::{Fields, PostedForm, SignedIn},
         problem::Cause,
@@ -20,7 +21,7 @@ use crate::{
     },
     run::{GateId, RunId},
     site::Person,
-    store::{clock, gates, sessions, signatures, summaries},
+    store::{clock, delegations, gates, sessions, signatures, summaries},
 };
 use answer::Typed;
 use axum::{
@@ -120,18 +121,9 @@ pub(super) async fn take(
         Err(DecideError::Refused { refusal: Refusal::SignatureMissing, .. }) => {
             signing::dialog(door, asker, &gate, &answer, &fields, None)
         }
-        Err(DecideError::Refused { refusal, earlier }) => {
-            let words = match earlier {
-                Some(vote) => {
-                    let name = door
-                        .app
-                        .site
-                        .person(&vote.person)
-                        .map_or(vote.person.as_str(), |person| &person.name);
-                    format!("Too late: already answered by {name}. Your answer was not taken.")
-                }
-                None => in_words(&refusal),
-            };
+        Err(DecideError::Refused { refusal }) => refuse(door, asker, id, &in_words(&refusal), typed).await,
+        Err(DecideError::Late { words, .. }) => {
+            let words = format!("Too late. {words} Your answer was not taken.");
             refuse(door, asker, id, &words, typed).await
         }
         Err(error) => Err(error.into()),
@@ -178,15 +170,31 @@ async fn show(
         }
         None => None,
     };
+    let votes = gates::votes(&mut db, id).await?;
+    let delegations = delegations::in_force(&mut db, now).await?;
+    let asked = Asked { site, gate: &gate, votes: &votes, delegations: &delegations };
+    let standing = asked.may_answer(&asker.person, now);
+    let mut stand_ins = asked.stand_ins(site.time_zone, now);
+    if gate.state != "open" {
+        stand_ins.clear();
+    }
     let seen = Seen {
         clock: Clock { zone: site.time_zone, now },
         vote: gates::vote(&mut db, id).await?,
         signatures: signatures::of_gate(&mut db, id).await?,
         signed_in_again,
+        for_whom: standing
+            .as_ref()
+            .ok()
+            .and_then(|standing| Some(asked.name(standing.on_behalf_of.as_ref()?))),
+        may: standing.map(|_| ()).map_err(|refusal| in_words(&refusal)),
+        may_override: asked.may_override(&asker.person, now).is_ok(),
+        progress: progress(site, &gate, &votes),
+        stand_ins,
+        votes: votes.clone(),
         run: summaries::get(&mut db, run).await?,
         others: gates::of_run(&mut db, run).await?.into_iter().filter(|other| other.id != gate.id).collect(),
-        may: may_answer(site, &gate, &asker.person, now).map_err(|refusal| in_words(&refusal)),
-        gate,
+        gate: gate.clone(),
     };
     let card = Card::new(site, &seen, asker, error, typed);
     let frame = asker.frame(door, &card.title);
