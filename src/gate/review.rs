@@ -56,7 +56,7 @@ pub(super) async fn begin(
         id: review_of(gate.id),
         workflow: REVIEW_WORKFLOW.to_owned(),
         title: format!("Review: {title}"),
-        subject: text("subject").is_empty().then_some(None).unwrap_or(Some(text("subject").to_owned())),
+        subject: Some(text("subject")).filter(|subject| !subject.is_empty()).map(str::to_owned),
         key: None,
         sha256,
         trigger: json!({ "type": "takt.override", "by": person.id, "subject": gate.ask.get("subject") }),
