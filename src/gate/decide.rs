@@ -5,7 +5,7 @@ use crate::{
     engine::crash_point,
     run::{GateId, RunId, Signal, SignalKind, StepPath},
     site::Site,
-    store::{Store, StoreError, gates, signals},
+    store::{Store, StoreError, audit, gates, signals},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -51,9 +51,8 @@ pub enum DecideError {
     Store(#[from] StoreError),
 }
 
-/// Takes an answer if it may be given, and wakes the run. The same person answering the same again gets
-/// the same result; everybody else learns who was faster.
-pub async fn decide(
+/// The answer in its one transaction; what was refused is audited by the caller.
+pub(super) async fn take(
     store: &Store,
     site: &Site,
     gate: GateId,
@@ -88,6 +87,7 @@ pub async fn decide(
         at: now,
     };
     gates::answer(&mut tx, &vote).await?;
+    audit::append(&mut tx, &[super::audited::accepted(&asked, &vote)]).await?;
     let signal = Signal {
         id: Uuid::new_v5(&gate.0, b"answer"),
         kind: SignalKind::Answer,

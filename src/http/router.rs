@@ -69,6 +69,7 @@ pub fn router(state: AppState) -> Router {
         .route("/schedules/{workflow}/resume", post(console::schedule::resume))
         .route("/schedules/{workflow}/trigger", post(console::schedule::trigger))
         .route("/schedules/{workflow}/backfill", post(console::schedule::backfill))
+        .route("/audit", get(console::audit::page))
         .route("/status", get(console::status::page))
         .route("/live/{*topic}", get(console::live::stream))
         .route("/sign-out", post(console::sign_in::sign_out));

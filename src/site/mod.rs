@@ -4,6 +4,7 @@
 //! The only reader of environment variables. A secret stands in the file as a reference and is
 //! resolved last, when everything else is known to be right; it is never part of an error.
 
+mod audit;
 mod calendar;
 mod duration;
 mod environment;
@@ -18,6 +19,7 @@ mod shift;
 #[cfg(test)]
 mod tests;
 
+pub use audit::Audit;
 pub use calendar::{Calendar, Shutdown};
 pub use duration::{DurationError, parse_duration};
 pub use environment::{Environment, ReferenceError};

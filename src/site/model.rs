@@ -27,6 +27,7 @@ pub struct Site {
     /// Roles that may cancel, pause, retry and move runs.
     pub operators: Vec<String>,
     pub retention: Retention,
+    pub audit: super::Audit,
     /// Free values, visible to workflows as `site.values.<name>`.
     pub values: serde_json::Map<String, serde_json::Value>,
     /// What is switched off and why, one sentence each: for the start-up lines.
@@ -218,7 +219,7 @@ impl Default for Limits {
     }
 }
 
-/// How long things are kept; what has no time is kept for good. The audit trail always is.
+/// How long things are kept; what has no time is kept for good. Records of the audit trail always are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Retention {
     /// Journal and payloads, by the day a run began.

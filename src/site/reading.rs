@@ -1,5 +1,6 @@
 //! From the written file to the checked [`Site`]: collects every problem instead of stopping at the first.
 
+mod audit;
 mod models;
 
 use super::{
@@ -72,6 +73,7 @@ impl<'a> Reading<'a> {
         let operators = file.operators.into_iter().map(|role| role.value).collect();
         let limits = self.limits(file.limits);
         let retention = self.retention(file.retention);
+        let audit = self.audit(file.audit);
         let models = match &self.overrides.models {
             Some(models) => models.clone(),
             None => file.models.into_iter().filter_map(|model| self.model(model.value)).collect(),
@@ -98,6 +100,7 @@ impl<'a> Reading<'a> {
             limits,
             operators,
             retention,
+            audit,
             values: file.values,
             notices: self.notices,
         })

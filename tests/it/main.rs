@@ -13,6 +13,7 @@
 
 mod agents;
 mod architecture;
+mod audit;
 mod care;
 mod chaos;
 mod check;
