@@ -2,6 +2,7 @@
 
 use crate::{
     agent::{Model, Spans},
+    audit::{Keeper, KeyError, SigningKey},
     connector::{self, declared, native, openai::OpenAi, slack},
     engine::{
         Caps, Clock, Definitions, Executors, Hints, Ladders, Past, RungOf, SharedEndpoints, Starter, Starts,
@@ -97,6 +98,8 @@ pub enum AppError {
     Workflows { folder: PathBuf, source: io::Error },
     #[error("the database cannot be used: {0}")]
     Store(#[from] StoreError),
+    #[error("takt.yaml, `audit: signing_key`: {0}")]
+    AuditKey(#[from] KeyError),
     #[error(transparent)]
     Bind(#[from] http::BindError),
     #[error("an HTTP client could not be made: {0}")]
@@ -154,6 +157,7 @@ pub struct App {
     listener: TcpListener,
     base_url: String,
     api_token: Option<SecretString>,
+    audit_key: Option<Arc<SigningKey>>,
     takeovers_max: i16,
     spans: Spans,
     roles: Roles,
@@ -163,6 +167,7 @@ impl App {
     /// Loads the site, opens the database and takes the port; nothing runs yet.
     pub async fn build(options: AppOptions) -> Result<Self, AppError> {
         let plant = Plant::load(&options.site, &Environment::of_process(), &options.overrides)?;
+        let audit_key = plant.site.audit.signing_key.as_ref().map(SigningKey::from_pem).transpose()?;
         let listener = http::bind(options.bind).await?;
         let address = listener.local_addr().map_err(AppError::Serve)?;
         let store = Store::open_with(&options.database).await?;
@@ -189,6 +194,7 @@ impl App {
             listener,
             base_url: options.base_url.unwrap_or_else(|| format!("http://{address}")),
             api_token: options.api_token,
+            audit_key: audit_key.map(Arc::new),
             takeovers_max: options.takeovers_max,
             spans: options.spans,
             roles: options.roles,
@@ -239,6 +245,7 @@ impl App {
         parts.spawn(tell_changed_tools(self.tools.clone(), stop.clone()));
         let upkeep = Upkeep { store: self.store.clone(), policy: policy_of(&self.site) };
         parts.spawn(upkeep.run(stop.clone()));
+        parts.spawn(self.keeper().run(stop.clone()));
         let exchange = tokio::spawn(self.hints.clone().exchange(self.store.clone()));
         parts.spawn(self.watch_files(stop.clone()));
         let library = self.library.clone();
@@ -267,6 +274,17 @@ impl App {
         exchange.abort();
         self.store.close().await;
         served.map_err(AppError::Serve)
+    }
+
+    fn keeper(&self) -> Keeper {
+        Keeper {
+            store: self.store.clone(),
+            site: self.site.name.clone(),
+            zone: self.site.time_zone,
+            key: self.audit_key.clone(),
+            folder: self.site.audit.checkpoints.clone(),
+            details: self.site.audit.details,
+        }
     }
 
     fn worker(&self, starts: Starts) -> Worker {

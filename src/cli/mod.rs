@@ -5,6 +5,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the door for terminals")]
 
+mod audit;
 mod bench;
 pub mod check;
 pub mod cluster;
@@ -57,6 +58,7 @@ enum Command {
     Schedule(schedule::ScheduleArgs),
     Cron(cron::CronArgs),
     Db(db::DbArgs),
+    Audit(audit::AuditArgs),
     Bench(bench::BenchArgs),
     Run(run::RunArgs),
     Test(test::TestArgs),
@@ -140,6 +142,10 @@ pub fn main() -> ExitCode {
                 coded(trial::run(&args).await, 1)
             }
             Command::Db(args) => coded(db::run(args).await, 1),
+            Command::Audit(args) => {
+                telemetry::start(&quiet(&cli.log));
+                coded(audit::run(args).await, 2)
+            }
         }
     })
 }

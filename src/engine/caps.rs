@@ -1,7 +1,7 @@
 //! How much one run may keep: each output, note, input and message, and all of it together. What is too large or
 //! nests too deep fails its step with the class `too_large`, where people see it and `on_error` can catch it.
 
-use super::Outcome;
+use super::{Outcome, StepError};
 use crate::run::{Change, Failure, Intent, NESTING_MAX, Record, nesting_of};
 use serde_json::Value;
 
@@ -94,9 +94,21 @@ impl Caps {
             .chain(intents.iter().filter_map(size_of_intent))
             .find_map(|(what, size)| self.refuse(what, size, held));
         match refused {
-            Some(failure) => Outcome::fail(&failure.class, failure.message),
+            Some(failure) => {
+                Outcome::Fail(StepError { failure, retry_after: None, intents: audited(outcome) })
+            }
             None => outcome,
         }
+    }
+}
+
+/// A write that was made is told, also when what it gave is too large to keep.
+fn audited(outcome: Outcome) -> Vec<Intent> {
+    match outcome {
+        Outcome::Done { intents, .. } | Outcome::Park { intents, .. } => {
+            intents.into_iter().filter(|intent| matches!(intent, Intent::Audit(_))).collect()
+        }
+        Outcome::Fail(_) | Outcome::Lost => Vec::new(),
     }
 }
 

@@ -3,7 +3,7 @@
 //! own transaction; what else they do adds statements.
 
 use super::{
-    Hints,
+    Hints, audited,
     commit::{Commit, CommitError, Journal, RowChange},
     crash::crash_point,
     fault::{self, Fault},
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     run::{Intent, RunId, Signal, SignalKind},
     store::{
-        PgConnection, Store, StoreError,
+        PgConnection, Store, StoreError, audit,
         commits::{self, Fence, Settled, Starts, Written},
         control, events, gates, journal, lanes, outbox, signals,
     },
@@ -170,13 +170,13 @@ impl Writer {
         for commit in &valid {
             self.write_intents(&mut tx, commit, &mut joined).await?;
         }
+        audit::append(&mut tx, &audited::of(&valid)).await?;
         tell_parents(&mut tx, &valid).await?;
         let let_in = lanes::settle(&mut tx, &left, &joined).await?;
         crash_point("before_commit");
         tx.commit().await?;
         crash_point("after_commit");
-        let tells =
-            let_in > 0 || valid.iter().any(|commit| !commit.intents.is_empty() || tells_parent(commit));
+        let tells = let_in > 0 || valid.iter().any(|commit| has_news(commit) || tells_parent(commit));
         self.tell(written, &settled, tells);
         Ok(results)
     }
@@ -214,17 +214,25 @@ impl Writer {
                     control::failed(tx, commit.run, step, failure).await?
                 }
                 Intent::Send(message) => outbox::queue(tx, commit.run, message, &self.channels).await?,
+                // Written with the records of its run.
+                Intent::Audit(_) => {}
             }
         }
         Ok(())
     }
 }
 
+/// It leaves something that another loop takes up.
+fn has_news(commit: &Commit) -> bool {
+    commit.intents.iter().any(|intent| !matches!(intent, Intent::Audit(_)))
+}
+
 /// More than rows of runs and journal: it takes statements of its own.
 fn needs_more(commit: &Commit) -> bool {
-    let starts_and_stops = commit.start.is_some() && commit.row != RowChange::Keep;
+    let starts_and_stops =
+        commit.start.is_some() && (commit.row != RowChange::Keep || !commit.intents.is_empty());
     let leaves_lane = matches!(&commit.row, RowChange::End { lane: Some(_), .. });
-    !commit.intents.is_empty() || tells_parent(commit) || starts_and_stops || leaves_lane
+    has_news(commit) || tells_parent(commit) || starts_and_stops || leaves_lane
 }
 
 /// The lanes of runs that end, once for each.
@@ -280,6 +288,11 @@ fn columns(commits: &[&Commit]) -> Result<(journal::Rows, Settled), StoreError> 
             rows.add(commit.run, &commit.records)?;
         }
         settled.heard.extend(&commit.heard);
+        for intent in &commit.intents {
+            if let Intent::Audit(record) = intent {
+                settled.audited.add(record);
+            }
+        }
         match &commit.row {
             RowChange::Keep => {}
             RowChange::Park { wake_at, signals, waiting_for } => {

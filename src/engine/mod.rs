@@ -4,6 +4,7 @@
 //! is `run`'s, what SQL is sent is `store`'s.
 
 mod admit;
+mod audited;
 mod brakes;
 mod caps;
 mod claimed;

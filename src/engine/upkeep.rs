@@ -1,8 +1,9 @@
 //! Storage care: on a schedule that all processes of a database share, looks for what holds vacuum back, gives
 //! the planner statistics, and takes out what the site's policy no longer keeps. `takt db purge` takes the same way.
 
+use crate::run::{AuditRecord, TAKT};
 use crate::store::{
-    PgConnection, Store, StoreError, partitions,
+    PgConnection, Store, StoreError, audit, partitions,
     retention::{self, Kept, Trimmed},
     upkeep::{self, Task},
     watch::{self, Bounds},
@@ -103,7 +104,26 @@ pub async fn clean(
         }
         freed.rows.push((what, rows));
     }
+    if !rehearse {
+        tell_audit(db, &freed).await?;
+    }
     Ok(freed)
+}
+
+/// What went for good stands in the audit.
+async fn tell_audit(db: &mut PgConnection, freed: &Freed) -> Result<(), StoreError> {
+    let rows: Vec<Value> = freed
+        .rows
+        .iter()
+        .filter(|(_, rows)| *rows > 0)
+        .map(|(what, rows)| json!({ "what": what.name(), "rows": rows }))
+        .collect();
+    if rows.is_empty() && freed.days.is_empty() {
+        return Ok(());
+    }
+    let days: Vec<&str> = freed.days.iter().map(|(name, _)| name.as_str()).collect();
+    let record = AuditRecord::new(TAKT, "retention.drop").detail(json!({ "days": days, "rows": rows }));
+    audit::append(db, &[record]).await
 }
 
 pub struct Upkeep {
@@ -164,6 +184,8 @@ impl Upkeep {
                 }
                 Ok(freed.kept.iter().map(|kept| json!({ "sentence": kept.sentence() })).collect())
             }
+            // Of the audit's keeper; they are not among ours.
+            Task::Checkpoint | Task::Verify => Ok(json!([])),
         }
     }
 }

@@ -227,7 +227,7 @@ impl<'a> Play<'a> {
                 }
                 Intent::Unsubscribe { path } => self.waits.retain(|(waiting, _)| *waiting != path),
                 Intent::StartRun(run) => self.starts.push(run.workflow),
-                Intent::NoteFailure { .. } | Intent::Send(_) => {}
+                Intent::NoteFailure { .. } | Intent::Send(_) | Intent::Audit(_) => {}
             }
         }
         if let RowChange::Park { wake_at, waiting_for, .. } = commit.row {

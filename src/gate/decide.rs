@@ -92,9 +92,9 @@ pub enum DecideError {
     Store(#[from] StoreError),
 }
 
-/// Takes an answer if it may be given, and wakes the run once the question is settled. The same person answering the
-/// same again gets the same result; everybody else learns who was faster.
-pub async fn decide(
+/// The answer in its one transaction; what was refused is audited by the caller. The run is woken once the question is
+/// settled. The same person answering the same again gets the same result; everybody else learns who was faster.
+pub(super) async fn take(
     store: &Store,
     site: &Site,
     gate: GateId,
@@ -125,6 +125,7 @@ pub async fn decide(
         at: now,
     };
     gates::add_vote(&mut tx, &vote).await?;
+    audit::append(&mut tx, &[super::audited::accepted(&asked, &vote)]).await?;
     if let Some(signed) = sign::signed(&asked, &vote, person, answer) {
         signatures::add(&mut tx, &signed).await?;
     }

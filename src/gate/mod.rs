@@ -3,6 +3,7 @@
 //! Opening, reminding and escalating belong to the gate step; showing a question belongs to the doors.
 //! `policy`, `standing` and `tally` are pure; `decide` is the transaction around them.
 
+mod audited;
 mod decide;
 mod delegate;
 mod policy;
@@ -13,7 +14,8 @@ mod tally;
 mod token;
 mod words;
 
-pub use decide::{Answer, DecideError, Decided, ItemAnswer, decide, signal};
+pub use audited::{decide, refuse_stranger};
+pub use decide::{Answer, DecideError, Decided, ItemAnswer, signal};
 pub use delegate::{DelegationError, HandOver, end_delegation, hand_over};
 pub use policy::{Decision, Refusal, check, place_of};
 pub use review::{REVIEW_WORKFLOW, review_of};

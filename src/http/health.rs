@@ -30,6 +30,8 @@ pub(super) struct Health {
     pub retries_deferred: i64,
     /// What storage care found: culprits by process and application, never their queries.
     pub storage: Vec<String>,
+    /// What is wrong with the audit trail or its checkpoints.
+    pub audit: Vec<String>,
 }
 
 impl Health {
@@ -41,11 +43,13 @@ impl Health {
         let workflow_problems = (door.app.problems)().len();
         let storage: Vec<String> =
             storage(&mut db).await?.into_iter().map(|finding| finding.sentence).collect();
+        let audit = audit(&mut db).await?;
         let is_ok = workers > 0
             && events.failed == 0
             && messages_failed == 0
             && workflow_problems == 0
-            && storage.is_empty();
+            && storage.is_empty()
+            && audit.is_empty();
         Ok(Self {
             status: if is_ok { "ok" } else { "degraded" },
             workers,
@@ -58,13 +62,22 @@ impl Health {
             attention: control::attention_count(&mut db).await?,
             retries_deferred: control::deferred(&mut db).await?.iter().map(|(_, count)| count).sum(),
             storage,
+            audit,
         })
     }
 }
 
 /// What every task of storage care found last.
 pub(super) async fn storage(db: &mut PgConnection) -> Result<Vec<upkeep::Finding>, StoreError> {
-    Ok(upkeep::last(db).await?.iter().flat_map(upkeep::Last::findings).collect())
+    let last = upkeep::last(db).await?;
+    Ok(last.iter().filter(|last| !last.is_of_audit()).flat_map(upkeep::Last::findings).collect())
+}
+
+/// What the last check and the last checkpoint of the audit trail said; nothing when all is well.
+pub(super) async fn audit(db: &mut PgConnection) -> Result<Vec<String>, StoreError> {
+    let last = upkeep::last(db).await?;
+    let of_audit = last.iter().filter(|last| last.is_of_audit()).flat_map(upkeep::Last::findings);
+    Ok(of_audit.map(|finding| finding.sentence).collect())
 }
 
 /// 503 only when the database does not answer: everything else people must mend, not a restart.

@@ -1,9 +1,9 @@
 //! `/metrics` for Prometheus: what this process counted, and the figures of the database. No names of people,
 //! no secrets, no texts; it answers where `/health` does, without sign-in.
 
-use super::state::Shared;
+use super::{health, state::Shared};
 use crate::{
-    store::{StoreError, measure, upkeep, watch},
+    store::{StoreError, measure, seals, watch},
     telemetry::metrics::{render, set},
 };
 use axum::{
@@ -64,7 +64,14 @@ async fn measure(door: &Shared) -> Result<(), StoreError> {
         set("takt_xmin_held_seconds", Some(kind.word()), seconds);
         set("takt_xmin_held_transactions", Some(kind.word()), transactions as f64);
     }
-    let found = upkeep::last(&mut db).await?.iter().map(|last| last.findings().len()).sum::<usize>();
+    let found = health::storage(&mut db).await?.len();
     set("takt_storage_findings", None, found as f64);
+    let is_broken = !health::audit(&mut db).await?.is_empty();
+    set("takt_audit_broken", None, f64::from(u8::from(is_broken)));
+    set("takt_audit_unsealed", None, seals::waiting(&mut db).await? as f64);
+    if let Some(last) = seals::last_checkpoint(&mut db).await? {
+        let age = seals::real_now(&mut db).await? - last.made_at;
+        set("takt_audit_checkpoint_age_seconds", None, age.num_milliseconds() as f64 / 1000.0);
+    }
     Ok(())
 }

@@ -37,6 +37,7 @@ const PARTNERS: Needs = Needs::scope(Scope::Partners);
 const TOOLS: Needs = Needs::scope(Scope::Tools);
 const RUNS: Needs = Needs::reading(Section::Runs);
 const EVENTS: Needs = Needs::reading(Section::Events);
+const AUDIT: Needs = Needs::reading(Section::Audit);
 const EVALS: Needs = Needs::reading(Section::Evals);
 
 /// Programs that prove themselves by a signature.
@@ -103,6 +104,7 @@ fn pages() -> Doors {
         .post("/schedules/{workflow}/resume", SCHEDULES, console::schedule::resume)
         .post("/schedules/{workflow}/trigger", SCHEDULES, console::schedule::trigger)
         .post("/schedules/{workflow}/backfill", SCHEDULES, console::schedule::backfill)
+        .get("/audit", AUDIT, console::audit::page)
         .get("/status", SIGNED_IN, console::status::page)
         .get("/live/{*topic}", SIGNED_IN, console::live::stream)
         .post("/sign-out", SIGNED_IN, console::sign_in::sign_out)

@@ -1,6 +1,6 @@
 //! What a transition wants written beside its records; the commit that writes them is the engine's.
 
-use super::{Failure, GateId, Parent, RunId, StepPath, Turn};
+use super::{AuditRecord, Failure, GateId, Parent, RunId, StepPath, Turn};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -28,6 +28,8 @@ pub enum Intent {
         failure: Failure,
     },
     Send(Box<OutboxMessage>),
+    /// What the audit trail keeps of the transition.
+    Audit(Box<AuditRecord>),
 }
 
 #[derive(Debug, Clone, PartialEq)]

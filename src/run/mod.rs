@@ -4,6 +4,8 @@
 //! Pure: no clock, no database, no network. `engine` moves it, `store` keeps it.
 
 mod approval;
+mod audit;
+mod canonical;
 pub mod compat;
 mod endpoint;
 mod id;
@@ -25,6 +27,8 @@ pub mod story;
 mod tests;
 
 pub use approval::{Approval, approval_of};
+pub use audit::{ActorKind, AuditRecord, TAKT};
+pub use canonical::{canonical, digest_of};
 pub use endpoint::{Closed, EndpointState, Leave};
 pub use id::{EventId, GateId, RunId, WorkerId};
 pub use inputs::{inputs_from, inputs_from_text};

@@ -53,6 +53,8 @@ pub(super) struct SiteFile {
     #[serde(default)]
     pub retention: RetentionFile,
     #[serde(default)]
+    pub audit: super::audit::AuditFile,
+    #[serde(default)]
     pub values: serde_json::Map<String, serde_json::Value>,
 }
 

@@ -7,6 +7,7 @@
 mod access;
 mod access_file;
 mod answering;
+mod audit;
 mod calendar;
 mod duration;
 mod environment;
@@ -26,6 +27,7 @@ pub use access::{
     Access, Claim, Embed, Line, Module, Oidc, Partner, Place, Reach, Scope, Section, ServiceAccount, SignIn,
 };
 pub use answering::{Answering, OTHER, Reason};
+pub use audit::Audit;
 pub use calendar::{Calendar, Shutdown};
 pub use duration::{DurationError, parse_duration};
 pub use environment::{Environment, ReferenceError};

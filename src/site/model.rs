@@ -33,6 +33,7 @@ pub struct Site {
     pub retention: Retention,
     /// Reasons people give, and who may decide alone.
     pub answering: super::Answering,
+    pub audit: super::Audit,
     /// Free values, visible to workflows as `site.values.<name>`.
     pub values: serde_json::Map<String, serde_json::Value>,
     /// What is switched off and why, one sentence each: for the start-up lines.
@@ -228,7 +229,7 @@ impl Default for Limits {
     }
 }
 
-/// How long things are kept; what has no time is kept for good. The audit trail always is.
+/// How long things are kept; what has no time is kept for good. Records of the audit trail always are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Retention {
     /// Journal and payloads, by the day a run began.

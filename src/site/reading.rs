@@ -2,6 +2,7 @@
 
 mod access;
 mod answering;
+mod audit;
 mod mcp;
 mod models;
 
@@ -99,6 +100,7 @@ impl<'a> Reading<'a> {
         );
         let limits = self.limits(file.limits);
         let retention = self.retention(file.retention);
+        let audit = self.audit(file.audit);
         let models = match &self.overrides.models {
             Some(models) => models.clone(),
             None => file.models.into_iter().filter_map(|model| self.model(model.value)).collect(),
@@ -129,6 +131,7 @@ impl<'a> Reading<'a> {
             access,
             retention,
             answering,
+            audit,
             values: file.values,
             notices: self.notices,
         })

@@ -281,3 +281,18 @@ fn a_calendar_that_cannot_be_is_refused() {
     assert!(reversed.contains("before it begins"), "{reversed}");
     assert!(wrong_calendar("{ holiday: [] }").contains("did you mean `holidays`"));
 }
+
+#[test]
+fn the_audit_is_signed_with_a_key_from_elsewhere() {
+    let audit = |lines: &str| parse(&format!("{SMALL}audit:\n{lines}"));
+    let key = "  signing_key: ${env:PLEX_API_KEY}\n";
+    let site = audit(&format!("{key}  checkpoints: /mnt/worm\n  details: 400d\n")).unwrap();
+    assert_eq!(site.audit.signing_key.unwrap().expose_secret(), "k-1");
+    assert_eq!(site.audit.details, Some(Duration::from_secs(400 * 24 * 3600)));
+    let wrong = |lines: &str| audit(lines).unwrap_err().to_string();
+    assert!(wrong("  signing_key: in plain sight\n").contains("a secret does not belong in this file"));
+    assert!(wrong("  checkpoints: /mnt/worm\n").contains("`takt audit key` makes one"));
+    assert!(wrong(&format!("{key}  checkpoints: here\n")).contains("write the whole path"));
+    assert!(wrong("  details: 3h\n").contains("at least 1d"));
+    assert!(wrong("  sign: x\n").contains("signing_key"));
+}

@@ -1,7 +1,7 @@
 //! `call`: one typed tool, and for a write the checks that stand before it.
 
 use super::{
-    approval, notify,
+    approval, audited, notify,
     rules::{Until, Verdicts},
     shadow,
 };
@@ -60,13 +60,24 @@ impl CallExecutor {
         if notify::is_notification(&step.tool) {
             return notify::send(&input, context).map_err(|e| failure("expression", e));
         }
+        if tool.spec().effect == Effect::Write && context.definition.workflow.autonomy == Autonomy::Shadow {
+            return shadow::rehearse(step, tool.spec(), input, &self.tools, context).await.map_err(failed);
+        }
+        let result = self.perform(step, tool, &input, task, context).await;
+        audited::with_record(result, tool.spec(), &input, context)
+    }
+
+    /// Asks whether it may, looks whether it was done before, and does it.
+    async fn perform(
+        &self,
+        step: &CallStep,
+        tool: &Arc<dyn Tool>,
+        input: &Value,
+        task: &Task,
+        context: &StepContext,
+    ) -> Result<Outcome, StepError> {
         if tool.spec().effect == Effect::Write {
-            if context.definition.workflow.autonomy == Autonomy::Shadow {
-                return shadow::rehearse(step, tool.spec(), input, &self.tools, context)
-                    .await
-                    .map_err(failed);
-            }
-            self.permit(step, tool.as_ref(), &input, context).await?;
+            self.permit(step, tool.as_ref(), input, context).await?;
         }
         let span = trace::span(Kind::Client, &format!("call {}", step.tool), None);
         let call = Call {
@@ -79,13 +90,13 @@ impl CallExecutor {
             trace: trace::traceparent(&span).or_else(|| context.start.trace.clone()),
         };
         if context.repeats
-            && let Some(outcome) = look_up(tool, &call, &input).await?
+            && let Some(outcome) = look_up(tool, &call, input).await?
         {
             return Ok(outcome);
         }
         crash_point("before_call");
         let begun = Instant::now();
-        let called = with_timeout(tool, &call, input).instrument(span).await;
+        let called = with_timeout(tool, &call, input.clone()).instrument(span).await;
         let outcome = called.as_ref().map_or_else(ToolError::class, |_| "ok");
         metrics::tool_called(step.tool.as_str(), outcome, begun.elapsed());
         let output = called?;

@@ -4,6 +4,7 @@
 
 mod agent;
 mod approval;
+mod audited;
 mod call;
 mod endpoints;
 mod gate;

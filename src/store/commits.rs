@@ -6,6 +6,7 @@
 
 use super::{
     PgConnection, Result,
+    audit::Columns,
     journal::{self, Rows},
     signals,
 };
@@ -30,6 +31,8 @@ pub struct Settled {
     pub untidy: Vec<Uuid>,
     /// Signals that are in the journal now.
     pub heard: Vec<Uuid>,
+    /// What the audit keeps of what steps did.
+    pub audited: Columns,
 }
 
 /// Runs that wait; `signals` is what each has heard of.
@@ -65,11 +68,11 @@ pub fn is_one_statement(rows: &Rows, settled: &Settled) -> bool {
 
 /// Appends to the journal, parks and ends runs.
 pub async fn settle(db: &mut PgConnection, fence: Fence, rows: &Rows, settled: &Settled) -> Result<Written> {
-    let Settled { parked, ended, untidy, heard } = settled;
+    let Settled { parked, ended, untidy, heard, audited } = settled;
     let holds = if ended.run.is_empty() {
-        append(db, fence, rows).await?
+        append(db, fence, rows, audited).await?
     } else {
-        end(db, fence, rows, ended).await?
+        end(db, fence, rows, settled).await?
     };
     if !holds {
         return Ok(Written::Fenced);
@@ -85,7 +88,7 @@ pub async fn settle(db: &mut PgConnection, fence: Fence, rows: &Rows, settled: &
     Ok(Written::Held { woken })
 }
 
-async fn append(db: &mut PgConnection, fence: Fence, rows: &Rows) -> Result<bool> {
+async fn append(db: &mut PgConnection, fence: Fence, rows: &Rows, audited: &Columns) -> Result<bool> {
     let holds = sqlx::query_scalar!(
         r#"with fence as materialized (
              select id from worker where id = $1 and epoch = $2 for key share
@@ -94,6 +97,23 @@ async fn append(db: &mut PgConnection, fence: Fence, rows: &Rows) -> Result<bool
              select run_id, seq, at, records::json
              from unnest($3::uuid[], $4::int[], $5::timestamptz[], $6::text[]) as new (run_id, seq, at, records)
              where exists (select from fence)
+         ), audited as materialized (
+             select nextval('audit_record_id_seq') as id, given.*
+             from unnest($7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::uuid[], $13::text[],
+                         $14::text[], $15::text[], $16::text[], $17::text[], $18::text[], $19::text[],
+                         $20::text[], $21::text[], $22::bytea[], $23::bytea[], $24::text[])
+                  as given (actor, kind, auth, action, object, run_id, step, workflow, version, system, external_id,
+                            request_hash, response_hash, decision, correlation, detail_hash, salt, body)
+             where exists (select from fence)
+         ), detailed as (
+             insert into audit_detail (record_id, salt, body)
+             select id, salt, body from audited where body is not null
+         ), recorded as (
+             insert into audit_record (id, actor, actor_kind, auth, action, object, run_id, step, workflow, version,
+                                       system, external_id, request_hash, response_hash, decision, correlation,
+                                       detail_hash)
+             select id, actor, kind, auth, action, object, run_id, step, workflow, version, system, external_id,
+                    request_hash, response_hash, decision, correlation, detail_hash from audited
          )
          select exists (select from fence) as "holds!""#,
         fence.worker.0,
@@ -101,13 +121,32 @@ async fn append(db: &mut PgConnection, fence: Fence, rows: &Rows) -> Result<bool
         &rows.run,
         &rows.seq,
         &rows.at,
-        &rows.records
+        &rows.records,
+        &audited.actor,
+        &audited.kind as &[&'static str],
+        &audited.auth as &[Option<String>],
+        &audited.action,
+        &audited.object as &[Option<String>],
+        &audited.run as &[Option<Uuid>],
+        &audited.step as &[Option<String>],
+        &audited.workflow as &[Option<String>],
+        &audited.version as &[Option<String>],
+        &audited.system as &[Option<String>],
+        &audited.external as &[Option<String>],
+        &audited.request as &[Option<String>],
+        &audited.response as &[Option<String>],
+        &audited.decision as &[Option<String>],
+        &audited.correlation as &[Option<String>],
+        &audited.hash as &[Option<Vec<u8>>],
+        &audited.salt as &[Option<Vec<u8>>],
+        &audited.body as &[Option<String>]
     );
     Ok(holds.fetch_one(db).await?)
 }
 
 /// Appends to the journal and ends runs.
-async fn end(db: &mut PgConnection, fence: Fence, rows: &Rows, ended: &Ended) -> Result<bool> {
+async fn end(db: &mut PgConnection, fence: Fence, rows: &Rows, settled: &Settled) -> Result<bool> {
+    let Settled { ended, audited, .. } = settled;
     let row = sqlx::query!(
         r#"with fence as materialized (
              select id from worker where id = $1 and epoch = $2 for key share
@@ -123,6 +162,23 @@ async fn end(db: &mut PgConnection, fence: Fence, rows: &Rows, ended: &Ended) ->
              update run_summary summary set ended_at = new.at, outcome = new.outcome, waiting_for = null
              from unnest($7::uuid[], $8::timestamptz[], $9::text[]) as new (id, at, outcome)
              where summary.id = new.id and exists (select from fence)
+         ), audited as materialized (
+             select nextval('audit_record_id_seq') as id, given.*
+             from unnest($10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::uuid[],
+                         $16::text[], $17::text[], $18::text[], $19::text[], $20::text[], $21::text[],
+                         $22::text[], $23::text[], $24::text[], $25::bytea[], $26::bytea[], $27::text[])
+                  as given (actor, kind, auth, action, object, run_id, step, workflow, version, system, external_id,
+                            request_hash, response_hash, decision, correlation, detail_hash, salt, body)
+             where exists (select from fence)
+         ), detailed as (
+             insert into audit_detail (record_id, salt, body)
+             select id, salt, body from audited where body is not null
+         ), recorded as (
+             insert into audit_record (id, actor, actor_kind, auth, action, object, run_id, step, workflow, version,
+                                       system, external_id, request_hash, response_hash, decision, correlation,
+                                       detail_hash)
+             select id, actor, kind, auth, action, object, run_id, step, workflow, version, system, external_id,
+                    request_hash, response_hash, decision, correlation, detail_hash from audited
          )
          select exists (select from fence) as "holds!",
                 array(select id from ended where signals > 0) as "signalled!""#,
@@ -134,7 +190,25 @@ async fn end(db: &mut PgConnection, fence: Fence, rows: &Rows, ended: &Ended) ->
         &rows.records,
         &ended.run,
         &ended.at,
-        &ended.outcome
+        &ended.outcome,
+        &audited.actor,
+        &audited.kind as &[&'static str],
+        &audited.auth as &[Option<String>],
+        &audited.action,
+        &audited.object as &[Option<String>],
+        &audited.run as &[Option<Uuid>],
+        &audited.step as &[Option<String>],
+        &audited.workflow as &[Option<String>],
+        &audited.version as &[Option<String>],
+        &audited.system as &[Option<String>],
+        &audited.external as &[Option<String>],
+        &audited.request as &[Option<String>],
+        &audited.response as &[Option<String>],
+        &audited.decision as &[Option<String>],
+        &audited.correlation as &[Option<String>],
+        &audited.hash as &[Option<Vec<u8>>],
+        &audited.salt as &[Option<Vec<u8>>],
+        &audited.body as &[Option<String>]
     )
     .fetch_one(&mut *db)
     .await?;
@@ -202,6 +276,8 @@ pub struct Starts {
     fair: Vec<i32>,
     lane: Vec<Option<i64>>,
     not_before: Vec<Option<DateTime<Utc>>>,
+    /// A person who started it by hand, for the audit; its children are the run's doing.
+    started_by: Vec<Option<String>>,
     rows: Rows,
 }
 
@@ -230,6 +306,7 @@ impl Starts {
         self.fair.push(run.turn.fair);
         self.lane.push(place.lane);
         self.not_before.push(place.not_before);
+        self.started_by.push(run.started_by.clone().filter(|_| run.parent.is_none()));
         self.rows.add(run.id, records)
     }
 
@@ -294,9 +371,9 @@ async fn insert(db: &mut PgConnection, fence: Option<Fence>, starts: &Starts) ->
              select new.*, version.id as version_id
              from unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::uuid[],
                          $10::text[], $11::uuid[], $12::timestamptz[],
-                         $17::smallint[], $18::int[], $19::bigint[], $20::timestamptz[])
+                         $17::smallint[], $18::int[], $19::bigint[], $20::timestamptz[], $21::text[])
                   as new (id, sha256, workflow, title, subject, key, parent_run, parent_path, event_id, started_at,
-                          priority, fair, lane, not_before)
+                          priority, fair, lane, not_before, started_by)
              left join workflow_version version on version.sha256 = new.sha256
              where $1::bigint is null or exists (select from fence)
          ), begun as (
@@ -321,6 +398,10 @@ async fn insert(db: &mut PgConnection, fence: Option<Fence>, starts: &Starts) ->
              from unnest($13::uuid[], $14::int[], $15::timestamptz[], $16::text[])
                   as first (run_id, seq, at, records)
              join begun on begun.id = first.run_id
+         ), audited as (
+             insert into audit_record (actor, actor_kind, action, object, run_id, workflow, version)
+             select started_by, 'person', 'run.start', new.id::text, new.id, workflow, sha256
+             from new join begun using (id) where started_by is not null
          )
          select array(select id from begun) as "runs!",
                 ($1::bigint is null or exists (select from fence)) as "held!",
@@ -344,7 +425,8 @@ async fn insert(db: &mut PgConnection, fence: Option<Fence>, starts: &Starts) ->
         &starts.priority,
         &starts.fair,
         &starts.lane as &[Option<i64>],
-        &starts.not_before as &[Option<DateTime<Utc>>]
+        &starts.not_before as &[Option<DateTime<Utc>>],
+        &starts.started_by as &[Option<String>]
     )
     .fetch_one(db)
     .await?;

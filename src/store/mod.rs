@@ -28,6 +28,7 @@ pub mod partitions;
 pub mod retention;
 pub mod runs;
 pub mod schedules;
+pub mod seals;
 pub mod sessions;
 pub mod signals;
 pub mod signatures;
@@ -41,7 +42,7 @@ pub mod workers;
 use sqlx::{PgPool, Postgres, pool::PoolConnection};
 
 pub use open::{OpenOptions, UnfitError};
-pub use sqlx::PgConnection;
+pub use sqlx::{Connection, PgConnection};
 pub type Transaction = sqlx::Transaction<'static, sqlx::Postgres>;
 
 /// What went wrong between us and PostgreSQL.

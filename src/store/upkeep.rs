@@ -15,16 +15,22 @@ pub enum Task {
     Analyze,
     /// Drops what the site's policy no longer keeps.
     Retention,
+    /// Signs where the audit's chain stands.
+    Checkpoint,
+    /// Checks the audit's chain.
+    Verify,
 }
 
 impl Task {
-    pub const ALL: [Self; 3] = [Self::Watch, Self::Analyze, Self::Retention];
+    pub const ALL: [Self; 5] = [Self::Watch, Self::Analyze, Self::Retention, Self::Checkpoint, Self::Verify];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Watch => "watch",
             Self::Analyze => "analyze",
             Self::Retention => "retention",
+            Self::Checkpoint => "checkpoint",
+            Self::Verify => "verify",
         }
     }
 }
@@ -92,11 +98,17 @@ pub struct Finding {
 }
 
 impl Last {
+    /// The audit's own tasks, which are not storage care.
+    pub fn is_of_audit(&self) -> bool {
+        [Task::Checkpoint, Task::Verify].iter().any(|task| task.name() == self.task)
+    }
+
     /// What stands in `finding`, and the task's own failure.
     pub fn findings(&self) -> Vec<Finding> {
         let mut found: Vec<Finding> = serde_json::from_value(self.finding.clone()).unwrap_or_default();
         if let Some(error) = &self.error {
-            let sentence = format!("Storage care could not do its task `{}`: {error}.", self.task);
+            let who = if self.is_of_audit() { "The audit trail" } else { "Storage care" };
+            let sentence = format!("{who} could not do its task `{}`: {error}.", self.task);
             found.push(Finding { sentence, query: None });
         }
         found

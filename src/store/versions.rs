@@ -7,11 +7,16 @@ fn unreadable(source: serde_json::Error) -> StoreError {
     StoreError::Unreadable { what: "workflow_version.bundle", source }
 }
 
-/// Keeps a bundle for ever; the same content is kept once.
+/// Keeps a bundle for ever; the same content is kept once, and audited when it comes.
 pub async fn save(db: &mut PgConnection, workflow: &str, sha256: &str, bundle: &Bundle) -> Result<i32> {
     let bundle = serde_json::to_value(bundle).map_err(unreadable)?;
     sqlx::query!(
-        "insert into workflow_version (sha256, workflow, bundle) values ($1, $2, $3) on conflict (sha256) do nothing",
+        "with deployed as (
+             insert into workflow_version (sha256, workflow, bundle) values ($1, $2, $3)
+             on conflict (sha256) do nothing returning workflow, sha256
+         )
+         insert into audit_record (actor, actor_kind, action, object, workflow, version)
+         select 'takt', 'system', 'workflow.deploy', workflow, workflow, sha256 from deployed",
         sha256,
         workflow,
         bundle

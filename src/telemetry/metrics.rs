@@ -151,6 +151,15 @@ pub const METRICS: &[Metric] = &[
         &[],
         "What the storage watchdog found; the Health page has the words.",
     ),
+    metric("takt_audit_broken", Gauge, Count, &[], "1 when the last check found the audit trail broken."),
+    metric("takt_audit_unsealed", Gauge, Count, &[], "Records of the audit trail that wait for their seal."),
+    metric(
+        "takt_audit_checkpoint_age_seconds",
+        Gauge,
+        Seconds,
+        &[],
+        "Since the audit trail was signed last; absent when it never was.",
+    ),
 ];
 
 /// Bounds from a millisecond to minutes: commits and tools fit in the same scale.

@@ -120,7 +120,7 @@ impl Live {
                     self.subscriptions.remove(&path);
                 }
                 intent @ (Intent::StartRun(_) | Intent::Send(_)) => outside.push(Heard { at, intent }),
-                Intent::NoteFailure { .. } => {}
+                Intent::NoteFailure { .. } | Intent::Audit(_) => {}
             }
         }
         match commit.row {

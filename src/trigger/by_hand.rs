@@ -3,7 +3,7 @@
 use crate::{
     engine::{Definitions, StartError, Way, make_way, start_runs},
     run::{NewRun, RunId, Turn, TurnError, inputs_from},
-    store::{PgConnection, StoreError, audit},
+    store::{PgConnection, StoreError},
     workflow::{Trigger, Workflow},
 };
 use chrono::{DateTime, Utc};
@@ -74,7 +74,7 @@ pub fn by_hand(
     })
 }
 
-/// Makes the runs ready for any worker and keeps who started them: all of them begin or take their places in line,
+/// Makes the runs ready for any worker; their start stands in the audit: all of them begin or take their places in line,
 /// or none does.
 pub async fn start_by_hand(
     db: &mut PgConnection,
@@ -85,9 +85,6 @@ pub async fn start_by_hand(
         if let Way::Taken(open) = make_way(db, run).await? {
             return Err(ManualError::OneAtATime { workflow: run.workflow.clone(), open });
         }
-        let (who, about) =
-            (run.started_by.as_deref().unwrap_or_default(), json!({ "workflow": run.workflow }));
-        audit::add(db, who, "run.start", Some(&run.id.to_string()), &about).await?;
     }
     start_runs(db, runs, now).await?;
     Ok(())

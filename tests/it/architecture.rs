@@ -33,7 +33,7 @@ const TABLE: &[(&str, &str)] = &[
     ("notify", "telemetry run store"),
     ("connector", "expr tool telemetry site agent notify"),
     ("connector/native", "expr tool site schedule plant"),
-    ("audit", "run store"),
+    ("audit", "workflow run store"),
     ("eval", "tool workflow run store engine agent"),
     ("testing", "expr tool site workflow run store engine agent gate step trigger"),
     ("schema", "tool site workflow"),

@@ -14,6 +14,7 @@
 mod access;
 mod agents;
 mod architecture;
+mod audit;
 mod care;
 mod chaos;
 mod check;

@@ -4,6 +4,7 @@
 //! records and sends answers to `gate::decide`; it decides nothing.
 
 pub(super) mod attention;
+pub(super) mod audit;
 pub(super) mod control;
 pub(super) mod delegations;
 pub(super) mod gate;

@@ -29,6 +29,8 @@ struct Status {
     rejections: Vec<Rejection>,
     problems: Vec<Finding>,
     notices: Vec<String>,
+    /// Whoever may order something of runs may read the trail.
+    may_audit: bool,
 }
 
 #[derive(Serialize)]
@@ -66,6 +68,7 @@ pub(in crate::http) async fn page(
             .collect(),
         problems: (door.app.problems)().iter().map(finding).collect(),
         notices: door.app.site.notices.clone(),
+        may_audit: door.app.site.is_operator(&who.person),
     };
     Ok(render("status", Frame::new(&door, &who, "status", "Health"), &status)?)
 }
@@ -89,6 +92,7 @@ fn worries(health: &Health) -> Vec<String> {
     if !health.storage.is_empty() {
         worries.push("The database needs a look: see Storage below.".to_owned());
     }
+    worries.extend(health.audit.iter().cloned());
     if health.workflow_problems > 0 {
         worries.push("A workflow file is broken; its last good version stays in use.".to_owned());
     }

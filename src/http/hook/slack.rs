@@ -10,7 +10,7 @@ use crate::{
         interaction::{Click, Interaction, parse},
         modal, signature,
     },
-    gate::{Answer, DecideError, Decision, decide, hash_of, late},
+    gate::{Answer, DecideError, Decision, decide, hash_of, late, refuse_stranger},
     http::{
         problem::{Cause, Problem},
         state::Shared,
@@ -78,9 +78,11 @@ async fn take(door: &Shared, click: Click) -> Result<Response, Problem> {
     };
     drop(db);
     let Some(gate) = gate else {
+        refuse_stranger(&door.app.store, SOURCE, &click.slack_user, None).await?;
         return Ok(tell(door, &click, "This question is no longer known."));
     };
     let Some(person) = door.app.site.person_by_slack(&click.slack_user) else {
+        refuse_stranger(&door.app.store, SOURCE, &click.slack_user, Some(GateId(gate.id))).await?;
         return Ok(tell(
             door,
             &click,

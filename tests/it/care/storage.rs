@@ -301,9 +301,12 @@ async fn dead_rows_are_found_and_every_task_is_done_by_one_process() {
     first.unwrap();
     second.unwrap();
     let done = upkeep::last(&mut store.connection().await.unwrap()).await.unwrap();
-    assert!(done.iter().all(|last| last.done_at.is_some() && last.error.is_none()), "{done:?}");
+    // The audit's tasks are its keeper's.
+    let mut of_care = done.iter().filter(|last| !last.is_of_audit());
+    assert!(of_care.all(|last| last.done_at.is_some() && last.error.is_none()), "{done:?}");
     // Nothing is due again, except for somebody whose clock was set back.
-    let every = upkeep::Task::ALL.map(|task| (task, Duration::from_secs(3600)));
+    let of_care = [upkeep::Task::Watch, upkeep::Task::Analyze, upkeep::Task::Retention];
+    let every = of_care.map(|task| (task, Duration::from_secs(3600)));
     let mut db = store.connection().await.unwrap();
     let due = upkeep::take_due(&mut db, &every).await.unwrap();
     assert_eq!(due, [upkeep::Task::Analyze], "six hours ahead is not within the hour that is asked for");
@@ -356,12 +359,15 @@ async fn the_audit_trail_outlives_every_policy() {
     let store = Store::open(&database.url).await.unwrap();
     sql(
         &database.pool,
-        "insert into audit (at, actor, action, detail) values (now() - interval '10 years', 'sam', 'old', '{}')",
+        "insert into audit_record (at, actor, actor_kind, action)
+         values (now() - interval '10 years', 'sam', 'person', 'old')",
     )
     .await;
     let policy = Policy { journal: Some(DAY), events: Some(DAY), messages: Some(DAY), runs: Some(DAY) };
     cleaned(&store, &policy, false).await;
-    let entries: i64 =
-        sqlx::query_scalar("select count(*) from audit").fetch_one(&database.pool).await.unwrap();
+    let entries: i64 = sqlx::query_scalar("select count(*) from audit where action = 'old'")
+        .fetch_one(&database.pool)
+        .await
+        .unwrap();
     assert_eq!(entries, 1);
 }

@@ -54,8 +54,9 @@ async fn signing_in_and_out() {
     assert_eq!(visitor.get("/").await.status, StatusCode::SEE_OTHER, "the session is over on the server too");
 
     let mut db = console.store.connection().await.expect("a connection");
+    let trail = audit::recent(&mut db, 10).await.expect("the audit").into_iter();
     let actions: Vec<_> =
-        audit::recent(&mut db, 10).await.expect("the audit").into_iter().map(|entry| entry.action).collect();
+        trail.map(|entry| entry.action).filter(|action| action.starts_with("sign_in")).collect();
     assert_eq!(actions, ["sign_in", "sign_in.refused", "sign_in.refused"]);
 }
 

@@ -175,7 +175,7 @@ impl Store {
             }
             Intent::Unsubscribe { path } => self.subscriptions.retain(|(of, at, _)| (*of, at) != (run, path)),
             Intent::StartRun(child) => self.start(child, now),
-            Intent::Reassign(_) | Intent::Send(_) | Intent::NoteFailure { .. } => {}
+            Intent::Reassign(_) | Intent::Send(_) | Intent::NoteFailure { .. } | Intent::Audit(_) => {}
         }
     }
 

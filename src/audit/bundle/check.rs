@@ -1,0 +1,206 @@
+//! Checking a bundle with nothing but the public key: the archive's form, the signature, every file, every link from the
+//! first record to the checkpoint. The first thing that is wrong is named.
+
+use super::{
+    Before, CHAIN, CHECKPOINT, DETAILS, Detail, MANIFEST, Manifest, PURPOSE, RECORDS, SIGNATURE, Step, lines,
+    tar::{Unfit, unpack},
+};
+use crate::{
+    audit::{
+        chain::{digest_of_record, genesis, link},
+        checkpoint::Signed,
+        key::PublicKey,
+        verify::Broken,
+    },
+    store::{audit::digest_of_detail, seals::SealedRecord},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+/// What a sound bundle shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evidence {
+    pub site: String,
+    pub run: Uuid,
+    pub exported_at: String,
+    pub key: String,
+    pub files: usize,
+    pub records: usize,
+    /// Records whose detail retention had taken out.
+    pub purged: usize,
+    /// Links that were followed, from the first record to the checkpoint.
+    pub links: usize,
+    pub checkpoint_seq: i64,
+    pub checkpoint_time: String,
+}
+
+type Files = BTreeMap<String, Vec<u8>>;
+
+/// Checks all of a bundle.
+pub fn check(bytes: &[u8], keys: &[PublicKey]) -> Result<Evidence, Broken> {
+    let unpacked = unpack(bytes).map_err(|unfit| Broken::file(&name_of(bytes, &unfit), unfit.why))?;
+    let mut files = unpacked.into_iter();
+    let manifest_bytes = first(files.next(), MANIFEST)?;
+    let signature = first(files.next(), SIGNATURE)?;
+    let manifest = signed(&manifest_bytes, &signature, keys)?;
+    let files: Vec<(String, Vec<u8>)> = files.collect();
+    let is_listed = files.len() == manifest.files.len()
+        && files.iter().zip(&manifest.files).all(|((name, _), listed)| *name == listed.name);
+    if !is_listed {
+        let odd = files.iter().map(|(name, _)| name).zip(&manifest.files);
+        let odd = odd.into_iter().find(|(name, listed)| **name != listed.name).map(|(name, _)| name.as_str());
+        return Err(Broken::file(odd.unwrap_or(MANIFEST), "is not the one that the manifest lists"));
+    }
+    let all: Files = files.iter().cloned().collect();
+    for ((name, body), listed) in files.iter().zip(&manifest.files) {
+        if body.len() != listed.size || hex::encode(Sha256::digest(body)) != listed.sha256 {
+            // The chain tells which record it was, where the file holds records.
+            let of_chain = [RECORDS, DETAILS, CHAIN].contains(&name.as_str());
+            let named = of_chain.then(|| chain(&all, keys).err()).flatten();
+            return Err(named.unwrap_or_else(|| Broken::file(name, "was changed")));
+        }
+    }
+    let held = chain(&all, keys)?;
+    Ok(Evidence {
+        site: manifest.site,
+        run: manifest.run,
+        exported_at: manifest.exported_at,
+        key: manifest.key,
+        files: files.len(),
+        records: held.records,
+        purged: held.purged,
+        links: held.links,
+        checkpoint_seq: held.checkpoint.checkpoint.seq,
+        checkpoint_time: held.checkpoint.checkpoint.time,
+    })
+}
+
+/// The file that an unfit place in the archive belongs to: as the manifest lists it, where that can be read.
+fn name_of(bytes: &[u8], unfit: &Unfit) -> String {
+    match unfit.index {
+        0 => return MANIFEST.to_owned(),
+        1 => return SIGNATURE.to_owned(),
+        _ => {}
+    }
+    // The manifest is the first file: its block of bytes begins behind the first header.
+    let text = bytes.get(512..).unwrap_or_default();
+    let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let manifest: Option<Manifest> = serde_json::from_slice(line).ok();
+    let listed = manifest.and_then(|manifest| Some(manifest.files.get(unfit.index - 2)?.name.clone()));
+    listed.unwrap_or_else(|| "(the end of the archive)".to_owned())
+}
+
+fn first(file: Option<(String, Vec<u8>)>, name: &str) -> Result<Vec<u8>, Broken> {
+    match file {
+        Some((found, body)) if found == name => Ok(body),
+        _ => Err(Broken::file(name, "is not where it belongs")),
+    }
+}
+
+fn signed(manifest: &[u8], signature: &[u8], keys: &[PublicKey]) -> Result<Manifest, Broken> {
+    let read: Option<Manifest> = serde_json::from_slice(manifest).ok();
+    let read = read.filter(|read| lines(std::slice::from_ref(read)) == manifest);
+    let read = read.ok_or_else(|| Broken::file(MANIFEST, "is not what Takt wrote: it was changed"))?;
+    let Some(key) = keys.iter().find(|key| key.id() == read.key) else {
+        let why = format!("names the key {}, and none of the public keys given is that one", read.key);
+        return Err(Broken::file(MANIFEST, why));
+    };
+    let text = std::str::from_utf8(signature).ok().and_then(|text| text.strip_suffix('\n'));
+    let message = [PURPOSE.as_bytes(), manifest].concat();
+    if text.is_some_and(|text| key.verifies(&message, text)) {
+        return Ok(read);
+    }
+    let why = format!(
+        "does not bear the signature of the key {}: one of {MANIFEST} and {SIGNATURE} was changed",
+        key.id()
+    );
+    Err(Broken::file(MANIFEST, why))
+}
+
+struct Held {
+    records: usize,
+    purged: usize,
+    links: usize,
+    checkpoint: Signed,
+}
+
+/// Lines of a file; each must be what serde writes of it. `Err` is the number of the first that is not.
+fn read<T: DeserializeOwned + Serialize>(files: &Files, name: &str) -> Result<Vec<T>, Broken> {
+    let body = files.get(name).ok_or_else(|| Broken::file(name, "is missing"))?;
+    let mut found = Vec::new();
+    for (index, line) in body.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        let item: Option<T> = serde_json::from_slice(line).ok();
+        let item = item.filter(|item| lines(std::slice::from_ref(item)) == line);
+        found.push(item.ok_or_else(|| Broken::file(name, format!("was changed in line {}", index + 1)))?);
+    }
+    Ok(found)
+}
+
+fn chain(files: &Files, keys: &[PublicKey]) -> Result<Held, Broken> {
+    let checkpoint =
+        files.get(CHECKPOINT).and_then(|body| Signed::from_text(std::str::from_utf8(body).ok()?));
+    let checkpoint =
+        checkpoint.ok_or_else(|| Broken::file(CHECKPOINT, "is not what Takt wrote: it was changed"))?;
+    checkpoint.check(keys).map_err(|why| Broken::file(CHECKPOINT, why))?;
+    let (before, steps) = read_chain(files)?;
+    let records: Vec<SealedRecord> = read(files, RECORDS)?;
+    let details: Vec<Detail> = read(files, DETAILS)?;
+    if before.chain != checkpoint.checkpoint.chain {
+        return Err(Broken::file(CHAIN, "is of another chain than the checkpoint"));
+    }
+    if before.seq == 0 && before.hash != hex::encode(genesis(before.chain)) {
+        return Err(Broken::file(CHAIN, "does not begin where its chain begins"));
+    }
+    let mut by_seq: BTreeMap<i64, &SealedRecord> =
+        records.iter().map(|record| (record.seq, record)).collect();
+    let mut details: BTreeMap<i64, Detail> = details.into_iter().map(|detail| (detail.seq, detail)).collect();
+    let (mut seq, mut hash, mut purged) = (before.seq, before.hash, 0);
+    for step in &steps {
+        seq += 1;
+        let broken = |why: &str| Err(Broken::record(seq, why));
+        if step.seq != seq {
+            return broken("is missing from the chain");
+        }
+        if let Some(record) = by_seq.remove(&seq) {
+            if hex::encode(digest_of_record(record)) != step.digest {
+                return broken("was changed: its digest is not the one in the chain");
+            }
+            match (&record.detail, details.remove(&seq)) {
+                (Some(digest), Some(detail)) => {
+                    let salt = hex::decode(&detail.salt).unwrap_or_default();
+                    if hex::encode(digest_of_detail(&salt, &detail.body)) != *digest {
+                        return broken("has another detail than the one that was sealed");
+                    }
+                }
+                (Some(_), None) => purged += 1,
+                (None, Some(_)) => return broken("has a detail that was never sealed"),
+                (None, None) => {}
+            }
+        }
+        let (previous, digest) = (hex::decode(&hash).ok(), hex::decode(&step.digest).ok());
+        let digest = digest.and_then(|digest| <[u8; 32]>::try_from(digest).ok());
+        let next = previous.zip(digest).map(|(previous, digest)| hex::encode(link(&previous, &digest)));
+        if next.as_ref() != Some(&step.hash) {
+            return broken("has a link in the chain that does not hold");
+        }
+        hash.clone_from(&step.hash);
+    }
+    if let Some(seq) = by_seq.keys().chain(details.keys()).next() {
+        return Err(Broken::record(*seq, "is not part of the chain that is shown"));
+    }
+    if seq != checkpoint.checkpoint.seq || hash != checkpoint.checkpoint.hash {
+        return Err(Broken::record(seq, "is not the one that the signed checkpoint names"));
+    }
+    Ok(Held { records: records.len(), purged, links: steps.len(), checkpoint })
+}
+
+fn read_chain(files: &Files) -> Result<(Before, Vec<Step>), Broken> {
+    let body = files.get(CHAIN).ok_or_else(|| Broken::file(CHAIN, "is missing"))?;
+    let end = body.iter().position(|byte| *byte == b'\n').map_or(body.len(), |at| at + 1);
+    let part = |bytes: &[u8]| Files::from([(CHAIN.to_owned(), bytes.to_vec())]);
+    let before = read(&part(&body[..end]), CHAIN)?.pop();
+    let before = before.ok_or_else(|| Broken::file(CHAIN, "is empty"))?;
+    Ok((before, read(&part(&body[end..]), CHAIN)?))
+}

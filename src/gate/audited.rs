@@ -1,0 +1,106 @@
+//! What the audit trail keeps of answers: those that were taken, in their transaction, and those that were not.
+
+use super::{
+    Answer, DecideError,
+    decide::{Decided, take},
+};
+use crate::{
+    run::{ActorKind, AuditRecord, GateId, RunId},
+    site::Site,
+    store::{Store, StoreError, audit, gates},
+};
+use serde_json::{Value, json};
+
+/// Takes an answer if it may be given, and wakes the run. The same person answering the same again gets
+/// the same result; everybody else learns who was faster. Whatever comes of it stands in the audit.
+pub async fn decide(
+    store: &Store,
+    site: &Site,
+    gate: GateId,
+    person: &str,
+    answer: &Answer,
+) -> Result<Decided, DecideError> {
+    let taken = take(store, site, gate, person, answer).await;
+    let (kind, because) = match &taken {
+        Err(DecideError::NoSuchGate) => (ActorKind::Person, "no_such_gate".to_owned()),
+        Err(DecideError::NoSuchPerson(_)) => (ActorKind::Unknown, "no_such_person".to_owned()),
+        Err(DecideError::Refused { refusal }) => (ActorKind::Person, refusal.to_string()),
+        Err(DecideError::Late { .. }) => (ActorKind::Person, "too_late".to_owned()),
+        Ok(_) | Err(DecideError::Store(_)) => return taken,
+    };
+    let record = refused(person, kind, gate, &answer.channel, answer.decision.word(), &because);
+    let mut tx = store.begin().await?;
+    let asked = gates::get(&mut tx, gate).await?;
+    let record = match asked {
+        Some(asked) => record.of_run(RunId(asked.run_id), Some(&asked.path)),
+        None => record,
+    };
+    let record = record.detail(json!({
+        "because": because, "choice": answer.choice, "reason": answer.reason, "reason_code": answer.reason_code,
+        "proposal_hash": answer.proposal_hash,
+    }));
+    audit::append(&mut tx, &[record]).await?;
+    tx.commit().await.map_err(StoreError::from)?;
+    taken
+}
+
+/// Somebody whom only the channel knows pressed a button, or the button belongs to no question any more.
+pub async fn refuse_stranger(
+    store: &Store,
+    channel: &str,
+    who: &str,
+    gate: Option<GateId>,
+) -> Result<(), StoreError> {
+    let mut record = AuditRecord::new(who, "gate.refused").detail(json!({
+        "because": if gate.is_some() { "no_such_person" } else { "no_such_gate" },
+    }));
+    record.actor_kind = ActorKind::Unknown;
+    record.auth = Some(channel.to_owned());
+    record.object = gate.map(|gate| gate.to_string());
+    let mut db = store.connection().await?;
+    audit::append(&mut db, &[record]).await
+}
+
+fn refused(
+    actor: &str,
+    kind: ActorKind,
+    gate: GateId,
+    channel: &str,
+    decision: &str,
+    because: &str,
+) -> AuditRecord {
+    let record = AuditRecord::new(actor, "gate.refused").object(gate.to_string());
+    AuditRecord {
+        actor_kind: kind,
+        auth: Some(channel.to_owned()),
+        decision: Some(decision.to_owned()),
+        detail: json!({ "because": because }),
+        ..record
+    }
+}
+
+/// An answer that counts: who, how, what of what was shown, and whether it is what stood first.
+pub(super) fn accepted(asked: &gates::Gate, vote: &gates::Vote) -> AuditRecord {
+    let options = asked.ask.get("options").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let choice = vote.body.get("choice").and_then(Value::as_u64);
+    let chosen = choice.and_then(|choice| options.get(usize::try_from(choice).ok()?.checked_sub(1)?));
+    let is_as_proposed = match vote.decision.as_str() {
+        "reject" | "edit" => false,
+        _ => choice.is_none_or(|choice| choice == 1),
+    };
+    let record = AuditRecord::new(&vote.person, &format!("gate.{}", vote.decision))
+        .of_run(RunId(asked.run_id), Some(&asked.path))
+        .object(asked.id.to_string())
+        .detail(json!({
+            "answer": vote.body, "reason": vote.reason, "reason_code": vote.reason_code,
+            "on_behalf_of": vote.on_behalf_of, "alone": vote.overrides, "proposal_hash": vote.proposal_hash,
+            "chosen": chosen, "options_shown": options.len(), "overridden": !is_as_proposed,
+            "role": asked.role, "asked_at": asked.opened_at, "answered_at": vote.at,
+        }));
+    AuditRecord {
+        auth: Some(vote.channel.clone()),
+        decision: Some(vote.decision.clone()),
+        correlation: Some(vote.proposal_hash.clone()),
+        ..record
+    }
+}
