@@ -3,11 +3,11 @@
 //! Helpers: `json`, `minutes` (a duration in minutes as `2 h 5 min`), `time` (a time in the site's zone,
 //! `06:10`, with the day when it is not today), `round`.
 
+mod helpers;
 mod names;
 mod typed;
 
-pub(super) use names::TemplateName;
-pub(super) use typed::TemplateProblem;
+pub(super) use typed::{TemplateProblem, Written};
 
 use super::{
     Place,
@@ -60,13 +60,14 @@ impl Templates {
         })
     }
 
-    /// What this template names and its data would not have; nothing where there is no such template.
-    pub(super) fn check(&self, path: &str, types: &Types) -> Vec<TemplateProblem> {
+    /// What this template names and its data would not have, and what comes out of it; nothing where there is no
+    /// such template.
+    pub(super) fn check(&self, path: &str, types: &Types) -> (Vec<TemplateProblem>, Vec<Written>) {
         self.registry.get_template(path).map(|template| typed::check(template, types)).unwrap_or_default()
     }
 
     /// Every name that a template reads.
-    pub(super) fn names(&self, path: &str) -> Vec<TemplateName> {
+    pub(super) fn names(&self, path: &str) -> Vec<Vec<String>> {
         self.registry.get_template(path).map(names::names).unwrap_or_default()
     }
 
