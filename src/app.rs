@@ -2,23 +2,25 @@
 
 use crate::{
     agent::{Model, Spans},
-    connector::{declared, native, openai::OpenAi, slack},
+    connector::{self, declared, native, openai::OpenAi, slack},
     engine::{
         Caps, Clock, Definitions, Executors, Hints, Ladders, Past, RungOf, SharedEndpoints, Starter, Starts,
         StoredPast, Worker, WorkerOptions,
         upkeep::{Policy, Upkeep},
     },
+    gate::Asked,
     http,
     notify::{Addresses, Delivery, Destination, Notifier},
     site::{Addressee, Environment, Overrides, Site, SiteError},
     step::{
         AgentExecutor, AgentSettings, CallExecutor, GateExecutor, RunExecutor, WaitExecutor, notify_role,
     },
-    store::{OpenOptions, Store, StoreError, clock},
-    tool::{DataClass, Registry, RegistryError},
+    store::{OpenOptions, Store, StoreError, clock, delegations::Delegation, gates},
+    tool::{Registry, RegistryError},
     trigger::{Router, Scheduler},
     workflow::{CurrentEvents, Definition, Library, problem::Problem},
 };
+use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use std::{
     collections::BTreeMap,
@@ -127,7 +129,7 @@ impl Plant {
 /// Every tool of a site: declared systems, algorithms built in, and messages to people.
 pub fn tools_of(site: &Site) -> Result<Registry, AppError> {
     let mut tools = Registry::default();
-    for tool in declared::load(&site.folder.join("connectors"), site)? {
+    for tool in connector::load(&site.folder.join("connectors"), site)? {
         tools.add(tool)?;
     }
     for tool in native::tools(site)? {
@@ -234,6 +236,7 @@ impl App {
             );
             parts.spawn(scheduler.run(stop.clone()));
         }
+        parts.spawn(tell_changed_tools(self.tools.clone(), stop.clone()));
         let upkeep = Upkeep { store: self.store.clone(), policy: policy_of(&self.site) };
         parts.spawn(upkeep.run(stop.clone()));
         let exchange = tokio::spawn(self.hints.clone().exchange(self.store.clone()));
@@ -270,7 +273,7 @@ impl App {
         let ladders: Arc<dyn Ladders> = Arc::new(SiteLadders(self.site.clone()));
         let settings = AgentSettings {
             models: self.models.clone(),
-            known: known_names(&self.site),
+            known: self.site.known_names(),
             endpoints: Arc::new(SharedEndpoints::new(self.store.clone())),
             spans: self.spans,
             events: self.events.clone(),
@@ -342,6 +345,19 @@ impl App {
     }
 }
 
+/// Asks other sides once whether their tools are what was accepted; each call asks again.
+async fn tell_changed_tools(tools: Registry, stop: CancellationToken) {
+    let checks = tools.tools().map(async |tool| {
+        if let Err(error) = tool.check().await {
+            tracing::warn!(tool = %tool.spec().name, "{error}");
+        }
+    });
+    tokio::select! {
+        () = stop.cancelled() => {}
+        _ = futures::future::join_all(checks) => {}
+    }
+}
+
 /// Says where and why workflow files are wrong, once for each finding.
 fn tell_problems(library: &RwLock<Library>, told: &mut Vec<Problem>) {
     let library = library.read().unwrap_or_else(PoisonError::into_inner);
@@ -376,7 +392,10 @@ pub fn executors(
     let mut executors = Executors::new();
     executors.insert("call", Arc::new(CallExecutor { tools: tools.clone() }));
     executors.insert("agent", Arc::new(AgentExecutor { tools: tools.clone(), settings }));
-    executors.insert("gate", Arc::new(GateExecutor { ladders: ladders.clone(), past: past.clone() }));
+    executors.insert(
+        "gate",
+        Arc::new(GateExecutor { ladders: ladders.clone(), tools: tools.clone(), past: past.clone() }),
+    );
     executors.insert("wait", Arc::new(WaitExecutor { past }));
     executors.insert("run", Arc::new(RunExecutor { definitions: definitions.clone() }));
     executors
@@ -391,11 +410,6 @@ pub fn caps_of(site: &Site) -> Caps {
 pub fn policy_of(site: &Site) -> Policy {
     let kept = site.retention;
     Policy { journal: kept.journal, events: kept.events, messages: kept.messages, runs: kept.runs }
-}
-
-/// Names that no external model may read, wherever they stand.
-pub fn known_names(site: &Site) -> Vec<(DataClass, String)> {
-    site.people.iter().map(|person| (DataClass::Employee, person.name.clone())).collect()
 }
 
 fn notifiers(site: &Site) -> Result<BTreeMap<&'static str, Arc<dyn Notifier>>, AppError> {
@@ -438,5 +452,10 @@ struct SiteAddresses(Arc<Site>);
 impl Addresses for SiteAddresses {
     fn find(&self, channel: &str, role: Option<&str>, person: Option<&str>) -> Option<Destination> {
         (channel == "slack").then(|| slack::destination(&self.0, role, person)).flatten()
+    }
+
+    fn stand_ins(&self, gate: &gates::Gate, delegations: &[Delegation], now: DateTime<Utc>) -> Vec<String> {
+        let site = &self.0;
+        Asked { site, gate, votes: &[], delegations }.stand_ins(site.time_zone, now)
     }
 }

@@ -29,6 +29,7 @@ mod tests;
 pub use body::{Body, ReadBody};
 pub use digest::{sha256_json, sha256_text};
 pub use endpoints::{Admission, Endpoints, Permit, Told, Unlimited};
+pub use guard::masked;
 pub use ledger::{
     Barred, Entry, Hold, Ledger, LedgerClosed, Limits, Offered, Reason, Rejection, RejectionKind, Reserve,
     Source, Why,
@@ -38,4 +39,5 @@ pub use run::{Around, Progress, run};
 pub use strict::{NotStrict, strict};
 pub use tape::{Exchange, Part, Parts, Played, Stale, Tape, TapePlayer, canonical_json, request_key};
 pub use task::{Answer, Check, Clock, Task};
+pub use text::{storable, too_deep, visible};
 pub use trace::Spans;

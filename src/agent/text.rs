@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 const DEPTH_MAX: usize = 48;
 
 /// Without characters that people cannot see.
-pub(super) fn visible(text: &str) -> String {
+pub fn visible(text: &str) -> String {
     let invisible = |c: char| {
         (c.is_control() && c != '\n' && c != '\t')
             || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
@@ -21,7 +21,7 @@ pub(super) fn storable_text(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
-pub(super) fn storable(value: Value) -> Value {
+pub fn storable(value: Value) -> Value {
     match value {
         Value::String(text) if text.contains('\0') => Value::from(storable_text(&text)),
         Value::Array(items) => items.into_iter().map(storable).collect(),
@@ -40,7 +40,7 @@ pub(super) fn storable(value: Value) -> Value {
 }
 
 /// Says so when a value is nested deeper than a journal can hold.
-pub(super) fn too_deep(value: &Value) -> Option<String> {
+pub fn too_deep(value: &Value) -> Option<String> {
     exceeds(value, DEPTH_MAX).then(|| format!("it is nested more than {DEPTH_MAX} levels deep"))
 }
 

@@ -1,4 +1,5 @@
-//! `takt check`: every workflow of a site against its tools and people; no database, no network.
+//! `takt check`: every workflow of a site against its tools and people; no database, and no network
+//! unless the MCP servers are to be asked, too.
 
 mod formats;
 
@@ -27,6 +28,10 @@ pub struct CheckArgs {
     /// Folder that holds takt.yaml, workflows/, connectors/ and the rest
     #[arg(long, env = "TAKT_SITE", default_value = ".", value_name = "DIR")]
     pub site: PathBuf,
+
+    /// Also ask the MCP servers whether their tools are still what was accepted
+    #[arg(long)]
+    pub mcp: bool,
 
     /// How findings are written to standard output
     #[arg(long, value_enum, default_value_t = Format::Text)]

@@ -16,6 +16,7 @@ mod demo;
 mod eval;
 mod graph;
 mod lsp;
+mod mcp;
 mod new;
 mod run;
 mod purge;
@@ -23,6 +24,7 @@ mod schedule;
 mod schema;
 mod serve;
 mod test;
+mod token;
 mod trial;
 
 use crate::{
@@ -62,7 +64,9 @@ enum Command {
     Schema(schema::SchemaArgs),
     Graph(graph::GraphArgs),
     Lsp(lsp::LspArgs),
+    Mcp(mcp::McpArgs),
     New(new::NewArgs),
+    Token(token::TokenArgs),
 }
 
 /// Parses the command line and runs it.
@@ -84,7 +88,7 @@ pub fn main() -> ExitCode {
                 Ok(_until_the_end) => finish(serve::run(args).await),
                 Err(error) => fail(&error.to_string(), 1),
             },
-            Command::Check(args) => check_site(&args),
+            Command::Check(args) => check_site(&args).await,
             Command::Simulate(args) => {
                 telemetry::start(&cli.log);
                 finish(simulate::run(args).await)
@@ -115,9 +119,14 @@ pub fn main() -> ExitCode {
             Command::Schema(args) => finish(schema::run(&args)),
             Command::Graph(args) => finish(graph::run(&args)),
             Command::New(args) => finish(new::run(&args)),
+            Command::Token(args) => finish(token::run(&args)),
             Command::Lsp(args) => {
                 telemetry::start(&quiet(&cli.log));
                 coded(lsp::run(&args), 1)
+            }
+            Command::Mcp(args) => {
+                telemetry::start(&quiet(&cli.log));
+                coded(mcp::run(args).await, 1)
             }
             Command::Test(args) => {
                 telemetry::start(&quiet(&cli.log));
@@ -135,14 +144,15 @@ pub fn main() -> ExitCode {
     })
 }
 
-fn check_site(args: &check::CheckArgs) -> ExitCode {
-    let overrides = Overrides { without_secrets: true, ..Overrides::default() };
+async fn check_site(args: &check::CheckArgs) -> ExitCode {
+    let overrides = Overrides { without_secrets: !args.mcp, ..Overrides::default() };
     let site = match Site::load(&args.site, &Environment::of_process(), &overrides) {
         Ok(site) => site,
         Err(error) => return fail(&error.to_string(), 1),
     };
     let checked = app::tools_of(&site).map(|tools| check::run(args, &site, &tools));
     match checked {
+        Ok(Ok(code)) if code == ExitCode::SUCCESS && args.mcp => mcp::check(&site).await,
         Ok(Ok(code)) => code,
         Ok(Err(error)) => fail(&error.to_string(), 1),
         Err(error) => fail(&error.to_string(), 1),

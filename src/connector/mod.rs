@@ -1,12 +1,18 @@
-//! The rooms of other systems: HTTP systems declared in `connectors/*.yaml`, models behind the OpenAI wire
-//! format, Slack. Each implements a trait of another room (`Tool`, `Model`, `Notifier`).
+//! The rooms of other systems: HTTP systems and MCP servers declared in `connectors/*.yaml`, models behind the OpenAI wire
+//! format, Slack, the identity provider. Most implement a trait of another room (`Tool`, `Model`, `Notifier`).
 //!
 //! Only here does Takt speak another system's language; the engine and the store are never imported.
 
 pub mod breaker;
 pub mod declared;
 pub mod http;
+pub mod jws;
+mod load;
+pub mod mcp;
 pub mod native;
+pub mod oidc;
 pub mod openai;
 pub mod redact;
 pub mod slack;
+
+pub use load::load;

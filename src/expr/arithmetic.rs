@@ -4,7 +4,7 @@
 //! workflow would fail on the first round value. So `+ - * /` promote a mixed pair to double at run
 //! time, and stay CEL's own for everything else; the checker lets them mix as well.
 
-use super::environment::visit;
+use super::{environment::visit, meter};
 use cel::{
     DeclarationError, Env, ExecutionError, IdedExpr,
     common::{
@@ -49,7 +49,9 @@ fn is_accumulator(node: &IdedExpr) -> bool {
 }
 
 fn add<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
-    apply(&args, operators::ADD, |a, b| a + b, |a, b| Some(a.as_adder()?.add(b)))
+    let sum = apply(&args, operators::ADD, |a, b| a + b, |a, b| Some(a.as_adder()?.add(b)))?;
+    meter::spend(meter::size(sum.as_ref()))?;
+    Ok(sum)
 }
 
 fn subtract<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {

@@ -1,6 +1,6 @@
 //! The CEL environment: compiling with positions, and running against a scope.
 
-use super::{ParseError, Scope, arithmetic, convert, explain, functions};
+use super::{ParseError, Scope, arithmetic, convert, explain, functions, meter};
 use cel::{
     Context, Env, IdedExpr, Value as CelValue,
     common::{
@@ -26,9 +26,10 @@ static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(environment()));
 
 fn environment() -> Env {
     let mut env = Env::stdlib();
-    let declared = [extensions::strings, extensions::lists, extensions::math, arithmetic::declare]
-        .into_iter()
-        .try_for_each(|extension: fn(&mut Env) -> _| env.add_extension(extension));
+    let declared =
+        [extensions::strings, extensions::lists, extensions::math, arithmetic::declare, meter::declare]
+            .into_iter()
+            .try_for_each(|extension: fn(&mut Env) -> _| env.add_extension(extension));
     debug_assert!(declared.is_ok(), "the names of extensions are fixed: {declared:?}");
     env
 }
@@ -37,6 +38,8 @@ fn environment() -> Env {
 #[derive(Debug)]
 pub(super) struct Compiled {
     root: IdedExpr,
+    /// What is run: `root` with its meters.
+    metered: IdedExpr,
     depth: usize,
     /// Line and column of each node, by its id.
     places: std::collections::BTreeMap<u64, (u32, u32)>,
@@ -54,7 +57,11 @@ impl Compiled {
 
     /// Walks the expression, on a stack of its own where it is deep: a worker's is small.
     pub(super) fn walk<T>(&self, walk: impl FnOnce(&IdedExpr) -> T) -> T {
-        if self.depth > SHALLOW { stacker::grow(OWN_STACK, || walk(&self.root)) } else { walk(&self.root) }
+        self.with_stack(|| walk(&self.root))
+    }
+
+    fn with_stack<T>(&self, work: impl FnOnce() -> T) -> T {
+        if self.depth > SHALLOW { stacker::grow(OWN_STACK, work) } else { work() }
     }
 
     /// Line and column of a node inside the source, 1-based.
@@ -99,7 +106,8 @@ fn parse(source: &str) -> Result<Compiled, ParseError> {
     let mut used = Vec::new();
     functions::collect_used(&root, &mut used);
     arithmetic::rewrite(&mut root);
-    Ok(Compiled { root, depth, places, plain_path, names, functions: used })
+    let metered = meter::metered_tree(&root);
+    Ok(Compiled { root, metered, depth, places, plain_path, names, functions: used })
 }
 
 /// How deep brackets and conditions nest, at the most: what is inside quotes may count, too.
@@ -128,9 +136,10 @@ pub(super) fn run(compiled: &Compiled, scope: &Scope) -> Result<Value, String> {
     for name in &compiled.functions {
         functions::add(&mut context, name);
     }
-    compiled.walk(|root| {
-        let value = CelValue::resolve(root, &context)
-            .map_err(|error| explain::eval_error(&error, root, &context, scope))?;
+    meter::start();
+    compiled.with_stack(|| {
+        let value = CelValue::resolve(&compiled.metered, &context)
+            .map_err(|error| explain::eval_error(&error, &compiled.root, &context, scope))?;
         convert::to_json(&value)
     })
 }

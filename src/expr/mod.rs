@@ -12,6 +12,7 @@ mod explain;
 mod extension;
 mod functions;
 mod infer;
+mod meter;
 mod shift;
 mod signature;
 mod template;

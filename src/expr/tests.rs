@@ -357,3 +357,34 @@ fn what_is_as_deep_as_may_be_is_inferred_and_evaluated_on_a_small_stack() {
     });
     thread.expect("a thread").join().expect("no overflow");
 }
+
+/// Each of these took all the time or all the memory there is.
+#[test]
+fn an_evaluation_ends_and_stays_small() {
+    let endless = [
+        "lists.range(100000).map(x, lists.range(100000).map(y, x * y)).size() > 0",
+        "lists.range(1000).map(x, lists.range(1000000)).size() > 0",
+        "lists.range(20).map(x, 'aaaaaaaaaa').join('').replace('a', 'aaaaaaaaaa').replace('a', 'aaaaaaaaaa').replace('a', 'aaaaaaaaaa').replace('a', 'aaaaaaaaaa').replace('a', 'aaaaaaaaaa').replace('a', 'aaaaaaaaaa').replace('a', 'aaaaaaaaaa') == ''",
+        "lists.range(1000000).distinct().size() > 0",
+    ];
+    for source in endless {
+        let refused = eval(source).unwrap_err();
+        assert!(refused.contains("takes more steps than an expression may"), "{source}: {refused}");
+    }
+    let deep = (0..15).fold("true".to_owned(), |inner, n| format!("[1, 2, 3].all(x{n}, {inner})"));
+    assert!(eval(&deep).unwrap_err().contains("more steps"), "{deep}");
+    let doubled = format!("['aaaaaaaaaaaaaaaa']{}.size() > 0", ".map(x, x + x)".repeat(60));
+    assert!(eval(&doubled).unwrap_err().contains("more steps"), "{doubled}");
+    let joined = "[lists.range(100000).map(x, 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa').join('')].map(t, lists.range(1000).all(i, t.contains('b') || i >= 0))";
+    assert!(eval(joined).unwrap_err().contains("more steps"), "{joined}");
+}
+
+/// What a plant's data asks for is far from the limit.
+#[test]
+fn a_fair_amount_of_work_is_done() {
+    gives("lists.range(500).map(x, lists.range(500).filter(y, y == x).size()).size()", json!(500));
+    gives("lists.range(500).filter(x, x in lists.range(500)).size()", json!(500));
+    gives("['a', 'b'].join('-').replace('a', 'c').replace('b', 'd', -1)", json!("c-d"));
+    gives("'aaa'.replace('a', 'b', 2) + 'x'.replace('x', 'y', 0)", json!("bbax"));
+    gives("[1, 1, 2].distinct()", json!([1, 2]));
+}

@@ -1,12 +1,20 @@
 //! Answering: the one transaction behind every button, form and tap.
 
-use super::policy::{Decision, Refusal, check};
+use super::{
+    policy::{Decision, Refusal, check},
+    review,
+    sign::{self, Signature},
+    standing::{Asked, name_of},
+    tally::{progress, settled_by},
+    words::late,
+};
 use crate::{
     engine::crash_point,
     run::{GateId, RunId, Signal, SignalKind, StepPath},
-    site::Site,
-    store::{Store, StoreError, gates, signals},
+    site::{Person, Site},
+    store::{PgConnection, Store, StoreError, audit, delegations, gates, outbox, signals, signatures},
 };
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -20,10 +28,40 @@ pub struct Answer {
     /// The changed draft of an `edit`.
     pub edited: Option<Value>,
     pub items: Vec<ItemAnswer>,
+    /// What was filled in, where the question is a form.
+    pub fields: Option<Value>,
+    /// One of the site's reasons; with `reject` and `edit`.
+    pub reason_code: Option<String>,
     pub reason: Option<String>,
+    /// Decided alone, in place of those who are asked.
+    pub overrides: bool,
     /// `web`, `slack`, …
     pub channel: String,
     pub proposal_hash: String,
+    /// Where the question wants one.
+    pub signature: Option<Signature>,
+}
+
+impl Answer {
+    pub fn of(decision: Decision, channel: &str, proposal_hash: &str) -> Self {
+        Self {
+            decision,
+            choice: None,
+            edited: None,
+            items: Vec::new(),
+            fields: None,
+            reason_code: None,
+            reason: None,
+            overrides: false,
+            channel: channel.to_owned(),
+            proposal_hash: proposal_hash.to_owned(),
+            signature: None,
+        }
+    }
+
+    pub(super) fn body(&self) -> Value {
+        json!({ "choice": self.choice, "edited": self.edited, "items": self.items, "fields": self.fields })
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,13 +84,16 @@ pub enum DecideError {
     #[error("nobody here is called `{0}`")]
     NoSuchPerson(String),
     #[error("{refusal}")]
-    Refused { refusal: Refusal, earlier: Option<Box<gates::Vote>> },
+    Refused { refusal: Refusal },
+    /// Somebody was faster; `words` say who, when and where.
+    #[error("too late: {words}")]
+    Late { words: String, vote: Box<gates::Vote> },
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Takes an answer if it may be given, and wakes the run. The same person answering the same again gets
-/// the same result; everybody else learns who was faster.
+/// Takes an answer if it may be given, and wakes the run once the question is settled. The same person answering the
+/// same again gets the same result; everybody else learns who was faster.
 pub async fn decide(
     store: &Store,
     site: &Site,
@@ -62,46 +103,138 @@ pub async fn decide(
 ) -> Result<Decided, DecideError> {
     let person = site.person(person).ok_or_else(|| DecideError::NoSuchPerson(person.to_owned()))?;
     let mut tx = store.begin().await?;
-    let Some(asked) = gates::get(&mut tx, gate).await? else { return Err(DecideError::NoSuchGate) };
-    let Some((asked, now)) = gates::lock(&mut tx, GateId(asked.id)).await? else {
-        return Err(DecideError::NoSuchGate);
+    let Some((asked, now)) = gates::lock(&mut tx, gate).await? else { return Err(DecideError::NoSuchGate) };
+    let mut votes = gates::votes(&mut tx, gate).await?;
+    let delegations = delegations::in_force(&mut tx, now).await?;
+    let question = Asked { site, gate: &asked, votes: &votes, delegations: &delegations };
+    let standing = match check(&question, person, answer, now) {
+        Ok(standing) => standing,
+        Err(refusal) => return refused(site, asked, votes, person, answer, refusal),
     };
-    if let Err(refusal) = check(site, &asked, person, answer, now) {
-        let earlier = gates::vote(&mut tx, gate).await?;
-        if let Some(vote) = &earlier
-            && vote.person == person.id
-            && vote.decision == answer.decision.word()
-            && vote.body.get("choice") == Some(&json!(answer.choice))
-        {
-            return Ok(Decided { gate: asked, vote: vote.clone() });
-        }
-        return Err(DecideError::Refused { refusal, earlier: earlier.map(Box::new) });
-    }
     let vote = gates::Vote {
         gate_id: gate.0,
         person: person.id.clone(),
+        on_behalf_of: standing.on_behalf_of,
         decision: answer.decision.word().to_owned(),
-        body: json!({ "choice": answer.choice, "edited": answer.edited, "items": answer.items }),
+        body: answer.body(),
+        reason_code: answer.reason_code.clone(),
         reason: answer.reason.clone(),
+        overrides: answer.overrides,
         channel: answer.channel.clone(),
         proposal_hash: answer.proposal_hash.clone(),
         at: now,
     };
-    gates::answer(&mut tx, &vote).await?;
-    let signal = Signal {
-        id: Uuid::new_v5(&gate.0, b"answer"),
-        kind: SignalKind::Answer,
-        path: Some(StepPath::from(asked.path.clone())),
-        body: json!({
-            "gate": gate, "by": person.id, "by_name": person.name, "decision": vote.decision,
-            "choice": answer.choice, "edited": answer.edited, "items": answer.items,
-            "reason": answer.reason, "channel": answer.channel, "at": now,
-            "proposal_hash": answer.proposal_hash,
-        }),
-    };
-    signals::send(&mut tx, RunId(asked.run_id), &signal).await?;
+    gates::add_vote(&mut tx, &vote).await?;
+    if let Some(signed) = sign::signed(&asked, &vote, person, answer) {
+        signatures::add(&mut tx, &signed).await?;
+    }
+    if vote.overrides {
+        overridden(&mut tx, site, &asked, &vote, person, answer, now).await?;
+    }
+    votes.push(vote.clone());
+    match settled_by(&asked, &votes) {
+        Some(agreed) => {
+            gates::settle(&mut tx, gate).await?;
+            let signed = signatures::of_gate(&mut tx, gate).await?;
+            signals::send(&mut tx, RunId(asked.run_id), &signal(site, &asked, &agreed, &signed)).await?;
+        }
+        None => {
+            let words = progress(site, &asked, &votes).unwrap_or_default();
+            outbox::show_progress(&mut tx, gate.0, votes.len(), &words).await?;
+        }
+    }
     crash_point("before_answer");
     tx.commit().await.map_err(StoreError::from)?;
     crash_point("after_answer");
     Ok(Decided { gate: asked, vote })
+}
+
+/// A double click is the same answer; whoever else comes late learns who was faster.
+fn refused(
+    site: &Site,
+    gate: gates::Gate,
+    votes: Vec<gates::Vote>,
+    person: &Person,
+    answer: &Answer,
+    refusal: Refusal,
+) -> Result<Decided, DecideError> {
+    let is_same = |vote: &&gates::Vote| {
+        vote.person == person.id
+            && vote.decision == answer.decision.word()
+            && vote.overrides == answer.overrides
+            && vote.body.get("choice") == Some(&json!(answer.choice))
+            && vote.body.get("fields").unwrap_or(&Value::Null)
+                == answer.fields.as_ref().unwrap_or(&Value::Null)
+    };
+    if let Some(vote) = votes.iter().find(is_same) {
+        return Ok(Decided { vote: vote.clone(), gate });
+    }
+    match votes.last() {
+        Some(vote) if gate.state == "answered" => {
+            Err(DecideError::Late { words: late(site, vote), vote: Box::new(vote.clone()) })
+        }
+        _ => Err(DecideError::Refused { refusal }),
+    }
+}
+
+/// Stands in the audit, and somebody else will look at it.
+async fn overridden(
+    db: &mut PgConnection,
+    site: &Site,
+    gate: &gates::Gate,
+    vote: &gates::Vote,
+    person: &Person,
+    answer: &Answer,
+    now: DateTime<Utc>,
+) -> Result<(), DecideError> {
+    let review = review::review_of(gate.id);
+    let detail = json!({
+        "run": gate.run_id, "step": gate.path, "decision": vote.decision, "choice": answer.choice,
+        "reason": answer.reason, "channel": answer.channel, "proposal_hash": answer.proposal_hash,
+        "review": review,
+    });
+    audit::add(db, &person.id, "gate_overridden", Some(&gate.id.to_string()), &detail).await?;
+    review::begin(db, site, gate, vote, person, answer, now).await
+}
+
+/// The news of a settled question for its run: the last answer, and everybody who gave the same.
+pub fn signal(
+    site: &Site,
+    gate: &gates::Gate,
+    agreed: &[&gates::Vote],
+    signed: &[signatures::Signature],
+) -> Signal {
+    let voices: Vec<Value> = agreed
+        .iter()
+        .map(|vote| {
+            json!({
+                "by": vote.person, "by_name": name_of(site, &vote.person), "on_behalf_of": vote.on_behalf_of,
+                "on_behalf_of_name": vote.on_behalf_of.as_deref().map(|other| name_of(site, other)),
+                "at": vote.at, "channel": vote.channel,
+                "signature": signed.iter().find(|one| one.person == vote.person),
+            })
+        })
+        .collect();
+    let mut body = json!({ "gate": gate.id, "agreed": voices });
+    if let Some(vote) = agreed.last() {
+        body["by"] = json!(vote.person);
+        body["by_name"] = json!(name_of(site, &vote.person));
+        body["decision"] = json!(vote.decision);
+        for field in ["choice", "edited", "items", "fields"] {
+            body[field] = vote.body.get(field).cloned().unwrap_or_default();
+        }
+        let title = vote.reason_code.as_deref().and_then(|code| site.answering.reason(code));
+        body["reason_code"] = json!(vote.reason_code);
+        body["reason"] = json!(vote.reason.clone().or_else(|| title.map(|reason| reason.title.clone())));
+        body["overridden"] = json!(vote.overrides);
+        body["channel"] = json!(vote.channel);
+        body["at"] = json!(vote.at);
+        body["proposal_hash"] = json!(vote.proposal_hash);
+    }
+    Signal {
+        id: Uuid::new_v5(&gate.id, b"answer"),
+        kind: SignalKind::Answer,
+        path: Some(StepPath::from(gate.path.clone())),
+        body,
+    }
 }

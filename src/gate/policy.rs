@@ -1,9 +1,14 @@
 //! The rules of answering, without any I/O.
 
+use super::{
+    Answer,
+    standing::{Asked, Standing},
+};
 use crate::{
     run::{NESTING_MAX, nesting_of},
-    site::{Person, Site},
+    site::{OTHER, Person, Place, Site},
     store::gates::Gate,
+    workflow::form,
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -48,66 +53,66 @@ pub enum Refusal {
     NotOffered,
     #[error("choose one of the options")]
     NoSuchOption,
-    #[error("say why")]
-    ReasonMissing,
+    #[error("{by} has answered already, and you count as one person: another one must agree")]
+    Counted { by: String },
+    #[error("you may not decide this alone: takt.yaml names the roles that may, under `overrides`")]
+    NoOverride,
+    #[error("say why with one of the reasons: {codes}")]
+    ReasonMissing { codes: String },
+    #[error("there is no reason `{code}`: say why with one of {codes}")]
+    NoSuchReason { code: String, codes: String },
+    #[error("say why in a few words")]
+    WordsMissing,
+    #[error("say in a few words why you decide this alone")]
+    OverrideReasonMissing,
+    #[error("the form is not filled in as it has to be: {0}")]
+    UnfitForm(String),
     #[error("answer every item")]
     ItemsMissing,
+    #[error("this needs your signature: sign in again on its page in the console and answer there")]
+    SignatureMissing,
+    #[error("your signature is too old: sign in again and answer within five minutes")]
+    SignatureStale,
+    #[error("the signature is not yours, or not for this question")]
+    SignatureForeign,
     #[error("a changed draft keeps the fields of the draft, each a text, a list or a number as it was")]
     UnfitDraft,
 }
 
-/// Whether this person is among those asked: who filled the role when it was asked, or fills it now.
-pub fn may_answer(site: &Site, gate: &Gate, person: &Person, now: DateTime<Utc>) -> Result<(), Refusal> {
-    if gate.excluded.contains(&person.id) {
-        return Err(Refusal::SamePerson);
-    }
-    let by_role = gate.role.as_ref().is_some_and(|role| {
-        site.holds_role(&person.id, role, gate.opened_at) || site.holds_role(&person.id, role, now)
-    });
-    let by_name = gate.person.as_ref().is_some_and(|asked| *asked == person.id);
-    if by_role || by_name {
-        return Ok(());
-    }
-    let asked = match (&gate.role, &gate.person) {
-        (Some(role), _) => site.role_title(role).to_owned(),
-        (None, Some(person)) => site.person(person).map_or(person.clone(), |person| person.name.clone()),
-        (None, None) => "nobody".to_owned(),
-    };
-    Err(Refusal::WrongRole { asked })
+/// Where a question belongs: the work center of what triggered its run, else the run's subject; and its workflow.
+pub fn place_of(gate: &Gate) -> Place<'_> {
+    let text = |field: &str| gate.ask.get(field).and_then(Value::as_str);
+    Place { work_center: text("work_center").or_else(|| text("subject")), workflow: text("workflow") }
 }
 
-/// Whether this answer fits the question at this time.
+/// Whether this answer fits the question at this time, and as whom the person gives it.
 pub fn check(
-    site: &Site,
-    gate: &Gate,
+    asked: &Asked<'_>,
     person: &Person,
-    answer: &super::Answer,
+    answer: &Answer,
     now: DateTime<Utc>,
-) -> Result<(), Refusal> {
+) -> Result<Standing, Refusal> {
+    let gate = asked.gate;
     if gate.state != "open" {
         return Err(Refusal::NotOpen);
     }
-    may_answer(site, gate, person, now)?;
+    let standing = if answer.overrides {
+        asked.may_override(person, now)?;
+        Standing::default()
+    } else {
+        asked.may_answer(person, now)?
+    };
     if gate.expires_at <= now {
         return Err(Refusal::Expired);
     }
     if gate.proposal_hash != answer.proposal_hash {
         return Err(Refusal::Changed);
     }
-    let offered = list(&gate.ask, "allow").iter().any(|word| word == answer.decision.word());
-    if !offered {
+    if !list(&gate.ask, "allow").iter().any(|word| word == answer.decision.word()) {
         return Err(Refusal::NotOffered);
     }
-    match (&answer.edited, answer.decision) {
-        (Some(edited), Decision::Edit) => {
-            let draft = gate.ask.get("draft").unwrap_or(&Value::Null);
-            if !keeps_shape(draft, edited) || nesting_of(edited) > NESTING_MAX {
-                return Err(Refusal::UnfitDraft);
-            }
-        }
-        (Some(_), _) => return Err(Refusal::NotOffered),
-        (None, _) => {}
-    }
+    fits_draft(gate, answer)?;
+    fits_form(gate, answer)?;
     match answer.decision {
         Decision::Choose => {
             let options = list(&gate.ask, "options").len();
@@ -115,12 +120,7 @@ pub fn check(
                 return Err(Refusal::NoSuchOption);
             }
         }
-        Decision::Reject | Decision::Edit => {
-            let is_blank = |text: &String| text.trim().is_empty();
-            if answer.reason.as_ref().is_none_or(is_blank) {
-                return Err(Refusal::ReasonMissing);
-            }
-        }
+        Decision::Reject | Decision::Edit => says_why(asked.site, answer)?,
         Decision::Acknowledge => {
             let items = list(&gate.ask, "items").len();
             let answered =
@@ -131,7 +131,54 @@ pub fn check(
         }
         Decision::Approve => {}
     }
+    if answer.overrides && is_blank(&answer.reason) {
+        return Err(Refusal::OverrideReasonMissing);
+    }
+    // Last, so that nobody is asked to sign what would not be taken.
+    super::sign::check(gate, person, answer.signature.as_ref(), now)?;
+    Ok(standing)
+}
+
+fn fits_draft(gate: &Gate, answer: &Answer) -> Result<(), Refusal> {
+    match (&answer.edited, answer.decision) {
+        (Some(edited), Decision::Edit) => {
+            let draft = gate.ask.get("draft").unwrap_or(&Value::Null);
+            let fits = keeps_shape(draft, edited) && nesting_of(edited) <= NESTING_MAX;
+            if fits { Ok(()) } else { Err(Refusal::UnfitDraft) }
+        }
+        (Some(_), _) => Err(Refusal::NotOffered),
+        (None, _) => Ok(()),
+    }
+}
+
+fn fits_form(gate: &Gate, answer: &Answer) -> Result<(), Refusal> {
+    let schema = gate.ask.get("fields").filter(|schema| !schema.is_null());
+    match (schema, answer.decision, &answer.fields) {
+        (Some(schema), Decision::Approve, filled) => {
+            let problems = form::problems(schema, filled.as_ref().unwrap_or(&Value::Null));
+            if problems.is_empty() { Ok(()) } else { Err(Refusal::UnfitForm(problems.join("; "))) }
+        }
+        (_, _, Some(_)) => Err(Refusal::NotOffered),
+        (_, _, None) => Ok(()),
+    }
+}
+
+/// A code from the site's list, and where it says nothing by itself, words.
+fn says_why(site: &Site, answer: &Answer) -> Result<(), Refusal> {
+    let reasons = &site.answering.reasons;
+    let codes = || reasons.iter().map(|reason| reason.code.as_str()).collect::<Vec<_>>().join(", ");
+    let Some(code) = &answer.reason_code else { return Err(Refusal::ReasonMissing { codes: codes() }) };
+    if site.answering.reason(code).is_none() {
+        return Err(Refusal::NoSuchReason { code: code.clone(), codes: codes() });
+    }
+    if code == OTHER && is_blank(&answer.reason) {
+        return Err(Refusal::WordsMissing);
+    }
     Ok(())
+}
+
+fn is_blank(text: &Option<String>) -> bool {
+    text.as_ref().is_none_or(|text| text.trim().is_empty())
 }
 
 /// Whether a changed draft is of the kind of the one that was shown. Where none was, it is a text.
@@ -154,3 +201,5 @@ fn list<'a>(ask: &'a Value, field: &str) -> &'a [Value] {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod machine;

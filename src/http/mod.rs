@@ -1,20 +1,25 @@
 //! The web door: signed webhooks in, the console for people, an API for programs.
 //!
 //! Every route stands in `router`. Nothing here decides anything: answers go through `gate::decide`,
-//! events are stored and left to `trigger`. Without a session only sign-in, hooks, health and assets answer.
+//! events are stored and left to `trigger`. Without a session only sign-in, hooks, health,
+//! assets, and links that stand for somebody answer.
 
 mod bind;
+mod doors;
 mod router;
 mod state;
 mod auth;
+mod place;
 mod problem;
 mod health;
 mod metrics;
 mod hook;
 mod api;
+mod mcp;
 
 mod console;
 
 pub use bind::{BindError, bind};
-pub use router::router;
+pub use doors::Route;
+pub use router::{router, routes};
 pub use state::AppState;

@@ -1,6 +1,10 @@
 //! Errors for programs: `application/problem+json` (RFC 9457), one kind per cause.
 
-use crate::{gate::DecideError, store::StoreError, trigger::ScheduleError};
+use crate::{
+    gate::{DecideError, DelegationError},
+    store::StoreError,
+    trigger::ScheduleError,
+};
 use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -23,6 +27,8 @@ pub(super) enum Cause {
     AnswerRefused,
     AlreadyAnswered,
     NotPermitted,
+    /// A part of the console that takt.yaml keeps for other roles.
+    NotReadable,
     NotPossible,
     /// The database as a whole cannot work now; nothing was taken, ask again.
     Unavailable,
@@ -62,6 +68,7 @@ impl Cause {
             Self::OneAtATime => (StatusCode::CONFLICT, "one-at-a-time", "another run is open"),
             Self::AlreadyAnswered => (StatusCode::CONFLICT, "already-answered", "somebody was faster"),
             Self::NotPermitted => (StatusCode::FORBIDDEN, "not-permitted", "you may not do this"),
+            Self::NotReadable => (StatusCode::FORBIDDEN, "not-readable", "this is kept for other roles"),
             Self::NotPossible => (StatusCode::CONFLICT, "not-possible", "the run cannot do this now"),
             Self::Unavailable => {
                 (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "nothing was stored; ask again later")
@@ -165,13 +172,29 @@ impl From<ScheduleError> for Problem {
     }
 }
 
+impl From<DelegationError> for Problem {
+    fn from(error: DelegationError) -> Self {
+        let cause = match &error {
+            DelegationError::NotYours => Cause::NotFound,
+            DelegationError::NoSuchPerson(_) => Cause::NoSuchPerson,
+            DelegationError::Ended | DelegationError::Already => Cause::Conflict,
+            DelegationError::Store(_) => Cause::Internal,
+            _ => Cause::Malformed,
+        };
+        match error {
+            DelegationError::Store(error) => error.into(),
+            error => Self::new(cause, error.to_string()),
+        }
+    }
+}
+
 impl From<DecideError> for Problem {
     fn from(error: DecideError) -> Self {
         let words = error.to_string();
         match error {
             DecideError::NoSuchGate => Self::new(Cause::NotFound, words),
             DecideError::NoSuchPerson(_) => Self::new(Cause::NoSuchPerson, words),
-            DecideError::Refused { earlier: Some(vote), .. } => {
+            DecideError::Late { vote, .. } => {
                 Self::new(Cause::AlreadyAnswered, words).with("vote", json!(vote))
             }
             DecideError::Refused { .. } => Self::new(Cause::AnswerRefused, words),

@@ -1,17 +1,21 @@
 //! Every route on one screen.
 
 use super::{
-    api, console, health, hook, metrics,
+    api,
+    auth::Needs,
+    console,
+    doors::{Doors, Route},
+    health, hook, mcp, metrics,
     problem::{Cause, Problem},
     state::{AppState, Door},
 };
+use crate::site::{Scope, Section};
 use axum::{
     Router,
     extract::DefaultBodyLimit,
     http::{HeaderName, HeaderValue, StatusCode, header},
     middleware::map_response,
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
 use std::{any::Any, time::Duration};
 use tower_http::{catch_panic::CatchPanicLayer, timeout::TimeoutLayer, trace::TraceLayer};
@@ -20,76 +24,130 @@ use tower_http::{catch_panic::CatchPanicLayer, timeout::TimeoutLayer, trace::Tra
 const FORM_BYTES_MAX: usize = 256 * 1024;
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
 
+const ANYBODY: Needs = Needs::NOTHING;
+const SIGNED_IN: Needs = Needs::NOTHING;
+const READ_RUNS: Needs = Needs::both(Section::Runs, Scope::RunsRead);
+const READ_GATES: Needs = Needs::scope(Scope::GatesRead);
+const ANSWER: Needs = Needs::scope(Scope::GatesAnswer);
+const START: Needs = Needs::scope(Scope::RunsStart);
+const CONTROL: Needs = Needs::scope(Scope::Control);
+const READ_EVENTS: Needs = Needs::both(Section::Events, Scope::EventsRead);
+const SCHEDULES: Needs = Needs::both(Section::Schedules, Scope::Schedules);
+const PARTNERS: Needs = Needs::scope(Scope::Partners);
+const TOOLS: Needs = Needs::scope(Scope::Tools);
+const RUNS: Needs = Needs::reading(Section::Runs);
+const EVENTS: Needs = Needs::reading(Section::Events);
+const EVALS: Needs = Needs::reading(Section::Evals);
+
+/// Programs that prove themselves by a signature.
+fn hooks() -> Doors {
+    Doors::default().post("/hooks/{source}", ANYBODY, hook::receive)
+}
+
+fn clicks() -> Doors {
+    Doors::default().post("/slack/interactions", ANYBODY, hook::interactions)
+}
+
+/// Programs, and scripts of our own pages.
+fn programs() -> Doors {
+    Doors::default()
+        .get("/api/runs", READ_RUNS, api::runs::list)
+        .get("/api/runs/{id}", READ_RUNS, api::runs::show)
+        .post("/api/workflows/{id}/runs", START, api::starts::start)
+        .post("/api/runs/{id}/{action}", CONTROL, api::control::one)
+        .post("/api/runs/bulk", CONTROL, api::control::many)
+        .get("/api/gates/{id}", READ_GATES, api::gates::show)
+        .post("/api/gates/{id}/answer", ANSWER, api::gates::answer)
+        .post("/api/gates/{id}/embed", ANSWER, api::links::embed)
+        .get("/api/delegations", READ_GATES, api::delegations::list)
+        .post("/api/delegations", ANSWER, api::delegations::start)
+        .post("/api/delegations/{id}/end", ANSWER, api::delegations::end)
+        .post("/api/partner-links", PARTNERS, api::links::partner)
+        .post("/api/partner-links/{id}/revoke", PARTNERS, api::links::revoke)
+        .get("/api/events", READ_EVENTS, api::events::list)
+        .get("/api/schedules", SCHEDULES, api::schedules::list)
+        .get("/api/schedules/{workflow}", SCHEDULES, api::schedules::show)
+        .post("/api/schedules/{workflow}/pause", SCHEDULES, api::schedules::pause)
+        .post("/api/schedules/{workflow}/resume", SCHEDULES, api::schedules::resume)
+        .post("/api/schedules/{workflow}/trigger", SCHEDULES, api::schedules::trigger)
+        .post("/api/schedules/{workflow}/backfill", SCHEDULES, api::schedules::backfill)
+        .get("/api/{*rest}", ANYBODY, api::not_found)
+        .post("/mcp", TOOLS, mcp::post)
+}
+
+/// People.
+fn pages() -> Doors {
+    Doors::default()
+        .get("/", SIGNED_IN, console::inbox::page)
+        .get("/me", SIGNED_IN, console::me::page)
+        .get("/runs", RUNS, console::runs::page)
+        .get("/runs/{id}", RUNS, console::run::page)
+        .post("/runs/{id}/{action}", RUNS, console::control::one)
+        .post("/runs/bulk", RUNS, console::control::many)
+        .get("/workflows", RUNS, console::workflows::list)
+        .get("/workflows/{id}", RUNS, console::workflows::page)
+        .post("/workflows/{id}/runs", RUNS, console::start::start)
+        .get("/evals", EVALS, console::evals::page)
+        .get("/attention", RUNS, console::attention::page)
+        .get("/events", EVENTS, console::events::page)
+        .post("/events/{id}/fire-again", EVENTS, console::events::fire_again)
+        .get("/gates/{id}", SIGNED_IN, console::gate::page)
+        .get("/gates/{id}/sign", SIGNED_IN, console::sso::sign)
+        .post("/gates/{id}/answer", SIGNED_IN, console::gate::answer)
+        .get("/delegations", SIGNED_IN, console::delegations::page)
+        .post("/delegations", SIGNED_IN, console::delegations::start)
+        .post("/delegations/{id}/end", SIGNED_IN, console::delegations::end)
+        .get("/schedules", SCHEDULES, console::schedules::page)
+        .get("/schedules/{workflow}", SCHEDULES, console::schedule::page)
+        .post("/schedules/{workflow}/pause", SCHEDULES, console::schedule::pause)
+        .post("/schedules/{workflow}/resume", SCHEDULES, console::schedule::resume)
+        .post("/schedules/{workflow}/trigger", SCHEDULES, console::schedule::trigger)
+        .post("/schedules/{workflow}/backfill", SCHEDULES, console::schedule::backfill)
+        .get("/status", SIGNED_IN, console::status::page)
+        .get("/live/{*topic}", SIGNED_IN, console::live::stream)
+        .post("/sign-out", SIGNED_IN, console::sign_in::sign_out)
+}
+
+/// The only ones that answer without a session: sign-in, what pages are made of, and links that stand for somebody.
+fn open() -> Doors {
+    Doors::default()
+        .get("/sign-in", ANYBODY, console::sign_in::page)
+        .post("/sign-in", ANYBODY, console::sign_in::sign_in)
+        .get("/sign-in/oidc", ANYBODY, console::sso::begin)
+        .get("/sign-in/callback", ANYBODY, console::sso::callback)
+        .get("/embed/{token}", ANYBODY, console::embed::page)
+        .post("/embed/{token}", ANYBODY, console::embed::answer)
+        .get("/partner/{token}", ANYBODY, console::partner::page)
+        .post("/partner/{token}", ANYBODY, console::partner::answer)
+        .get("/assets/{*path}", ANYBODY, console::assets::asset)
+}
+
+/// What watches over this process asks here, whatever its role.
+fn watching() -> Doors {
+    Doors::default().get("/health", ANYBODY, health::probe).get("/metrics", ANYBODY, metrics::scrape)
+}
+
+/// Every route there is.
+pub fn routes() -> Vec<Route> {
+    let all = watching().merge(hooks()).merge(clicks()).merge(programs()).merge(pages()).merge(open());
+    all.routes
+}
+
 /// The whole web door as one service.
 pub fn router(state: AppState) -> Router {
     let event_bytes_max = state.site.limits.event_bytes_max;
     let door = Door::new(state);
-
-    // Programs that prove themselves by a signature.
-    let hooks = Router::new().route("/hooks/{source}", post(hook::receive));
-    let clicks = Router::new().route("/slack/interactions", post(hook::interactions));
-
-    // Programs, and scripts of our own pages.
-    let programs = Router::new()
-        .route("/api/runs", get(api::runs::list))
-        .route("/api/runs/{id}", get(api::runs::show))
-        .route("/api/workflows/{id}/runs", post(api::starts::start))
-        .route("/api/runs/{id}/{action}", post(api::control::one))
-        .route("/api/runs/bulk", post(api::control::many))
-        .route("/api/gates/{id}", get(api::gates::show))
-        .route("/api/gates/{id}/answer", post(api::gates::answer))
-        .route("/api/events", get(api::events::list))
-        .route("/api/schedules", get(api::schedules::list))
-        .route("/api/schedules/{workflow}", get(api::schedules::show))
-        .route("/api/schedules/{workflow}/pause", post(api::schedules::pause))
-        .route("/api/schedules/{workflow}/resume", post(api::schedules::resume))
-        .route("/api/schedules/{workflow}/trigger", post(api::schedules::trigger))
-        .route("/api/schedules/{workflow}/backfill", post(api::schedules::backfill))
-        .route("/api/{*rest}", get(api::not_found));
-
-    // People.
-    let pages = Router::new()
-        .route("/", get(console::inbox::page))
-        .route("/runs", get(console::runs::page))
-        .route("/runs/{id}", get(console::run::page))
-        .route("/runs/{id}/{action}", post(console::control::one))
-        .route("/runs/bulk", post(console::control::many))
-        .route("/workflows", get(console::workflows::list))
-        .route("/workflows/{id}", get(console::workflows::page))
-        .route("/workflows/{id}/runs", post(console::start::start))
-        .route("/evals", get(console::evals::page))
-        .route("/attention", get(console::attention::page))
-        .route("/events", get(console::events::page))
-        .route("/events/{id}/fire-again", post(console::events::fire_again))
-        .route("/gates/{id}", get(console::gate::page))
-        .route("/gates/{id}/answer", post(console::gate::answer))
-        .route("/schedules", get(console::schedules::page))
-        .route("/schedules/{workflow}", get(console::schedule::page))
-        .route("/schedules/{workflow}/pause", post(console::schedule::pause))
-        .route("/schedules/{workflow}/resume", post(console::schedule::resume))
-        .route("/schedules/{workflow}/trigger", post(console::schedule::trigger))
-        .route("/schedules/{workflow}/backfill", post(console::schedule::backfill))
-        .route("/status", get(console::status::page))
-        .route("/live/{*topic}", get(console::live::stream))
-        .route("/sign-out", post(console::sign_in::sign_out));
-
-    // The only ones that answer to anybody.
-    let open = Router::new()
-        .route("/sign-in", get(console::sign_in::page).post(console::sign_in::sign_in))
-        .route("/assets/{*path}", get(console::assets::asset));
-
-    // What watches over this process asks here, whatever its role.
-    let mut doors =
-        Router::new().route("/health", get(health::probe)).route("/metrics", get(metrics::scrape));
+    let mut doors = watching().router;
     if door.app.console {
-        let people = programs.merge(pages).merge(open).layer(DefaultBodyLimit::max(FORM_BYTES_MAX));
-        doors = doors.merge(people).merge(clicks.layer(DefaultBodyLimit::max(event_bytes_max)));
+        let people = programs().merge(pages()).merge(open()).router;
+        doors = doors.merge(people.layer(DefaultBodyLimit::max(FORM_BYTES_MAX)));
+        doors = doors.merge(clicks().router.layer(DefaultBodyLimit::max(event_bytes_max)));
         doors = doors.fallback(console::not_found);
     } else {
         doors = doors.fallback(api::not_served_here);
     }
     if door.app.hooks {
-        doors = doors.merge(hooks.layer(DefaultBodyLimit::max(event_bytes_max)));
+        doors = doors.merge(hooks().router.layer(DefaultBodyLimit::max(event_bytes_max)));
     }
     doors
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, ANSWER_TIME_MAX))
@@ -102,9 +160,14 @@ pub fn router(state: AppState) -> Router {
 /// Headers of every answer. Scripts, styles and images come from us or not at all.
 async fn harden(mut response: Response) -> Response {
     const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-        connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+        connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors";
+    // Only a page that says so itself may stand in another one.
+    let framed = response.extensions_mut().remove::<console::embed::FrameAncestors>();
+    let ancestors = framed.map_or_else(|| "'none'".to_owned(), |allowed| allowed.0);
+    let policy = HeaderValue::from_str(&format!("{POLICY} {ancestors}"));
+    let policy = policy.unwrap_or(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     let always = [
-        (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "same-origin"),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),

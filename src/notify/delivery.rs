@@ -1,9 +1,14 @@
 //! Takes messages out of the outbox and gives them to their channels; what fails stays and is tried again.
 
-use super::{Destination, Message, Notifier, NotifyError, Receipt, try_again};
+use super::{Destination, Message, Notifier, NotifyError, Question, Receipt, try_again};
 use crate::run::GateId;
-use crate::store::{Store, StoreError, gates, outbox};
+use crate::store::{
+    Store, StoreError, clock,
+    delegations::{self, Delegation},
+    gates, outbox,
+};
 use crate::telemetry::metrics;
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::sync::watch;
@@ -21,6 +26,16 @@ const UNHEARD_PAUSE: Duration = Duration::from_secs(1);
 /// Where in a channel a role or a person is reached.
 pub trait Addresses: Send + Sync {
     fn find(&self, channel: &str, role: Option<&str>, person: Option<&str>) -> Option<Destination>;
+
+    /// Who answers a question for somebody else, and until when, one text each.
+    fn stand_ins(
+        &self,
+        _gate: &gates::Gate,
+        _delegations: &[Delegation],
+        _now: DateTime<Utc>,
+    ) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 pub struct Delivery {
@@ -72,9 +87,40 @@ impl Delivery {
         Ok(due.len())
     }
 
-    async fn is_open(&self, gate: uuid::Uuid) -> Result<bool, StoreError> {
-        let found = gates::get(&mut *self.store.connection().await?, GateId(gate)).await?;
-        Ok(found.is_some_and(|gate| gate.state == "open"))
+    /// A question as it is sent: with those who stand in for the people asked. `None` when it is no longer open.
+    async fn still_asked(
+        &self,
+        gate: uuid::Uuid,
+        mut question: Question,
+    ) -> Result<Option<Question>, StoreError> {
+        let mut db = self.store.connection().await?;
+        let found = gates::get(&mut db, GateId(gate)).await?;
+        let Some(gate) = found.filter(|gate| gate.state == "open") else { return Ok(None) };
+        let now = clock::now(&mut db).await?;
+        let stand_ins = self.addresses.stand_ins(&gate, &delegations::in_force(&mut db, now).await?, now);
+        if !stand_ins.is_empty() {
+            question.asked = format!("{} ({})", question.asked, stand_ins.join(", "));
+        }
+        Ok(Some(question))
+    }
+
+    /// Changes the cards of a gate that were sent to this channel; says whether there are any.
+    async fn change_cards(
+        &self,
+        notifier: &dyn Notifier,
+        gate: uuid::Uuid,
+        message: &Message,
+    ) -> Result<Result<bool, NotifyError>, StoreError> {
+        let mut db = self.store.connection().await?;
+        let receipts = outbox::receipts_of_gate(&mut db, gate, notifier.channel()).await?;
+        drop(db);
+        let any = !receipts.is_empty();
+        for receipt in receipts {
+            if let Err(error) = notifier.update(&Receipt(receipt), message).await {
+                return Ok(Err(error));
+            }
+        }
+        Ok(Ok(any))
     }
 
     async fn deliver(&self, queued: &outbox::Message) -> Result<Result<Value, NotifyError>, StoreError> {
@@ -91,23 +137,26 @@ impl Delivery {
             Ok(message) => message,
             Err(error) => return Ok(Err(never(format!("the message cannot be read: {error}")))),
         };
-        if let (Message::Ask(_), Some(gate)) = (&message, queued.gate_id)
-            && !self.is_open(gate).await?
-        {
-            // Somebody was faster elsewhere: a card with live buttons would only mislead.
-            return Ok(Ok(Value::Null));
-        }
-        if let (Message::Decided(_), Some(gate)) = (&message, queued.gate_id) {
-            let mut db = self.store.connection().await?;
-            let receipts = outbox::receipts_of_gate(&mut db, gate, &queued.channel).await?;
-            drop(db);
-            for receipt in receipts {
-                if let Err(error) = notifier.update(&Receipt(receipt), &message).await {
-                    return Ok(Err(error));
+        let message = match (message, queued.gate_id) {
+            (Message::Ask(question), Some(gate)) => {
+                let is_news = question.progress.is_some();
+                // Somebody was faster elsewhere: a card with live buttons would only mislead.
+                let Some(question) = self.still_asked(gate, question).await? else {
+                    return Ok(Ok(Value::Null));
+                };
+                let message = Message::Ask(question);
+                if is_news {
+                    let changed = self.change_cards(notifier.as_ref(), gate, &message).await?;
+                    return Ok(changed.map(|_| Value::Null));
                 }
+                message
             }
-            return Ok(Ok(Value::Null));
-        }
+            (message @ Message::Decided(_), Some(gate)) => {
+                let changed = self.change_cards(notifier.as_ref(), gate, &message).await?;
+                return Ok(changed.map(|_| Value::Null));
+            }
+            (message, _) => message,
+        };
         let to = self.addresses.find(&queued.channel, queued.role.as_deref(), queued.person.as_deref());
         let Some(to) = to else {
             return Ok(Err(never(format!("nobody is reachable on `{}`", queued.channel))));

@@ -50,6 +50,9 @@ pub struct Question {
     /// What the question rests on that is not as usual, one sentence each.
     #[serde(default)]
     pub basis: Vec<String>,
+    /// How far it is answered where more than one has to agree: "1 of 2 approved: Sam Carter".
+    #[serde(default)]
+    pub progress: Option<String>,
     /// Who has to agree as well, in words.
     #[serde(default)]
     pub second: Option<String>,

@@ -44,7 +44,7 @@ pub fn approval_of(workflow: &Workflow, state: &State, path: &StepPath) -> Optio
     };
     let (gate, step) = way.last?;
     let known = state.step(&gate)?;
-    let asked = known.notes.iter().find_map(|note| note.get("opened")?.get("ask")).cloned();
+    let asked = known.notes.iter().rev().find_map(|note| note.get("opened")?.get("ask")).cloned();
     Some(Approval {
         step: step.clone(),
         asked_at: known.started_at?,

@@ -39,6 +39,8 @@ pub struct NewGate {
     pub person: Option<String>,
     /// People who may not answer: the requester, the first of two.
     pub excluded: Vec<String>,
+    /// How many people have to give the same answer.
+    pub quorum: i16,
     /// What is shown: title, body, options, items, draft, allow, on_silence.
     pub ask: Value,
     pub proposal_hash: String,

@@ -222,6 +222,7 @@ fn answered(output: &Value) -> String {
         return format!("Nobody is asked, in shadow{option}");
     }
     let name = output["by_name"].as_str().unwrap_or_default();
+    let alone = if output["overridden"] == true { ", alone" } else { "" };
     let second = output["second_by"].as_str().map_or(String::new(), |by| format!(", confirmed by {by}"));
     let reason = output["reason"].as_str().map_or(String::new(), |reason| format!(" ({reason})"));
     let did = match output["decision"].as_str().unwrap_or_default() {
@@ -235,7 +236,12 @@ fn answered(output: &Value) -> String {
         },
         other => format!("decided {other}"),
     };
-    format!("{name} {did}{reason}{second}")
+    let signed = output["signatures"].as_array().into_iter().flatten().map(|one| {
+        let part = |field: &str| one[field].as_str().unwrap_or_default();
+        let at = part("at").get(..16).unwrap_or_default().replace('T', " ");
+        format!("; signed by {} at {at} UTC: {}", part("name"), part("meaning"))
+    });
+    format!("{name} {did}{alone}{reason}{second}{}", signed.collect::<String>())
 }
 
 fn waited_for(until: &WaitFor) -> String {

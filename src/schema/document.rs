@@ -18,6 +18,7 @@ impl Known<'_> {
                     "description": "The id: lower case letters, digits and `_`; unique in the site.",
                 },
                 "title": text("What people call it, in cards and lists."),
+                "author": text("The person of takt.yaml who wrote this version. Gates with `not_author` are not answered by them."),
                 "owner": text("Who answers for this workflow, like `production-support@plant1`."),
                 "autonomy": autonomy(),
                 "trigger": self.trigger(),

@@ -1,6 +1,6 @@
 //! `takt.yaml` as it is written: the shapes serde reads, with the places that errors point at.
 
-use super::model::RoleShift;
+use super::{access::Section, access_file::*, model::RoleShift};
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 use std::collections::BTreeMap;
@@ -22,12 +22,32 @@ pub(super) struct SiteFile {
     #[serde(default)]
     pub models: Vec<Spanned<ModelFile>>,
     pub slack: Option<Spanned<SlackFile>>,
+    pub mcp: Option<super::mcp::McpFile>,
     #[serde(default)]
     pub sources: BTreeMap<String, SourceFile>,
     #[serde(default)]
     pub systems: BTreeMap<String, SystemFile>,
     #[serde(default)]
     pub operators: Vec<Text>,
+    /// Replaces the usual reasons for a no or a change.
+    pub reasons: Option<Vec<Spanned<ReasonFile>>>,
+    /// Roles that may decide an open question alone.
+    #[serde(default)]
+    pub overrides: Vec<Text>,
+    pub override_review: Option<Text>,
+    #[serde(default)]
+    pub lines: BTreeMap<String, Spanned<LineFile>>,
+    #[serde(default)]
+    pub modules: BTreeMap<String, Spanned<ModuleFile>>,
+    #[serde(default)]
+    pub reading: BTreeMap<Section, Vec<Text>>,
+    #[serde(default)]
+    pub sign_in: SignInFile,
+    #[serde(default)]
+    pub service_accounts: BTreeMap<String, Spanned<ServiceAccountFile>>,
+    #[serde(default)]
+    pub partners: BTreeMap<String, PartnerFile>,
+    pub embed: Option<EmbedFile>,
     #[serde(default)]
     pub limits: LimitsFile,
     #[serde(default)]
@@ -84,10 +104,19 @@ pub(super) struct PersonFile {
     pub name: String,
     pub email: Option<String>,
     pub slack_id: Option<String>,
-    pub roles: Vec<Text>,
+    /// What the identity provider calls them, where that is not their id.
+    pub subject: Option<String>,
+    pub roles: Vec<Spanned<HeldFile>>,
     #[serde(default)]
     pub shifts: Vec<Text>,
     pub password_hash: Option<Text>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReasonFile {
+    pub code: String,
+    pub title: String,
 }
 
 #[derive(Deserialize)]

@@ -4,11 +4,15 @@
 //! The only reader of environment variables. A secret stands in the file as a reference and is
 //! resolved last, when everything else is known to be right; it is never part of an error.
 
+mod access;
+mod access_file;
+mod answering;
 mod calendar;
 mod duration;
 mod environment;
 mod file;
 mod load;
+mod mcp;
 mod model;
 mod password;
 mod people;
@@ -18,10 +22,15 @@ mod shift;
 #[cfg(test)]
 mod tests;
 
+pub use access::{
+    Access, Claim, Embed, Line, Module, Oidc, Partner, Place, Reach, Scope, Section, ServiceAccount, SignIn,
+};
+pub use answering::{Answering, OTHER, Reason};
 pub use calendar::{Calendar, Shutdown};
 pub use duration::{DurationError, parse_duration};
 pub use environment::{Environment, ReferenceError};
 pub use load::{Overrides, SiteError, SiteProblem, declared_models};
+pub use mcp::{McpServer, ToolPattern};
 pub use model::*;
 pub use password::{PasswordError, hash_password};
 pub use shift::ShiftSpan;

@@ -19,6 +19,8 @@ pub struct Site {
     /// First is preferred; empty means every agent step runs on its fallback.
     pub models: Vec<ModelEndpoint>,
     pub slack: Option<Slack>,
+    /// What outside assistants may use; `None` means that the site has no MCP server.
+    pub mcp: Option<super::McpServer>,
     /// Webhook sources by name: `POST /hooks/{name}`.
     pub sources: BTreeMap<String, Source>,
     /// Connected systems by name, as `connectors/*.yaml` refer to them.
@@ -26,7 +28,11 @@ pub struct Site {
     pub limits: Limits,
     /// Roles that may cancel, pause, retry and move runs.
     pub operators: Vec<String>,
+    /// How people and programs get in, and how far they reach.
+    pub access: super::Access,
     pub retention: Retention,
+    /// Reasons people give, and who may decide alone.
+    pub answering: super::Answering,
     /// Free values, visible to workflows as `site.values.<name>`.
     pub values: serde_json::Map<String, serde_json::Value>,
     /// What is switched off and why, one sentence each: for the start-up lines.
@@ -40,7 +46,11 @@ pub struct Person {
     pub name: String,
     pub email: Option<String>,
     pub slack_id: Option<String>,
+    /// The subject at the identity provider, where it is not the id.
+    pub subject: Option<String>,
     pub roles: Vec<String>,
+    /// Where a role is held, when that is not the whole plant.
+    pub reach: BTreeMap<String, super::Reach>,
     /// Shifts this person works; empty means always reachable.
     pub shifts: Vec<String>,
     /// Argon2 hash of a local password; `None` means no local sign-in.

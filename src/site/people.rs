@@ -1,10 +1,19 @@
-use super::model::{Person, RoleShift, Shift, Site};
+use super::{
+    access::Place,
+    model::{Person, RoleShift, Shift, Site},
+};
+use crate::tool::DataClass;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 impl Site {
     pub fn person(&self, id: &str) -> Option<&Person> {
         self.people.iter().find(|person| person.id == id)
+    }
+
+    /// Names that nobody outside may read, wherever they stand.
+    pub fn known_names(&self) -> Vec<(DataClass, String)> {
+        self.people.iter().map(|person| (DataClass::Employee, person.name.clone())).collect()
     }
 
     pub fn person_by_slack(&self, slack_id: &str) -> Option<&Person> {
@@ -27,15 +36,28 @@ impl Site {
         self.people_in_role(role, at).iter().any(|holder| holder.id == person)
     }
 
+    /// Those who fill a role at a time and hold it at this place: whom a question there is for.
+    pub fn people_asked(&self, role: &str, at: DateTime<Utc>, place: &Place) -> Vec<&Person> {
+        let mut people = self.people_in_role(role, at);
+        people.retain(|person| self.reaches(person, role, place));
+        people
+    }
+
     /// Shifts in which nobody fills this role: a gate that asks it there would wait for its ladder.
     pub fn uncovered_shifts(&self, role: &str) -> Vec<&Shift> {
         let covered = |shift: &Shift| self.people.iter().any(|p| fills(p, role, Some(shift)));
         self.shifts.iter().filter(|shift| !covered(shift)).collect()
     }
 
-    /// Whether a person may order something of runs; being on shift does not matter.
+    /// Whether a person may order something of every run; being on shift does not matter.
     pub fn is_operator(&self, person: &Person) -> bool {
-        person.roles.iter().any(|role| self.operators.contains(role))
+        person.roles.iter().any(|role| self.operators.contains(role) && !person.reach.contains_key(role))
+    }
+
+    /// Whether a person may order something of a run at this place.
+    pub fn is_operator_at(&self, person: &Person, place: &Place) -> bool {
+        let may = |role: &String| self.operators.contains(role) && self.reaches(person, role, place);
+        person.roles.iter().any(may)
     }
 
     pub fn role_title<'a>(&'a self, role: &'a str) -> &'a str {

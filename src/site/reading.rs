@@ -1,9 +1,12 @@
 //! From the written file to the checked [`Site`]: collects every problem instead of stopping at the first.
 
+mod access;
+mod answering;
+mod mcp;
 mod models;
 
 use super::{
-    Calendar, Environment, Overrides, ReferenceError, Shutdown, SiteProblem,
+    Calendar, Environment, Overrides, Reach, ReferenceError, Shutdown, SiteProblem,
     environment::{is_reference, resolve},
     file::*,
     load::did_you_mean,
@@ -38,6 +41,21 @@ struct Names {
     people: BTreeSet<String>,
     shifts: BTreeSet<String>,
     ladders: BTreeSet<String>,
+    lines: BTreeSet<String>,
+    modules: BTreeSet<String>,
+}
+
+impl Names {
+    fn of(file: &SiteFile) -> Self {
+        Self {
+            roles: file.roles.keys().cloned().collect(),
+            people: file.people.iter().map(|person| person.value.id.clone()).collect(),
+            shifts: file.shifts.iter().map(|shift| shift.value.id.clone()).collect(),
+            ladders: file.ladders.keys().cloned().collect(),
+            lines: file.lines.keys().cloned().collect(),
+            modules: file.modules.keys().cloned().collect(),
+        }
+    }
 }
 
 impl<'a> Reading<'a> {
@@ -46,12 +64,7 @@ impl<'a> Reading<'a> {
     }
 
     pub(super) fn site(mut self, file: SiteFile) -> Result<Site, Vec<SiteProblem>> {
-        let names = Names {
-            roles: file.roles.keys().cloned().collect(),
-            people: file.people.iter().map(|person| person.value.id.clone()).collect(),
-            shifts: file.shifts.iter().map(|shift| shift.value.id.clone()).collect(),
-            ladders: file.ladders.keys().cloned().collect(),
-        };
+        let names = Names::of(&file);
         let time_zone = self.time_zone(&file.time_zone);
         let shifts = self.shifts(file.shifts);
         let mut calendars = BTreeMap::new();
@@ -70,6 +83,20 @@ impl<'a> Reading<'a> {
         }
         file.operators.iter().for_each(|role| self.known("role", role, &names.roles));
         let operators = file.operators.into_iter().map(|role| role.value).collect();
+        let answering = self.answering(file.reasons, file.overrides, file.override_review, &names, &roles);
+        let access = self.access(
+            access::AccessFile {
+                lines: file.lines,
+                modules: file.modules,
+                reading: file.reading,
+                sign_in: file.sign_in,
+                service_accounts: file.service_accounts,
+                partners: file.partners,
+                embed: file.embed,
+            },
+            &people,
+            &names,
+        );
         let limits = self.limits(file.limits);
         let retention = self.retention(file.retention);
         let models = match &self.overrides.models {
@@ -77,6 +104,7 @@ impl<'a> Reading<'a> {
             None => file.models.into_iter().filter_map(|model| self.model(model.value)).collect(),
         };
         let slack = file.slack.and_then(|slack| self.slack(slack.value));
+        let mcp = file.mcp.map(|mcp| self.mcp(mcp));
         let sources = file.sources.into_iter().map(|(name, source)| (name, self.source(&source))).collect();
         let systems = file.systems.into_iter().map(|(name, system)| (name, self.system(system))).collect();
         if !self.problems.is_empty() {
@@ -93,11 +121,14 @@ impl<'a> Reading<'a> {
             ladders,
             models,
             slack,
+            mcp,
             sources,
             systems,
             limits,
             operators,
+            access,
             retention,
+            answering,
             values: file.values,
             notices: self.notices,
         })
@@ -245,7 +276,7 @@ impl<'a> Reading<'a> {
     }
 
     fn person(&mut self, person: PersonFile, names: &Names) -> Person {
-        person.roles.iter().for_each(|role| self.known("role", role, &names.roles));
+        let (roles, reach) = self.held(person.roles, names);
         person.shifts.iter().for_each(|shift| self.known("shift", shift, &names.shifts));
         if let Some(hash) = person.password_hash.as_ref().filter(|hash| !is_password_hash(&hash.value)) {
             let message = format!("the password_hash of `{}` is not an Argon2 hash ($argon2id$…)", person.id);
@@ -257,7 +288,9 @@ impl<'a> Reading<'a> {
             name: person.name,
             email: person.email,
             slack_id: person.slack_id,
-            roles: values(person.roles),
+            subject: person.subject,
+            roles,
+            reach,
             shifts: values(person.shifts),
             password_hash: person.password_hash.map(|hash| hash.value),
         }
@@ -337,8 +370,15 @@ fn give_derived_roles(people: &mut [Person], roles: &BTreeMap<String, Role>) {
         let derived = roles.iter().filter(|(id, role)| {
             role.from.as_ref().is_some_and(|from| person.roles.contains(from)) && !person.roles.contains(id)
         });
-        let derived: Vec<String> = derived.map(|(id, _)| id.clone()).collect();
-        person.roles.extend(derived);
+        let derived: Vec<(String, Option<Reach>)> = derived
+            .map(|(id, role)| {
+                (id.clone(), role.from.as_ref().and_then(|from| person.reach.get(from)).cloned())
+            })
+            .collect();
+        for (id, reach) in derived {
+            person.reach.extend(reach.map(|reach| (id.clone(), reach)));
+            person.roles.push(id);
+        }
     }
 }
 

@@ -71,7 +71,12 @@ fn is_unchanged(approval: &Approval, now: &Proposal) -> bool {
         && asked["body"].as_str() == Some(&now.body)
         && is_same(&asked["options"], &options)
         && is_same(&asked["items"], &Value::Array(now.items.clone()))
-        && is_same(&asked["draft"], &draft)
+        && is_same(asked_draft(asked), &draft)
+}
+
+/// What the workflow made of it, where people were shown a changed one.
+fn asked_draft(asked: &Value) -> &Value {
+    asked.get("draft_as_made").unwrap_or(&asked["draft"])
 }
 
 /// Equal but for how the database writes numbers.

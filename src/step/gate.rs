@@ -3,14 +3,17 @@
 //! Answers come in through `gate::decide`; here they are only read. What has been asked so far is in the
 //! step's notes, so that any worker can go on.
 
+mod again;
 pub(super) mod ask;
 mod outcome;
+mod recheck;
 
 use crate::{
     engine::{Execute, Ladders, Outcome, Past, StepContext},
     expr::Expr,
     gate::hash_of,
     run::{GateId, Intent, Leaf, MessageKind, Reassign, Signal, SignalKind, Task},
+    tool::Registry,
     workflow::{Autonomy, GateStep, OnExpire},
 };
 use ask::Ask;
@@ -23,6 +26,8 @@ use std::sync::Arc;
 
 pub struct GateExecutor {
     pub ladders: Arc<dyn Ladders>,
+    /// To check rules on live data when an answer comes late.
+    pub tools: Registry,
     pub past: Arc<dyn Past>,
 }
 
@@ -36,6 +41,9 @@ struct Opened {
     expires_at: DateTime<Utc>,
     rung: i16,
     reminded: u32,
+    /// How often it was asked again, because the world had moved or the draft was changed.
+    #[serde(default)]
+    round: u32,
     ask: Value,
 }
 
@@ -70,18 +78,23 @@ impl GateExecutor {
     async fn go_on(&self, step: &GateStep, context: &StepContext) -> Result<Outcome, String> {
         let (first, second) = asked_so_far(&context.notes)?;
         let Some(first) = first else { return self.open(step, context).await };
-        let first_answer = answer_to(&first, &context.signals);
-        match (second, first_answer) {
-            (Some(second), Some(first_answer)) => match answer_to(&second, &context.signals) {
-                Some(answer) => Ok(decided(step, &first, first_answer, Some((&second, answer)), context)),
-                None => self.still_waiting(step, &second, context),
+        let Some(first_answer) = answer_to(&first, &context.signals) else {
+            return self.still_waiting(step, &first, context);
+        };
+        let confirmed = match &second {
+            Some(second) => match answer_to(second, &context.signals) {
+                Some(answer) => Some((second, answer)),
+                None => return self.still_waiting(step, second, context),
             },
-            (None, Some(answer)) if self.needs_second(step, &first, answer, context)? => {
-                self.open_second(step, &first, answer, context)
-            }
-            (None, Some(answer)) => Ok(decided(step, &first, answer, None, context)),
-            (_, None) => self.still_waiting(step, &first, context),
+            None => None,
+        };
+        if let Some(again) = self.ask_again(step, &first, first_answer, confirmed, context).await? {
+            return Ok(again);
         }
+        if second.is_none() && self.needs_second(step, &first, first_answer, context)? {
+            return self.open_second(step, &first, first_answer, context);
+        }
+        Ok(decided(step, &first, first_answer, confirmed, context))
     }
 
     async fn open(&self, step: &GateStep, context: &StepContext) -> Result<Outcome, String> {
@@ -95,7 +108,7 @@ impl GateExecutor {
         {
             return Ok(automatic("auto", Some(why), &ask.json, context));
         }
-        let (opened, intents) = self.put(step, ask, context, "");
+        let (opened, intents) = self.put(step, ask, context, 0);
         park(&opened, step, Some(Note::Opened(Box::new(opened.clone()))), intents)
     }
 
@@ -122,7 +135,8 @@ impl GateExecutor {
         context: &StepContext,
     ) -> Result<bool, String> {
         let Some(second) = &step.second else { return Ok(false) };
-        if !is_positive(&answer.body) {
+        // Who decides alone does so in place of everybody who would have been asked.
+        if !is_positive(&answer.body) || answer.body["overridden"] == true {
             return Ok(false);
         }
         let Some(condition) = &second.condition else { return Ok(true) };
@@ -139,16 +153,19 @@ impl GateExecutor {
         context: &StepContext,
     ) -> Result<Outcome, String> {
         let ask = Ask::second(step, first, answer, context, self.ladders.as_ref())?;
-        let (opened, mut intents) = self.put(step, ask, context, ".second");
+        let (opened, mut intents) = self.put(step, ask, context, first.round);
         // The first card is answered: its buttons go now, not when the second person has decided.
         intents.push(outcome::first_answered(step, first, answer, &opened, context));
         park(&opened, step, Some(Note::SecondOpened(Box::new(opened.clone()))), intents)
     }
 
     /// The gate and its message, in one transition.
-    fn put(&self, step: &GateStep, ask: Ask, context: &StepContext, suffix: &str) -> (Opened, Vec<Intent>) {
+    fn put(&self, step: &GateStep, ask: Ask, context: &StepContext, round: u32) -> (Opened, Vec<Intent>) {
         let now = context.clock.now();
-        let path = crate::run::StepPath::from(format!("{}{suffix}", context.identity()));
+        let again = if round == 0 { String::new() } else { format!(".again{round}") };
+        let is_second = ask.json.get("first").is_some();
+        let second = if is_second { ".second" } else { "" };
+        let path = crate::run::StepPath::from(format!("{}{again}{second}", context.identity()));
         let opened = Opened {
             gate: GateId::of(context.run, &path),
             role: Some(ask.role.clone()),
@@ -157,6 +174,7 @@ impl GateExecutor {
             expires_at: now + TimeDelta::from_std(step.expires).unwrap_or(TimeDelta::MAX),
             rung: 0,
             reminded: 0,
+            round,
             ask: ask.json.clone(),
         };
         let token = crate::gate::Token::random();
@@ -167,6 +185,7 @@ impl GateExecutor {
             role: opened.role.clone(),
             person: None,
             excluded: ask.excluded,
+            quorum: if is_second { 1 } else { i16::try_from(step.quorum).unwrap_or(i16::MAX) },
             proposal_hash: hash_of(&ask.json.to_string()),
             ask: ask.json,
             token_hash: token.hash,
@@ -174,8 +193,7 @@ impl GateExecutor {
         }));
         let mut message = ask::message(&opened);
         message["token"] = json!(token.secret);
-        let ordinal = if suffix.is_empty() { 0 } else { 100 };
-        let send = ask::send(context, &opened, MessageKind::Ask, ordinal, message);
+        let send = ask::send(context, &opened, MessageKind::Ask, ordinal(&opened), message);
         (opened, vec![gate, send])
     }
 
@@ -246,9 +264,9 @@ impl GateExecutor {
     }
 }
 
-/// Messages of the second question are numbered from 100.
+/// Messages of the second question are numbered from 100, those of a question that is asked again from 1000.
 fn ordinal(opened: &Opened) -> u32 {
-    if opened.ask.get("first").is_some() { 100 } else { 0 }
+    opened.round * 1000 + if opened.ask.get("first").is_some() { 100 } else { 0 }
 }
 
 fn park(
@@ -276,7 +294,7 @@ fn asked_so_far(notes: &[Value]) -> Result<(Option<Opened>, Option<Opened>), Str
             serde_json::from_value(note.clone()).map_err(|error| format!("the gate's notes: {error}"))?;
         let latest = if second.is_some() { &mut second } else { &mut first };
         match (note, latest) {
-            (Note::Opened(opened), _) => first = Some(*opened),
+            (Note::Opened(opened), _) => (first, second) = (Some(*opened), None),
             (Note::SecondOpened(opened), _) => second = Some(*opened),
             (Note::Escalated { rung, role, person, expires_at }, Some(opened)) => {
                 *opened = Opened { rung, role, person, expires_at, ..opened.clone() };

@@ -48,12 +48,24 @@ impl Verdicts {
         context: &StepContext,
         until: Until,
     ) -> Result<Self, Failure> {
+        Self::in_scope(step, write, &context.scope, tools, context, until).await
+    }
+
+    /// The same, as the rules would see it if these were the names of the run.
+    pub(super) async fn in_scope(
+        step: &CallStep,
+        write: &Value,
+        scope: &Scope,
+        tools: &Registry,
+        context: &StepContext,
+        until: Until,
+    ) -> Result<Self, Failure> {
         let mut verdicts = Vec::new();
         for name in &step.rules {
             let rule = context.definition.rules.get(name).ok_or_else(|| {
                 Failure::new("rule", format!("rule `{name}` is not part of this workflow's definition"))
             })?;
-            let verdict = check(rule, write, tools, context).await?;
+            let verdict = check(rule, write, scope, tools, context).await?;
             let ends = !verdict.holds && until == Until::FirstRefusal;
             verdicts.push(verdict);
             if ends {
@@ -79,10 +91,11 @@ impl Verdicts {
 async fn check(
     rule: &Rule,
     write: &Value,
+    names: &Scope,
     tools: &Registry,
     context: &StepContext,
 ) -> Result<Verdict, Failure> {
-    let mut scope: Scope = (*context.scope).clone();
+    let mut scope: Scope = names.clone();
     scope.insert("write".into(), write.clone());
     let mut reads = Map::new();
     for (name, tool_name, with) in &rule.reads {

@@ -18,7 +18,8 @@ pub async fn of_run(db: &mut PgConnection, run: RunId) -> Result<String> {
 
 pub async fn of_gate(db: &mut PgConnection, gate: GateId) -> Result<String> {
     let mark = sqlx::query_scalar!(
-        r#"select state || rung || expires_at || proposal_hash as "mark!" from gate where id = $1"#,
+        r#"select state || rung || expires_at || proposal_hash
+               || (select count(*) from gate_vote where gate_id = id) as "mark!" from gate where id = $1"#,
         gate.0
     );
     Ok(mark.fetch_optional(db).await?.unwrap_or_default())

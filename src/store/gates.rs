@@ -23,19 +23,27 @@ pub struct Gate {
     pub ask: Value,
     pub proposal_hash: String,
     pub rung: i16,
+    /// How many people have to give the same answer.
+    pub quorum: i16,
     pub opened_at: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
 }
 
-/// An accepted answer.
+/// The accepted answer of one person.
 #[derive(Debug, Clone, Serialize)]
 pub struct Vote {
     pub gate_id: Uuid,
     pub person: String,
+    /// Who handed their answers to this person.
+    pub on_behalf_of: Option<String>,
     /// `acknowledge`, `approve`, `choose`, `edit`, `reject`.
     pub decision: String,
     pub body: Value,
+    /// One of the site's reasons.
+    pub reason_code: Option<String>,
     pub reason: Option<String>,
+    /// Decided alone, in place of those who were asked.
+    pub overrides: bool,
     pub channel: String,
     pub proposal_hash: String,
     pub at: DateTime<Utc>,
@@ -45,8 +53,8 @@ pub async fn open(db: &mut PgConnection, run: RunId, gate: &NewGate, at: DateTim
     let form = serde_json::to_value(gate.form).ok().and_then(|form| form.as_str().map(str::to_owned));
     sqlx::query!(
         "insert into gate (id, run_id, path, form, role, person, excluded, ask, proposal_hash, token_hash,
-                           opened_at, expires_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) on conflict (id) do nothing",
+                           opened_at, expires_at, quorum)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) on conflict (id) do nothing",
         gate.id.0,
         run.0,
         gate.path.as_str(),
@@ -58,7 +66,8 @@ pub async fn open(db: &mut PgConnection, run: RunId, gate: &NewGate, at: DateTim
         gate.proposal_hash,
         gate.token_hash,
         at,
-        gate.expires_at
+        gate.expires_at,
+        gate.quorum
     )
     .execute(db)
     .await?;
@@ -105,7 +114,8 @@ pub async fn close_of_runs(db: &mut PgConnection, runs: &[Uuid]) -> Result<()> {
 pub async fn get(db: &mut PgConnection, id: GateId) -> Result<Option<Gate>> {
     let found = sqlx::query_as!(
         Gate,
-        "select id, run_id, path, form, state, role, person, excluded, ask, proposal_hash, rung, opened_at, expires_at
+        "select id, run_id, path, form, state, role, person, excluded, ask, proposal_hash, rung, quorum, opened_at,
+                expires_at
          from gate where id = $1",
         id.0
     );
@@ -130,49 +140,75 @@ pub async fn lock(db: &mut PgConnection, id: GateId) -> Result<Option<(Gate, Dat
     Ok(get(db, id).await?.map(|gate| (gate, now)))
 }
 
-/// Records the one answer of a gate.
-pub async fn answer(db: &mut PgConnection, vote: &Vote) -> Result<()> {
+/// Records what one person answers.
+pub async fn add_vote(db: &mut PgConnection, vote: &Vote) -> Result<()> {
     sqlx::query!(
-        "insert into gate_vote (gate_id, person, decision, body, reason, channel, proposal_hash, at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "insert into gate_vote (gate_id, person, on_behalf_of, decision, body, reason_code, reason, overrides,
+                                channel, proposal_hash, at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         vote.gate_id,
         vote.person,
+        vote.on_behalf_of,
         vote.decision,
         vote.body,
+        vote.reason_code,
         vote.reason,
+        vote.overrides,
         vote.channel,
         vote.proposal_hash,
         vote.at
     )
-    .execute(&mut *db)
+    .execute(db)
     .await?;
-    sqlx::query!("update gate set state = 'answered' where id = $1", vote.gate_id).execute(db).await?;
     Ok(())
 }
 
+/// Nobody can answer any more: what was answered counts.
+pub async fn settle(db: &mut PgConnection, id: GateId) -> Result<()> {
+    sqlx::query!("update gate set state = 'answered' where id = $1", id.0).execute(db).await?;
+    Ok(())
+}
+
+/// The answer that settled a gate; `None` while it is open.
 pub async fn vote(db: &mut PgConnection, id: GateId) -> Result<Option<Vote>> {
     let found = sqlx::query_as!(
         Vote,
-        "select gate_id, person, decision, body, reason, channel, proposal_hash, at from gate_vote where gate_id = $1",
+        "select gate_id, vote.person, on_behalf_of, decision, body, reason_code, reason, overrides, channel,
+                vote.proposal_hash, at
+         from gate_vote vote join gate on gate.id = gate_id
+         where gate_id = $1 and gate.state = 'answered' order by seq desc limit 1",
         id.0
     );
     Ok(found.fetch_optional(db).await?)
 }
 
-/// Open gates, due first: of these roles or this person, or all when both are `None`.
+/// Every answer given to a gate so far, first to last.
+pub async fn votes(db: &mut PgConnection, id: GateId) -> Result<Vec<Vote>> {
+    let rows = sqlx::query_as!(
+        Vote,
+        "select gate_id, person, on_behalf_of, decision, body, reason_code, reason, overrides, channel,
+                proposal_hash, at
+         from gate_vote where gate_id = $1 order by seq",
+        id.0
+    );
+    Ok(rows.fetch_all(db).await?)
+}
+
+/// Open gates, due first: of these roles or people, or all when both are `None`.
 pub async fn list_open(
     db: &mut PgConnection,
     roles: Option<&[String]>,
-    person: Option<&str>,
+    people: Option<&[String]>,
 ) -> Result<Vec<Gate>> {
     let rows = sqlx::query_as!(
         Gate,
-        "select id, run_id, path, form, state, role, person, excluded, ask, proposal_hash, rung, opened_at, expires_at
+        "select id, run_id, path, form, state, role, person, excluded, ask, proposal_hash, rung, quorum, opened_at,
+                expires_at
          from gate
-         where state = 'open' and (($1::text[] is null and $2::text is null) or role = any($1) or person = $2)
+         where state = 'open' and (($1::text[] is null and $2::text[] is null) or role = any($1) or person = any($2))
          order by expires_at, id limit 500",
         roles,
-        person
+        people
     );
     Ok(rows.fetch_all(db).await?)
 }
@@ -180,20 +216,31 @@ pub async fn list_open(
 pub async fn of_run(db: &mut PgConnection, run: RunId) -> Result<Vec<Gate>> {
     let rows = sqlx::query_as!(
         Gate,
-        "select id, run_id, path, form, state, role, person, excluded, ask, proposal_hash, rung, opened_at, expires_at
+        "select id, run_id, path, form, state, role, person, excluded, ask, proposal_hash, rung, quorum, opened_at,
+                expires_at
          from gate where run_id = $1 order by opened_at, id",
         run.0
     );
     Ok(rows.fetch_all(db).await?)
 }
 
-/// How a gate of a workflow was answered: its latest answers of three months, each first question counted once.
+impl Vote {
+    /// Whom this answer counts for: who gave it, and whose answers they stand in for.
+    pub fn people(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.person.as_str()).chain(self.on_behalf_of.as_deref())
+    }
+}
+
+/// How a gate of a workflow was answered: its latest answers of three months, each first question counted once, by
+/// the answer that settled it.
 pub async fn past_answers(db: &mut PgConnection, workflow: &str, path: &str) -> Result<PastAnswers> {
     let found = sqlx::query!(
         r#"with latest as (
                select v.decision, v.body ->> 'choice' as choice, g.ask -> 'first' is not null as is_second
-               from gate g join gate_vote v on v.gate_id = g.id
-               where g.ask ->> 'workflow' = $1 and g.path = $2 and g.opened_at > takt_now() - interval '90 days'
+               from gate g
+               join lateral (select decision, body from gate_vote where gate_id = g.id
+                             order by seq desc limit 1) v on true
+               where g.state = 'answered' and g.ask ->> 'workflow' = $1 and g.path = $2 and g.opened_at > takt_now() - interval '90 days'
                order by g.opened_at desc limit 200)
            select count(*) filter (where not is_second) as "answers!",
                   count(*) filter (where not is_second and (decision in ('acknowledge', 'approve')

@@ -110,6 +110,26 @@ pub async fn receipts_of_gate(db: &mut PgConnection, gate: Uuid, channel: &str) 
     Ok(rows.fetch_all(db).await?)
 }
 
+/// The cards of an open question say how far it is answered: the same question once more, with these words, for
+/// each channel that can change a card in place.
+pub async fn show_progress(db: &mut PgConnection, gate: Uuid, answers: usize, words: &str) -> Result<()> {
+    let nth = i64::try_from(answers).unwrap_or(i64::MAX);
+    sqlx::query!(
+        "insert into outbox (id, run_id, path, gate_id, channel, role, person, message)
+         select md5('progress:' || id || ':' || $2::bigint)::uuid, run_id, path, gate_id, channel, role, person,
+                message || jsonb_build_object('progress', $3::text)
+         from outbox
+         where gate_id = $1 and channel <> 'console' and message ->> 'kind' = 'ask' and not message ? 'progress'
+         on conflict (id) do nothing",
+        gate,
+        nth,
+        words
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// Informations shown in the console's inbox, newest first.
 pub async fn notices(
     db: &mut PgConnection,

@@ -3,15 +3,13 @@
 use super::live::Live;
 use crate::{
     expr::Scope,
-    gate::{Answer, Decision, ItemAnswer, check},
-    run::{Signal, SignalKind, StepPath},
-    site::Site,
-    store::gates::Gate,
+    gate::{Answer, Asked, Decision, ItemAnswer, Signature, check, settled_by, signal},
+    site::{OTHER, Site},
+    store::gates::{Gate, Vote},
     workflow::cases::{GivenAnswer, Says},
 };
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 /// Gives the answer to the first open question of this name; the error says why it is refused.
 pub(super) fn answer(
@@ -27,21 +25,37 @@ pub(super) fn answer(
     let run = index.and_then(|index| runs.get_mut(index));
     let run = run.ok_or_else(|| format!("nobody is asked `{}`", given.gate))?;
     let gate = run.gates.get_mut(&given.gate).ok_or_else(|| format!("nobody is asked `{}`", given.gate))?;
+    let votes = run.votes.entry(gate.id).or_default();
     let person = site.person(&given.by).ok_or_else(|| format!("nobody here is called `{}`", given.by))?;
-    let answer = said(gate, given, scope)?;
-    check(site, gate, person, &answer, now).map_err(|refusal| refusal.to_string())?;
-    gate.state = "answered".into();
-    let signal = Signal {
-        id: Uuid::new_v5(&gate.id, b"answer"),
-        kind: SignalKind::Answer,
-        path: Some(StepPath::from(gate.path.clone())),
+    let mut answer = said(gate, given, scope)?;
+    answer.signature = Signature::in_play(site, &given.by, gate, now);
+    let asked = Asked { site, gate, votes, delegations: &[] };
+    check(&asked, person, &answer, now).map_err(|refusal| refusal.to_string())?;
+    votes.push(Vote {
+        gate_id: gate.id,
+        person: person.id.clone(),
+        on_behalf_of: None,
+        decision: answer.decision.word().to_owned(),
         body: json!({
-            "gate": gate.id, "by": person.id, "by_name": person.name, "decision": answer.decision.word(),
-            "choice": answer.choice, "edited": answer.edited, "items": answer.items,
-            "reason": answer.reason, "channel": answer.channel, "at": now,
-            "proposal_hash": answer.proposal_hash,
+            "choice": answer.choice, "edited": answer.edited, "items": answer.items, "fields": answer.fields,
         }),
+        reason_code: answer.reason_code.clone(),
+        reason: answer.reason.clone(),
+        overrides: answer.overrides,
+        channel: answer.channel.clone(),
+        proposal_hash: answer.proposal_hash.clone(),
+        at: now,
+    });
+    let Some(agreed) = settled_by(gate, votes) else {
+        return Ok(format!(
+            "{} answers `{}`: {}, not the last",
+            given.by,
+            given.gate,
+            answer.decision.word()
+        ));
     };
+    gate.state = "answered".into();
+    let signal = signal(site, gate, &agreed, &[]);
     run.inbox.push(signal);
     Ok(format!("{} answers `{}`: {}", given.by, given.gate, answer.decision.word()))
 }
@@ -73,13 +87,16 @@ fn said(gate: &Gate, given: &GivenAnswer, scope: &Scope) -> Result<Answer, Strin
         }
         None => Vec::new(),
     };
+    let fields = given.fields.as_ref().map(|fields| fields.eval(scope)).transpose();
+    let needs_reason = matches!(decision, Decision::Reject | Decision::Edit);
     Ok(Answer {
-        decision,
         choice,
         edited,
         items,
-        reason: given.reason.clone(),
-        channel: "test".into(),
-        proposal_hash: gate.proposal_hash.clone(),
+        fields: fields.map_err(|error| error.to_string())?,
+        reason_code: given.reason_code.clone().or_else(|| needs_reason.then(|| OTHER.to_owned())),
+        reason: given.overrides.clone().or_else(|| given.reason.clone()),
+        overrides: given.overrides.is_some(),
+        ..Answer::of(decision, "test", &gate.proposal_hash)
     })
 }

@@ -3,8 +3,8 @@
 use super::intake::Came;
 use crate::{
     engine::{Commit, RowChange},
-    run::{Change, GateId, Intent, NewGate, Record, RunId, Signal, SignalKind, StartedRun, StepPath},
-    store::gates::Gate,
+    run::{Change, Intent, NewGate, Record, RunId, Signal, SignalKind, StartedRun, StepPath},
+    store::gates::{Gate, Vote},
     workflow::Definition,
 };
 use chrono::{DateTime, Utc};
@@ -20,6 +20,8 @@ pub(super) struct Live {
     pub(super) inbox: Vec<Signal>,
     /// Every question that was asked, as a test names it.
     pub(super) gates: BTreeMap<String, Gate>,
+    /// Answers by gate.
+    pub(super) votes: BTreeMap<Uuid, Vec<Vote>>,
     pub(super) seconds: Vec<String>,
     pub(super) has_ended: bool,
     /// Event type and subject by step.
@@ -63,6 +65,7 @@ impl Live {
             records: vec![Record { seq: 0, at, path: None, attempt: 0, change }],
             inbox: Vec::new(),
             gates: BTreeMap::new(),
+            votes: BTreeMap::new(),
             seconds: Vec::new(),
             has_ended: false,
             subscriptions: BTreeMap::new(),
@@ -136,7 +139,7 @@ impl Live {
     }
 
     fn open(&mut self, gate: NewGate, at: DateTime<Utc>) {
-        let is_first = gate.id == GateId::of(self.id, &gate.path);
+        let is_first = gate.ask.get("first").is_none();
         let name = if is_first { gate.path.to_string() } else { format!("{}.second", gate.path) };
         if !is_first {
             self.seconds.push(gate.path.to_string());
@@ -155,6 +158,7 @@ impl Live {
             ask: gate.ask,
             proposal_hash: gate.proposal_hash,
             rung: 0,
+            quorum: gate.quorum,
             opened_at: at,
             expires_at: gate.expires_at,
         };

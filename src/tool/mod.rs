@@ -4,12 +4,14 @@
 //! Nothing here knows a vendor, a workflow or a database.
 
 mod error;
+mod fit;
 mod registry;
 mod spec;
 mod stand_in;
 mod typed;
 
 pub use error::{ToolError, ToolErrorKind};
+pub use fit::misfits;
 pub use registry::{Registry, RegistryError};
 pub use spec::{DataClass, Effect, Idempotency, ToolName, ToolNameError, ToolSpec};
 pub use stand_in::stand_in;
@@ -52,6 +54,11 @@ pub trait Tool: Send + Sync {
     fn spec(&self) -> &ToolSpec;
 
     async fn call(&self, call: &Call, input: Value) -> Result<Value, ToolError>;
+
+    /// Whether the other side still is what this tool was declared against; asked once when Takt starts.
+    async fn check(&self) -> Result<(), ToolError> {
+        Ok(())
+    }
 
     /// Whether [`Tool::look_up`] can tell anything.
     fn can_look_up(&self) -> bool {

@@ -31,6 +31,10 @@ impl Registry {
         self.tools.get(name).map(|tool| tool.spec())
     }
 
+    pub fn tools(&self) -> impl Iterator<Item = &Arc<dyn Tool>> {
+        self.tools.values()
+    }
+
     pub fn specs(&self) -> impl Iterator<Item = &ToolSpec> {
         self.tools.values().map(|tool| tool.spec())
     }

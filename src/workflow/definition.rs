@@ -1,7 +1,7 @@
 //! A workflow with everything it refers to, compiled and pinned by its SHA-256.
 
 use super::{
-    Autonomy, Bundle, Place, Rule, Step, Workflow,
+    Autonomy, Bundle, FormFields, GateStep, Place, Rule, Step, Workflow,
     bundle::{ReferenceKind, references, stays_inside},
     decode,
     problem::{Problem, Severity},
@@ -90,6 +90,14 @@ impl Definition {
         self.templates.check(path, types).0
     }
 
+    /// The JSON Schema that a form is filled in by.
+    pub fn form_schema<'d>(&'d self, gate: &'d GateStep) -> Option<&'d Value> {
+        match gate.fields.as_ref()? {
+            FormFields::File(path) => self.schemas.get(path),
+            FormFields::Inline(schema) => Some(schema),
+        }
+    }
+
     /// Every name that a template reads, as a path; an empty one is everything.
     pub(super) fn template_names(&self, path: &str) -> Vec<Vec<String>> {
         self.templates.names(path)
@@ -158,6 +166,10 @@ fn schema(path: &str, text: &str) -> Result<Value, Problem> {
     jsonschema::validator_for(&schema).map_err(|cause| {
         error("T017", path, Place { line: 1, column: 1 }, &format!("not a valid JSON Schema: {cause}"), fix)
     })?;
+    if let Some(why) = super::endless::endless(&schema) {
+        let message = format!("this schema cannot be used: {why}");
+        return Err(error("T017", path, Place { line: 1, column: 1 }, &message, "take the reference out"));
+    }
     Ok(schema)
 }
 
@@ -168,7 +180,7 @@ fn missing(path: &str, place: Place, kind: ReferenceKind, named: &str) -> Proble
     }
     let (code, what) = match kind {
         ReferenceKind::Template => ("T019", "template"),
-        ReferenceKind::Schema => ("T017", "output schema"),
+        ReferenceKind::Schema => ("T017", "schema"),
         ReferenceKind::Rule => ("T006", "rule"),
     };
     let message = format!("the {what} `{named}` is not there");

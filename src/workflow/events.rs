@@ -5,6 +5,8 @@ mod described;
 
 use super::{
     Place,
+    bundle::read_text,
+    endless::endless,
     problem::{Problem, Severity},
 };
 use crate::{
@@ -85,7 +87,7 @@ impl Events {
         for name in names {
             let Some(kind) = name.strip_suffix(".json") else { continue };
             let path = format!("{FOLDER}/{name}");
-            let text = fs::read_to_string(site.join(&path))?;
+            let text = read_text(&site.join(&path))?;
             match events.add(kind, &text) {
                 Ok(()) => {}
                 Err((place, message)) => problems.push(Problem {
@@ -109,6 +111,9 @@ impl Events {
         let start = Place { line: 1, column: 1 };
         let shape = jsonschema::validator_for(&schema)
             .map_err(|cause| (start, format!("not a valid JSON Schema: {cause}")))?;
+        if let Some(why) = endless(&schema) {
+            return Err((start, format!("this schema cannot be used: {why}")));
+        }
         let mut classes = BTreeMap::new();
         collect_classes(&schema, &mut classes);
         let repeats = schema.get("x-takt-repeats") == Some(&Value::Bool(true));

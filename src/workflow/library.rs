@@ -78,7 +78,11 @@ impl Library {
         self.files.values_mut().for_each(|file| file.problems.clone_from(&file.own));
         self.check_ids();
         self.check_runs(registry, site);
-        self.around.extend(files::unused(&site.folder, self.definitions().map(AsRef::as_ref))?);
+        self.around.extend(files::unread(&site.folder)?);
+        // What a broken workflow names is not known, so nothing is told to be of no use.
+        if self.files.values().all(|file| is_sound(&file.own)) {
+            self.around.extend(files::unused(&site.folder, self.definitions().map(AsRef::as_ref))?);
+        }
         Ok(())
     }
 

@@ -5,6 +5,7 @@
 
 mod model;
 mod flow;
+pub mod form;
 mod events;
 mod source;
 mod decode;
@@ -16,6 +17,7 @@ mod rule;
 mod bundle;
 mod render;
 mod definition;
+mod endless;
 mod check;
 mod codes;
 mod library;

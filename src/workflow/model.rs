@@ -18,6 +18,8 @@ pub struct Workflow {
     pub id: String,
     pub title: String,
     pub owner: String,
+    /// The person who wrote this version, as the file says.
+    pub author: Option<String>,
     pub autonomy: Autonomy,
     pub trigger: Trigger,
     pub flow: Flow,
@@ -263,7 +265,13 @@ pub struct GateStep {
     pub items: Option<ValueTemplate>,
     /// Evaluates to the text or object that an `edit` starts from.
     pub draft: Option<ValueTemplate>,
+    /// The JSON Schema of what a `form` gate is filled in with.
+    pub fields: Option<FormFields>,
     pub allow: Vec<Allow>,
+    /// How many people have to give the same answer.
+    pub quorum: u16,
+    /// Who wrote the workflow may not answer.
+    pub not_author: bool,
     pub second: Option<Second>,
     pub auto_if: Option<Expr>,
     /// The meaning of a signature: answered on the web with re-authentication.
@@ -276,6 +284,13 @@ pub struct GateStep {
     pub escalate: Option<String>,
     /// The run goes on while the gate is open.
     pub background: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum FormFields {
+    /// Path of a JSON Schema.
+    File(String),
+    Inline(serde_json::Value),
 }
 
 /// How people answered a gate of this workflow lately: `past` in its `auto_if`.

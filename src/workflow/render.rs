@@ -3,6 +3,7 @@
 //! Helpers: `json`, `minutes` (a duration in minutes as `2 h 5 min`), `time` (a time in the site's zone,
 //! `06:10`, with the day when it is not today), `round`.
 
+mod bounds;
 mod helpers;
 mod names;
 mod typed;
@@ -14,10 +15,14 @@ use super::{
     problem::{Problem, Severity},
 };
 use crate::expr::Types;
+use bounds::Page;
 use chrono::DateTime;
 use chrono_tz::Tz;
-use handlebars::{Context, Handlebars, Helper, HelperResult, Output, RenderContext, RenderErrorReason};
+use handlebars::{
+    Context, Handlebars, Helper, HelperResult, Output, RenderContext, RenderErrorReason, Template,
+};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{path}: {message}")]
@@ -29,6 +34,8 @@ pub struct RenderError {
 #[derive(Debug, Clone)]
 pub(super) struct Templates {
     registry: Handlebars<'static>,
+    /// As they are written; the registry's count the rounds of their loops.
+    written: BTreeMap<String, Template>,
 }
 
 impl Default for Templates {
@@ -40,48 +47,69 @@ impl Default for Templates {
         registry.register_helper("minutes", Box::new(minutes));
         registry.register_helper("time", Box::new(time));
         registry.register_helper("round", Box::new(round));
-        Self { registry }
+        bounds::register(&mut registry);
+        Self { registry, written: BTreeMap::new() }
     }
 }
 
 impl Templates {
     pub(super) fn add(&mut self, path: &str, text: &str) -> Result<(), Problem> {
-        self.registry.register_template_string(path, text).map_err(|error| {
-            let (line, column) = error.pos().unwrap_or((1, 1));
-            Problem {
-                code: "T019",
-                severity: Severity::Error,
-                path: path.to_owned(),
-                place: Place { line: line.max(1) as u32, column: column.max(1) as u32 },
-                // The parser lists every token it would have taken; nobody reads that.
-                message: error.reason().to_string().split(": expected").next().unwrap_or_default().to_owned(),
-                fix: Some("correct the template; blocks are closed with `{{/if}}`, `{{/each}}`".to_owned()),
-            }
-        })
+        let problem = |(line, column): (usize, usize), message: &str, fix: &str| Problem {
+            code: "T019",
+            severity: Severity::Error,
+            path: path.to_owned(),
+            place: Place { line: line.max(1) as u32, column: column.max(1) as u32 },
+            message: message.to_owned(),
+            fix: Some(fix.to_owned()),
+        };
+        if let Some((at, why)) = bounds::refusal(text) {
+            return Err(problem(place_of(text, at), why, "write the text here, with fewer blocks"));
+        }
+        let template = bounds::within(|| Template::compile(text)).map_err(|error| {
+            // The parser lists every token it would have taken; nobody reads that.
+            let reason = error.reason().to_string();
+            let why = reason.split(": expected").next().unwrap_or_default();
+            let fix = "correct the template; blocks are closed with `{{/if}}`, `{{/each}}`";
+            problem(error.pos().unwrap_or((1, 1)), why, fix)
+        })?;
+        self.registry.register_template(path, bounds::counted(&template));
+        self.written.insert(path.to_owned(), template);
+        Ok(())
     }
 
     /// What this template names and its data would not have, and what comes out of it; nothing where there is no
     /// such template.
     pub(super) fn check(&self, path: &str, types: &Types) -> (Vec<TemplateProblem>, Vec<Written>) {
-        self.registry.get_template(path).map(|template| typed::check(template, types)).unwrap_or_default()
+        self.written.get(path).map(|template| typed::check(template, types)).unwrap_or_default()
     }
 
     /// Every name that a template reads.
     pub(super) fn names(&self, path: &str) -> Vec<Vec<String>> {
-        self.registry.get_template(path).map(names::names).unwrap_or_default()
+        self.written.get(path).map(names::names).unwrap_or_default()
     }
 
     pub(super) fn render(&self, path: &str, data: &Value) -> Result<String, RenderError> {
-        self.registry.render(path, data).map_err(|error| {
+        let mut page = Page::default();
+        let rendered = bounds::within(|| self.registry.render_to_write(path, data, &mut page));
+        rendered.map_err(|error| {
             let message = match error.reason() {
                 RenderErrorReason::TemplateNotFound(_) => "no such template in this workflow".to_owned(),
                 RenderErrorReason::MissingVariable(Some(name)) => format!("`{name}` is not there"),
+                RenderErrorReason::IOError(error) => error.to_string(),
                 other => other.to_string(),
             };
             let line = error.line_no.map_or(String::new(), |line| format!("line {line}: "));
             RenderError { path: path.to_owned(), message: format!("{line}{message}") }
-        })
+        })?;
+        Ok(String::from_utf8_lossy(&page.0).into_owned())
     }
+}
+
+/// Line and column of a byte, from 1.
+fn place_of(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or_default();
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    (before.matches('\n').count() + 1, line.chars().count() + 1)
 }
 
 type Rendering<'a, 'reg, 'rc> = &'a mut RenderContext<'reg, 'rc>;

@@ -27,7 +27,7 @@ const TABLE: &[(&str, &str)] = &[
     ("store", "workflow run"),
     ("engine", "expr tool telemetry workflow run store"),
     ("agent", "tool"),
-    ("gate", "site run store engine"),
+    ("gate", "site workflow run store engine"),
     ("step", "expr tool telemetry workflow run engine agent gate"),
     ("trigger", "expr telemetry site workflow run store engine"),
     ("notify", "telemetry run store"),

@@ -123,7 +123,7 @@ async fn a_click_counts_once_and_others_are_told() {
         ("sam", "slack", &json!(2))
     );
     post(&console, &click("U0SAM", gate, Button::Choose, Some(1)), now).await;
-    assert!(whispered(&slack, "U0SAM").await.contains("already answered by Sam Carter"));
+    assert!(whispered(&slack, "U0SAM").await.contains("Sam Carter answered this at"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -141,19 +141,23 @@ async fn a_rejection_asks_for_its_reason_first() {
     assert_eq!((opened.status, vote(&console, gate).await.is_none()), (StatusCode::OK, true));
     let carried =
         json!({ "value": format!("{}:reject", seed::button_token(gate)), "channel": "C1", "ts": "1.2" });
-    let dialog = |reason: Value| {
+    let dialog = |code: &str, reason: Value| {
         json!({ "type": "view_submission", "user": { "id": "U0SAM" }, "view": {
             "callback_id": "takt.answer", "private_metadata": carried.to_string(),
-            "state": { "values": { "reason": { "reason": { "value": reason } } } } } })
+            "state": { "values": {
+                "code": { "code": { "selected_option": { "value": code } } },
+                "reason": { "reason": { "value": reason } },
+            } } } })
     };
-    let blank = post(&console, &dialog(Value::Null), now).await;
+    let blank = post(&console, &dialog("other", Value::Null), now).await;
     assert!(
         blank.text.contains("\"response_action\":\"errors\"") && blank.text.contains("say why"),
         "{}",
         blank.text
     );
-    let sent = post(&console, &dialog(json!("Facts are wrong")), now).await;
+    let sent = post(&console, &dialog("facts_wrong", json!("the tool is fixed")), now).await;
     assert_eq!(sent.text, r#"{"response_action":"clear"}"#);
     let vote = vote(&console, gate).await.expect("an answer");
-    assert_eq!((vote.decision.as_str(), vote.reason.as_deref()), ("reject", Some("Facts are wrong")));
+    let words = (vote.decision.as_str(), vote.reason_code.as_deref(), vote.reason.as_deref());
+    assert_eq!(words, ("reject", Some("facts_wrong"), Some("the tool is fixed")));
 }

@@ -11,7 +11,7 @@ use std::{
 };
 use takt::{
     agent::{Model, Part, Source, Tape, TapePlayer},
-    app::{Plant, SiteLadders, executors, known_names},
+    app::{Plant, SiteLadders, executors},
     connector::openai::OpenAi,
     engine::{Definitions, Ladders, NoPast},
     eval::{Case, RecordError, Recording, Replayed, Stage, World, WorldTools, replay, score},
@@ -38,7 +38,7 @@ fn stage(plant: &Plant, workflow: &str, tools: &Registry, models: Vec<Arc<dyn Mo
     let ladders: Arc<dyn Ladders> = Arc::new(SiteLadders(plant.site.clone()));
     let settings = AgentSettings {
         models,
-        known: known_names(&plant.site),
+        known: plant.site.known_names(),
         events: CurrentEvents::new(plant.library.events().clone()),
         ..AgentSettings::default()
     };

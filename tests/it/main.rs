@@ -11,6 +11,7 @@
     reason = "tests read their environment and ask the database in run-time strings"
 )]
 
+mod access;
 mod agents;
 mod architecture;
 mod care;
@@ -30,15 +31,18 @@ mod flow;
 mod demo;
 mod documents;
 mod fuzz;
+mod gate_rules;
 mod hooks;
 mod hot_path;
 mod journey;
 mod licences;
 mod lsp;
+mod mcp;
 mod mutants;
 mod pages;
 mod peers;
 mod postgres;
+mod race;
 mod sample_site;
 mod run_ahead;
 mod schedules;

@@ -80,9 +80,10 @@ fn slack_sdk_knows_every_block_we_send() {
     ];
     let cards: Vec<_> = messages.map(|json| Card::of(&message(json), Chicago).blocks).into();
     let edit = Press { button: Button::Edit, ..reject() };
+    let reasons = takt::site::Answering::default().reasons;
     let views = [
-        modal::reason(&reject(), Some("C1"), Some("1.2"), "PRESS-4 down", None),
-        modal::reason(&edit, None, None, "Handover", Some("Draft")),
+        modal::reason(&reject(), &reasons, Some("C1"), Some("1.2"), "PRESS-4 down", None),
+        modal::reason(&edit, &reasons, None, None, "Handover", Some("Draft")),
     ];
     let answer = ask("slack_blocks.py", &json!({ "cards": cards, "views": views }));
     assert_eq!(answer, json!({ "cards": 3, "views": 2 }));

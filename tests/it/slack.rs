@@ -72,19 +72,21 @@ async fn a_rejection_goes_through_its_dialog_and_the_card_loses_its_buttons() {
     let click = clicks.recv().await.expect("a click");
     assert!(click.wants_reason());
     let (channel, ts) = (click.channel.as_deref(), click.ts.as_deref());
-    let view = modal::reason(&click.press(), channel, ts, "PRESS-4 down", None);
+    let reasons = takt::site::Answering::default().reasons;
+    let view = modal::reason(&click.press(), &reasons, channel, ts, "PRESS-4 down", None);
     let trigger = click.trigger_id.as_deref().expect("a trigger");
     notifier.client().open_view(trigger, &view).await.expect("opened");
     let again = notifier.client().open_view(trigger, &view).await.expect_err("a trigger is good once");
     assert!(!again.retryable);
 
     let opened = read(at("views")).await;
-    let values = json!({ "code": "Not now", "reason": "customer visit" });
+    let values = json!({ "code": "not_now", "reason": "customer visit" });
     let filled = json!({ "view": opened[0]["id"], "user": "U0SAM", "values": values });
     assert_eq!(tell(at("submit"), &filled).await["ok"], true);
     let answer = clicks.recv().await.expect("an answer");
     assert_eq!((answer.gate_token.as_str(), answer.button), ("tok", Button::Reject));
-    assert_eq!(answer.reason.as_deref(), Some("Not now: customer visit"));
+    assert_eq!(answer.reason_code.as_deref(), Some("not_now"));
+    assert_eq!(answer.reason.as_deref(), Some("customer visit"));
 
     let settled = json!({ "answered": { "by": "Sam", "button": "reject", "at": "2026-11-23T12:18:00Z",
         "channel": "slack", "reason": answer.reason } });
@@ -92,7 +94,7 @@ async fn a_rejection_goes_through_its_dialog_and_the_card_loses_its_buttons() {
     notifier.update(&receipt, &decided).await.expect("changed");
     let messages = read(at("messages")).await;
     let blocks = messages[0]["blocks"].to_string();
-    assert!(blocks.contains("Sam rejected at 06:18 (slack): Not now: customer visit"), "{blocks}");
+    assert!(blocks.contains("Sam rejected at 06:18 (slack): customer visit"), "{blocks}");
     assert!(!blocks.contains("button") && !blocks.contains("tok"), "{blocks}");
     assert_eq!(messages.as_array().map(Vec::len), Some(1), "changed in place");
 }

@@ -4,7 +4,9 @@ mod claims;
 mod confidential;
 mod dlp;
 mod grounding;
+mod outside;
 
 pub(super) use confidential::{as_tokens, confidential_fields};
 pub(super) use dlp::Masker;
 pub(super) use grounding::Corpus;
+pub use outside::masked;

@@ -2,10 +2,14 @@
 
 use super::DemoError;
 use crate::{
-    gate::{Answer, Decision, decide, may_answer},
+    gate::{Answer, Asked, Decision, decide},
     run::GateId,
-    site::{Person, Site},
-    store::{Store, clock, gates::Gate, hints},
+    site::{OTHER, Person, Site},
+    store::{
+        Store, clock, delegations,
+        gates::{self, Gate},
+        hints,
+    },
 };
 use serde_json::Value;
 use std::sync::Arc;
@@ -27,8 +31,12 @@ impl Answers {
 
     /// Somebody who may answer this gate.
     pub(super) async fn person_for(&self, gate: &Gate) -> Result<Option<&Person>, DemoError> {
-        let now = clock::now(&mut *self.store.connection().await?).await?;
-        Ok(self.site.people.iter().find(|person| may_answer(&self.site, gate, person, now).is_ok()))
+        let mut db = self.store.connection().await?;
+        let now = clock::now(&mut db).await?;
+        let votes = gates::votes(&mut db, GateId(gate.id)).await?;
+        let delegations = delegations::in_force(&mut db, now).await?;
+        let asked = Asked { site: &self.site, gate, votes: &votes, delegations: &delegations };
+        Ok(self.site.people.iter().find(|person| asked.may_answer(person, now).is_ok()))
     }
 
     /// Answers as the script says; nothing happens when people are to answer.
@@ -50,14 +58,13 @@ impl Answers {
             return Err(DemoError::NoSuchOption { wanted: option, offered });
         }
         let items = list(&gate.ask, "items").iter();
+        let is_rejection = decision == Decision::Reject;
         let answer = Answer {
-            decision,
             choice: (decision == Decision::Choose).then_some(option),
-            edited: None,
             items: items.map(|_| crate::gate::ItemAnswer { acknowledged: true, note: None }).collect(),
-            reason: (decision == Decision::Reject).then(|| "decided by hand".to_owned()),
-            channel: "demo".into(),
-            proposal_hash: gate.proposal_hash.clone(),
+            reason_code: is_rejection.then(|| OTHER.to_owned()),
+            reason: is_rejection.then(|| "decided by hand".to_owned()),
+            ..Answer::of(decision, "demo", &gate.proposal_hash)
         };
         decide(&self.store, &self.site, GateId(gate.id), &person.id, &answer).await?;
         hints::send(&self.store).await?;

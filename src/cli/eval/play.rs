@@ -90,7 +90,7 @@ impl Theatre {
     ) -> Stage {
         let settings = AgentSettings {
             models,
-            known: app::known_names(&self.plant.site),
+            known: self.plant.site.known_names(),
             events: CurrentEvents::new(self.plant.library.events().clone()),
             ..AgentSettings::default()
         };
@@ -106,7 +106,7 @@ impl Theatre {
 
     /// Names of people, which no model may see.
     pub(super) fn confidential(&self) -> Vec<String> {
-        app::known_names(&self.plant.site).into_iter().map(|(_, name)| name).collect()
+        self.plant.site.known_names().into_iter().map(|(_, name)| name).collect()
     }
 
     /// A recording of a language model is one of the model that the site uses, or it says nothing of it. Hand-written

@@ -30,13 +30,13 @@ pub(super) struct Defaults<'f> {
 }
 
 /// Collects the mistakes of one file; a function that found one returns `None`.
-pub(super) struct Compiler<'f> {
+pub(in crate::connector) struct Compiler<'f> {
     pub path: &'f Path,
     pub problems: Vec<Problem>,
 }
 
 impl Compiler<'_> {
-    pub(super) fn report(&mut self, at: Location, message: impl Into<String>) {
+    pub(in crate::connector) fn report(&mut self, at: Location, message: impl Into<String>) {
         self.problems.push(Problem::new(self.path, (at.line(), at.column()), message));
     }
 
@@ -91,7 +91,11 @@ impl Compiler<'_> {
         })
     }
 
-    pub(super) fn duration(&mut self, text: Option<&Spanned<String>>, default: Duration) -> Duration {
+    pub(in crate::connector) fn duration(
+        &mut self,
+        text: Option<&Spanned<String>>,
+        default: Duration,
+    ) -> Duration {
         let Some(text) = text else { return default };
         parse_duration(&text.value).unwrap_or_else(|error| {
             self.report(text.referenced, error.to_string());

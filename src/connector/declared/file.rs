@@ -3,7 +3,7 @@
 
 use super::problem::Problem;
 use crate::tool::{DataClass, Effect};
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use serde_saphyr::{
     DefaultMessageFormatter, MessageFormatter, Spanned,
@@ -11,10 +11,13 @@ use serde_saphyr::{
 };
 use std::{collections::BTreeMap, path::Path};
 
+/// `T` is a tool as this kind of file writes it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct File {
+pub(in crate::connector) struct File<T> {
     pub system: Spanned<String>,
+    /// Its tools are those of an MCP server; see `connector::mcp`.
+    pub mcp: Option<Spanned<Mcp>>,
     #[serde(default)]
     pub auth: Auth,
     #[serde(default)]
@@ -28,13 +31,22 @@ pub(super) struct File {
     pub classes: BTreeMap<String, DataClass>,
     #[serde(default)]
     pub errors: BTreeMap<u16, Spanned<ErrorRule>>,
-    pub tools: BTreeMap<String, Spanned<Tool>>,
+    pub tools: BTreeMap<String, Spanned<T>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::connector) struct Mcp {
+    /// Below the system's `base_url`; left out, that is the endpoint.
+    pub path: Option<String>,
+    /// How old what is known of the server's tools may be when a tool that reads is called.
+    pub check_every: Option<Spanned<String>>,
 }
 
 /// Values name secrets of the system in `takt.yaml`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub(super) enum Auth {
+pub(in crate::connector) enum Auth {
     #[default]
     None,
     Header {
@@ -54,21 +66,21 @@ pub(super) enum Auth {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Retry {
+pub(in crate::connector) struct Retry {
     pub times: u32,
     pub wait: Spanned<String>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Breaker {
+pub(in crate::connector) struct Breaker {
     pub failures: u32,
     pub cool_down: Spanned<String>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ErrorRule {
+pub(in crate::connector) struct ErrorRule {
     pub kind: ErrorKind,
     pub message: Option<String>,
 }
@@ -76,7 +88,7 @@ pub(super) struct ErrorRule {
 /// The failures that a file may name; the rest follow from what happened on the wire.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum ErrorKind {
+pub(in crate::connector) enum ErrorKind {
     Invalid,
     NotFound,
     Denied,
@@ -177,7 +189,7 @@ pub(super) struct LookUp {
     pub returns: Option<Spanned<Value>>,
 }
 
-pub(super) fn parse(path: &Path, text: &str) -> Result<File, Problem> {
+pub(in crate::connector) fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<File<T>, Problem> {
     refuse_references(path, text)?;
     serde_saphyr::from_str(text).map_err(|error| {
         let place = error.location().map_or((1, 1), |place| (place.line(), place.column()));

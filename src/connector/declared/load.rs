@@ -1,15 +1,15 @@
-//! Reads `connectors/*.yaml` for a site and makes tools of them.
+//! From the text of one file to its system and its tools.
 
 use super::{
     compile::{Compiler, Defaults},
     file::{self, Auth, File},
     operation::{Retry, System},
-    problem::{LoadError, Problem},
+    problem::Problem,
     rate,
     tool::DeclaredTool,
 };
 use crate::{
-    connector::{breaker::Breaker, http, redact::Redactor},
+    connector::{breaker::Breaker, redact::Redactor},
     site::{self, Site},
     tool::Tool,
 };
@@ -21,58 +21,22 @@ use reqwest::{
 };
 use secrecy::ExposeSecret;
 use serde_saphyr::{Location, Spanned};
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
-const TIMEOUT: Duration = Duration::from_secs(30);
-const RESULT_BYTES_MAX: usize = 1024 * 1024;
+pub(in crate::connector) const TIMEOUT: Duration = Duration::from_secs(30);
+pub(in crate::connector) const RESULT_BYTES_MAX: usize = 1024 * 1024;
 const RETRY: Retry = Retry { times: 2, wait: Duration::from_millis(200) };
 const BREAKER_FAILURES: u32 = 5;
 const BREAKER_COOL_DOWN: Duration = Duration::from_secs(30);
 
-/// Every tool declared in `folder`, or every mistake in it. A site without the folder has no such tools.
-pub fn load(folder: &Path, site: &Site) -> Result<Vec<Arc<dyn Tool>>, LoadError> {
-    let client = http::client()?;
-    let (mut tools, mut problems) = (Vec::new(), Vec::new());
-    for path in files(folder)? {
-        let text =
-            fs::read_to_string(&path).map_err(|source| LoadError::Read { path: path.clone(), source })?;
-        match read(&path, &text, site, &client) {
-            Ok(found) => tools.extend(found),
-            Err(found) => problems.extend(found),
-        }
-    }
-    if problems.is_empty() { Ok(tools) } else { Err(LoadError::Problems(problems)) }
-}
-
-fn files(folder: &Path) -> Result<Vec<PathBuf>, LoadError> {
-    let failed = |source| LoadError::Read { path: folder.to_owned(), source };
-    if !folder.try_exists().map_err(failed)? {
-        return Ok(Vec::new());
-    }
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        if path.extension().is_some_and(|extension| extension == "yaml") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
-}
-
 /// The tools of one file.
-pub(super) fn read(
+pub(in crate::connector) fn read(
     path: &Path,
     text: &str,
     site: &Site,
     client: &Client,
 ) -> Result<Vec<Arc<dyn Tool>>, Vec<Problem>> {
-    let file = file::parse(path, text).map_err(|problem| vec![problem])?;
+    let file: File<file::Tool> = file::parse(path, text).map_err(|problem| vec![problem])?;
     let mut compiler = Compiler { path, problems: Vec::new() };
     let system = system(&mut compiler, &file, site, client).map(Arc::new);
     let defaults = Defaults {
@@ -92,7 +56,13 @@ pub(super) fn read(
     if compiler.problems.is_empty() { Ok(tools) } else { Err(compiler.problems) }
 }
 
-fn system(compiler: &mut Compiler<'_>, file: &File, site: &Site, client: &Client) -> Option<System> {
+/// What the tools of a file share, of whatever kind they are.
+pub(in crate::connector) fn system<T>(
+    compiler: &mut Compiler<'_>,
+    file: &File<T>,
+    site: &Site,
+    client: &Client,
+) -> Option<System> {
     let name = &file.system;
     let Some(declared) = site.systems.get(&name.value) else {
         let known: Vec<&str> = site.systems.keys().map(String::as_str).collect();

@@ -18,5 +18,10 @@ mod send;
 mod tests;
 mod tool;
 
-pub use load::load;
 pub use problem::{LoadError, Problem};
+pub(super) use {
+    compile::Compiler,
+    file::{File, parse},
+    load::{RESULT_BYTES_MAX, TIMEOUT, read, system},
+    operation::System,
+};

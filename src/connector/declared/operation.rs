@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use std::{collections::BTreeMap, time::Duration};
 
 /// What all tools of one file share.
-pub(super) struct System {
+pub(in crate::connector) struct System {
     pub name: String,
     pub client: Client,
     /// Without a slash at the end.
@@ -33,7 +33,7 @@ pub(super) struct System {
 
 /// For reads, inside one call.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Retry {
+pub(in crate::connector) struct Retry {
     pub times: u32,
     pub wait: Duration,
 }

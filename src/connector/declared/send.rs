@@ -50,11 +50,7 @@ impl System {
 
     async fn attempt(&self, request: &Prepared, bounds: &Bounds) -> Result<Answer, ToolError> {
         self.turn(bounds.deadline).await?;
-        self.breaker.admit(Instant::now().into_std()).map_err(|wait| {
-            let seconds = wait.as_secs().max(1);
-            let message = format!("{} failed repeatedly and is left alone for {seconds} s", self.name);
-            ToolError::new(ToolErrorKind::Transient, message)
-        })?;
+        self.admitted()?;
         let result = self.exchange(request, bounds).await;
         match &result {
             Ok(answer) if answer.status >= 500 => self.breaker.failed(Instant::now().into_std()),
@@ -67,8 +63,17 @@ impl System {
         result
     }
 
+    /// Whether the breaker lets a request out.
+    pub(in crate::connector) fn admitted(&self) -> Result<(), ToolError> {
+        self.breaker.admit(Instant::now().into_std()).map_err(|wait| {
+            let seconds = wait.as_secs().max(1);
+            let message = format!("{} failed repeatedly and is left alone for {seconds} s", self.name);
+            ToolError::new(ToolErrorKind::Transient, message)
+        })
+    }
+
     /// Waits for a place under the rate limit, unless it would come too late.
-    async fn turn(&self, deadline: Instant) -> Result<(), ToolError> {
+    pub(in crate::connector) async fn turn(&self, deadline: Instant) -> Result<(), ToolError> {
         let Some(rate) = &self.rate else { return Ok(()) };
         while let Err(not_until) = rate.check() {
             let wait = not_until.wait_time_from(DefaultClock::default().now());
@@ -100,7 +105,10 @@ impl System {
         if let Some(body) = &request.body {
             builder = builder.json(body);
         }
-        let response = builder.send().await.map_err(|error| self.not_answered(request, error, left))?;
+        let response = builder
+            .send()
+            .await
+            .map_err(|error| self.not_answered(&request.name(), request.write, error, left))?;
         let (status, retry_after) = (response.status(), http::retry_after(response.headers()));
         let body = self.body(request, response, status, bounds.bytes_max, left).await?;
         Ok(Answer::new(status, retry_after, &body))
@@ -118,7 +126,7 @@ impl System {
             return Ok(http::read_body(response, ERROR_BYTES_MAX).await.unwrap_or_default());
         }
         http::read_body(response, bytes_max).await.map_err(|error| match error {
-            BodyError::Lost(error) => self.not_answered(request, error, left),
+            BodyError::Lost(error) => self.not_answered(&request.name(), request.write, error, left),
             BodyError::TooLarge { max } => {
                 let message = format!("{} answered {} with more than {max} bytes", self.name, request.name());
                 ToolError::new(ToolErrorKind::TooLarge, message)
@@ -128,18 +136,24 @@ impl System {
 
     /// What it means that no answer came: before sending nothing can have happened, after sending a
     /// write anything can.
-    fn not_answered(&self, request: &Prepared, error: reqwest::Error, left: Duration) -> ToolError {
-        let unknown = if request.write { ToolErrorKind::OutcomeUnknown } else { ToolErrorKind::Transient };
+    pub(in crate::connector) fn not_answered(
+        &self,
+        what: &str,
+        write: bool,
+        error: reqwest::Error,
+        left: Duration,
+    ) -> ToolError {
+        let unknown = if write { ToolErrorKind::OutcomeUnknown } else { ToolErrorKind::Transient };
         let (kind, message) = if error.is_connect() {
             let message = format!("cannot reach {} at {}", self.name, self.base_url);
             (ToolErrorKind::Transient, message)
         } else if error.is_builder() {
-            (ToolErrorKind::Invalid, format!("{}: {} is not a request", self.name, request.name()))
+            (ToolErrorKind::Invalid, format!("{}: {what} is not a request", self.name))
         } else if error.is_timeout() {
             let seconds = left.as_secs_f64();
-            (unknown, format!("{} did not answer {} within {seconds:.0} s", self.name, request.name()))
+            (unknown, format!("{} did not answer {what} within {seconds:.0} s", self.name))
         } else {
-            (unknown, format!("the connection to {} was lost during {}", self.name, request.name()))
+            (unknown, format!("the connection to {} was lost during {what}", self.name))
         };
         let error = error.without_url();
         let mut cause: &dyn std::error::Error = &error;

@@ -4,14 +4,10 @@ use super::{
     exchange::Exchange,
     operation::{Operation, System},
 };
-use crate::tool::{Call, Lookup, Tool, ToolError, ToolErrorKind, ToolSpec};
+use crate::tool::{Call, Lookup, Tool, ToolError, ToolErrorKind, ToolSpec, misfits};
 use async_trait::async_trait;
-use jsonschema::Validator;
 use serde_json::Value;
 use std::sync::Arc;
-
-/// A wrong field is named; more than a few are one mistake.
-const FINDINGS_MAX: usize = 4;
 
 pub(super) struct DeclaredTool {
     system: Arc<System>,
@@ -26,7 +22,7 @@ impl DeclaredTool {
     /// The input with every declared field, missing ones at their default or null.
     fn accept(&self, input: &Value) -> Result<Value, ToolError> {
         let name = &self.operation.spec.name;
-        if let Some(wrong) = findings(&self.operation.input, input) {
+        if let Some(wrong) = misfits(&self.operation.input, input) {
             return Err(ToolError::invalid(format!("{name}: wrong arguments: {wrong}")));
         }
         let mut fields = self.operation.defaults.clone();
@@ -39,7 +35,7 @@ impl DeclaredTool {
     }
 
     fn check(&self, output: Value, written: bool) -> Result<Value, ToolError> {
-        let Some(wrong) = findings(&self.operation.output, &output) else { return Ok(output) };
+        let Some(wrong) = misfits(&self.operation.output, &output) else { return Ok(output) };
         let name = &self.operation.spec.name;
         let before = if written { "the change was made, but " } else { "" };
         let message = format!("{name}: {before}the answer of {} does not fit: {wrong}", self.system.name);
@@ -81,15 +77,4 @@ impl Tool for DeclaredTool {
         let output = exchange.project(&look_up.returns)?;
         Ok(Lookup::Found(self.check(output, true)?))
     }
-}
-
-/// The first mistakes, by field; values are left out, they may be confidential.
-fn findings(validator: &Validator, value: &Value) -> Option<String> {
-    let describe = |error: jsonschema::ValidationError<'_>| {
-        let place = error.instance_path().to_string();
-        let message = error.masked_with("it").to_string();
-        if place.is_empty() { message } else { format!("{}: {message}", place.trim_start_matches('/')) }
-    };
-    let found: Vec<String> = validator.iter_errors(value).take(FINDINGS_MAX).map(describe).collect();
-    (!found.is_empty()).then(|| found.join("; "))
 }

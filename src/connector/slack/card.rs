@@ -86,6 +86,7 @@ fn asked(question: &Question, zone: Tz, room: Room) -> Vec<Block> {
     }
     let mut notes: Vec<String> =
         question.basis.iter().take(BASIS_MAX).map(|sentence| line(sentence, room)).collect();
+    notes.extend(question.progress.as_ref().map(|progress| format!("*{}*", line(progress, room))));
     notes.push(line(&question.on_silence, room));
     notes.extend(question.second.as_ref().map(|second| line(second, room)));
     notes.extend(question.url.as_ref().map(|url| link(url, "Details")));

@@ -2,7 +2,7 @@
 //! first; this trusts nothing but the shape.
 
 use super::{
-    modal::{CALLBACK, CODE, Carried, REASON},
+    modal::{CALLBACK, CODE, Carried, DRAFT, REASON},
     press::Press,
 };
 use crate::notify::Button;
@@ -26,8 +26,12 @@ pub struct Click {
     pub ts: Option<String>,
     /// Opens a dialog within three seconds.
     pub trigger_id: Option<String>,
-    /// From the dialog.
+    /// From the dialog: one of the site's reasons.
+    pub reason_code: Option<String>,
+    /// From the dialog, in words.
     pub reason: Option<String>,
+    /// From the dialog: the changed text of a draft.
+    pub text: Option<String>,
     /// True for a button, false for a sent dialog.
     pub from_message: bool,
 }
@@ -143,7 +147,9 @@ fn pressed(payload: BlockActions) -> Result<Interaction, InteractionError> {
         channel,
         ts,
         trigger_id: payload.trigger_id,
+        reason_code: None,
         reason: None,
+        text: None,
         from_message: true,
     }))
 }
@@ -159,10 +165,6 @@ fn submitted(payload: ViewSubmission) -> Result<Interaction, InteractionError> {
         let value = values.get(block)?.get(block)?.pointer(pointer)?.as_str()?.trim();
         (!value.is_empty()).then(|| value.to_owned())
     };
-    let reason = match (given(CODE, "/selected_option/value"), given(REASON, "/value")) {
-        (Some(code), Some(text)) => Some(format!("{code}: {text}")),
-        (code, text) => code.or(text),
-    };
     Ok(Interaction::Click(Click {
         gate_token: press.token,
         button: press.button,
@@ -171,7 +173,9 @@ fn submitted(payload: ViewSubmission) -> Result<Interaction, InteractionError> {
         channel: carried.channel,
         ts: carried.ts,
         trigger_id: payload.trigger_id,
-        reason,
+        reason_code: given(CODE, "/selected_option/value"),
+        reason: given(REASON, "/value"),
+        text: given(DRAFT, "/value"),
         from_message: false,
     }))
 }

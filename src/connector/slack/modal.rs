@@ -7,18 +7,16 @@ use super::{
     },
     press::Press,
 };
-use crate::notify::Button;
+use crate::{notify::Button, site::Reason};
 use serde::{Deserialize, Serialize};
 
 pub(super) const CALLBACK: &str = "takt.answer";
 pub(super) const CODE: &str = "code";
 /// The dialog's text field; errors are shown beside it.
 pub const REASON: &str = "reason";
+/// The changed text of a draft.
+pub(super) const DRAFT: &str = "draft";
 const TEXT_CHARS_MAX: usize = 500;
-
-/// Why people say no, most often first.
-pub const REASONS: [&str; 5] =
-    ["Facts are wrong", "Better plan by hand", "Too much setup or overtime", "Not now", "Other"];
 
 /// What a dialog carries until it is sent: the button that opened it and the message it stood in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,9 +26,10 @@ pub(super) struct Carried {
     pub ts: Option<String>,
 }
 
-/// Asks for a reason to reject, or for the changed text of a draft to edit.
+/// Asks for a reason to reject or to edit, and for the changed text of a draft.
 pub fn reason(
     press: &Press,
+    reasons: &[Reason],
     channel: Option<&str>,
     ts: Option<&str>,
     title: &str,
@@ -39,25 +38,32 @@ pub fn reason(
     let carried =
         Carried { value: press.value(), channel: channel.map(str::to_owned), ts: ts.map(str::to_owned) };
     let edits = press.button == Button::Edit;
-    let (heading, label, submit) =
-        if edits { ("Edit", "New text", "Send") } else { ("Reject", "In a few words", "Reject") };
+    let (heading, submit) = if edits { ("Edit", "Send") } else { ("Reject", "Reject") };
     let mut blocks = vec![section(&escape(&clip(title, TEXT_CHARS_MAX)))];
-    if !edits {
-        let choice = |text: &&str| Choice { text: plain(text, BUTTON_CHARS_MAX), value: (*text).to_owned() };
-        let select = Element::StaticSelect {
-            action_id: CODE.to_owned(),
-            placeholder: plain("Choose a reason", BUTTON_CHARS_MAX),
-            options: REASONS.iter().map(choice).collect(),
+    if edits {
+        let text = Element::PlainTextInput {
+            action_id: DRAFT.to_owned(),
+            multiline: true,
+            max_length: INPUT_CHARS_MAX,
+            initial_value: draft.map(|draft| clip(draft, INPUT_CHARS_MAX)),
         };
-        blocks.push(input(CODE, "Reason", select, false));
+        blocks.push(input(DRAFT, "New text", text, false));
     }
-    let text = Element::PlainTextInput {
+    let choice =
+        |reason: &Reason| Choice { text: plain(&reason.title, BUTTON_CHARS_MAX), value: reason.code.clone() };
+    let select = Element::StaticSelect {
+        action_id: CODE.to_owned(),
+        placeholder: plain("Choose a reason", BUTTON_CHARS_MAX),
+        options: reasons.iter().map(choice).collect(),
+    };
+    blocks.push(input(CODE, "Reason", select, false));
+    let words = Element::PlainTextInput {
         action_id: REASON.to_owned(),
         multiline: true,
-        max_length: if edits { INPUT_CHARS_MAX } else { TEXT_CHARS_MAX },
-        initial_value: draft.map(|draft| clip(draft, INPUT_CHARS_MAX)),
+        max_length: TEXT_CHARS_MAX,
+        initial_value: None,
     };
-    blocks.push(input(REASON, label, text, !edits));
+    blocks.push(input(REASON, "In a few words", words, true));
     View {
         kind: ViewKind::Modal,
         callback_id: CALLBACK.to_owned(),

@@ -44,6 +44,7 @@ fn question() -> Question {
         expires_at: "2026-11-23T12:27:00Z".parse().expect("a time"),
         on_silence: "Without an answer the plant scheduler is asked. Silence never approves.".to_owned(),
         basis: vec![],
+        progress: None,
         second: Some("PRESS-6 needs a second approval (scheduler)".to_owned()),
         url: Some("http://127.0.0.1:4000/gates/1?a=1&b=2".to_owned()),
     }
@@ -189,17 +190,19 @@ fn reads_the_dialog_that_a_rejection_opens() {
         panic!("not a click");
     };
     assert!(click.wants_reason());
-    let view =
-        modal::reason(&click.press(), click.channel.as_deref(), click.ts.as_deref(), "PRESS-4 down", None);
+    let reasons = site::Answering::default().reasons;
+    let (channel, ts) = (click.channel.as_deref(), click.ts.as_deref());
+    let view = modal::reason(&click.press(), &reasons, channel, ts, "PRESS-4 down", None);
     insta::assert_json_snapshot!("reject_dialog", view);
     let mut view = serde_json::to_value(view).expect("JSON");
     view["state"] = json!({ "values": {
-        "code": { "code": { "type": "static_select", "selected_option": { "value": "Not now" } } },
+        "code": { "code": { "type": "static_select", "selected_option": { "value": "not_now" } } },
         "reason": { "reason": { "type": "plain_text_input", "value": "  customer visit " } },
     } });
     let sent = json!({ "type": "view_submission", "user": { "id": "U0SAM" }, "view": view });
     let Interaction::Click(answer) = parse(&form(&sent)).expect("an answer") else { panic!("not a click") };
-    assert_eq!(answer.reason.as_deref(), Some("Not now: customer visit"));
+    assert_eq!(answer.reason_code.as_deref(), Some("not_now"));
+    assert_eq!(answer.reason.as_deref(), Some("customer visit"));
     assert_eq!((answer.gate_token, answer.button), ("tok".to_owned(), Button::Reject));
     assert_eq!(answer.ts, click.ts);
     assert!(!answer.from_message);
@@ -342,7 +345,8 @@ async fn a_person_is_found_by_mail_address() {
 #[test]
 fn the_modal_for_an_edit_starts_with_the_draft() {
     let press = Press { token: "tok".to_owned(), button: Button::Edit, option: None };
-    let view = modal::reason(&press, None, None, "Handover", Some("Draft"));
+    let reasons = site::Answering::default().reasons;
+    let view = modal::reason(&press, &reasons, None, None, "Handover", Some("Draft"));
     let json = serde_json::to_value(view).expect("JSON");
     assert_eq!(json["blocks"][1]["element"]["initial_value"], "Draft");
 }

@@ -19,6 +19,7 @@ fn gate(now: DateTime<Utc>) -> Gate {
         ask: json!({ "allow": ["choose", "reject"], "options": [{}, {}] }),
         proposal_hash: "h".into(),
         rung: 0,
+        quorum: 1,
         opened_at: now,
         expires_at: now + TimeDelta::minutes(10),
     }
@@ -43,19 +44,12 @@ people:
 fn checked(gate: &Gate, person: &str, answer: &Answer, now: DateTime<Utc>) -> Result<(), Refusal> {
     let site = site();
     let person = site.person(person).expect("a person");
-    check(&site, gate, person, answer, now)
+    let asked = Asked { site: &site, gate, votes: &[], delegations: &[] };
+    check(&asked, person, answer, now).map(|_| ())
 }
 
 fn choose(choice: usize) -> Answer {
-    Answer {
-        decision: Decision::Choose,
-        choice: Some(choice),
-        edited: None,
-        items: vec![],
-        reason: None,
-        channel: "web".into(),
-        proposal_hash: "h".into(),
-    }
+    Answer { choice: Some(choice), ..Answer::of(Decision::Choose, "web", "h") }
 }
 
 #[test]
@@ -76,8 +70,19 @@ fn late_changed_or_unoffered_answers_are_refused() {
     assert_eq!(checked(&gate(now), "sam", &changed, now), Err(Refusal::Changed));
     let approve = Answer { decision: Decision::Approve, ..choose(1) };
     assert_eq!(checked(&gate(now), "sam", &approve, now), Err(Refusal::NotOffered));
-    let reject = Answer { decision: Decision::Reject, reason: Some("  ".into()), ..choose(1) };
-    assert_eq!(checked(&gate(now), "sam", &reject, now), Err(Refusal::ReasonMissing));
+    let reject = |code: Option<&str>, words: &str| {
+        let answer = Answer {
+            reason_code: code.map(str::to_owned),
+            reason: Some(words.into()),
+            ..Answer::of(Decision::Reject, "web", "h")
+        };
+        checked(&gate(now), "sam", &answer, now)
+    };
+    assert!(matches!(reject(None, "too risky"), Err(Refusal::ReasonMissing { .. })));
+    assert!(matches!(reject(Some("mood"), "x"), Err(Refusal::NoSuchReason { .. })));
+    assert_eq!(reject(Some("other"), "  "), Err(Refusal::WordsMissing));
+    assert_eq!(reject(Some("other"), "too risky"), Ok(()));
+    assert_eq!(reject(Some("not_now"), ""), Ok(()));
     let closed = Gate { state: "answered".into(), ..gate(now) };
     assert_eq!(checked(&closed, "sam", &choose(1), now), Err(Refusal::NotOpen));
 }
@@ -91,6 +96,7 @@ fn a_changed_draft_keeps_its_fields_and_their_kinds() {
     let edit = |edited: Value| Answer {
         decision: Decision::Edit,
         edited: Some(edited),
+        reason_code: Some("other".into()),
         reason: Some("better".into()),
         ..choose(1)
     };

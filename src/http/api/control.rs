@@ -7,11 +7,11 @@ use crate::{
     },
     http::{
         auth::Caller,
+        place::may_order,
         problem::{Cause, Problem},
         state::Shared,
     },
     run::{RunId, StepPath, compat::Incompatible},
-    site::Person,
 };
 use axum::{
     Json,
@@ -50,11 +50,11 @@ pub(in crate::http) async fn one(
     caller: Caller,
     given: Result<Json<Given>, JsonRejection>,
 ) -> Result<Json<Ordered>, Problem> {
-    let person = operator(&door, caller)?;
     let run: RunId = id(&run, "run")?;
+    let by = orderer(&door, &caller, Some(run)).await?;
     let Json(given) = given.map_err(|rejection| Problem::new(Cause::Malformed, rejection.body_text()))?;
     let action = read_action(&action, given.from, given.version)?;
-    let order = Order { action, by: person.id, reason: reason(given.reason)? };
+    let order = Order { action, by, reason: reason(given.reason)? };
     apply(&door.app.store, &door.app.definitions, run, &order, given.dry_run).await?;
     door.app.hints.tell();
     Ok(Json(Ordered { run, action: order.action.word(), dry_run: given.dry_run }))
@@ -81,7 +81,7 @@ pub(in crate::http) async fn many(
     caller: Caller,
     given: Result<Json<GivenBulk>, JsonRejection>,
 ) -> Result<Json<BulkReport>, Problem> {
-    let person = operator(&door, caller)?;
+    let by = orderer(&door, &caller, None).await?;
     let Json(given) = given.map_err(|rejection| Problem::new(Cause::Malformed, rejection.body_text()))?;
     let (store, definitions) = (&door.app.store, &door.app.definitions);
     let report = match given.order {
@@ -94,7 +94,7 @@ pub(in crate::http) async fn many(
                     "say which runs with `filter`: `ids`, `workflow`, `state`, …",
                 ));
             }
-            let order = Order { action, by: person.id, reason: reason(given.reason)? };
+            let order = Order { action, by, reason: reason(given.reason)? };
             bulk(store, definitions, &given.filter, &order, given.dry_run, BULK_TIME).await?
         }
     };
@@ -102,14 +102,16 @@ pub(in crate::http) async fn many(
     Ok(Json(report))
 }
 
-/// Whoever asks must be named, and have a role that takt.yaml lists under `operators`.
-fn operator(door: &Shared, caller: Caller) -> Result<Person, Problem> {
+/// Whoever asks must be named, and have a role that takt.yaml lists under `operators`, at the run's place where
+/// the role is limited. A service account with the scope may order in its own name.
+async fn orderer(door: &Shared, caller: &Caller, run: Option<RunId>) -> Result<String, Problem> {
     let unnamed = || Problem::new(Cause::NoSuchPerson, "say who orders it with `X-Takt-Person`");
-    let person = caller.person.ok_or_else(unnamed)?;
-    if door.app.site.is_operator(&person) {
-        return Ok(person);
+    let by = caller.actor().ok_or_else(unnamed)?;
+    let Some(person) = &caller.person else { return Ok(by) };
+    if may_order(door, person, run).await? {
+        return Ok(by);
     }
-    let words = format!("{} has no role that takt.yaml lists under `operators`", person.name);
+    let words = format!("{} has no role there that takt.yaml lists under `operators`", person.name);
     Err(Problem::new(Cause::NotPermitted, words))
 }
 

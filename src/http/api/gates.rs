@@ -7,7 +7,7 @@ use crate::{
         state::Shared,
     },
     run::GateId,
-    store::gates,
+    store::{audit, gates, signatures},
 };
 use axum::{
     Json,
@@ -26,7 +26,11 @@ pub(in crate::http) async fn show(
     let mut db = door.app.store.connection().await?;
     let found = gates::get(&mut db, gate).await?.ok_or_else(|| missing("gate"))?;
     let vote = gates::vote(&mut db, gate).await?;
-    Ok(Json(Asked { gate: found, vote }).into_response())
+    let votes = gates::votes(&mut db, gate).await?;
+    let signatures = signatures::of_gate(&mut db, gate).await?;
+    let mut body = json!(Asked { gate: found, vote, signatures });
+    body["votes"] = json!(votes);
+    Ok(Json(body).into_response())
 }
 
 /// An answer as programs send it. `proposal_hash` is that of the gate as it was read: nobody
@@ -39,7 +43,15 @@ pub(in crate::http) struct GivenAnswer {
     edited: Option<Value>,
     #[serde(default)]
     items: Vec<ItemAnswer>,
+    /// What a form is filled in with.
+    fields: Option<Value>,
+    /// One of the site's reasons; required with `reject` and `edit`.
+    reason_code: Option<String>,
+    /// In words; required with `other`, and with `override`.
     reason: Option<String>,
+    /// Decide alone, in place of those who are asked.
+    #[serde(default, rename = "override")]
+    overrides: bool,
     proposal_hash: String,
 }
 
@@ -50,19 +62,27 @@ pub(in crate::http) async fn answer(
     given: Result<Json<GivenAnswer>, JsonRejection>,
 ) -> Result<Response, Problem> {
     let gate: GateId = id(&gate, "gate")?;
-    let unnamed = || Problem::new(Cause::NoSuchPerson, "say who answers with `X-Takt-Person`");
+    let unnamed = || {
+        Problem::new(Cause::NoSuchPerson, "a program never answers as itself: say who with `X-Takt-Person`")
+    };
     let person = caller.person.ok_or_else(unnamed)?;
     let Json(given) = given.map_err(|rejection| Problem::new(Cause::Malformed, rejection.body_text()))?;
     let answer = Answer {
-        decision: given.decision,
         choice: given.choice,
         edited: given.edited,
         items: given.items,
+        fields: given.fields,
+        reason_code: given.reason_code,
         reason: given.reason,
-        channel: caller.channel.to_owned(),
-        proposal_hash: given.proposal_hash,
+        overrides: given.overrides,
+        ..Answer::of(given.decision, caller.channel, &given.proposal_hash)
     };
     let decided = decide(&door.app.store, &door.app.site, gate, &person.id, &answer).await?;
     door.app.hints.tell();
+    if let Some(service) = &caller.service {
+        let mut db = door.app.store.connection().await?;
+        let (actor, detail) = (format!("service:{service}"), json!({ "for": person.id }));
+        audit::add(&mut db, &actor, "gate.answered_for", Some(&gate.to_string()), &detail).await?;
+    }
     Ok(Json(json!({ "vote": decided.vote })).into_response())
 }

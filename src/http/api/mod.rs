@@ -2,8 +2,10 @@
 //! problem bodies.
 
 pub(super) mod control;
+pub(super) mod delegations;
 pub(super) mod events;
 pub(super) mod gates;
+pub(super) mod links;
 pub(super) mod runs;
 pub(super) mod schedules;
 pub(super) mod starts;

@@ -6,8 +6,8 @@ use crate::{
         problem::Problem,
         state::Shared,
     },
-    run::story,
-    store::{gates, lanes, summaries},
+    run::{GateId, story},
+    store::{gates, lanes, signatures, summaries},
 };
 use axum::{
     Json,
@@ -64,6 +64,8 @@ pub(super) struct Asked {
     #[serde(flatten)]
     pub gate: gates::Gate,
     pub vote: Option<gates::Vote>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub signatures: Vec<signatures::Signature>,
 }
 
 pub(in crate::http) async fn show(
@@ -72,10 +74,17 @@ pub(in crate::http) async fn show(
     _caller: Caller,
 ) -> Result<Json<Run>, Problem> {
     let read = Read::load(&door, id(&run, "run")?).await?.ok_or_else(|| missing("run"))?;
+    let mut db = door.app.store.connection().await?;
+    let mut asked = Vec::new();
+    for (gate, vote) in read.gates.clone() {
+        let signatures = signatures::of_gate(&mut db, GateId(gate.id)).await?;
+        asked.push(Asked { gate, vote, signatures });
+    }
+    drop(db);
     Ok(Json(Run {
         story: read.story(),
         children: read.children.iter().map(|child| child.id).collect(),
-        gates: read.gates.into_iter().map(|(gate, vote)| Asked { gate, vote }).collect(),
+        gates: asked,
         run: Listed { run: read.summary, queued: read.queued },
     }))
 }

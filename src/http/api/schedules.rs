@@ -149,7 +149,7 @@ fn find(door: &Shared, workflow: &str) -> Result<Schedule, Problem> {
 
 fn person(caller: Caller) -> Result<String, Problem> {
     let unnamed = || Problem::new(Cause::NoSuchPerson, "say who does it with `X-Takt-Person`");
-    caller.person.map(|person| person.id).ok_or_else(unnamed)
+    caller.actor().ok_or_else(unnamed)
 }
 
 fn read<T>(given: Result<Json<T>, JsonRejection>) -> Result<T, Problem> {

@@ -52,7 +52,7 @@ pub(in crate::http) async fn start(
     wanted: Result<Json<Wanted>, JsonRejection>,
 ) -> Result<(StatusCode, Json<Started>), Problem> {
     let unnamed = || Problem::new(Cause::NoSuchPerson, "say who starts it with `X-Takt-Person`");
-    let person = caller.person.ok_or_else(unnamed)?;
+    let by = caller.actor().ok_or_else(unnamed)?;
     let Json(wanted) = wanted.map_err(|rejection| Problem::new(Cause::Malformed, rejection.body_text()))?;
     let inputs: Vec<Value> = match wanted.runs {
         Some(runs) => runs.into_iter().map(|run| run.inputs).collect(),
@@ -68,7 +68,7 @@ pub(in crate::http) async fn start(
     let site = door.app.site.scope();
     let runs: Vec<NewRun> = inputs
         .iter()
-        .map(|inputs| by_hand(&door.app.definitions, &workflow, inputs, &site, &person.id, now))
+        .map(|inputs| by_hand(&door.app.definitions, &workflow, inputs, &site, &by, now))
         .collect::<Result<_, _>>()?;
     let ids = runs.iter().map(|run| run.id.0).collect();
     match <[NewRun; 1]>::try_from(runs) {

@@ -1,10 +1,11 @@
-use super::{SignedIn, is_same_secret};
+use super::{Needs, SignedIn, is_same_secret};
 use crate::{
+    gate::hash_of,
     http::{
         problem::{Cause, Problem},
         state::Shared,
     },
-    site::Person,
+    site::{Person, ServiceAccount},
 };
 use axum::{
     extract::FromRequestParts,
@@ -15,13 +16,23 @@ use secrecy::ExposeSecret;
 const PERSON_HEADER: &str = "x-takt-person";
 const CSRF_HEADER: &str = "x-csrf-token";
 
-/// Who calls the API: a signed-in browser, or a program with the token, for the person it names.
+/// Who calls the API: a signed-in browser, or a program with a token, for the person it names.
 #[derive(Debug, Clone)]
 pub(in crate::http) struct Caller {
-    /// A program may look without naming anybody, but not answer.
+    /// A program may look without naming anybody, but never answers as itself.
     pub person: Option<Person>,
+    /// The id of a service account.
+    pub service: Option<String>,
     /// `web` or `api`, as it is recorded with an answer.
     pub channel: &'static str,
+}
+
+impl Caller {
+    /// Who it is recorded as: the person, else `service:` and the account.
+    pub(in crate::http) fn actor(&self) -> Option<String> {
+        let person = self.person.as_ref().map(|person| person.id.clone());
+        person.or_else(|| self.service.as_ref().map(|id| format!("service:{id}")))
+    }
 }
 
 impl FromRequestParts<Shared> for Caller {
@@ -37,17 +48,36 @@ impl FromRequestParts<Shared> for Caller {
 
 fn by_token(authorization: &str, parts: &Parts, door: &Shared) -> Result<Caller, Problem> {
     let given = authorization.strip_prefix("Bearer ").unwrap_or_default();
-    let is_known =
+    let is_own =
         door.app.api_token.as_ref().is_some_and(|token| is_same_secret(given, token.expose_secret()));
-    if !is_known {
-        return Err(Problem::new(Cause::NotSignedIn, "the bearer token is not the one of this server"));
-    }
+    let service = if is_own { None } else { Some(account(given, parts, door)?) };
+    let service = service.map(|account| account.id.clone());
     let Some(name) = parts.headers.get(PERSON_HEADER) else {
-        return Ok(Caller { person: None, channel: "api" });
+        return Ok(Caller { person: None, service, channel: "api" });
     };
     let person = name.to_str().ok().and_then(|name| door.app.site.person(name)).cloned();
     let unknown = || Problem::new(Cause::NoSuchPerson, "`X-Takt-Person` names nobody in takt.yaml");
-    Ok(Caller { person: Some(person.ok_or_else(unknown)?), channel: "api" })
+    Ok(Caller { person: Some(person.ok_or_else(unknown)?), service, channel: "api" })
+}
+
+/// The account of this token, if it has the scope of the route.
+fn account<'a>(given: &str, parts: &Parts, door: &'a Shared) -> Result<&'a ServiceAccount, Problem> {
+    let hash = hash_of(given);
+    let accounts = &door.app.site.access.service_accounts;
+    let found = accounts.iter().fold(None, |found, account| {
+        if is_same_secret(&hash, account.token_hash.expose_secret()) { Some(account) } else { found }
+    });
+    let unknown =
+        || Problem::new(Cause::NotSignedIn, "no service account of takt.yaml has this bearer token");
+    let account = found.ok_or_else(unknown)?;
+    match Needs::of(parts).scope {
+        Some(scope) if account.scopes.contains(&scope) => Ok(account),
+        Some(scope) => {
+            let words = format!("the service account `{}` lacks the scope `{}`", account.id, scope.word());
+            Err(Problem::new(Cause::NotPermitted, words))
+        }
+        None => Err(Problem::new(Cause::NotPermitted, "this is for people, not for service accounts")),
+    }
 }
 
 async fn by_session(parts: &Parts, door: &Shared) -> Result<Caller, Problem> {
@@ -57,5 +87,8 @@ async fn by_session(parts: &Parts, door: &Shared) -> Result<Caller, Problem> {
     if parts.method != Method::GET && !is_same_secret(token, &who.csrf) {
         return Err(Problem::new(Cause::CsrfMissing, "send the page's token as `X-CSRF-Token`"));
     }
-    Ok(Caller { person: Some(who.person), channel: "web" })
+    if !Needs::of(parts).may_read(&door.app.site, &who.person) {
+        return Err(Problem::new(Cause::NotReadable, "takt.yaml says under `reading` who may read this"));
+    }
+    Ok(Caller { person: Some(who.person), service: None, channel: "web" })
 }

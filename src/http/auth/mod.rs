@@ -6,13 +6,15 @@ mod caller;
 mod cookie;
 mod form;
 mod limit;
+mod needs;
 mod session;
 
 pub(super) use caller::Caller;
 pub(super) use cookie::{cookie, set_cookie};
 pub(super) use form::{Fields, PostedForm};
 pub(super) use limit::SignInLimit;
-pub(super) use session::{SESSION_COOKIE, SESSION_LENGTH, SignedIn};
+pub(super) use needs::Needs;
+pub(super) use session::{SESSION_COOKIE, SignedIn};
 
 use subtle::ConstantTimeEq;
 

@@ -1,4 +1,4 @@
-use super::cookie;
+use super::{Needs, cookie};
 use crate::{
     gate::hash_of,
     http::{
@@ -14,11 +14,7 @@ use axum::{
     http::{Method, StatusCode, request::Parts},
     response::{IntoResponse, Redirect, Response},
 };
-use std::time::Duration;
-
 pub(in crate::http) const SESSION_COOKIE: &str = "takt_session";
-/// One shift and its handover.
-pub(in crate::http) const SESSION_LENGTH: Duration = Duration::from_secs(12 * 3600);
 
 /// The person whose browser this is.
 #[derive(Debug, Clone)]
@@ -27,6 +23,8 @@ pub(in crate::http) struct SignedIn {
     /// Comes back in every form of this session.
     pub csrf: String,
     pub token_hash: String,
+    /// `password` or `oidc`: how they signed in.
+    pub via: String,
 }
 
 /// Why a request has no person: a browser is led to the sign-in page and back.
@@ -38,6 +36,8 @@ pub(in crate::http) enum NotSignedIn {
     /// A fragment was asked for: only a whole page can show the sign-in.
     Reload,
     Refuse,
+    /// They are somebody, but takt.yaml keeps this part of the console for others.
+    NotReadable,
     Store(StoreError),
 }
 
@@ -47,9 +47,14 @@ impl SignedIn {
         let Some(secret) = cookie(&parts.headers, SESSION_COOKIE) else { return Ok(None) };
         let token_hash = hash_of(secret);
         let mut db = door.app.store.connection().await?;
-        let Some(session) = sessions::find(&mut db, &token_hash).await? else { return Ok(None) };
+        let idle = door.app.site.access.sign_in.idle;
+        let Some(session) = sessions::find(&mut db, &token_hash, idle).await? else { return Ok(None) };
+        // A page that refreshes itself is not somebody at work.
+        if !parts.headers.contains_key("hx-request") && !parts.uri.path().starts_with("/live/") {
+            sessions::touch(&mut db, &token_hash, idle).await?;
+        }
         let person = door.app.site.person(&session.person).cloned();
-        Ok(person.map(|person| Self { person, csrf: session.csrf, token_hash }))
+        Ok(person.map(|person| Self { person, csrf: session.csrf, token_hash, via: session.via }))
     }
 }
 
@@ -58,7 +63,8 @@ impl FromRequestParts<Shared> for SignedIn {
 
     async fn from_request_parts(parts: &mut Parts, door: &Shared) -> Result<Self, NotSignedIn> {
         if let Some(found) = Self::find(parts, door).await.map_err(NotSignedIn::Store)? {
-            return Ok(found);
+            let may = Needs::of(parts).may_read(&door.app.site, &found.person);
+            return if may { Ok(found) } else { Err(NotSignedIn::NotReadable) };
         }
         if parts.headers.contains_key("hx-request") {
             return Err(NotSignedIn::Reload);
@@ -81,6 +87,7 @@ impl IntoResponse for NotSignedIn {
             Self::Refuse => {
                 Problem::new(Cause::NotSignedIn, "the session has ended; sign in again").into_response()
             }
+            Self::NotReadable => PageError::new(Cause::NotReadable).into_response(),
             Self::Store(error) => PageError::from(error).into_response(),
         }
     }

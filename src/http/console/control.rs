@@ -10,6 +10,7 @@ use crate::{
     },
     http::{
         auth::{Fields, PostedForm},
+        place::may_order,
         problem::Cause,
         state::Shared,
     },
@@ -57,7 +58,7 @@ pub(in crate::http) async fn one(
     form: PostedForm,
 ) -> Result<Response, PageError> {
     let id: RunId = id.parse().map_err(|_| PageError::new(Cause::NotFound))?;
-    let order = order(&door, &word, &form)?;
+    let order = order(&door, &word, &form, Some(id)).await?;
     match apply(&door.app.store, &door.app.definitions, id, &order, false).await {
         Ok(()) => {
             door.app.hints.tell();
@@ -74,8 +75,8 @@ pub(in crate::http) async fn one(
     }
 }
 
-fn order(door: &Shared, word: &str, form: &PostedForm) -> Result<Order, PageError> {
-    if !door.app.site.is_operator(&form.who.person) {
+async fn order(door: &Shared, word: &str, form: &PostedForm, run: Option<RunId>) -> Result<Order, PageError> {
+    if !may_order(door, &form.who.person, run).await? {
         return Err(PageError::new(Cause::NotPermitted));
     }
     let action = action(word, &form.fields)?;
@@ -117,7 +118,7 @@ pub(in crate::http) async fn many(
         }
         None => {
             let word = form.fields.text("action").unwrap_or_default();
-            let order = order(&door, &word, &form)?;
+            let order = order(&door, &word, &form, None).await?;
             let filter = filter(&form.fields)?;
             let is_real = form.fields.get("really") == Some("yes");
             (word, bulk(store, definitions, &filter, &order, !is_real, BULK_TIME).await?)

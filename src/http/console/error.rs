@@ -1,6 +1,9 @@
 use super::template;
 use crate::{gate::DecideError, http::problem::Cause, store::StoreError};
-use axum::response::{IntoResponse, Response};
+use axum::{
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
 use serde_json::json;
 
 /// A page that says why there is no page.
@@ -35,6 +38,7 @@ impl From<DecideError> for PageError {
             DecideError::NoSuchGate => Self::new(Cause::NotFound),
             DecideError::NoSuchPerson(_) => Self::new(Cause::NoSuchPerson),
             DecideError::Refused { .. } => Self::new(Cause::AnswerRefused),
+            DecideError::Late { .. } => Self::new(Cause::AlreadyAnswered),
             DecideError::Store(error) => error.into(),
         }
     }
@@ -54,16 +58,25 @@ impl IntoResponse for PageError {
                 "This is not yours to do",
                 "Ask somebody whom takt.yaml lists under operators. Nothing was changed.",
             ),
+            Cause::NotReadable => (
+                "This is kept for other roles",
+                "takt.yaml says under `reading` who may look at this part of the console.",
+            ),
             Cause::NoSuchPerson => ("You are no longer known here", "Ask whoever looks after takt.yaml."),
             _ => ("This did not work", "It is our fault, and it has been logged. Try again in a moment."),
         };
-        let frame = template::Frame::of_nobody(heading);
-        match template::render("error", frame, &json!({ "heading": heading, "advice": advice })) {
-            Ok(page) => (self.cause.status(), page).into_response(),
-            Err(error) => {
-                tracing::error!(%error, "the error page failed");
-                (self.cause.status(), heading).into_response()
-            }
+        say(self.cause.status(), heading, advice)
+    }
+}
+
+/// A page that says only this.
+pub(super) fn say(status: StatusCode, heading: &str, advice: &str) -> Response {
+    let frame = template::Frame::of_nobody(heading);
+    match template::render("error", frame, &json!({ "heading": heading, "advice": advice })) {
+        Ok(page) => (status, page).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "the error page failed");
+            (status, heading.to_owned()).into_response()
         }
     }
 }

@@ -7,10 +7,15 @@ use super::{
     when::{Clock, When},
 };
 use crate::{
-    gate::may_answer,
+    gate::{Asked, progress},
     http::{auth::SignedIn, state::Shared},
+    run::GateId,
     site::{Person, Site},
-    store::{clock, gates, outbox},
+    store::{
+        clock,
+        delegations::{self, Delegation},
+        gates, outbox,
+    },
 };
 use axum::{extract::State, response::Html};
 use serde::Serialize;
@@ -35,6 +40,10 @@ struct Question {
     offers: String,
     /// Passed on from somebody who did not answer.
     escalated: bool,
+    /// Whose answer it is.
+    for_whom: Option<String>,
+    /// How far it is answered, where more than one must agree.
+    progress: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -55,13 +64,23 @@ pub(in crate::http) async fn page(
     let live = topic.live(&door).await?;
     let mut db = door.app.store.connection().await?;
     let clock = Clock { zone: site.time_zone, now: clock::now(&mut db).await? };
-    let open = gates::list_open(&mut db, Some(&roles), Some(&who.person.id)).await?;
+    let delegations = delegations::in_force(&mut db, clock.now).await?;
+    let (all_roles, people) = asked_of(site, &who.person, &roles, &delegations);
+    let open = gates::list_open(&mut db, Some(&all_roles), Some(&people)).await?;
     let told = outbox::notices(&mut db, &roles, &who.person.id, NOTICES_MAX).await?;
-    let mine = open.iter().filter(|gate| may_answer(site, gate, &who.person, clock.now).is_ok());
-    let inbox = Inbox {
-        asked: mine.map(|gate| question(gate, site, &clock)).collect(),
-        told: told.iter().map(|message| notice(message, &clock)).collect(),
-    };
+    let mut mine = Vec::new();
+    for gate in &open {
+        let votes = match gate.quorum {
+            1 => Vec::new(),
+            _ => gates::votes(&mut db, GateId(gate.id)).await?,
+        };
+        let asked = Asked { site, gate, votes: &votes, delegations: &delegations };
+        if let Ok(standing) = asked.may_answer(&who.person, clock.now) {
+            let for_whom = standing.on_behalf_of.map(|other| asked.name(&other));
+            mine.push(question(gate, site, &clock, for_whom, progress(site, gate, &votes)));
+        }
+    }
+    let inbox = Inbox { asked: mine, told: told.iter().map(|message| notice(message, &clock)).collect() };
     let frame = Frame::new(&door, &who, "inbox", "Inbox").live(live);
     Ok(render("inbox", frame, &inbox)?)
 }
@@ -75,7 +94,37 @@ pub(super) fn roles_of(site: &Site, person: &Person) -> Vec<String> {
     roles.map(|(id, _)| id.clone()).collect()
 }
 
-fn question(gate: &gates::Gate, site: &Site, clock: &Clock) -> Question {
+/// The roles and people whose questions are this person's: their own, and what was handed to them.
+fn asked_of(
+    site: &Site,
+    person: &Person,
+    own: &[String],
+    delegations: &[Delegation],
+) -> (Vec<String>, Vec<String>) {
+    let (mut roles, mut people) = (own.to_vec(), vec![person.id.clone()]);
+    for given in delegations.iter().filter(|given| given.delegate == person.id) {
+        let Some(other) = site.person(&given.person) else { continue };
+        let theirs = roles_of(site, other);
+        match &given.role {
+            Some(handed) => roles.extend(theirs.into_iter().filter(|role| {
+                role == handed || site.roles.get(role).is_some_and(|role| role.from.as_ref() == Some(handed))
+            })),
+            None => {
+                roles.extend(theirs);
+                people.push(other.id.clone());
+            }
+        }
+    }
+    (roles, people)
+}
+
+fn question(
+    gate: &gates::Gate,
+    site: &Site,
+    clock: &Clock,
+    for_whom: Option<String>,
+    progress: Option<String>,
+) -> Question {
     let options = gate.ask.get("options").and_then(Value::as_array).map_or(0, Vec::len);
     let items = gate.ask.get("items").and_then(Value::as_array).map_or(0, Vec::len);
     let offers = match (gate.form.as_str(), options, items) {
@@ -83,6 +132,9 @@ fn question(gate: &gates::Gate, site: &Site, clock: &Clock) -> Question {
         ("acknowledge", _, 0) => "to acknowledge".to_owned(),
         ("acknowledge", _, 1) => "1 item to acknowledge".to_owned(),
         ("acknowledge", _, items) => format!("{items} items to acknowledge"),
+        ("form", ..) if gate.ask.get("fields").is_some_and(Value::is_object) => {
+            "a form to fill in".to_owned()
+        }
         ("form", ..) => "a draft to approve".to_owned(),
         _ => "to approve".to_owned(),
     };
@@ -93,6 +145,8 @@ fn question(gate: &gates::Gate, site: &Site, clock: &Clock) -> Question {
         due: clock.when(gate.expires_at),
         offers,
         escalated: gate.rung > 0,
+        for_whom,
+        progress,
     }
 }
 

@@ -4,7 +4,7 @@ use super::{PageError, template::Live};
 use crate::{
     http::{auth::SignedIn, problem::Cause, state::Shared},
     run::{GateId, RunId},
-    site::Person,
+    site::{Person, Section},
     store::{StoreError, changes},
 };
 use axum::{
@@ -47,6 +47,16 @@ impl Topic {
             Some(("runs", id)) => id.parse().ok().map(Self::Run),
             Some(("gates", id)) => id.parse().ok().map(Self::Gate),
             _ => None,
+        }
+    }
+
+    /// The part of the console that it tells of.
+    fn section(&self) -> Option<Section> {
+        match self {
+            Self::Inbox { .. } | Self::Gate(_) => None,
+            Self::Runs | Self::Run(_) => Some(Section::Runs),
+            Self::Events => Some(Section::Events),
+            Self::Schedules => Some(Section::Schedules),
         }
     }
 
@@ -96,6 +106,9 @@ pub(in crate::http) async fn stream(
     who: SignedIn,
 ) -> Result<Response, PageError> {
     let topic = Topic::read(&path, &door, &who.person).ok_or(PageError::new(Cause::NotFound))?;
+    if topic.section().is_some_and(|section| !door.app.site.may_read(&who.person, section)) {
+        return Err(PageError::new(Cause::NotReadable));
+    }
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let end = Instant::now() + STREAM_LENGTH_MAX;

@@ -5,17 +5,22 @@
 
 pub(super) mod attention;
 pub(super) mod control;
+pub(super) mod delegations;
 pub(super) mod gate;
 pub(super) mod runs;
 pub(super) mod run;
+pub(super) mod embed;
 pub(super) mod evals;
 pub(super) mod events;
 pub(super) mod inbox;
+pub(super) mod me;
+pub(super) mod partner;
 pub(super) mod schedules;
 pub(super) mod schedule;
 pub(super) mod start;
 pub(super) mod status;
 pub(super) mod sign_in;
+pub(super) mod sso;
 pub(super) mod workflows;
 pub(super) mod live;
 pub(super) mod assets;

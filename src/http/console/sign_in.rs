@@ -1,19 +1,19 @@
-//! Local sign-in and sign-out.
+//! Signing in with name and password, and signing out. The identity provider's way is `sso`.
 
 use super::{
     PageError,
-    link::local_path,
+    link::{local_path, query_value},
     template::{Frame, render},
 };
 use crate::{
     gate::Token,
     http::{
-        auth::{Fields, PostedForm, SESSION_COOKIE, SESSION_LENGTH, cookie, is_same_secret, set_cookie},
+        auth::{Fields, PostedForm, SESSION_COOKIE, cookie, is_same_secret, set_cookie},
         problem::Cause,
         state::Shared,
     },
     site::Person,
-    store::{audit, sessions},
+    store::{StoreError, audit, sessions},
 };
 use axum::{
     Form,
@@ -31,7 +31,7 @@ const FORM_LENGTH: Duration = Duration::from_secs(3600);
 
 #[derive(Debug, Deserialize)]
 pub(in crate::http) struct Next {
-    next: Option<String>,
+    pub next: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -41,6 +41,15 @@ struct SignIn<'a> {
     name: &'a str,
     proof: &'a str,
     error: Option<&'a str>,
+    /// Whether there are names and passwords here.
+    local: bool,
+    sso: Option<Sso<'a>>,
+}
+
+#[derive(Serialize)]
+struct Sso<'a> {
+    title: &'a str,
+    link: String,
 }
 
 pub(in crate::http) async fn page(
@@ -50,16 +59,26 @@ pub(in crate::http) async fn page(
     show(&door, local_path(query.next.as_deref()), "", None)
 }
 
-fn show(
+pub(super) fn show(
     door: &Shared,
     next: &str,
     name: &str,
     refusal: Option<(StatusCode, &str)>,
 ) -> Result<Response, PageError> {
     let proof = Token::random().secret;
-    let error = refusal.map(|(_, words)| words);
-    let site_name = door.app.site.name.as_str();
-    let form = SignIn { site_name, next, name, proof: &proof, error };
+    let sso = door.sso.as_ref().map(|provider| Sso {
+        title: &provider.settings().title,
+        link: format!("/sign-in/oidc?next={}", query_value(next)),
+    });
+    let form = SignIn {
+        site_name: &door.app.site.name,
+        next,
+        name,
+        proof: &proof,
+        error: refusal.map(|(_, words)| words),
+        local: door.app.site.access.sign_in.local,
+        sso,
+    };
     let page = render("sign_in", Frame::of_nobody("Sign in"), &form)?;
     let status = refusal.map_or(StatusCode::OK, |(status, _)| status);
     let mut response = (status, page).into_response();
@@ -67,7 +86,7 @@ fn show(
     Ok(response)
 }
 
-fn add_cookie(response: &mut Response, cookie: Option<HeaderValue>) {
+pub(super) fn add_cookie(response: &mut Response, cookie: Option<HeaderValue>) {
     if let Some(cookie) = cookie {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
@@ -90,7 +109,7 @@ pub(in crate::http) async fn sign_in(
         return show(&door, next, &name, Some(refusal));
     }
     let password = fields.get("password").unwrap_or_default().to_owned();
-    let known = door.app.site.person(&name).cloned();
+    let known = door.app.site.person(&name).filter(|_| door.app.site.access.sign_in.local).cloned();
     let is_right = check(known.clone(), &door, password).await;
     let Some(person) = known.filter(|_| is_right) else {
         let mut db = door.app.store.connection().await?;
@@ -98,14 +117,33 @@ pub(in crate::http) async fn sign_in(
         let refusal = (StatusCode::UNAUTHORIZED, "That name and password do not go together.");
         return show(&door, next, &name, Some(refusal));
     };
-    let token = Token::random();
-    let mut tx = door.app.store.begin().await?;
-    sessions::create(&mut tx, &token.hash, &person.id, &Token::random().secret, SESSION_LENGTH).await?;
-    audit::add(&mut tx, &person.id, "sign_in", None, &json!({})).await?;
-    tx.commit().await.map_err(crate::store::StoreError::from)?;
-    let mut response = Redirect::to(next).into_response();
-    add_cookie(&mut response, set_cookie(SESSION_COOKIE, &token.secret, SESSION_LENGTH, door.is_https()));
+    let mut response = open_session(&door, &headers, &person, "password", next).await?;
     add_cookie(&mut response, set_cookie(FORM_COOKIE, "", Duration::ZERO, door.is_https()));
+    Ok(response)
+}
+
+/// A session with a new secret; the one this browser had before ends.
+pub(super) async fn open_session(
+    door: &Shared,
+    headers: &HeaderMap,
+    person: &Person,
+    via: &str,
+    next: &str,
+) -> Result<Response, PageError> {
+    let (token, csrf) = (Token::random(), Token::random());
+    let length = door.app.site.access.sign_in.length;
+    let mut tx = door.app.store.begin().await?;
+    if let Some(former) = cookie(headers, SESSION_COOKIE) {
+        sessions::end(&mut tx, &crate::gate::hash_of(former)).await?;
+    }
+    let (token_hash, csrf) = (token.hash.as_str(), csrf.secret.as_str());
+    let session = sessions::NewSession { token_hash, person: &person.id, csrf, via, length };
+    sessions::create(&mut tx, &session).await?;
+    let detail = if via == "password" { json!({}) } else { json!({ "via": via }) };
+    audit::add(&mut tx, &person.id, "sign_in", None, &detail).await?;
+    tx.commit().await.map_err(StoreError::from)?;
+    let mut response = Redirect::to(next).into_response();
+    add_cookie(&mut response, set_cookie(SESSION_COOKIE, &token.secret, length, door.is_https()));
     Ok(response)
 }
 
@@ -122,12 +160,20 @@ async fn check(known: Option<Person>, door: &Shared, password: String) -> bool {
     has_password && verified.unwrap_or(false)
 }
 
+/// Ends this session, or with `everywhere` every session of the person.
 pub(in crate::http) async fn sign_out(
     State(door): State<Shared>,
     form: PostedForm,
 ) -> Result<Response, PageError> {
-    let mut db = door.app.store.connection().await?;
-    sessions::end(&mut db, &form.who.token_hash).await?;
+    let person = &form.who.person.id;
+    let mut tx = door.app.store.begin().await?;
+    if form.fields.get("everywhere").is_some() {
+        let ended = sessions::end_all(&mut tx, person).await?;
+        audit::add(&mut tx, person, "sign_out.everywhere", None, &json!({ "sessions": ended })).await?;
+    } else {
+        sessions::end(&mut tx, &form.who.token_hash).await?;
+    }
+    tx.commit().await.map_err(StoreError::from)?;
     let mut response = Redirect::to("/sign-in").into_response();
     add_cookie(&mut response, set_cookie(SESSION_COOKIE, "", Duration::ZERO, door.is_https()));
     Ok(response)

@@ -37,6 +37,8 @@ pub(super) struct Frame {
     pub here: &'static str,
     /// What tells this page of changes.
     pub live: Option<Live>,
+    /// Nothing around the page leads into the console.
+    pub is_bare: bool,
 }
 
 /// The stream that says when this page would look different.
@@ -56,12 +58,14 @@ impl Frame {
             csrf: Some(who.csrf.clone()),
             here,
             live: None,
+            is_bare: false,
         }
     }
 
     pub(super) fn of_nobody(title: &str) -> Self {
         let site = "Takt".to_owned();
-        Self { title: title.to_owned(), site, person: None, csrf: None, here: "", live: None }
+        let title = title.to_owned();
+        Self { title, site, person: None, csrf: None, here: "", live: None, is_bare: false }
     }
 
     pub(super) fn live(mut self, live: Live) -> Self {

@@ -25,7 +25,7 @@ const SOURCE_NAME_MAX: usize = 64;
     clippy::disallowed_methods,
     reason = "a signature ages in real time, also where the plant's clock was moved"
 )]
-fn wall_clock() -> SystemTime {
+pub(super) fn wall_clock() -> SystemTime {
     SystemTime::now()
 }
 

@@ -10,7 +10,7 @@ use crate::{
         interaction::{Click, Interaction, parse},
         modal, signature,
     },
-    gate::{Answer, DecideError, Decision, decide, hash_of},
+    gate::{Answer, DecideError, Decision, decide, hash_of, late},
     http::{
         problem::{Cause, Problem},
         state::Shared,
@@ -88,6 +88,9 @@ async fn take(door: &Shared, click: Click) -> Result<Response, Problem> {
         ));
     };
     if click.wants_reason() {
+        if gate.state != "open" {
+            return Ok(tell(door, &click, &over(door, &gate).await?));
+        }
         open_dialog(door, &click, &gate.ask);
         return Ok(StatusCode::OK.into_response());
     }
@@ -98,10 +101,7 @@ async fn take(door: &Shared, click: Click) -> Result<Response, Problem> {
             Ok(accepted(&click))
         }
         Err(DecideError::Store(error)) => Err(error.into()),
-        Err(DecideError::Refused { earlier: Some(vote), .. }) => {
-            let name = door.app.site.person(&vote.person).map_or(vote.person.as_str(), |person| &person.name);
-            Ok(tell(door, &click, &format!("Too late: already answered by {name}.")))
-        }
+        Err(DecideError::Late { words, .. }) => Ok(tell(door, &click, &format!("Too late. {words}"))),
         Err(error) => Ok(tell(door, &click, &format!("Not taken: {error}."))),
     }
 }
@@ -115,16 +115,22 @@ fn answer(click: &Click, proposal_hash: &str) -> Answer {
         Button::Edit => Decision::Edit,
         Button::Reject => Decision::Reject,
     };
-    let is_edit = decision == Decision::Edit;
     Answer {
-        decision,
         choice: click.option,
-        edited: click.reason.clone().filter(|_| is_edit).map(Value::String),
-        items: Vec::new(),
-        reason: if is_edit { Some("changed in Slack".to_owned()) } else { click.reason.clone() },
-        channel: SOURCE.to_owned(),
-        proposal_hash: proposal_hash.to_owned(),
+        edited: click.text.clone().filter(|_| decision == Decision::Edit).map(Value::String),
+        reason_code: click.reason_code.clone(),
+        reason: click.reason.clone(),
+        ..Answer::of(decision, SOURCE, proposal_hash)
     }
+}
+
+/// What became of a question that is no longer open.
+async fn over(door: &Shared, gate: &gates::Gate) -> Result<String, Problem> {
+    let mut db = door.app.store.connection().await?;
+    Ok(match gates::vote(&mut db, GateId(gate.id)).await? {
+        Some(vote) => format!("Too late. {}", late(&door.app.site, &vote)),
+        None => "This question was closed without an answer.".to_owned(),
+    })
 }
 
 /// An empty answer to a button; to a dialog, that it may close.
@@ -158,8 +164,9 @@ fn open_dialog(door: &Shared, click: &Click, ask: &Value) {
     let (Some(client), Some(trigger)) = (door.slack.clone(), click.trigger_id.clone()) else { return };
     let text = |field: &str| ask.get(field).and_then(Value::as_str);
     let title = text("title").unwrap_or("A question");
-    let view =
-        modal::reason(&click.press(), click.channel.as_deref(), click.ts.as_deref(), title, text("draft"));
+    let reasons = &door.app.site.answering.reasons;
+    let (channel, ts) = (click.channel.as_deref(), click.ts.as_deref());
+    let view = modal::reason(&click.press(), reasons, channel, ts, title, text("draft"));
     tokio::spawn(async move { open(&client, &trigger, &view).await });
 }
 

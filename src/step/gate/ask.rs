@@ -1,12 +1,12 @@
 //! What is asked: the content of a gate and of the messages that carry it.
 
-use super::Opened;
+use super::{Opened, outcome};
 use crate::{
     engine::{Ladders, StepContext},
     expr::Scope,
     run::{Intent, MessageKind, OutboxMessage, Signal, StepPath},
     step::notify::split_title,
-    workflow::{Allow, GateForm, GateStep, OnExpire},
+    workflow::{Allow, GateForm, GateStep, OnExpire, form},
 };
 use serde_json::{Value, json};
 
@@ -74,13 +74,24 @@ impl Ask {
             "workflow_title": context.definition.workflow.title,
             "step": context.path,
             "role_title": ladders.role_title(&step.ask),
+            "requested_by": context.start.started_by,
             "sign": step.sign,
         });
+        // Whose line it is: `gate::place_of` reads it.
+        if let Some(work_center) = context.start.trigger.get("work_center").filter(|at| at.is_string()) {
+            json["work_center"] = work_center.clone();
+        }
+        if let Some(schema) = context.definition.form_schema(step) {
+            json["fields"] = schema.clone();
+        }
+        if step.quorum > 1 {
+            json["quorum"] = json!(step.quorum);
+        }
         let basis = basis(&context.scope);
         if !basis.is_empty() {
             json["basis"] = json!(basis);
         }
-        Ok(Self { role: step.ask.clone(), excluded: requester(step, context), json })
+        Ok(Self { role: step.ask.clone(), excluded: excluded(step, context), json })
     }
 
     /// The second person sees the first one's answer and confirms or rejects it.
@@ -93,8 +104,8 @@ impl Ask {
     ) -> Result<Self, String> {
         let role = step.second.as_ref().map(|second| second.ask.clone()).unwrap_or_default();
         let by = answer.body["by"].as_str().unwrap_or_default().to_owned();
-        let by_name = answer.body["by_name"].as_str().unwrap_or(&by).to_owned();
-        let chosen = super::outcome::chosen(&first.ask, &answer.body);
+        let by_name = outcome::names(&answer.body);
+        let chosen = outcome::chosen(&first.ask, &answer.body);
         let title = first.ask["title"].as_str().unwrap_or_default();
         let choice = chosen["title"].as_str().map(|option| format!(" \u{201c}{option}\u{201d}"));
         let mut json = first.ask.clone();
@@ -107,18 +118,32 @@ impl Ask {
         json["options"] = if chosen.is_null() { json!([]) } else { json!([chosen]) };
         json["allow"] = json!(["approve", "reject"]);
         json["role_title"] = json!(ladders.role_title(&role));
+        // What is confirmed is what the first one made of it.
+        if !answer.body["edited"].is_null() {
+            json["draft"] = answer.body["edited"].clone();
+        }
+        let schema = json["fields"].take();
+        if !schema.is_null() {
+            json["filled"] = json!(form::in_words(&schema, &answer.body["fields"]));
+        }
+        if let Some(fields) = json.as_object_mut() {
+            fields.remove("quorum");
+        }
         json["first"] = json!({ "by": by, "by_name": by_name, "decision": answer.body["decision"] });
-        let mut excluded = requester(step, context);
-        excluded.push(by);
+        let mut excluded = excluded(step, context);
+        excluded.extend(outcome::people(&answer.body));
         Ok(Self { role, excluded, json })
     }
 }
 
-fn requester(step: &GateStep, context: &StepContext) -> Vec<String> {
-    match step.form {
-        GateForm::Approve | GateForm::Choose => context.start.started_by.iter().cloned().collect(),
-        GateForm::Acknowledge | GateForm::Form => Vec::new(),
-    }
+/// Who may not answer: the requester, and where the workflow says so, whoever wrote it.
+pub(super) fn excluded(step: &GateStep, context: &StepContext) -> Vec<String> {
+    let requester = match step.form {
+        GateForm::Approve | GateForm::Choose => context.start.started_by.clone(),
+        GateForm::Acknowledge | GateForm::Form => None,
+    };
+    let author = context.definition.workflow.author.clone().filter(|_| step.not_author);
+    requester.into_iter().chain(author).collect()
 }
 
 fn words(
@@ -192,6 +217,18 @@ pub(super) fn message(opened: &Opened) -> Value {
     message["asked"] = opened.ask["role_title"].clone();
     message["asked_at"] = json!(opened.opened_at);
     message["expires_at"] = json!(opened.expires_at);
+    if let Some(quorum) = opened.ask["quorum"].as_u64() {
+        message["second"] = json!(format!("{quorum} people have to give the same answer"));
+    }
+    if message["fields"].is_object() {
+        // A form does not fit on a card: what is left on it is the way to the page, and a no.
+        if let Some(allow) = message["allow"].as_array_mut() {
+            allow.retain(|word| word != "approve");
+        }
+        let mut basis = vec![json!("Fill in the form on its page")];
+        basis.extend(message["basis"].as_array().into_iter().flatten().cloned());
+        message["basis"] = json!(basis);
+    }
     // Charts stay in the console: a card is read on a phone.
     if let Some(options) = message["options"].as_array_mut() {
         for option in options {

@@ -159,6 +159,12 @@ pub struct GivenAnswer {
     pub by: String,
     pub says: Says,
     pub reason: Option<String>,
+    /// One of the site's reasons; `other` when left out.
+    pub reason_code: Option<String>,
+    /// What the form is filled in with.
+    pub fields: Option<ValueTemplate>,
+    /// Why this person decides alone.
+    pub overrides: Option<String>,
     /// Words for the items of an `acknowledge`; all are acknowledged when left out.
     pub items: Option<Vec<ItemSaid>>,
     /// The answer must not be taken; the text is part of why.

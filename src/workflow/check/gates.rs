@@ -1,12 +1,13 @@
 //! T012: everybody who is asked exists and is somebody in every shift, and silence has a ladder to climb.
-//! T013: a second person is another person. T010: nobody is left out for what a model says of itself.
+//! T013: a second person is another person, and a quorum has enough of them. T010: nobody is left out for what a
+//! model says of itself.
 //! That every ladder ends at a person is seen to where `takt.yaml` is read.
 
 use super::Checker;
 use crate::{
     expr::Expr,
     site::Person,
-    workflow::{GateStep, OnExpire, Place, StepKind, source::Node, suggest, walk},
+    workflow::{Allow, GateStep, OnExpire, Place, StepKind, form, source::Node, suggest, walk},
 };
 use std::collections::BTreeSet;
 
@@ -66,6 +67,9 @@ impl<'c> Checker<'c> {
     fn gate_people(&mut self, gate: &GateStep, node: Option<&'c Node>, step: Place) {
         let place = |path: &str| node.and_then(|node| node.at(path)).map_or(step, |node| node.place);
         self.role(&gate.ask, place("/ask"), true);
+        self.quorum(gate, place("/quorum"));
+        self.author(gate, place("/not_author"));
+        self.form_fields(gate, &place);
         if let Some(second) = &gate.second {
             self.role(&second.ask, place("/second/ask"), true);
             self.second_person(&gate.ask, &second.ask, place("/second/ask"));
@@ -87,21 +91,82 @@ impl<'c> Checker<'c> {
         }
     }
 
+    /// As many people as must agree have the role in every shift in which it is filled.
+    fn quorum(&mut self, gate: &GateStep, place: Place) {
+        let needed = usize::from(gate.quorum);
+        if needed < 2 || !self.site.roles.contains_key(&gate.ask) {
+            return;
+        }
+        let all = self.holders(&gate.ask, None).len();
+        let message = if all < needed {
+            format!("{needed} people have to agree, and {all} have the role `{}`", gate.ask)
+        } else {
+            let few = |shift: &&str| (1..needed).contains(&self.holders(&gate.ask, Some(shift)).len());
+            let shifts: Vec<&str> =
+                self.site.shifts.iter().map(|shift| shift.id.as_str()).filter(few).collect();
+            if shifts.is_empty() {
+                return;
+            }
+            format!("in shift {} fewer than {needed} people have the role `{}`", shifts.join(", "), gate.ask)
+        };
+        let fix = format!("give `{}` to more people, or ask for a smaller `quorum`", gate.ask);
+        self.error("T013", place, message, fix);
+    }
+
+    /// Who wrote the workflow is known where they may not answer.
+    fn author(&mut self, gate: &GateStep, place: Place) {
+        if !gate.not_author {
+            return;
+        }
+        match &self.definition.workflow.author {
+            None => {
+                let fix = "add `author:` with the id of a person of takt.yaml beside `owner:`";
+                self.error("T012", place, "the file does not say who wrote this workflow", fix);
+            }
+            Some(author) if self.site.person(author).is_none() => {
+                let message = format!("`author: {author}` is nobody in takt.yaml");
+                let fix = match suggest::closest(author, self.site.people.iter().map(|one| one.id.as_str())) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => "write the id of a person of takt.yaml".to_owned(),
+                };
+                self.error("T012", place, message, fix);
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// A form can be shown, and only people fill it in.
+    fn form_fields(&mut self, gate: &GateStep, place: &dyn Fn(&str) -> Place) {
+        let Some(schema) = self.definition.form_schema(gate) else { return };
+        if let Err(problem) = form::fields_of(schema) {
+            let fix = "use texts, dates, words of an `enum`, numbers and yes or no";
+            self.error("T012", place("/fields"), format!("this form cannot be shown: {problem}"), fix);
+        }
+        if gate.auto_if.is_some() {
+            let fix = "remove `auto_if`, or ask for an approval instead";
+            self.error("T012", place("/auto_if"), "nobody would fill in the form", fix);
+        }
+        if gate.allow.contains(&Allow::Edit) {
+            let fix = "leave `edit` out of `allow`: a form is filled in, and a draft is edited";
+            self.error("T012", place("/allow"), "a form with `fields` has no draft to edit", fix);
+        }
+    }
+
+    fn holders(&self, role: &str, shift: Option<&str>) -> BTreeSet<&'c str> {
+        let site = self.site;
+        let given = site.roles.get(role).and_then(|declared| declared.from.as_deref()).unwrap_or(role);
+        let on = |person: &&Person| {
+            shift.is_none_or(|shift| person.shifts.is_empty() || person.shifts.iter().any(|id| id == shift))
+        };
+        let held = |person: &&Person| person.roles.iter().any(|role| role == given);
+        site.people.iter().filter(held).filter(on).map(|person| person.id.as_str()).collect()
+    }
+
     /// The second answer comes from somebody else, so there must be one.
     fn second_person(&mut self, first: &str, second: &str, place: Place) {
         let site = self.site;
-        let holders = |role: &str, shift: Option<&str>| -> BTreeSet<&str> {
-            let given = site.roles.get(role).and_then(|declared| declared.from.as_deref()).unwrap_or(role);
-            let on = |person: &&Person| {
-                shift.is_none_or(|shift| {
-                    person.shifts.is_empty() || person.shifts.iter().any(|id| id == shift)
-                })
-            };
-            let held = |person: &&Person| person.roles.iter().any(|role| role == given);
-            site.people.iter().filter(held).filter(on).map(|person| person.id.as_str()).collect()
-        };
         let alone = |shift: Option<&str>| {
-            let (a, b) = (holders(first, shift), holders(second, shift));
+            let (a, b) = (self.holders(first, shift), self.holders(second, shift));
             (a.len() == 1 && a == b).then(|| a.first().map(|id| (*id).to_owned())).flatten()
         };
         let fix = format!("ask another role, or give `{second}` to somebody else too");

@@ -284,7 +284,8 @@ impl<'c> Checker<'c> {
             self.rendered(message, with_options.types());
             self.fits_on_a_card(message, with_options.types());
         }
-        let output = gate_output(gate, item_of(&options), item_of(&items), draft);
+        let fields = self.definition.form_schema(gate).map_or(Type::Unset, Type::of_output);
+        let output = gate_output(gate, item_of(&options), item_of(&items), draft, fields);
         if let Some(condition) = gate.second.as_ref().and_then(|second| second.condition.as_ref()) {
             self.condition(condition, at("/second/if"), names.with("answer", output.clone()).types());
         }

@@ -46,7 +46,7 @@ pub(super) fn decisions_of(gate: &GateStep) -> Vec<&'static str> {
 }
 
 /// `option` and `item` are what the gate's lists hold.
-pub(super) fn gate_output(gate: &GateStep, option: Type, item: Type, draft: Type) -> Type {
+pub(super) fn gate_output(gate: &GateStep, option: Type, item: Type, draft: Type, fields: Type) -> Type {
     let item = match item {
         Type::Object(Shape { mut fields, rest, closed }) => {
             fields.insert("acknowledged".to_owned(), Field { kind: Type::Bool, required: true });
@@ -62,11 +62,15 @@ pub(super) fn gate_output(gate: &GateStep, option: Type, item: Type, draft: Type
         ("by_name", Type::String),
         ("answered_at", Type::String),
         ("channel", Type::String),
+        ("reason_code", Type::String.nullable()),
         ("reason", Type::String.nullable()),
         ("choice", Type::Int.nullable()),
         ("chosen", option),
         ("edited", draft.widened()),
         ("items", Type::list(item)),
+        ("fields", fields),
+        ("agreed", Type::list(Type::String)),
+        ("overridden", Type::Bool),
         ("second_by", Type::String.nullable()),
     ])
 }

@@ -203,8 +203,8 @@ fn past_gate(step: &Step, gate: &GateStep, mut path: Path) -> Path {
         return path;
     }
     path.answered = true;
-    path.seconded = gate.second.is_some();
-    let passed = Gate { id: step.id.clone(), seconded: gate.second.is_some() };
+    path.seconded = gate.second.is_some() || gate.quorum > 1;
+    let passed = Gate { id: step.id.clone(), seconded: path.seconded };
     path.decisions.insert(passed, decisions_of(gate));
     path
 }

@@ -353,6 +353,9 @@ impl<'d> Decoder<'d> {
             Some(node) => Some(self.text(node)?),
             None => None,
         };
+        let reason_code = fields.get("reason_code").and_then(|node| self.text(node));
+        let filled = fields.get("fields").and_then(|node| self.template(node));
+        let overrides = fields.get("override").and_then(|node| self.text(node));
         let items = fields.get("items").map(|node| self.items_said(node));
         let expect = fields.get("expect").map(|node| self.one_of(node, &[("refused", ())]));
         let because = fields.get("because").and_then(|node| self.text(node));
@@ -374,7 +377,8 @@ impl<'d> Decoder<'d> {
             (None, None, None) => (Says::Yes, reason),
         };
         let refused = expect.map(|_| because);
-        Some(GivenAnswer { gate: gate?, by: by?, says, reason, items, refused })
+        let (gate, by) = (gate?, by?);
+        Some(GivenAnswer { gate, by, says, reason, reason_code, fields: filled, overrides, items, refused })
     }
 
     fn items_said(&mut self, node: &'d Node) -> Vec<ItemSaid> {

@@ -1,7 +1,9 @@
 //! A question to people.
 
 use super::{Decoder, Fields};
-use crate::workflow::{Allow, GateForm, GateStep, OnExpire, Second, bundle::stays_inside, source::Node};
+use crate::workflow::{
+    Allow, FormFields, GateForm, GateStep, OnExpire, Second, bundle::stays_inside, source::Node,
+};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -22,6 +24,9 @@ const ANSWERS: [(&str, Allow); 5] = [
 
 const EXPIRIES: [(&str, OnExpire); 3] =
     [("escalate", OnExpire::Escalate), ("reject", OnExpire::Reject), ("fail", OnExpire::Fail)];
+
+/// More people than a shift has of any role.
+const QUORUM_MAX: u16 = 20;
 
 /// Stands in for a time that is missing.
 const EXPIRES: Duration = Duration::from_secs(3600);
@@ -45,6 +50,9 @@ impl<'d> Decoder<'d> {
         let items = fields.get("items").and_then(|node| self.template(node));
         let draft = fields.get("draft").and_then(|node| self.template(node));
         let allow = fields.get("allow").map(|node| self.answers(node));
+        let form_fields = fields.get("fields").and_then(|node| self.form_fields(node, form));
+        let quorum = fields.get("quorum").map_or(Some(1), |node| self.quorum(node));
+        let not_author = fields.get("not_author").map_or(Some(false), |node| self.boolean(node));
         let second = fields.get("second").and_then(|node| self.second(node));
         let auto_if = fields.get("auto_if").and_then(|node| self.expr(node));
         let sign = fields.get("sign").and_then(|node| self.text(node));
@@ -67,6 +75,9 @@ impl<'d> Decoder<'d> {
             options,
             items,
             draft,
+            fields: form_fields,
+            quorum: quorum.unwrap_or(1),
+            not_author: not_author.unwrap_or(false),
             second,
             auto_if,
             sign,
@@ -97,6 +108,37 @@ impl<'d> Decoder<'d> {
     fn answers(&mut self, node: &'d Node) -> Vec<Allow> {
         let items = self.list(node, "allow").unwrap_or_default();
         items.iter().filter_map(|item| self.one_of(item, &ANSWERS)).collect()
+    }
+
+    fn quorum(&mut self, node: &'d Node) -> Option<u16> {
+        let quorum: u64 = self.whole(node)?;
+        match u16::try_from(quorum).ok().filter(|quorum| (1..=QUORUM_MAX).contains(quorum)) {
+            Some(quorum) => Some(quorum),
+            None => {
+                let message = format!("a quorum of {quorum} is none");
+                self.error("T012", node.place, message, format!("write a number from 1 to {QUORUM_MAX}"));
+                None
+            }
+        }
+    }
+
+    /// A path of a schema, or the schema itself.
+    fn form_fields(&mut self, node: &'d Node, form: Option<GateForm>) -> Option<FormFields> {
+        if form.is_some_and(|form| form != GateForm::Form) {
+            let fix = "write `gate: form`, or remove `fields`";
+            self.error("T002", node.place, "only a form has `fields`", fix);
+            return None;
+        }
+        if node.scalar().is_some() {
+            return self.file(node).map(FormFields::File);
+        }
+        let schema = self.json(node);
+        if let Err(problem) = jsonschema::validator_for(&schema) {
+            let fix = "write a JSON Schema, with `type: object` and its `properties`";
+            self.error("T017", node.place, format!("not a valid JSON Schema: {problem}"), fix);
+            return None;
+        }
+        Some(FormFields::Inline(schema))
     }
 
     fn second(&mut self, node: &'d Node) -> Option<Second> {

@@ -78,6 +78,7 @@ impl<'d> Decoder<'d> {
         if !fields.has("owner") {
             self.error("T002", root.place, "`owner` is missing", "add `owner:` with who answers for it");
         }
+        let author = fields.get("author").and_then(|node| self.text(node));
         let autonomy = fields.get("autonomy").map_or(Some(Autonomy::Assist), |node| {
             let words =
                 [("shadow", Autonomy::Shadow), ("assist", Autonomy::Assist), ("auto", Autonomy::Auto)];
@@ -102,6 +103,7 @@ impl<'d> Decoder<'d> {
         Some(Workflow {
             title,
             owner: owner.unwrap_or_default(),
+            author,
             autonomy: autonomy.unwrap_or(Autonomy::Assist),
             trigger,
             flow,

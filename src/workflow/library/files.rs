@@ -1,4 +1,4 @@
-//! T021: rules, messages and prompts of a site that no workflow names.
+//! T021: rules, messages and prompts of a site that no workflow names; files that look like workflows and are not read.
 
 use crate::workflow::{
     Definition, Place,
@@ -6,8 +6,45 @@ use crate::workflow::{
 };
 use std::{collections::BTreeSet, fs, io, path::Path};
 
+/// What tests read.
+const FIXTURES: &str = "fixtures";
 /// Folders whose files are there for workflows only, and how those files end.
 const FOLDERS: [(&str, &str); 3] = [("rules", ".yaml"), ("messages", ".hbs"), ("prompts", ".hbs")];
+
+/// Files that somebody may take for workflows.
+pub(super) fn unread(site: &Path) -> io::Result<Vec<Problem>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(site.join("workflows"))? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.path().is_dir() {
+            for inner in fs::read_dir(entry.path())? {
+                let inner = inner?.file_name().to_string_lossy().into_owned();
+                if inner.ends_with(".yaml") && name != FIXTURES {
+                    found.push(unread_file(
+                        format!("workflows/{name}/{inner}"),
+                        "move it to workflows/ itself",
+                    ));
+                }
+            }
+        } else if name.ends_with(".yml") {
+            found.push(unread_file(format!("workflows/{name}"), "let its name end with `.yaml`"));
+        }
+    }
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(found)
+}
+
+fn unread_file(path: String, fix: &str) -> Problem {
+    Problem {
+        code: "T021",
+        severity: Severity::Warning,
+        path,
+        place: Place { line: 1, column: 1 },
+        message: "this file is not read: a workflow is a file `workflows/<id>.yaml`".to_owned(),
+        fix: Some(fix.to_owned()),
+    }
+}
 
 pub(super) fn unused<'d>(
     site: &Path,

@@ -177,3 +177,35 @@ fn what_no_workflow_names_and_no_test_covers_is_told() {
     folder.write("workflows/a.test.yaml", &case.replace(", expect: refused", ""));
     assert_eq!(untested(&library), Vec::<String>::new());
 }
+
+/// A pipe never ends, and neither does a device.
+#[test]
+fn what_is_no_plain_file_is_told_and_not_waited_for() {
+    let folder = Folder::new("pipe");
+    folder.write("workflows/a.yaml", &workflow("a", "  - { id: x, end: done }"));
+    nix::unistd::mkfifo(&folder.0.join("workflows/pipe.yaml"), nix::sys::stat::Mode::S_IRWXU)
+        .expect("a pipe");
+    std::os::unix::fs::symlink("/dev/zero", folder.0.join("workflows/zero.yaml")).expect("a link");
+    let library = Library::load(&registry(), &folder.site()).expect("loads");
+    assert_eq!(
+        messages(&library),
+        ["pipe", "zero"]
+            .map(|name| format!("workflows/{name}.yaml 1:1 the file cannot be read: it is no plain file"))
+    );
+}
+
+#[test]
+fn nothing_is_called_of_no_use_while_a_workflow_is_broken_and_what_is_not_read_is_named() {
+    let folder = Folder::new("unread");
+    folder.write("workflows/a.yaml", &workflow("a", "  - { id: x, end: done }"));
+    folder.write("workflows/b.yaml", "workflow: b\nsteps: [{ id: g, gate approve }]\n");
+    folder.write("workflows/c.yml", "workflow: c");
+    folder.write("messages/b.hbs", "x");
+    let (tools, site) = (registry(), folder.site());
+    let mut library = Library::load(&tools, &site).expect("loads");
+    let around = |library: &Library| library.around().iter().map(|p| p.path.clone()).collect::<Vec<_>>();
+    assert_eq!(around(&library), ["workflows/c.yml"]);
+    folder.write("workflows/b.yaml", &workflow("b", "  - { id: x, end: done }"));
+    library.reload(&tools, &site).expect("reloads");
+    assert_eq!(around(&library), ["workflows/c.yml", "messages/b.hbs"]);
+}

@@ -108,7 +108,6 @@ fn names_are_checked_against_the_types_of_the_data() {
         check("{{minuts trigger.m}}"),
         check("{{#iff trigger.m}}x{{/iff}}"),
         check("{{time steps.plans.at}}"),
-        check("x\n{{> other}}"),
     ]);
     insta::assert_debug_snapshot!(
         "slips_in_a_template",
@@ -129,4 +128,49 @@ fn names_are_checked_against_the_types_of_the_data() {
             check("{{#unless steps.plans.wait}}{{steps.plans.wait}}{{/unless}}"),
         ]
     );
+}
+
+#[test]
+fn a_template_ends_and_includes_nothing() {
+    let refused = |text: &str| render(text, json!({ "a": [1], "now": "2026-11-23T14:00:00Z" })).unwrap_err();
+    let includes = "T019 2:3 a template cannot include another, or declare a part of itself";
+    for text in [
+        "one\n  {{#*inline \"a\"}}{{> a}}{{/inline}}{{> a}}",
+        "one\n  {{> messages/m.hbs}}",
+        "one\n  {{~#> messages/m.hbs}}x{{/messages/m.hbs}}",
+        "one\n  {{* inline}}",
+    ] {
+        assert_eq!(refused(text), includes, "{text}");
+    }
+    let deep = [
+        format!("{}{}", "{{#if a}}".repeat(3000), "{{/if}}".repeat(3000)),
+        format!("{{{{#if a}}}}{}{{{{/if}}}}", "{{else if a}}".repeat(3000)),
+        format!("{{{{time {}now{}}}}}", "(time ".repeat(2000), ")".repeat(2000)),
+        format!("{}{}", "{{^a}}".repeat(3000), "{{/a}}".repeat(3000)),
+    ];
+    for text in deep {
+        assert!(refused(&text).ends_with("the template is nested too deeply"), "{}", &text[..40]);
+    }
+    assert!(refused(&"x".repeat(70_000)).contains("64 KiB"));
+    // What a comment says, and how often something stands beside something, is no depth.
+    let wide = format!("{{{{!-- {{{{> x}}}} --}}}}{{{{! }}}}{}", "{{#if a}}y{{else}}n{{/if}}".repeat(500));
+    assert_eq!(render(&wide, json!({ "a": 1 })), Ok("y".repeat(500)));
+}
+
+#[test]
+fn a_loop_ends_and_a_text_is_bounded() {
+    let list: Vec<u32> = (0..40).collect();
+    let nested = |inside: &str| {
+        let (open, close) = ("{{#each @root.l}}".repeat(6), "{{/each}}".repeat(6));
+        render(&format!("{open}{inside}{close}"), json!({ "l": list, "t": "x".repeat(40_000) })).unwrap_err()
+    };
+    assert!(nested("").contains("go round more than 100000 times"), "{}", nested(""));
+    let long =
+        render("{{#each l}}{{@root.t}}{{/each}}", json!({ "l": list, "t": "x".repeat(40_000) })).unwrap_err();
+    assert!(long.contains("longer than 1 MiB"), "{long}");
+    let fair = render(
+        "{{#each l as |x|}}{{#each ../l}}{{@index}}{{x}}{{/each}}{{else}}none{{/each}}",
+        json!({ "l": list }),
+    );
+    assert!(fair.unwrap().starts_with("001020"));
 }

@@ -76,12 +76,6 @@ impl Reader {
                     self.write(value);
                 }
                 TemplateElement::HelperBlock(helper) => self.block(helper),
-                TemplateElement::PartialExpression(_) | TemplateElement::PartialBlock(_) => {
-                    self.report(
-                        "a template cannot include another".to_owned(),
-                        "write the text here".to_owned(),
-                    );
-                }
                 _ => {}
             }
             after_dollar = matches!(element, TemplateElement::RawString(text) if text.ends_with('$'));
@@ -209,6 +203,12 @@ impl Reader {
                 self.known(&helper.name, &HELPERS);
                 self.helper(helper.name.as_name().unwrap_or_default(), &helper.params, may_be_absent)
             }
+            Parameter::Path(Path::Local((_, name, raw))) if name == "root" => {
+                let below =
+                    raw.trim_start_matches("../").trim_start_matches("@root").trim_start_matches(['.', '/']);
+                let up = "../".repeat(self.blocks.len().saturating_sub(1));
+                self.path(&format!("{up}{below}"), may_be_absent)
+            }
             Parameter::Path(Path::Local((_, name, _))) => self.local(name),
             Parameter::Path(Path::Relative((_, raw))) | Parameter::Name(raw) => self.path(raw, may_be_absent),
             _ => Value::default(),
@@ -221,7 +221,6 @@ impl Reader {
             "index" => Type::Int,
             "key" => Type::String,
             "first" | "last" => Type::Bool,
-            "root" => return Value::default(),
             _ => {
                 let fix = "there is: @index, @first, @last and, of an object, @key".to_owned();
                 self.report(format!("there is no `@{name}`"), fix);

@@ -18,6 +18,7 @@ pub(super) fn bundle(yaml: &str) -> Bundle {
         ("messages/m.hbs", "{{trigger.work_center}} is down since {{time trigger.time}}."),
         ("prompts/names.hbs", "Judge.\n{{steps.p.people.[0].name}} works there."),
         ("prompts/lookup.hbs", "{{#each steps.p.people}}{{lookup this \"name\"}}{{/each}}"),
+        ("prompts/root.hbs", "{{#each steps.p.people}}{{json @root.steps.p}}{{/each}}"),
         ("prompts/each.hbs", "{{#each steps.p.people}}{{#each this}}{{@key}}: {{this}}{{/each}}{{/each}}"),
         (
             "prompts/shifts.hbs",

@@ -155,7 +155,8 @@ impl Load {
             (person, if random.random_range(0..10) == 0 { "reject" } else { "approve" })
         };
         let reason = (decision == "reject").then_some("not today");
-        let body = json!({ "decision": decision, "proposal_hash": proposal_hash, "reason": reason });
+        let body = json!({ "decision": decision, "proposal_hash": proposal_hash, "reason": reason,
+            "reason_code": reason.map(|_| "not_now") });
         let request = self.client.post(format!("{door}/api/gates/{gate}/answer")).bearer_auth(API_TOKEN);
         let answer = request.header("x-takt-person", person).json(&body).send().await;
         if let Ok(answer) = answer

@@ -38,7 +38,7 @@ async fn a_choice_is_taken_once_and_late_clicks_learn_who_was_faster() {
     assert_eq!(again.status, StatusCode::SEE_OTHER, "a double tap is the same answer");
     let late = answer(&mut sam, gate, &[("decision", "choose"), ("choice", "1")]).await;
     assert_eq!(late.status, StatusCode::CONFLICT);
-    assert!(late.text.contains("already answered by Sam Carter"), "{}", late.text);
+    assert!(late.text.contains("Sam Carter answered this at"), "{}", late.text);
     assert_eq!(vote(&console, gate).await.expect("an answer").body["choice"], 2);
 }
 
@@ -65,10 +65,26 @@ async fn a_changed_proposal_and_a_missing_reason_are_not_taken() {
     let stale = [("csrf", csrf.as_str()), ("proposal", "older"), ("decision", "choose"), ("choice", "1")];
     let page = sam.post(&format!("/gates/{gate}/answer"), &stale).await;
     assert!(page.text.contains("The proposal has changed since you saw it"), "{}", page.text);
-    let page = answer(&mut sam, gate, &[("decision", "reject"), ("reason", "  ")]).await;
-    assert!(page.status == StatusCode::CONFLICT && page.text.contains("Say why."), "{}", page.text);
+    let page = answer(&mut sam, gate, &[("decision", "reject"), ("reason", "no")]).await;
+    assert!(
+        page.status == StatusCode::CONFLICT && page.text.contains("Say why with one of"),
+        "{}",
+        page.text
+    );
+    let blank = [("decision", "reject"), ("reason_code", "other"), ("reason", "  ")];
+    let page = answer(&mut sam, gate, &blank).await;
+    assert!(
+        page.status == StatusCode::CONFLICT && page.text.contains("Say why in a few words."),
+        "{}",
+        page.text
+    );
     assert!(vote(&console, gate).await.is_none());
-    answer(&mut sam, gate, &[("decision", "reject"), ("reason", "The facts are wrong")]).await;
+    answer(
+        &mut sam,
+        gate,
+        &[("decision", "reject"), ("reason_code", "facts_wrong"), ("reason", "The facts are wrong")],
+    )
+    .await;
     let vote = vote(&console, gate).await.expect("an answer");
     assert_eq!((vote.decision.as_str(), vote.reason.as_deref()), ("reject", Some("The facts are wrong")));
 }
@@ -88,6 +104,7 @@ async fn a_draft_is_changed_field_by_field() {
         ("decision", "edit"),
         ("draft.summary", "Down for 2 h."),
         ("draft.open_points", "Seal kit\r\nOil\r\n"),
+        ("reason_code", "other"),
         ("reason", "typo"),
     ];
     assert_eq!(answer(&mut sam, gate, &changed).await.status, StatusCode::SEE_OTHER);

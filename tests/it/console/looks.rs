@@ -47,7 +47,7 @@ async fn a_question_before_and_after_its_answer() {
         ("csrf", csrf.as_str()),
         ("proposal", "hash-of-the-proposal"),
         ("decision", "reject"),
-        ("reason", "Not now"),
+        ("reason_code", "not_now"),
     ];
     assert_eq!(sam.post(&format!("/gates/{gate}/answer"), &answer).await.status, StatusCode::SEE_OTHER);
     insta::assert_snapshot!("gate_rejected", body(&sam.get(&format!("/gates/{gate}")).await.text));

@@ -143,7 +143,8 @@ pub struct Visitor {
 }
 
 impl Visitor {
-    fn new(url: &str) -> Self {
+    /// For a door at this address, ours or another program's.
+    pub fn new(url: &str) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().redirect(Policy::none()).build().expect("a client");
         Self { client, url: url.to_owned(), cookies: Vec::new() }
@@ -162,6 +163,12 @@ impl Visitor {
     pub async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Page {
         let request = self.client.post(format!("{}{path}", self.url)).header(header::COOKIE, self.cookie());
         self.take(request.form(fields)).await
+    }
+
+    /// As a script of a page does it, with the page's token.
+    pub async fn post_json(&mut self, path: &str, csrf: &str, body: &serde_json::Value) -> Page {
+        let request = self.client.post(format!("{}{path}", self.url)).header(header::COOKIE, self.cookie());
+        self.take(request.header("x-csrf-token", csrf).json(body)).await
     }
 
     async fn take(&mut self, request: reqwest::RequestBuilder) -> Page {

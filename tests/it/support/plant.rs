@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 use takt::{
-    gate::{Answer, Decision, ItemAnswer, decide, may_answer},
+    gate::{Answer, Asked, Decision, ItemAnswer, decide},
     run::{Change, GateId, Record, RunId, State},
     simulator::{Handle, Simulator, SimulatorConfig},
     site::{Environment, Overrides, Site},
@@ -101,7 +101,7 @@ impl Plant {
         }
     }
 
-    async fn ready(&self) {
+    pub async fn ready(&self) {
         let url = format!("http://{}/health", self.address);
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE {
@@ -137,6 +137,21 @@ impl Plant {
             }
             self.answer_open().await;
             tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+        panic!("takt serve reached no crash point:\n{}", self.log());
+    }
+
+    /// The same, while nobody of this test answers beside those it plays.
+    pub async fn fell(&mut self) {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            if let Some(child) = &mut self.child
+                && child.try_wait().expect("waiting").is_some()
+            {
+                self.child = None;
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         panic!("takt serve reached no crash point:\n{}", self.log());
     }
@@ -292,8 +307,8 @@ impl Plant {
         let now = clock::now(&mut db).await.expect("the time");
         drop(db);
         for gate in open {
-            let Some(person) =
-                self.site.people.iter().find(|p| may_answer(&self.site, &gate, p, now).is_ok())
+            let asked = Asked { site: &self.site, gate: &gate, votes: &[], delegations: &[] };
+            let Some(person) = self.site.people.iter().find(|person| asked.may_answer(person, now).is_ok())
             else {
                 continue;
             };
@@ -306,13 +321,9 @@ impl Plant {
             };
             let items = gate.ask["items"].as_array().map_or(0, Vec::len);
             let answer = Answer {
-                decision,
                 choice: (decision == Decision::Choose).then_some(1),
-                edited: None,
                 items: vec![ItemAnswer { acknowledged: true, note: None }; items],
-                reason: None,
-                channel: "test".into(),
-                proposal_hash: gate.proposal_hash.clone(),
+                ..Answer::of(decision, "test", &gate.proposal_hash)
             };
             // Somebody else's answer (a run that ended meanwhile closed the gate) is no failure of the test.
             let _ = decide(&self.store, &self.site, GateId(gate.id), &person.id, &answer).await;

@@ -94,6 +94,7 @@ pub async fn ask(console: &Console, run: RunId, question: Question) -> GateId {
         role: Some(question.role.to_owned()),
         person: None,
         excluded: Vec::new(),
+        quorum: 1,
         ask: question.ask,
         proposal_hash: "hash-of-the-proposal".to_owned(),
         token_hash: hash_of(&button_token(id)),
@@ -350,6 +351,9 @@ pub async fn finish(console: &Console, run: RunId, gate: GateId) {
     let vote = gates::Vote {
         gate_id: gate.0,
         person: "sam".to_owned(),
+        on_behalf_of: None,
+        reason_code: None,
+        overrides: false,
         decision: "choose".to_owned(),
         body: json!({ "choice": 1, "edited": null, "items": [] }),
         reason: None,
@@ -358,7 +362,8 @@ pub async fn finish(console: &Console, run: RunId, gate: GateId) {
         at: at(420),
     };
     let mut db = console.store.connection().await.expect("a connection");
-    gates::answer(&mut db, &vote).await.expect("a vote");
+    gates::add_vote(&mut db, &vote).await.expect("a vote");
+    gates::settle(&mut db, gate).await.expect("settled");
     let worker = workers::register(&mut db, "seed", Duration::from_secs(60)).await.expect("a worker");
     let ended = commits::Ended { run: vec![run.0], at: vec![at(424)], outcome: vec!["done".to_owned()] };
     let settled = commits::Settled { untidy: ended.run.clone(), ended, ..commits::Settled::default() };

@@ -1,6 +1,6 @@
 //! From the fields of a form to an answer.
 
-use super::draft;
+use super::{draft, form};
 use crate::{
     gate::{Answer, Decision, ItemAnswer},
     http::auth::Fields,
@@ -12,14 +12,22 @@ use serde_json::Value;
 #[derive(Debug, Clone, Default, Serialize)]
 pub(super) struct Typed {
     pub decision: Option<String>,
+    pub reason_code: Option<String>,
     pub reason: Option<String>,
+    pub overrides: bool,
     #[serde(skip)]
     pub fields: Fields,
 }
 
 impl Typed {
     pub(super) fn read(fields: &Fields) -> Self {
-        Self { decision: fields.text("decision"), reason: fields.text("reason"), fields: fields.clone() }
+        Self {
+            decision: fields.text("decision"),
+            reason_code: fields.text("reason_code"),
+            reason: fields.text("reason"),
+            overrides: fields.get("override").is_some(),
+            fields: fields.clone(),
+        }
     }
 
     /// What was typed into a named field, if the form was sent before.
@@ -50,14 +58,16 @@ pub(super) fn read(fields: &Fields, ask: &Value) -> Result<Answer, Mistake> {
         _ => None,
     };
     let items = ask.get("items").and_then(Value::as_array).map_or(0, Vec::len);
+    let schema = ask.get("fields").filter(|schema| schema.is_object());
     Ok(Answer {
-        decision,
         choice: fields.get("choice").and_then(|choice| choice.parse().ok()),
         edited,
         items: if decision == Decision::Acknowledge { read_items(fields, items) } else { Vec::new() },
+        fields: schema.filter(|_| decision == Decision::Approve).map(|schema| form::read(fields, schema)),
+        reason_code: fields.text("reason_code"),
         reason: fields.text("reason"),
-        channel: "web".into(),
-        proposal_hash: fields.get("proposal").unwrap_or_default().to_owned(),
+        overrides: fields.get("override").is_some(),
+        ..Answer::of(decision, "web", fields.get("proposal").unwrap_or_default())
     })
 }
 

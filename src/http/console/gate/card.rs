@@ -1,21 +1,26 @@
 //! What a question's card shows: the proposal, who is asked and until when, or what was answered.
 
 use super::{
+    Asker,
     answer::Typed,
     draft::{self, DraftField},
+    form,
 };
 use crate::{
+    gate::{is_intact, place_of, review_of, settled_by, via, who},
     http::console::{
         inbox::{addressee, text},
         runs::title_of,
         when::{Clock, When},
     },
     schedule::gantt::{self, Plan},
-    site::Site,
+    site::{OTHER, Site},
     store::{
         gates::{Gate, Vote},
+        signatures::Signature,
         summaries::Summary,
     },
+    workflow::form::in_words,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -25,10 +30,19 @@ pub(super) struct Seen {
     pub clock: Clock,
     pub gate: Gate,
     pub vote: Option<Vote>,
+    pub signatures: Vec<Signature>,
+    /// When the person looking proved who they are once more, for this question.
+    pub signed_in_again: Option<chrono::DateTime<chrono::Utc>>,
     pub run: Option<Summary>,
     pub others: Vec<Gate>,
     /// Whether the person looking may answer, or why not.
     pub may: Result<(), String>,
+    /// Whose answer they would give.
+    pub for_whom: Option<String>,
+    pub may_override: bool,
+    pub votes: Vec<Vote>,
+    pub progress: Option<String>,
+    pub stand_ins: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -46,6 +60,18 @@ pub(super) struct Card {
     state: &'static str,
     may: bool,
     why_not: Option<String>,
+    /// They answer in place of somebody.
+    for_whom: Option<String>,
+    /// They may decide alone.
+    may_override: bool,
+    /// "1 of 2 approved: Sam Carter".
+    progress: Option<String>,
+    /// Who answers for somebody asked, and until when.
+    stand_ins: Vec<String>,
+    reasons: Vec<Reason>,
+    form: Vec<form::Input>,
+    /// What was filled in: by the answer, or by the first of two.
+    filled: Vec<Fact>,
     options: Vec<OptionCard>,
     /// Facts that do not tell the options apart.
     same: Vec<Fact>,
@@ -57,6 +83,9 @@ pub(super) struct Card {
     /// What the question rests on that is not as usual.
     basis: Vec<String>,
     sign: Option<String>,
+    signed_in_again: Option<When>,
+    /// Where the forms go.
+    action: String,
     answer: Option<Given>,
     others: Vec<Other>,
     run: String,
@@ -101,14 +130,41 @@ struct Allow {
     reject: bool,
 }
 
+/// A reason somebody can give.
+#[derive(Serialize)]
+struct Reason {
+    code: String,
+    title: String,
+    chosen: bool,
+}
+
 /// The answer that counts.
 #[derive(Serialize)]
 struct Given {
+    /// Decided alone.
+    overrides: bool,
+    /// The run that looks at it.
+    review: String,
     name: String,
     did: String,
     at: When,
-    via: &'static str,
+    via: String,
     reason: Option<String>,
+    signatures: Vec<Signed>,
+}
+
+/// A signature as every readable form shows it.
+#[derive(Serialize)]
+struct Signed {
+    name: String,
+    meaning: String,
+    /// Date and time with the zone, whatever day it is read on.
+    at: String,
+    how: &'static str,
+    /// The beginning of the record's hash.
+    hash: String,
+    /// Answer and signature are still the ones that were signed.
+    is_intact: bool,
 }
 
 /// Another question of the same run: the second approval, an earlier step.
@@ -120,7 +176,7 @@ struct Other {
 }
 
 impl Card {
-    pub(super) fn new(site: &Site, seen: &Seen, error: Option<String>, typed: Typed) -> Self {
+    pub(super) fn new(site: &Site, seen: &Seen, asker: &Asker, error: Option<String>, typed: Typed) -> Self {
         let (gate, ask) = (&seen.gate, &seen.gate.ask);
         let asked = text(ask, "role_title").map_or_else(|| addressee(gate, site), str::to_owned);
         let asked = if gate.rung > 0 { addressee(gate, site) } else { asked };
@@ -135,6 +191,7 @@ impl Card {
         };
         let mut options = options(ask, chosen);
         let same = take_same(&mut options);
+        let is_open = gate.state == "open" && gate.expires_at > seen.clock.now;
         Self {
             id: gate.id.to_string(),
             proposal: gate.proposal_hash.clone(),
@@ -146,8 +203,18 @@ impl Card {
             escalated: gate.rung > 0,
             due: seen.clock.when(gate.expires_at),
             state: state(gate, &seen.clock),
-            may: seen.may.is_ok() && gate.state == "open" && gate.expires_at > seen.clock.now,
+            may: seen.may.is_ok() && is_open,
             why_not: seen.may.as_ref().err().cloned(),
+            for_whom: seen.for_whom.clone().filter(|_| is_open),
+            // Where one answer is enough and it is theirs, there is nothing to override.
+            may_override: seen.may_override
+                && is_open
+                && (seen.may.is_err() || gate.quorum > 1 && !ask.get("fields").is_some_and(Value::is_object)),
+            progress: seen.progress.clone().filter(|_| gate.state != "closed"),
+            stand_ins: seen.stand_ins.clone(),
+            reasons: reasons(site, &typed),
+            form: form::inputs(ask.get("fields").filter(|schema| schema.is_object()), &typed),
+            filled: filled(ask, seen.vote.as_ref()),
             options,
             same,
             items: items(ask, seen.vote.as_ref(), &typed),
@@ -157,7 +224,9 @@ impl Card {
             on_silence: owned("on_silence"),
             basis: sentences(ask.get("basis")),
             sign: owned("sign"),
-            answer: seen.vote.as_ref().map(|vote| given(vote, ask, site, &seen.clock)),
+            signed_in_again: seen.signed_in_again.map(|at| seen.clock.when(at)),
+            action: asker.action.clone(),
+            answer: seen.vote.as_ref().map(|vote| given(vote, seen, site)),
             others: seen.others.iter().map(|other| sibling(other, &seen.clock)).collect(),
             run: gate.run_id.to_string(),
             run_title: seen.run.as_ref().map(title_of),
@@ -180,7 +249,7 @@ fn why(gate: &Gate, asked: &str) -> String {
 /// The names of those who are asked now, if they are few.
 fn people(gate: &Gate, site: &Site) -> String {
     let Some(role) = &gate.role else { return String::new() };
-    let asked = site.people_in_role(role, gate.opened_at);
+    let asked = site.people_asked(role, gate.opened_at, &place_of(gate));
     let names =
         asked.iter().filter(|person| !gate.excluded.contains(&person.id)).map(|person| person.name.as_str());
     names.collect::<Vec<_>>().join(", ")
@@ -286,12 +355,67 @@ fn allowed(ask: &Value) -> Allow {
     }
 }
 
-fn given(vote: &Vote, ask: &Value, site: &Site, clock: &Clock) -> Given {
-    let choice =
-        vote.body.get("choice").and_then(Value::as_u64).and_then(|choice| usize::try_from(choice).ok());
+fn reasons(site: &Site, typed: &Typed) -> Vec<Reason> {
+    let reason = |reason: &crate::site::Reason| Reason {
+        code: reason.code.clone(),
+        title: reason.title.clone(),
+        chosen: typed.reason_code.as_ref() == Some(&reason.code),
+    };
+    site.answering.reasons.iter().map(reason).collect()
+}
+
+/// What the form was filled in with: now, or by the first of two.
+fn filled(ask: &Value, vote: Option<&Vote>) -> Vec<Fact> {
+    let fact = |(label, value)| Fact { label, value };
+    if let Some(filled) = ask.get("filled") {
+        let lines: Vec<(String, String)> = serde_json::from_value(filled.clone()).unwrap_or_default();
+        return lines.into_iter().map(fact).collect();
+    }
+    match (ask.get("fields"), vote.and_then(|vote| vote.body.get("fields"))) {
+        (Some(schema), Some(filled)) => in_words(schema, filled).into_iter().map(fact).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn given(vote: &Vote, seen: &Seen, site: &Site) -> Given {
+    let (ask, clock) = (&seen.gate.ask, &seen.clock);
+    let agreed = settled_by(&seen.gate, &seen.votes).unwrap_or_default();
+    let names: Vec<String> = agreed.iter().map(|vote| who(site, vote)).collect();
+    let choice = vote.body.get("choice").and_then(Value::as_u64);
+    let choice = choice.and_then(|choice| usize::try_from(choice).ok());
+    let signatures = agreed.iter().flat_map(|vote| {
+        let own = seen.signatures.iter().filter(|one| one.person == vote.person);
+        own.map(|one| signed(vote, one, clock))
+    });
+    Given {
+        overrides: vote.overrides,
+        review: review_of(vote.gate_id).to_string(),
+        name: if names.is_empty() { who(site, vote) } else { names.join(" and ") },
+        did: did(&vote.decision, choice, ask),
+        at: clock.when(vote.at),
+        via: via(&vote.channel),
+        reason: reason_words(site, vote),
+        signatures: signatures.collect(),
+    }
+}
+
+/// A signature as every readable form shows it.
+fn signed(vote: &Vote, one: &Signature, clock: &Clock) -> Signed {
+    Signed {
+        name: one.name.clone(),
+        meaning: one.meaning.clone(),
+        at: one.at.with_timezone(&clock.zone).format("%d %b %Y, %H:%M:%S %Z").to_string(),
+        how: if one.method == "oidc" { "signed in again" } else { "name and password" },
+        hash: one.record_hash.chars().take(16).collect(),
+        is_intact: is_intact(vote, one),
+    }
+}
+
+/// An answer in words.
+pub(super) fn did(decision: &str, choice: Option<usize>, ask: &Value) -> String {
     let title = choice.and_then(|choice| list(ask, "options").get(choice.checked_sub(1)?));
     let title = title.and_then(|option| text(option, "title"));
-    let did = match (vote.decision.as_str(), choice, title) {
+    match (decision, choice, title) {
         ("choose", Some(choice), Some(title)) => format!("chose {choice}: {title}"),
         ("choose", Some(choice), None) => format!("chose {choice}"),
         ("approve", ..) => "approved".into(),
@@ -299,25 +423,17 @@ fn given(vote: &Vote, ask: &Value, site: &Site, clock: &Clock) -> Given {
         ("edit", ..) => "approved with changes".into(),
         ("reject", ..) => "rejected".into(),
         (other, ..) => other.to_owned(),
-    };
-    Given {
-        name: site.person(&vote.person).map_or(vote.person.as_str(), |person| &person.name).to_owned(),
-        did,
-        at: clock.when(vote.at),
-        via: via(&vote.channel),
-        reason: vote.reason.clone(),
     }
 }
 
-/// The channel of an answer in words.
-pub(in crate::http::console) fn via(channel: &str) -> &'static str {
-    match channel {
-        "web" => "in the console",
-        "slack" => "in Slack",
-        "teams" => "in Teams",
-        "mail" => "by mail",
-        "api" => "through the API",
-        _ => "on another channel",
+/// The reason's title, and what was added to it.
+pub(in crate::http::console) fn reason_words(site: &Site, vote: &Vote) -> Option<String> {
+    let code = vote.reason_code.as_deref();
+    let title = code.filter(|code| *code != OTHER || vote.reason.is_none());
+    let title = title.map(|code| site.answering.reason(code).map_or(code, |reason| &reason.title).to_owned());
+    match (title, vote.reason.clone()) {
+        (Some(title), Some(words)) => Some(format!("{title}: {words}")),
+        (title, words) => title.or(words),
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
     when::Clock,
 };
 use crate::{
-    http::{auth::SignedIn, problem::Cause, state::Shared},
+    http::{auth::SignedIn, place::of_run, problem::Cause, state::Shared},
     run::{Change, GateId, Record, RunId, story},
     store::{PgConnection, StoreError, clock, control, events, gates, journal, lanes, runs, summaries},
     workflow::Definition,
@@ -123,7 +123,8 @@ pub(super) async fn show(
 ) -> Result<Html<String>, PageError> {
     let live = Topic::Run(id).live(door).await?;
     let read = Read::load(door, id).await?.ok_or(PageError::new(Cause::NotFound))?;
-    let orders = door.app.site.is_operator(&who.person).then(|| Orders::of(&read));
+    let place = of_run(&read.summary, &read.records);
+    let orders = door.app.site.is_operator_at(&who.person, &place).then(|| Orders::of(&read));
     let is_known = door.app.definitions.current(&read.summary.workflow).is_some();
     let page = RunPage::new(&read, &door.app.site, is_known, orders, refused);
     let frame = Frame::new(door, who, "runs", page.title.clone());

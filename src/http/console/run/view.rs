@@ -7,8 +7,9 @@ use super::{
     timeline, version,
 };
 use crate::{
+    gate::via,
     http::console::{
-        gate::card::via,
+        gate::card::reason_words,
         inbox::{addressee, text},
         runs::{in_queue, outcome_words, title_of},
         when::{Clock, When, words},
@@ -203,7 +204,7 @@ fn headline(read: &Read, site: &Site, steps: &[StepView]) -> (String, &'static s
 fn who(gate: &Gate, site: &Site) -> String {
     let Some(role) = &gate.role else { return addressee(gate, site) };
     let names: Vec<&str> = site
-        .people_in_role(role, gate.opened_at)
+        .people_asked(role, gate.opened_at, &crate::gate::place_of(gate))
         .iter()
         .filter(|person| !gate.excluded.contains(&person.id))
         .map(|person| person.name.split(' ').next().unwrap_or(&person.name))
@@ -245,10 +246,11 @@ fn told(line: &story::Line, clock: &Clock, authored: &BTreeSet<StepPath>) -> Tol
 
 fn asked(gate: &Gate, vote: Option<&Vote>, site: &Site, clock: &Clock) -> Asked {
     let answer = vote.map(|vote| {
-        let name = site.person(&vote.person).map_or(vote.person.as_str(), |person| &person.name);
+        let name = crate::gate::who(site, vote);
         let at = clock.when(vote.at).local;
-        let reason = vote.reason.as_ref().map_or(String::new(), |reason| format!(": “{reason}”"));
-        format!("{name}: {} at {at} {}{reason}", vote.decision, via(&vote.channel))
+        let reason = reason_words(site, vote).map_or(String::new(), |reason| format!(": “{reason}”"));
+        let alone = if vote.overrides { ", alone" } else { "" };
+        format!("{name}: {}{alone} at {at} {}{reason}", vote.decision, via(&vote.channel))
     });
     Asked {
         id: gate.id.to_string(),

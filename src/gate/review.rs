@@ -1,0 +1,90 @@
+//! The review of a decision that somebody made alone: a run of a small workflow that comes with Takt, begun in the
+//! transaction that takes the decision.
+//!
+//! A run of its own, because the overridden run may end at once, and with it every question it has open; and because
+//! a run brings what a review needs: an inbox, a time, reminders, a ladder and a journal. Who decided alone is who
+//! started it, and the one who starts a run cannot answer its approval.
+
+use super::{Answer, DecideError, did};
+use crate::{
+    engine::start_run,
+    run::{NewRun, RunId, Turn},
+    site::{Person, Site},
+    store::{PgConnection, StoreError, gates, versions},
+    workflow::Bundle,
+};
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+pub const REVIEW_WORKFLOW: &str = "override_review";
+const WORKFLOW: &str = include_str!("review/override_review.yaml");
+const MESSAGE: &str = include_str!("review/override_review.hbs");
+
+/// The run that reviews what was decided at this gate.
+pub fn review_of(gate: Uuid) -> RunId {
+    RunId(Uuid::new_v5(&gate, REVIEW_WORKFLOW.as_bytes()))
+}
+
+/// The workflow, which asks the role that the site names.
+fn bundle(role: &str) -> Bundle {
+    let path = format!("takt/{REVIEW_WORKFLOW}.yaml");
+    let files = BTreeMap::from([
+        (path.clone(), WORKFLOW.replace("ROLE", role)),
+        ("messages/override_review.hbs".to_owned(), MESSAGE.to_owned()),
+    ]);
+    Bundle { path, files }
+}
+
+pub(super) async fn begin(
+    db: &mut PgConnection,
+    site: &Site,
+    gate: &gates::Gate,
+    vote: &gates::Vote,
+    person: &Person,
+    answer: &Answer,
+    now: DateTime<Utc>,
+) -> Result<(), DecideError> {
+    let role = site.answering.override_review.as_deref().unwrap_or_default();
+    let bundle = bundle(role);
+    let sha256 = bundle.sha256();
+    versions::save(db, REVIEW_WORKFLOW, &sha256, &bundle).await?;
+    let text = |field: &str| gate.ask.get(field).and_then(|text| text.as_str()).unwrap_or_default();
+    let title = text("title");
+    let run = NewRun {
+        id: review_of(gate.id),
+        workflow: REVIEW_WORKFLOW.to_owned(),
+        title: format!("Review: {title}"),
+        subject: Some(text("subject")).filter(|subject| !subject.is_empty()).map(str::to_owned),
+        key: None,
+        sha256,
+        trigger: json!({ "type": "takt.override", "by": person.id, "subject": gate.ask.get("subject") }),
+        inputs: json!({
+            "name": person.name, "title": title, "did": did(vote), "asked": text("role_title"),
+            "reason": answer.reason, "link": format!("/gates/{}", gate.id),
+        }),
+        parent: None,
+        approved: false,
+        started_by: Some(person.id.clone()),
+        event: None,
+        trace: None,
+        turn: Turn::default(),
+    };
+    start_run(db, &run, now).await.map_err(StoreError::from)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workflow::{Definition, StepKind};
+
+    #[test]
+    fn the_review_compiles_and_asks_the_role_of_the_site() {
+        let definition = Definition::compile(bundle("quality_lead")).expect("a sound workflow");
+        let StepKind::Gate(gate) = &definition.workflow.steps[0].kind else { panic!("no gate") };
+        assert_eq!((gate.ask.as_str(), gate.expires.as_secs()), ("quality_lead", 24 * 3600));
+        assert_ne!(bundle("a").sha256(), bundle("b").sha256());
+    }
+}

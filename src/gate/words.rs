@@ -1,0 +1,25 @@
+//! What somebody reads who comes too late: who answered, what, when and where.
+
+use super::tally::{did, who};
+use crate::{site::Site, store::gates::Vote};
+
+/// "Sam Carter answered this at 06:18 in the console: chose 2."
+pub fn late(site: &Site, vote: &Vote) -> String {
+    let at = vote.at.with_timezone(&site.time_zone).format("%H:%M");
+    let alone = if vote.overrides { "decided this alone" } else { "answered this" };
+    format!("{} {alone} at {at} {}: {}.", who(site, vote), via(&vote.channel), did(vote))
+}
+
+/// The channel of an answer in words.
+pub fn via(channel: &str) -> String {
+    match channel {
+        "web" => "in the console".to_owned(),
+        "mail" => "by mail".to_owned(),
+        "api" => "through the API".to_owned(),
+        chat => {
+            let mut letters = chat.chars();
+            let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+            format!("in {first}{}", letters.as_str())
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Checks the part of `takt.yaml` about who gets in.
+
+use super::{Names, Reading};
+use crate::site::{
+    Access, Embed, Line, Module, Oidc, Partner, Person, Reach, Scope, Section, ServiceAccount, SignIn,
+    access_file::*, environment::resolve, file::Text, load::did_you_mean,
+};
+use serde_saphyr::Spanned;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+/// The sections as they stand in the file.
+pub(super) struct AccessFile {
+    pub lines: BTreeMap<String, Spanned<LineFile>>,
+    pub modules: BTreeMap<String, Spanned<ModuleFile>>,
+    pub reading: BTreeMap<Section, Vec<Text>>,
+    pub sign_in: SignInFile,
+    pub service_accounts: BTreeMap<String, Spanned<ServiceAccountFile>>,
+    pub partners: BTreeMap<String, PartnerFile>,
+    pub embed: Option<EmbedFile>,
+}
+
+impl Reading<'_> {
+    pub(super) fn access(&mut self, file: AccessFile, people: &[Person], names: &Names) -> Access {
+        let mut taken = BTreeMap::new();
+        let mut lines = BTreeMap::new();
+        for (id, line) in file.lines {
+            let line = self.line(&id, line.value, &mut taken);
+            lines.insert(id, line);
+        }
+        let modules = file.modules.into_iter().map(|(id, module)| {
+            let ModuleFile { title, workflows } = module.value;
+            (id, Module { title, workflows: workflows.into_iter().map(|text| text.value).collect() })
+        });
+        let modules = modules.collect();
+        file.reading.values().flatten().for_each(|role| self.known("role", role, &names.roles));
+        let words = |texts: Vec<Text>| texts.into_iter().map(|text| text.value).collect();
+        let reading = file.reading.into_iter().map(|(section, roles)| (section, words(roles))).collect();
+        let accounts = file.service_accounts.into_iter();
+        Access {
+            lines,
+            modules,
+            reading,
+            service_accounts: accounts.map(|(id, account)| self.service_account(id, account.value)).collect(),
+            partners: file
+                .partners
+                .into_iter()
+                .map(|(id, partner)| (id, Partner { name: partner.name }))
+                .collect(),
+            embed: file.embed.map(|embed| self.embed(embed)),
+            sign_in: self.sign_in(file.sign_in, people),
+        }
+    }
+
+    fn line(&mut self, id: &str, file: LineFile, taken: &mut BTreeMap<String, String>) -> Line {
+        let mut work_centers = BTreeSet::new();
+        for at in file.work_centers {
+            if let Some(other) = taken.insert(at.value.clone(), id.to_owned()) {
+                let message = format!("the work center `{}` is on the line `{other}` already", at.value);
+                self.problem(at.referenced, message);
+            }
+            work_centers.insert(at.value);
+        }
+        Line { title: file.title, work_centers }
+    }
+
+    /// A person's roles, and where those are held that are not held everywhere.
+    pub(super) fn held(
+        &mut self,
+        held: Vec<Spanned<HeldFile>>,
+        names: &Names,
+    ) -> (Vec<String>, BTreeMap<String, Reach>) {
+        let (mut roles, mut reach) = (Vec::new(), BTreeMap::new());
+        for held in held {
+            let at = held.referenced;
+            let HeldFile { role, lines, work_centers, modules, is_limited } = held.value;
+            let named = [("role", std::slice::from_ref(&role), &names.roles)];
+            let named = named.into_iter().chain([
+                ("line", lines.as_slice(), &names.lines),
+                ("module", modules.as_slice(), &names.modules),
+            ]);
+            for (kind, words, known) in named {
+                for word in words.iter().filter(|word| !known.contains(*word)) {
+                    let hint = did_you_mean(word, known.iter().map(String::as_str));
+                    self.problem(at, format!("there is no {kind} `{word}`{hint}"));
+                }
+            }
+            if is_limited && lines.is_empty() && work_centers.is_empty() && modules.is_empty() {
+                let message = format!(
+                    "say where `{role}` is held with `lines`, `work_centers` or `modules`, or write the role alone"
+                );
+                self.problem(at, message);
+            }
+            if roles.contains(&role) {
+                self.problem(
+                    at,
+                    format!("the role `{role}` is given twice: name all its lines in one place"),
+                );
+            }
+            if is_limited {
+                let set = |words: Vec<String>| words.into_iter().collect();
+                let limits =
+                    Reach { lines: set(lines), work_centers: set(work_centers), modules: set(modules) };
+                reach.insert(role.clone(), limits);
+            }
+            roles.push(role);
+        }
+        (roles, reach)
+    }
+
+    fn service_account(&mut self, id: String, file: ServiceAccountFile) -> ServiceAccount {
+        let mut scopes = BTreeSet::new();
+        for word in &file.scopes {
+            match Scope::ALL.into_iter().find(|scope| scope.word() == word.value) {
+                Some(scope) => {
+                    scopes.insert(scope);
+                }
+                None => {
+                    let hint = did_you_mean(&word.value, Scope::ALL.iter().map(|scope| scope.word()));
+                    self.problem(word.referenced, format!("there is no scope `{}`{hint}", word.value));
+                }
+            }
+        }
+        let token_hash = self.secret(&file.token_hash);
+        let hash = secrecy::ExposeSecret::expose_secret(&token_hash);
+        let is_hash = hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if !is_hash && !hash.is_empty() {
+            let message = format!(
+                "the token_hash of `{id}` is no SHA-256 in hexadecimal: `takt token new` prints token and hash"
+            );
+            self.problem(file.token_hash.referenced, message);
+        }
+        let token_hash = hash.to_ascii_lowercase().into();
+        ServiceAccount { id, title: file.title, token_hash, scopes }
+    }
+
+    fn embed(&mut self, file: EmbedFile) -> Embed {
+        let mut frame_ancestors = Vec::new();
+        for origin in &file.frame_ancestors {
+            let value = self.text(origin);
+            let is_plain = value.bytes().all(|byte| byte.is_ascii_graphic() && !b";,'\"".contains(&byte));
+            let host = value.strip_prefix("https://").or_else(|| value.strip_prefix("http://"));
+            if !is_plain || host.is_none_or(|host| host.is_empty() || host.contains('/')) {
+                let message =
+                    format!("`{value}` is no origin: write one like https://plant1.example, without a path");
+                self.problem(origin.referenced, message);
+            }
+            frame_ancestors.push(value);
+        }
+        Embed { frame_ancestors }
+    }
+
+    fn sign_in(&mut self, file: SignInFile, people: &[Person]) -> SignIn {
+        let default = SignIn::default();
+        let lengths = (file.idle.as_ref(), file.length.as_ref());
+        let mut time =
+            |text: Option<&Text>, default: Duration| text.map_or(default, |text| self.duration(text));
+        let (idle, length) = (time(lengths.0, default.idle), time(lengths.1, default.length));
+        let oidc_at = file.oidc.as_ref().map(|oidc| oidc.referenced);
+        let oidc = file.oidc.and_then(|oidc| self.oidc(oidc.value));
+        let local = file.local.as_ref().is_none_or(|local| local.value);
+        if let (Some(switch), None, false) = (&file.local, oidc_at, local) {
+            self.problem(switch.referenced, "nobody could sign in: declare `oidc`, or leave `local` on");
+        }
+        if let (Some(at), Some(oidc)) = (oidc_at, &oidc)
+            && oidc.claim == crate::site::Claim::Email
+        {
+            let mut seen = BTreeSet::new();
+            for email in people.iter().filter_map(|person| person.email.as_ref()) {
+                if !seen.insert(email.to_lowercase()) {
+                    self.problem(at, format!("`claim: email` names nobody while two people have {email}"));
+                }
+            }
+        }
+        SignIn { local, idle, length, oidc }
+    }
+
+    fn oidc(&mut self, file: OidcFile) -> Option<Oidc> {
+        let missing = [Some(&file.issuer), Some(&file.client_id), file.client_secret.as_ref()];
+        let missing =
+            missing.into_iter().flatten().find_map(|text| resolve(&text.value, self.environment).err());
+        if let Some(why) = missing.filter(|_| file.optional) {
+            self.notices.push(format!("single sign-on is off: {why}"));
+            return None;
+        }
+        let issuer = self.text(&file.issuer);
+        let is_local = |rest: &str| {
+            ["127.0.0.1", "localhost", "[::1]"].iter().any(|host| {
+                rest.strip_prefix(host).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
+            })
+        };
+        let is_safe = issuer.starts_with("https://") || issuer.strip_prefix("http://").is_some_and(is_local);
+        if !is_safe && !issuer.is_empty() {
+            let message = "the issuer must be an https:// address, as its provider writes it in its tokens";
+            self.problem(file.issuer.referenced, message);
+        }
+        let mut scopes = vec!["openid".to_owned()];
+        if file.claim == crate::site::Claim::Email {
+            scopes.push("email".to_owned());
+        }
+        scopes.extend(file.scopes.into_iter().filter(|scope| scope != "openid" && scope != "email"));
+        Some(Oidc {
+            title: file.title.unwrap_or_else(|| "single sign-on".to_owned()),
+            issuer,
+            client_id: self.text(&file.client_id),
+            client_secret: file.client_secret.map(|secret| self.secret(&secret)),
+            claim: file.claim,
+            scopes,
+        })
+    }
+}
