@@ -151,7 +151,8 @@ pub(super) fn run_constant(node: &IdedExpr) -> Result<(), String> {
     functions::collect_used(&constant, &mut used);
     let mut context = Context::with_env(Arc::clone(&ENV));
     used.into_iter().for_each(|name| functions::add(&mut context, name));
-    let outcome = CelValue::resolve(&constant, &context).map(drop);
+    meter::start();
+    let outcome = CelValue::resolve(&meter::metered_tree(&constant), &context).map(drop);
     outcome.map_err(|error| explain::eval_error(&error, &constant, &context, &Scope::new()))
 }
 
