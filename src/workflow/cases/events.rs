@@ -39,7 +39,7 @@ impl Check<'_> {
         if !data.expressions().is_empty() {
             return;
         }
-        if let Some(misfit) = self.events.misfit(kind, data.raw()) {
+        if let Some(misfit) = self.events.misfit_of_part(kind, data.raw()) {
             let message = format!("this is no `{kind}` as events/{kind}.json describes it: {misfit}");
             self.error("T020", place, message, "write the data as it really comes".to_owned());
         }
