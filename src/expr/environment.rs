@@ -144,6 +144,44 @@ pub(super) fn run(compiled: &Compiled, scope: &Scope) -> Result<Value, String> {
     })
 }
 
+/// Why a part of an expression that reads nothing fails; of others nothing is said.
+pub(super) fn run_constant(node: &IdedExpr) -> Result<(), String> {
+    let Some(constant) = without_names(node) else { return Ok(()) };
+    let mut used = Vec::new();
+    functions::collect_used(&constant, &mut used);
+    let mut context = Context::with_env(Arc::clone(&ENV));
+    used.into_iter().for_each(|name| functions::add(&mut context, name));
+    meter::start();
+    let outcome = CelValue::resolve(&meter::metered_tree(&constant), &context).map(drop);
+    outcome.map_err(|error| explain::eval_error(&error, &constant, &context, &Scope::new()))
+}
+
+/// A call of literals only. What a pattern is matched with does not matter.
+fn without_names(node: &IdedExpr) -> Option<IdedExpr> {
+    if is_constant(node) {
+        return Some(node.clone());
+    }
+    let Node::Call(call) = &node.expr else { return None };
+    let pattern = call.args.last()?;
+    if call.func_name != "matches" || !is_constant(pattern) {
+        return None;
+    }
+    let mut call = call.clone();
+    call.target = None;
+    call.args = vec![pattern.clone(), pattern.clone()];
+    Some(IdedExpr { id: node.id, expr: Node::Call(call) })
+}
+
+fn is_constant(node: &IdedExpr) -> bool {
+    let may_be = match &node.expr {
+        Node::Literal(_) | Node::List(_) => true,
+        // These ask the site.
+        Node::Call(call) => !["in_shift", "shift_at", "site_time"].contains(&call.func_name.as_str()),
+        _ => false,
+    };
+    may_be && explain::children(node).into_iter().all(is_constant)
+}
+
 /// Resolves the longest dotted name that CEL asks for, so that `steps.plans.options` converts only that
 /// value and not the outputs of every step; and converts it once, though a loop asks for it every time.
 struct Names<'s> {
@@ -197,10 +235,10 @@ pub(super) fn path_of(node: &IdedExpr) -> Option<Vec<String>> {
     }
 }
 
-/// Line and column of the character at `offset`.
+/// Line and column of the character at `offset`, which CEL's parser counts in bytes.
 fn place_of(source: &str, offset: usize) -> (u32, u32) {
     let (mut line, mut column) = (1, 1);
-    for character in source.chars().take(offset) {
+    for (_, character) in source.char_indices().take_while(|(at, _)| *at < offset) {
         if character == '\n' {
             line += 1;
             column = 1;

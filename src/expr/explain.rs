@@ -26,6 +26,12 @@ pub(super) fn parse_error(source: &str, errors: &ParseErrors) -> ParseError {
 }
 
 fn slip(raw: &str) -> Option<String> {
+    if raw.contains("has() macro") {
+        return Some("`has` asks for a field: write `has(a.b)`".to_owned());
+    }
+    if raw.contains("Recursion limit") {
+        return Some("the expression is nested too deeply: split it into steps".to_owned());
+    }
     let found = raw.split('\'').nth(1)?.trim();
     let advice = match found {
         "=" => "`=` is not an operator: compare with `==`",

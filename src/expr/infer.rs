@@ -1,10 +1,13 @@
 //! The type of an expression, and what is wrong with it, without running it.
 //!
 //! This file walks the expression; what operators and functions take is in `calls`, what a condition
-//! says of the values it looks at in `facts`, and where a value comes from in `origins`.
+//! says of the values it looks at in `facts`, what it comes to in `decide`, and where a value comes from in
+//! `origins`.
 
 mod calls;
+mod decide;
 mod facts;
+mod member;
 mod origins;
 
 use super::{
@@ -18,7 +21,10 @@ use cel::{
     common::ast::{ComprehensionExpr, EntryExpr, Expr as Node, IdedEntryExpr, LiteralValue, operators},
 };
 use facts::Facts;
+pub(crate) use member::is_name;
+use member::{constant_key, member, written};
 pub use origins::Leak;
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The types of the names an expression may see.
@@ -55,6 +61,7 @@ impl Expr {
             scopes: Vec::new(),
             facts: Facts::default(),
             found: Vec::new(),
+            texts: BTreeMap::new(),
         };
         let kind = self.compiled.walk(|root| inference.node(root));
         (kind, inference.found)
@@ -80,8 +87,18 @@ impl Expr {
     }
 
     /// Fields of these names whose value comes out, though not under its own name.
-    pub fn leaks(&self, classified: &dyn Fn(&str) -> bool) -> Vec<Leak> {
-        origins::leaks(&self.compiled, classified)
+    pub fn leaks(&self, types: &Types, classified: &dyn Fn(&str) -> bool) -> Vec<Leak> {
+        origins::leaks(&self.compiled, types, classified)
+    }
+
+    /// What this condition comes to where some paths have these values; `None` where it depends on others.
+    pub fn outcome(&self, known: &dyn Fn(&[&str]) -> Option<Value>) -> Option<bool> {
+        self.compiled.walk(|root| decide::outcome(root, known))
+    }
+
+    /// What this condition is whatever its values are; `None` where they matter.
+    pub fn constant(&self, types: &Types) -> Option<bool> {
+        self.compiled.walk(|root| decide::constant(root, types))
     }
 
     /// The parts of `a && b && c`, as they are written.
@@ -118,6 +135,20 @@ impl ValueTemplate {
     }
 }
 
+/// The fields inside of what a call makes a text of, by the call's id.
+fn written_out(compiled: &Compiled, types: &Types) -> BTreeMap<u64, Vec<String>> {
+    let mut inference = Inference {
+        compiled,
+        base: types,
+        scopes: Vec::new(),
+        facts: Facts::default(),
+        found: Vec::new(),
+        texts: BTreeMap::new(),
+    };
+    compiled.walk(|root| inference.node(root));
+    inference.texts
+}
+
 struct Inference<'e> {
     compiled: &'e Compiled,
     base: &'e Types,
@@ -126,6 +157,8 @@ struct Inference<'e> {
     /// What the conditions around say.
     facts: Facts,
     found: Vec<TypeProblem>,
+    /// Fields that lose their names, by the call that takes them.
+    texts: BTreeMap<u64, Vec<String>>,
 }
 
 impl<'e> Inference<'e> {
@@ -158,10 +191,15 @@ impl<'e> Inference<'e> {
                     Node::Ident(name) if NAMESPACES.contains(&name.as_str()) => Some(name.as_str()),
                     _ => None,
                 });
-                match namespace {
+                let before = self.found.len();
+                let kind = match namespace {
                     Some(namespace) => self.extension(node, namespace, &call.func_name, &call.args),
                     None => self.call(node, &call.func_name, call.target.as_deref(), &call.args),
+                };
+                if self.found.len() == before && namespace.is_none() {
+                    self.fails_always(node);
                 }
+                kind
             }
             Node::Unspecified | Node::Struct(_) => Type::Any,
         };
@@ -233,8 +271,14 @@ impl<'e> Inference<'e> {
             }
             other => {
                 let holder_text = path.map_or("this".to_owned(), |path| format!("`{path}`"));
+                let fix = match &other {
+                    Type::List(_) => {
+                        "ask for an item by its number, `[0]`, or go through it: `exists`, `map`"
+                    }
+                    _ => "use the value itself",
+                };
                 let message = format!("{holder_text} is {other}, so it has no field `{field}`");
-                self.report(node, TypeProblemKind::Mismatch, message, "use the value itself".to_owned());
+                self.report(node, TypeProblemKind::Mismatch, message, fix.to_owned());
                 Type::Any
             }
         }
@@ -365,6 +409,7 @@ impl<'e> Inference<'e> {
     }
 
     fn report(&mut self, node: &IdedExpr, kind: TypeProblemKind, message: String, fix: String) {
+        let node = constant_key(node).unwrap_or(node);
         let (line, column) = match &node.expr {
             // `has(a.b)` stands at its parenthesis.
             Node::Select(select) if select.test => self.end_of(&select.operand),
@@ -416,13 +461,13 @@ fn path_of(node: &IdedExpr) -> Option<String> {
     match &node.expr {
         Node::Ident(name) => Some(name.clone()),
         Node::Select(select) => Some(format!("{}.{}", path_of(&select.operand)?, select.field)),
-        Node::Call(call) if call.func_name == operators::INDEX => {
-            Some(format!("{}[…]", path_of(call.args.first()?)?))
-        }
-        Node::Call(call) if call.func_name == operators::OPT_SELECT => {
-            let field = call.args.get(1).and_then(literal_text)?;
-            Some(format!("{}.{field}", path_of(call.args.first()?)?))
-        }
+        Node::Call(call) => match member(node) {
+            Some(member) => Some(written(&path_of(member.holder)?, member.field)),
+            None if call.func_name == operators::INDEX => {
+                Some(format!("{}[…]", path_of(call.args.first()?)?))
+            }
+            None => None,
+        },
         _ => None,
     }
 }

@@ -20,6 +20,7 @@ mod types;
 mod value;
 
 pub use catalogue::{Function, MACROS, NAMESPACES, functions};
+pub(crate) use infer::is_name;
 pub use infer::{Leak, PlacedProblem, TypeProblem, TypeProblemKind, Types};
 pub use types::{Field, Misfit, Shape, Type};
 pub use value::{Embedded, ValueTemplate};

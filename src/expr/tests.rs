@@ -351,7 +351,7 @@ fn what_is_as_deep_as_may_be_is_inferred_and_evaluated_on_a_small_stack() {
             let _ = expr.eval(&scope());
             expr.infer(&Types::new());
             expr.narrow(&mut Types::new(), true);
-            expr.leaks(&|_| true);
+            expr.leaks(&infer::Types::new(), &|_| true);
             let _ = (expr.roots(), expr.paths(), expr.conjuncts());
         }
     });

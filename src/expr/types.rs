@@ -133,6 +133,14 @@ impl Type {
         }
     }
 
+    /// Without null, only to be looked at.
+    pub fn present_ref(&self) -> &Self {
+        match self {
+            Self::Nullable(kind) => kind,
+            kind => kind,
+        }
+    }
+
     /// Without the exact words: what a setting may be changed to.
     #[must_use]
     pub fn widened(self) -> Self {
@@ -161,6 +169,30 @@ impl Type {
 
     pub fn is_known(&self) -> bool {
         !matches!(self, Self::Any | Self::Unset)
+    }
+
+    /// The names of all fields inside; whether there may be more.
+    pub fn fields_below(&self, found: &mut Vec<String>) -> bool {
+        self.fields_to(0, found)
+    }
+
+    fn fields_to(&self, depth: usize, found: &mut Vec<String>) -> bool {
+        match self {
+            _ if depth > DEPTH_MAX => true,
+            Self::Any => true,
+            Self::List(inner) | Self::Optional(inner) | Self::Nullable(inner) => {
+                inner.fields_to(depth + 1, found)
+            }
+            Self::Object(Shape { fields, rest, .. }) => {
+                let mut open = rest.is_some();
+                for (name, field) in fields {
+                    found.push(name.clone());
+                    open |= field.kind.fields_to(depth + 1, found);
+                }
+                open
+            }
+            _ => false,
+        }
     }
 
     /// Why a value of this type does not fit where `wanted` is needed, with the path to the misfit.

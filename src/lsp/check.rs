@@ -126,7 +126,10 @@ fn of_test(plant: &Plant, path: &str, text: &str) -> Vec<Problem> {
         Err(problems) => return problems,
     };
     match plant.library.get(&file.workflow.it) {
-        Some(definition) => problems.extend(check_cases(&file, definition, &plant.tools, &plant.site)),
+        Some(definition) => {
+            let events = plant.library.events();
+            problems.extend(check_cases(&file, definition, &plant.tools, &plant.site, events));
+        }
         None => problems.push(Problem {
             code: "T006",
             severity: Severity::Error,

@@ -7,7 +7,7 @@ use super::{
     outline::{At, Data, Node, Outline, Way},
     scope, template, words,
 };
-use crate::expr::{Field, NAMESPACES, Type, Types, functions};
+use crate::expr::{Field, NAMESPACES, Type, Types, functions, is_name};
 use gen_lsp_types::{
     CompletionItem, CompletionItemKind, Documentation, InsertTextFormat, MarkupContent, MarkupKind, TextEdit,
 };
@@ -234,7 +234,12 @@ fn behind_a_dot(holder: &str, types: &Types) -> Vec<Offer> {
     let mut offers = Vec::new();
     if let Some(shape) = cel::fields_of(&kind) {
         offers.extend(
-            shape.fields.iter().map(|(name, Field { kind, required })| of_field(name, kind, *required)),
+            shape
+                .fields
+                .iter()
+                // Others are written in brackets, and the dot is there already.
+                .filter(|(name, _)| is_name(name))
+                .map(|(name, Field { kind, required })| of_field(name, kind, *required)),
         );
     }
     if kind.is_known() && !matches!(kind, Type::Object(_)) {

@@ -172,7 +172,7 @@ async fn run_file(stage: &Stage, path: &str, filter: Option<&str>) -> Result<Fil
         definition = Arc::new(definition.with_autonomy(Autonomy::Assist));
     }
     let fixtures = Arc::new(fixtures(&full));
-    let mut problems = check_cases(&file, &definition, &stage.tools, &stage.site);
+    let mut problems = check_cases(&file, &definition, &stage.tools, &stage.site, stage.library.events());
     problems.extend(check_mocks(stage, &file, &fixtures));
     problems.sort_by_key(|problem| problem.place);
     if !problems.is_empty() {

@@ -10,7 +10,7 @@ use crate::{
     expr::ValueTemplate,
     run::{Change, Phase},
     workflow::{
-        Autonomy, Definition, Place, Step, StepKind,
+        Autonomy, Definition, Place, Step, StepKind, Trigger,
         cases::{Child, Mock, Placed, Script, Setting, TestCase},
         every_step,
     },
@@ -70,9 +70,23 @@ impl Tried {
 /// Plays one run of `workflow` in shadow; `stage.built_in` answers for every tool.
 pub async fn attempt(stage: &Stage, workflow: &str, trial: Trial) -> Result<Tried, PlayError> {
     let definition = in_shadow(stage, workflow)?;
+    fits(stage, &definition, &trial)?;
     let case = case(stage, &definition, trial);
     let played = play::play(stage, &definition, &case, &case.setting, &Arc::default(), None).await?;
     Ok(told(stage, &definition, &played))
+}
+
+/// An event that could not come tries nothing.
+fn fits(stage: &Stage, definition: &Definition, trial: &Trial) -> Result<(), PlayError> {
+    let Trigger::Events(trigger) = &definition.workflow.trigger else { return Ok(()) };
+    let first = trigger.patterns.first().map(|pattern| pattern.event.as_str());
+    let Some(kind) = trial.event.as_deref().or(first) else { return Ok(()) };
+    match stage.library.events().misfit(kind, &trial.data) {
+        Some(misfit) => {
+            Err(PlayError::Case(format!("this is no `{kind}` as events/{kind}.json describes it: {misfit}")))
+        }
+        None => Ok(()),
+    }
 }
 
 fn in_shadow(stage: &Stage, workflow: &str) -> Result<Arc<Definition>, PlayError> {

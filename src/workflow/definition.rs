@@ -5,7 +5,7 @@ use super::{
     bundle::{ReferenceKind, references, stays_inside},
     decode,
     problem::{Problem, Severity},
-    render::{TemplateName, TemplateProblem, Templates},
+    render::{TemplateProblem, Templates, Written},
     source::{Data, Document, Node},
 };
 use crate::expr::Types;
@@ -87,7 +87,7 @@ impl Definition {
     }
 
     pub(super) fn template_problems(&self, path: &str, types: &Types) -> Vec<TemplateProblem> {
-        self.templates.check(path, types)
+        self.templates.check(path, types).0
     }
 
     /// The JSON Schema that a form is filled in by.
@@ -100,11 +100,12 @@ impl Definition {
 
     /// Every name that a template reads, as a path; an empty one is everything.
     pub(super) fn template_names(&self, path: &str) -> Vec<Vec<String>> {
-        self.templates.names(path).into_iter().map(|name| name.path).collect()
+        self.templates.names(path)
     }
 
-    pub(super) fn template_places(&self, path: &str) -> Vec<TemplateName> {
-        self.templates.names(path)
+    /// The values that come out of a template, each with the names of the fields inside.
+    pub(super) fn template_written(&self, path: &str, types: &Types) -> Vec<Written> {
+        self.templates.check(path, types).1
     }
 
     /// The part of the file that holds a step, to find the places of what is in it.

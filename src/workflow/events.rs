@@ -13,7 +13,7 @@ use crate::{
     expr::{Shape, Type},
     tool::DataClass,
 };
-use jsonschema::Validator;
+use jsonschema::{Validator, error::ValidationErrorKind};
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -125,7 +125,22 @@ impl Events {
 
     /// Why data is not what the schema of this type wants, without the values in it; nothing where there is none.
     pub fn misfit(&self, kind: &str, data: &Value) -> Option<String> {
-        let errors = self.kinds.get(kind)?.shape.iter_errors(data).take(MISFITS_MAX);
+        self.misfits(kind, data, |_| true)
+    }
+
+    /// Why a part of an event's data cannot be one: what is left out is not told, as tests write only what matters.
+    pub fn misfit_of_part(&self, kind: &str, data: &Value) -> Option<String> {
+        self.misfits(kind, data, |kind| !matches!(kind, ValidationErrorKind::Required { .. }))
+    }
+
+    fn misfits(
+        &self,
+        kind: &str,
+        data: &Value,
+        is_told: impl Fn(&ValidationErrorKind) -> bool,
+    ) -> Option<String> {
+        let errors = self.kinds.get(kind)?.shape.iter_errors(data);
+        let errors = errors.filter(|error| is_told(error.kind())).take(MISFITS_MAX);
         let found: Vec<String> = errors
             .map(|error| match error.instance_path().to_string() {
                 at if at.is_empty() => error.masked().to_string(),

@@ -202,14 +202,22 @@ impl Library {
 
     fn check_ids(&mut self) {
         let mut owners: BTreeMap<String, String> = BTreeMap::new();
+        let mut doubled = Vec::new();
         for (path, file) in &mut self.files {
             let Some(definition) = &file.definition else { continue };
             let id = &definition.workflow.id;
             if let Some(owner) = owners.get(id) {
                 file.problems.push(taken(path, id, owner));
+                doubled.push((owner.clone(), id.clone(), path.clone()));
                 file.definition = None;
             } else {
                 owners.insert(id.clone(), path.clone());
+            }
+        }
+        // Either may be the copy, so both are told.
+        for (owner, id, other) in doubled {
+            if let Some(file) = self.files.get_mut(&owner) {
+                file.problems.push(taken(&owner, &id, &other));
             }
         }
     }

@@ -4,11 +4,11 @@
 //! `06:10`, with the day when it is not today), `round`.
 
 mod bounds;
+mod helpers;
 mod names;
 mod typed;
 
-pub(super) use names::TemplateName;
-pub(super) use typed::TemplateProblem;
+pub(super) use typed::{TemplateProblem, Written};
 
 use super::{
     Place,
@@ -77,13 +77,14 @@ impl Templates {
         Ok(())
     }
 
-    /// What this template names and its data would not have; nothing where there is no such template.
-    pub(super) fn check(&self, path: &str, types: &Types) -> Vec<TemplateProblem> {
+    /// What this template names and its data would not have, and what comes out of it; nothing where there is no
+    /// such template.
+    pub(super) fn check(&self, path: &str, types: &Types) -> (Vec<TemplateProblem>, Vec<Written>) {
         self.written.get(path).map(|template| typed::check(template, types)).unwrap_or_default()
     }
 
     /// Every name that a template reads.
-    pub(super) fn names(&self, path: &str) -> Vec<TemplateName> {
+    pub(super) fn names(&self, path: &str) -> Vec<Vec<String>> {
         self.written.get(path).map(names::names).unwrap_or_default()
     }
 

@@ -1,8 +1,8 @@
 //! Operators and functions: what they take, and what they return.
 
-use super::{Inference, TypeProblemKind, facts, literal_int, literal_text, path_of};
+use super::{Inference, TypeProblemKind, facts, literal_int, literal_text, member::chain, path_of};
 use crate::expr::{
-    environment::operator,
+    environment::{self, operator},
     extension,
     signature::{self, Signature, Want},
     types::Type,
@@ -70,6 +70,7 @@ impl Inference<'_> {
                 self.found[before..].iter_mut().for_each(|problem| problem.column += 2);
                 Type::Optional(Box::new(kind))
             }
+            (operators::INDEX | operators::OPT_INDEX, [holder, key]) => self.index(node, name, holder, key),
             (operators::IN, [item, list]) => {
                 let item = self.node(item);
                 let list = self.node(list);
@@ -78,6 +79,34 @@ impl Inference<'_> {
             }
             _ => self.function(node, name, target, args),
         }
+    }
+
+    /// `a['b']` is the field `b` of `a`; `list[2]` is one of its items.
+    fn index(&mut self, node: &IdedExpr, name: &str, holder: &IdedExpr, key: &IdedExpr) -> Type {
+        let is_optional = name == operators::OPT_INDEX;
+        if let Some(field) = literal_text(key) {
+            let (kind, path) = (self.node(holder), path_of(holder));
+            if !is_optional || matches!(kind, Type::List(_)) {
+                return self.field(node, kind, path, field);
+            }
+            return Type::Optional(Box::new(self.optional(node, &kind, path, field)));
+        }
+        let kind = self.node(holder);
+        let kind = self.without_null(holder, kind, "has no items then");
+        let by = self.node(key);
+        match &kind {
+            Type::List(_) if by.is_known() && !by.is_number() && !matches!(by, Type::Optional(_)) => {
+                let message = format!("an item of a list is asked for by its number, this is {by}");
+                let fix = "write `list[0]`, or look with `exists`, `filter`".to_owned();
+                self.report(key, TypeProblemKind::Mismatch, message, fix);
+            }
+            // Whatever comes out, it comes without its name.
+            Type::Object(shape) => {
+                self.texts.insert(node.id, shape.fields.keys().cloned().collect());
+            }
+            _ => {}
+        }
+        signature::of(name, None, &[kind, by], None).unwrap_or_default()
     }
 
     fn knowing(&mut self, condition: &IdedExpr, outcome: bool, node: &IdedExpr) -> Type {
@@ -91,11 +120,21 @@ impl Inference<'_> {
     fn condition(&mut self, node: &IdedExpr) {
         let kind = self.node(node);
         let kind = self.without_null(node, kind, "is neither true nor false then");
-        if kind.is_known() && !matches!(kind, Type::Bool | Type::Optional(_)) {
+        if matches!(kind, Type::Optional(_)) {
+            self.undecided(node, "is neither true nor false", "false");
+        } else if kind.is_known() && !matches!(kind, Type::Bool) {
             let message = format!("true or false is needed here, this is {kind}");
             let fix = "compare it with something: `x > 0`, `x == 'a'`".to_owned();
             self.report(node, TypeProblemKind::Mismatch, message, fix);
         }
+    }
+
+    /// What `.?` gives is no value yet.
+    fn undecided(&mut self, node: &IdedExpr, then: &str, default: &str) {
+        let shown = path_of(node).map_or("this".to_owned(), |path| format!("`{path}`"));
+        let message = format!("{shown} is asked for with `?`, and without a default it {then}");
+        let fix = format!("give a default: `.orValue({default})`");
+        self.report(node, TypeProblemKind::Mismatch, message, fix);
     }
 
     fn operand(&mut self, node: &IdedExpr, operator_name: &str) -> Type {
@@ -136,7 +175,25 @@ impl Inference<'_> {
             Some(_) => (kinds.first(), &kinds[1..]),
             None => (None, kinds.as_slice()),
         };
+        if matches!(name, "string" | "format") {
+            let mut inside = Vec::new();
+            for kind in &kinds {
+                kind.fields_below(&mut inside);
+            }
+            self.texts.insert(node.id, inside);
+        }
         let args_nodes = node_args(node);
+        if let (true, "shift_at" | "in_shift", Some(ids)) = (target.is_none(), name, self.shifts()) {
+            if name == "shift_at" {
+                return Type::Word(ids);
+            }
+            if let Some((node, shift)) = args_nodes.get(1).and_then(|node| Some((node, literal_text(node)?)))
+                && !ids.iter().any(|id| id == shift)
+            {
+                let fix = format!("the site has {}", ids.join(", "));
+                self.report(node, TypeProblemKind::Mismatch, format!("there is no shift `{shift}`"), fix);
+            }
+        }
         match signature::of(name, target, args, args_nodes.get(1).and_then(literal_int)) {
             Some(kind) => kind,
             None => {
@@ -146,6 +203,35 @@ impl Inference<'_> {
                 self.report(node, kind, format!("there is no function `{name}`"), fix);
                 Type::Any
             }
+        }
+    }
+
+    /// The shifts of the site, where they are known.
+    fn shifts(&self) -> Option<Vec<String>> {
+        let field = |kind: &Type, name: &str| match kind {
+            Type::Object(shape) => shape.fields.get(name).map(|field| field.kind.clone()),
+            _ => None,
+        };
+        let Type::List(shift) = field(self.base.get("site")?, "shifts")? else { return None };
+        match field(&shift, "id")? {
+            Type::Word(ids) => Some(ids),
+            _ => None,
+        }
+    }
+
+    /// A part that reads nothing gives the same on every run; where that is an error, it is one now.
+    pub(super) fn fails_always(&mut self, node: &IdedExpr) {
+        if let Err(message) = environment::run_constant(node) {
+            // What a pattern lacks is drawn over several lines; the last says it.
+            let message = match message.split_once('\n') {
+                Some((first, rest)) => {
+                    let last = rest.lines().last().unwrap_or_default().trim_start_matches("error: ");
+                    format!("{first} {last}")
+                }
+                None => message,
+            };
+            let fix = "correct what is written out here".to_owned();
+            self.report(node, TypeProblemKind::Mismatch, format!("this fails on every run: {message}"), fix);
         }
     }
 
@@ -229,6 +315,10 @@ impl Inference<'_> {
             }
         };
         let item = item.clone().present();
+        if matches!(item, Type::Optional(_)) {
+            let item = node_args(node).first().unwrap_or(node);
+            return self.undecided(item, "is in no list", "…");
+        }
         if item.is_known() && inner.is_known() && !same(&item, &inner) {
             let message = format!("`in` looks for {item} in a list of {inner}");
             self.report(node, TypeProblemKind::Mismatch, message, "compare values of one type".to_owned());
@@ -249,6 +339,20 @@ impl Inference<'_> {
         (left_node, left): (&IdedExpr, Type),
         (right_node, right): (&IdedExpr, Type),
     ) {
+        let sides = [(left_node, &left, right_node, &right), (right_node, &right, left_node, &left)];
+        for (node, kind, other, other_kind) in sides {
+            let is_value = other_kind.is_known() || chain(other).is_some();
+            if matches!(kind, Type::Optional(_)) && is_value && !matches!(other_kind, Type::Optional(_)) {
+                let default = match other_kind {
+                    kind if kind.is_text() => "''",
+                    kind if kind.is_number() => "0",
+                    Type::Bool => "false",
+                    Type::Null => "null",
+                    _ => "…",
+                };
+                return self.undecided(node, "is equal to nothing", default);
+            }
+        }
         // What is written out is what was mistyped.
         let at = [right_node, left_node].into_iter().find(|side| matches!(side.expr, Node::Literal(_)));
         let at = at.unwrap_or(node);

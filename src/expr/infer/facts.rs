@@ -1,6 +1,6 @@
 //! What a condition says of the values it looks at: after `a.b != null` there is an `a.b`.
 
-use super::{Types, literal_text};
+use super::{Types, literal_text, member::chain};
 use crate::expr::types::{Shape, Type};
 use cel::{
     IdedExpr,
@@ -187,17 +187,12 @@ fn subject(node: &IdedExpr) -> &IdedExpr {
 
 /// The name under which facts are kept; `a.?b` is the same place as `a.b`.
 fn key_of(node: &IdedExpr) -> Option<String> {
-    match &node.expr {
-        Node::Ident(name) => Some(name.clone()),
-        Node::Select(select) if !select.test => {
-            Some(format!("{}.{}", key_of(&select.operand)?, select.field))
-        }
-        Node::Call(call) if call.func_name == operators::OPT_SELECT => {
-            let field = call.args.get(1).and_then(literal_text)?;
-            Some(format!("{}.{field}", key_of(call.args.first()?)?))
-        }
-        _ => None,
-    }
+    chain(node).filter(|path| path.iter().all(|name| !name.contains('.'))).map(|path| path.join("."))
+}
+
+/// Whether both read the same and so are the same.
+pub(super) fn is_equal(left: &IdedExpr, right: &IdedExpr) -> bool {
+    shown(left) == shown(right)
 }
 
 /// The parts of a chain of `&&`, each in a form that is equal for equal sources.

@@ -1,11 +1,16 @@
 //! Where a value comes from: the names an expression reads, and whose values come out of it.
 
-use super::literal_text;
+use super::{
+    Types, literal_text,
+    member::{chain, member},
+    written_out,
+};
 use crate::expr::{environment::Compiled, explain::children};
 use cel::{
     IdedExpr,
     common::ast::{EntryExpr, Expr as Node, LiteralValue, operators},
 };
+use std::collections::BTreeMap;
 
 /// A field whose value comes out of an expression under another name, and where it is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,29 +40,28 @@ pub(super) fn roots(node: &IdedExpr, bound: &mut Vec<String>, found: &mut Vec<St
 }
 
 pub(super) fn paths(node: &IdedExpr, found: &mut Vec<Vec<String>>) {
-    match chain(node) {
+    match path(node) {
         Some(path) => found.push(path),
         None => children(node).into_iter().for_each(|child| paths(child, found)),
     }
 }
 
 /// The names of `a.b.?c`, also of `has(a.b)`.
-fn chain(node: &IdedExpr) -> Option<Vec<String>> {
-    let (holder, field) = match &node.expr {
-        Node::Ident(name) => return Some(vec![name.clone()]),
-        Node::Select(select) => (&*select.operand, select.field.as_str()),
-        Node::Call(call) if call.func_name == operators::OPT_SELECT => {
-            (call.args.first()?, call.args.get(1).and_then(literal_text)?)
+fn path(node: &IdedExpr) -> Option<Vec<String>> {
+    let path = match &node.expr {
+        Node::Select(select) if select.test => {
+            let mut path = chain(&select.operand)?;
+            path.push(&select.field);
+            path
         }
-        _ => return None,
+        _ => chain(node)?,
     };
-    let mut path = chain(holder)?;
-    path.push(field.to_owned());
-    Some(path)
+    Some(path.into_iter().map(str::to_owned).collect())
 }
 
-pub(super) fn leaks(compiled: &Compiled, classified: &dyn Fn(&str) -> bool) -> Vec<Leak> {
-    let mut walk = Walk { compiled, classified, bound: Vec::new() };
+pub(super) fn leaks(compiled: &Compiled, types: &Types, classified: &dyn Fn(&str) -> bool) -> Vec<Leak> {
+    let texts = written_out(compiled, types);
+    let mut walk = Walk { compiled, classified, texts, bound: Vec::new() };
     let mut found = compiled.walk(|root| walk.node(root));
     found.dedup();
     found
@@ -66,19 +70,24 @@ pub(super) fn leaks(compiled: &Compiled, classified: &dyn Fn(&str) -> bool) -> V
 struct Walk<'w> {
     compiled: &'w Compiled,
     classified: &'w dyn Fn(&str) -> bool,
+    /// The fields inside of what these calls make a text of, or take out by a name that is not known.
+    texts: BTreeMap<u64, Vec<String>>,
     /// What the variables of the macros around hold.
     bound: Vec<(String, Vec<Leak>)>,
 }
 
 impl Walk<'_> {
     fn node(&mut self, node: &IdedExpr) -> Vec<Leak> {
+        if let Some(member) = member(node) {
+            let (at, after) = member.at;
+            return self.field(at, member.holder, member.field, after);
+        }
         match &node.expr {
             Node::Ident(name) => {
                 let bound = self.bound.iter().rev().find(|(bound, _)| bound == name);
                 bound.map(|(_, leaks)| leaks.clone()).unwrap_or_default()
             }
-            Node::Select(select) if select.test => Vec::new(),
-            Node::Select(select) => self.field(node, &select.operand, &select.field, 1),
+            Node::Select(_) => Vec::new(),
             Node::List(list) => list.elements.iter().flat_map(|item| self.node(item)).collect(),
             Node::Map(map) => {
                 let mut found = Vec::new();
@@ -104,7 +113,17 @@ impl Walk<'_> {
                 self.bound.pop();
                 found
             }
-            Node::Call(call) => self.call(&call.func_name, call.target.as_deref(), &call.args),
+            Node::Call(call) => {
+                let mut found = self.call(&call.func_name, call.target.as_deref(), &call.args);
+                let inside = self.texts.get(&node.id).into_iter().flatten();
+                let (line, column) = self.compiled.place(node);
+                found.extend(inside.filter(|field| (self.classified)(field)).map(|field| Leak {
+                    field: field.clone(),
+                    line,
+                    column,
+                }));
+                found
+            }
             Node::Unspecified | Node::Struct(_) | Node::Literal(_) => Vec::new(),
         }
     }
@@ -139,9 +158,6 @@ impl Walk<'_> {
                 _,
             ) => Vec::new(),
             (operators::CONDITIONAL, [_, yes, no]) => [self.node(yes), self.node(no)].concat(),
-            (operators::OPT_SELECT, [holder, field]) => {
-                self.field(field, holder, literal_text(field).unwrap_or_default(), 2)
-            }
             (operators::INDEX, [list, _]) => self.node(list),
             _ => target.into_iter().chain(args).flat_map(|part| self.node(part)).collect(),
         }

@@ -253,6 +253,117 @@ fn functions_say_what_they_take() {
     wrong("[1] < [2]", "1:5 `<` does not order a list; compare numbers, texts or times");
 }
 
+fn people() -> Types {
+    let person = Type::object([("name", Type::String), ("shift", Type::String)]);
+    Types::from([("p".to_owned(), Type::open([("list", Type::list(person))]))])
+}
+
+#[test]
+fn a_constant_in_brackets_is_a_field() {
+    is("steps['plans'].options[0]['title'] == 'a'", Type::Bool);
+    is("steps.plans['kind']", Type::Word(vec!["low".into(), "high".into()]));
+    is("steps.plans[?'rest'].cost.orValue(0.5)", Type::Number);
+    is("has(steps.plans.rest) && steps.plans['rest'].cost > 3", Type::Bool);
+    wrong("steps['histry']", "1:7 no such field `histry` in `steps`; it has: plans");
+    wrong("steps.plans['kind'] == 'hihg'", "1:24 it is never `hihg`; it is one of low, high");
+    wrong(
+        "steps.plans.options['0'].title == 'a'",
+        "1:21 `steps.plans.options` is a list, so it has no field `0`; ask for an item by its number, `[0]`, or go through it: `exists`, `map`",
+    );
+    wrong(
+        "steps.plans.options[now].title == 'a'",
+        "1:21 an item of a list is asked for by its number, this is a text; write `list[0]`, or look with `exists`, `filter`",
+    );
+    wrong(
+        "steps.plans[?'rst'].orValue({}) == {}",
+        "1:14 no such field `rst` in `steps.plans`; it has: evaluated, extra, kind, options, rest",
+    );
+    assert_eq!(
+        Expr::parse("steps['a'].b == now").expect("parses").paths(),
+        [vec!["steps", "a", "b"], vec!["now"]]
+    );
+}
+
+#[test]
+fn what_is_asked_for_with_a_question_mark_is_no_value_yet() {
+    wrong(
+        "steps.plans.?kind == 'low'",
+        "1:12 `steps.plans.kind` is asked for with `?`, and without a default it is equal to nothing; give a default: `.orValue('')`",
+    );
+    wrong(
+        "steps.plans.?evaluated > 3",
+        "1:12 `steps.plans.evaluated` is asked for with `?`, and without a default it is equal to nothing; give a default: `.orValue(0)`",
+    );
+    wrong(
+        "steps.plans.?kind in ['low', 'high']",
+        "1:12 `steps.plans.kind` is asked for with `?`, and without a default it is in no list; give a default: `.orValue(…)`",
+    );
+    wrong(
+        "trigger.?planned == true && true",
+        "1:8 `trigger.planned` is asked for with `?`, and without a default it is equal to nothing; give a default: `.orValue(false)`",
+    );
+    // As it is when it runs.
+    let scope = json!({ "a": { "b": "x" } }).as_object().cloned().expect("an object");
+    let runs = |source: &str| Expr::parse(source).expect(source).eval(&scope);
+    assert_eq!(runs("a.?b == 'x' || a.?b in ['x'] || a.?c == null"), Ok(json!(false)));
+    assert!(runs("a.?b < 'z'").is_err());
+}
+
+#[test]
+fn columns_count_characters() {
+    wrong(
+        "'Störung 🔧' != now && now.x",
+        "1:27 `now` is a text, so it has no field `x`; use the value itself",
+    );
+    wrong("'🔧' == nuw", "1:8 unknown name `nuw`; there is: now, steps, trigger");
+    let error = Expr::parse("'🔧ü' == = 1").expect_err("no expression");
+    assert_eq!((error.line, error.column), (1, 9));
+    let error = Expr::parse("has(a)").expect_err("no field");
+    assert_eq!(error.message, "`has` asks for a field: write `has(a.b)`");
+}
+
+#[test]
+fn a_condition_that_never_changes_is_known() {
+    let constant = |source: &str| Expr::parse(source).expect(source).constant(&types());
+    for source in [
+        "true",
+        "1 == 1",
+        "trigger.a == 'DOWN' || trigger.a != 'DOWN'",
+        "size(trigger.a) >= 0",
+        "trigger.a == trigger.a",
+        "steps.plans.kind == 'low' || steps.plans.kind == 'high'",
+        "trigger.planned || !trigger.planned",
+        "0 <= trigger.a.size()",
+        "trigger.n < 3 || trigger.n >= 3",
+    ] {
+        assert_eq!(constant(source), Some(true), "{source}");
+    }
+    for source in [
+        "false",
+        "trigger.a == 'DOWN' && trigger.a == 'RUNNING'",
+        "trigger['a'] == 'DOWN' && trigger.a == 'RUNNING'",
+        "size(trigger.a) < 0",
+        "trigger.n > 5 && trigger.n < 3",
+        "trigger.a == 'x' && trigger.a == 'y' && trigger.unknown.exists(x, x == 1)",
+        "trigger.a in ['x'] && trigger.a == 'y'",
+    ] {
+        assert_eq!(constant(source), Some(false), "{source}");
+    }
+    for source in [
+        "trigger.a == 'DOWN' || trigger.b != 'DOWN'",
+        "steps.plans.?kind.orValue('none') == 'none'",
+        "steps.plans.?kind.orValue(now) == 'low' || steps.plans.kind == 'high'",
+        "trigger.a == 'DOWN'",
+        "trigger.n > 2 && trigger.n < 3",
+        "trigger.planned",
+        "trigger.list.exists(x, true)",
+        "size(trigger.a) > 0",
+        "trigger.a == null || trigger.a == 'x'",
+    ] {
+        assert_eq!(constant(source), None, "{source}");
+    }
+}
+
 #[test]
 fn origins_are_the_names_that_are_read() {
     let parse = |source: &str| Expr::parse(source).expect(source);
@@ -260,13 +371,18 @@ fn origins_are_the_names_that_are_read() {
     let paths = parse("a.b.?c.orValue(1) + d[0].e").paths();
     assert_eq!(paths, [vec!["a", "b", "c"], vec!["d"]]);
     let leaks = |source: &str| {
-        let found = parse(source).leaks(&|field| field == "name");
+        let found = parse(source).leaks(&people(), &|field| field == "name");
         found.into_iter().map(|leak| (leak.field, leak.column)).collect::<Vec<_>>()
     };
     assert_eq!(leaks("p.name"), [("name".to_owned(), 3)]);
     assert_eq!(leaks("p.list.map(x, x.name)"), [("name".to_owned(), 17)]);
     assert_eq!(leaks("p.list.map(x, {'who': x.name})"), [("name".to_owned(), 25)]);
     assert_eq!(leaks("'by ' + p.?name.orValue('')"), [("name".to_owned(), 12)]);
+    assert_eq!(leaks("p.list[0]['name']"), [("name".to_owned(), 11)]);
+    assert_eq!(leaks("p.list.map(x, x['name'])"), [("name".to_owned(), 17)]);
+    assert_eq!(leaks("'%s'.format([p.list])"), [("name".to_owned(), 12)]);
+    assert_eq!(leaks("string(p.list[0])"), [("name".to_owned(), 7)]);
+    assert_eq!(leaks("p.list[0].map(key, p.list[0][key])"), [("name".to_owned(), 29)]);
     for harmless in [
         "p",
         "p.list.filter(x, x.name == 'a')",
@@ -274,6 +390,8 @@ fn origins_are_the_names_that_are_read() {
         "size(p.list.map(x, x.name))",
         "p.list.exists(x, x.name.contains('a'))",
         "p.name == 'a' ? 1 : 2",
+        "string(p.list) == ''",
+        "'%s'.format([p.list.size()])",
     ] {
         assert_eq!(leaks(harmless), [], "{harmless}");
     }

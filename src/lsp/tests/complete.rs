@@ -237,3 +237,12 @@ fn remarks_texts_and_ids_are_left_alone() {
         assert_eq!(labels(NEW, &text), Vec::<String>::new(), "{text}");
     }
 }
+
+#[test]
+fn what_cannot_stand_behind_a_dot_is_not_offered_there() {
+    use crate::expr::{Type, Types};
+    let event = Type::object([("order-no", Type::String), ("in", Type::Int), ("order", Type::String)]);
+    let (_, offers) =
+        crate::lsp::complete::in_expression("event.", &Types::from([("event".to_owned(), event)]));
+    assert_eq!(offers.iter().map(|offer| offer.label.as_str()).collect::<Vec<_>>(), ["order"]);
+}

@@ -32,7 +32,7 @@ fn hover_says_what_stands_there() {
         (
             "if: steps.approve.decision == 'reject'",
             "if: steps.approve.deci¦sion == 'reject'",
-            "one of acknowledge, approve",
+            "one of choose, reject, shadow",
         ),
         ("if: size(steps.plans.options) == 0", "if: si¦ze(steps.plans.options) == 0", "How many items"),
         (
@@ -134,4 +134,18 @@ fn symbols_are_the_steps_with_those_inside() {
     let mut found = String::new();
     drawn(&symbols(&Text::new(text)), 0, &mut found);
     insta::assert_snapshot!(found);
+}
+
+#[test]
+fn nothing_is_wrong_with_what_is_bundled() {
+    use crate::workflow::cases::{TestFile, check_cases};
+    let found: Vec<_> = PLANT.library.problems().collect();
+    assert!(found.is_empty(), "{found:?}");
+    for definition in PLANT.library.definitions() {
+        let path = definition.bundle.path.replace(".yaml", ".test.yaml");
+        let text = std::fs::read_to_string(PLANT.site.folder.join(&path)).expect("its test");
+        let (file, warnings) = TestFile::parse(&path, &text).expect("it parses");
+        let found = check_cases(&file, definition, &PLANT.tools, &PLANT.site, PLANT.library.events());
+        assert!(warnings.is_empty() && found.is_empty(), "{warnings:?} {found:?}");
+    }
 }

@@ -8,7 +8,7 @@ use crate::{
     site::Site,
     tool::{Registry, ToolName},
     workflow::{
-        Allow, Definition, GateStep, Place, Step, StepKind, Trigger, every_step,
+        Allow, Definition, Events, GateStep, Place, Step, StepKind, Trigger, every_step,
         problem::{Problem, Severity},
         suggest,
     },
@@ -16,9 +16,15 @@ use crate::{
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything in a test that the workflow or the site does not know.
-pub fn check_cases(file: &TestFile, definition: &Definition, tools: &Registry, site: &Site) -> Vec<Problem> {
-    let mut check =
-        Check { path: &file.path, definition, tools, site, steps: BTreeMap::new(), problems: Vec::new() };
+pub fn check_cases(
+    file: &TestFile,
+    definition: &Definition,
+    tools: &Registry,
+    site: &Site,
+    events: &Events,
+) -> Vec<Problem> {
+    let (path, steps, problems) = (&file.path, BTreeMap::new(), Vec::new());
+    let mut check = Check { path, definition, tools, site, events, steps, problems };
     every_step(&definition.workflow, &mut |step| {
         check.steps.insert(step.id.as_str(), step);
     });
@@ -34,12 +40,13 @@ pub fn check_cases(file: &TestFile, definition: &Definition, tools: &Registry, s
     check.problems
 }
 
-struct Check<'c> {
+pub(super) struct Check<'c> {
     path: &'c str,
-    definition: &'c Definition,
-    tools: &'c Registry,
+    pub(super) definition: &'c Definition,
+    pub(super) tools: &'c Registry,
     site: &'c Site,
-    steps: BTreeMap<&'c str, &'c Step>,
+    pub(super) events: &'c Events,
+    pub(super) steps: BTreeMap<&'c str, &'c Step>,
     problems: Vec<Problem>,
 }
 
@@ -126,6 +133,8 @@ impl<'c> Check<'c> {
     fn case(&mut self, case: &TestCase) {
         self.setting(&case.setting);
         self.beginning(case);
+        self.events_of(case);
+        self.can_fail(case);
         for moment in &case.timeline {
             match &moment.happens {
                 Happening::Answer(answer) => self.answer(answer, moment.place),
@@ -316,7 +325,14 @@ impl<'c> Check<'c> {
         is_known
     }
 
-    fn unknown(&mut self, code: &'static str, place: Place, what: &str, name: &str, known: &[&str]) {
+    pub(super) fn unknown(
+        &mut self,
+        code: &'static str,
+        place: Place,
+        what: &str,
+        name: &str,
+        known: &[&str],
+    ) {
         let fix = match suggest::closest(name, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None if known.is_empty() => "there is none".to_owned(),
@@ -326,7 +342,7 @@ impl<'c> Check<'c> {
         self.error(code, place, format!("there is no {what} `{name}`"), fix);
     }
 
-    fn error(&mut self, code: &'static str, place: Place, message: String, fix: String) {
+    pub(super) fn error(&mut self, code: &'static str, place: Place, message: String, fix: String) {
         let path = self.path.to_owned();
         self.problems.push(Problem { code, severity: Severity::Error, path, place, message, fix: Some(fix) });
     }

@@ -4,6 +4,7 @@
 //! at its line and column.
 
 mod check;
+mod events;
 
 use super::{
     PastAnswers, Place,

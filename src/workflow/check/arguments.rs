@@ -27,6 +27,7 @@ impl<'c> Checker<'c> {
             self.unknown_tool(tool, place);
             return;
         };
+        self.within_bounds("T009", with.raw(), &spec.input, with_node);
         let (Type::Object(given), Type::Object(wanted)) = (given, Type::from_schema(&spec.input)) else {
             return;
         };

@@ -44,12 +44,22 @@ impl<'c> Checker<'c> {
 
     /// A condition on an event that does not read it is always true, or never.
     pub(super) fn looks_at_event(&mut self, condition: &Expr, node: Option<&Node>) {
-        if condition.roots().iter().any(|name| name == "event") {
+        // One that never changes has its own finding.
+        if condition.roots().iter().any(|name| name == "event") || condition.constant(&Types::new()).is_some()
+        {
             return;
         }
         let place = node.map_or(Place::default(), |node| node.place);
         let message = "this condition does not look at the event: it is the same for every one";
         self.error("T020", place, message, "compare a field of it: event.status == 'DOWN'");
+    }
+
+    /// A key that reads nothing is the same for every event, so that all of them join one run.
+    pub(super) fn tells_apart(&mut self, key: &Expr, node: Option<&Node>) {
+        if let (Some(node), true) = (node, key.roots().is_empty()) {
+            let message = "this key does not look at the event: it is the same for every one";
+            self.error("T020", node.place, message, "name what the event is about: event.work_center");
+        }
     }
 
     /// A key is one value that tells things apart.

@@ -3,6 +3,7 @@
 
 mod arguments;
 mod calendars;
+mod constraints;
 mod events;
 mod failures;
 mod flow;

@@ -69,6 +69,7 @@ impl<'c> Checker<'c> {
         }
         if let Some(key) = &trigger.key {
             self.key(key, at("/key"), &whole);
+            self.tells_apart(key, at("/key"));
         }
         for (index, (pattern, types)) in trigger.patterns.iter().zip(&own).enumerate() {
             if let Some(condition) = &pattern.condition {
@@ -255,6 +256,10 @@ impl<'c> Checker<'c> {
         }
         let fallback = self.template(&agent.fallback, at("fallback"), names.types());
         self.fallback(&fallback, &schema, at("fallback"));
+        if let Some(schema) = self.definition.schemas.get(&agent.output) {
+            self.within_bounds("T017", agent.fallback.raw(), schema, at("fallback"));
+        }
+        self.limits_leave_room(agent, at("limits"));
         output
     }
 
@@ -280,7 +285,7 @@ impl<'c> Checker<'c> {
             self.fits_on_a_card(message, with_options.types());
         }
         let fields = self.definition.form_schema(gate).map_or(Type::Unset, Type::of_output);
-        let output = gate_output(item_of(&options), item_of(&items), draft, fields);
+        let output = gate_output(gate, item_of(&options), item_of(&items), draft, fields);
         if let Some(condition) = gate.second.as_ref().and_then(|second| second.condition.as_ref()) {
             self.condition(condition, at("/second/if"), names.with("answer", output.clone()).types());
         }

@@ -4,7 +4,7 @@ use super::Checker;
 use crate::{
     expr::{Field, Shape, Type},
     tool::ToolName,
-    workflow::AgentStep,
+    workflow::{AgentStep, GateStep, OnExpire},
 };
 
 impl Checker<'_> {
@@ -30,8 +30,23 @@ impl Checker<'_> {
     }
 }
 
+pub(super) const REJECT: &str = "reject";
+
+/// How this gate can be decided. Where a workflow only watches, its gates say `shadow`.
+pub(super) fn decisions_of(gate: &GateStep) -> Vec<&'static str> {
+    let is_rejected = gate.on_expire == OnExpire::Reject || gate.second.is_some();
+    let allowed = gate.allow.iter().map(|allow| allow.word());
+    let mut words: Vec<&str> = allowed.collect();
+    if is_rejected && !words.contains(&REJECT) {
+        words.push(REJECT);
+    }
+    words.extend(gate.auto_if.is_some().then_some("auto"));
+    words.push("shadow");
+    words
+}
+
 /// `option` and `item` are what the gate's lists hold.
-pub(super) fn gate_output(option: Type, item: Type, draft: Type, fields: Type) -> Type {
+pub(super) fn gate_output(gate: &GateStep, option: Type, item: Type, draft: Type, fields: Type) -> Type {
     let item = match item {
         Type::Object(Shape { mut fields, rest, closed }) => {
             fields.insert("acknowledged".to_owned(), Field { kind: Type::Bool, required: true });
@@ -40,9 +55,9 @@ pub(super) fn gate_output(option: Type, item: Type, draft: Type, fields: Type) -
         }
         _ => Type::Any,
     };
-    let decisions = ["acknowledge", "approve", "choose", "edit", "reject", "auto", "shadow"];
+    let decisions = decisions_of(gate).into_iter().map(str::to_owned).collect();
     Type::object([
-        ("decision", Type::Word(decisions.map(str::to_owned).to_vec())),
+        ("decision", Type::Word(decisions)),
         ("by", Type::String),
         ("by_name", Type::String),
         ("answered_at", Type::String),

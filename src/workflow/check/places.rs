@@ -2,7 +2,7 @@
 
 use super::Checker;
 use crate::{
-    expr::{Expr, Type, TypeProblem, TypeProblemKind, Types, ValueTemplate},
+    expr::{Expr, Type, TypeProblem, TypeProblemKind, Types, ValueTemplate, is_name},
     workflow::{
         Place,
         source::{Document, Node},
@@ -24,11 +24,18 @@ impl<'c> Checker<'c> {
 
     /// An expression that decides something.
     pub(super) fn condition(&mut self, expr: &Expr, node: Option<&'c Node>, types: &Types) {
+        let found = self.problems.len();
         let kind = self.expr(expr, node, types);
+        let place = node.map_or(Place::default(), |node| node.place);
         if kind.is_known() && !matches!(kind, Type::Bool) {
-            let place = node.map_or(Place::default(), |node| node.place);
-            let fix = "compare it with something: `x > 0`, `x == 'a'`";
+            let fix = match kind {
+                Type::Optional(_) => "give a default: `.orValue(false)`",
+                _ => "compare it with something: `x > 0`, `x == 'a'`",
+            };
             self.error("T007", place, format!("a condition is true or false, this is {kind}"), fix);
+        } else if let (true, Some(answer)) = (self.problems.len() == found, expr.constant(types)) {
+            let fix = "compare what differs from run to run, or leave it out";
+            self.error("T007", place, format!("this condition is always {answer}"), fix);
         }
     }
 
@@ -105,7 +112,8 @@ pub(super) fn fix_of(problem: &TypeProblem) -> String {
     match &problem.kind {
         TypeProblemKind::Unknown { name, known, .. } => {
             match suggest::closest(name, known.iter().map(String::as_str)) {
-                Some(near) => format!("did you mean `{near}`? {}", problem.fix),
+                Some(near) if is_name(near) => format!("did you mean `{near}`? {}", problem.fix),
+                Some(near) => format!("write `['{near}']`, which cannot stand behind a dot; {}", problem.fix),
                 None => problem.fix.clone(),
             }
         }

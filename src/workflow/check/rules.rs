@@ -22,10 +22,10 @@ impl Checker<'_> {
         let mut uses = Vec::new();
         walk::every_step(&definition.workflow, &mut |step| {
             if let StepKind::Call(call) = &step.kind {
-                uses.extend(call.rules.iter().map(|rule| (rule, call)));
+                uses.extend(call.rules.iter().enumerate().map(|(index, rule)| (rule, call, step, index)));
             }
         });
-        for (name, call) in uses {
+        for (name, call, step, index) in uses {
             let path = Rule::path_of(name);
             let (Some(rule), Some(text)) = (definition.rules.get(name), definition.bundle.files.get(&path))
             else {
@@ -43,7 +43,10 @@ impl Checker<'_> {
                     }
                 }
             }
-            RuleCheck { checker: self, rule, path: &path, document: &document }.run(write);
+            let node = definition.node_of(step.place).and_then(|node| node.get("rules"));
+            let node = node.and_then(|node| node.at(&format!("/{index}")).or(Some(node)));
+            let write_place = node.map_or(step.place, |node| node.place);
+            RuleCheck { checker: self, rule, path: &path, document: &document, write_place, name }.run(write);
         }
     }
 }
@@ -53,6 +56,9 @@ struct RuleCheck<'r, 'c> {
     rule: &'r Rule,
     path: &'r str,
     document: &'r Document,
+    /// Where the write names the rule.
+    write_place: Place,
+    name: &'r str,
 }
 
 impl RuleCheck<'_, '_> {
@@ -120,6 +126,21 @@ impl RuleCheck<'_, '_> {
             }
         };
         let fix = fix_of(&problem);
+        let (holder, is_slip) = match &problem.kind {
+            TypeProblemKind::Unknown { holder, .. } => (holder.as_deref(), fix.starts_with("did you mean")),
+            TypeProblemKind::Absent { holder, .. } => (holder.as_deref(), false),
+            TypeProblemKind::Null { .. } | TypeProblemKind::Mismatch => (None, false),
+        };
+        if holder.is_some_and(|holder| holder == "write" || holder.starts_with("write.")) && !is_slip {
+            // The rule serves other writes too: what does not fit is that this one names it.
+            let message = format!(
+                "the rule `{}` does not fit this write: {} ({}:{})",
+                self.name, problem.message, self.path, place.line
+            );
+            let fix = "name a rule for this tool, or give the write what the rule looks at";
+            self.checker.error(code, self.write_place, message, fix);
+            return;
+        }
         self.report(code, place, problem.message, fix);
     }
 

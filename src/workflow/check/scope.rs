@@ -99,7 +99,9 @@ pub(super) fn pattern_type(workflow: &Workflow, events: &Events) -> Type {
 }
 
 pub(super) fn site_type(site: &Site) -> Type {
-    let shift = [("id", Type::String), ("starts", Type::String), ("ends", Type::String)];
+    let ids: Vec<String> = site.shifts.iter().map(|shift| shift.id.clone()).collect();
+    let id = if ids.is_empty() { Type::String } else { Type::Word(ids) };
+    let shift = [("id", id), ("starts", Type::String), ("ends", Type::String)];
     let values = site.values.iter().map(|(name, value)| (name.clone(), Type::of(value).widened()));
     Type::object([
         ("name", Type::String),

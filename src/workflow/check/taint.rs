@@ -6,7 +6,7 @@
 
 use super::{Checker, arguments::key_place};
 use crate::{
-    expr::{Shape, Type, Types},
+    expr::{Expr, Leak, Type, Types},
     tool::DataClass,
     workflow::{
         AgentStep, Place, StepKind, Trigger, WaitFor,
@@ -16,9 +16,6 @@ use crate::{
     },
 };
 use std::collections::BTreeMap;
-
-/// How deep types are looked into.
-const DEPTH_MAX: usize = 12;
 
 struct Classes {
     /// Masked by every agent.
@@ -61,7 +58,7 @@ impl<'c> Checker<'c> {
             |field: &str| classes.tools.contains_key(field) || agent.mask.iter().any(|name| name == field);
         let with = node.and_then(|node| node.get("with"));
         for embedded in agent.with.expressions() {
-            let leaks = embedded.expr.leaks(&|field| classes.of(field).is_some());
+            let mut leaks = embedded.expr.leaks(types, &|field| classes.of(field).is_some());
             let key =
                 embedded.pointer.rsplit('/').find(|part| part.parse::<usize>().is_err()).unwrap_or_default();
             let scalar = with.and_then(|with| with.at(&embedded.pointer));
@@ -69,6 +66,9 @@ impl<'c> Checker<'c> {
                 let text = scalar.text.trim();
                 text.starts_with("${{") && text.matches("${{").count() == 1 && text.ends_with("}}")
             });
+            if !whole {
+                leaks.extend(spelled_out(embedded.expr, types, &classes));
+            }
             for leak in leaks {
                 if whole && masked(key) {
                     continue;
@@ -111,7 +111,7 @@ impl<'c> Checker<'c> {
         let mut open = false;
         for (argument, field) in &given.fields {
             let mut names = Vec::new();
-            open |= fields_of(&field.kind, 0, &mut names);
+            open |= field.kind.fields_below(&mut names);
             names.retain(|name| classes.of(name).is_some() && !masked(name));
             names.sort();
             names.dedup();
@@ -128,9 +128,9 @@ impl<'c> Checker<'c> {
     /// A name under `mask` that masks nothing is a slip of the hand.
     fn mask_names(&mut self, agent: &AgentStep, given: &Type, node: Option<&'c Node>, mut open: bool) {
         let mut known = Vec::new();
-        open |= fields_of(given, 0, &mut known);
+        open |= given.fields_below(&mut known);
         for tool in &agent.tools {
-            open |= fields_of(&self.tool_output(tool), 0, &mut known);
+            open |= self.tool_output(tool).fields_below(&mut known);
         }
         for (index, name) in agent.mask.iter().enumerate() {
             let Some(item) = node.and_then(|node| node.at(&format!("/mask/{index}"))) else { continue };
@@ -146,55 +146,37 @@ impl<'c> Checker<'c> {
     }
 
     fn prompt_taint(&mut self, agent: &AgentStep, classes: &Classes, types: &Types) {
-        for found in self.definition.template_places(&agent.prompt) {
-            let kind = found.path.iter().try_fold(Type::object(types.clone()), |kind, name| match kind {
-                Type::Object(mut shape) => shape.fields.remove(name).map(|field| field.kind.present()),
-                _ => None,
-            });
-            let mut inside: Vec<String> = found.path.last().into_iter().cloned().collect();
-            // A name in a condition is not written out.
-            if found.written
-                && let Some(kind) = kind
-            {
-                fields_of(&kind, 0, &mut inside);
-            }
-            let Some(name) = inside.into_iter().find(|name| found.written && classes.of(name).is_some())
-            else {
+        let mut told = Vec::new();
+        for found in self.definition.template_written(&agent.prompt, types) {
+            let Some(name) = found.fields.into_iter().find(|name| classes.of(name).is_some()) else {
                 continue;
             };
+            let place = Place { line: found.line, column: found.column };
+            if told.contains(&(place, name.clone())) {
+                continue;
+            }
             let class = class_word(classes.of(&name));
             self.problems.push(Problem {
                 code: "T018",
                 severity: Severity::Error,
                 path: agent.prompt.clone(),
-                place: Place { line: found.line, column: found.column },
+                place,
                 message: format!("`{name}` ({class}) stands in a prompt, which is never masked"),
                 fix: Some("pass it in the agent's `with`, where its field is masked".to_owned()),
             });
+            told.push((place, name));
         }
     }
 }
 
-/// The names of all fields below; whether there may be more.
-fn fields_of(kind: &Type, depth: usize, found: &mut Vec<String>) -> bool {
-    if depth > DEPTH_MAX {
-        return true;
-    }
-    match kind {
-        Type::Any => true,
-        Type::List(inner) | Type::Optional(inner) | Type::Nullable(inner) => {
-            fields_of(inner, depth + 1, found)
-        }
-        Type::Object(Shape { fields, rest, .. }) => {
-            let mut open = rest.is_some();
-            for (name, field) in fields {
-                found.push(name.clone());
-                open |= fields_of(&field.kind, depth + 1, found);
-            }
-            open
-        }
-        _ => false,
-    }
+/// The confidential fields of an object or list that stands in the middle of a text.
+fn spelled_out(expr: &Expr, types: &Types, classes: &Classes) -> Vec<Leak> {
+    let mut inside = Vec::new();
+    expr.infer(types).0.fields_below(&mut inside);
+    inside.retain(|name| classes.of(name).is_some());
+    inside.sort();
+    inside.dedup();
+    inside.into_iter().map(|field| Leak { field, line: 1, column: 1 }).collect()
 }
 
 fn class_word(class: Option<DataClass>) -> &'static str {

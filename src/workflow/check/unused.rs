@@ -173,5 +173,9 @@ impl<'c> Checker<'c> {
 }
 
 fn did_you_mean(near: Option<String>) -> String {
-    near.map_or_else(|| "use it, or remove it".to_owned(), |near| format!("did you mean `{near}`?"))
+    // Which of the two is the slip is not known here; where the name is read, the finding offers the change.
+    near.map_or_else(
+        || "use it, or remove it".to_owned(),
+        |near| format!("elsewhere it is `{near}`: write it the same way"),
+    )
 }

@@ -3,14 +3,19 @@
 //!
 //! Follows the control flow: a gate counts for what comes after it on every path; one that may be
 //! skipped, runs in the background or only acknowledges does not. After a gate that can be rejected, the
-//! decision must have been looked at.
+//! conditions on the way must say that it was not.
 
-use super::Checker;
+use super::{
+    Checker,
+    outputs::{REJECT, decisions_of},
+};
 use crate::{
     expr::Expr,
     tool::{Effect, ToolName},
-    workflow::{Allow, Branch, CallStep, GateForm, GateStep, OnError, OnExpire, Place, Step, StepKind},
+    workflow::{Branch, CallStep, GateForm, GateStep, OnError, Place, Step, StepKind},
 };
+use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// The scope by which a connector says that a tool needs two people.
 const HIGH_RISK: &str = "high_risk";
@@ -22,8 +27,14 @@ struct Path {
     answered: bool,
     /// The last gate that was answered asks a second person, always or under a condition.
     seconded: bool,
-    /// Gates that may have been rejected and whose decision nothing has looked at.
-    unread: Vec<String>,
+    /// How each gate before may have been decided, as far as the conditions on the way say.
+    decisions: BTreeMap<Gate, Vec<&'static str>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Gate {
+    id: String,
+    seconded: bool,
 }
 
 impl Path {
@@ -33,49 +44,63 @@ impl Path {
             (false, _) => other,
             (_, false) => self,
             _ => {
-                let mut unread = self.unread;
-                unread.extend(other.unread);
-                unread.dedup();
+                let mut decisions = self.decisions;
+                for (gate, words) in other.decisions {
+                    let known = decisions.entry(gate).or_default();
+                    known.extend(words.into_iter().filter(|word| !known.contains(word)).collect::<Vec<_>>());
+                }
                 Self {
                     is_open: true,
                     answered: self.answered && other.answered,
                     seconded: self.seconded && other.seconded,
-                    unread,
+                    decisions,
                 }
             }
         }
     }
 
-    fn read(&mut self, expr: &Expr) {
-        let paths = expr.paths();
-        let looks_at = |gate: &String| {
-            paths.iter().any(|path| match path.as_slice() {
-                [steps, id, field, ..] => {
-                    steps == "steps" && id == gate && ["decision", "chosen"].contains(&field.as_str())
-                }
-                _ => false,
-            })
-        };
-        self.unread.retain(|gate| !looks_at(gate));
+    /// After a condition was `outcome`: the decisions under which it can be.
+    fn narrow(&mut self, condition: &Expr, outcome: bool) {
+        for (gate, decisions) in &mut self.decisions {
+            decisions
+                .retain(|word| condition.outcome(&|path| decisions_say(gate, word, path)) != Some(!outcome));
+        }
+    }
+
+    /// A gate that may have been rejected here.
+    fn rejected(&self) -> Option<&str> {
+        let rejected = |(_, words): &(&Gate, &Vec<&str>)| words.contains(&REJECT);
+        self.decisions.iter().find(rejected).map(|(gate, _)| gate.id.as_str())
+    }
+}
+
+/// What is read of a gate that was decided so.
+fn decisions_say(gate: &Gate, word: &str, path: &[&str]) -> Option<Value> {
+    match path {
+        ["steps", id, "decision"] if *id == gate.id => Some(Value::from(word)),
+        // Of two people the first may have chosen before the second said no.
+        ["steps", id, "chosen"] if *id == gate.id && word == REJECT && !gate.seconded => Some(Value::Null),
+        _ => None,
     }
 }
 
 impl<'c> Checker<'c> {
     pub(super) fn writes(&mut self) {
         let workflow = &self.definition.workflow;
-        let start = Path { is_open: true, answered: false, seconded: false, unread: Vec::new() };
+        let start = Path { is_open: true, answered: false, seconded: false, decisions: BTreeMap::new() };
         self.follow(&workflow.steps, start.clone());
         self.follow(&workflow.on_failure, start);
     }
 
     fn follow(&mut self, steps: &'c [Step], mut path: Path) -> Path {
         for step in steps {
+            let mut skipped = path.clone();
             if let Some(condition) = &step.condition {
-                path.read(condition);
+                path.narrow(condition, true);
+                skipped.narrow(condition, false);
             }
-            let before = path.clone();
             let after = self.pass(step, path);
-            path = if step.condition.is_some() { after.meet(before) } else { after };
+            path = if step.condition.is_some() { after.meet(skipped) } else { after };
         }
         path
     }
@@ -120,10 +145,12 @@ impl<'c> Checker<'c> {
     fn branches(&mut self, branches: &'c [Branch], mut path: Path) -> Path {
         let mut together = Path { is_open: false, ..path.clone() };
         for branch in branches {
+            let mut taken = path.clone();
             if let Some(condition) = &branch.condition {
-                path.read(condition);
+                taken.narrow(condition, true);
+                path.narrow(condition, false);
             }
-            let end = self.follow(&branch.steps, path.clone());
+            let end = self.follow(&branch.steps, taken);
             together = together.meet(end);
         }
         let has_else = branches.last().is_some_and(|branch| branch.condition.is_none());
@@ -149,7 +176,7 @@ impl<'c> Checker<'c> {
             let message = format!("`{tool}` writes, and no gate before it was answered on every path");
             let fix = "put a `gate: approve` or `gate: choose` before it, without `if` and `background`";
             self.error("T010", place, message, fix);
-        } else if let Some(gate) = path.unread.first() {
+        } else if let Some(gate) = path.rejected() {
             let message = format!("`{tool}` writes even when `{gate}` was rejected");
             let fix = format!("end the run before it: `if: steps.{gate}.decision == 'reject'`");
             self.error("T010", place, message, fix);
@@ -177,8 +204,7 @@ fn past_gate(step: &Step, gate: &GateStep, mut path: Path) -> Path {
     }
     path.answered = true;
     path.seconded = gate.second.is_some() || gate.quorum > 1;
-    if gate.allow.contains(&Allow::Reject) || gate.on_expire == OnExpire::Reject {
-        path.unread.push(step.id.clone());
-    }
+    let passed = Gate { id: step.id.clone(), seconded: path.seconded };
+    path.decisions.insert(passed, decisions_of(gate));
     path
 }

@@ -69,11 +69,28 @@ impl<'d> Decoder<'d> {
             }
         }
         self.finish(&fields, "`expect`");
+        self.says_nothing(node);
         if found.is_empty() && matches!(&node.data, Data::Map(entries) if entries.is_empty()) {
             let fix = "say what must be true, like `outcome: done`";
             self.error("T002", node.place, "a case that expects nothing cannot fail", fix);
         }
         found
+    }
+
+    /// `reached: []` holds whatever happens; only `escalations: []` says that there were none.
+    fn says_nothing(&mut self, node: &'d Node) {
+        let Data::Map(entries) = &node.data else { return };
+        for (key, node) in entries.iter().filter(|(key, _)| key.name != "escalations") {
+            let is_empty = match &node.data {
+                Data::Map(entries) => entries.is_empty(),
+                Data::List(items) => items.is_empty(),
+                Data::Scalar(_) => false,
+            };
+            if is_empty {
+                let fix = "say what must be true, or remove it";
+                self.error("T002", node.place, format!("`{}` expects nothing", key.name), fix);
+            }
+        }
     }
 
     fn entries(&mut self, node: Option<&'d Node>, what: &str) -> &'d [(Key, Node)] {

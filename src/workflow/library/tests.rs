@@ -119,6 +119,7 @@ fn workflows_that_run_others_are_checked_against_them() {
             "workflows/a.yaml 7:19 the workflow `b` needs `part`",
             "workflows/a.yaml 8:30 the workflow `b` takes no `prt`",
             "workflows/a.yaml 9:39 there is no workflow `c`",
+            "workflows/b.yaml 1:1 the workflow `b` is also in workflows/b2.yaml",
             "workflows/b2.yaml 1:1 the workflow `b` is also in workflows/b.yaml",
             "workflows/broken.yaml 6:20 there is no tool `plex.nope`",
         ]

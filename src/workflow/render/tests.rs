@@ -62,7 +62,15 @@ fn a_broken_template_has_a_place() {
 fn names_are_checked_against_the_types_of_the_data() {
     use crate::expr::Type;
     let item = Type::object([("title", Type::String), ("facts", Type::list(Type::String))]);
-    let steps = Type::object([("plans", Type::object([("options", Type::list(item))]))]);
+    let crate::expr::Type::Object(mut plans) = Type::object([
+        ("options", Type::list(item)),
+        ("kind", Type::Word(vec!["low".to_owned(), "high".to_owned()])),
+        ("cost", Type::Number),
+    ]) else {
+        return;
+    };
+    plans.fields.insert("wait".to_owned(), crate::expr::Field { kind: Type::String, required: false });
+    let steps = Type::object([("plans", Type::Object(plans))]);
     let types = Types::from([
         ("steps".to_owned(), steps),
         ("trigger".to_owned(), Type::open([("id", Type::String)])),
@@ -72,6 +80,7 @@ fn names_are_checked_against_the_types_of_the_data() {
         templates.add("m", text).expect("parses");
         let drawn = templates
             .check("m", &types)
+            .0
             .into_iter()
             .map(|p| format!("{}:{} {}; {}", p.line, p.column, p.message, p.fix));
         drawn.collect::<Vec<_>>().join(" | ")
@@ -83,6 +92,12 @@ fn names_are_checked_against_the_types_of_the_data() {
         "{{#each steps.plans.options as |option|}}{{option.title}}{{/each}}",
         "{{#with steps.plans}}{{options.length}}{{/with}} {{minutes trigger.m}} {{json steps}} {{round (len steps.plans.options) 0}}",
     ];
+    let good = good.into_iter().chain([
+        "{{#each steps.plans.options as |option index|}}{{index}}{{option.title}}{{/each}}",
+        "{{#unless steps.plans.wait}}x{{else}}{{steps.plans.wait}}{{/unless}}{{#if (eq steps.plans.kind 'low')}}y{{/if}}",
+        "{{lookup steps.plans 'kind'}} {{#each steps.plans}}{{@key}}{{/each}} {{time trigger.at}} {{#if trigger.x}}y{{/if}}",
+        "costs ${{steps.plans.cost}} {{#if (or steps.plans.wait failure)}}z{{/if}}",
+    ]);
     for text in good {
         assert_eq!(check(text), "", "{text}");
     }
@@ -94,6 +109,25 @@ fn names_are_checked_against_the_types_of_the_data() {
         check("{{#iff trigger.m}}x{{/iff}}"),
         check("{{time steps.plans.at}}"),
     ]);
+    insta::assert_debug_snapshot!(
+        "slips_in_a_template",
+        [
+            check(
+                "{{time steps.plans.cost}} {{minutes steps.plans.kind}} {{round steps.plans.kind 1}} {{time 'noon'}}"
+            ),
+            check("{{#each steps.plans.options as |p|}}{{p.titel}}{{/each}}"),
+            check("{{lookup steps.plans 'kidn'}} {{lookup steps.plans}}"),
+            check("{{#if (eq steps.plans.kind)}}x{{/if}}"),
+            check("{{#each steps.plans.kind}}x{{/each}}"),
+            check("{{@foo}} {{@index}}"),
+            check(
+                "{{#if steps.plans.kidn}}x{{/if}} {{#unless steps.plans.optoins}}x{{else if steps.plans.whatever}}y{{/unless}}"
+            ),
+            check("{{#if (eq steps.plans.kind 'lwo')}}x{{/if}} {{#if (eq steps.plans.cost 'low')}}x{{/if}}"),
+            check("it is ${{steps.plans.kind}}"),
+            check("{{#unless steps.plans.wait}}{{steps.plans.wait}}{{/unless}}"),
+        ]
+    );
 }
 
 #[test]

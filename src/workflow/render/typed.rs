@@ -1,8 +1,10 @@
-//! Whether what a template names is there, by the types of the data it is rendered with.
+//! Whether what a template names is there, by the types of the data it is rendered with, and what comes out.
 //!
 //! Strict rendering fails on what is missing, and a card that cannot be rendered asks nobody: better to
-//! know before. What stands in `{{#if x}}` may be missing, and so may `x` inside that block.
+//! know before. What stands in `{{#if x}}` may be missing, and so may `x` inside that block. What helpers
+//! take is in `helpers`.
 
+use super::helpers::{BLOCKS, HELPERS, OURS};
 use crate::{
     expr::{Shape, Type, Types},
     workflow::suggest,
@@ -18,114 +20,162 @@ pub(in crate::workflow) struct TemplateProblem {
     pub fix: String,
 }
 
-const BLOCKS: [&str; 4] = ["if", "unless", "each", "with"];
-/// Helpers that a field's name would call.
-const OURS: [&str; 4] = ["json", "minutes", "time", "round"];
-const HELPERS: [&str; 18] = [
-    "json", "minutes", "time", "round", "lookup", "log", "raw", "eq", "ne", "gt", "gte", "lt", "lte", "and",
-    "or", "not", "len", "else",
-];
-
-pub(in crate::workflow) fn check(template: &Template, types: &Types) -> Vec<TemplateProblem> {
-    let root = Type::object(types.iter().map(|(name, kind)| (name.clone(), kind.clone())));
-    let mut reader = Reader {
-        blocks: vec![root],
-        locals: Vec::new(),
-        guarded: Vec::new(),
-        place: (1, 1),
-        found: Vec::new(),
-    };
-    reader.template(template);
-    reader.found
+/// A value that comes out of a template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::workflow) struct Written {
+    /// Names of the fields it is, and of those inside.
+    pub fields: Vec<String>,
+    pub line: u32,
+    pub column: u32,
 }
 
-struct Reader {
+pub(in crate::workflow) fn check(template: &Template, types: &Types) -> (Vec<TemplateProblem>, Vec<Written>) {
+    let root = Type::object(types.iter().map(|(name, kind)| (name.clone(), kind.clone())));
+    let root = Value { kind: root, fields: Vec::new() };
+    let mut reader = Reader { blocks: vec![root], ..Reader::default() };
+    reader.template(template);
+    (reader.found, reader.written)
+}
+
+/// What is known of a value: its type, and the fields it stands for without saying so.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Value {
+    pub(super) kind: Type,
+    pub(super) fields: Vec<String>,
+}
+
+#[derive(Default)]
+pub(super) struct Reader {
     /// What a bare name is looked up in, innermost last.
-    blocks: Vec<Type>,
+    blocks: Vec<Value>,
     /// Names that blocks introduce with `as |x|`.
-    locals: Vec<String>,
+    locals: Vec<(String, Value)>,
     /// Paths that an `{{#if}}` around has asked for.
     guarded: Vec<String>,
+    /// How many `{{#each}}` are around.
+    loops: usize,
     place: (usize, usize),
     found: Vec<TemplateProblem>,
+    written: Vec<Written>,
 }
 
 impl Reader {
     fn template(&mut self, template: &Template) {
+        let mut after_dollar = false;
         for (index, element) in template.elements.iter().enumerate() {
             if let Some(mapping) = template.mapping.get(index) {
                 self.place = (mapping.0, mapping.1);
             }
             match element {
                 TemplateElement::Expression(helper) | TemplateElement::HtmlExpression(helper) => {
-                    self.expression(helper);
+                    let value = self.expression(helper);
+                    if after_dollar && value.kind.is_known() && !value.kind.present_ref().is_number() {
+                        let message = "`${{ }}` belongs into a workflow's values".to_owned();
+                        self.report(message, "leave the `$` away: `{{x}}`".to_owned());
+                    }
+                    self.write(value);
                 }
                 TemplateElement::HelperBlock(helper) => self.block(helper),
                 _ => {}
             }
+            after_dollar = matches!(element, TemplateElement::RawString(text) if text.ends_with('$'));
         }
     }
 
-    fn expression(&mut self, helper: &HelperTemplate) {
+    fn write(&mut self, value: Value) {
+        let mut fields = value.fields;
+        value.kind.fields_below(&mut fields);
+        let (line, column) = self.position();
+        self.written.push(Written { fields, line, column });
+    }
+
+    fn expression(&mut self, helper: &HelperTemplate) -> Value {
         if helper.params.is_empty() && helper.hash.is_empty() {
-            match helper.name.as_name().filter(|name| OURS.contains(name)) {
+            return match helper.name.as_name().filter(|name| OURS.contains(name)) {
                 Some(name) => {
                     let fix = format!(
                         "write `{{{{{name} x}}}}`, or `{{{{this.{name}}}}}` for a field of that name"
                     );
                     self.report(format!("the helper `{name}` needs a value"), fix);
+                    Value::default()
                 }
-                None => self.value(&helper.name),
-            }
-            return;
+                None => self.read(&helper.name, false),
+            };
         }
         self.known(&helper.name, &HELPERS);
-        helper.params.iter().chain(helper.hash.values()).for_each(|param| self.value(param));
+        helper.hash.values().for_each(|param| drop(self.read(param, false)));
+        self.helper(helper.name.as_name().unwrap_or_default(), &helper.params, false)
     }
 
     fn block(&mut self, helper: &HelperTemplate) {
         self.known(&helper.name, &BLOCKS);
         let (blocks, locals, guarded) = (self.blocks.len(), self.locals.len(), self.guarded.len());
-        let param = helper.params.first();
-        match helper.name.as_name() {
-            Some("each") => {
-                let item = match self.kind(param) {
-                    Some(Type::List(item)) => *item,
-                    _ => Type::Any,
-                };
+        let name = helper.name.as_name().unwrap_or_default();
+        let mut of_inverse = Vec::new();
+        match (name, helper.params.first()) {
+            ("each", Some(param)) => {
+                let list = self.read(param, false);
+                let (item, key) = self.items(list);
+                self.introduce(helper.block_param.as_ref(), &item, key);
                 self.blocks.push(item);
+                self.loops += 1;
             }
-            Some("with") => {
-                let kind = self.kind(param).unwrap_or_default();
-                self.blocks.push(kind);
+            ("with", Some(param)) => {
+                let value = self.read(param, false);
+                self.introduce(helper.block_param.as_ref(), &value, Type::Any);
+                self.blocks.push(value);
             }
             _ => {
+                let mut asked = Vec::new();
                 for param in &helper.params {
-                    self.guard(param);
+                    self.read(param, true);
+                    asked_for(param, &mut asked);
+                }
+                match name {
+                    "unless" => of_inverse = asked,
+                    _ => self.guarded.extend(asked),
                 }
             }
         }
-        match &helper.block_param {
-            Some(BlockParam::Single(name)) => self.locals.extend(name.as_name().map(str::to_owned)),
-            Some(BlockParam::Pair((first, second))) => {
-                self.locals
-                    .extend([first, second].into_iter().filter_map(|n| n.as_name()).map(str::to_owned));
-            }
-            _ => {}
-        }
         helper.template.iter().for_each(|inner| self.template(inner));
+        self.loops -= usize::from(name == "each" && !helper.params.is_empty());
         self.blocks.truncate(blocks);
         self.locals.truncate(locals);
         self.guarded.truncate(guarded);
+        self.guarded.extend(of_inverse);
         helper.inverse.iter().for_each(|inner| self.template(inner));
+        self.guarded.truncate(guarded);
     }
 
-    /// What a condition asks for may be missing, inside too.
-    fn guard(&mut self, param: &Parameter) {
-        match param {
-            Parameter::Path(Path::Relative((_, raw))) => self.guarded.push(raw.clone()),
-            Parameter::Subexpression(inner) => {
-                inner.params().into_iter().flatten().for_each(|param| self.guard(param));
+    /// What a block goes through, and the type of what tells its items apart.
+    fn items(&mut self, list: Value) -> (Value, Type) {
+        match list.kind.present() {
+            Type::List(item) => (Value { kind: *item, fields: list.fields }, Type::Int),
+            Type::Object(shape) => {
+                let kinds = shape.fields.values().map(|field| field.kind.clone());
+                let kind = kinds.chain(shape.rest.clone().map(|rest| *rest)).fold(Type::Unset, Type::join);
+                // Each value comes out without the name of its field.
+                let names = shape.fields.keys().cloned();
+                (Value { kind, fields: list.fields.into_iter().chain(names).collect() }, Type::String)
+            }
+            kind if !kind.is_known() => (Value { kind: Type::Any, fields: list.fields }, Type::Any),
+            kind => {
+                let message = format!("`each` goes through a list, this is {kind}");
+                self.report(message, "name a list, or write the value itself".to_owned());
+                (Value::default(), Type::Any)
+            }
+        }
+    }
+
+    fn introduce(&mut self, names: Option<&BlockParam>, value: &Value, key: Type) {
+        let mut local = |name: &Parameter, value: Value| {
+            self.locals.extend(name.as_name().map(|name| (name.to_owned(), value)));
+        };
+        match names {
+            Some(BlockParam::Single(name)) => local(name, value.clone()),
+            Some(BlockParam::Pair((first, second))) => {
+                local(first, value.clone());
+                local(second, Value { kind: key, fields: Vec::new() });
             }
             _ => {}
         }
@@ -143,64 +193,146 @@ impl Reader {
         self.report(format!("there is no helper `{name}`"), fix);
     }
 
-    fn value(&mut self, param: &Parameter) {
+    /// What a parameter gives; a name that is not there is reported, but where it `may_be_absent` only a slip of
+    /// the hand.
+    pub(super) fn read(&mut self, param: &Parameter, may_be_absent: bool) -> Value {
         match param {
+            Parameter::Literal(value) => Value { kind: Type::of(value), fields: Vec::new() },
             Parameter::Subexpression(inner) => {
-                inner.params().into_iter().flatten().for_each(|param| self.value(param));
+                let TemplateElement::Expression(helper) = inner.as_element() else { return Value::default() };
+                self.known(&helper.name, &HELPERS);
+                self.helper(helper.name.as_name().unwrap_or_default(), &helper.params, may_be_absent)
             }
-            other => {
-                self.kind(Some(other));
+            Parameter::Path(Path::Local((_, name, raw))) if name == "root" => {
+                let below =
+                    raw.trim_start_matches("../").trim_start_matches("@root").trim_start_matches(['.', '/']);
+                let up = "../".repeat(self.blocks.len().saturating_sub(1));
+                self.path(&format!("{up}{below}"), may_be_absent)
             }
+            Parameter::Path(Path::Local((_, name, _))) => self.local(name),
+            Parameter::Path(Path::Relative((_, raw))) | Parameter::Name(raw) => self.path(raw, may_be_absent),
+            _ => Value::default(),
         }
     }
 
-    /// The type of a path; a name that is not there is reported.
-    fn kind(&mut self, param: Option<&Parameter>) -> Option<Type> {
-        let raw = match param? {
-            Parameter::Path(Path::Relative((_, raw))) => raw.as_str(),
-            Parameter::Name(raw) => raw.as_str(),
-            _ => return None,
+    /// `@index` and its like.
+    fn local(&mut self, name: &str) -> Value {
+        let kind = match name {
+            "index" => Type::Int,
+            "key" => Type::String,
+            "first" | "last" => Type::Bool,
+            _ => {
+                let fix = "there is: @index, @first, @last and, of an object, @key".to_owned();
+                self.report(format!("there is no `@{name}`"), fix);
+                return Value::default();
+            }
         };
-        if self.guarded.iter().any(|guarded| raw == guarded || raw.starts_with(&format!("{guarded}."))) {
-            return None;
+        if self.loops == 0 {
+            self.report(
+                format!("`@{name}` is there inside of `{{{{#each}}}}` only"),
+                "leave it out".to_owned(),
+            );
         }
+        Value { kind, fields: Vec::new() }
+    }
+
+    fn path(&mut self, raw: &str, may_be_absent: bool) -> Value {
+        let inside = |guarded: &String| raw == guarded || raw.starts_with(&format!("{guarded}."));
+        let may_be_absent = may_be_absent || self.guarded.iter().any(inside);
         let (mut path, mut up) = (raw, 0);
         while let Some(rest) = path.strip_prefix("../") {
             (path, up) = (rest, up + 1);
         }
         let path = path.trim_start_matches("./");
-        let path = path.strip_prefix("this").map_or(path, |rest| rest.trim_start_matches(['.', '/']));
-        // `../` may leave more blocks than hold a context of their own; then nothing is known.
-        let mut kind = self.blocks.get(self.blocks.len().checked_sub(up + 1)?)?.clone();
-        let names: Vec<&str> = path.split(['.', '/']).filter(|name| !name.is_empty()).collect();
-        if names.first().is_some_and(|name| self.locals.iter().any(|local| local == name)) {
-            return None;
+        let path = match path.strip_prefix("this") {
+            Some(rest) if rest.is_empty() || rest.starts_with(['.', '/']) => rest,
+            _ => path,
+        };
+        let names: Vec<&str> = path
+            .split(['.', '/'])
+            .filter(|name| !name.is_empty())
+            .map(|name| name.trim_matches(['[', ']']))
+            .collect();
+        let local = names.first().and_then(|name| self.locals.iter().rev().find(|(local, _)| local == name));
+        let (holder, names) = match local {
+            Some((_, value)) if up == 0 => (value.clone(), &names[1..]),
+            // `../` may leave more blocks than hold a context of their own; then nothing is known.
+            _ => match self.blocks.len().checked_sub(up + 1).and_then(|at| self.blocks.get(at)) {
+                Some(block) => (block.clone(), names.as_slice()),
+                None => (Value::default(), names.as_slice()),
+            },
+        };
+        let mut fields = holder.fields;
+        if let Some(last) = names.iter().rev().find(|name| name.parse::<usize>().is_err()) {
+            fields = vec![(*last).to_owned()];
         }
-        for name in names {
-            kind = match step(kind, name.trim_matches(['[', ']'])) {
-                Ok((kind, true)) => kind,
-                Ok((_, false)) => {
-                    let fix = format!("write `{{{{#if {raw}}}}}…{{{{/if}}}}` around it");
-                    self.report(format!("`{name}` in `{raw}` may be absent"), fix);
-                    return None;
-                }
-                Err(known) => {
-                    let fix = match suggest::closest(name, known.iter().map(String::as_str)) {
-                        Some(near) => format!("did you mean `{near}`?"),
-                        None if known.is_empty() => "it has no fields".to_owned(),
-                        None => format!("there is: {}", known.join(", ")),
-                    };
-                    self.report(format!("no such name `{name}` in `{raw}`"), fix);
-                    return None;
-                }
+        let of_a_step = path.starts_with("steps.") && self.blocks.len() == 1;
+        let mut kind = holder.kind;
+        for (depth, name) in names.iter().enumerate() {
+            let deep = of_a_step && depth > 1;
+            kind = match self.field(kind, name, raw, (may_be_absent, deep)) {
+                Some(kind) => kind,
+                None => return Value { kind: Type::Any, fields },
             };
         }
-        Some(kind)
+        Value { kind: if may_be_absent { kind.present() } else { kind }, fields }
     }
 
-    fn report(&mut self, message: String, fix: String) {
-        let (line, column) = (self.place.0.max(1) as u32, self.place.1.max(1) as u32);
+    /// The type of a field; what is missing is reported. An author who asks whether something is there may mean
+    /// what another workflow has, unless it is deep inside a step of this one.
+    fn field(
+        &mut self,
+        holder: Type,
+        name: &str,
+        raw: &str,
+        (may_be_absent, is_deep): (bool, bool),
+    ) -> Option<Type> {
+        match step(holder, name) {
+            Ok((kind, is_there)) if is_there || may_be_absent => Some(kind),
+            Ok(_) => {
+                let fix = format!("write `{{{{#if {raw}}}}}…{{{{/if}}}}` around it");
+                self.report(format!("`{name}` in `{raw}` may be absent"), fix);
+                None
+            }
+            Err(known) => {
+                let near = suggest::closest(name, known.iter().map(String::as_str));
+                let fix = match near {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None if known.is_empty() => "it has no fields".to_owned(),
+                    None => format!("there is: {}", known.join(", ")),
+                };
+                if !may_be_absent || is_deep || near.is_some() {
+                    self.report(format!("no such name `{name}` in `{raw}`"), fix);
+                }
+                None
+            }
+        }
+    }
+
+    /// The field of a value by its name, as `lookup` takes it.
+    pub(super) fn looked_up(&mut self, holder: Value, name: &str, shown: &str) -> Value {
+        let kind = self.field(holder.kind, name, &format!("{shown} {name}"), (false, false));
+        Value { kind: kind.unwrap_or_default(), fields: vec![name.to_owned()] }
+    }
+
+    fn position(&self) -> (u32, u32) {
+        (self.place.0.max(1) as u32, self.place.1.max(1) as u32)
+    }
+
+    pub(super) fn report(&mut self, message: String, fix: String) {
+        let (line, column) = self.position();
         self.found.push(TemplateProblem { line, column, message, fix });
+    }
+}
+
+/// What a condition asks for is there inside.
+fn asked_for(param: &Parameter, found: &mut Vec<String>) {
+    match param {
+        Parameter::Path(Path::Relative((_, raw))) => found.push(raw.clone()),
+        Parameter::Subexpression(inner) => {
+            inner.params().into_iter().flatten().for_each(|param| asked_for(param, found));
+        }
+        _ => {}
     }
 }
 

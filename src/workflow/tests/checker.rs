@@ -47,7 +47,7 @@ fn cases() -> Vec<(&'static str, String)> {
         ("T008 sibling in parallel", own("  - id: p\n    parallel:\n      one: { call: plex.inventory, with: { work_center: P } }\n      two: { call: tickets.create, with: { title: 'x ${{ steps.one.free }}' } }\n")),
         ("ok parallel", own("  - id: p\n    parallel:\n      one: { call: plex.inventory, with: { work_center: P } }\n      two: { call: plex.orders_affected }\n  - { id: x, if: \"steps.p.one.free > 1 && steps.p.two.all(o, o.tier != 'A')\", end: done }\n")),
         ("T006 parallel", own("  - id: p\n    parallel:\n      one: { call: plex.inventory, with: { work_center: P } }\n  - { id: x, if: steps.p.one.fre > 1, end: done }\n")),
-        ("ok branch output", own("  - id: c\n    choose:\n      - { if: 'true', steps: [{ id: y, call: plex.inventory, with: { work_center: P } }] }\n  - { id: x, if: 'steps.?y.?free.orValue(0) > 1', end: done }\n")),
+        ("ok branch output", own("  - id: c\n    choose:\n      - { if: trigger.a == 1, steps: [{ id: y, call: plex.inventory, with: { work_center: P } }] }\n  - { id: x, if: 'steps.?y.?free.orValue(0) > 1', end: done }\n")),
         ("T007 condition", after_plans("  - { id: x, if: steps.plans.options, end: done }\n")),
         ("T007 text against number", after_plans("  - { id: x, if: 'steps.plans.options[0].title > 3', end: done }\n")),
         ("T007 word", own("  - { id: p, call: plex.orders_affected }\n  - { id: x, if: \"steps.p.exists(o, o.tier == 'D')\", end: done }\n")),
@@ -139,4 +139,34 @@ fn a_warning_is_no_error() {
     let steps = "  - { id: g, gate: approve, ask: supervisor, expires: 1h, on_expire: escalate }\n";
     let (problems, _) = findings(&with_steps(steps));
     assert!(problems.iter().all(|problem| problem.severity == Severity::Warning), "{problems:?}");
+}
+
+#[test]
+fn a_slip_of_the_hand_offers_one_change() {
+    let steps = "  - { id: history, call: cmms.asset_history, with: { asset: A } }\n  - { id: x, if: steps.histry.open == 1, end: done }\n";
+    let (problems, drawn) = findings(&with_steps(steps));
+    let offered = problems
+        .iter()
+        .filter(|problem| problem.fix.as_deref().is_some_and(|fix| fix.starts_with("did you mean")));
+    assert_eq!(offered.map(|problem| problem.code).collect::<Vec<_>>(), ["T006"], "{drawn}");
+}
+
+#[test]
+fn a_rule_on_the_wrong_write_is_told_at_the_write() {
+    let (problems, _) = findings(&with_steps(
+        "  - id: t\n    call: tickets.create\n    with: { title: x }\n    rules: [staged]\n",
+    ));
+    let found: Vec<String> = problems
+        .iter()
+        .filter(|problem| problem.code == "T006")
+        .map(|problem| {
+            format!("{}:{}:{} {}", problem.path, problem.place.line, problem.place.column, problem.message)
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            "workflows/w.yaml:8:13 the rule `staged` does not fit this write: no such field `work_center` in `write` (rules/staged.yaml:5)"
+        ]
+    );
 }

@@ -10,13 +10,20 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// A bundle of one workflow and the files its tests name.
 pub(super) fn bundle(yaml: &str) -> Bundle {
-    let schema = r#"{ "type": "object", "properties": { "severity": { "type": "string" }, "minutes": { "type": "integer" } }, "required": ["severity"] }"#;
+    let schema = r#"{ "type": "object", "properties": { "severity": { "type": "string" }, "minutes": { "type": "integer", "maximum": 480 } }, "required": ["severity"] }"#;
     let rule = "rule: staged\nversion: 1\ntitle: Parts are staged\nreads:\n  stock: { call: plex.inventory, with: { work_center: '${{ write.work_center }}' } }\ncheck: reads.stock.free > 0\nbecause: Only ${{ reads.stock.free }} are staged.\n";
     let files = [
         ("workflows/w.yaml", yaml),
         ("prompts/p.hbs", "Judge {{trigger.work_center}}."),
         ("messages/m.hbs", "{{trigger.work_center}} is down since {{time trigger.time}}."),
         ("prompts/names.hbs", "Judge.\n{{steps.p.people.[0].name}} works there."),
+        ("prompts/lookup.hbs", "{{#each steps.p.people}}{{lookup this \"name\"}}{{/each}}"),
+        ("prompts/root.hbs", "{{#each steps.p.people}}{{json @root.steps.p}}{{/each}}"),
+        ("prompts/each.hbs", "{{#each steps.p.people}}{{#each this}}{{@key}}: {{this}}{{/each}}{{/each}}"),
+        (
+            "prompts/shifts.hbs",
+            "{{#each steps.p.people as |one|}}{{one.shift}} {{#if name}}x{{/if}}{{lookup this \"shift\"}}{{/each}}{{len steps.p.people}}",
+        ),
         ("messages/people.hbs", "There are {{steps.p.people.length}} people."),
         ("messages/why.hbs", "{{why}}"),
         (

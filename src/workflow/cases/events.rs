@@ -1,0 +1,73 @@
+//! The events of a test against what the site says of them, and expectations that no run could break.
+
+use super::{Crash, Expectation, Happening, Placed, TestCase, check::Check};
+use crate::{
+    expr::{Types, ValueTemplate},
+    tool::Effect,
+    workflow::{Place, StepKind, Trigger},
+};
+
+impl Check<'_> {
+    /// What begins the run, and what comes while it is under way.
+    pub(super) fn events_of(&mut self, case: &TestCase) {
+        if let (Trigger::Events(trigger), Some(data)) = (&self.definition.workflow.trigger, &case.trigger) {
+            let own = case.event.as_ref().map(|event| event.it.as_str());
+            let first = trigger.patterns.first().map(|pattern| pattern.event.as_str());
+            if let Some(kind) = own.or(first) {
+                self.data_of(kind, &data.it, data.place);
+            }
+        }
+        for moment in &case.timeline {
+            let Happening::Event { event, data, .. } = &moment.happens else { continue };
+            let names: Vec<&str> = self.events.names().collect();
+            if names.is_empty() || self.known_event(event, moment.place, &names) {
+                self.data_of(event, data, moment.place);
+            }
+        }
+    }
+
+    fn known_event(&mut self, event: &str, place: Place, names: &[&str]) -> bool {
+        let is_known = names.contains(&event);
+        if !is_known {
+            self.unknown("T020", place, "event", event, names);
+        }
+        is_known
+    }
+
+    /// Data with expressions in it is known when the case is played.
+    fn data_of(&mut self, kind: &str, data: &ValueTemplate, place: Place) {
+        if !data.expressions().is_empty() {
+            return;
+        }
+        if let Some(misfit) = self.events.misfit_of_part(kind, data.raw()) {
+            let message = format!("this is no `{kind}` as events/{kind}.json describes it: {misfit}");
+            self.error("T020", place, message, "write the data as it really comes".to_owned());
+        }
+    }
+
+    /// A case that cannot fail tells nothing.
+    pub(super) fn can_fail(&mut self, case: &TestCase) {
+        if let Some(Placed { it: Crash::EveryWrite, place }) = &case.crash {
+            let tools = self.tools;
+            let writes = self.steps.values().any(|step| match &step.kind {
+                StepKind::Call(call) => {
+                    tools.spec(&call.tool).is_none_or(|spec| spec.effect == Effect::Write)
+                }
+                _ => false,
+            });
+            if !writes {
+                let fix = "name a call or a step: `after_call: …`, `before_commit: …`".to_owned();
+                self.error("T002", *place, "this workflow writes nothing".to_owned(), fix);
+            }
+        }
+        for expected in &case.expect {
+            if let Expectation::Holds(expr) = &expected.it
+                && let Some(answer) = expr.constant(&Types::new())
+            {
+                let message = format!("this check is always {answer}");
+                let fix = "look at what the run did: `steps.x.y == 'z'`".to_owned();
+                self.error("T007", expected.place, message, fix);
+            }
+        }
+    }
+}

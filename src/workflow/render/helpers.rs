@@ -1,0 +1,105 @@
+//! What the helpers of a template take and give.
+
+use super::typed::{Reader, Value};
+use crate::expr::Type;
+use handlebars::template::Parameter;
+
+pub(super) const BLOCKS: [&str; 4] = ["if", "unless", "each", "with"];
+/// Helpers that a field's name would call.
+pub(super) const OURS: [&str; 4] = ["json", "minutes", "time", "round"];
+pub(super) const HELPERS: [&str; 18] = [
+    "json", "minutes", "time", "round", "lookup", "log", "raw", "eq", "ne", "gt", "gte", "lt", "lte", "and",
+    "or", "not", "len", "else",
+];
+
+impl Reader {
+    /// What a helper gives; a value it does not take is reported.
+    pub(super) fn helper(&mut self, name: &str, params: &[Parameter], may_be_absent: bool) -> Value {
+        let is_lenient = may_be_absent && matches!(name, "and" | "or");
+        let values: Vec<Value> = params.iter().map(|param| self.read(param, is_lenient)).collect();
+        self.count(name, values.len());
+        match (name, values.as_slice()) {
+            ("lookup", [holder, key, ..]) => self.lookup(holder, key, params),
+            ("json", [value, ..]) => value.clone(),
+            ("minutes" | "round", [value, ..]) => {
+                self.takes(name, value, "a number", Type::is_number);
+                Value { kind: Type::String, fields: value.fields.clone() }
+            }
+            ("time", [value, ..]) => {
+                self.takes(name, value, "a time", is_time);
+                Value { kind: Type::String, fields: value.fields.clone() }
+            }
+            ("eq" | "ne", [a, b, ..]) => {
+                self.comparable(name, &a.kind, &b.kind);
+                Value { kind: Type::Bool, fields: Vec::new() }
+            }
+            ("len", _) => Value { kind: Type::Int, fields: Vec::new() },
+            ("ne" | "eq" | "gt" | "gte" | "lt" | "lte" | "and" | "or" | "not", _) => {
+                Value { kind: Type::Bool, fields: Vec::new() }
+            }
+            _ => {
+                Value { kind: Type::Any, fields: values.into_iter().flat_map(|value| value.fields).collect() }
+            }
+        }
+    }
+
+    fn count(&mut self, name: &str, given: usize) {
+        let wanted = match name {
+            "eq" | "ne" | "gt" | "gte" | "lt" | "lte" | "lookup" => 2..=2,
+            "json" | "minutes" | "time" | "not" | "len" => 1..=1,
+            "round" => 1..=2,
+            _ => return,
+        };
+        if !wanted.contains(&given) {
+            let message = format!("`{name}` takes {} values, these are {given}", wanted.end());
+            let values = ["a", "b"][..*wanted.end()].join(" ");
+            self.report(message, format!("write `{name} {values}`"));
+        }
+    }
+
+    fn lookup(&mut self, holder: &Value, key: &Value, params: &[Parameter]) -> Value {
+        let shown = params.first().and_then(Parameter::as_name).unwrap_or("this").to_owned();
+        match (&holder.kind, &key.kind) {
+            (Type::Object(_), Type::Word(words)) if words.len() == 1 => {
+                self.looked_up(holder.clone(), &words[0], &shown)
+            }
+            // Any of its fields, without their names.
+            (Type::Object(shape), _) => {
+                Value { kind: Type::Any, fields: shape.fields.keys().cloned().collect() }
+            }
+            (Type::List(item), _) => Value { kind: (**item).clone(), fields: holder.fields.clone() },
+            (Type::Any | Type::Unset, Type::Word(words)) => Value { kind: Type::Any, fields: words.clone() },
+            _ => Value { kind: Type::Any, fields: holder.fields.clone() },
+        }
+    }
+
+    fn takes(&mut self, name: &str, value: &Value, wanted: &str, is_one: impl Fn(&Type) -> bool) {
+        let kind = &value.kind;
+        if kind.is_known() && !is_one(kind.present_ref()) {
+            let message = format!("`{name}` takes {wanted}, this is {kind}");
+            self.report(message, format!("give it {wanted}, or write the value without `{name}`"));
+        }
+    }
+
+    fn comparable(&mut self, name: &str, left: &Type, right: &Type) {
+        let (left, right) = (left.present_ref(), right.present_ref());
+        if let (Type::Word(a), Type::Word(b)) = (left, right) {
+            let (known, word) = if a.len() >= b.len() { (a, b) } else { (b, a) };
+            if known.len() > 1 && !word.iter().any(|word| known.contains(word)) {
+                let message = format!("it is never `{}`", word.join("` or `"));
+                self.report(message, format!("it is one of {}", known.join(", ")));
+            }
+        } else if (left.is_text() && right.is_number()) || (left.is_number() && right.is_text()) {
+            let message = format!("`{name}` compares {left} with {right}");
+            self.report(message, "compare values of one type".to_owned());
+        }
+    }
+}
+
+/// A text that is written out must be one; of others only the form is not known.
+fn is_time(kind: &Type) -> bool {
+    match kind {
+        Type::Word(words) => words.iter().any(|word| chrono::DateTime::parse_from_rfc3339(word).is_ok()),
+        kind => matches!(kind, Type::String | Type::Timestamp),
+    }
+}

@@ -1,0 +1,66 @@
+//! Tests of workflows, checked before they are played: what no event is, and what cannot fail.
+
+use super::support::{compile, events, registry, site};
+use crate::workflow::cases::{TestFile, check_cases};
+
+const WORKFLOW: &str = "workflow: w\nowner: me\ntrigger: { event: plex.work_center_status, key: event.work_center }\nsteps:\n  - { id: p, call: hr.people }\n  - { id: b, wait: erp.goods_receipt, where: event.po == trigger.work_center, timeout: 1h }\n";
+const DOWN: &str =
+    "{ work_center: P, status: DOWN, planned: false, minutes: 3, operator: Lee, note: jammed }";
+
+fn found(case: &str) -> String {
+    let text = format!(
+        "workflow: w\ndefaults: {{ start: 2026-11-30T13:45:00-06:00 }}\ncases:\n  - name: one\n{case}"
+    );
+    let definition = compile(WORKFLOW).expect("it compiles");
+    let problems = match TestFile::parse("workflows/w.test.yaml", &text) {
+        Ok((file, warnings)) => {
+            let found = check_cases(&file, &definition, &registry(), &site(), &events());
+            warnings.into_iter().chain(found).collect()
+        }
+        Err(problems) => problems,
+    };
+    problems
+        .iter()
+        .map(|problem| format!("{} {} {}", problem.code, problem.place.line, problem.message))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+#[test]
+fn events_of_a_test_are_as_the_site_describes_them() {
+    let case = |trigger: &str, moment: &str| {
+        found(&format!(
+            "    trigger: {trigger}\n    timeline: {{ +1m: {moment} }}\n    expect: {{ outcome: done }}\n"
+        ))
+    };
+    let receipt = "{ event: erp.goods_receipt, po: P }";
+    assert_eq!(case(DOWN, receipt), "");
+    assert_eq!(
+        case(DOWN, "{ event: erp.goods_reciept, po: P }"),
+        "T020 6 there is no event `erp.goods_reciept`"
+    );
+    assert_eq!(
+        case(DOWN, "{ event: erp.goods_receipt, po: 7 }"),
+        "T020 6 this is no `erp.goods_receipt` as events/erp.goods_receipt.json describes it: /po: value is not of type \"string\""
+    );
+    assert!(
+        case(&DOWN.replace("DOWN", "DOWM"), receipt)
+            .starts_with("T020 5 this is no `plex.work_center_status` as events/plex.work_center_status.json describes it: /status")
+    );
+}
+
+#[test]
+fn a_test_that_cannot_fail_is_told() {
+    let case = |rest: &str| found(&format!("    trigger: {DOWN}\n{rest}"));
+    assert_eq!(case("    expect: { check: \"steps.p != null\" }\n"), "");
+    assert_eq!(case("    expect: { escalations: [] }\n"), "");
+    for (rest, wanted) in [
+        ("    expect: { check: \"true\" }\n", "T007 6 this check is always true"),
+        ("    expect: { check: \"1 == 1\" }\n", "T007 6 this check is always true"),
+        ("    expect: { outcome: done, reached: [] }\n", "T002 6 `reached` expects nothing"),
+        ("    expect: { outcome: done, calls: {} }\n", "T002 6 `calls` expects nothing"),
+        ("    crash: every_write\n    expect: { outcome: done }\n", "T002 6 this workflow writes nothing"),
+    ] {
+        assert_eq!(case(rest), wanted, "{rest}");
+    }
+}
