@@ -1,7 +1,7 @@
 //! What the audit trail keeps of answers: those that were taken, in their transaction, and those that were not.
 
 use super::{
-    Answer, DecideError,
+    Answer, DecideError, Refusal,
     decide::{Decided, take},
 };
 use crate::{
@@ -10,6 +10,9 @@ use crate::{
     store::{Store, StoreError, audit, gates},
 };
 use serde_json::{Value, json};
+
+/// Channels that can ask for a signature.
+const PAGES: [&str; 2] = ["web", "embed"];
 
 /// Takes an answer if it may be given, and wakes the run. The same person answering the same again gets
 /// the same result; everybody else learns who was faster. Whatever comes of it stands in the audit.
@@ -24,6 +27,12 @@ pub async fn decide(
     let (kind, because) = match &taken {
         Err(DecideError::NoSuchGate) => (ActorKind::Person, "no_such_gate".to_owned()),
         Err(DecideError::NoSuchPerson(_)) => (ActorKind::Unknown, "no_such_person".to_owned()),
+        // The page asks for it next: nothing has been refused yet.
+        Err(DecideError::Refused { refusal: Refusal::SignatureMissing })
+            if PAGES.contains(&answer.channel.as_str()) =>
+        {
+            return taken;
+        }
         Err(DecideError::Refused { refusal }) => (ActorKind::Person, refusal.to_string()),
         Err(DecideError::Late { .. }) => (ActorKind::Person, "too_late".to_owned()),
         Ok(_) | Err(DecideError::Store(_)) => return taken,

@@ -37,6 +37,10 @@ impl<'a> Asked<'a> {
     /// Whether this person is among those asked: who filled the role when it was asked, or fills it now, or stands
     /// in for one of them.
     pub fn may_answer(&self, person: &Person, now: DateTime<Utc>) -> Result<Standing, Refusal> {
+        // Said first, to whoever is kept out and not of the role either.
+        if self.gate.excluded.contains(&person.id) {
+            return Err(Refusal::SamePerson);
+        }
         let standing = if self.is_asked(&person.id, now) {
             Standing::default()
         } else {

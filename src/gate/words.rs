@@ -16,6 +16,7 @@ pub fn via(channel: &str) -> String {
         "web" => "in the console".to_owned(),
         "mail" => "by mail".to_owned(),
         "api" => "through the API".to_owned(),
+        "embed" => "on an embedded page".to_owned(),
         chat => {
             let mut letters = chat.chars();
             let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();

@@ -3,9 +3,12 @@
 use crate::support::plant::Plant;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use takt::{
-    run::{Change, RunId, State, StepPath, machine::Status},
-    store::{audit, control, gates, hints, summaries},
+    engine::{Definitions, start_run},
+    run::{Change, NewRun, RunId, State, StepPath, Turn, machine::Status},
+    store::{audit, clock, control, gates, hints, summaries},
+    workflow::{Bundle, Definition},
 };
 
 const TOKEN: &str = "control-test-token";
@@ -380,8 +383,8 @@ async fn a_run_whose_version_is_gone_is_set_aside_and_can_be_ended() {
     assert_eq!(target(&plant, run).await.outcome.as_deref(), Some("cancelled"));
 }
 
-/// Two questions, each with a write of its own. The check before a deploy sees that the second decision is looked at;
-/// it cannot see that it is looked at wrongly.
+/// Two questions, each with a write of its own; the second decision is looked at wrongly. The check before a deploy
+/// refuses it, so it is published past that check: what stops the write is the engine.
 const TWO_GATES: &str = r#"workflow: control_two_gates
 title: Two gates
 owner: tests
@@ -404,18 +407,40 @@ on_failure:
 
 #[tokio::test]
 async fn an_answer_to_one_question_lets_no_other_write_pass() {
-    let mut plant = plant_with(&[("control_two_gates.yaml", TWO_GATES)]).await;
+    let mut plant = plant_with(&[]).await;
     plant.serve(None).await;
-    plant.store_event(&json!({ "id": "g", "type": "test.gates", "subject": "gates", "data": {} })).await;
-    let run = plant.until("the run", async || open_run(&plant, "gates").await).await;
+    let bundle = Bundle::with(&plant.own_folder(), "workflows/control_two_gates.yaml", TWO_GATES.to_owned());
+    let definition = Arc::new(Definition::compile(bundle).expect("its form is right"));
+    let mut db = plant.store.connection().await.expect("a connection");
+    Definitions::default().publish(&mut db, vec![definition.clone()]).await.expect("published");
+    let now = clock::now(&mut db).await.expect("the time");
+    let run = RunId::at(now);
+    let new = NewRun {
+        id: run,
+        workflow: definition.workflow.id.clone(),
+        title: definition.workflow.title.clone(),
+        subject: Some("gates".into()),
+        key: None,
+        sha256: definition.sha256.clone(),
+        trigger: json!({ "type": "manual" }),
+        inputs: Value::Null,
+        parent: None,
+        approved: false,
+        started_by: None,
+        event: None,
+        trace: None,
+        turn: Turn::default(),
+    };
+    assert!(start_run(&mut db, &new, now).await.expect("started"));
+    hints::send(&plant.store).await.expect("told");
+    drop(db);
     let supervisor = plant.on_shift("production_supervisor").await;
     for (step, decision) in [("a", "approve"), ("b", "reject")] {
         waits_at(&plant, run, step).await;
         let mut db = plant.store.connection().await.expect("a connection");
         let asked = gates::of_run(&mut db, run).await.expect("gates");
         let gate = asked.iter().find(|gate| gate.state == "open").expect("an open question");
-        let answer =
-            json!({ "decision": decision, "reason": "because", "proposal_hash": gate.proposal_hash });
+        let answer = json!({ "decision": decision, "reason_code": "other", "reason": "because", "proposal_hash": gate.proposal_hash });
         let (status, said) =
             post(&plant, &format!("/api/gates/{}/answer", gate.id), &supervisor.id, &answer).await;
         assert_eq!(status, StatusCode::OK, "{said}");

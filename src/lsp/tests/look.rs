@@ -27,7 +27,7 @@ fn hover_says_what_stands_there() {
         (
             "if: steps.approve.decision == 'reject'",
             "if: steps.appr¦ove.decision == 'reject'",
-            "`steps.approve`: { answered_at: a text",
+            "`steps.approve`: { agreed: a list of a text, answered_at: a text",
         ),
         (
             "if: steps.approve.decision == 'reject'",

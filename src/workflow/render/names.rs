@@ -28,7 +28,7 @@ fn read(template: &Template, found: &mut Vec<Vec<String>>) {
 
 fn name(param: &Parameter, found: &mut Vec<Vec<String>>) {
     let raw = match param {
-        Parameter::Path(Path::Relative((_, raw))) => raw.as_str(),
+        Parameter::Path(Path::Relative((_, raw)) | Path::Local((_, _, raw))) => raw.as_str(),
         Parameter::Name(raw) => raw.as_str(),
         Parameter::Subexpression(inner) => {
             let params = inner.params().into_iter().flatten();
@@ -36,7 +36,7 @@ fn name(param: &Parameter, found: &mut Vec<Vec<String>>) {
         }
         _ => return,
     };
-    let path = raw.trim_start_matches("../").trim_start_matches("./");
+    let path = below_root(raw).unwrap_or_else(|| raw.trim_start_matches("../").trim_start_matches("./"));
     // `this` inside a block is an item, not everything.
     if path == "this" || path.starts_with('@') {
         return;
@@ -44,4 +44,10 @@ fn name(param: &Parameter, found: &mut Vec<Vec<String>>) {
     let path = path.strip_prefix("this").map_or(path, |rest| rest.trim_start_matches(['.', '/']));
     let names = path.split(['.', '/']).filter(|name| !name.is_empty());
     found.push(names.map(|name| name.trim_matches(['[', ']']).to_owned()).collect());
+}
+
+/// What follows `@root`, wherever it is asked from.
+pub(super) fn below_root(raw: &str) -> Option<&str> {
+    let below = raw.trim_start_matches("../").strip_prefix("@root")?;
+    Some(below.trim_start_matches(['.', '/']))
 }

@@ -5,6 +5,7 @@
 //! take is in `helpers`.
 
 use super::helpers::{BLOCKS, HELPERS, OURS};
+use super::names::below_root;
 use crate::{
     expr::{Shape, Type, Types},
     workflow::suggest,
@@ -203,14 +204,16 @@ impl Reader {
                 self.known(&helper.name, &HELPERS);
                 self.helper(helper.name.as_name().unwrap_or_default(), &helper.params, may_be_absent)
             }
-            Parameter::Path(Path::Local((_, name, raw))) if name == "root" => {
-                let below =
-                    raw.trim_start_matches("../").trim_start_matches("@root").trim_start_matches(['.', '/']);
-                let up = "../".repeat(self.blocks.len().saturating_sub(1));
-                self.path(&format!("{up}{below}"), may_be_absent)
+            Parameter::Path(Path::Local((_, name, _))) if name != "root" => self.local(name),
+            Parameter::Path(Path::Local((_, _, raw)) | Path::Relative((_, raw))) | Parameter::Name(raw) => {
+                match below_root(raw) {
+                    Some(below) => {
+                        let up = "../".repeat(self.blocks.len().saturating_sub(1));
+                        self.path(&format!("{up}{below}"), may_be_absent)
+                    }
+                    None => self.path(raw, may_be_absent),
+                }
             }
-            Parameter::Path(Path::Local((_, name, _))) => self.local(name),
-            Parameter::Path(Path::Relative((_, raw))) | Parameter::Name(raw) => self.path(raw, may_be_absent),
             _ => Value::default(),
         }
     }

@@ -41,9 +41,9 @@ POST /api/runs/bulk                      401 401 403 403 403 403 403 400 400
 GET  /api/gates/{id}                     401 401 200 200 200 403 403 200 200
 POST /api/gates/{id}/answer              401 401 403 422 422 403 403 403 200
 POST /api/gates/{id}/embed               401 401 403 409 409 403 403 403 409
-GET  /api/delegations                    401 401 200 200 200 403 403 200 200
-POST /api/delegations                    401 401 403 400 400 403 403 400 400
-POST /api/delegations/{id}/end           401 401 403 404 404 403 403 404 404
+GET  /api/delegations                    401 401 200 200 200 403 403 403 200
+POST /api/delegations                    401 401 403 400 400 403 403 403 400
+POST /api/delegations/{id}/end           401 401 403 404 404 403 403 403 404
 POST /api/partner-links                  401 401 403 403 403 403 403 400 400
 POST /api/partner-links/{id}/revoke      401 401 403 403 403 403 403 404 404
 GET  /api/events                         401 401 200 200 200 403 403 200 200
@@ -75,7 +75,7 @@ POST /gates/{id}/answer                  401 401 403 409 409 401 401 401 303
 GET  /delegations                        303 303 200 200 200 303 303 303 200
 POST /delegations                        401 401 403 409 409 401 401 401 409
 POST /delegations/{id}/end               401 401 403 404 404 401 401 401 404
-GET  /audit                              303 303 200 200 200 303 303 303 200
+GET  /audit                              303 303 200 403 403 303 303 303 200
 GET  /schedules                          303 303 200 200 200 303 303 303 200
 GET  /schedules/{workflow}               303 303 404 404 404 303 303 303 404
 POST /schedules/{workflow}/pause         401 401 403 404 404 401 401 401 404

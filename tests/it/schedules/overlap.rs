@@ -86,7 +86,8 @@ async fn cancel_other_stops_the_open_run_and_starts_the_newest() {
         .await
         .expect("signals");
     assert_eq!(cancels, [(open, "cancel".to_owned())], "once, however many firings follow");
-    let audited = shop.audit().await;
+    let mut audited = shop.audit().await;
+    audited.retain(|(_, action, _)| action == "run.cancel");
     assert_eq!(audited, [("schedule".into(), "run.cancel".into(), Some(open.to_string()))]);
     // The cancelled run may still undo what it did.
     shop.look().await;
