@@ -97,10 +97,7 @@ pub fn main() -> ExitCode {
             }
             Command::Eval(args) => {
                 telemetry::start(&quiet(&cli.log));
-                match eval::run(args).await {
-                    Ok(code) => code,
-                    Err(error) => fail(&error.to_string(), error.exit_code()),
-                }
+                eval::run(args).await.unwrap_or_else(|error| fail(&error.to_string(), error.exit_code()))
             }
             Command::Bench(args) => {
                 telemetry::start(&quiet(&cli.log));
@@ -132,10 +129,7 @@ pub fn main() -> ExitCode {
             }
             Command::Test(args) => {
                 telemetry::start(&quiet(&cli.log));
-                match test::run(&args).await {
-                    Ok(code) => code,
-                    Err(error) => fail(&error.to_string(), error.exit_code()),
-                }
+                test::run(&args).await.unwrap_or_else(|error| fail(&error.to_string(), error.exit_code()))
             }
             Command::Try(args) => {
                 telemetry::start(&quiet(&cli.log));

@@ -145,8 +145,12 @@ async fn append(db: &mut PgConnection, fence: Fence, rows: &Rows, audited: &Colu
 }
 
 /// Appends to the journal and ends runs.
-async fn end(db: &mut PgConnection, fence: Fence, rows: &Rows, settled: &Settled) -> Result<bool> {
-    let Settled { ended, audited, .. } = settled;
+async fn end(
+    db: &mut PgConnection,
+    fence: Fence,
+    rows: &Rows,
+    Settled { ended, audited, .. }: &Settled,
+) -> Result<bool> {
     let row = sqlx::query!(
         r#"with fence as materialized (
              select id from worker where id = $1 and epoch = $2 for key share
@@ -209,9 +213,8 @@ async fn end(db: &mut PgConnection, fence: Fence, rows: &Rows, settled: &Settled
         &audited.hash as &[Option<Vec<u8>>],
         &audited.salt as &[Option<Vec<u8>>],
         &audited.body as &[Option<String>]
-    )
-    .fetch_one(&mut *db)
-    .await?;
+    );
+    let row = row.fetch_one(&mut *db).await?;
     if !row.signalled.is_empty() {
         signals::forget_all(db, &row.signalled).await?;
     }

@@ -37,6 +37,7 @@ pub struct Click {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is not kept")]
 pub enum Interaction {
     Click(Click),
     /// Nothing to answer: a link button, a dialog closed.

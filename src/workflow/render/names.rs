@@ -12,11 +12,11 @@ pub(in crate::workflow) fn names(template: &Template) -> Vec<Vec<String>> {
 
 fn read(template: &Template, found: &mut Vec<Vec<String>>) {
     for element in &template.elements {
-        let helper = match element {
-            TemplateElement::Expression(helper)
-            | TemplateElement::HtmlExpression(helper)
-            | TemplateElement::HelperBlock(helper) => helper,
-            _ => continue,
+        let (TemplateElement::Expression(helper)
+        | TemplateElement::HtmlExpression(helper)
+        | TemplateElement::HelperBlock(helper)) = element
+        else {
+            continue;
         };
         if helper.params.is_empty() && helper.hash.is_empty() {
             name(&helper.name, found);

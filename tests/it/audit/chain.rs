@@ -227,7 +227,7 @@ async fn many_write_and_many_seal_and_the_chain_has_no_gap() {
         let pool = database.pool.clone();
         tasks.spawn(async move {
             for _ in 0..EACH {
-                seal(&mut *pool.acquire().await.unwrap()).await;
+                seal(&mut pool.acquire().await.unwrap()).await;
             }
         });
     }

@@ -77,7 +77,7 @@ async fn the_role_takt_works_as_can_neither_change_nor_take_out() {
     ] {
         let refused = sqlx::raw_sql(AssertSqlSafe(change.to_owned())).execute(&mut db).await;
         let refused = refused.expect_err(change);
-        let code = refused.as_database_error().and_then(|error| error.code()).unwrap_or_default();
+        let code = refused.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_default();
         assert_eq!(code, "42501", "{change}: {refused}");
     }
     db.execute("reset session authorization").await.expect("back");
