@@ -4,6 +4,7 @@
 //! The tree that is run is the one that is analysed, with a meter wherever a value's size decides the cost. Nothing is
 //! measured elsewhere, so that an ordinary expression pays a few calls.
 
+use super::signature::NAMESPACES;
 use cel::{
     DeclarationError, Env, ExecutionError, IdedExpr,
     common::{
@@ -210,8 +211,6 @@ fn of_call(call: &mut CallExpr, in_loop: bool) {
         _ => {}
     }
 }
-
-const NAMESPACES: [&str; 4] = ["math", "lists", "strings", "optional"];
 
 fn is_literal(node: &IdedExpr) -> bool {
     matches!(node.expr, Node::Literal(_))

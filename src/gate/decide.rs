@@ -4,7 +4,7 @@ use super::{
     policy::{Decision, Refusal, check},
     review,
     sign::{self, Signature},
-    standing::{Asked, name_of},
+    standing::{Asked, Standing, name_of},
     tally::{progress, settled_by},
     words::late,
 };
@@ -59,8 +59,22 @@ impl Answer {
         }
     }
 
-    pub(super) fn body(&self) -> Value {
-        json!({ "choice": self.choice, "edited": self.edited, "items": self.items, "fields": self.fields })
+    /// The answer as it counts: given by this person, for whom, and when.
+    pub fn vote(&self, gate: Uuid, person: &Person, standing: Standing, at: DateTime<Utc>) -> gates::Vote {
+        let body = json!({ "choice": self.choice, "edited": self.edited, "items": self.items, "fields": self.fields });
+        gates::Vote {
+            gate_id: gate,
+            person: person.id.clone(),
+            on_behalf_of: standing.on_behalf_of,
+            decision: self.decision.word().to_owned(),
+            body,
+            reason_code: self.reason_code.clone(),
+            reason: self.reason.clone(),
+            overrides: self.overrides,
+            channel: self.channel.clone(),
+            proposal_hash: self.proposal_hash.clone(),
+            at,
+        }
     }
 }
 
@@ -111,26 +125,14 @@ pub(super) async fn take(
         Ok(standing) => standing,
         Err(refusal) => return refused(site, asked, votes, person, answer, refusal),
     };
-    let vote = gates::Vote {
-        gate_id: gate.0,
-        person: person.id.clone(),
-        on_behalf_of: standing.on_behalf_of,
-        decision: answer.decision.word().to_owned(),
-        body: answer.body(),
-        reason_code: answer.reason_code.clone(),
-        reason: answer.reason.clone(),
-        overrides: answer.overrides,
-        channel: answer.channel.clone(),
-        proposal_hash: answer.proposal_hash.clone(),
-        at: now,
-    };
+    let vote = answer.vote(gate.0, person, standing, now);
     gates::add_vote(&mut tx, &vote).await?;
     audit::append(&mut tx, &[super::audited::accepted(&asked, &vote)]).await?;
     if let Some(signed) = sign::signed(&asked, &vote, person, answer) {
         signatures::add(&mut tx, &signed).await?;
     }
     if vote.overrides {
-        overridden(&mut tx, site, &asked, &vote, person, answer, now).await?;
+        overridden(&mut tx, site, &asked, &vote).await?;
     }
     votes.push(vote.clone());
     match settled_by(&asked, &votes) {
@@ -184,18 +186,15 @@ async fn overridden(
     site: &Site,
     gate: &gates::Gate,
     vote: &gates::Vote,
-    person: &Person,
-    answer: &Answer,
-    now: DateTime<Utc>,
 ) -> Result<(), DecideError> {
     let review = review::review_of(gate.id);
     let detail = json!({
-        "run": gate.run_id, "step": gate.path, "decision": vote.decision, "choice": answer.choice,
-        "reason": answer.reason, "channel": answer.channel, "proposal_hash": answer.proposal_hash,
+        "run": gate.run_id, "step": gate.path, "decision": vote.decision, "choice": vote.body["choice"],
+        "reason": vote.reason, "channel": vote.channel, "proposal_hash": vote.proposal_hash,
         "review": review,
     });
-    audit::add(db, &person.id, "gate_overridden", Some(&gate.id.to_string()), &detail).await?;
-    review::begin(db, site, gate, vote, person, answer, now).await
+    audit::add(db, &vote.person, "gate_overridden", Some(&gate.id.to_string()), &detail).await?;
+    review::begin(db, site, gate, vote).await
 }
 
 /// The news of a settled question for its run: the last answer, and everybody who gave the same.

@@ -5,15 +5,14 @@
 //! a run brings what a review needs: an inbox, a time, reminders, a ladder and a journal. Who decided alone is who
 //! started it, and the one who starts a run cannot answer its approval.
 
-use super::{Answer, DecideError, did};
+use super::{DecideError, did, standing::name_of};
 use crate::{
     engine::start_run,
     run::{NewRun, RunId, Turn},
-    site::{Person, Site},
+    site::Site,
     store::{PgConnection, StoreError, gates, versions},
     workflow::Bundle,
 };
-use chrono::{DateTime, Utc};
 use serde_json::json;
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -42,9 +41,6 @@ pub(super) async fn begin(
     site: &Site,
     gate: &gates::Gate,
     vote: &gates::Vote,
-    person: &Person,
-    answer: &Answer,
-    now: DateTime<Utc>,
 ) -> Result<(), DecideError> {
     let role = site.answering.override_review.as_deref().unwrap_or_default();
     let bundle = bundle(role);
@@ -59,19 +55,19 @@ pub(super) async fn begin(
         subject: Some(text("subject")).filter(|subject| !subject.is_empty()).map(str::to_owned),
         key: None,
         sha256,
-        trigger: json!({ "type": "takt.override", "by": person.id, "subject": gate.ask.get("subject") }),
+        trigger: json!({ "type": "takt.override", "by": vote.person, "subject": gate.ask.get("subject") }),
         inputs: json!({
-            "name": person.name, "title": title, "did": did(vote), "asked": text("role_title"),
-            "reason": answer.reason, "link": format!("/gates/{}", gate.id),
+            "name": name_of(site, &vote.person), "title": title, "did": did(vote), "asked": text("role_title"),
+            "reason": vote.reason, "link": format!("/gates/{}", gate.id),
         }),
         parent: None,
         approved: false,
-        started_by: Some(person.id.clone()),
+        started_by: Some(vote.person.clone()),
         event: None,
         trace: None,
         turn: Turn::default(),
     };
-    start_run(db, &run, now).await.map_err(StoreError::from)?;
+    start_run(db, &run, vote.at).await.map_err(StoreError::from)?;
     Ok(())
 }
 

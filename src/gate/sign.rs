@@ -4,6 +4,7 @@
 
 use super::{Answer, Decision, Refusal};
 use crate::{
+    run::digest_of,
     site::{Person, Site},
     store::{
         gates::{Gate, Vote},
@@ -12,7 +13,6 @@ use crate::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 /// How long after signing in again an answer may follow.
@@ -153,18 +153,5 @@ fn record_hash(vote: &Vote, signature: &signatures::Signature) -> String {
         "method": signature.method,
         "at": signature.at.timestamp_micros(),
     });
-    hex::encode(Sha256::digest(sorted(record).to_string().as_bytes()))
-}
-
-/// PostgreSQL gives the fields of an object back in an order of its own.
-fn sorted(value: Value) -> Value {
-    match value {
-        Value::Object(fields) => {
-            let mut fields: Vec<_> = fields.into_iter().map(|(name, value)| (name, sorted(value))).collect();
-            fields.sort_by(|one, other| one.0.cmp(&other.0));
-            Value::Object(fields.into_iter().collect())
-        }
-        Value::Array(items) => items.into_iter().map(sorted).collect(),
-        other => other,
-    }
+    digest_of(&record)
 }

@@ -5,11 +5,11 @@ use crate::{
     expr::Scope,
     gate::{Answer, Asked, Decision, ItemAnswer, Signature, check, settled_by, signal},
     site::{OTHER, Site},
-    store::gates::{Gate, Vote},
+    store::gates::Gate,
     workflow::cases::{GivenAnswer, Says},
 };
 use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// Gives the answer to the first open question of this name; the error says why it is refused.
 pub(super) fn answer(
@@ -30,22 +30,8 @@ pub(super) fn answer(
     let mut answer = said(gate, given, scope)?;
     answer.signature = Signature::in_play(site, &given.by, gate, now);
     let asked = Asked { site, gate, votes, delegations: &[] };
-    check(&asked, person, &answer, now).map_err(|refusal| refusal.to_string())?;
-    votes.push(Vote {
-        gate_id: gate.id,
-        person: person.id.clone(),
-        on_behalf_of: None,
-        decision: answer.decision.word().to_owned(),
-        body: json!({
-            "choice": answer.choice, "edited": answer.edited, "items": answer.items, "fields": answer.fields,
-        }),
-        reason_code: answer.reason_code.clone(),
-        reason: answer.reason.clone(),
-        overrides: answer.overrides,
-        channel: answer.channel.clone(),
-        proposal_hash: answer.proposal_hash.clone(),
-        at: now,
-    });
+    let standing = check(&asked, person, &answer, now).map_err(|refusal| refusal.to_string())?;
+    votes.push(answer.vote(gate.id, person, standing, now));
     let Some(agreed) = settled_by(gate, votes) else {
         return Ok(format!(
             "{} answers `{}`: {}, not the last",

@@ -26,7 +26,7 @@ use crate::{
     engine::{Caps, Executors, Ladders, Past},
     site::Site,
     tool::{DataClass, Registry},
-    workflow::Library,
+    workflow::{CurrentEvents, Library},
 };
 use std::sync::Arc;
 
@@ -54,6 +54,7 @@ pub struct Stage {
     /// The step kinds of a running Takt, over these tools.
     pub executors: MakeExecutors,
     contracts: Arc<world::Contracts>,
+    events: CurrentEvents,
 }
 
 /// The parts of a [`Stage`] that are not made from the others.
@@ -72,6 +73,7 @@ impl Stage {
     pub fn new(parts: Parts) -> Self {
         let contracts = Arc::new(world::Contracts::of(parts.tools.specs()));
         let Parts { site, tools, built_in, library, ladders, known, caps, executors } = parts;
-        Self { site, tools, built_in, library, ladders, known, caps, executors, contracts }
+        let events = CurrentEvents::new(library.events().clone());
+        Self { site, tools, built_in, library, ladders, known, caps, executors, contracts, events }
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     expr::Scope,
     run::{Intent, RunId, Signal, SignalKind, State, inputs_from},
     workflow::{
-        CurrentEvents, Definition, Place, Trigger,
+        Definition, Place, Trigger,
         cases::{Happening, Moment, Setting, TestCase, offset_words},
     },
 };
@@ -423,7 +423,7 @@ fn services(
         fixtures: fixtures.clone(),
         tools,
         known: stage.known.clone(),
-        events: CurrentEvents::new(stage.library.events().clone()),
+        events: stage.events.clone(),
         world: world.clone(),
         turns: Arc::default(),
     };

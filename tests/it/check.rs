@@ -1,18 +1,10 @@
 //! `takt check` through the real binary: what it prints, and its exit code.
 
-use std::{fs, path::Path, process::Command};
+use crate::support::site::takt;
+use std::{fs, path::Path};
 
 fn check(args: &[&str], site: &Path) -> (i32, String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_takt"))
-        .arg("check")
-        .args(args)
-        .arg("--site")
-        .arg(site)
-        .env_clear()
-        .output()
-        .expect("takt runs");
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
-    (output.status.code().expect("ends by itself"), text(output.stdout), text(output.stderr))
+    takt(&[&["check"], args].concat(), site)
 }
 
 const SITE: &str = r#"name: Small

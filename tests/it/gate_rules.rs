@@ -1,22 +1,15 @@
 //! What a workflow can ask of people, through the real `takt check` and `takt test`: quorum, forms, reasons,
 //! overrides, questions that are asked again, and ladders over shift changes and the two nights of the wall clock.
 
+use crate::support::site;
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 fn takt(args: &[&str], site: &Path) -> (i32, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_takt"))
-        .args(args)
-        .arg("--site")
-        .arg(site)
-        .env_clear()
-        .output()
-        .expect("takt runs");
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
-    (output.status.code().expect("ends by itself"), text(output.stdout) + &text(output.stderr))
+    let (code, out, err) = site::takt(args, site);
+    (code, out + &err)
 }
 
 fn gates() -> PathBuf {

@@ -1,5 +1,6 @@
 //! `takt test` through the real binary: the tests of the workflows that come with Takt, and what is said when one fails.
 
+use crate::support::site::takt;
 use serde_json::Value;
 use std::{
     fs,
@@ -11,18 +12,6 @@ use takt::{
     graph::{Inside, Picture, Shape, mermaid, picture, svg},
     workflow::{Bundle, Definition, cases::TestFile},
 };
-
-fn takt(args: &[&str], site: &Path) -> (i32, String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_takt"))
-        .args(args)
-        .arg("--site")
-        .arg(site)
-        .env_clear()
-        .output()
-        .expect("takt runs");
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
-    (output.status.code().expect("ends by itself"), text(output.stdout), text(output.stderr))
-}
 
 /// A folder of its own that goes when the test is over.
 struct Site(PathBuf);

@@ -204,19 +204,8 @@ impl World {
         let who = self.site.person(person).expect("a person");
         let Ok(standing) = check(&asked, who, &answer, self.now) else { return };
         self.asked_then.push(self.asked());
-        self.votes.push(Vote {
-            gate_id: Uuid::nil(),
-            person: person.to_owned(),
-            on_behalf_of: standing.on_behalf_of,
-            decision: decision.word().to_owned(),
-            body: answer.body(),
-            reason_code: answer.reason_code.clone(),
-            reason: answer.reason.clone(),
-            overrides,
-            channel: "web".into(),
-            proposal_hash: hash.to_owned(),
-            at: self.now,
-        });
+        let vote = answer.vote(Uuid::nil(), who, standing, self.now);
+        self.votes.push(vote);
         self.taken_rightly();
         if settled_by(&self.gate, &self.votes).is_some() {
             self.gate.state = "answered".into();

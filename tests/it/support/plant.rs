@@ -127,22 +127,15 @@ impl Plant {
 
     /// Waits until the server has died by itself, at its crash point.
     pub async fn died(&mut self) {
-        let begun = Instant::now();
-        while begun.elapsed() < PATIENCE {
-            if let Some(child) = &mut self.child
-                && child.try_wait().expect("waiting").is_some()
-            {
-                self.child = None;
-                return;
-            }
-            self.answer_open().await;
-            tokio::time::sleep(Duration::from_millis(30)).await;
-        }
-        panic!("takt serve reached no crash point:\n{}", self.log());
+        self.until_dead(true).await;
     }
 
     /// The same, while nobody of this test answers beside those it plays.
     pub async fn fell(&mut self) {
+        self.until_dead(false).await;
+    }
+
+    async fn until_dead(&mut self, answers: bool) {
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE {
             if let Some(child) = &mut self.child
@@ -151,7 +144,10 @@ impl Plant {
                 self.child = None;
                 return;
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            if answers {
+                self.answer_open().await;
+            }
+            tokio::time::sleep(Duration::from_millis(30)).await;
         }
         panic!("takt serve reached no crash point:\n{}", self.log());
     }

@@ -51,6 +51,19 @@ impl Drop for SiteCopy {
     }
 }
 
+/// A command of the real binary on a site: its exit code, and what it printed.
+pub fn takt(args: &[&str], site: &Path) -> (i32, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_takt"))
+        .args(args)
+        .arg("--site")
+        .arg(site)
+        .env_clear()
+        .output()
+        .expect("takt runs");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    (output.status.code().expect("ends by itself"), text(output.stdout), text(output.stderr))
+}
+
 pub fn copy_sample_site(to: &Path) {
     let from = Path::new(env!("CARGO_MANIFEST_DIR"));
     for part in PARTS {
