@@ -4,16 +4,16 @@
 mod formats;
 
 use crate::{
-    site::Site,
+    site::{Site, read_text},
     tool::Registry,
     workflow::{
         Library,
         problem::{Problem, Severity},
-        report,
+        report_line,
     },
 };
 use std::{
-    fs,
+    collections::BTreeMap,
     io::{self, IsTerminal, Write},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -80,35 +80,50 @@ pub fn run(args: &CheckArgs, site: &Site, tools: &Registry) -> Result<ExitCode, 
     if args.path.is_none() {
         problems.extend(library.around());
     }
-    let mut out = io::stdout().lock();
-    match args.format {
-        Format::Text => {
-            let colour = out.is_terminal();
-            for problem in &problems {
-                let source = source_of(problem, &site.folder);
-                writeln!(out, "{}\n", report(problem, source.as_deref(), colour))?;
-            }
-        }
-        Format::Json => {
-            serde_json::to_writer_pretty(&mut out, &problems).map_err(io::Error::from)?;
-            writeln!(out)?;
-        }
-        Format::Sarif => {
-            serde_json::to_writer_pretty(&mut out, &formats::sarif(&problems)).map_err(io::Error::from)?;
-            writeln!(out)?;
-        }
-        Format::Github => {
-            for problem in &problems {
-                writeln!(out, "{}", formats::github(problem))?;
-            }
-        }
-    }
+    tell(&problems, args.format, &site.folder)?;
     let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
     let files = library.paths().filter(|path| is_chosen(path)).count();
     let warnings = problems.len() - errors;
     let (files, errors_found) = (count(files, "workflow"), count(errors, "error"));
     writeln!(io::stderr(), "{files} checked: {errors_found}, {}", count(warnings, "warning"))?;
     Ok(if errors == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// Findings that keep the site itself from being checked, told as all others are.
+pub fn refused(problems: &[Problem], args: &CheckArgs) -> Result<ExitCode, CheckError> {
+    tell(&problems.iter().collect::<Vec<_>>(), args.format, &args.site)?;
+    let errors = count(problems.len(), "error");
+    writeln!(io::stderr(), "the site cannot be checked: {errors}")?;
+    Ok(ExitCode::from(1))
+}
+
+fn tell(problems: &[&Problem], format: Format, site: &Path) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match format {
+        Format::Text => {
+            let colour = out.is_terminal();
+            let mut sources: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+            for problem in problems {
+                let lines = sources.entry(&problem.path).or_insert_with(|| lines_of(&problem.path, site));
+                let line = lines.get(problem.place.line.saturating_sub(1) as usize);
+                writeln!(out, "{}\n", report_line(problem, line.map(String::as_str), colour))?;
+            }
+        }
+        Format::Json => {
+            serde_json::to_writer_pretty(&mut out, problems).map_err(io::Error::from)?;
+            writeln!(out)?;
+        }
+        Format::Sarif => {
+            serde_json::to_writer_pretty(&mut out, &formats::sarif(problems)).map_err(io::Error::from)?;
+            writeln!(out)?;
+        }
+        Format::Github => {
+            for problem in problems {
+                writeln!(out, "{}", formats::github(problem))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn count(number: usize, word: &str) -> String {
@@ -124,7 +139,8 @@ fn in_site(path: &Path, site: &Path) -> Result<PathBuf, CheckError> {
 }
 
 /// A template may be named relative to `workflows/` or `prompts/`.
-fn source_of(problem: &Problem, site: &Path) -> Option<String> {
-    let places = [site.to_owned(), site.join("workflows"), site.join("prompts")];
-    places.iter().find_map(|place| fs::read_to_string(place.join(&problem.path)).ok())
+fn lines_of(path: &str, site: &Path) -> Vec<String> {
+    let places = ["", "workflows", "prompts"].map(|place| Path::new(place).join(path));
+    let text = places.iter().find_map(|place| read_text(site, place).ok());
+    text.iter().flat_map(|text| text.lines()).map(str::to_owned).collect()
 }

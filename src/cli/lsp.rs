@@ -1,11 +1,11 @@
 //! `takt lsp`: the language server that editors start.
 
+use super::broken;
 use crate::{
     app::{AppError, tools_of},
-    connector::declared::LoadError,
     lsp::{self, Ended, Plant, SiteFinding},
-    site::{Environment, Overrides, Site, SiteError},
-    workflow::{Library, Place},
+    site::{Environment, Overrides, Site},
+    workflow::{Library, Place, problem::Problem},
 };
 use std::{
     io,
@@ -41,42 +41,21 @@ fn load(folder: &Path, text: Option<&str>) -> Result<Plant, Vec<SiteFinding>> {
             .map(|site| Site { folder: folder.to_owned(), ..site }),
         None => Site::load(folder, &environment, &overrides),
     };
-    let site = Arc::new(site.map_err(|error| of_site(&takt_yaml, &error))?);
-    let tools = tools_of(&site).map_err(|error| of_tools(&takt_yaml, error))?;
+    let site = Arc::new(site.map_err(|error| of_site(folder, &error.into()))?);
+    let tools = tools_of(&site).map_err(|error| of_site(folder, &error))?;
     let library = Library::load(&tools, &site)
         .map_err(|error| vec![at_start(&takt_yaml, format!("the workflows cannot be read: {error}"))])?;
     Ok(Plant::new(site, tools, library))
 }
 
-fn of_site(path: &Path, error: &SiteError) -> Vec<SiteFinding> {
-    match error {
-        SiteError::Invalid(problems) => problems
-            .iter()
-            .map(|problem| found(path, problem.line, problem.column, problem.message.clone()))
-            .collect(),
-        SiteError::Unreadable { .. } => vec![at_start(path, error.to_string())],
-    }
-}
-
-fn of_tools(path: &Path, error: AppError) -> Vec<SiteFinding> {
-    match error {
-        AppError::Connectors(LoadError::Problems(problems)) => problems
-            .into_iter()
-            .map(|problem| found(&problem.file, problem.line, problem.column, problem.message))
-            .collect(),
-        error => vec![at_start(path, error.to_string())],
-    }
-}
-
-fn found(path: &Path, line: u64, column: u64, message: String) -> SiteFinding {
-    let number = |number: u64| u32::try_from(number).unwrap_or(1).max(1);
-    SiteFinding {
-        path: path.to_owned(),
-        place: Place { line: number(line), column: number(column) },
-        message,
-    }
+fn of_site(folder: &Path, error: &AppError) -> Vec<SiteFinding> {
+    let found: Vec<SiteFinding> = broken::findings(folder, error)
+        .into_iter()
+        .map(|Problem { path, place, message, .. }| SiteFinding { path: folder.join(path), place, message })
+        .collect();
+    if found.is_empty() { vec![at_start(&folder.join("takt.yaml"), error.to_string())] } else { found }
 }
 
 fn at_start(path: &Path, message: String) -> SiteFinding {
-    found(path, 1, 1, message)
+    SiteFinding { path: path.to_owned(), place: Place { line: 1, column: 1 }, message }
 }

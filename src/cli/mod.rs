@@ -7,6 +7,7 @@
 
 mod audit;
 mod bench;
+mod broken;
 pub mod check;
 pub mod cluster;
 mod cron;
@@ -146,16 +147,19 @@ pub fn main() -> ExitCode {
 
 async fn check_site(args: &check::CheckArgs) -> ExitCode {
     let overrides = Overrides { without_secrets: !args.mcp, ..Overrides::default() };
-    let site = match Site::load(&args.site, &Environment::of_process(), &overrides) {
-        Ok(site) => site,
-        Err(error) => return fail(&error.to_string(), 1),
+    let loaded = Site::load(&args.site, &Environment::of_process(), &overrides).map_err(app::AppError::from);
+    let loaded = loaded.and_then(|site| app::tools_of(&site).map(|tools| (site, tools)));
+    let checked = match &loaded {
+        Ok((site, tools)) => check::run(args, site, tools),
+        Err(error) => match broken::findings(&args.site, error) {
+            found if found.is_empty() => return fail(&error.to_string(), 1),
+            found => check::refused(&found, args),
+        },
     };
-    let checked = app::tools_of(&site).map(|tools| check::run(args, &site, &tools));
-    match checked {
-        Ok(Ok(code)) if code == ExitCode::SUCCESS && args.mcp => mcp::check(&site).await,
-        Ok(Ok(code)) => code,
-        Ok(Err(error)) => fail(&error.to_string(), 1),
-        Err(error) => fail(&error.to_string(), 1),
+    match (checked, &loaded) {
+        (Ok(code), Ok((site, _))) if code == ExitCode::SUCCESS && args.mcp => mcp::check(site).await,
+        (Ok(code), _) => code,
+        (Err(error), _) => fail(&error.to_string(), 1),
     }
 }
 

@@ -4,7 +4,10 @@ use super::{
     declared::{self, LoadError},
     http, mcp,
 };
-use crate::{site::Site, tool::Tool};
+use crate::{
+    site::{Site, read_text},
+    tool::Tool,
+};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -16,8 +19,8 @@ pub fn load(folder: &Path, site: &Site) -> Result<Vec<Arc<dyn Tool>>, LoadError>
     let client = http::client()?;
     let (mut tools, mut problems) = (Vec::new(), Vec::new());
     for path in files(folder)? {
-        let text =
-            fs::read_to_string(&path).map_err(|source| LoadError::Read { path: path.clone(), source })?;
+        let text = read_text(&site.folder, &path)
+            .map_err(|source| LoadError::Read { path: path.clone(), source })?;
         let read = if mcp::is_mcp(&text) {
             mcp::read(&path, &text, site, &client)
         } else {

@@ -22,7 +22,7 @@ mod value;
 pub use catalogue::{Function, MACROS, NAMESPACES, functions};
 pub(crate) use infer::is_name;
 pub use infer::{Leak, PlacedProblem, TypeProblem, TypeProblemKind, Types};
-pub use types::{Field, Misfit, Shape, Type};
+pub use types::{Field, Misfit, Shape, Type, is_time};
 pub use value::{Embedded, ValueTemplate};
 
 use serde_json::{Map, Value};

@@ -305,6 +305,7 @@ pub(super) fn of(name: &str, target: Option<&Type>, args: &[Type], second_int: O
         "contains" | "startsWith" | "endsWith" | "matches" | "hasValue" | "bool" | "in_shift" | "has" => {
             Type::Bool
         }
+        "string" if matches!(args, [Type::Timestamp | Type::Time]) => Type::Time,
         "string" | "join" | "lowerAscii" | "upperAscii" | "trim" | "replace" | "substring" | "charAt"
         | "format" | "site_time" | "shift_at" => Type::String,
         "timestamp" => Type::Timestamp,

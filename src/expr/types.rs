@@ -23,6 +23,8 @@ pub enum Type {
     String,
     /// A text that is one of these.
     Word(Vec<String>),
+    /// A text that is a time, as RFC 3339 writes it.
+    Time,
     Timestamp,
     Duration,
     List(Box<Type>),
@@ -106,7 +108,12 @@ impl Type {
                 a.extend(b.into_iter().filter(|word| !a.contains(word)).collect::<Vec<_>>());
                 Self::Word(a)
             }
-            (Self::String, Self::Word(_)) | (Self::Word(_), Self::String) => Self::String,
+            (Self::Time, Self::Word(words)) | (Self::Word(words), Self::Time)
+                if words.iter().all(|word| is_time(word)) =>
+            {
+                Self::Time
+            }
+            (a, b) if a.is_text() && b.is_text() => Self::String,
             (Self::List(a), Self::List(b)) => Self::list(a.join(*b)),
             (Self::Object(a), Self::Object(b)) => Self::Object(a.join(b)),
             (Self::Optional(a), Self::Optional(b)) => Self::Optional(Box::new(a.join(*b))),
@@ -160,7 +167,7 @@ impl Type {
     }
 
     pub fn is_text(&self) -> bool {
-        matches!(self, Self::String | Self::Word(_))
+        matches!(self, Self::String | Self::Word(_) | Self::Time)
     }
 
     pub fn is_number(&self) -> bool {
@@ -211,8 +218,12 @@ impl Type {
                 let message = format!("`{stranger}` is not one of {}", known.join(", "));
                 Some(Misfit { strange: Some((stranger.clone(), known.clone())), ..Misfit::new(message) })
             }
-            (Self::String, Self::Word(_)) => None,
-            (Self::Word(_) | Self::Timestamp | Self::Duration, Self::String) => None,
+            (Self::Word(words), Self::Time) => {
+                let stranger = words.iter().find(|word| !is_time(word))?;
+                Some(Misfit::new(format!("`{stranger}` is not a time, like 2026-11-23T12:10:00Z")))
+            }
+            (Self::String, Self::Word(_) | Self::Time) | (Self::Timestamp, Self::Time) => None,
+            (Self::Word(_) | Self::Time | Self::Timestamp | Self::Duration, Self::String) => None,
             (Self::Int, Self::Number) => None,
             (Self::List(item), Self::List(known)) => item.misfit(known).map(|m| m.below("[…]")),
             (Self::Object(shape), Self::Object(known)) => shape.misfit(known),
@@ -288,6 +299,11 @@ impl Shape {
     }
 }
 
+/// Whether a text is a time, as RFC 3339 writes it.
+pub fn is_time(text: &str) -> bool {
+    chrono::DateTime::parse_from_rfc3339(text).is_ok()
+}
+
 /// Reads a JSON Schema.
 struct Reader<'s> {
     root: &'s Value,
@@ -332,6 +348,7 @@ impl Reader<'_> {
             "boolean" => Type::Bool,
             "integer" => Type::Int,
             "number" => Type::Number,
+            "string" if schema.get("format").is_some_and(|format| format == "date-time") => Type::Time,
             "string" => Type::String,
             "array" => Type::list(schema.get("items").map_or(Type::Any, |items| self.read(items, depth + 1))),
             "object" => self.object(schema, depth),
@@ -378,6 +395,7 @@ impl fmt::Display for Type {
                 [word] => write!(f, "the text `{word}`"),
                 words => write!(f, "one of {}", words.join(", ")),
             },
+            Self::Time => f.write_str("a time as text"),
             Self::Timestamp => f.write_str("a time"),
             Self::Duration => f.write_str("a duration"),
             Self::List(_) => f.write_str("a list"),

@@ -4,6 +4,7 @@ use super::{
     context::FileKind,
     plant::{Load, Plant, SiteFinding},
 };
+use crate::site::read_text;
 use crate::workflow::{
     Bundle, Definition, Library, Unsaved,
     cases::{TestFile, check_cases},
@@ -11,7 +12,6 @@ use crate::workflow::{
 };
 use std::{
     collections::BTreeSet,
-    fs,
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     sync::{
@@ -103,7 +103,7 @@ fn saved<'p>(plant: &'p Plant, unsaved: &'p Unsaved) -> impl Iterator<Item = Che
 
 /// One file as it is now, by the editor or on the disk.
 fn inspect(plant: &Plant, path: &str, unsaved: &Unsaved) -> Option<Checked> {
-    let read = || fs::read_to_string(plant.site.folder.join(path)).ok();
+    let read = || read_text(&plant.site.folder, path).ok();
     let text = unsaved.get(path).cloned().or_else(read)?;
     let (definition, problems) = match FileKind::of(path) {
         FileKind::Workflow => {

@@ -40,7 +40,10 @@ pub fn inputs_from(workflow: &Workflow, given: &Value) -> Result<Value, String> 
 /// Nothing typed means not given.
 pub fn inputs_from_text(workflow: &Workflow, typed: &[(String, String)]) -> Result<Value, String> {
     let read = |(name, text): &(String, String)| {
-        let is_text = workflow.inputs.get(name).is_some_and(|declared| declared.kind == "string");
+        let is_text = workflow
+            .inputs
+            .get(name)
+            .is_some_and(|declared| matches!(declared.kind.as_str(), "string" | "time"));
         let value = if is_text { None } else { serde_json::from_str(text).ok() };
         (name.clone(), value.unwrap_or_else(|| Value::String(text.clone())))
     };
@@ -52,6 +55,7 @@ pub fn inputs_from_text(workflow: &Workflow, typed: &[(String, String)]) -> Resu
 fn is_of(value: &Value, kind: &str) -> bool {
     match kind {
         "string" => value.is_string(),
+        "time" => value.as_str().is_some_and(|text| chrono::DateTime::parse_from_rfc3339(text).is_ok()),
         "number" => value.is_number(),
         "integer" => value.is_i64() || value.is_u64(),
         "boolean" => value.is_boolean(),

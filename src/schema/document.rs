@@ -101,11 +101,11 @@ pub(super) fn event_type(description: &str) -> Value {
 }
 
 fn inputs() -> Value {
-    let kinds = ["string", "number", "integer", "boolean", "list", "object"];
+    let kinds = ["string", "time", "number", "integer", "boolean", "list", "object"];
     let input = keys(
         &["type"],
         json!({
-            "type": word(&kinds, "What kind of value."),
+            "type": word(&kinds, "What kind of value. A `time` is a text like `2026-11-23T12:10:00Z`."),
             "default": { "description": "The value when none is given. Without one the input must be given." },
             "unit": text("For people, like `min` or `d`."),
             "title": text("For people: what it is."),

@@ -1,5 +1,5 @@
 use super::{Environment, ModelEndpoint, Site, environment::resolve, file::SiteFile, reading::Reading};
-use serde_saphyr::{DefaultMessageFormatter, Location, MessageFormatter};
+use serde_saphyr::{Location, MessageFormatter, UserMessageFormatter};
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -88,14 +88,45 @@ pub fn declared_models(folder: &Path, environment: &Environment) -> Result<Vec<(
 
 fn syntax_problem(path: &str, error: &serde_saphyr::Error) -> SiteProblem {
     let location = error.location().unwrap_or(Location::UNKNOWN);
-    let message = match error.without_snippet() {
-        serde_saphyr::Error::SerdeUnknownField { field, expected, .. } => {
+    let message = words_of(error);
+    SiteProblem { path: path.to_owned(), line: location.line(), column: location.column(), message }
+}
+
+/// What is wrong with a YAML file, for who writes it.
+pub fn words_of(error: &serde_saphyr::Error) -> String {
+    use serde_saphyr::Error;
+    match error.without_snippet() {
+        Error::SerdeUnknownField { field, expected, .. } => {
             format!("there is no key `{field}` here{}", did_you_mean(field, expected.iter().copied()))
         }
-        serde_saphyr::Error::SerdeMissingField { field, .. } => format!("the key `{field}` is missing"),
-        other => DefaultMessageFormatter.format_message(other).into_owned(),
-    };
-    SiteProblem { path: path.to_owned(), line: location.line(), column: location.column(), message }
+        Error::SerdeMissingField { field, .. } => format!("the key `{field}` is missing"),
+        Error::SerdeUnknownVariant { variant, expected, .. } => {
+            format!("`{variant}` is not known here{}", did_you_mean(variant, expected.iter().copied()))
+        }
+        Error::SerdeInvalidType { unexpected, expected, .. }
+        | Error::SerdeInvalidValue { unexpected, expected, .. } => {
+            format!("{expected} is needed here, this is {unexpected}")
+        }
+        Error::DuplicateMappingKey { key: Some(key), .. } => {
+            format!("`{key}` stands here twice: keep one of them")
+        }
+        Error::DuplicateMappingKey { key: None, .. } => {
+            "a key stands here twice: keep one of them".to_owned()
+        }
+        other => match UserMessageFormatter.format_message(other).into_owned() {
+            said if said.contains("tabs disallowed") => "a tab stands here: indent with spaces".to_owned(),
+            said if said.contains("<document start>") => {
+                "not valid YAML: a file begins with `key: value`; remove lines that begin with `%`".to_owned()
+            }
+            said if said.contains("expected mapping start") => {
+                "a group of keys is needed here: write `key: value` lines, indented below".to_owned()
+            }
+            said if said.contains("expected sequence start") => {
+                "a list is needed here: write `- item` lines, or `[one, two]`".to_owned()
+            }
+            said => format!("not valid YAML: {said}"),
+        },
+    }
 }
 
 pub(super) fn did_you_mean<'a>(word: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {

@@ -7,12 +7,12 @@ use super::{
     source::Document,
     walk,
 };
-use crate::expr::ValueTemplate;
+use crate::{expr::ValueTemplate, site::read_text};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeMap,
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -24,9 +24,6 @@ pub struct Bundle {
     /// Content by path as the workflow writes it, the workflow file included.
     pub files: BTreeMap<String, String>,
 }
-
-/// Far more than anybody writes.
-const BYTES_MAX: u64 = 16 << 20;
 
 /// What an editor holds and no file does yet, by path in the site folder.
 pub type Unsaved = BTreeMap<String, String>;
@@ -43,7 +40,7 @@ impl Bundle {
     /// Reads a workflow file and what it names. A named file that is not there is left out: compiling
     /// the bundle says so at the place that names it.
     pub fn collect(folder: &Path, path: &str) -> io::Result<Self> {
-        Ok(Self::with(folder, path, read_text(&folder.join(path))?))
+        Ok(Self::with(folder, path, read_text(folder, path)?))
     }
 
     /// As [`Bundle::collect`], with a text that need not stand in the file yet.
@@ -71,26 +68,11 @@ impl Bundle {
     }
 }
 
-/// The text of a file of the site. Pipes and devices are none: they may never end.
-///
-/// # Errors
-/// Those of reading; `InvalidInput` where there is no plain file, or more of it than a workflow can hold.
-pub(super) fn read_text(path: &Path) -> io::Result<String> {
-    let found = fs::metadata(path)?;
-    if !found.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no plain file"));
-    }
-    if found.len() > BYTES_MAX {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it has more than 16 MiB"));
-    }
-    fs::read_to_string(path)
-}
-
 /// A path stands for itself, or is relative to the workflow or to `prompts/`.
 fn read(folder: &Path, workflow: &str, path: &str, unsaved: &Unsaved) -> Option<String> {
     places_of(workflow, path).find_map(|place| {
         let held = place.to_str().and_then(|place| unsaved.get(place)).cloned();
-        held.or_else(|| read_text(&folder.join(place)).ok())
+        held.or_else(|| read_text(folder, place).ok())
     })
 }
 

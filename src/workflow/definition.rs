@@ -2,15 +2,15 @@
 
 use super::{
     Autonomy, Bundle, FormFields, GateStep, Place, Rule, Step, Workflow,
-    bundle::{ReferenceKind, references, stays_inside},
+    bundle::{ReferenceKind, places_of, references, stays_inside},
     decode,
     problem::{Problem, Severity},
     render::{TemplateProblem, Templates, Written},
     source::{Data, Document, Node},
 };
-use crate::expr::Types;
+use crate::{expr::Types, site::is_link_outside};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 pub use super::render::RenderError;
 
@@ -72,6 +72,24 @@ impl Definition {
         let (sha256, warnings) = (bundle.sha256(), problems.clone());
         let definition = Self { sha256, workflow, rules, schemas, warnings, templates, document, bundle };
         Draft { definition: Some(definition), problems, lost }
+    }
+
+    /// Says of named files that are links out of the site folder that this is why they are not read.
+    pub(super) fn tell_of_links(&self, folder: &Path, problems: &mut [Problem]) {
+        let path = &self.bundle.path;
+        for reference in references(&self.workflow) {
+            let is_link = || places_of(path, &reference.path).any(|place| is_link_outside(folder, place));
+            if self.bundle.files.contains_key(&reference.path) || !stays_inside(&reference.path) || !is_link()
+            {
+                continue;
+            }
+            let place = place_of_text(&self.document, reference.step, &reference.path);
+            let not_there = missing(path, place, reference.kind, &reference.path);
+            for problem in problems.iter_mut().filter(|problem| **problem == not_there) {
+                problem.message = format!("`{}` is a link that leaves the site folder", reference.path);
+                problem.fix = Some("put the file itself into the site folder".to_owned());
+            }
+        }
     }
 
     /// The same workflow as it would be with this autonomy.

@@ -5,12 +5,12 @@ mod described;
 
 use super::{
     Place,
-    bundle::read_text,
     endless::endless,
     problem::{Problem, Severity},
 };
 use crate::{
     expr::{Shape, Type},
+    site::read_text,
     tool::DataClass,
 };
 use jsonschema::{Validator, error::ValidationErrorKind};
@@ -87,8 +87,9 @@ impl Events {
         for name in names {
             let Some(kind) = name.strip_suffix(".json") else { continue };
             let path = format!("{FOLDER}/{name}");
-            let text = read_text(&site.join(&path))?;
-            match events.add(kind, &text) {
+            let text = read_text(site, &path)
+                .map_err(|cause| (Place { line: 1, column: 1 }, format!("the file cannot be read: {cause}")));
+            match text.and_then(|text| events.add(kind, &text)) {
                 Ok(()) => {}
                 Err((place, message)) => problems.push(Problem {
                     code: "T020",
@@ -193,7 +194,7 @@ impl Events {
 
 /// What every event has.
 fn attributes() -> Type {
-    Type::object(ATTRIBUTES.map(|name| (name, Type::String)))
+    Type::object(ATTRIBUTES.map(|name| (name, if name == "time" { Type::Time } else { Type::String })))
 }
 
 /// An event of which only that much is known.

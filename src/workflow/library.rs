@@ -245,6 +245,7 @@ impl Library {
 pub(super) fn findings_of(bundle: Bundle, registry: &Registry, site: &Site, events: &Events) -> Read {
     let Draft { definition, mut problems, lost } = Definition::draft(bundle);
     let Some(definition) = definition else { return (None, problems) };
+    definition.tell_of_links(&site.folder, &mut problems);
     let compiles = is_sound(&problems);
     let found = check::check(&definition, registry, site, events);
     problems.extend(found.into_iter().filter(|problem| compiles || !may_follow(problem, &lost)));
@@ -269,7 +270,11 @@ fn taken(path: &str, id: &str, owner: &str) -> Problem {
 
 fn unreadable(path: &str, cause: &io::Error) -> Problem {
     let message = format!("the file cannot be read: {cause}");
-    error("T001", path, Place { line: 1, column: 1 }, message, "check its permissions, and that it is UTF-8")
+    let fix = match cause.kind() {
+        io::ErrorKind::InvalidInput => "put the file itself into the site folder",
+        _ => "check its permissions, and that it is UTF-8",
+    };
+    error("T001", path, Place { line: 1, column: 1 }, message, fix)
 }
 
 /// Paths of the workflow files of a site, tests left out.

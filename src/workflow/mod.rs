@@ -33,7 +33,7 @@ pub use events::{CurrentEvents, Events};
 pub use flow::{Concurrency, Excess, Flow, Gather, Pace};
 pub use library::Library;
 pub use model::*;
-pub use report::{report, word_at};
+pub use report::{report, report_line, word_at};
 pub use rule::Rule;
 pub use walk::every_step;
 

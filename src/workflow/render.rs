@@ -35,7 +35,7 @@ pub struct RenderError {
 pub(super) struct Templates {
     registry: Handlebars<'static>,
     /// As they are written; the registry's count the rounds of their loops.
-    written: BTreeMap<String, Template>,
+    written: BTreeMap<String, (Template, String)>,
 }
 
 impl Default for Templates {
@@ -73,19 +73,19 @@ impl Templates {
             problem(error.pos().unwrap_or((1, 1)), why, fix)
         })?;
         self.registry.register_template(path, bounds::counted(&template));
-        self.written.insert(path.to_owned(), template);
+        self.written.insert(path.to_owned(), (template, text.to_owned()));
         Ok(())
     }
 
     /// What this template names and its data would not have, and what comes out of it; nothing where there is no
     /// such template.
     pub(super) fn check(&self, path: &str, types: &Types) -> (Vec<TemplateProblem>, Vec<Written>) {
-        self.written.get(path).map(|template| typed::check(template, types)).unwrap_or_default()
+        self.written.get(path).map(|(template, text)| typed::check(template, text, types)).unwrap_or_default()
     }
 
     /// Every name that a template reads.
     pub(super) fn names(&self, path: &str) -> Vec<Vec<String>> {
-        self.written.get(path).map(names::names).unwrap_or_default()
+        self.written.get(path).map(|(template, _)| names::names(template)).unwrap_or_default()
     }
 
     pub(super) fn render(&self, path: &str, data: &Value) -> Result<String, RenderError> {

@@ -5,15 +5,21 @@ use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet, render
 
 /// One finding as text; `source` is the content of its file, without it only the place is shown.
 pub fn report(problem: &Problem, source: Option<&str>, colour: bool) -> String {
+    report_line(problem, source.map(|source| line_of(source, problem.place.line)), colour)
+}
+
+/// As [`report`], with the line of its place only.
+pub fn report_line(problem: &Problem, line: Option<&str>, colour: bool) -> String {
     let level = match problem.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
     let title = level.primary_title(problem.message.as_str()).id(problem.code);
-    let mut group = match source {
-        Some(source) => {
-            let snippet = Snippet::source(source).path(problem.path.as_str()).fold(true);
-            title.element(snippet.annotation(AnnotationKind::Primary.span(span(source, problem))))
+    let mut group = match line {
+        Some(line) => {
+            let snippet = Snippet::source(line).path(problem.path.as_str());
+            let snippet = snippet.line_start(problem.place.line.max(1) as usize);
+            title.element(snippet.annotation(AnnotationKind::Primary.span(span(line, problem))))
         }
         None => {
             let line = problem.place.line as usize;
@@ -28,14 +34,16 @@ pub fn report(problem: &Problem, source: Option<&str>, colour: bool) -> String {
     renderer.decor_style(DecorStyle::Ascii).render(&[group])
 }
 
-/// The bytes of the word at the place of a problem.
-fn span(source: &str, problem: &Problem) -> std::ops::Range<usize> {
-    let lines = source.split_inclusive('\n').take(problem.place.line.saturating_sub(1) as usize);
-    let line_start: usize = lines.map(str::len).sum();
-    let line = source[line_start..].split('\n').next().unwrap_or_default();
+/// A line by its number, from 1; empty behind the last.
+fn line_of(source: &str, number: u32) -> &str {
+    source.lines().nth(number.saturating_sub(1) as usize).unwrap_or_default()
+}
+
+/// The bytes of the word at the place of a problem, in its line.
+fn span(line: &str, problem: &Problem) -> std::ops::Range<usize> {
     let column = problem.place.column.saturating_sub(1) as usize;
     let from = line.char_indices().nth(column).map_or(line.len(), |(at, _)| at);
-    word_at(source, line_start + from)
+    word_at(line, from)
 }
 
 /// The bytes of the word that begins here; of one character where there is none.

@@ -8,7 +8,7 @@ use super::{
     problem::{Problem, Severity},
 };
 use serde_saphyr::granit_parser::{self, Event, Parser, ScalarStyle, ScanError, Span};
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet};
 
 /// A parsed file.
 #[derive(Debug, Clone)]
@@ -85,7 +85,9 @@ impl Node {
 impl Document {
     pub(crate) fn parse(path: &str, text: &str) -> Result<Self, Vec<Problem>> {
         let source: Vec<char> = text.chars().collect();
-        let mut reader = Reader { path, text, parser: parser(text), problems: tabs(path, text) };
+        let mut reader =
+            Reader { path, text, parser: parser(text), problems: tabs(path, text), is_item: false };
+        reader.problems.extend(turned(path, text));
         // A tab makes everything after it misread, so it is the only thing worth saying.
         if !reader.problems.is_empty() {
             return Err(reader.problems);
@@ -184,6 +186,8 @@ struct Reader<'t> {
     text: &'t str,
     parser: TextParser<'t>,
     problems: Vec<Problem>,
+    /// What comes next is an item of a list.
+    is_item: bool,
 }
 
 type Next<'t> = Option<(Event<'t>, Span)>;
@@ -211,6 +215,7 @@ impl<'t> Reader<'t> {
 
     fn node(&mut self, event: Event<'t>, span: &Span) -> Result<Node, ScanError> {
         let place = place(span);
+        let is_item = std::mem::take(&mut self.is_item);
         let data = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 self.refuse(span, anchor, tag.is_some());
@@ -222,7 +227,7 @@ impl<'t> Reader<'t> {
             }
             Event::MappingStart(_, anchor, tag) => {
                 self.refuse(span, anchor, tag.is_some());
-                self.map()?
+                self.map(is_item)?
             }
             Event::Alias(_) | Event::UnresolvedAlias(_) => {
                 self.problem(place, "`*` is a YAML alias", "put the expression in quotes");
@@ -239,13 +244,15 @@ impl<'t> Reader<'t> {
             if matches!(event, Event::SequenceEnd) {
                 break;
             }
+            self.is_item = true;
             items.push(self.node(event, &span)?);
         }
         Ok(Data::List(items))
     }
 
-    fn map(&mut self) -> Result<Data, ScanError> {
+    fn map(&mut self, is_item: bool) -> Result<Data, ScanError> {
         let mut entries: Vec<(Key, Node)> = Vec::new();
+        let mut seen = HashSet::new();
         while let Some((event, span)) = self.next()? {
             if matches!(event, Event::MappingEnd) {
                 break;
@@ -253,22 +260,40 @@ impl<'t> Reader<'t> {
             let key = self.node(event, &span)?;
             let name = match key.data {
                 Data::Scalar(scalar) => scalar.text,
+                Data::Map(_) if self.has_brace_before(key.place) => {
+                    let fix = "write a value as \"${{ x }}\": with its `$`, and in quotes";
+                    self.problem(key.place, "`{{ }}` without its `$` is no value", fix);
+                    String::new()
+                }
                 Data::Map(_) | Data::List(_) => {
-                    let fix = "put a value that begins with `{` in quotes";
-                    self.problem(key.place, "a key must be a word", fix);
+                    self.problem(
+                        key.place,
+                        "a key must be a word",
+                        "put a value that begins with `{` in quotes",
+                    );
                     String::new()
                 }
             };
             let Some((event, span)) = self.next()? else { break };
             let value = self.node(event, &span)?;
-            if entries.iter().any(|(known, _)| known.name == name) {
+            if !seen.insert(name.clone()) {
                 let message = format!("`{name}` stands here twice");
-                self.problem(key.place, message, "keep one of them");
+                let fix = match is_item {
+                    true => "keep one of them; where the next item of the list begins, write `- ` before it",
+                    false => "keep one of them",
+                };
+                self.problem(key.place, message, fix);
                 continue;
             }
             entries.push((Key { name, place: key.place }, value));
         }
         Ok(Data::Map(entries))
+    }
+
+    fn has_brace_before(&self, place: Place) -> bool {
+        let line = self.text.lines().nth(place.line.saturating_sub(1) as usize).unwrap_or_default();
+        let before = place.column.checked_sub(2).and_then(|at| line.chars().nth(at as usize));
+        before == Some('{')
     }
 
     fn refuse(&mut self, span: &Span, anchor: usize, tagged: bool) {
@@ -285,6 +310,9 @@ impl<'t> Reader<'t> {
         let line = self.text.lines().nth(at.line.saturating_sub(1) as usize).unwrap_or_default();
         let value = line.split_once(": ").map_or(line, |(_, value)| value).trim_start_matches(['-', ' ']);
         let fix = match value.chars().next() {
+            _ if line.contains('\u{a0}') => {
+                "there is a no-break space in this line: indent with ordinary spaces"
+            }
             _ if line.starts_with('%') => "remove this line",
             Some('!' | '&' | '*' | '@' | '`') => "put the expression in quotes",
             _ if error.info().contains("flow") => {
@@ -293,7 +321,23 @@ impl<'t> Reader<'t> {
             _ if value.contains(": ") => "put text that holds `: ` in quotes",
             _ => "check the indentation and the quotes of this line and the one before",
         };
-        self.problem(at, format!("not valid YAML: {}", error.info()), fix);
+        let (message, fix) = match error.info() {
+            info if info.contains("expected '-' indicator") => {
+                ("this line begins in another column than the keys before it".to_owned(), fix)
+            }
+            info if info.contains("expected ':'") => (
+                "`: ` is missing behind this key".to_owned(),
+                "write `key: value`, with a space behind the colon",
+            ),
+            info if info.contains("quoted scalar") => {
+                ("the quote before is not closed".to_owned(), "close it, or indent what belongs to the text")
+            }
+            info if info.contains("mapping values are not allowed") => {
+                ("a `: ` cannot stand here".to_owned(), fix)
+            }
+            info => (format!("not valid YAML: {info}"), fix),
+        };
+        self.problem(at, message, fix);
     }
 
     fn problem(&mut self, place: Place, message: impl Into<String>, fix: &str) {
@@ -323,6 +367,17 @@ fn tabs(path: &str, text: &str) -> Vec<Problem> {
         .collect()
 }
 
+/// Characters that show a text in another order than it is read in.
+fn turned(path: &str, text: &str) -> Option<Problem> {
+    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let at = text.find(turns)?;
+    let line = text[..at].rsplit('\n').next().unwrap_or_default();
+    let number = text[..at].matches('\n').count() as u32 + 1;
+    let place = Place { line: number, column: line.chars().count() as u32 + 1 };
+    let message = "an invisible character turns the text around here".to_owned();
+    Some(syntax(path, place, message, "remove it, or write it as an escape in double quotes"))
+}
+
 fn scalar(text: Cow<'_, str>, style: ScalarStyle, span: &Span) -> Scalar {
     let style = match style {
         ScalarStyle::Plain => Style::Plain,
@@ -330,7 +385,10 @@ fn scalar(text: Cow<'_, str>, style: ScalarStyle, span: &Span) -> Scalar {
         ScalarStyle::DoubleQuoted => Style::DoubleQuoted,
         ScalarStyle::Literal | ScalarStyle::Folded => Style::Block,
     };
-    Scalar { text: text.into_owned(), style, start: span.start.index(), end: span.end.index() }
+    let (start, end) = (span.start.index(), span.end.index());
+    // The parser writes `~` for what is not there.
+    let text = if style == Style::Plain && start == end { String::new() } else { text.into_owned() };
+    Scalar { text, style, start, end }
 }
 
 fn place(span: &Span) -> Place {

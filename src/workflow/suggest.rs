@@ -1,9 +1,18 @@
 //! "Did you mean": the known word closest to an unknown one.
 
+/// Longer texts are no words.
+const LENGTH_MAX: usize = 200;
+
 /// `None` when nothing is close enough to be what was meant.
 pub(super) fn closest<'k>(wrong: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    let limit = (wrong.chars().count() / 3).max(1);
-    let near = known.into_iter().map(|word| (distance(wrong, word), word));
+    let length = wrong.chars().count();
+    let limit = (length / 3).max(1);
+    // Two words are as far apart as their lengths at least, and nobody slips a hundred times in one.
+    let may_be_near = |word: &&str| {
+        let other = word.chars().count();
+        length.abs_diff(other) <= limit && length.max(other) <= LENGTH_MAX
+    };
+    let near = known.into_iter().filter(may_be_near).map(|word| (distance(wrong, word), word));
     near.filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, word)| word)

@@ -1,7 +1,11 @@
 //! `takt check` through the real binary: what it prints, and its exit code.
 
 use crate::support::site::takt;
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
 fn check(args: &[&str], site: &Path) -> (i32, String, String) {
     takt(&[&["check"], args].concat(), site)
@@ -58,4 +62,121 @@ fn a_broken_workflow_is_told_at_its_place() {
     assert_eq!(code, 1);
     assert!(err.contains("/etc/hosts is no workflow of the site"), "{err}");
     fs::remove_dir_all(&site).expect("removed");
+}
+
+/// A site folder of one workflow that goes with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let site = std::env::temp_dir().join(format!("takt-{name}-{}", std::process::id()));
+        for folder in ["workflows", "connectors", "messages"] {
+            fs::create_dir_all(site.join(folder)).expect("a folder");
+        }
+        let folder = Self(site);
+        folder.write("takt.yaml", SITE);
+        folder.write(
+            "workflows/w.yaml",
+            "workflow: w\nowner: me\ntrigger: manual\nsteps: [{ id: x, end: done }]\n",
+        );
+        folder
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        fs::write(self.0.join(path), text).expect("written");
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn a_broken_site_file_is_told_like_a_broken_workflow() {
+    let site = Folder::new("check-site");
+    site.write("takt.yaml", &SITE.replace("ladder: up", "ladder: upp").replace("America/", "Amerika/"));
+    let (code, out, err) = check(&[], &site.0);
+    assert_eq!((code, err.as_str()), (1, "the site cannot be checked: 2 errors\n"), "{out}");
+    assert!(
+        out.contains("error[T026]: there is no ladder `upp`: did you mean `up`?\n --> takt.yaml:4:39\n"),
+        "{out}"
+    );
+    let caret = format!("{}^^^\n", " ".repeat(38));
+    assert!(out.contains(&caret), "{out}");
+
+    let (code, out, _) = check(&["--format", "json"], &site.0);
+    let found: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    let at = serde_json::json!({ "line": 2, "column": 12 });
+    assert_eq!((code, &found[0]["path"], &found[0]["place"]), (1, &serde_json::json!("takt.yaml"), &at));
+    let (_, out, _) = check(&["--format", "github"], &site.0);
+    assert!(
+        out.starts_with("::error file=takt.yaml,line=2,col=12,title=T026::`Amerika/Chicago` is no"),
+        "{out}"
+    );
+    let (_, out, _) = check(&["--format", "sarif"], &site.0);
+    let log: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!(log.pointer("/runs/0/results/0/ruleId"), Some(&serde_json::json!("T026")));
+
+    for (more, said) in [
+        ("nam: x\n", "there is no key `nam` here: did you mean `name`?\n --> takt.yaml:7:1\n"),
+        ("name: x\n", "`name` stands here twice: keep one of them\n --> takt.yaml:7:1\n"),
+        (
+            "limits: 5\n",
+            "a group of keys is needed here: write `key: value` lines, indented below\n --> takt.yaml:7:9\n",
+        ),
+    ] {
+        site.write("takt.yaml", &format!("{SITE}{more}"));
+        let (code, out, _) = check(&[], &site.0);
+        assert!(code == 1 && out.contains(said), "{out}");
+    }
+
+    site.write("takt.yaml", SITE);
+    site.write("connectors/c.yaml", "system: c\ntols: {}\n");
+    let (code, out, _) = check(&[], &site.0);
+    let said =
+        "error[T026]: there is no key `tols` here: did you mean `tools`?\n --> connectors/c.yaml:2:1\n";
+    assert!(code == 1 && out.contains(said), "{out}");
+}
+
+#[test]
+fn a_link_out_of_the_site_folder_is_refused() {
+    let (site, elsewhere) = (Folder::new("check-links"), Folder::new("check-elsewhere"));
+    let link = |path: &str, to: &str| {
+        std::os::unix::fs::symlink(elsewhere.0.join(to), site.0.join(path)).expect("a link");
+    };
+    elsewhere.write(
+        "other.yaml",
+        "workflow: other\nowner: me\ntrigger: manual\nsteps: [{ id: x, end: secret }]\n",
+    );
+    elsewhere.write("ask.hbs", "It failed: secret");
+    link("workflows/other.yaml", "other.yaml");
+    link("messages/ask.hbs", "ask.hbs");
+    let gate = "  - { id: g, gate: acknowledge, ask: lead, message: messages/ask.hbs, expires: 1h, on_expire: fail }\n";
+    site.write("workflows/w.yaml", &format!("workflow: w\nowner: me\ntrigger: manual\nsteps:\n{gate}"));
+    let (code, out, _) = check(&[], &site.0);
+    assert!(code == 1 && !out.contains("secret"), "{out}");
+    assert!(out.contains("it is a link that leaves the site folder\n--> workflows/other.yaml:1:1"), "{out}");
+    assert!(
+        out.contains("`messages/ask.hbs` is a link that leaves the site folder\n --> workflows/w.yaml:5:"),
+        "{out}"
+    );
+
+    link("connectors/c.yaml", "other.yaml");
+    let (code, out, _) = check(&[], &site.0);
+    assert!(code == 1 && !out.contains("secret"), "{out}");
+    assert!(out.contains("it is a link that leaves the site folder\n--> connectors/c.yaml:1:1"), "{out}");
+}
+
+#[test]
+fn many_mistakes_are_told_in_time_that_grows_with_their_number() {
+    let site = Folder::new("check-many");
+    let mut text = "workflow: w\nowner: me\ntrigger: manual\nsteps: [{ id: x, end: done }]\n".to_owned();
+    (0..20_000).for_each(|number| text.push_str(&format!("unknown_key_{number}: x\n")));
+    site.write("workflows/w.yaml", &text);
+    let began = Instant::now();
+    let (code, _, err) = check(&[], &site.0);
+    assert_eq!((code, err.as_str()), (1, "1 workflow checked: 20000 errors, 0 warnings\n"));
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
 }

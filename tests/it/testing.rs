@@ -317,3 +317,15 @@ fn every_step_is_drawn_and_writes_are_marked() {
     assert!(drawn.contains("✎ push"), "a write is marked by more than its colour");
     assert!(!drawn.contains("&amp;amp;"), "nothing is escaped twice");
 }
+
+#[test]
+fn what_is_tried_is_an_event_as_the_site_describes_it() {
+    let event = std::env::temp_dir().join(format!("takt-misfit-{}.json", std::process::id()));
+    fs::write(&event, r#"{ "work_center": "PRESS-4", "status": "DOWN", "planned": "no" }"#).expect("written");
+    let (code, out, err) =
+        takt(&["try", "downtime_escalation", "--event", event.to_str().expect("UTF-8")], root());
+    fs::remove_file(&event).expect("removed");
+    assert_eq!((code, out.as_str()), (1, ""), "{err}");
+    let said = "this is no `plex.work_center_status` as events/plex.work_center_status.json describes it: ";
+    assert!(err.contains(said) && err.contains("/planned: "), "{err}");
+}

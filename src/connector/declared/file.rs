@@ -2,11 +2,14 @@
 //! What the words mean is decided in `compile`.
 
 use super::problem::Problem;
-use crate::tool::{DataClass, Effect};
+use crate::{
+    site,
+    tool::{DataClass, Effect},
+};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use serde_saphyr::{
-    DefaultMessageFormatter, MessageFormatter, Spanned,
+    Spanned,
     granit_parser::{Event, Parser},
 };
 use std::{collections::BTreeMap, path::Path};
@@ -193,7 +196,7 @@ pub(in crate::connector) fn parse<T: DeserializeOwned>(path: &Path, text: &str) 
     refuse_references(path, text)?;
     serde_saphyr::from_str(text).map_err(|error| {
         let place = error.location().map_or((1, 1), |place| (place.line(), place.column()));
-        let message = DefaultMessageFormatter.format_message(error.without_snippet());
+        let message = site::words_of(&error);
         Problem::new(path, place, message)
     })
 }

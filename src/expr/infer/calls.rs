@@ -5,7 +5,7 @@ use crate::expr::{
     environment::{self, operator},
     extension,
     signature::{self, Signature, Want},
-    types::Type,
+    types::{Type, is_time},
 };
 use cel::{
     IdedExpr,
@@ -371,6 +371,16 @@ impl Inference<'_> {
             let message = format!("`{}` does not order {kind}", operator(name));
             let fix = "compare numbers, texts or times".to_owned();
             self.report(node, TypeProblemKind::Mismatch, message, fix);
+        } else if orders && left.is_text() && right.is_text() && (tells_time(&left) || tells_time(&right)) {
+            let message = format!("`{}` compares times as texts, letter by letter", operator(name));
+            let fix = "make both times: timestamp(x)".to_owned();
+            self.report(node, TypeProblemKind::Mismatch, message, fix);
+        } else if let (Type::Time, Type::Word(words)) | (Type::Word(words), Type::Time) = (&left, &right)
+            && !words.iter().any(|word| is_time(word))
+        {
+            let message = format!("it is never `{}`", words.join("` or `"));
+            let fix = "it is a time, like 2026-11-23T12:10:00Z".to_owned();
+            self.report(at, TypeProblemKind::Mismatch, message, fix);
         } else if let (Type::Word(a), Type::Word(b)) = (&left, &right)
             && !a.iter().any(|word| b.contains(word))
         {
@@ -404,6 +414,15 @@ impl Inference<'_> {
                 Type::Any
             }
         }
+    }
+}
+
+/// A text that is a time, by its schema or as it is written out.
+fn tells_time(kind: &Type) -> bool {
+    match kind {
+        Type::Time => true,
+        Type::Word(words) => words.iter().any(|word| is_time(word)),
+        _ => false,
     }
 }
 

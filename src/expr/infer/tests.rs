@@ -23,11 +23,11 @@ fn types() -> Types {
         "required": ["options", "evaluated", "extra", "kind"],
     });
     let steps = Type::object([("plans", Type::of_output(&plans))]);
-    let trigger = Type::open([("id", Type::String), ("time", Type::String)]);
+    let trigger = Type::open([("id", Type::String), ("time", Type::Time)]);
     Types::from([
         ("steps".to_owned(), steps),
         ("trigger".to_owned(), trigger),
-        ("now".to_owned(), Type::String),
+        ("now".to_owned(), Type::Time),
     ])
 }
 
@@ -81,7 +81,7 @@ fn types_follow_the_schema() {
     is("lists.range(3)", Type::list(Type::Int));
     is("strings.quote(now)", Type::String);
     is("['a', 'b'].join(', ') + now", Type::String);
-    is("steps.plans.options.map(o, o.due).sort()", Type::list(Type::String.nullable()));
+    is("steps.plans.options.map(o, o.due).sort()", Type::list(Type::Time.nullable()));
     is("lists.range(3).map(i, i * 2)", Type::list(Type::Int));
     is("{'a': 1}.a + size('x')", Type::Int);
     is("steps.plans.options.sortBy(o, o.title)[0].title", Type::Any);
@@ -100,7 +100,7 @@ fn what_does_not_exist_is_named_at_its_place() {
     );
     wrong("event.x", "1:1 unknown name `event`; there is: now, steps, trigger");
     wrong("totl([1])", "1:1 there is no function `totl`; the language reference lists the functions");
-    wrong("now.x", "1:5 `now` is a text, so it has no field `x`; use the value itself");
+    wrong("now.x", "1:5 `now` is a time as text, so it has no field `x`; use the value itself");
 }
 
 #[test]
@@ -112,11 +112,11 @@ fn what_does_not_fit_is_told() {
     wrong("steps.plans.kind == 'hihg'", "1:21 it is never `hihg`; it is one of low, high");
     wrong(
         "timestamp(now) > trigger.time",
-        "1:16 `>` compares a time with a text; make both times: timestamp(x)",
+        "1:16 `>` compares a time with a time as text; make both times: timestamp(x)",
     );
     wrong(
         "now + 1",
-        "1:5 `+` does not work on a text and a whole number; convert one of them: string(x), int(x), double(x), timestamp(x)",
+        "1:5 `+` does not work on a time as text and a whole number; convert one of them: string(x), int(x), double(x), timestamp(x)",
     );
     wrong(
         "steps.plans.evaluated && true",
@@ -124,7 +124,7 @@ fn what_does_not_fit_is_told() {
     );
     wrong(
         "!now",
-        "1:2 true or false is needed here, this is a text; compare it with something: `x > 0`, `x == 'a'`",
+        "1:2 true or false is needed here, this is a time as text; compare it with something: `x > 0`, `x == 'a'`",
     );
 }
 
@@ -158,15 +158,15 @@ fn misfits_name_the_path() {
 #[test]
 fn what_may_be_null_or_absent_is_asked_for_first() {
     is("steps.plans.options.all(o, o.due != null && timestamp(o.due) > timestamp(now))", Type::Bool);
-    is("steps.plans.options.all(o, o.due == null || o.due < now)", Type::Bool);
-    is("steps.plans.options.map(o, o.due != null ? o.due : now)", Type::list(Type::String));
+    is("steps.plans.options.all(o, o.due == null || timestamp(o.due) < timestamp(now))", Type::Bool);
+    is("steps.plans.options.map(o, o.due != null ? o.due : now)", Type::list(Type::Time));
     is("steps.plans.options.all(o, !has(o.note) || o.note.contains('x'))", Type::Bool);
     is("steps.plans.options.map(o, o.?note.orValue(''))", Type::list(Type::String));
     is("has(steps.plans.rest) && steps.plans.rest.cost > 3", Type::Bool);
-    is("steps.plans.options[0].due == 'x'", Type::Bool);
+    is("steps.plans.options[0].due == '2026-11-23T12:10:00Z'", Type::Bool);
     wrong(
         "steps.plans.options.all(o, o.due > now)",
-        "1:30 `o.due` may be null, and `>` does not work then; ask before: `o.due != null`, or give a default with `.?` and `orValue(…)`",
+        "1:30 `o.due` may be null, and `>` does not work then; ask before: `o.due != null`, or give a default with `.?` and `orValue(…)` | 1:34 `>` compares times as texts, letter by letter; make both times: timestamp(x)",
     );
     wrong(
         "steps.plans.options.all(o, o.note.contains('x'))",
@@ -218,7 +218,7 @@ fn functions_say_what_they_take() {
     );
     wrong(
         "math.abs(now) > 1",
-        "1:10 `math.abs` needs a number here, this is a text; make it a number: int(x), double(x)",
+        "1:10 `math.abs` needs a number here, this is a time as text; make it a number: int(x), double(x)",
     );
     wrong(
         "math.ceil(steps.plans.evaluated) > 1.0",
@@ -226,7 +226,7 @@ fn functions_say_what_they_take() {
     );
     wrong(
         "math.greatest(now, 1) > 1",
-        "1:15 `math.greatest` needs a number here, this is a text; make it a number: int(x), double(x)",
+        "1:15 `math.greatest` needs a number here, this is a time as text; make it a number: int(x), double(x)",
     );
     wrong(
         "math.abz(1) > 1",
@@ -242,7 +242,7 @@ fn functions_say_what_they_take() {
     );
     wrong(
         "now.exists(n, n == 'x')",
-        "1:1 a list is needed here, this is a text; `filter`, `map`, `all` and `exists` go through a list",
+        "1:1 a list is needed here, this is a time as text; `filter`, `map`, `all` and `exists` go through a list",
     );
     wrong(
         "'high' in steps.plans.kind",
@@ -272,7 +272,7 @@ fn a_constant_in_brackets_is_a_field() {
     );
     wrong(
         "steps.plans.options[now].title == 'a'",
-        "1:21 an item of a list is asked for by its number, this is a text; write `list[0]`, or look with `exists`, `filter`",
+        "1:21 an item of a list is asked for by its number, this is a time as text; write `list[0]`, or look with `exists`, `filter`",
     );
     wrong(
         "steps.plans[?'rst'].orValue({}) == {}",
@@ -312,8 +312,8 @@ fn what_is_asked_for_with_a_question_mark_is_no_value_yet() {
 #[test]
 fn columns_count_characters() {
     wrong(
-        "'Störung 🔧' != now && now.x",
-        "1:27 `now` is a text, so it has no field `x`; use the value itself",
+        "'Störung 🔧' != trigger.id && now.x",
+        "1:34 `now` is a time as text, so it has no field `x`; use the value itself",
     );
     wrong("'🔧' == nuw", "1:8 unknown name `nuw`; there is: now, steps, trigger");
     let error = Expr::parse("'🔧ü' == = 1").expect_err("no expression");
@@ -395,4 +395,34 @@ fn origins_are_the_names_that_are_read() {
     ] {
         assert_eq!(leaks(harmless), [], "{harmless}");
     }
+}
+
+#[test]
+fn a_text_that_is_a_time_is_no_text_to_be_compared() {
+    let shown = |source: &str| {
+        let at = Type::from_schema(&json!({ "type": "string", "format": "date-time" }));
+        let trigger = Type::object([("since", at), ("name", Type::String)]);
+        let types = Types::from([("trigger".to_owned(), trigger), ("now".to_owned(), Type::Time)]);
+        let (kind, problems) = Expr::parse(source).expect(source).infer(&types);
+        (kind, problems.into_iter().map(|p| (p.column, p.message, p.fix)).collect::<Vec<_>>())
+    };
+    let as_texts = |column, operator: &str| {
+        let message = format!("`{operator}` compares times as texts, letter by letter");
+        (Type::Bool, vec![(column, message, "make both times: timestamp(x)".to_owned())])
+    };
+    assert_eq!(shown("now > trigger.since"), as_texts(5, ">"));
+    assert_eq!(shown("'2026-01-01' < trigger.since"), as_texts(14, "<"));
+    assert_eq!(shown("trigger.name <= '2026-01-01T00:00:00Z'"), as_texts(14, "<="));
+    let never = ("it is never `DOWN`".to_owned(), "it is a time, like 2026-11-23T12:10:00Z".to_owned());
+    assert_eq!(shown("trigger.since == 'DOWN'"), (Type::Bool, vec![(18, never.0, never.1)]));
+    for right in [
+        "timestamp(now) > timestamp(trigger.since)",
+        "trigger.since == now",
+        "trigger.since != '2026-01-01T00:00:00Z'",
+        "'a' < trigger.name",
+        "minutes_between(trigger.since, now) > 5",
+    ] {
+        assert_eq!(shown(right), (Type::Bool, vec![]), "{right}");
+    }
+    assert_eq!(shown("string(timestamp(now) + duration('1h'))"), (Type::Time, vec![]));
 }

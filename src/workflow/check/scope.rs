@@ -19,7 +19,7 @@ impl Names {
             ("trigger", trigger_type(workflow, events)),
             ("inputs", Type::object(inputs)),
             ("site", site.clone()),
-            ("now", Type::String),
+            ("now", Type::Time),
             ("steps", Type::object::<String>([])),
         ];
         Self { types: types.map(|(name, kind)| (name.to_owned(), kind)).into() }
@@ -114,6 +114,7 @@ pub(super) fn site_type(site: &Site) -> Type {
 pub(super) fn input_type(input: &Input) -> Type {
     match input.kind.as_str() {
         "string" => Type::String,
+        "time" => Type::Time,
         "number" => Type::Number,
         "integer" => Type::Int,
         "boolean" => Type::Bool,

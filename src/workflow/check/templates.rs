@@ -134,7 +134,7 @@ fn sample(kind: &Type, depth: usize) -> Value {
         return Value::Null;
     }
     match kind {
-        Type::Any | Type::Unset | Type::String | Type::Timestamp | Type::Duration => {
+        Type::Any | Type::Unset | Type::String | Type::Time | Type::Timestamp | Type::Duration => {
             json!("2026-11-23T12:10:00Z")
         }
         Type::Null => Value::Null,

@@ -64,13 +64,13 @@ impl<'d> Decoder<'d> {
 
     /// Reports every key that nothing asked for.
     pub(in crate::workflow) fn finish(&mut self, fields: &Fields<'d>, what: &str) {
+        let mut known = fields.asked.clone();
+        known.sort_unstable();
+        known.dedup();
         for (key, _) in fields.entries {
-            if fields.asked.contains(&key.name.as_str()) {
+            if known.contains(&key.name.as_str()) {
                 continue;
             }
-            let mut known = fields.asked.clone();
-            known.sort_unstable();
-            known.dedup();
             let fix = match suggest::closest(&key.name, known.iter().copied()) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("{what} takes {}", known.join(", ")),

@@ -30,7 +30,7 @@ const RESERVED: [&str; 22] = [
     "true", "false", "null", "in", "as", "break", "else", "for", "if", "import", "return",
 ];
 
-const INPUT_TYPES: [&str; 6] = ["string", "number", "integer", "boolean", "list", "object"];
+const INPUT_TYPES: [&str; 7] = ["string", "time", "number", "integer", "boolean", "list", "object"];
 
 pub(super) struct Decoder<'d> {
     path: &'d str,

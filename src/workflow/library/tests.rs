@@ -189,8 +189,8 @@ fn what_is_no_plain_file_is_told_and_not_waited_for() {
     let library = Library::load(&registry(), &folder.site()).expect("loads");
     assert_eq!(
         messages(&library),
-        ["pipe", "zero"]
-            .map(|name| format!("workflows/{name}.yaml 1:1 the file cannot be read: it is no plain file"))
+        [("pipe", "it is no plain file"), ("zero", "it is a link that leaves the site folder")]
+            .map(|(name, why)| format!("workflows/{name}.yaml 1:1 the file cannot be read: {why}"))
     );
 }
 

@@ -1,13 +1,14 @@
 //! T024: workflows without a test, and answers of a gate that no test gives. Reads the test files only for
 //! the answers in them; whether they pass, and what they cover besides, is what playing them shows.
 
+use crate::site::read_text;
 use crate::workflow::{
     Allow, Definition, GateStep, Place, Step, StepKind,
     problem::{Problem, Severity},
     source::{Data, Document, Node},
     walk,
 };
-use std::{fs, path::Path};
+use std::path::Path;
 
 /// An answer that a test gives.
 struct Answer {
@@ -18,7 +19,7 @@ struct Answer {
 pub(super) fn untested(site: &Path, definition: &Definition) -> Vec<Problem> {
     let path = &definition.bundle.path;
     let test = path.strip_suffix(".yaml").map(|stem| format!("{stem}.test.yaml")).unwrap_or_default();
-    let Ok(text) = fs::read_to_string(site.join(&test)) else {
+    let Ok(text) = read_text(site, &test) else {
         let message = "no test covers this workflow".to_owned();
         let fix = format!("write {test}; `takt test` plays it");
         return vec![warning(path, Place { line: 1, column: 1 }, message, fix)];

@@ -1,7 +1,7 @@
 //! What the helpers of a template take and give.
 
 use super::typed::{Reader, Value};
-use crate::expr::Type;
+use crate::expr::{self, Type};
 use handlebars::template::Parameter;
 
 pub(super) const BLOCKS: [&str; 4] = ["if", "unless", "each", "with"];
@@ -12,7 +12,7 @@ pub(super) const HELPERS: [&str; 18] = [
     "or", "not", "len", "else",
 ];
 
-impl Reader {
+impl Reader<'_> {
     /// What a helper gives; a value it does not take is reported.
     pub(super) fn helper(&mut self, name: &str, params: &[Parameter], may_be_absent: bool) -> Value {
         let is_lenient = may_be_absent && matches!(name, "and" | "or");
@@ -22,11 +22,11 @@ impl Reader {
             ("lookup", [holder, key, ..]) => self.lookup(holder, key, params),
             ("json", [value, ..]) => value.clone(),
             ("minutes" | "round", [value, ..]) => {
-                self.takes(name, value, "a number", Type::is_number);
+                self.at_value(params, |reader| reader.takes(name, value, "a number", Type::is_number));
                 Value { kind: Type::String, fields: value.fields.clone() }
             }
             ("time", [value, ..]) => {
-                self.takes(name, value, "a time", is_time);
+                self.at_value(params, |reader| reader.takes_time(value));
                 Value { kind: Type::String, fields: value.fields.clone() }
             }
             ("eq" | "ne", [a, b, ..]) => {
@@ -81,6 +81,17 @@ impl Reader {
         }
     }
 
+    /// A text is one where its schema says so.
+    fn takes_time(&mut self, value: &Value) {
+        let kind = value.kind.present_ref();
+        if matches!(kind, Type::String) {
+            let fix = "let its schema say `format: date-time` (`type: time` of an input), or give `${{ timestamp(x) }}`";
+            self.report(format!("`time` takes a time, this is {kind}"), fix.to_owned());
+        } else {
+            self.takes("time", value, "a time", is_time);
+        }
+    }
+
     fn comparable(&mut self, name: &str, left: &Type, right: &Type) {
         let (left, right) = (left.present_ref(), right.present_ref());
         if let (Type::Word(a), Type::Word(b)) = (left, right) {
@@ -99,7 +110,7 @@ impl Reader {
 /// A text that is written out must be one; of others only the form is not known.
 fn is_time(kind: &Type) -> bool {
     match kind {
-        Type::Word(words) => words.iter().any(|word| chrono::DateTime::parse_from_rfc3339(word).is_ok()),
-        kind => matches!(kind, Type::String | Type::Timestamp),
+        Type::Word(words) => words.iter().any(|word| expr::is_time(word)),
+        kind => matches!(kind, Type::Time | Type::Timestamp),
     }
 }

@@ -174,3 +174,26 @@ fn a_loop_ends_and_a_text_is_bounded() {
     );
     assert!(fair.unwrap().starts_with("001020"));
 }
+
+#[test]
+fn what_is_no_time_is_not_written_as_one() {
+    let event = crate::expr::Type::object([
+        ("since", crate::expr::Type::Time),
+        ("name", crate::expr::Type::String),
+        ("until", crate::expr::Type::Timestamp),
+    ]);
+    let types = Types::from([("trigger".to_owned(), event)]);
+    let told = |text: &str| {
+        let mut templates = Templates::default();
+        templates.add("m.hbs", text).expect(text);
+        let (found, _) = templates.check("m.hbs", &types);
+        found.into_iter().map(|p| (p.line, p.column, p.message)).collect::<Vec<_>>()
+    };
+    assert_eq!(told("{{time trigger.since}} {{time trigger.until}} {{time '2026-11-24T05:30:00Z'}}"), vec![]);
+    let name = (2, 9, "`time` takes a time, this is a text".to_owned());
+    assert_eq!(told("Since\né {{time trigger.name}}"), vec![(2, 10, name.2)]);
+    let missing = |line, column| vec![(line, column, "no such name `nam` in `trigger.nam`".to_owned())];
+    assert_eq!(told("é 🔧 {{trigger.nam}}"), missing(1, 15));
+    assert_eq!(told("{{#if trigger.nam}}x{{/if}}"), missing(1, 15));
+    assert_eq!(told("{{json\n  trigger.nam}}"), missing(2, 11));
+}

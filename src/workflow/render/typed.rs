@@ -30,10 +30,14 @@ pub(in crate::workflow) struct Written {
     pub column: u32,
 }
 
-pub(in crate::workflow) fn check(template: &Template, types: &Types) -> (Vec<TemplateProblem>, Vec<Written>) {
+pub(in crate::workflow) fn check(
+    template: &Template,
+    source: &str,
+    types: &Types,
+) -> (Vec<TemplateProblem>, Vec<Written>) {
     let root = Type::object(types.iter().map(|(name, kind)| (name.clone(), kind.clone())));
     let root = Value { kind: root, fields: Vec::new() };
-    let mut reader = Reader { blocks: vec![root], ..Reader::default() };
+    let mut reader = Reader { source, blocks: vec![root], ..Reader::default() };
     reader.template(template);
     (reader.found, reader.written)
 }
@@ -46,7 +50,8 @@ pub(super) struct Value {
 }
 
 #[derive(Default)]
-pub(super) struct Reader {
+pub(super) struct Reader<'s> {
+    source: &'s str,
     /// What a bare name is looked up in, innermost last.
     blocks: Vec<Value>,
     /// Names that blocks introduce with `as |x|`.
@@ -60,7 +65,7 @@ pub(super) struct Reader {
     written: Vec<Written>,
 }
 
-impl Reader {
+impl Reader<'_> {
     fn template(&mut self, template: &Template) {
         let mut after_dollar = false;
         for (index, element) in template.elements.iter().enumerate() {
@@ -294,7 +299,7 @@ impl Reader {
             Ok((kind, is_there)) if is_there || may_be_absent => Some(kind),
             Ok(_) => {
                 let fix = format!("write `{{{{#if {raw}}}}}…{{{{/if}}}}` around it");
-                self.report(format!("`{name}` in `{raw}` may be absent"), fix);
+                self.report_name(raw, name, format!("`{name}` in `{raw}` may be absent"), fix);
                 None
             }
             Err(known) => {
@@ -305,7 +310,7 @@ impl Reader {
                     None => format!("there is: {}", known.join(", ")),
                 };
                 if !may_be_absent || is_deep || near.is_some() {
-                    self.report(format!("no such name `{name}` in `{raw}`"), fix);
+                    self.report_name(raw, name, format!("no such name `{name}` in `{raw}`"), fix);
                 }
                 None
             }
@@ -322,10 +327,52 @@ impl Reader {
         (self.place.0.max(1) as u32, self.place.1.max(1) as u32)
     }
 
+    /// At the name itself, where it can be found behind the `{{`.
+    fn report_name(&mut self, path: &str, name: &str, message: String, fix: String) {
+        let outer = self.place;
+        if let Some(place) = place_of_name(self.source, outer, path, name) {
+            self.place = place;
+        }
+        self.report(message, fix);
+        self.place = outer;
+    }
+
+    /// What is said of a helper's first value is said there.
+    pub(super) fn at_value(&mut self, params: &[Parameter], say: impl FnOnce(&mut Self)) {
+        let outer = self.place;
+        let raw = match params.first() {
+            Some(
+                Parameter::Path(Path::Local((_, _, raw)) | Path::Relative((_, raw))) | Parameter::Name(raw),
+            ) => raw,
+            _ => "",
+        };
+        self.place = place_of_name(self.source, outer, raw, raw).unwrap_or(outer);
+        say(self);
+        self.place = outer;
+    }
+
     pub(super) fn report(&mut self, message: String, fix: String) {
         let (line, column) = self.position();
         self.found.push(TemplateProblem { line, column, message, fix });
     }
+}
+
+/// Line and column of a name of a path, in the tag that begins at this line and column.
+fn place_of_name(
+    source: &str,
+    (line, column): (usize, usize),
+    path: &str,
+    name: &str,
+) -> Option<(usize, usize)> {
+    let before: usize = source.split_inclusive('\n').take(line.checked_sub(1)?).map(str::len).sum();
+    let rest = source.get(before..)?;
+    let start = before + rest.char_indices().nth(column.checked_sub(1)?)?.0;
+    let tag = source.get(start..)?.split("}}").next()?;
+    let at = match tag.find(path).filter(|_| !path.is_empty()) {
+        Some(at) => at + path.rfind(name)?,
+        None => tag.rfind(name)?,
+    };
+    Some(super::place_of(source, start + at))
 }
 
 /// What a condition asks for is there inside.

@@ -10,6 +10,15 @@ const SUPPLIER: &str = include_str!("site/workflows/supplier_delay.yaml");
 /// Named cases; each is a whole file, or steps where it begins with two spaces.
 const CASES: &[(&str, &str)] = &[
     ("T001 negation is a tag", "  - { id: a, if: !event.planned, end: x }"),
+    ("T001 another column", "  - id: a\n   end: x"),
+    ("T001 too far", "  - id: a\n      end: x"),
+    ("T001 no space behind the colon", "  - id: a\n    end:x"),
+    ("T001 a quote left open", "  - id: a\n    if: \"trigger.a == 'x\n    end: x"),
+    ("T001 no-break space", "  - id: a\n   \u{a0}end: x"),
+    ("T001 turned around", "  - id: a\n    end: x # \u{202e}yhw"),
+    ("T002 nothing behind a key", "workflow:\nowner: ~\ntrigger: manual\nsteps:\n  - { id: , end: x }"),
+    ("T001 a dash is missing", "  - id: a\n    wait: 1m\n    id: b\n    end: x"),
+    ("T001 braces without a dollar", "  - { id: a, call: tickets.create, with: { title: {{ trigger.x }} } }"),
     ("T001 anchor", "  - &a { id: a, end: x }"),
     ("T002 unknown key", "  - id: a\n    call: plex.inventory\n    wiht: { x: 1 }"),
     ("T002 key of another kind", "  - id: a\n    end: x\n    rules: [staged]"),

@@ -26,6 +26,7 @@ pub(super) fn bundle(yaml: &str) -> Bundle {
         ),
         ("messages/people.hbs", "There are {{steps.p.people.length}} people."),
         ("messages/why.hbs", "{{why}}"),
+        ("messages/until.hbs", "It waits until {{time inputs.until}}"),
         (
             "messages/long.hbs",
             "A title goes on and on and on and on and on and on and on and on and on and on and on and on and on and on and on and on and on and on and on and on and on and on.",
