@@ -16,5 +16,6 @@ mod api;
 mod console;
 
 pub use bind::{BindError, bind};
+pub use hook::listen as listen_to_slack;
 pub use router::router;
 pub use state::AppState;

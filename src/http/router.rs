@@ -7,7 +7,7 @@ use super::{
 };
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
+    extract::{DefaultBodyLimit, Request},
     http::{HeaderName, HeaderValue, StatusCode, header},
     middleware::map_response,
     response::{IntoResponse, Response},
@@ -27,7 +27,9 @@ pub fn router(state: AppState) -> Router {
 
     // Programs that prove themselves by a signature.
     let hooks = Router::new().route("/hooks/{source}", post(hook::receive));
-    let clicks = Router::new().route("/slack/interactions", post(hook::interactions));
+    let clicks = Router::new()
+        .route("/slack/interactions", post(hook::interactions))
+        .route("/teams/messages", post(hook::messages));
 
     // Programs, and scripts of our own pages.
     let programs = Router::new()
@@ -73,8 +75,9 @@ pub fn router(state: AppState) -> Router {
         .route("/live/{*topic}", get(console::live::stream))
         .route("/sign-out", post(console::sign_in::sign_out));
 
-    // The only ones that answer to anybody.
+    // The only ones that answer to anybody; a link in a mail is its own proof.
     let open = Router::new()
+        .route("/answer/{gate}/{token}", get(console::mail_link::page).post(console::mail_link::answer))
         .route("/sign-in", get(console::sign_in::page).post(console::sign_in::sign_in))
         .route("/assets/{*path}", get(console::assets::asset));
 
@@ -95,8 +98,15 @@ pub fn router(state: AppState) -> Router {
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, ANSWER_TIME_MAX))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(map_response(harden))
-        .layer(TraceLayer::new_for_http())
+        .layer(TraceLayer::new_for_http().make_span_with(span))
         .with_state(door)
+}
+
+/// The words of a link in a mail stand for a person and stay out of the log.
+fn span(request: &Request) -> tracing::Span {
+    let path = request.uri().path();
+    let path = if path.starts_with("/answer/") { "/answer/…" } else { path };
+    tracing::debug_span!("request", method = %request.method(), path)
 }
 
 /// Headers of every answer. Scripts, styles and images come from us or not at all.

@@ -1,6 +1,6 @@
 use super::auth::SignInLimit;
 use crate::{
-    connector::slack::client::SlackClient,
+    connector::{slack::client::SlackClient, teams::Inbound},
     engine::{Definitions, Hints, Starter},
     site::Site,
     store::Store,
@@ -44,6 +44,8 @@ pub(super) struct Door {
     pub sign_in_limit: SignInLimit,
     /// Opens dialogs and tells people in Slack; absent when the site has no Slack.
     pub slack: Option<Arc<SlackClient>>,
+    /// Checks and answers what Teams posts; absent when the site has no bot there.
+    pub teams: Option<Inbound>,
     /// When the gauges were read last, so that scrapes do not become load.
     pub measured: tokio::sync::Mutex<Option<std::time::Instant>>,
 }
@@ -57,7 +59,11 @@ impl Door {
             let made = SlackClient::new(slack);
             made.inspect_err(|error| tracing::error!(%error, "Slack cannot be reached")).ok().map(Arc::new)
         });
-        Arc::new(Self { app, sign_in_limit, slack, measured: tokio::sync::Mutex::new(None) })
+        let teams = app.site.teams.as_ref().and_then(|teams| {
+            let made = Inbound::new(teams);
+            made.inspect_err(|error| tracing::error!(%error, "Teams cannot be reached")).ok()
+        });
+        Arc::new(Self { app, sign_in_limit, slack, teams, measured: tokio::sync::Mutex::new(None) })
     }
 
     /// Browsers send such cookies back over TLS only.

@@ -1,42 +1,71 @@
-//! Takes messages out of the outbox and gives them to their channels; what fails stays and is tried again.
+//! Takes messages out of the outbox and gives them to their channels; what fails stays and is tried again. Each channel
+//! has a loop of its own, so that a slow one holds up nobody else.
 
-use super::{Destination, Message, Notifier, NotifyError, Receipt, try_again};
-use crate::run::GateId;
-use crate::store::{Store, StoreError, gates, outbox};
-use crate::telemetry::metrics;
+use super::{Destination, Message, Notifier, NotifyError, Receipt, Sending, try_again};
+use crate::{
+    engine::Definitions,
+    gate::Token,
+    run::GateId,
+    site::Site,
+    store::{Store, StoreError, cards, conversations, gates, links, outbox, threads},
+    telemetry::metrics,
+};
+use futures::{StreamExt, future::join_all, stream};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
-/// Messages taken at once.
+/// Messages taken at once, and how many of them are under way at the same time.
 const BATCH_MAX: i64 = 16;
+const UNDER_WAY_MAX: usize = 8;
 /// Nobody else takes a message while it is being delivered.
-const HOLD: Duration = Duration::from_secs(60);
+const HOLD: Duration = Duration::from_secs(120);
 
 /// Between two looks without a hint, where hints of other processes arrive and where they do not.
 const IDLE_PAUSE: Duration = Duration::from_secs(5);
 const UNHEARD_PAUSE: Duration = Duration::from_secs(1);
+/// Cards that nothing else has changed are looked for this often.
+const CARDS_EVERY: Duration = Duration::from_secs(1);
 
-/// Where in a channel a role or a person is reached.
-pub trait Addresses: Send + Sync {
-    fn find(&self, channel: &str, role: Option<&str>, person: Option<&str>) -> Option<Destination>;
-}
-
+#[derive(Clone)]
 pub struct Delivery {
     pub store: Store,
     pub notifiers: BTreeMap<&'static str, Arc<dyn Notifier>>,
-    pub addresses: Arc<dyn Addresses>,
+    pub site: Arc<Site>,
+    /// What the story of a run is told with.
+    pub definitions: Arc<Definitions>,
     /// Address of the console, for links.
     pub base_url: String,
 }
 
 impl Delivery {
     /// Delivers until `stop`: on a hint at once, otherwise from time to time.
-    pub async fn run(self, mut wake: watch::Receiver<u64>, stop: CancellationToken) {
+    pub async fn run(self, wake: watch::Receiver<u64>, stop: CancellationToken) {
+        let each = self.notifiers.values().map(|notifier| {
+            let (one, notifier) = (self.clone(), notifier.clone());
+            let (wake, stop) = (wake.clone(), stop.clone());
+            async move {
+                tokio::join!(
+                    one.deliver(notifier.as_ref(), wake.clone(), stop.clone()),
+                    one.settle(notifier.as_ref(), stop.clone()),
+                    one.tell(notifier.as_ref(), wake, stop),
+                )
+            }
+        });
+        tokio::join!(join_all(each), self.give_up(stop.clone()));
+    }
+
+    async fn deliver(
+        &self,
+        notifier: &dyn Notifier,
+        mut wake: watch::Receiver<u64>,
+        stop: CancellationToken,
+    ) {
         let pause = if self.store.hears_others() { IDLE_PAUSE } else { UNHEARD_PAUSE };
         while !stop.is_cancelled() {
-            match self.pass().await {
+            match self.pass(notifier).await {
                 Ok(0) => {}
                 Ok(_) => continue,
                 Err(error) => tracing::warn!(%error, "the outbox could not be read; trying again"),
@@ -49,69 +78,261 @@ impl Delivery {
         }
     }
 
-    /// Delivers what is due; says how many messages that were.
-    pub async fn pass(&self) -> Result<usize, StoreError> {
-        let due = outbox::take_due(&mut *self.store.connection().await?, BATCH_MAX, HOLD).await?;
-        for message in &due {
-            let delivered = self.deliver(message).await?;
-            let mut db = self.store.connection().await?;
-            match delivered {
-                Ok(receipt) => {
-                    outbox::sent(&mut db, message.id, &receipt).await?;
-                    metrics::message(&message.channel, "sent");
-                }
-                Err(error) => {
-                    tracing::warn!(message.id = %message.id, channel = message.channel, %error, "not delivered");
-                    let attempts = u32::try_from(message.attempts).unwrap_or(u32::MAX);
-                    let again = try_again(&error, attempts);
-                    outbox::failed(&mut db, message.id, &error.message, again).await?;
-                    metrics::message(&message.channel, if again.is_some() { "retried" } else { "failed" });
-                }
+    async fn settle(&self, notifier: &dyn Notifier, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(CARDS_EVERY) => {}
+            }
+            if let Err(error) = self.settle_cards(notifier).await {
+                tracing::warn!(%error, "cards could not be looked after; trying again");
             }
         }
-        Ok(due.len())
     }
 
-    async fn is_open(&self, gate: uuid::Uuid) -> Result<bool, StoreError> {
-        let found = gates::get(&mut *self.store.connection().await?, GateId(gate)).await?;
-        Ok(found.is_some_and(|gate| gate.state == "open"))
-    }
-
-    async fn deliver(&self, queued: &outbox::Message) -> Result<Result<Value, NotifyError>, StoreError> {
-        let never = |message: String| NotifyError { retryable: false, retry_after: None, message };
-        let Some(notifier) = self.notifiers.get(queued.channel.as_str()) else {
-            return Ok(Err(never(format!("the channel `{}` is not configured", queued.channel))));
-        };
-        let mut content = queued.message.clone();
-        content["url"] = json!(match queued.gate_id {
-            Some(gate) => format!("{}/gates/{gate}", self.base_url),
-            None => format!("{}/runs/{}", self.base_url, queued.run_id),
-        });
-        let message: Message = match serde_json::from_value(content) {
-            Ok(message) => message,
-            Err(error) => return Ok(Err(never(format!("the message cannot be read: {error}")))),
-        };
-        if let (Message::Ask(_), Some(gate)) = (&message, queued.gate_id)
-            && !self.is_open(gate).await?
-        {
-            // Somebody was faster elsewhere: a card with live buttons would only mislead.
-            return Ok(Ok(Value::Null));
+    async fn tell(&self, notifier: &dyn Notifier, mut wake: watch::Receiver<u64>, stop: CancellationToken) {
+        if !notifier.has_threads() {
+            return;
         }
-        if let (Message::Decided(_), Some(gate)) = (&message, queued.gate_id) {
+        while !stop.is_cancelled() {
+            match self.tell_stories(notifier.channel()).await {
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%error, "the stories of runs could not be told; trying again"),
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = wake.changed() => tokio::time::sleep(CARDS_EVERY).await,
+                () = tokio::time::sleep(IDLE_PAUSE) => {}
+            }
+        }
+    }
+
+    /// Messages for channels that were taken out of takt.yaml.
+    async fn give_up(&self, stop: CancellationToken) {
+        let mut known: Vec<String> = self.notifiers.keys().map(|channel| (*channel).to_owned()).collect();
+        known.push("console".to_owned());
+        loop {
+            let given_up = async {
+                let mut db = self.store.connection().await?;
+                outbox::fail_others(&mut db, &known, "this channel is not configured").await
+            };
+            if let Err(error) = given_up.await {
+                tracing::warn!(%error, "the outbox could not be read; trying again");
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(IDLE_PAUSE) => {}
+            }
+        }
+    }
+
+    /// Delivers what is due in a channel; says how many messages that were. What belongs to one run keeps its order.
+    pub async fn pass(&self, notifier: &dyn Notifier) -> Result<usize, StoreError> {
+        let mut db = self.store.connection().await?;
+        let due = outbox::take_due(&mut db, notifier.channel(), BATCH_MAX, HOLD).await?;
+        drop(db);
+        let count = due.len();
+        let mut of_runs: BTreeMap<Uuid, Vec<outbox::Message>> = BTreeMap::new();
+        for message in due {
+            of_runs.entry(message.run_id).or_default().push(message);
+        }
+        let lines = of_runs.into_values().map(|messages| async move {
+            for message in messages {
+                self.one(notifier, message).await?;
+            }
+            Ok::<_, StoreError>(())
+        });
+        let done: Vec<_> = stream::iter(lines).buffer_unordered(UNDER_WAY_MAX).collect().await;
+        done.into_iter().collect::<Result<(), _>>()?;
+        Ok(count)
+    }
+
+    async fn one(&self, notifier: &dyn Notifier, mut message: outbox::Message) -> Result<(), StoreError> {
+        let delivered = self.carry(notifier, &mut message).await?;
+        let channel = message.channel.as_str();
+        let mut db = self.store.connection().await?;
+        let Err(error) = delivered else {
+            outbox::sent(&mut db, message.id, &message.receipt.unwrap_or(Value::Null)).await?;
+            metrics::message(channel, "sent");
+            return Ok(());
+        };
+        if error.waits {
+            let pause = error.retry_after.unwrap_or(UNHEARD_PAUSE);
+            return outbox::put_off(&mut db, message.id, pause).await;
+        }
+        tracing::warn!(message.id = %message.id, channel, %error, "not delivered");
+        let attempts = u32::try_from(message.attempts).unwrap_or(u32::MAX);
+        let again = try_again(&error, attempts);
+        outbox::failed(&mut db, message.id, &error.message, again).await?;
+        metrics::message(channel, if again.is_some() { "retried" } else { "failed" });
+        Ok(())
+    }
+
+    async fn carry(
+        &self,
+        notifier: &dyn Notifier,
+        queued: &mut outbox::Message,
+    ) -> Result<Result<(), NotifyError>, StoreError> {
+        let message = match self.read(queued) {
+            Ok(message) => message,
+            Err(error) => {
+                return Ok(Err(NotifyError::lasting(format!("the message cannot be read: {error}"))));
+            }
+        };
+        if !notifier.carries(&message, queued.gate_id.is_some()) {
+            return Ok(Ok(()));
+        }
+        match (&message, queued.gate_id) {
+            (Message::Decided(_), Some(gate)) => self.change(notifier, gate, &message).await,
+            (Message::Ask(_), Some(gate)) => {
+                let mut db = self.store.connection().await?;
+                let asked = gates::get(&mut db, GateId(gate)).await?.filter(|gate| gate.state == "open");
+                drop(db);
+                match asked {
+                    Some(asked) => self.send(notifier, queued, message, Some(&asked)).await,
+                    // Somebody was faster elsewhere: a card with live buttons would only mislead.
+                    None => Ok(Ok(())),
+                }
+            }
+            _ => self.send(notifier, queued, message, None).await,
+        }
+    }
+
+    fn read(&self, queued: &outbox::Message) -> Result<Message, serde_json::Error> {
+        let mut content = queued.message.clone();
+        content["url"] = json!(self.page_of(queued.gate_id, queued.run_id));
+        serde_json::from_value(content)
+    }
+
+    pub(super) fn page_of(&self, gate: Option<Uuid>, run: Uuid) -> String {
+        match gate {
+            Some(gate) => format!("{}/gates/{gate}", self.base_url),
+            None => format!("{}/runs/{run}", self.base_url),
+        }
+    }
+
+    /// Changes every card of the gate; one that was deleted does not keep the others from changing.
+    async fn change(
+        &self,
+        notifier: &dyn Notifier,
+        gate: Uuid,
+        message: &Message,
+    ) -> Result<Result<(), NotifyError>, StoreError> {
+        let mut db = self.store.connection().await?;
+        let receipts = outbox::receipts_of_gate(&mut db, gate, notifier.channel()).await?;
+        drop(db);
+        if let Err(error) = self.update_all(notifier, receipts, message).await {
+            return Ok(Err(error));
+        }
+        let mut db = self.store.connection().await?;
+        cards::settled(&mut db, gate, notifier.channel()).await?;
+        Ok(Ok(()))
+    }
+
+    pub(super) async fn update_all(
+        &self,
+        notifier: &dyn Notifier,
+        receipts: Vec<Value>,
+        message: &Message,
+    ) -> Result<(), NotifyError> {
+        let mut again = None;
+        for receipt in receipts {
+            match notifier.update(&Receipt(receipt), message).await {
+                Err(error) if error.retryable => again = Some(error),
+                Err(error) => tracing::warn!(%error, "a card could not be changed and stays as it is"),
+                Ok(()) => {}
+            }
+        }
+        again.map_or(Ok(()), Err)
+    }
+
+    /// Sends a message to each of its places that does not have it yet.
+    async fn send(
+        &self,
+        notifier: &dyn Notifier,
+        queued: &mut outbox::Message,
+        message: Message,
+        asked: Option<&gates::Gate>,
+    ) -> Result<Result<(), NotifyError>, StoreError> {
+        let channel = notifier.channel();
+        let places = match &message {
+            Message::Follow(_) => vec![Destination::Room { id: String::new(), asked: Vec::new() }],
+            _ => {
+                let at = asked.map_or(queued.created_at, |gate| gate.opened_at);
+                notifier.destinations(&self.site, queued.role.as_deref(), queued.person.as_deref(), at)
+            }
+        };
+        let mut receipts = match queued.receipt.take() {
+            Some(Value::Array(receipts)) => receipts,
+            _ => Vec::new(),
+        };
+        let mut nobody = None;
+        for (number, place) in places.iter().enumerate().skip(receipts.len()) {
             let mut db = self.store.connection().await?;
-            let receipts = outbox::receipts_of_gate(&mut db, gate, &queued.channel).await?;
+            let reference = conversations::find(&mut db, channel, place.room(), place.person()).await?;
             drop(db);
-            for receipt in receipts {
-                if let Err(error) = notifier.update(&Receipt(receipt), &message).await {
+            let message = match (&message, place, asked) {
+                (Message::Ask(question), Destination::Person(contact), Some(gate))
+                    if notifier.has_links() && question.sign.is_none() =>
+                {
+                    let link = self.link(gate, &contact.person).await?;
+                    &Message::Ask(super::Question { link: Some(link), ..question.clone() })
+                }
+                _ => &message,
+            };
+            let sending = Sending {
+                message,
+                to: place,
+                id: Uuid::new_v5(&queued.id, &number.to_be_bytes()),
+                tried: queued.attempts > 1,
+                reference: reference.as_ref(),
+            };
+            match notifier.send(&sending).await {
+                Ok(receipt) => receipts.push(receipt.0),
+                // Of several people one who cannot be reached does not keep the others from being asked.
+                Err(error) if !error.retryable && places.len() > 1 => {
+                    tracing::warn!(channel, %error, "one of several people was not reached");
+                    receipts.push(Value::Null);
+                    nobody = Some(error);
+                }
+                Err(error) => {
+                    queued.receipt = (!receipts.is_empty()).then_some(Value::Array(receipts));
+                    self.note(queued, notifier, asked, &places).await?;
                     return Ok(Err(error));
                 }
             }
-            return Ok(Ok(Value::Null));
         }
-        let to = self.addresses.find(&queued.channel, queued.role.as_deref(), queued.person.as_deref());
-        let Some(to) = to else {
-            return Ok(Err(never(format!("nobody is reachable on `{}`", queued.channel))));
-        };
-        Ok(notifier.send(&message, &to).await.map(|receipt| receipt.0))
+        let reached = receipts.iter().any(|receipt| !receipt.is_null());
+        queued.receipt = reached.then_some(Value::Array(receipts));
+        self.note(queued, notifier, asked, &places).await?;
+        Ok(nobody.filter(|_| !reached).map_or(Ok(()), Err))
+    }
+
+    /// Keeps what was delivered, so that cards can follow their gate and their run.
+    async fn note(
+        &self,
+        queued: &outbox::Message,
+        notifier: &dyn Notifier,
+        asked: Option<&gates::Gate>,
+        places: &[Destination],
+    ) -> Result<(), StoreError> {
+        let (Some(receipts), Some(asked)) = (&queued.receipt, asked) else { return Ok(()) };
+        let mut tx = self.store.begin().await?;
+        outbox::progress(&mut tx, queued.id, receipts).await?;
+        cards::shown(&mut tx, queued.id, asked.rung).await?;
+        if notifier.has_threads()
+            && let (Some(Some(room)), Some(card)) = (places.first().map(Destination::room), receipts.get(0))
+        {
+            threads::begin(&mut tx, queued.run_id, notifier.channel(), room, card).await?;
+        }
+        tx.commit().await.map_err(StoreError::from)
+    }
+
+    /// A new link that answers a gate for one person.
+    async fn link(&self, gate: &gates::Gate, person: &str) -> Result<String, StoreError> {
+        let token = Token::random();
+        let mut db = self.store.connection().await?;
+        links::add(&mut db, &token.hash, GateId(gate.id), person).await?;
+        Ok(format!("{}/answer/{}/{}", self.base_url, gate.id, token.secret))
     }
 }

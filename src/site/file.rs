@@ -1,6 +1,9 @@
 //! `takt.yaml` as it is written: the shapes serde reads, with the places that errors point at.
 
-use super::model::RoleShift;
+use super::{
+    channels::{MailFile, TeamsFile, TeamsWebhookFile},
+    model::RoleShift,
+};
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 use std::collections::BTreeMap;
@@ -22,6 +25,9 @@ pub(super) struct SiteFile {
     #[serde(default)]
     pub models: Vec<Spanned<ModelFile>>,
     pub slack: Option<Spanned<SlackFile>>,
+    pub teams: Option<Spanned<TeamsFile>>,
+    pub teams_webhook: Option<Spanned<TeamsWebhookFile>>,
+    pub mail: Option<Spanned<MailFile>>,
     #[serde(default)]
     pub sources: BTreeMap<String, SourceFile>,
     #[serde(default)]
@@ -75,6 +81,7 @@ pub(super) struct RoleFile {
     pub shift: Option<RoleShift>,
     pub ladder: Option<Text>,
     pub slack_channel: Option<String>,
+    pub teams_conversation: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -84,6 +91,7 @@ pub(super) struct PersonFile {
     pub name: String,
     pub email: Option<String>,
     pub slack_id: Option<String>,
+    pub teams_id: Option<String>,
     pub roles: Vec<Text>,
     #[serde(default)]
     pub shifts: Vec<Text>,
@@ -148,7 +156,8 @@ pub(super) struct ModelTimeoutsFile {
 pub(super) struct SlackFile {
     pub base_url: Option<Text>,
     pub bot_token: Text,
-    pub signing_secret: Text,
+    pub signing_secret: Option<Text>,
+    pub app_token: Option<Text>,
     pub default_channel: String,
     #[serde(default)]
     pub optional: bool,

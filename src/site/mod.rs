@@ -5,6 +5,7 @@
 //! resolved last, when everything else is known to be right; it is never part of an error.
 
 mod calendar;
+mod channels;
 mod duration;
 mod environment;
 mod file;
@@ -19,6 +20,7 @@ mod shift;
 mod tests;
 
 pub use calendar::{Calendar, Shutdown};
+pub use channels::{Encryption, Mail, Teams, TeamsWebhook};
 pub use duration::{DurationError, parse_duration};
 pub use environment::{Environment, ReferenceError};
 pub use load::{Overrides, SiteError, SiteProblem, declared_models};

@@ -5,10 +5,12 @@
 
 pub mod audit;
 pub mod bench;
+pub mod cards;
 pub mod changes;
 pub mod clock;
 pub mod commits;
 pub mod control;
+pub mod conversations;
 pub mod endpoints;
 pub mod events;
 pub mod floods;
@@ -18,6 +20,7 @@ pub mod health;
 pub mod hints;
 pub mod journal;
 pub mod lanes;
+pub mod links;
 pub mod measure;
 mod open;
 pub mod outbox;
@@ -29,6 +32,7 @@ pub mod schedules;
 pub mod sessions;
 pub mod signals;
 pub mod summaries;
+pub mod threads;
 mod trouble;
 pub mod upkeep;
 pub mod versions;

@@ -5,9 +5,8 @@ use super::{
         BUTTON_CHARS_MAX, Block, Choice, Element, INPUT_CHARS_MAX, TITLE_CHARS_MAX, View, ViewKind, clip,
         escape, plain, section,
     },
-    press::Press,
 };
-use crate::notify::Button;
+use crate::notify::{Button, Press, REASONS};
 use serde::{Deserialize, Serialize};
 
 pub(super) const CALLBACK: &str = "takt.answer";
@@ -15,10 +14,6 @@ pub(super) const CODE: &str = "code";
 /// The dialog's text field; errors are shown beside it.
 pub const REASON: &str = "reason";
 const TEXT_CHARS_MAX: usize = 500;
-
-/// Why people say no, most often first.
-pub const REASONS: [&str; 5] =
-    ["Facts are wrong", "Better plan by hand", "Too much setup or overtime", "Not now", "Other"];
 
 /// What a dialog carries until it is sent: the button that opened it and the message it stood in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
