@@ -14,6 +14,7 @@
 mod agents;
 mod architecture;
 mod care;
+mod channels;
 mod chaos;
 mod check;
 mod clicks;

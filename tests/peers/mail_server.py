@@ -4,6 +4,7 @@ standard library's parser reads it."""
 import email
 import email.policy
 import json
+import socket
 import threading
 
 from aiosmtpd.controller import Controller
@@ -21,9 +22,9 @@ class Keep:
         return "250 OK"
 
 
-controller = Controller(Keep(), hostname="127.0.0.1", port=0)
-# Without a port of its own it finds a free one, which has to be asked for.
-controller.port = __import__("socket").create_server(("127.0.0.1", 0)).getsockname()[1]
+with socket.create_server(("127.0.0.1", 0)) as free:
+    port = free.getsockname()[1]
+controller = Controller(Keep(), hostname="127.0.0.1", port=port)
 controller.start()
 print(json.dumps({"ready": controller.port}), flush=True)
 threading.Event().wait()

@@ -123,6 +123,9 @@ impl Reading<'_> {
         };
         let port = file.port.as_ref().map_or(usual, |text| {
             let port = self.text(text);
+            if port.is_empty() {
+                return usual;
+            }
             port.parse().unwrap_or_else(|_| {
                 self.problem(text.referenced, format!("`{port}` is no port: write a number up to 65535"));
                 usual
@@ -147,7 +150,7 @@ impl Reading<'_> {
     fn encryption(&mut self, text: &Text, word: &str, host: &str) -> Encryption {
         match word {
             "tls" => Encryption::Tls,
-            "starttls" => Encryption::StartTls,
+            "starttls" | "" => Encryption::StartTls,
             "none" if is_this_computer(host) => Encryption::None,
             "none" => {
                 let message = "mail without encryption goes only to a server on this computer";
@@ -199,4 +202,88 @@ fn is_safe(url: &str) -> bool {
 
 fn is_this_computer(host: &str) -> bool {
     matches!(host, "127.0.0.1" | "localhost")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::site::{Encryption, Environment, Overrides, Site};
+    use secrecy::ExposeSecret;
+
+    const PLANT: &str = "
+name: Small
+time_zone: UTC
+shifts: [{ id: A, starts: '00:00', ends: '00:00' }]
+roles: { lead: { title: Lead } }
+people: [{ id: ann, name: Ann, roles: [lead] }]
+";
+
+    fn parse(section: &str) -> Result<Site, String> {
+        let environment = Environment::of([
+            ("SECRET", "s3cret"),
+            ("HOOK", "https://prod-1.westeurope.logic.azure.com/workflows/s3cret"),
+            ("EVIL", "https://logic.azure.com.evil.example/s3cret"),
+            ("PLAIN", "http://prod-1.logic.azure.com/s3cret"),
+            ("USERINFO", "https://logic.azure.com@evil.example/s3cret"),
+        ]);
+        let text = format!("{PLANT}{section}\n");
+        Site::parse("takt.yaml", &text, &environment, &Overrides::default()).map_err(|error| error.to_string())
+    }
+
+    fn wrong(section: &str) -> String {
+        parse(section).expect_err(section)
+    }
+
+    #[test]
+    fn teams_has_good_defaults_and_sends_secrets_to_safe_addresses_only() {
+        let teams = "teams: { app_id: a-1, client_secret: '${env:SECRET}', tenant: t-1 }";
+        let read = parse(teams).expect("a site").teams.expect("teams");
+        assert_eq!(read.service_urls, ["https://smba.trafficmanager.net"]);
+        assert_eq!(read.token_url, "https://login.microsoftonline.com/t-1/oauth2/v2.0/token");
+        assert_eq!(read.issuer, "https://api.botframework.com");
+        for key in ["service_urls: ['http://teams.example']", "metadata_url: 'http://teams.example'", "token_url: 'ftp://x'"] {
+            let said = wrong(&teams.replace(" }", &format!(", {key} }}")));
+            assert!(said.contains("must begin with https://"), "{said}");
+        }
+        assert!(wrong("teams: { app_id: a, client_secret: written-here, tenant: t }").contains("does not belong in this file"));
+    }
+
+    #[test]
+    fn a_webhook_goes_to_microsofts_hosts_and_its_address_is_never_shown() {
+        let read = parse("teams_webhook: { url: '${env:HOOK}', roles: { lead: '${env:HOOK}' } }").expect("a site");
+        assert!(read.teams_webhook.expect("a webhook").url.expose_secret().ends_with("s3cret"));
+        for variable in ["EVIL", "PLAIN", "USERINFO"] {
+            let said = wrong(&format!("teams_webhook: {{ url: '${{env:{variable}}}' }}"));
+            assert!(said.contains("one of these hosts") && !said.contains("s3cret"), "{said}");
+        }
+        let said = wrong("teams_webhook: { url: '${env:HOOK}', roles: { laed: '${env:HOOK}' } }");
+        assert!(said.contains("there is no role `laed`: did you mean `lead`?"), "{said}");
+    }
+
+    #[test]
+    fn mail_is_encrypted_unless_it_stays_here() {
+        let read = |section: &str| parse(section).expect("a site").mail.expect("mail");
+        let mail = read("mail: { host: smtp.plant1.example, from: takt@plant1.example }");
+        assert_eq!((mail.port, mail.encryption), (587, Encryption::StartTls));
+        let mail = read("mail: { host: 127.0.0.1, port: 2525, encryption: none, from: takt@plant1.example }");
+        assert_eq!((mail.port, mail.encryption), (2525, Encryption::None));
+        let said = wrong("mail: { host: smtp.plant1.example, encryption: none, from: takt@plant1.example }");
+        assert!(said.contains("only to a server on this computer"), "{said}");
+        assert!(wrong("mail: { host: h, user: takt, from: a@b.c }").contains("belong together"));
+        assert!(wrong("mail: { host: h, encryption: ssl, from: a@b.c }").contains("write tls, starttls or none"));
+    }
+
+    #[test]
+    fn slack_has_one_door_or_both_and_what_is_begun_says_what_is_missing() {
+        let slack = |keys: &str| format!("slack: {{ bot_token: '${{env:SECRET}}', default_channel: '#t', {keys} }}");
+        let socket = parse(&slack("app_token: '${env:SECRET}'")).expect("a site").slack.expect("slack");
+        assert!(socket.signing_secret.is_none() && socket.app_token.is_some());
+        assert!(wrong(&slack("optional: false")).contains("`signing_secret`, or `app_token`"));
+        let off = parse(&slack("optional: true, app_token: '${env:NOT_SET}'")).expect("a site");
+        assert!(off.slack.is_none() && off.notices.iter().any(|notice| notice.starts_with("Slack is off")));
+        let begun = parse("teams: { app_id: '${env:SECRET}', client_secret: '${env:NOT_SET}', tenant: t, optional: true }");
+        let begun = begun.expect("a site").notices;
+        assert_eq!(begun, ["Teams is off: the environment variable NOT_SET is not set"]);
+        let unwanted = parse("mail: { host: '${env:NOT_SET}', from: a@b.c, optional: true }").expect("a site");
+        assert!(unwanted.mail.is_none() && unwanted.notices.is_empty());
+    }
 }
