@@ -2,7 +2,14 @@
 
 use crate::{
     agent::{Model, Spans},
-    connector::{declared, mail::{MailError, MailNotifier}, native, openai::OpenAi, slack::SlackNotifier, teams::{TeamsNotifier, webhook::WebhookNotifier}},
+    connector::{
+        declared,
+        mail::{MailError, MailNotifier},
+        native,
+        openai::OpenAi,
+        slack::SlackNotifier,
+        teams::{TeamsNotifier, webhook::WebhookNotifier},
+    },
     engine::{
         Caps, Clock, Definitions, Executors, Hints, Ladders, Past, RungOf, SharedEndpoints, Starter, Starts,
         StoredPast, Worker, WorkerOptions,

@@ -38,11 +38,7 @@ impl Delivery {
         Ok(count)
     }
 
-    async fn outcome(
-        &self,
-        card: &cards::Stale,
-        now: DateTime<Utc>,
-    ) -> Result<Option<Message>, StoreError> {
+    async fn outcome(&self, card: &cards::Stale, now: DateTime<Utc>) -> Result<Option<Message>, StoreError> {
         let mut db = self.store.connection().await?;
         let Some(gate) = gates::get(&mut db, GateId(card.gate_id)).await? else { return Ok(None) };
         let vote = gates::vote(&mut db, GateId(gate.id)).await?;

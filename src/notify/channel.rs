@@ -13,7 +13,10 @@ use uuid::Uuid;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Destination {
     /// A room that many people read, as the channel calls it; some of them are asked.
-    Room { id: String, asked: Vec<Contact> },
+    Room {
+        id: String,
+        asked: Vec<Contact>,
+    },
     Person(Contact),
 }
 

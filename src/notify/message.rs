@@ -78,9 +78,18 @@ pub struct Question {
     pub draft: Option<Value>,
     #[serde(default)]
     pub url: Option<String>,
+    /// Why people say no, to choose from.
+    #[serde(default = "usual_reasons")]
+    pub reasons: Vec<Reason>,
     /// A one-time link that answers for the person it was sent to.
     #[serde(default)]
     pub link: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reason {
+    pub code: String,
+    pub title: String,
 }
 
 /// One of the options, with the same facts in the same order as the others.
@@ -243,6 +252,10 @@ impl Settled {
             Self::Closed { why, at } => format!("Closed at {}: {why}", time(at)),
         }
     }
+}
+
+fn usual_reasons() -> Vec<Reason> {
+    REASONS.map(|reason| Reason { code: reason.to_owned(), title: reason.to_owned() }).into()
 }
 
 fn as_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {

@@ -13,5 +13,7 @@ mod story;
 pub use backoff::{ATTEMPTS_MAX, try_again};
 pub use channel::{Contact, Destination, Notifier, NotifyError, Receipt, Sending};
 pub use delivery::Delivery;
-pub use message::{Button, CardOption, Decided, Fact, Follow, Message, Notice, Question, REASONS, Settled};
+pub use message::{
+    Button, CardOption, Decided, Fact, Follow, Message, Notice, Question, REASONS, Reason, Settled,
+};
 pub use press::{Press, PressError};

@@ -2,7 +2,10 @@
 
 use super::Delivery;
 use crate::{
-    run::{Change, Record, RunId, story::{Line, Mark, lines}},
+    run::{
+        Change, Record, RunId,
+        story::{Line, Mark, lines},
+    },
     store::{PgConnection, StoreError, journal, threads},
 };
 

@@ -20,7 +20,9 @@ impl Site {
             .iter()
             .find(|person| same(&person.teams_id, id))
             // Whoever has an id here is known by it alone.
-            .or_else(|| self.people.iter().find(|person| person.teams_id.is_none() && same(&person.email, email)))
+            .or_else(|| {
+                self.people.iter().find(|person| person.teams_id.is_none() && same(&person.email, email))
+            })
     }
 
     /// Who fills a role at a time. Pass the moment of asking, not of answering: who was asked

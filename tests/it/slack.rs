@@ -56,11 +56,7 @@ fn by_mail(email: &str) -> Destination {
     Destination::Person(Contact { email: Some(email.to_owned()), ..Contact::default() })
 }
 
-async fn send(
-    notifier: &SlackNotifier,
-    message: &Message,
-    to: &Destination,
-) -> Result<Receipt, NotifyError> {
+async fn send(notifier: &SlackNotifier, message: &Message, to: &Destination) -> Result<Receipt, NotifyError> {
     let id = uuid::Uuid::new_v4();
     notifier.send(&Sending { message, to, id, tried: false, reference: None }).await
 }

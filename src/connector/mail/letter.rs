@@ -137,9 +137,9 @@ fn html(part: &Part) -> String {
             format!("<p><strong>{number}&nbsp; {}</strong>{rest}</p>", lines(title))
         }
         Part::Links(links) => {
-            let links = links.iter().map(|(label, url)| {
-                format!("<li><a href=\"{}\">{}</a></li>", escape(url), lines(label))
-            });
+            let links = links
+                .iter()
+                .map(|(label, url)| format!("<li><a href=\"{}\">{}</a></li>", escape(url), lines(label)));
             format!("<ul>{}</ul>", links.collect::<String>())
         }
     }
@@ -189,7 +189,9 @@ mod tests {
             }
             assert!(!form.contains("answer=edit") && !form.contains("tok\n"), "{form}");
         }
-        assert!(written.html.contains("PRESS-4 &lt;down&gt;") && written.html.contains("4 orders &amp; more"));
+        assert!(
+            written.html.contains("PRESS-4 &lt;down&gt;") && written.html.contains("4 orders &amp; more")
+        );
     }
 
     #[test]
@@ -202,6 +204,10 @@ mod tests {
     fn what_is_signed_has_no_link_that_answers() {
         let signed = Question { sign: Some("approved for release".to_owned()), link: None, ..question() };
         let written = write(&Message::Ask(signed), "Plant 1", chrono_tz::America::Chicago);
-        assert!(!written.text.contains("?answer=") && written.text.contains("Open to sign"), "{}", written.text);
+        assert!(
+            !written.text.contains("?answer=") && written.text.contains("Open to sign"),
+            "{}",
+            written.text
+        );
     }
 }

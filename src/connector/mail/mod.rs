@@ -12,7 +12,10 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use lettre::{
     AsyncSmtpTransport, AsyncTransport, Message as Letter, Tokio1Executor,
-    message::{Mailbox, MultiPart, header::{Header, HeaderName, HeaderValue}},
+    message::{
+        Mailbox, MultiPart,
+        header::{Header, HeaderName, HeaderValue},
+    },
     transport::smtp::{self, authentication::Credentials},
 };
 use rustls::crypto::{CryptoProvider, ring};
@@ -54,7 +57,8 @@ impl MailNotifier {
         };
         let mut builder = builder.map_err(MailError::Tls)?.port(mail.port).timeout(Some(TIMEOUT));
         if let Some((user, password)) = &mail.credentials {
-            builder = builder.credentials(Credentials::new(user.clone(), password.expose_secret().to_owned()));
+            builder =
+                builder.credentials(Credentials::new(user.clone(), password.expose_secret().to_owned()));
         }
         let notices = mail.notices;
         Ok(Self { transport: builder.build(), from, notices, site_name: site_name.to_owned(), zone })

@@ -1,8 +1,8 @@
 //! How a message looks in Slack: what is asked and of whom, options that compare, the deadline, what
 //! happens on silence, at most four buttons. After the answer: who, what and when, and no buttons.
 
-use super::{
-    blocks::{BUTTON_CHARS_MAX, Block, Element, INPUT_CHARS_MAX, Style, clip, context, escape, header, plain, section},
+use super::blocks::{
+    BUTTON_CHARS_MAX, Block, Element, INPUT_CHARS_MAX, Style, clip, context, escape, header, plain, section,
 };
 use crate::notify::{Button, CardOption, Decided, Follow, Message, Notice, Press, Question};
 use chrono_tz::Tz;

@@ -167,7 +167,8 @@ impl SlackClient {
             },
             None => at.channel.to_owned(),
         };
-        let mut query = vec![("channel", channel.as_str()), ("limit", &limit), ("include_all_metadata", "true")];
+        let mut query =
+            vec![("channel", channel.as_str()), ("limit", &limit), ("include_all_metadata", "true")];
         let method = match at.thread {
             Some(thread) => {
                 query.push(("ts", thread));

@@ -1,10 +1,8 @@
 //! The dialog that asks for a reason, opened by the Reject button before anything is answered.
 
-use super::{
-    blocks::{
-        BUTTON_CHARS_MAX, Block, Choice, Element, INPUT_CHARS_MAX, TITLE_CHARS_MAX, View, ViewKind, clip,
-        escape, plain, section,
-    },
+use super::blocks::{
+    BUTTON_CHARS_MAX, Block, Choice, Element, INPUT_CHARS_MAX, TITLE_CHARS_MAX, View, ViewKind, clip, escape,
+    plain, section,
 };
 use crate::notify::{Button, Press, REASONS};
 use serde::{Deserialize, Serialize};

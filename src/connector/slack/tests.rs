@@ -3,8 +3,7 @@ use super::{
     card::{CARD_CHARS_MAX, Card, chars},
     client::SlackClient,
     interaction::{Interaction, InteractionError, parse},
-    modal,
-    *,
+    modal, *,
 };
 use crate::notify::{Button, CardOption, Decided, Fact, Notice, Press, Question, Settled};
 use chrono_tz::America::Chicago;
@@ -47,6 +46,7 @@ fn question() -> Question {
         sign: None,
         items: vec![],
         draft: None,
+        reasons: vec![],
         url: Some("http://127.0.0.1:4000/gates/1?a=1&b=2".to_owned()),
         link: None,
     }
@@ -415,11 +415,22 @@ fn what_is_signed_or_listed_is_answered_on_the_page() {
     let listed = Question { allow: vec![Button::Acknowledge], items: vec![json!("a")], ..question() };
     for (question, label) in [(signed, "Open to sign"), (listed, "Open to answer")] {
         let json = card(Message::Ask(question));
-        let elements = json["blocks"].as_array().and_then(|all| all.last()).expect("buttons")["elements"].clone();
-        assert_eq!((elements.as_array().map(Vec::len), &elements[0]["text"]["text"]), (Some(1), &json!(label)));
+        let elements =
+            json["blocks"].as_array().and_then(|all| all.last()).expect("buttons")["elements"].clone();
+        assert_eq!(
+            (elements.as_array().map(Vec::len), &elements[0]["text"]["text"]),
+            (Some(1), &json!(label))
+        );
         assert!(elements[0]["value"].is_null(), "{elements}");
     }
-    let text = Question { allow: vec![Button::Approve, Button::Edit, Button::Reject], draft: Some(json!("one")), ..question() };
+    let text = Question {
+        allow: vec![Button::Approve, Button::Edit, Button::Reject],
+        draft: Some(json!("one")),
+        ..question()
+    };
     let json = card(Message::Ask(text)).to_string();
-    assert!(json.contains(":edit") && !json.contains("More / edit"), "a short text is edited in a dialog: {json}");
+    assert!(
+        json.contains(":edit") && !json.contains("More / edit"),
+        "a short text is edited in a dialog: {json}"
+    );
 }

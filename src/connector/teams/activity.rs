@@ -52,7 +52,7 @@ pub struct Conversation {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Did {
     /// Pressed a button.
-    Pressed { press: Press, reason: Option<String> },
+    Pressed { press: Press, code: Option<String>, reason: Option<String> },
     /// Their Teams asks how the card looks for them.
     Looked { token: String },
 }
@@ -102,11 +102,8 @@ impl Activity {
             return Some(Did::Looked { token: text("gate")? });
         }
         let press: Press = (verb == DECIDE).then(|| text("press"))??.parse().ok()?;
-        let reason = match (text("code"), text("reason")) {
-            (Some(code), Some(text)) => Some(format!("{code}: {text}")),
-            (code, text) => code.or(text),
-        };
-        let reason = reason.filter(|_| press.button == Button::Reject);
-        Some(Did::Pressed { press, reason })
+        let of_reject = |name: &str| text(name).filter(|_| press.button == Button::Reject);
+        let (code, reason) = (of_reject("code"), of_reject("reason"));
+        Some(Did::Pressed { press, code, reason })
     }
 }

@@ -5,7 +5,7 @@ use super::{
     activity::{DECIDE, LOOK},
     adaptive::{Action, AdaptiveCard, Choice, Item, Refresh, Run, line},
 };
-use crate::notify::{Button, CardOption, Decided, Message, Notice, Press, Question, REASONS};
+use crate::notify::{Button, CardOption, Decided, Message, Notice, Press, Question, Reason};
 use chrono_tz::Tz;
 use serde_json::json;
 
@@ -18,6 +18,7 @@ const BASIS_MAX: usize = 3;
 const FACT_CHARS_MAX: usize = 60;
 const FOLLOWED_MAX: usize = 5;
 const TITLE_CHARS_MAX: usize = 200;
+const REASONS_MAX: usize = 20;
 const REASON_CHARS_MAX: usize = 500;
 
 /// Who looks at a card.
@@ -57,9 +58,9 @@ pub fn card(message: &Message, zone: Tz, viewer: &Viewer) -> AdaptiveCard {
             Message::Ask(question) => asked(question, zone, viewer, room),
             Message::Tell(notice) => told(notice, room),
             Message::Decided(decided) => settled(decided, zone, room),
-            Message::Follow(follow) => {
-                AdaptiveCard::new(follow.lines.iter().map(|text| line(vec![Run::plain(clip(text, room.line))])).collect())
-            }
+            Message::Follow(follow) => AdaptiveCard::new(
+                follow.lines.iter().map(|text| line(vec![Run::plain(clip(text, room.line))])).collect(),
+            ),
         };
         card.fallback_text = Some(clip(&summary(message, zone), TITLE_CHARS_MAX));
         if bytes(&card) <= CARD_BYTES_MAX {
@@ -94,7 +95,9 @@ fn asked(question: &Question, zone: Tz, viewer: &Viewer, room: Room) -> Adaptive
     let options = question.options.iter().take(room.options).enumerate();
     body.extend(options.map(|(at, option)| choice(at + 1, option, room)));
     let basis = question.basis.iter().take(BASIS_MAX).chain([&question.on_silence]).chain(&question.second);
-    body.extend(basis.filter(|text| !text.is_empty()).map(|text| line(vec![Run::quiet(clip(text, room.line))])));
+    body.extend(
+        basis.filter(|text| !text.is_empty()).map(|text| line(vec![Run::quiet(clip(text, room.line))])),
+    );
     if let Some(meaning) = &question.sign {
         body.push(line(vec![Run::plain(format!("Signed on the page: {}", clip(meaning, room.line)))]));
     }
@@ -157,9 +160,10 @@ fn paragraph(text: &str, chars_max: usize) -> Option<Item> {
 
 fn choice(number: usize, option: &CardOption, room: Room) -> Item {
     let mut inlines = vec![Run::bold(format!("{number}  {}", clip(&option.title, room.line)))];
-    let facts = option.facts.iter().take(room.facts).map(|fact| {
-        format!("{} {}", clip(&fact.label, FACT_CHARS_MAX), clip(&fact.value, FACT_CHARS_MAX))
-    });
+    let facts =
+        option.facts.iter().take(room.facts).map(|fact| {
+            format!("{} {}", clip(&fact.label, FACT_CHARS_MAX), clip(&fact.value, FACT_CHARS_MAX))
+        });
     let facts = facts.collect::<Vec<_>>().join("  ·  ");
     let rationale = clip(&option.rationale, room.rationale);
     if !facts.is_empty() {
@@ -212,25 +216,20 @@ fn press(question: &Question, button: Button, option: Option<usize>, label: &str
     let data = json!({ "press": press.value() });
     let style = (button == Button::Reject).then_some("destructive");
     let fallback = Action::Submit { title: label.to_owned(), data: data.clone() };
-    Action::Execute {
-        title: label.to_owned(),
-        verb: DECIDE,
-        data,
-        style,
-        fallback: Some(Box::new(fallback)),
-    }
+    Action::Execute { title: label.to_owned(), verb: DECIDE, data, style, fallback: Some(Box::new(fallback)) }
 }
 
 /// Asks for the reason before anything is sent.
 fn reject(question: &Question) -> Action {
-    let choices = REASONS.map(|reason| Choice { title: reason.to_owned(), value: reason.to_owned() });
+    let choice =
+        |reason: &Reason| Choice { title: clip(&reason.title, FACT_CHARS_MAX), value: reason.code.clone() };
     let mut card = AdaptiveCard::new(vec![
         Item::InputChoiceSet {
             id: "code",
             label: "Reason".to_owned(),
             is_required: true,
             error_message: "Choose a reason".to_owned(),
-            choices: choices.into(),
+            choices: question.reasons.iter().take(REASONS_MAX).map(choice).collect(),
         },
         Item::InputText {
             id: "reason",

@@ -147,7 +147,9 @@ impl TeamsClient {
         let members = match read {
             Ok(Ok(members)) => members,
             Ok(Err(_)) | Err(_) => {
-                tracing::warn!("Teams did not say who is in a conversation: its cards show buttons to everybody");
+                tracing::warn!(
+                    "Teams did not say who is in a conversation: its cards show buttons to everybody"
+                );
                 Vec::new()
             }
         };
@@ -177,7 +179,8 @@ impl TeamsClient {
         body: Option<&Value>,
     ) -> Result<Value, NotifyError> {
         if !may_be_called(&self.settings.service_urls, service_url) {
-            let message = format!("{service_url} is not among teams.service_urls, and is not given the bot's token");
+            let message =
+                format!("{service_url} is not among teams.service_urls, and is not given the bot's token");
             return Err(NotifyError::lasting(message));
         }
         let url = format!("{}{path}", service_url.trim_end_matches('/'));

@@ -70,7 +70,10 @@ impl TeamsNotifier {
         let id_of = |contact: &Contact| {
             let is_them = |member: &&client::Member| match &contact.id {
                 Some(id) => same(member.aad_object_id.as_deref(), id),
-                None => contact.email.as_ref().is_some_and(|email| same(member.user_principal_name.as_deref(), email)),
+                None => contact
+                    .email
+                    .as_ref()
+                    .is_some_and(|email| same(member.user_principal_name.as_deref(), email)),
             };
             roster.iter().find(is_them).map(|member| member.id.clone())
         };
@@ -108,8 +111,10 @@ impl Notifier for TeamsNotifier {
         let (service_url, conversation) = self.place(sending).await?;
         let viewer = self.viewer(sending, &service_url, &conversation).await;
         let card = card(sending.message, self.zone, &viewer);
-        let posted =
-            self.client.send(&service_url, &conversation, &card, &summary(sending.message, self.zone)).await?;
+        let posted = self
+            .client
+            .send(&service_url, &conversation, &card, &summary(sending.message, self.zone))
+            .await?;
         Ok(Receipt(json!(posted)))
     }
 
@@ -122,7 +127,12 @@ impl Notifier for TeamsNotifier {
 }
 
 /// A person's own conversation, the role's, the default one; without any of them each person of the role.
-fn destinations(site: &Site, role: Option<&str>, person: Option<&str>, at: DateTime<Utc>) -> Vec<Destination> {
+fn destinations(
+    site: &Site,
+    role: Option<&str>,
+    person: Option<&str>,
+    at: DateTime<Utc>,
+) -> Vec<Destination> {
     let contact = |person: &site::Person| Contact {
         person: person.id.clone(),
         name: person.name.clone(),

@@ -34,7 +34,8 @@ fn who_is_asked_sees_buttons_and_others_the_state() {
     assert_eq!(for_all["refresh"]["userIds"], json!(["29:sam"]));
     assert_eq!(for_all["refresh"]["action"]["data"], json!({ "gate": "tok" }));
     let for_sam = shown(question(json!({})), &Viewer::Asked);
-    let titles: Vec<_> = for_sam["actions"].as_array().expect("buttons").iter().map(|one| &one["title"]).collect();
+    let titles: Vec<_> =
+        for_sam["actions"].as_array().expect("buttons").iter().map(|one| &one["title"]).collect();
     assert_eq!(titles, ["Choose 1", "Choose 2", "Reject"]);
     assert_eq!(for_sam["actions"][0]["data"], json!({ "press": "tok:choose.1" }));
     assert_eq!(for_sam["actions"][0]["fallback"]["type"], "Action.Submit");
@@ -50,7 +51,10 @@ fn who_is_asked_sees_buttons_and_others_the_state() {
 #[test]
 fn what_is_signed_is_answered_on_the_page() {
     let signed = shown(question(json!({ "sign": "approved for release" })), &Viewer::Asked);
-    assert_eq!(signed["actions"], json!([{ "type": "Action.OpenUrl", "title": "Open to sign", "url": "https://takt.example/gates/1" }]));
+    assert_eq!(
+        signed["actions"],
+        json!([{ "type": "Action.OpenUrl", "title": "Open to sign", "url": "https://takt.example/gates/1" }])
+    );
     assert!(!signed.to_string().contains("tok:"), "{signed}");
 }
 
@@ -74,18 +78,31 @@ fn clicks_are_read_from_buttons_old_and_new() {
     };
     let press = |button, option| Press { token: "tok".to_owned(), button, option };
     let invoke = |verb: &str, data: Value| {
-        read(json!({ "type": "invoke", "name": "adaptiveCard/action", "value": { "action": { "type": "Action.Execute", "verb": verb, "data": data } } }))
+        read(
+            json!({ "type": "invoke", "name": "adaptiveCard/action", "value": { "action": { "type": "Action.Execute", "verb": verb, "data": data } } }),
+        )
     };
     let chosen = invoke("takt.decide", json!({ "press": "tok:choose.2", "reason": "not for choices" }));
-    assert_eq!(chosen.did(), Some(Did::Pressed { press: press(Button::Choose, Some(2)), reason: None }));
+    assert_eq!(
+        chosen.did(),
+        Some(Did::Pressed { press: press(Button::Choose, Some(2)), code: None, reason: None })
+    );
     assert_eq!((chosen.conversation_id(), chosen.tenant()), ("19:room", Some("t")));
-    let rejected = read(json!({ "type": "message", "value": { "press": "tok:reject", "code": "Not now", "reason": " visit " } }));
-    let reason = Some("Not now: visit".to_owned());
-    assert_eq!(rejected.did(), Some(Did::Pressed { press: press(Button::Reject, None), reason }));
-    assert_eq!(invoke("takt.look", json!({ "gate": "tok" })).did(), Some(Did::Looked { token: "tok".to_owned() }));
-    for other in [invoke("other.verb", json!({ "press": "tok:approve" })), invoke("takt.decide", json!({ "press": "x" })),
-        read(json!({ "type": "message", "text": "hello" })), read(json!({ "type": "conversationUpdate" }))]
-    {
+    let rejected = read(
+        json!({ "type": "message", "value": { "press": "tok:reject", "code": "Not now", "reason": " visit " } }),
+    );
+    let (code, reason) = (Some("Not now".to_owned()), Some("visit".to_owned()));
+    assert_eq!(rejected.did(), Some(Did::Pressed { press: press(Button::Reject, None), code, reason }));
+    assert_eq!(
+        invoke("takt.look", json!({ "gate": "tok" })).did(),
+        Some(Did::Looked { token: "tok".to_owned() })
+    );
+    for other in [
+        invoke("other.verb", json!({ "press": "tok:approve" })),
+        invoke("takt.decide", json!({ "press": "x" })),
+        read(json!({ "type": "message", "text": "hello" })),
+        read(json!({ "type": "conversationUpdate" })),
+    ] {
         assert_eq!(other.did(), None, "{other:?}");
     }
 }

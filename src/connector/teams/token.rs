@@ -1,7 +1,11 @@
 //! Whether a request is from Teams: the token that comes with each activity. Everything must hold: algorithm, key,
 //! issuer, audience, time, the key's endorsement of the channel, and the service address of the activity.
 
-use super::{activity::Activity, keys::{Keys, KeysError}, rs256};
+use super::{
+    activity::Activity,
+    keys::{Keys, KeysError},
+    rs256,
+};
 use crate::site;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header, errors::ErrorKind};
 use serde::Deserialize;
@@ -79,7 +83,8 @@ impl Verifier {
         }
         let kid = header.kid.ok_or(TokenError::Malformed)?;
         let key = self.keys.find(&kid).await?.ok_or(TokenError::UnknownKey)?;
-        let decoding = DecodingKey::from_rsa_components(&key.n, &key.e).map_err(|_| TokenError::UnknownKey)?;
+        let decoding =
+            DecodingKey::from_rsa_components(&key.n, &key.e).map_err(|_| TokenError::UnknownKey)?;
         let claims = decode::<Claims>(token, &decoding, &self.validation);
         let claims = claims.map_err(|error| cause(error.kind()))?.claims;
         if activity.channel_id != CHANNEL_ID || !key.endorsements.iter().any(|word| word == CHANNEL_ID) {

@@ -7,13 +7,13 @@ use super::{
     when::{Clock, When},
 };
 use crate::{
-    gate::{Answer, Decision, hash_of},
+    gate::{Answer, hash_of},
     http::{
-        hook::answering::{self, NotTaken, refused, settled},
+        hook::answering::{self, NotTaken, Said, answer_of, refused, settled},
         problem::Cause,
         state::Shared,
     },
-    notify::{Button, Question, REASONS},
+    notify::{Button, Question, Reason},
     run::GateId,
     site::Person,
     store::{clock, gates, links},
@@ -82,7 +82,7 @@ struct Shown {
     buttons: Vec<Offer>,
     reject: bool,
     reject_open: bool,
-    reasons: [&'static str; 5],
+    reasons: Vec<Reason>,
     details: String,
 }
 
@@ -143,7 +143,8 @@ async fn find<'a>(door: &'a Shared, gate: &str, token: &str) -> Result<Result<Go
     let unknown = || Gone {
         status: StatusCode::NOT_FOUND,
         heading: "This link is not known".to_owned(),
-        words: "Something is missing in it, or it is very old. The question itself is in the inbox.".to_owned(),
+        words: "Something is missing in it, or it is very old. The question itself is in the inbox."
+            .to_owned(),
     };
     let Some(link) = link else {
         drop(db);
@@ -155,7 +156,8 @@ async fn find<'a>(door: &'a Shared, gate: &str, token: &str) -> Result<Result<Go
     drop(db);
     let is_same = gate.parse::<GateId>().is_ok_and(|gate| gate.0 == link.gate_id);
     let (Some(asked), Some(person), true) = (asked, door.app.site.person(&link.person), is_same) else {
-        refused(door, &link.person, CHANNEL, Some(GateId(link.gate_id)), "the link is for something else").await?;
+        refused(door, &link.person, CHANNEL, Some(GateId(link.gate_id)), "the link is for something else")
+            .await?;
         return Ok(Err(unknown()));
     };
     let said = vote.map(|vote| settled(door, &vote).sentence(door.app.site.time_zone));
@@ -166,7 +168,11 @@ async fn find<'a>(door: &'a Shared, gate: &str, token: &str) -> Result<Result<Go
         let why = if link.used_at.is_some() { "the link was used" } else { "the question is answered" };
         Some(gone(why, "Already answered", format!("Too late: {said}.")))
     } else if link.used_at.is_some() {
-        Some(gone("the link was used", "This link was used", "It works once, and you have answered.".to_owned()))
+        Some(gone(
+            "the link was used",
+            "This link was used",
+            "It works once, and you have answered.".to_owned(),
+        ))
     } else if asked.state != "open" {
         Some(gone("the question is closed", "Nothing to answer", "This question was closed.".to_owned()))
     } else if link.expires_at <= now {
@@ -190,31 +196,23 @@ fn late(words: String) -> Gone {
 }
 
 fn read(sent: &Sent, proposal_hash: &str) -> Option<Answer> {
-    let (word, option) = match sent.answer.split_once('.') {
+    let (word, choice) = match sent.answer.split_once('.') {
         Some((word, option)) => (word, Some(option.parse().ok()?)),
         None => (sent.answer.as_str(), None),
     };
-    let decision = match word {
-        "acknowledge" => Decision::Acknowledge,
-        "approve" => Decision::Approve,
-        "choose" => Decision::Choose,
-        "reject" => Decision::Reject,
+    let button = match word {
+        "acknowledge" => Button::Acknowledge,
+        "approve" => Button::Approve,
+        "choose" => Button::Choose,
+        "reject" => Button::Reject,
         _ => return None,
     };
-    let reason = match (sent.code.trim(), sent.reason.trim()) {
-        ("", "") => None,
-        (only, "") | ("", only) => Some(only.to_owned()),
-        (code, text) => Some(format!("{code}: {text}")),
+    let given = |text: &str| {
+        let text = text.trim();
+        (button == Button::Reject && !text.is_empty()).then(|| text.to_owned())
     };
-    Some(Answer {
-        decision,
-        choice: option,
-        edited: None,
-        items: Vec::new(),
-        reason: reason.filter(|_| decision == Decision::Reject),
-        channel: CHANNEL.to_owned(),
-        proposal_hash: proposal_hash.to_owned(),
-    })
+    let said = Said { choice, edited: None, code: given(&sent.code), reason: given(&sent.reason) };
+    Some(answer_of(button, said, CHANNEL, proposal_hash))
 }
 
 fn show(
@@ -244,7 +242,7 @@ fn show(
         options: options.collect(),
         reject: question.takes(Button::Reject),
         reject_open: wanted == Some("reject"),
-        reasons: REASONS,
+        reasons: question.reasons,
         buttons,
         details,
         body: question.body,

@@ -1,9 +1,9 @@
 //! What every chat and mail does with an answer: decide, wake the run, and have kind words for whoever comes late.
 
 use crate::{
-    gate::{Answer, DecideError, Decided, decide},
+    gate::{Answer, DecideError, Decided, Decision, decide},
     http::state::Shared,
-    notify::{self, Settled},
+    notify::{self, Button, Settled},
     run::GateId,
     store::{StoreError, audit, gates},
 };
@@ -15,6 +15,40 @@ pub(in crate::http) struct NotTaken {
     pub words: String,
     /// The question is settled, also for them: who answered, when and where.
     pub settled: Option<Settled>,
+}
+
+/// What a person said in a chat or on a page that is not the console's.
+#[derive(Debug, Default)]
+pub(in crate::http) struct Said {
+    /// Option number, from 1.
+    pub choice: Option<usize>,
+    pub edited: Option<String>,
+    /// One of the reasons to say no, and more in words.
+    pub code: Option<String>,
+    pub reason: Option<String>,
+}
+
+pub(in crate::http) fn answer_of(button: Button, said: Said, channel: &str, proposal_hash: &str) -> Answer {
+    let decision = match button {
+        Button::Acknowledge => Decision::Acknowledge,
+        Button::Approve => Decision::Approve,
+        Button::Choose => Decision::Choose,
+        Button::Edit => Decision::Edit,
+        Button::Reject => Decision::Reject,
+    };
+    let reason = match (said.code, said.reason) {
+        (Some(code), Some(words)) => Some(format!("{code}: {words}")),
+        (code, words) => code.or(words),
+    };
+    Answer {
+        decision,
+        choice: said.choice,
+        edited: said.edited.map(Value::String),
+        items: Vec::new(),
+        reason,
+        channel: channel.to_owned(),
+        proposal_hash: proposal_hash.to_owned(),
+    }
 }
 
 /// Gives an answer for a person. What is refused is audited.

@@ -4,7 +4,7 @@
 //! was not taken is told here.
 
 use super::{
-    answering::{self, refused},
+    answering::{self, Said, answer_of, refused},
     refuse, wall_clock,
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
         modal, signature,
         socket::{self, Clicks},
     },
-    gate::{Answer, Decision, hash_of},
+    gate::{Answer, hash_of},
     http::{
         problem::{Cause, Problem},
         state::{AppState, Door, Shared},
@@ -175,23 +175,14 @@ async fn take(door: &Shared, click: Click) -> Result<Option<Value>, Problem> {
 
 /// Options and drafts are those of the gate that the button was made for.
 fn answer(click: &Click, proposal_hash: &str) -> Answer {
-    let decision = match click.button {
-        Button::Acknowledge => Decision::Acknowledge,
-        Button::Approve => Decision::Approve,
-        Button::Choose => Decision::Choose,
-        Button::Edit => Decision::Edit,
-        Button::Reject => Decision::Reject,
-    };
-    let is_edit = decision == Decision::Edit;
-    Answer {
-        decision,
+    let is_edit = click.button == Button::Edit;
+    let said = Said {
         choice: click.option,
-        edited: click.reason.clone().filter(|_| is_edit).map(Value::String),
-        items: Vec::new(),
+        edited: click.reason.clone().filter(|_| is_edit),
+        code: None,
         reason: if is_edit { Some("changed in Slack".to_owned()) } else { click.reason.clone() },
-        channel: SOURCE.to_owned(),
-        proposal_hash: proposal_hash.to_owned(),
-    }
+    };
+    answer_of(click.button, said, SOURCE, proposal_hash)
 }
 
 /// Tells only the person who clicked; the acknowledgement does not wait for Slack.

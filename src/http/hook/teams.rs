@@ -2,7 +2,7 @@
 //! whoever clicked; everybody else's is changed by the outbox.
 
 use super::{
-    answering::{self, refused, settled, settled_card},
+    answering::{self, Said, answer_of, refused, settled, settled_card},
     refuse, unread,
 };
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
         replaced, said,
         token::TokenError,
     },
-    gate::{Answer, Decision, hash_of, may_answer},
+    gate::{hash_of, may_answer},
     http::{
         problem::{Cause, Problem},
         state::Shared,
@@ -96,7 +96,10 @@ async fn take(door: &Shared, teams: &Inbound, activity: &Activity) -> Result<Res
             said(&unknown(activity))
         }
         (Did::Looked { token }, Some(person)) => look(door, person, &token).await?,
-        (Did::Pressed { press, reason }, Some(person)) => decide(door, person, &press, reason).await?,
+        (Did::Pressed { press, code, reason }, Some(person)) => {
+            let said = Said { choice: press.option, code, reason, edited: None };
+            decide(door, person, &press, said).await?
+        }
     };
     if activity.kind == "invoke" {
         return Ok(Json(words).into_response());
@@ -173,32 +176,15 @@ async fn look(door: &Shared, person: &Person, token: &str) -> Result<Value, Prob
     Ok(replaced(&card))
 }
 
-async fn decide(
-    door: &Shared,
-    person: &Person,
-    press: &Press,
-    reason: Option<String>,
-) -> Result<Value, Problem> {
+async fn decide(door: &Shared, person: &Person, press: &Press, told: Said) -> Result<Value, Problem> {
     let Some(gate) = gate_of(door, &press.token).await? else {
         refused(door, &person.id, CHANNEL, None, "no such question").await?;
         return Ok(said("This question is no longer known."));
     };
-    let decision = match press.button {
-        Button::Acknowledge => Decision::Acknowledge,
-        Button::Approve => Decision::Approve,
-        Button::Choose => Decision::Choose,
-        Button::Edit => return Ok(said("A draft is changed on the question's page.")),
-        Button::Reject => Decision::Reject,
-    };
-    let answer = Answer {
-        decision,
-        choice: press.option,
-        edited: None,
-        items: Vec::new(),
-        reason,
-        channel: CHANNEL.to_owned(),
-        proposal_hash: gate.proposal_hash.clone(),
-    };
+    if press.button == Button::Edit {
+        return Ok(said("A draft is changed on the question's page."));
+    }
+    let answer = answer_of(press.button, told, CHANNEL, &gate.proposal_hash);
     match answering::answer(door, GateId(gate.id), &person.id, &answer).await? {
         Ok(decided) => Ok(settled_reply(door, &gate, settled(door, &decided.vote))),
         Err(not_taken) => match not_taken.settled {
@@ -221,7 +207,9 @@ fn unknown(activity: &Activity) -> String {
 /// Whoever writes to the bot learns whether Takt knows them; questions come by themselves.
 fn greet(door: &Shared, activity: &Activity, person: Option<&Person>) {
     let words = match person {
-        Some(person) => format!("{}, Takt knows you and asks you here when there is something to answer.", person.name),
+        Some(person) => {
+            format!("{}, Takt knows you and asks you here when there is something to answer.", person.name)
+        }
         None => unknown(activity),
     };
     speak(door, activity, words);

@@ -29,7 +29,8 @@ impl Reading<'_> {
                 );
                 return None;
             }
-            let message = "Slack needs `signing_secret`, or `app_token` where nothing may come in from outside";
+            let message =
+                "Slack needs `signing_secret`, or `app_token` where nothing may come in from outside";
             self.problem(file.bot_token.referenced, message);
         }
         let declared = file.base_url.as_ref().map_or_else(|| SLACK_BASE_URL.to_owned(), |url| self.text(url));
@@ -51,7 +52,8 @@ impl Reading<'_> {
         if service_urls.is_empty() {
             service_urls.push(TEAMS_SERVICE_URL.to_owned());
         }
-        let mut address = |url: &Option<Text>, usual: String| url.as_ref().map_or(usual, |url| self.address(url));
+        let mut address =
+            |url: &Option<Text>, usual: String| url.as_ref().map_or(usual, |url| self.address(url));
         let metadata_url = address(&file.metadata_url, TEAMS_METADATA_URL.to_owned());
         let token_url = address(&file.token_url, format!("{TEAMS_LOGIN_URL}/{tenant}/oauth2/v2.0/token"));
         Some(Teams {
@@ -95,12 +97,15 @@ impl Reading<'_> {
         let allowed = host.is_some_and(|host| {
             let (name, _) = host.split_once(':').unwrap_or((host, ""));
             hosts.iter().any(|known| {
-                known == host || known == name || name.strip_suffix(known.as_str()).is_some_and(|rest| rest.ends_with('.'))
+                known == host
+                    || known == name
+                    || name.strip_suffix(known.as_str()).is_some_and(|rest| rest.ends_with('.'))
             })
         });
         if !address.is_empty() && !(allowed && is_safe(address)) {
             let known = hosts.join(", ");
-            let message = format!("a webhook must be at https://… of one of these hosts: {known} (more: `hosts`)");
+            let message =
+                format!("a webhook must be at https://… of one of these hosts: {known} (more: `hosts`)");
             self.problem(text.referenced, message);
         }
         url
@@ -196,7 +201,8 @@ fn host_of(url: &str) -> Option<&str> {
 
 fn is_safe(url: &str) -> bool {
     let host = host_of(url);
-    let on_this_computer = || host.is_some_and(|host| is_this_computer(host.split(':').next().unwrap_or(host)));
+    let on_this_computer =
+        || host.is_some_and(|host| is_this_computer(host.split(':').next().unwrap_or(host)));
     host.is_some() && (url.starts_with("https://") || (url.starts_with("http://") && on_this_computer()))
 }
 
@@ -226,7 +232,8 @@ people: [{ id: ann, name: Ann, roles: [lead] }]
             ("USERINFO", "https://logic.azure.com@evil.example/s3cret"),
         ]);
         let text = format!("{PLANT}{section}\n");
-        Site::parse("takt.yaml", &text, &environment, &Overrides::default()).map_err(|error| error.to_string())
+        Site::parse("takt.yaml", &text, &environment, &Overrides::default())
+            .map_err(|error| error.to_string())
     }
 
     fn wrong(section: &str) -> String {
@@ -240,16 +247,24 @@ people: [{ id: ann, name: Ann, roles: [lead] }]
         assert_eq!(read.service_urls, ["https://smba.trafficmanager.net"]);
         assert_eq!(read.token_url, "https://login.microsoftonline.com/t-1/oauth2/v2.0/token");
         assert_eq!(read.issuer, "https://api.botframework.com");
-        for key in ["service_urls: ['http://teams.example']", "metadata_url: 'http://teams.example'", "token_url: 'ftp://x'"] {
+        for key in [
+            "service_urls: ['http://teams.example']",
+            "metadata_url: 'http://teams.example'",
+            "token_url: 'ftp://x'",
+        ] {
             let said = wrong(&teams.replace(" }", &format!(", {key} }}")));
             assert!(said.contains("must begin with https://"), "{said}");
         }
-        assert!(wrong("teams: { app_id: a, client_secret: written-here, tenant: t }").contains("does not belong in this file"));
+        assert!(
+            wrong("teams: { app_id: a, client_secret: written-here, tenant: t }")
+                .contains("does not belong in this file")
+        );
     }
 
     #[test]
     fn a_webhook_goes_to_microsofts_hosts_and_its_address_is_never_shown() {
-        let read = parse("teams_webhook: { url: '${env:HOOK}', roles: { lead: '${env:HOOK}' } }").expect("a site");
+        let read =
+            parse("teams_webhook: { url: '${env:HOOK}', roles: { lead: '${env:HOOK}' } }").expect("a site");
         assert!(read.teams_webhook.expect("a webhook").url.expose_secret().ends_with("s3cret"));
         for variable in ["EVIL", "PLAIN", "USERINFO"] {
             let said = wrong(&format!("teams_webhook: {{ url: '${{env:{variable}}}' }}"));
@@ -269,21 +284,27 @@ people: [{ id: ann, name: Ann, roles: [lead] }]
         let said = wrong("mail: { host: smtp.plant1.example, encryption: none, from: takt@plant1.example }");
         assert!(said.contains("only to a server on this computer"), "{said}");
         assert!(wrong("mail: { host: h, user: takt, from: a@b.c }").contains("belong together"));
-        assert!(wrong("mail: { host: h, encryption: ssl, from: a@b.c }").contains("write tls, starttls or none"));
+        assert!(
+            wrong("mail: { host: h, encryption: ssl, from: a@b.c }").contains("write tls, starttls or none")
+        );
     }
 
     #[test]
     fn slack_has_one_door_or_both_and_what_is_begun_says_what_is_missing() {
-        let slack = |keys: &str| format!("slack: {{ bot_token: '${{env:SECRET}}', default_channel: '#t', {keys} }}");
+        let slack =
+            |keys: &str| format!("slack: {{ bot_token: '${{env:SECRET}}', default_channel: '#t', {keys} }}");
         let socket = parse(&slack("app_token: '${env:SECRET}'")).expect("a site").slack.expect("slack");
         assert!(socket.signing_secret.is_none() && socket.app_token.is_some());
         assert!(wrong(&slack("optional: false")).contains("`signing_secret`, or `app_token`"));
         let off = parse(&slack("optional: true, app_token: '${env:NOT_SET}'")).expect("a site");
         assert!(off.slack.is_none() && off.notices.iter().any(|notice| notice.starts_with("Slack is off")));
-        let begun = parse("teams: { app_id: '${env:SECRET}', client_secret: '${env:NOT_SET}', tenant: t, optional: true }");
+        let begun = parse(
+            "teams: { app_id: '${env:SECRET}', client_secret: '${env:NOT_SET}', tenant: t, optional: true }",
+        );
         let begun = begun.expect("a site").notices;
         assert_eq!(begun, ["Teams is off: the environment variable NOT_SET is not set"]);
-        let unwanted = parse("mail: { host: '${env:NOT_SET}', from: a@b.c, optional: true }").expect("a site");
+        let unwanted =
+            parse("mail: { host: '${env:NOT_SET}', from: a@b.c, optional: true }").expect("a site");
         assert!(unwanted.mail.is_none() && unwanted.notices.is_empty());
     }
 }

@@ -83,9 +83,16 @@ async fn a_link_shows_and_only_its_button_decides_once() {
     assert_eq!(rejected.status, StatusCode::CONFLICT);
     assert!(rejected.text.contains("say why") && vote(&console, gate).await.is_none());
     let thanks = visitor.post(&path, &[("answer", "choose.2")]).await;
-    assert!(thanks.status == StatusCode::OK && thanks.text.contains("Sam Carter chose 2 at "), "{}", thanks.text);
+    assert!(
+        thanks.status == StatusCode::OK && thanks.text.contains("Sam Carter chose 2 at "),
+        "{}",
+        thanks.text
+    );
     let taken = vote(&console, gate).await.expect("an answer");
-    assert_eq!((taken.person.as_str(), taken.channel.as_str(), &taken.body["choice"]), ("sam", "mail", &json!(2)));
+    assert_eq!(
+        (taken.person.as_str(), taken.channel.as_str(), &taken.body["choice"]),
+        ("sam", "mail", &json!(2))
+    );
 
     // Once: by GET and by POST, also for the other answers of the same mail.
     let (status, page) = follow(&mut visitor, &path).await;
@@ -106,7 +113,13 @@ async fn forged_re_targeted_changed_and_expired_links_get_a_kind_page_and_an_aud
     let mut visitor = console.visitor();
     let ask = json!({ "title": "Release lot 7", "allow": ["approve"], "role_title": "Production supervisor",
         "on_silence": "Without an answer it counts as rejected.", "sign": "approved for release" });
-    let question = seed::Question { path: "release", form: GateForm::Approve, role: "production_supervisor", ask, minutes: 15 };
+    let question = seed::Question {
+        path: "release",
+        form: GateForm::Approve,
+        role: "production_supervisor",
+        ask,
+        minutes: 15,
+    };
     let signed = seed::ask(&console, run, question).await;
 
     let token = path.split(['/', '?']).nth(3).expect("a token");
@@ -115,14 +128,21 @@ async fn forged_re_targeted_changed_and_expired_links_get_a_kind_page_and_an_aud
         (format!("/answer/{signed}/{token}"), "the link is for something else"),
     ] {
         for page in [visitor.get(&path).await, visitor.post(&path, &[("answer", "choose.1")]).await] {
-            assert!(page.status == StatusCode::NOT_FOUND && page.text.contains("This link is not known"), "{}", page.text);
+            assert!(
+                page.status == StatusCode::NOT_FOUND && page.text.contains("This link is not known"),
+                "{}",
+                page.text
+            );
         }
         assert_eq!(refusals(&console, "answer.refused", cause).await, 2);
     }
     // What is signed gets no link that answers.
     queue(&console, run, signed, "mail").await;
     let letter = mailed(&console, &mut server, &notifier).await;
-    assert!(!letter.to_string().contains("/answer/") && letter.to_string().contains("Open to sign"), "{letter}");
+    assert!(
+        !letter.to_string().contains("/answer/") && letter.to_string().contains("Open to sign"),
+        "{letter}"
+    );
 
     // The proposal moved on.
     sqlx::query("update gate set proposal_hash = 'another' where id = $1")
@@ -136,7 +156,11 @@ async fn forged_re_targeted_changed_and_expired_links_get_a_kind_page_and_an_aud
     clock::set(&mut db, seed::at(16 * 60)).await.expect("later");
     drop(db);
     let late = visitor.post(&path, &[("answer", "choose.1")]).await;
-    assert!(late.status == StatusCode::GONE && late.text.contains("The time to answer is over"), "{}", late.text);
+    assert!(
+        late.status == StatusCode::GONE && late.text.contains("The time to answer is over"),
+        "{}",
+        late.text
+    );
     assert_eq!(refusals(&console, "answer.refused", "the link has expired").await, 1);
     assert!(vote(&console, gate).await.is_none());
 }
@@ -158,7 +182,11 @@ async fn who_comes_late_by_mail_reads_who_was_faster_and_where() {
     };
     decide(&console.store, &console.site, gate, "sam", &answer).await.expect("taken");
     let page = console.visitor().get(&link(&mail, &console, "choose.1")).await;
-    assert!(page.text.contains("Too late: Sam Carter chose 3 at ") && page.text.contains("(teams)"), "{}", page.text);
+    assert!(
+        page.text.contains("Too late: Sam Carter chose 3 at ") && page.text.contains("(teams)"),
+        "{}",
+        page.text
+    );
     let mut db = console.store.connection().await.expect("a connection");
     assert!(events::rejections(&mut db).await.expect("counts").is_empty());
 }

@@ -23,7 +23,8 @@ fn click(envelope: &str, gate: GateId, button: Button, option: Option<usize>) ->
 }
 
 fn dialog(envelope: &str, gate: GateId, reason: Value) -> Value {
-    let carried = json!({ "value": format!("{}:reject", seed::button_token(gate)), "channel": "C1", "ts": "1.2" });
+    let carried =
+        json!({ "value": format!("{}:reject", seed::button_token(gate)), "channel": "C1", "ts": "1.2" });
     let payload = json!({ "type": "view_submission", "user": { "id": "U0SAM" }, "view": {
         "callback_id": "takt.answer", "private_metadata": carried.to_string(),
         "state": { "values": { "reason": { "reason": { "value": reason } } } } } });
@@ -54,14 +55,23 @@ async fn a_plant_that_lets_nothing_in_answers_over_its_own_connection() {
     })
     .await;
     let opened = |count: u64| {
-        move |state: &Value| (state["opened"] == before + count && state["connections"].as_u64() >= Some(1)).then_some(())
+        move |state: &Value| {
+            (state["opened"] == before + count && state["connections"].as_u64() >= Some(1)).then_some(())
+        }
     };
     slack.until("/_state", "a connection", opened(1)).await;
     let (_, gate) = seed::three_plans(&console).await;
 
     // A rejection: the dialog opens, an empty one is sent back, and nothing is decided yet.
-    assert_eq!(slack.post("/_send", &click("e-1", gate, Button::Reject, None)).await, json!({ "envelope_id": "e-1" }));
-    slack.until("/_state", "a dialog", |state| (state["views"][0]["view"]["callback_id"] == "takt.answer").then_some(())).await;
+    assert_eq!(
+        slack.post("/_send", &click("e-1", gate, Button::Reject, None)).await,
+        json!({ "envelope_id": "e-1" })
+    );
+    slack
+        .until("/_state", "a dialog", |state| {
+            (state["views"][0]["view"]["callback_id"] == "takt.answer").then_some(())
+        })
+        .await;
     let sent_back = slack.post("/_send", &dialog("e-2", gate, Value::Null)).await;
     assert_eq!(sent_back["payload"]["response_action"], "errors", "{sent_back}");
     assert!(vote(&console, gate).await.is_none());
@@ -74,16 +84,21 @@ async fn a_plant_that_lets_nothing_in_answers_over_its_own_connection() {
         assert_eq!(said, json!({ "envelope_id": envelope }));
     }
     let taken = vote(&console, gate).await.expect("an answer");
-    assert_eq!((taken.person.as_str(), taken.channel.as_str(), &taken.body["choice"]), ("sam", "slack", &json!(2)));
+    assert_eq!(
+        (taken.person.as_str(), taken.channel.as_str(), &taken.body["choice"]),
+        ("sam", "slack", &json!(2))
+    );
 
     // The network goes away: it comes back by itself, and a late click is told so.
     slack.post("/_drop", &json!({})).await;
     slack.until("/_state", "a connection after the loss", opened(3)).await;
     slack.post("/_send", &click("e-4", gate, Button::Choose, Some(1))).await;
-    let whisper = slack.until("/_state", "a kind word", |state| Some(state["whispers"][0]["text"].as_str()?.to_owned()));
+    let whisper = slack
+        .until("/_state", "a kind word", |state| Some(state["whispers"][0]["text"].as_str()?.to_owned()));
     assert!(whisper.await.starts_with("Too late: Sam Carter chose 2 at "));
 
     // The HTTP door stays shut where there is no signing secret.
-    let posted = reqwest::Client::new().post(format!("{}/slack/interactions", console.url)).body("payload=%7B%7D");
+    let posted =
+        reqwest::Client::new().post(format!("{}/slack/interactions", console.url)).body("payload=%7B%7D");
     assert_eq!(posted.send().await.expect("an answer").status(), StatusCode::UNAUTHORIZED);
 }

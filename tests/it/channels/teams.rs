@@ -24,7 +24,7 @@ pub fn settings(microsoft: &str) -> Teams {
         client_secret: SecretString::from("teams-secret".to_owned()),
         tenant: TENANT.into(),
         default_conversation: Some(ROOM.into()),
-        service_urls: vec![format!("{microsoft}/emea"), microsoft.to_owned()],
+        service_urls: vec![microsoft.to_owned()],
         issuer: "https://api.botframework.com".into(),
         metadata_url: format!("{microsoft}/metadata"),
         token_url: format!("{microsoft}/token"),
@@ -129,8 +129,12 @@ async fn tokens_are_judged_as_microsofts_sdk_judges_them() {
     let token = signed(&microsoft, &claims(&url)).await;
     let (status, _) = post(&console.url, None, &news).await;
     assert_eq!(status, StatusCode::UNAUTHORIZED);
-    let others = activity(&url, "sam", &json!({ "type": "conversationUpdate",
-        "conversation": { "id": ROOM, "tenantId": "another" } }));
+    let others = activity(
+        &url,
+        "sam",
+        &json!({ "type": "conversationUpdate",
+        "conversation": { "id": ROOM, "tenantId": "another" } }),
+    );
     assert_eq!(post(&console.url, Some(&token), &others).await.0, StatusCode::FORBIDDEN);
     let unreadable = post(&console.url, Some(&token), &json!({ "type": 7 })).await;
     assert_eq!(unreadable.0, StatusCode::BAD_REQUEST);
@@ -138,11 +142,18 @@ async fn tokens_are_judged_as_microsofts_sdk_judges_them() {
 
     // All of them are counted and audited.
     let mut db = console.store.connection().await.expect("a connection");
-    let counted: i64 = events::rejections(&mut db).await.expect("counts").iter()
-        .filter(|(source, ..)| source == "teams").map(|(.., count)| *count).sum();
+    let counted: i64 = events::rejections(&mut db)
+        .await
+        .expect("counts")
+        .iter()
+        .filter(|(source, ..)| source == "teams")
+        .map(|(.., count)| *count)
+        .sum();
     assert_eq!(usize::try_from(counted).expect("a count"), refused);
     let audited = audit::recent(&mut db, 200).await.expect("the audit");
-    let audited = audited.iter().filter(|entry| entry.action == "event.refused" && entry.object.as_deref() == Some("teams"));
+    let audited = audited
+        .iter()
+        .filter(|entry| entry.action == "event.refused" && entry.object.as_deref() == Some("teams"));
     assert_eq!(audited.count(), refused);
 
     // A new key is fetched when a token names it; known ones are not fetched again.
@@ -168,7 +179,8 @@ async fn a_supervisor_answers_in_teams_and_everybody_sees_it() {
     let member = |id: &str| json!({ "id": format!("29:{id}"), "objectId": format!("aad-{id}"), "userPrincipalName": format!("{id}@plant1.example") });
     microsoft.post("/_members", &json!([member("sam"), member("mia"), member("eve")])).await;
     let gate = three_plans(&console, "teams").await;
-    let notifier: Arc<dyn Notifier> = Arc::new(TeamsNotifier::new(&settings(&url), console.site.time_zone).expect("a notifier"));
+    let notifier: Arc<dyn Notifier> =
+        Arc::new(TeamsNotifier::new(&settings(&url), console.site.time_zone).expect("a notifier"));
     let running = delivery(&console, notifier);
     tokio::spawn(running.run(console.hints.subscribe(), console.stop.clone()));
 
@@ -177,7 +189,8 @@ async fn a_supervisor_answers_in_teams_and_everybody_sees_it() {
     assert!(sent["actions"].is_null(), "others see how it stands");
     let token = signed(&microsoft, &claims(&url)).await;
     let did = async |person: &str, verb: &str, data: Value| {
-        let (status, answer) = post(&console.url, Some(&token), &activity(&url, person, &execute(verb, &data))).await;
+        let (status, answer) =
+            post(&console.url, Some(&token), &activity(&url, person, &execute(verb, &data))).await;
         assert_eq!(status, StatusCode::OK, "{answer}");
         assert_eq!(answer["statusCode"], 200);
         answer
@@ -202,7 +215,10 @@ async fn a_supervisor_answers_in_teams_and_everybody_sees_it() {
     assert!(vote(&console, gate).await.is_none());
 
     let taken = did("sam", "takt.decide", press).await;
-    assert!(taken["value"].to_string().contains("Sam Carter chose 2 at ") && taken["value"]["actions"].is_null(), "{taken}");
+    assert!(
+        taken["value"].to_string().contains("Sam Carter chose 2 at ") && taken["value"]["actions"].is_null(),
+        "{taken}"
+    );
     let counted = vote(&console, gate).await.expect("an answer");
     assert_eq!((counted.person.as_str(), counted.channel.as_str()), ("sam", "teams"));
     // Everybody else's card is changed in place.
@@ -214,25 +230,44 @@ async fn a_supervisor_answers_in_teams_and_everybody_sees_it() {
     // Late: by a button of today, and by one of an old client, which gets a message.
     let late = Press { token: seed::button_token(gate), button: Button::Choose, option: Some(1) }.value();
     let again = did("sam", "takt.decide", json!({ "press": late })).await;
-    assert!(again["value"].to_string().contains("Sam Carter chose 2 at ") && again["value"].to_string().contains("(teams)"));
+    assert!(
+        again["value"].to_string().contains("Sam Carter chose 2 at ")
+            && again["value"].to_string().contains("(teams)")
+    );
     let old = activity(&url, "sam", &json!({ "type": "message", "value": { "press": late } }));
     assert_eq!(post(&console.url, Some(&token), &old).await.0, StatusCode::OK);
     let personal = json!({ "text": "hi", "conversation": { "conversationType": "personal", "tenantId": TENANT, "id": "a:sam" } });
     assert_eq!(post(&console.url, Some(&token), &activity(&url, "sam", &personal)).await.0, StatusCode::OK);
-    microsoft.until("/_log", "an answer to a message", |log| {
-        log["calls"].as_array()?.iter().find(|call| text(call, "/body/text").contains("Takt knows you")).cloned()
-    }).await;
+    microsoft
+        .until("/_log", "an answer to a message", |log| {
+            log["calls"]
+                .as_array()?
+                .iter()
+                .find(|call| text(call, "/body/text").contains("Takt knows you"))
+                .cloned()
+        })
+        .await;
     let log = microsoft.get("/_log").await;
-    assert_eq!(log["fetched"]["token"], 2, "one token for the sender's messages, one for the door's: {log:#}");
+    assert_eq!(
+        log["fetched"]["token"], 2,
+        "one token for the sender's messages, one for the door's: {log:#}"
+    );
 
     let mut cards = cards_in(&log);
     cards.extend([for_sam, for_mia, taken].map(|answer| answer["value"].clone()));
     let judged = node::ask("adaptive_cards.js", &json!({ "cards": cards }));
     for (card, said) in cards.iter().zip(judged.as_array().expect("answers")) {
         assert_eq!(said["wrong"], json!([]), "{card:#}");
-        assert_eq!(said["items"].as_u64().and_then(|n| usize::try_from(n).ok()), card["body"].as_array().map(Vec::len));
+        assert_eq!(
+            said["items"].as_u64().and_then(|n| usize::try_from(n).ok()),
+            card["body"].as_array().map(Vec::len)
+        );
     }
-    assert_eq!(judged[judged.as_array().map_or(0, Vec::len) - 3]["inputs"], 2, "the reason's two fields: {judged}");
+    assert_eq!(
+        judged[judged.as_array().map_or(0, Vec::len) - 3]["inputs"],
+        2,
+        "the reason's two fields: {judged}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -240,7 +275,8 @@ async fn the_bots_token_goes_to_allowed_addresses_only_and_is_fetched_again_when
     let microsoft = Peer::start("teams_service.py").await;
     let url = microsoft.url().to_owned();
     let notifier = TeamsNotifier::new(&settings(&url), chrono_tz::UTC).expect("a notifier");
-    let told: Message = serde_json::from_value(json!({ "kind": "tell", "title": "PRESS-4 runs again" })).expect("a message");
+    let told: Message =
+        serde_json::from_value(json!({ "kind": "tell", "title": "PRESS-4 runs again" })).expect("a message");
     let to = Destination::Room { id: ROOM.into(), asked: vec![] };
     let sending = Sending { message: &told, to: &to, id: uuid::Uuid::nil(), tried: false, reference: None };
     for _ in 0..3 {
@@ -251,7 +287,10 @@ async fn the_bots_token_goes_to_allowed_addresses_only_and_is_fetched_again_when
     notifier.send(&sending).await.expect("sent with a new token");
     assert_eq!(microsoft.get("/_log").await["fetched"]["token"], 2);
     let elsewhere = json!({ "service_url": "http://127.0.0.1:9", "conversation": ROOM });
-    let error = notifier.send(&Sending { reference: Some(&elsewhere), ..sending.clone() }).await.expect_err("not there");
+    let error = notifier
+        .send(&Sending { reference: Some(&elsewhere), ..sending.clone() })
+        .await
+        .expect_err("not there");
     assert!(!error.retryable && error.message.contains("not among teams.service_urls"), "{error}");
 }
 
@@ -266,13 +305,17 @@ async fn the_workflows_webhook_gets_a_card_that_only_links() {
     let webhook = TeamsWebhook { url, roles: std::collections::BTreeMap::new() };
     let console = Console::start().await;
     three_plans(&console, "teams_webhook").await;
-    let notifier: Arc<dyn Notifier> = Arc::new(WebhookNotifier::new(&webhook, console.site.time_zone).expect("a notifier"));
+    let notifier: Arc<dyn Notifier> =
+        Arc::new(WebhookNotifier::new(&webhook, console.site.time_zone).expect("a notifier"));
     let sent = delivery(&console, notifier.clone()).pass(notifier.as_ref()).await.expect("a pass");
     assert_eq!(sent, 1);
     let body: Value = microsoft.received_requests().await.expect("recorded")[0].body_json().expect("JSON");
     let card = &body["attachments"][0]["content"];
     assert_eq!((&body["type"], &body["attachments"][0]["contentUrl"]), (&json!("message"), &Value::Null));
-    assert_eq!((card["actions"].as_array().map(Vec::len), text(card, "/actions/0/type")), (Some(1), "Action.OpenUrl"));
+    assert_eq!(
+        (card["actions"].as_array().map(Vec::len), text(card, "/actions/0/type")),
+        (Some(1), "Action.OpenUrl")
+    );
     assert!(!card.to_string().contains("token-of") && text(card, "/actions/0/url").starts_with(&console.url));
     assert_eq!(node::ask("adaptive_cards.js", &json!({ "cards": [card] }))[0]["wrong"], json!([]));
 }

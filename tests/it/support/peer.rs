@@ -50,7 +50,8 @@ impl Peer {
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> Value {
-        let asked = self.http.post(format!("{}{path}", self.url())).json(body).send().await.expect("an answer");
+        let asked =
+            self.http.post(format!("{}{path}", self.url())).json(body).send().await.expect("an answer");
         let (status, text) = (asked.status(), asked.text().await.expect("a body"));
         serde_json::from_str(&text).unwrap_or_else(|_| panic!("{path}: {status} {text}"))
     }
