@@ -27,7 +27,7 @@ const HOLD: Duration = Duration::from_secs(120);
 const IDLE_PAUSE: Duration = Duration::from_secs(5);
 const UNHEARD_PAUSE: Duration = Duration::from_secs(1);
 /// Cards that nothing else has changed are looked for this often.
-const CARDS_EVERY: Duration = Duration::from_secs(1);
+const CARDS_EVERY: Duration = Duration::from_millis(500);
 
 #[derive(Clone)]
 pub struct Delivery {

@@ -13,6 +13,7 @@ pub const REASONS: [&str; 5] =
 /// leaves out are left out of the card.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "one message at a time is on its way, and none is kept")]
 pub enum Message {
     Ask(Question),
     Tell(Notice),
@@ -73,6 +74,9 @@ pub struct Question {
     /// Each needs an answer of its own, which takes the page.
     #[serde(default)]
     pub items: Vec<Value>,
+    /// What has to be filled in, which takes the page too.
+    #[serde(default)]
+    pub fields: Option<Value>,
     /// What is asked about, where it can be changed first.
     #[serde(default)]
     pub draft: Option<Value>,
@@ -175,7 +179,8 @@ impl Question {
     pub fn takes(&self, button: Button) -> bool {
         let has_room = match button {
             Button::Acknowledge => self.items.is_empty(),
-            Button::Approve | Button::Choose | Button::Reject => true,
+            Button::Approve => self.fields.is_none(),
+            Button::Choose | Button::Reject => true,
             Button::Edit => false,
         };
         has_room && self.sign.is_none() && self.allow.contains(&button)

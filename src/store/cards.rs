@@ -18,9 +18,13 @@ pub struct Stale {
 
 /// A question was delivered: its card shows buttons for those who are asked at this rung.
 pub async fn shown(db: &mut PgConnection, message: Uuid, rung: i16) -> Result<()> {
-    sqlx::query!("update outbox set card = 'open', card_rung = $2 where id = $1", message, rung)
-        .execute(db)
-        .await?;
+    sqlx::query!(
+        "update outbox set card = 'open', card_rung = $2, next_at = takt_now() where id = $1",
+        message,
+        rung
+    )
+    .execute(db)
+    .await?;
     Ok(())
 }
 
@@ -42,7 +46,7 @@ pub async fn settled_one(db: &mut PgConnection, message: Uuid) -> Result<()> {
 }
 
 /// Takes cards whose gate is closed, answered, or passed on to others; nobody else takes them for a while. What is to be
-/// said of an answered gate may be under way already: then there is nothing to do here.
+/// said of an answered gate may be under way already: then there is nothing to do here for a moment.
 pub async fn take_stale(
     db: &mut PgConnection,
     channel: &str,
@@ -57,7 +61,8 @@ pub async fn take_stale(
                and (gate.state <> 'open' or gate.rung > card.card_rung)
                and not exists (select 1 from outbox said
                                where said.gate_id = card.gate_id and said.channel = card.channel
-                                 and said.state = 'queued' and said.message ->> 'kind' = 'decided')
+                                 and said.state = 'queued' and said.message ->> 'kind' = 'decided'
+                                 and said.created_at > takt_now() - interval '500 ms')
              order by card.next_at limit $2 for update of card skip locked)
          returning id, gate_id as "gate_id!", receipt, message"#,
         channel,

@@ -13,7 +13,11 @@ use crate::{
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 use uuid::Uuid;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -35,6 +39,8 @@ pub struct SlackClient {
     redactor: Redactor,
     /// Of posts to a channel, and of methods that had too many calls.
     pace: Pace,
+    /// Ids of channels that were written to by name: only posting takes names.
+    ids: Mutex<HashMap<String, String>>,
 }
 
 /// Where a card goes.
@@ -82,12 +88,15 @@ impl SlackClient {
                     .flatten(),
             ),
             pace: Pace::new(POST_EVERY, POSTS_AT_ONCE),
+            ids: Mutex::default(),
         })
     }
 
     /// Posts a card. Its id goes along as metadata, so that one whose answer was lost is found again and not
     /// repeated: Slack has no idempotency key.
     pub async fn post(&self, at: Place<'_>, card: &Card, mark: Mark) -> Result<Posted, NotifyError> {
+        let known = self.ids.lock().unwrap_or_else(PoisonError::into_inner).get(at.channel).cloned();
+        let at = Place { channel: known.as_deref().unwrap_or(at.channel), ..at };
         if mark.tried
             && let Some(posted) = self.find(at, mark.id).await?
         {
@@ -106,7 +115,14 @@ impl SlackClient {
             body["thread_ts"] = json!(thread);
         }
         match self.call("chat.postMessage", &body).await {
-            Ok(answer) => posted(&answer).ok_or_else(|| incomplete("chat.postMessage")),
+            Ok(answer) => {
+                let posted = posted(&answer).ok_or_else(|| incomplete("chat.postMessage"))?;
+                if at.channel.starts_with('#') {
+                    let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+                    ids.insert(at.channel.to_owned(), posted.channel.clone());
+                }
+                Ok(posted)
+            }
             Err(Failure::Refused(error)) => {
                 // Only this channel waits; the others go on.
                 if let Some(pause) = error.retry_after.filter(|_| error.retryable) {
@@ -159,13 +175,14 @@ impl SlackClient {
     /// not arrived: a card twice is better than none.
     async fn find(&self, at: Place<'_>, id: Uuid) -> Result<Option<Posted>, NotifyError> {
         let limit = LOST_MESSAGES_MAX.to_string();
-        let channel = match at.channel.strip_prefix('U') {
-            // What was said to a person stands in the conversation with them.
-            Some(_) => match self.conversation_with(at.channel).await {
+        // What was said to a person stands in the conversation with them.
+        let channel = if at.channel.starts_with(['U', 'W']) {
+            match self.conversation_with(at.channel).await {
                 Err(error) if !error.retryable => return Ok(None),
                 found => found?,
-            },
-            None => at.channel.to_owned(),
+            }
+        } else {
+            at.channel.to_owned()
         };
         let mut query =
             vec![("channel", channel.as_str()), ("limit", &limit), ("include_all_metadata", "true")];

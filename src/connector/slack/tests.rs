@@ -45,6 +45,7 @@ fn question() -> Question {
         second: Some("PRESS-6 needs a second approval (scheduler)".to_owned()),
         sign: None,
         items: vec![],
+        fields: None,
         draft: None,
         reasons: vec![],
         url: Some("http://127.0.0.1:4000/gates/1?a=1&b=2".to_owned()),

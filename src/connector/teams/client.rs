@@ -40,6 +40,9 @@ pub struct Posted {
     pub service_url: String,
     pub conversation: String,
     pub activity: String,
+    /// Who gets a view of their own there; `None` in a conversation with one person.
+    #[serde(default)]
+    pub asked: Option<Vec<String>>,
 }
 
 /// Somebody in a conversation.
@@ -99,6 +102,7 @@ impl TeamsClient {
             service_url: service_url.to_owned(),
             conversation: conversation.to_owned(),
             activity: id.to_owned(),
+            asked: None,
         })
     }
 

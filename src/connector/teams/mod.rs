@@ -111,17 +111,20 @@ impl Notifier for TeamsNotifier {
         let (service_url, conversation) = self.place(sending).await?;
         let viewer = self.viewer(sending, &service_url, &conversation).await;
         let card = card(sending.message, self.zone, &viewer);
-        let posted = self
-            .client
-            .send(&service_url, &conversation, &card, &summary(sending.message, self.zone))
-            .await?;
+        let summary = summary(sending.message, self.zone);
+        let mut posted = self.client.send(&service_url, &conversation, &card, &summary).await?;
+        posted.asked = match viewer {
+            Viewer::Room(asked) => Some(asked),
+            Viewer::Asked | Viewer::Outbound => None,
+        };
         Ok(Receipt(json!(posted)))
     }
 
     async fn update(&self, receipt: &Receipt, message: &Message) -> Result<(), NotifyError> {
         let posted: Posted = serde_json::from_value(receipt.0.clone())
             .map_err(|_| NotifyError::lasting("this receipt is not from Teams"))?;
-        let card = card(message, self.zone, &Viewer::Room(Vec::new()));
+        let viewer = posted.asked.clone().map_or(Viewer::Asked, Viewer::Room);
+        let card = card(message, self.zone, &viewer);
         self.client.update(&posted, &card, &summary(message, self.zone)).await
     }
 }

@@ -102,7 +102,8 @@ impl Reading<'_> {
                     || name.strip_suffix(known.as_str()).is_some_and(|rest| rest.ends_with('.'))
             })
         });
-        if !address.is_empty() && !(allowed && is_safe(address)) {
+        let is_good = address.is_empty() || (allowed && is_safe(address));
+        if !is_good {
             let known = hosts.join(", ");
             let message =
                 format!("a webhook must be at https://… of one of these hosts: {known} (more: `hosts`)");

@@ -1,6 +1,7 @@
 //! One question in many places: Slack without inbound traffic, Teams, mail, and all of them at once, with servers and
 //! clients of others on the other side.
 
+mod cards;
 mod everywhere;
 mod mail;
 mod socket;
