@@ -217,7 +217,14 @@ impl Delivery {
         }
         let receipts = outbox::receipts_of_gate(&mut db, asked.id, notifier.channel()).await?;
         drop(db);
-        Ok(self.update_all(notifier, receipts, &Message::Ask(question)).await)
+        let updated = self.update_all(notifier, receipts, &Message::Ask(question)).await;
+        let mut db = self.store.connection().await?;
+        let is_open = gates::get(&mut db, gate).await?.is_some_and(|gate| gate.state == "open");
+        if !is_open {
+            // Settled meanwhile: these buttons may have come after the words that replaced them.
+            cards::shows_buttons(&mut db, asked.id, notifier.channel()).await?;
+        }
+        Ok(updated)
     }
 
     fn read(&self, queued: &outbox::Message) -> Result<Message, serde_json::Error> {

@@ -28,6 +28,19 @@ pub async fn shown(db: &mut PgConnection, message: Uuid, rung: i16) -> Result<()
     Ok(())
 }
 
+/// The cards of the gate in this channel may show buttons again.
+pub async fn shows_buttons(db: &mut PgConnection, gate: Uuid, channel: &str) -> Result<()> {
+    sqlx::query!(
+        "update outbox set card = 'open', next_at = takt_now()
+         where gate_id = $1 and channel = $2 and card = 'settled'",
+        gate,
+        channel
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// Every card of the gate in this channel says how it ended.
 pub async fn settled(db: &mut PgConnection, gate: Uuid, channel: &str) -> Result<()> {
     sqlx::query!(

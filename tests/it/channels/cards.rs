@@ -84,3 +84,40 @@ async fn whatever_became_of_a_question_its_card_says_so_without_a_step() {
     assert!(all.iter().all(|card| !card["blocks"].to_string().contains(":approve")), "{all:#?}");
     assert_eq!(all.len(), 3, "changed in place");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_says_how_far_it_is_answered_and_keeps_its_buttons_until_enough_agree() {
+    let workspace = Workspace::start(None).await;
+    let settings = workspace.settings();
+    let own = settings.clone();
+    let console = Console::with(|site| {
+        site.slack = Some(own);
+        let lee = site.people.iter_mut().find(|person| person.id == "lee").expect("Lee");
+        lee.roles.push("production_supervisor".into());
+    })
+    .await;
+    let (run, gate) = seed::three_plans(&console).await;
+    sqlx::query("update gate set quorum = 2 where id = $1")
+        .bind(gate.0)
+        .execute(console.store.pool())
+        .await
+        .expect("a quorum");
+    queue(&console, run, gate, "slack").await;
+    let notifier = SlackNotifier::new(&settings, console.site.time_zone).expect("a notifier");
+    let running = delivery(&console, Arc::new(notifier));
+    tokio::spawn(running.run(console.hints.subscribe(), console.stop.clone()));
+    says(&workspace, "PRESS-4", "Choose 1").await;
+
+    let answer = Answer { choice: Some(1), ..Answer::of(Decision::Choose, "mail", "hash-of-the-proposal") };
+    let first = decide(&console.store, &console.site, gate, "sam", &answer).await.expect("taken");
+    assert_eq!(first.progress.as_deref(), Some("1 of 2 chose 1: Sam Carter"));
+    says(&workspace, "PRESS-4", "1 of 2 chose 1: Sam Carter").await;
+    let card = cards(&workspace).await.into_iter().find(|card| card.to_string().contains("PRESS-4"));
+    assert!(card.expect("the card").to_string().contains("Choose 2"), "its buttons are still there");
+
+    let second = decide(&console.store, &console.site, gate, "lee", &answer).await.expect("taken");
+    assert_eq!(second.progress, None);
+    says(&workspace, "PRESS-4", "Lee Tanaka chose 1 at ").await;
+    let card = cards(&workspace).await.into_iter().find(|card| card.to_string().contains("PRESS-4"));
+    assert!(!card.expect("the card").to_string().contains("Choose 2"), "nothing is left to press");
+}
