@@ -3,25 +3,30 @@
 use crate::{
     agent::{Model, Spans},
     audit::{Keeper, KeyError, SigningKey},
-    connector::{self, declared, native, openai::OpenAi, slack},
+    connector::{
+        self, declared,
+        mail::{MailError, MailNotifier},
+        native,
+        openai::OpenAi,
+        slack::SlackNotifier,
+        teams::{TeamsNotifier, webhook::WebhookNotifier},
+    },
     engine::{
         Caps, Clock, Definitions, Executors, Hints, Ladders, Past, RungOf, SharedEndpoints, Starter, Starts,
         StoredPast, Worker, WorkerOptions,
         upkeep::{Policy, Upkeep},
     },
-    gate::Asked,
     http,
-    notify::{Addresses, Delivery, Destination, Notifier},
+    notify::{Delivery, Notifier},
     site::{Addressee, Environment, Overrides, Site, SiteError},
     step::{
         AgentExecutor, AgentSettings, CallExecutor, GateExecutor, RunExecutor, WaitExecutor, notify_role,
     },
-    store::{OpenOptions, Store, StoreError, clock, delegations::Delegation, gates},
+    store::{OpenOptions, Store, StoreError, clock},
     tool::{Registry, RegistryError},
     trigger::{Router, Scheduler},
     workflow::{CurrentEvents, Definition, Library, problem::Problem},
 };
-use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use std::{
     collections::BTreeMap,
@@ -104,6 +109,8 @@ pub enum AppError {
     Bind(#[from] http::BindError),
     #[error("an HTTP client could not be made: {0}")]
     Client(#[from] reqwest::Error),
+    #[error(transparent)]
+    Mail(#[from] MailError),
     #[error("the web server stopped: {0}")]
     Serve(io::Error),
 }
@@ -219,7 +226,8 @@ impl App {
             let delivery = Delivery {
                 store: self.store.clone(),
                 notifiers: self.notifiers.clone(),
-                addresses: Arc::new(SiteAddresses(self.site.clone())),
+                site: self.site.clone(),
+                definitions: self.definitions.clone(),
                 base_url: self.base_url.clone(),
             };
             parts.spawn(delivery.run(self.hints.subscribe(), stop.clone()));
@@ -265,6 +273,9 @@ impl App {
             hooks: self.roles.intake,
             console: self.roles.console,
         };
+        if self.roles.console {
+            parts.spawn(http::listen_to_slack(state.clone()));
+        }
         let stopped = stop.clone();
         let served = axum::serve(self.listener, http::router(state))
             .with_graceful_shutdown(async move { stopped.cancelled().await })
@@ -431,12 +442,20 @@ pub fn policy_of(site: &Site) -> Policy {
 }
 
 fn notifiers(site: &Site) -> Result<BTreeMap<&'static str, Arc<dyn Notifier>>, AppError> {
-    let mut notifiers: BTreeMap<&'static str, Arc<dyn Notifier>> = BTreeMap::new();
+    let mut all: Vec<Arc<dyn Notifier>> = Vec::new();
     if let Some(settings) = &site.slack {
-        let slack = slack::SlackNotifier::new(settings, site.time_zone)?;
-        notifiers.insert(slack.channel(), Arc::new(slack));
+        all.push(Arc::new(SlackNotifier::new(settings, site.time_zone)?));
     }
-    Ok(notifiers)
+    if let Some(settings) = &site.teams {
+        all.push(Arc::new(TeamsNotifier::new(settings, site.time_zone)?));
+    }
+    if let Some(settings) = &site.teams_webhook {
+        all.push(Arc::new(WebhookNotifier::new(settings, site.time_zone)?));
+    }
+    if let Some(settings) = &site.mail {
+        all.push(Arc::new(MailNotifier::new(settings, &site.name, site.time_zone)?));
+    }
+    Ok(all.into_iter().map(|notifier| (notifier.channel(), notifier)).collect())
 }
 
 /// The site's ladders as the engine reads them.
@@ -461,19 +480,5 @@ impl Ladders for SiteLadders {
 
     fn role_title(&self, role: &str) -> String {
         self.0.role_title(role).to_owned()
-    }
-}
-
-/// Where people are reached in a channel.
-struct SiteAddresses(Arc<Site>);
-
-impl Addresses for SiteAddresses {
-    fn find(&self, channel: &str, role: Option<&str>, person: Option<&str>) -> Option<Destination> {
-        (channel == "slack").then(|| slack::destination(&self.0, role, person)).flatten()
-    }
-
-    fn stand_ins(&self, gate: &gates::Gate, delegations: &[Delegation], now: DateTime<Utc>) -> Vec<String> {
-        let site = &self.0;
-        Asked { site, gate, votes: &[], delegations }.stand_ins(site.time_zone, now)
     }
 }

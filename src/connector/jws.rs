@@ -46,25 +46,36 @@ struct Key {
     y: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct Header {
-    alg: String,
-    kid: Option<String>,
+/// What a token says of its own signature, before it is checked.
+#[derive(Debug, Deserialize)]
+pub struct Header {
+    pub alg: String,
+    pub kid: Option<String>,
     /// Extensions that must be understood; none is.
     crit: Option<Value>,
 }
 
-/// The claims of a token that one of the keys has signed.
-pub fn verify(token: &str, keys: &Keys) -> Result<Value, JwsError> {
+impl Keys {
+    /// The one published key that may have signed.
+    pub fn only(key: Value) -> Self {
+        Self { keys: vec![key] }
+    }
+}
+
+pub fn header(token: &str) -> Result<Header, JwsError> {
     if token.len() > TOKEN_BYTES_MAX {
         return Err(JwsError::Malformed);
     }
+    let (head, _) = token.split_once('.').ok_or(JwsError::Malformed)?;
+    let header: Header = json(head)?;
+    if header.crit.is_some() { Err(JwsError::Malformed) } else { Ok(header) }
+}
+
+/// The claims of a token that one of the keys has signed.
+pub fn verify(token: &str, keys: &Keys) -> Result<Value, JwsError> {
+    let header = header(token)?;
     let parts: Vec<&str> = token.split('.').collect();
     let [head, claims, signature] = parts.as_slice() else { return Err(JwsError::Malformed) };
-    let header: Header = json(head)?;
-    if header.crit.is_some() {
-        return Err(JwsError::Malformed);
-    }
     let kind = match header.alg.as_str() {
         "RS256" | "RS384" | "RS512" | "PS256" => "RSA",
         "ES256" | "ES384" => "EC",

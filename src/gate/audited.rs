@@ -53,16 +53,15 @@ pub async fn decide(
     taken
 }
 
-/// Somebody whom only the channel knows pressed a button, or the button belongs to no question any more.
+/// Somebody whom only the channel knows pressed a button, or came through a link that answers nothing (any more).
 pub async fn refuse_stranger(
     store: &Store,
     channel: &str,
     who: &str,
     gate: Option<GateId>,
+    because: &str,
 ) -> Result<(), StoreError> {
-    let mut record = AuditRecord::new(who, "gate.refused").detail(json!({
-        "because": if gate.is_some() { "no_such_person" } else { "no_such_gate" },
-    }));
+    let mut record = AuditRecord::new(who, "gate.refused").detail(json!({ "because": because }));
     record.actor_kind = ActorKind::Unknown;
     record.auth = Some(channel.to_owned());
     record.object = gate.map(|gate| gate.to_string());

@@ -89,6 +89,8 @@ pub struct ItemAnswer {
 pub struct Decided {
     pub gate: gates::Gate,
     pub vote: gates::Vote,
+    /// How far the question is answered, while more answers are needed.
+    pub progress: Option<String>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -135,21 +137,23 @@ pub(super) async fn take(
         overridden(&mut tx, site, &asked, &vote).await?;
     }
     votes.push(vote.clone());
-    match settled_by(&asked, &votes) {
+    let more = match settled_by(&asked, &votes) {
         Some(agreed) => {
             gates::settle(&mut tx, gate).await?;
             let signed = signatures::of_gate(&mut tx, gate).await?;
             signals::send(&mut tx, RunId(asked.run_id), &signal(site, &asked, &agreed, &signed)).await?;
+            None
         }
         None => {
             let words = progress(site, &asked, &votes).unwrap_or_default();
             outbox::show_progress(&mut tx, gate.0, votes.len(), &words).await?;
+            Some(words)
         }
-    }
+    };
     crash_point("before_answer");
     tx.commit().await.map_err(StoreError::from)?;
     crash_point("after_answer");
-    Ok(Decided { gate: asked, vote })
+    Ok(Decided { gate: asked, vote, progress: more })
 }
 
 /// A double click is the same answer; whoever else comes late learns who was faster.
@@ -170,7 +174,8 @@ fn refused(
                 == answer.fields.as_ref().unwrap_or(&Value::Null)
     };
     if let Some(vote) = votes.iter().find(is_same) {
-        return Ok(Decided { vote: vote.clone(), gate });
+        let more = if gate.state == "open" { progress(site, &gate, &votes) } else { None };
+        return Ok(Decided { vote: vote.clone(), gate, progress: more });
     }
     match votes.last() {
         Some(vote) if gate.state == "answered" => {

@@ -12,7 +12,7 @@ use super::{
 use crate::site::{Scope, Section};
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
+    extract::{DefaultBodyLimit, Request},
     http::{HeaderName, HeaderValue, StatusCode, header},
     middleware::map_response,
     response::{IntoResponse, Response},
@@ -46,7 +46,11 @@ fn hooks() -> Doors {
 }
 
 fn clicks() -> Doors {
-    Doors::default().post("/slack/interactions", ANYBODY, hook::interactions)
+    Doors::default().post("/slack/interactions", ANYBODY, hook::interactions).post(
+        "/teams/messages",
+        ANYBODY,
+        hook::messages,
+    )
 }
 
 /// Programs, and scripts of our own pages.
@@ -117,6 +121,8 @@ fn open() -> Doors {
         .post("/sign-in", ANYBODY, console::sign_in::sign_in)
         .get("/sign-in/oidc", ANYBODY, console::sso::begin)
         .get("/sign-in/callback", ANYBODY, console::sso::callback)
+        .get("/answer/{gate}/{token}", ANYBODY, console::mail_link::page)
+        .post("/answer/{gate}/{token}", ANYBODY, console::mail_link::answer)
         .get("/embed/{token}", ANYBODY, console::embed::page)
         .post("/embed/{token}", ANYBODY, console::embed::answer)
         .get("/partner/{token}", ANYBODY, console::partner::page)
@@ -155,8 +161,16 @@ pub fn router(state: AppState) -> Router {
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, ANSWER_TIME_MAX))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(map_response(harden))
-        .layer(TraceLayer::new_for_http())
+        .layer(TraceLayer::new_for_http().make_span_with(span))
         .with_state(door)
+}
+
+/// The words of a link stand for a person and stay out of the log.
+fn span(request: &Request) -> tracing::Span {
+    let path = request.uri().path();
+    let secret = ["/answer/", "/embed/", "/partner/"].into_iter().find(|start| path.starts_with(start));
+    let path = secret.map_or_else(|| path.to_owned(), |start| format!("{start}…"));
+    tracing::debug_span!("request", method = %request.method(), path)
 }
 
 /// Headers of every answer. Scripts, styles and images come from us or not at all.

@@ -1,6 +1,6 @@
 use super::auth::SignInLimit;
 use crate::{
-    connector::{oidc, slack::client::SlackClient},
+    connector::{oidc, slack::client::SlackClient, teams::Inbound},
     engine::{Definitions, Hints, Starter},
     site::Site,
     store::Store,
@@ -44,6 +44,8 @@ pub(super) struct Door {
     pub sign_in_limit: SignInLimit,
     /// Opens dialogs and tells people in Slack; absent when the site has no Slack.
     pub slack: Option<Arc<SlackClient>>,
+    /// Checks and answers what Teams posts; absent when the site has no bot there.
+    pub teams: Option<Inbound>,
     /// The plant's identity provider, where takt.yaml declares one.
     pub sso: Option<oidc::Provider>,
     /// Absent when the site has no MCP server.
@@ -61,12 +63,16 @@ impl Door {
             let made = SlackClient::new(slack);
             made.inspect_err(|error| tracing::error!(%error, "Slack cannot be reached")).ok().map(Arc::new)
         });
+        let teams = app.site.teams.as_ref().and_then(|teams| {
+            let made = Inbound::new(teams);
+            made.inspect_err(|error| tracing::error!(%error, "Teams cannot be reached")).ok()
+        });
         let sso = app.site.access.sign_in.oidc.as_ref().and_then(|settings| {
             let made = oidc::Provider::new(settings);
             made.inspect_err(|error| tracing::error!(%error, "single sign-on cannot be used")).ok()
         });
         let mcp = super::mcp::Desk::new(&app.site);
-        Arc::new(Self { app, sign_in_limit, slack, sso, mcp, measured: tokio::sync::Mutex::new(None) })
+        Arc::new(Self { app, sign_in_limit, slack, teams, sso, mcp, measured: tokio::sync::Mutex::new(None) })
     }
 
     /// Browsers send such cookies back over TLS only.

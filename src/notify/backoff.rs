@@ -23,7 +23,7 @@ mod tests {
 
     fn error(retryable: bool, retry_after: Option<u64>) -> NotifyError {
         let retry_after = retry_after.map(Duration::from_secs);
-        NotifyError { retryable, retry_after, message: "no".to_owned() }
+        NotifyError { retryable, retry_after, message: "no".to_owned(), waits: false }
     }
 
     #[test]

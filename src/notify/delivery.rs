@@ -1,57 +1,73 @@
-//! Takes messages out of the outbox and gives them to their channels; what fails stays and is tried again.
+//! Takes messages out of the outbox and gives them to their channels; what fails stays and is tried again. Each channel
+//! has a loop of its own, so that a slow one holds up nobody else.
 
-use super::{Destination, Message, Notifier, NotifyError, Question, Receipt, try_again};
-use crate::run::GateId;
-use crate::store::{
-    Store, StoreError, clock,
-    delegations::{self, Delegation},
-    gates, outbox,
+use super::{Destination, Message, Notifier, NotifyError, Receipt, Sending, try_again};
+use crate::{
+    engine::Definitions,
+    gate::{Asked, Token, place_of},
+    run::GateId,
+    site::Site,
+    store::{
+        Store, StoreError, answer_links, cards, clock, conversations, delegations, gates, outbox, threads,
+    },
+    telemetry::metrics,
 };
-use crate::telemetry::metrics;
-use chrono::{DateTime, Utc};
+use futures::{StreamExt, future::join_all, stream};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
-/// Messages taken at once.
+/// Messages taken at once, and how many of them are under way at the same time.
 const BATCH_MAX: i64 = 16;
+const UNDER_WAY_MAX: usize = 8;
 /// Nobody else takes a message while it is being delivered.
-const HOLD: Duration = Duration::from_secs(60);
+const HOLD: Duration = Duration::from_secs(120);
 
 /// Between two looks without a hint, where hints of other processes arrive and where they do not.
 const IDLE_PAUSE: Duration = Duration::from_secs(5);
 const UNHEARD_PAUSE: Duration = Duration::from_secs(1);
+/// Cards that nothing else has changed are looked for this often.
+const CARDS_EVERY: Duration = Duration::from_millis(500);
 
-/// Where in a channel a role or a person is reached.
-pub trait Addresses: Send + Sync {
-    fn find(&self, channel: &str, role: Option<&str>, person: Option<&str>) -> Option<Destination>;
-
-    /// Who answers a question for somebody else, and until when, one text each.
-    fn stand_ins(
-        &self,
-        _gate: &gates::Gate,
-        _delegations: &[Delegation],
-        _now: DateTime<Utc>,
-    ) -> Vec<String> {
-        Vec::new()
-    }
-}
-
+#[derive(Clone)]
 pub struct Delivery {
     pub store: Store,
     pub notifiers: BTreeMap<&'static str, Arc<dyn Notifier>>,
-    pub addresses: Arc<dyn Addresses>,
+    pub site: Arc<Site>,
+    /// What the story of a run is told with.
+    pub definitions: Arc<Definitions>,
     /// Address of the console, for links.
     pub base_url: String,
 }
 
 impl Delivery {
     /// Delivers until `stop`: on a hint at once, otherwise from time to time.
-    pub async fn run(self, mut wake: watch::Receiver<u64>, stop: CancellationToken) {
+    pub async fn run(self, wake: watch::Receiver<u64>, stop: CancellationToken) {
+        let each = self.notifiers.values().map(|notifier| {
+            let (one, notifier) = (self.clone(), notifier.clone());
+            let (wake, stop) = (wake.clone(), stop.clone());
+            async move {
+                tokio::join!(
+                    one.deliver(notifier.as_ref(), wake.clone(), stop.clone()),
+                    one.settle(notifier.as_ref(), stop.clone()),
+                    one.tell(notifier.as_ref(), wake, stop),
+                )
+            }
+        });
+        tokio::join!(join_all(each), self.give_up(stop.clone()));
+    }
+
+    async fn deliver(
+        &self,
+        notifier: &dyn Notifier,
+        mut wake: watch::Receiver<u64>,
+        stop: CancellationToken,
+    ) {
         let pause = if self.store.hears_others() { IDLE_PAUSE } else { UNHEARD_PAUSE };
         while !stop.is_cancelled() {
-            match self.pass().await {
+            match self.pass(notifier).await {
                 Ok(0) => {}
                 Ok(_) => continue,
                 Err(error) => tracing::warn!(%error, "the outbox could not be read; trying again"),
@@ -64,103 +80,303 @@ impl Delivery {
         }
     }
 
-    /// Delivers what is due; says how many messages that were.
-    pub async fn pass(&self) -> Result<usize, StoreError> {
-        let due = outbox::take_due(&mut *self.store.connection().await?, BATCH_MAX, HOLD).await?;
-        for message in &due {
-            let delivered = self.deliver(message).await?;
-            let mut db = self.store.connection().await?;
-            match delivered {
-                Ok(receipt) => {
-                    outbox::sent(&mut db, message.id, &receipt).await?;
-                    metrics::message(&message.channel, "sent");
-                }
-                Err(error) => {
-                    tracing::warn!(message.id = %message.id, channel = message.channel, %error, "not delivered");
-                    let attempts = u32::try_from(message.attempts).unwrap_or(u32::MAX);
-                    let again = try_again(&error, attempts);
-                    outbox::failed(&mut db, message.id, &error.message, again).await?;
-                    metrics::message(&message.channel, if again.is_some() { "retried" } else { "failed" });
-                }
+    async fn settle(&self, notifier: &dyn Notifier, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(CARDS_EVERY) => {}
+            }
+            if let Err(error) = self.settle_cards(notifier).await {
+                tracing::warn!(%error, "cards could not be looked after; trying again");
             }
         }
-        Ok(due.len())
     }
 
-    /// A question as it is sent: with those who stand in for the people asked. `None` when it is no longer open.
-    async fn still_asked(
-        &self,
-        gate: uuid::Uuid,
-        mut question: Question,
-    ) -> Result<Option<Question>, StoreError> {
+    async fn tell(&self, notifier: &dyn Notifier, mut wake: watch::Receiver<u64>, stop: CancellationToken) {
+        if !notifier.has_threads() {
+            return;
+        }
+        while !stop.is_cancelled() {
+            match self.tell_stories(notifier.channel()).await {
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%error, "the stories of runs could not be told; trying again"),
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = wake.changed() => tokio::time::sleep(CARDS_EVERY).await,
+                () = tokio::time::sleep(IDLE_PAUSE) => {}
+            }
+        }
+    }
+
+    /// Messages for channels that were taken out of takt.yaml.
+    async fn give_up(&self, stop: CancellationToken) {
+        let mut known: Vec<String> = self.notifiers.keys().map(|channel| (*channel).to_owned()).collect();
+        known.push("console".to_owned());
+        loop {
+            let given_up = async {
+                let mut db = self.store.connection().await?;
+                outbox::fail_others(&mut db, &known, "this channel is not configured").await
+            };
+            if let Err(error) = given_up.await {
+                tracing::warn!(%error, "the outbox could not be read; trying again");
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(IDLE_PAUSE) => {}
+            }
+        }
+    }
+
+    /// Delivers what is due in a channel; says how many messages that were. What belongs to one run keeps its order.
+    pub async fn pass(&self, notifier: &dyn Notifier) -> Result<usize, StoreError> {
         let mut db = self.store.connection().await?;
-        let found = gates::get(&mut db, GateId(gate)).await?;
-        let Some(gate) = found.filter(|gate| gate.state == "open") else { return Ok(None) };
+        let due = outbox::take_due(&mut db, notifier.channel(), BATCH_MAX, HOLD).await?;
+        drop(db);
+        let count = due.len();
+        let mut of_runs: BTreeMap<Uuid, Vec<outbox::Message>> = BTreeMap::new();
+        for message in due {
+            of_runs.entry(message.run_id).or_default().push(message);
+        }
+        let lines = of_runs.into_values().map(|messages| async move {
+            for message in messages {
+                self.one(notifier, message).await?;
+            }
+            Ok::<_, StoreError>(())
+        });
+        let done: Vec<_> = stream::iter(lines).buffer_unordered(UNDER_WAY_MAX).collect().await;
+        done.into_iter().collect::<Result<(), _>>()?;
+        Ok(count)
+    }
+
+    async fn one(&self, notifier: &dyn Notifier, mut message: outbox::Message) -> Result<(), StoreError> {
+        let delivered = self.carry(notifier, &mut message).await?;
+        let channel = message.channel.as_str();
+        let mut db = self.store.connection().await?;
+        let Err(error) = delivered else {
+            outbox::sent(&mut db, message.id, &message.receipt.unwrap_or(Value::Null)).await?;
+            metrics::message(channel, "sent");
+            return Ok(());
+        };
+        if error.waits {
+            let pause = error.retry_after.unwrap_or(UNHEARD_PAUSE);
+            return outbox::put_off(&mut db, message.id, pause).await;
+        }
+        tracing::warn!(message.id = %message.id, channel, %error, "not delivered");
+        let attempts = u32::try_from(message.attempts).unwrap_or(u32::MAX);
+        let again = try_again(&error, attempts);
+        outbox::failed(&mut db, message.id, &error.message, again).await?;
+        metrics::message(channel, if again.is_some() { "retried" } else { "failed" });
+        Ok(())
+    }
+
+    async fn carry(
+        &self,
+        notifier: &dyn Notifier,
+        queued: &mut outbox::Message,
+    ) -> Result<Result<(), NotifyError>, StoreError> {
+        let message = match self.read(queued) {
+            Ok(message) => message,
+            Err(error) => {
+                return Ok(Err(NotifyError::lasting(format!("the message cannot be read: {error}"))));
+            }
+        };
+        if !notifier.carries(&message, queued.gate_id.is_some()) {
+            return Ok(Ok(()));
+        }
+        match (&message, queued.gate_id) {
+            (Message::Decided(_), Some(gate)) => self.change(notifier, gate, &message).await,
+            (Message::Ask(_), Some(gate)) => self.ask(notifier, queued, message, GateId(gate)).await,
+            _ => self.send(notifier, queued, message, None).await,
+        }
+    }
+
+    /// Sends a question, or changes its cards where it only says how far it is answered. Somebody may have been faster
+    /// elsewhere: a card with live buttons would only mislead.
+    async fn ask(
+        &self,
+        notifier: &dyn Notifier,
+        queued: &mut outbox::Message,
+        message: Message,
+        gate: GateId,
+    ) -> Result<Result<(), NotifyError>, StoreError> {
+        let mut db = self.store.connection().await?;
+        let asked = gates::get(&mut db, gate).await?.filter(|gate| gate.state == "open");
+        let (Message::Ask(mut question), Some(asked)) = (message, asked) else { return Ok(Ok(())) };
         let now = clock::now(&mut db).await?;
-        let stand_ins = self.addresses.stand_ins(&gate, &delegations::in_force(&mut db, now).await?, now);
+        let delegations = delegations::in_force(&mut db, now).await?;
+        let standing = Asked { site: &self.site, gate: &asked, votes: &[], delegations: &delegations };
+        let stand_ins = standing.stand_ins(self.site.time_zone, now);
         if !stand_ins.is_empty() {
             question.asked = format!("{} ({})", question.asked, stand_ins.join(", "));
         }
-        Ok(Some(question))
+        question.reasons.clone_from(&self.site.answering.reasons);
+        if question.progress.is_none() {
+            drop(db);
+            return self.send(notifier, queued, Message::Ask(question), Some(&asked)).await;
+        }
+        let receipts = outbox::receipts_of_gate(&mut db, asked.id, notifier.channel()).await?;
+        drop(db);
+        let updated = self.update_all(notifier, receipts, &Message::Ask(question)).await;
+        let mut db = self.store.connection().await?;
+        let is_open = gates::get(&mut db, gate).await?.is_some_and(|gate| gate.state == "open");
+        if !is_open {
+            // Settled meanwhile: these buttons may have come after the words that replaced them.
+            cards::shows_buttons(&mut db, asked.id, notifier.channel()).await?;
+        }
+        Ok(updated)
     }
 
-    /// Changes the cards of a gate that were sent to this channel; says whether there are any.
-    async fn change_cards(
+    fn read(&self, queued: &outbox::Message) -> Result<Message, serde_json::Error> {
+        let mut content = queued.message.clone();
+        content["url"] = json!(self.page_of(queued.gate_id, queued.run_id));
+        serde_json::from_value(content)
+    }
+
+    pub(super) fn page_of(&self, gate: Option<Uuid>, run: Uuid) -> String {
+        match gate {
+            Some(gate) => format!("{}/gates/{gate}", self.base_url),
+            None => format!("{}/runs/{run}", self.base_url),
+        }
+    }
+
+    /// Changes every card of the gate; one that was deleted does not keep the others from changing.
+    async fn change(
         &self,
         notifier: &dyn Notifier,
-        gate: uuid::Uuid,
+        gate: Uuid,
         message: &Message,
-    ) -> Result<Result<bool, NotifyError>, StoreError> {
+    ) -> Result<Result<(), NotifyError>, StoreError> {
         let mut db = self.store.connection().await?;
         let receipts = outbox::receipts_of_gate(&mut db, gate, notifier.channel()).await?;
         drop(db);
-        let any = !receipts.is_empty();
-        for receipt in receipts {
-            if let Err(error) = notifier.update(&Receipt(receipt), message).await {
-                return Ok(Err(error));
-            }
+        if let Err(error) = self.update_all(notifier, receipts, message).await {
+            return Ok(Err(error));
         }
-        Ok(Ok(any))
+        let mut db = self.store.connection().await?;
+        cards::settled(&mut db, gate, notifier.channel()).await?;
+        Ok(Ok(()))
     }
 
-    async fn deliver(&self, queued: &outbox::Message) -> Result<Result<Value, NotifyError>, StoreError> {
-        let never = |message: String| NotifyError { retryable: false, retry_after: None, message };
-        let Some(notifier) = self.notifiers.get(queued.channel.as_str()) else {
-            return Ok(Err(never(format!("the channel `{}` is not configured", queued.channel))));
+    pub(super) async fn update_all(
+        &self,
+        notifier: &dyn Notifier,
+        receipts: Vec<Value>,
+        message: &Message,
+    ) -> Result<(), NotifyError> {
+        let mut again = None;
+        for receipt in receipts {
+            match notifier.update(&Receipt(receipt), message).await {
+                Err(error) if error.retryable => again = Some(error),
+                Err(error) => tracing::warn!(%error, "a card could not be changed and stays as it is"),
+                Ok(()) => {}
+            }
+        }
+        again.map_or(Ok(()), Err)
+    }
+
+    /// Sends a message to each of its places that does not have it yet.
+    async fn send(
+        &self,
+        notifier: &dyn Notifier,
+        queued: &mut outbox::Message,
+        message: Message,
+        asked: Option<&gates::Gate>,
+    ) -> Result<Result<(), NotifyError>, StoreError> {
+        let channel = notifier.channel();
+        let places = match &message {
+            Message::Follow(_) => vec![Destination::Room { id: String::new(), asked: Vec::new() }],
+            _ => {
+                let at = asked.map_or(queued.created_at, |gate| gate.opened_at);
+                let (role, person) = (queued.role.as_deref(), queued.person.as_deref());
+                let mut places = notifier.destinations(&self.site, role, person, at);
+                places.retain(|place| self.is_theirs(place, role, asked));
+                places
+            }
         };
-        let mut content = queued.message.clone();
-        content["url"] = json!(match queued.gate_id {
-            Some(gate) => format!("{}/gates/{gate}", self.base_url),
-            None => format!("{}/runs/{}", self.base_url, queued.run_id),
-        });
-        let message: Message = match serde_json::from_value(content) {
-            Ok(message) => message,
-            Err(error) => return Ok(Err(never(format!("the message cannot be read: {error}")))),
+        if places.is_empty() {
+            return Ok(Err(NotifyError::lasting(format!("nobody is reachable on `{channel}`"))));
+        }
+        let mut receipts = match queued.receipt.take() {
+            Some(Value::Array(receipts)) => receipts,
+            _ => Vec::new(),
         };
-        let message = match (message, queued.gate_id) {
-            (Message::Ask(question), Some(gate)) => {
-                let is_news = question.progress.is_some();
-                // Somebody was faster elsewhere: a card with live buttons would only mislead.
-                let Some(question) = self.still_asked(gate, question).await? else {
-                    return Ok(Ok(Value::Null));
-                };
-                let message = Message::Ask(question);
-                if is_news {
-                    let changed = self.change_cards(notifier.as_ref(), gate, &message).await?;
-                    return Ok(changed.map(|_| Value::Null));
+        let mut nobody = None;
+        for (number, place) in places.iter().enumerate().skip(receipts.len()) {
+            let mut db = self.store.connection().await?;
+            let reference = conversations::find(&mut db, channel, place.room(), place.person()).await?;
+            drop(db);
+            let message = match (&message, place, asked) {
+                (Message::Ask(question), Destination::Person(contact), Some(gate))
+                    if notifier.has_links() && question.sign.is_none() =>
+                {
+                    let link = self.link(gate, &contact.person).await?;
+                    &Message::Ask(super::Question { link: Some(link), ..question.clone() })
                 }
-                message
+                _ => &message,
+            };
+            let sending = Sending {
+                message,
+                to: place,
+                id: Uuid::new_v5(&queued.id, &number.to_be_bytes()),
+                tried: queued.attempts > 1,
+                reference: reference.as_ref(),
+            };
+            match notifier.send(&sending).await {
+                Ok(receipt) => receipts.push(receipt.0),
+                // Of several people one who cannot be reached does not keep the others from being asked.
+                Err(error) if !error.retryable && places.len() > 1 => {
+                    tracing::warn!(channel, %error, "one of several people was not reached");
+                    receipts.push(Value::Null);
+                    nobody = Some(error);
+                }
+                Err(error) => {
+                    queued.receipt = (!receipts.is_empty()).then_some(Value::Array(receipts));
+                    self.note(queued, notifier, asked, &places).await?;
+                    return Ok(Err(error));
+                }
             }
-            (message @ Message::Decided(_), Some(gate)) => {
-                let changed = self.change_cards(notifier.as_ref(), gate, &message).await?;
-                return Ok(changed.map(|_| Value::Null));
-            }
-            (message, _) => message,
+        }
+        let reached = receipts.iter().any(|receipt| !receipt.is_null());
+        queued.receipt = reached.then_some(Value::Array(receipts));
+        self.note(queued, notifier, asked, &places).await?;
+        Ok(nobody.filter(|_| !reached).map_or(Ok(()), Err))
+    }
+
+    /// Nobody is asked by name what they may not answer: of another place, or kept from it.
+    fn is_theirs(&self, place: &Destination, role: Option<&str>, asked: Option<&gates::Gate>) -> bool {
+        let (Some(person), Some(gate)) = (place.person().and_then(|id| self.site.person(id)), asked) else {
+            return true;
         };
-        let to = self.addresses.find(&queued.channel, queued.role.as_deref(), queued.person.as_deref());
-        let Some(to) = to else {
-            return Ok(Err(never(format!("nobody is reachable on `{}`", queued.channel))));
-        };
-        Ok(notifier.send(&message, &to).await.map(|receipt| receipt.0))
+        let is_there = role.is_none_or(|role| self.site.reaches(person, role, &place_of(gate)));
+        is_there && !gate.excluded.contains(&person.id)
+    }
+
+    /// Keeps what was delivered, so that cards can follow their gate and their run.
+    async fn note(
+        &self,
+        queued: &outbox::Message,
+        notifier: &dyn Notifier,
+        asked: Option<&gates::Gate>,
+        places: &[Destination],
+    ) -> Result<(), StoreError> {
+        let (Some(receipts), Some(asked)) = (&queued.receipt, asked) else { return Ok(()) };
+        let mut tx = self.store.begin().await?;
+        outbox::progress(&mut tx, queued.id, receipts).await?;
+        cards::shown(&mut tx, queued.id, asked.rung).await?;
+        if notifier.has_threads()
+            && let (Some(Some(room)), Some(card)) = (places.first().map(Destination::room), receipts.get(0))
+        {
+            threads::begin(&mut tx, queued.run_id, notifier.channel(), room, card).await?;
+        }
+        tx.commit().await.map_err(StoreError::from)
+    }
+
+    /// A new link that answers a gate for one person.
+    async fn link(&self, gate: &gates::Gate, person: &str) -> Result<String, StoreError> {
+        let token = Token::random();
+        let mut db = self.store.connection().await?;
+        answer_links::add(&mut db, &token.hash, GateId(gate.id), person).await?;
+        Ok(format!("{}/answer/{}/{}", self.base_url, gate.id, token.secret))
     }
 }

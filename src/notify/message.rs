@@ -1,3 +1,7 @@
+use crate::{
+    site::Reason,
+    store::gates::{Gate, Vote},
+};
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -8,10 +12,12 @@ use uuid::Uuid;
 /// leaves out are left out of the card.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "one message at a time is on its way, and none is kept")]
 pub enum Message {
     Ask(Question),
     Tell(Notice),
     Decided(Decided),
+    Follow(Follow),
 }
 
 /// An information; nothing is asked.
@@ -23,6 +29,14 @@ pub struct Notice {
     /// The page with the details.
     #[serde(default)]
     pub url: Option<String>,
+}
+
+/// The next lines of a run's story, below its card.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Follow {
+    pub lines: Vec<String>,
+    /// What the channel gave back for the card.
+    pub thread: Value,
 }
 
 /// The card of an open gate.
@@ -56,8 +70,26 @@ pub struct Question {
     /// Who has to agree as well, in words.
     #[serde(default)]
     pub second: Option<String>,
+    /// What the answer means as a signature. Signed is on the page only, after proving who one is again.
+    #[serde(default)]
+    pub sign: Option<String>,
+    /// Each needs an answer of its own, which takes the page.
+    #[serde(default)]
+    pub items: Vec<Value>,
+    /// What has to be filled in, which takes the page too.
+    #[serde(default)]
+    pub fields: Option<Value>,
+    /// What is asked about, where it can be changed first.
+    #[serde(default)]
+    pub draft: Option<Value>,
     #[serde(default)]
     pub url: Option<String>,
+    /// Why people say no, to choose from.
+    #[serde(default)]
+    pub reasons: Vec<Reason>,
+    /// A one-time link that answers for the person it was sent to.
+    #[serde(default)]
+    pub link: Option<String>,
 }
 
 /// One of the options, with the same facts in the same order as the others.
@@ -133,11 +165,80 @@ impl Message {
             Self::Ask(question) => &question.title,
             Self::Tell(notice) => &notice.title,
             Self::Decided(decided) => &decided.title,
+            Self::Follow(follow) => follow.lines.first().map_or("", String::as_str),
         }
     }
 }
 
+impl Question {
+    /// Whether this answer can be given with one button, away from the page.
+    pub fn takes(&self, button: Button) -> bool {
+        let has_room = match button {
+            Button::Acknowledge => self.items.is_empty(),
+            Button::Approve => self.fields.is_none(),
+            Button::Choose | Button::Reject => true,
+            Button::Edit => false,
+        };
+        has_room && self.sign.is_none() && self.allow.contains(&button)
+    }
+
+    /// Whether the draft is a text that fits a dialog.
+    pub fn edits_as_text(&self, chars_max: usize) -> bool {
+        let is_short = |draft: &Value| draft.as_str().is_some_and(|text| text.chars().count() <= chars_max);
+        self.sign.is_none() && self.allow.contains(&Button::Edit) && self.draft.as_ref().is_some_and(is_short)
+    }
+
+    /// Whether some of it can only be done on the page. An edit may have a dialog of its own.
+    pub fn needs_page(&self, edits_here: bool) -> bool {
+        let is_here = |button: Button| self.takes(button) || (edits_here && button == Button::Edit);
+        self.sign.is_some() || self.allow.iter().any(|button| !is_here(*button))
+    }
+
+    /// The question of a gate, as a card shows it. `token` is what its buttons carry, `reasons` are the site's.
+    pub fn of_gate(
+        gate: &Gate,
+        token: &str,
+        reasons: &[Reason],
+        url: String,
+    ) -> Result<Self, serde_json::Error> {
+        let mut question = gate.ask.clone();
+        question["gate"] = gate.id.to_string().into();
+        question["token"] = token.into();
+        question["asked"] = gate.ask.get("role_title").cloned().unwrap_or_else(|| "".into());
+        question["asked_at"] = serde_json::to_value(gate.opened_at)?;
+        question["expires_at"] = serde_json::to_value(gate.expires_at)?;
+        question["url"] = url.into();
+        question["reasons"] = serde_json::to_value(reasons)?;
+        serde_json::from_value(question)
+    }
+
+    /// "06:27", with the day where it is another one.
+    pub fn deadline(&self, zone: Tz) -> String {
+        let (asked, expires) = (self.asked_at.with_timezone(&zone), self.expires_at.with_timezone(&zone));
+        let format = if asked.date_naive() == expires.date_naive() { "%H:%M" } else { "%a %H:%M" };
+        expires.format(format).to_string()
+    }
+
+    pub fn minutes(&self) -> i64 {
+        (self.expires_at - self.asked_at).num_minutes().max(0)
+    }
+}
+
 impl Settled {
+    /// What an accepted answer says on cards.
+    pub fn by(vote: &Vote, name: &str) -> Self {
+        let button = serde_json::from_value(Value::String(vote.decision.clone())).unwrap_or(Button::Approve);
+        let option = vote.body.get("choice").and_then(Value::as_u64);
+        Self::Answered {
+            by: name.to_owned(),
+            button,
+            option: option.and_then(|option| usize::try_from(option).ok()),
+            at: vote.at,
+            channel: vote.channel.clone(),
+            reason: vote.reason.clone(),
+        }
+    }
+
     /// "Sam chose 1 at 06:18 (slack)", in the site's time.
     pub fn sentence(&self, zone: Tz) -> String {
         let time = |at: &DateTime<Utc>| at.with_timezone(&zone).format("%H:%M").to_string();

@@ -1,14 +1,17 @@
-//! Saying things to people: what is said ([`Message`]), the trait a channel implements ([`Notifier`]), and
-//! when a failed delivery is tried again. A message is data; how it looks is the channel's business.
-//!
-//! The outbox that makes delivery durable lives in the store and the engine.
+//! Saying things to people: what is said ([`Message`]), the trait a channel implements ([`Notifier`]), how the outbox is
+//! delivered ([`Delivery`]), and how cards follow their gate and their run. A message is data; how it looks is the
+//! channel's business.
 
-mod channel;
 mod backoff;
+mod cards;
+mod channel;
 mod delivery;
 mod message;
+mod press;
+mod story;
 
 pub use backoff::{ATTEMPTS_MAX, try_again};
-pub use channel::{Destination, Notifier, NotifyError, Receipt};
-pub use delivery::{Addresses, Delivery};
-pub use message::{Button, CardOption, Decided, Fact, Message, Notice, Question, Settled};
+pub use channel::{Contact, Destination, Notifier, NotifyError, Receipt, Sending};
+pub use delivery::Delivery;
+pub use message::{Button, CardOption, Decided, Fact, Follow, Message, Notice, Question, Settled};
+pub use press::{Press, PressError};

@@ -57,6 +57,8 @@ struct Message {
     text: String,
     blocks: Value,
     metadata: Value,
+    /// The card below which it stands.
+    thread_ts: Value,
     /// How often it was changed.
     edits: usize,
 }
@@ -73,6 +75,8 @@ pub fn router(config: SlackConfig, http: reqwest::Client) -> Router {
         .route("/api/chat.update", post(update_message))
         .route("/api/chat.postEphemeral", post(post_ephemeral))
         .route("/api/conversations.history", get(history))
+        .route("/api/conversations.replies", get(history))
+        .route("/api/conversations.open", post(open_conversation))
         .route("/api/users.lookupByEmail", get(look_up_user))
         .route("/api/views.open", post(open_view))
         .route("/messages", get(messages))
@@ -114,6 +118,7 @@ async fn post_message(
         text: text(&body, "text").unwrap_or_default().to_owned(),
         blocks: body.get("blocks").cloned().unwrap_or_else(|| json!([])),
         metadata: body.get("metadata").cloned().unwrap_or(Value::Null),
+        thread_ts: body.get("thread_ts").cloned().unwrap_or(Value::Null),
         edits: 0,
     };
     board.messages.push(message.clone());
@@ -158,7 +163,12 @@ async fn history(State(workspace): State<Shared>, headers: HeaderMap, Query(quer
     let limit = query.get("limit").and_then(|limit| limit.parse().ok()).unwrap_or(100);
     let with_metadata = query.get("include_all_metadata").is_some_and(|flag| flag == "true");
     let board = workspace.board();
-    let newest = board.messages.iter().rev().filter(|message| message.channel == channel).take(limit);
+    let of_thread = |message: &Message| match query.get("ts") {
+        Some(thread) => message.thread_ts == **thread,
+        None => message.thread_ts.is_null(),
+    };
+    let here = |message: &&Message| message.channel == channel && of_thread(message);
+    let newest = board.messages.iter().rev().filter(here).take(limit);
     let messages = newest.map(|message| {
         let mut message = json!(message);
         if !with_metadata {
@@ -167,6 +177,17 @@ async fn history(State(workspace): State<Shared>, headers: HeaderMap, Query(quer
         message
     });
     Ok(Json(json!({ "ok": true, "messages": messages.collect::<Vec<_>>(), "has_more": false })))
+}
+
+/// What is said to a person stands under their own id here.
+async fn open_conversation(
+    State(workspace): State<Shared>,
+    headers: HeaderMap,
+    Json(body): Json<Value>,
+) -> Answer {
+    workspace.authorize(&headers)?;
+    let user = text(&body, "users").ok_or(Refusal("user_not_found"))?;
+    Ok(Json(json!({ "ok": true, "channel": { "id": user } })))
 }
 
 async fn look_up_user(State(workspace): State<Shared>, headers: HeaderMap, Query(query): Form) -> Answer {

@@ -1,11 +1,13 @@
 //! How people answer in this plant: the reasons they can give for a no or a change, and who may decide alone in an
 //! emergency.
 
+use serde::{Deserialize, Serialize};
+
 /// The reason that needs words of its own; every list has it.
 pub const OTHER: &str = "other";
 
 /// Why somebody rejects or changes a proposal.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
     pub code: String,
     pub title: String,

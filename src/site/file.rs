@@ -1,6 +1,11 @@
 //! `takt.yaml` as it is written: the shapes serde reads, with the places that errors point at.
 
-use super::{access::Section, access_file::*, model::RoleShift};
+use super::{
+    access::Section,
+    access_file::*,
+    channels::{MailFile, TeamsFile, TeamsWebhookFile},
+    model::RoleShift,
+};
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 use std::collections::BTreeMap;
@@ -23,6 +28,9 @@ pub(super) struct SiteFile {
     pub models: Vec<Spanned<ModelFile>>,
     pub slack: Option<Spanned<SlackFile>>,
     pub mcp: Option<super::mcp::McpFile>,
+    pub teams: Option<Spanned<TeamsFile>>,
+    pub teams_webhook: Option<Spanned<TeamsWebhookFile>>,
+    pub mail: Option<Spanned<MailFile>>,
     #[serde(default)]
     pub sources: BTreeMap<String, SourceFile>,
     #[serde(default)]
@@ -97,6 +105,7 @@ pub(super) struct RoleFile {
     pub shift: Option<RoleShift>,
     pub ladder: Option<Text>,
     pub slack_channel: Option<String>,
+    pub teams_conversation: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -106,6 +115,7 @@ pub(super) struct PersonFile {
     pub name: String,
     pub email: Option<String>,
     pub slack_id: Option<String>,
+    pub teams_id: Option<String>,
     /// What the identity provider calls them, where that is not their id.
     pub subject: Option<String>,
     pub roles: Vec<Spanned<HeldFile>>,
@@ -179,7 +189,8 @@ pub(super) struct ModelTimeoutsFile {
 pub(super) struct SlackFile {
     pub base_url: Option<Text>,
     pub bot_token: Text,
-    pub signing_secret: Text,
+    pub signing_secret: Option<Text>,
+    pub app_token: Option<Text>,
     pub default_channel: String,
     #[serde(default)]
     pub optional: bool,

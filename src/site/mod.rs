@@ -9,6 +9,7 @@ mod access_file;
 mod answering;
 mod audit;
 mod calendar;
+mod channels;
 mod duration;
 mod environment;
 mod file;
@@ -30,6 +31,7 @@ pub use access::{
 pub use answering::{Answering, OTHER, Reason};
 pub use audit::Audit;
 pub use calendar::{Calendar, Shutdown};
+pub use channels::{Encryption, Mail, Teams, TeamsWebhook};
 pub use duration::{DurationError, parse_duration};
 pub use environment::{Environment, ReferenceError};
 pub use inside::{is_link_outside, read_text};

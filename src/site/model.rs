@@ -21,6 +21,9 @@ pub struct Site {
     pub slack: Option<Slack>,
     /// What outside assistants may use; `None` means that the site has no MCP server.
     pub mcp: Option<super::McpServer>,
+    pub teams: Option<super::Teams>,
+    pub teams_webhook: Option<super::TeamsWebhook>,
+    pub mail: Option<super::Mail>,
     /// Webhook sources by name: `POST /hooks/{name}`.
     pub sources: BTreeMap<String, Source>,
     /// Connected systems by name, as `connectors/*.yaml` refer to them.
@@ -47,6 +50,8 @@ pub struct Person {
     pub name: String,
     pub email: Option<String>,
     pub slack_id: Option<String>,
+    /// The object id of Microsoft Entra.
+    pub teams_id: Option<String>,
     /// The subject at the identity provider, where it is not the id.
     pub subject: Option<String>,
     pub roles: Vec<String>,
@@ -69,6 +74,8 @@ pub struct Role {
     pub ladder: Option<String>,
     /// Slack channel that messages to this role go to.
     pub slack_channel: Option<String>,
+    /// Conversation in Teams that messages to this role go to.
+    pub teams_conversation: Option<String>,
 }
 
 /// Which shift's people a role means, seen from the moment it is asked.
@@ -184,7 +191,10 @@ impl Default for ModelTimeouts {
 pub struct Slack {
     pub base_url: String,
     pub bot_token: SecretString,
-    pub signing_secret: SecretString,
+    /// Proves what Slack posts to Takt; absent where nothing comes in from outside.
+    pub signing_secret: Option<SecretString>,
+    /// Opens Socket Mode.
+    pub app_token: Option<SecretString>,
     pub default_channel: String,
 }
 

@@ -20,6 +20,20 @@ impl Site {
         self.people.iter().find(|person| person.slack_id.as_deref() == Some(slack_id))
     }
 
+    /// By the object id, or by the mail address that Teams itself vouches for.
+    pub fn person_by_teams(&self, id: Option<&str>, email: Option<&str>) -> Option<&Person> {
+        let same = |known: &Option<String>, given: Option<&str>| {
+            known.as_deref().zip(given).is_some_and(|(known, given)| known.eq_ignore_ascii_case(given))
+        };
+        self.people
+            .iter()
+            .find(|person| same(&person.teams_id, id))
+            // Whoever has an id here is known by it alone.
+            .or_else(|| {
+                self.people.iter().find(|person| person.teams_id.is_none() && same(&person.email, email))
+            })
+    }
+
     /// Who fills a role at a time. Pass the moment of asking, not of answering: who was asked
     /// shortly before the end of a shift may still answer after it.
     pub fn people_in_role(&self, role: &str, at: DateTime<Utc>) -> Vec<&Person> {

@@ -3,6 +3,7 @@
 mod access;
 mod answering;
 mod audit;
+mod channels;
 mod mcp;
 mod models;
 
@@ -26,7 +27,6 @@ use std::{
 
 const EVERY_DAY: [Weekday; 7] =
     [Weekday::Mon, Weekday::Tue, Weekday::Wed, Weekday::Thu, Weekday::Fri, Weekday::Sat, Weekday::Sun];
-const SLACK_BASE_URL: &str = "https://slack.com/api";
 
 pub(super) struct Reading<'a> {
     path: &'a str,
@@ -107,6 +107,10 @@ impl<'a> Reading<'a> {
         };
         let slack = file.slack.and_then(|slack| self.slack(slack.value));
         let mcp = file.mcp.map(|mcp| self.mcp(mcp));
+        let teams = file.teams.and_then(|teams| self.teams(teams.value));
+        let teams_webhook =
+            file.teams_webhook.and_then(|webhook| self.teams_webhook(webhook.value, &names.roles));
+        let mail = file.mail.and_then(|mail| self.mail(mail.value));
         let sources = file.sources.into_iter().map(|(name, source)| (name, self.source(&source))).collect();
         let systems = file.systems.into_iter().map(|(name, system)| (name, self.system(system))).collect();
         if !self.problems.is_empty() {
@@ -124,6 +128,9 @@ impl<'a> Reading<'a> {
             models,
             slack,
             mcp,
+            teams,
+            teams_webhook,
+            mail,
             sources,
             systems,
             limits,
@@ -251,7 +258,7 @@ impl<'a> Reading<'a> {
     }
 
     fn role(&mut self, role: Spanned<RoleFile>, names: &Names) -> Role {
-        let RoleFile { title, from, shift, ladder, slack_channel } = role.value;
+        let RoleFile { title, from, shift, ladder, slack_channel, teams_conversation } = role.value;
         if let Some(from) = &from {
             self.known("role", from, &names.roles);
         }
@@ -264,6 +271,7 @@ impl<'a> Reading<'a> {
             shift: shift.unwrap_or_default(),
             ladder: ladder.map(|ladder| ladder.value),
             slack_channel,
+            teams_conversation,
         }
     }
 
@@ -291,6 +299,7 @@ impl<'a> Reading<'a> {
             name: person.name,
             email: person.email,
             slack_id: person.slack_id,
+            teams_id: person.teams_id,
             subject: person.subject,
             roles,
             reach,
@@ -387,23 +396,6 @@ fn give_derived_roles(people: &mut [Person], roles: &BTreeMap<String, Role>) {
 
 /// What holds references into the environment.
 impl Reading<'_> {
-    fn slack(&mut self, file: SlackFile) -> Option<Slack> {
-        let missing = [&file.bot_token, &file.signing_secret]
-            .into_iter()
-            .find_map(|secret| resolve(&secret.value, self.environment).err());
-        if let Some(why) = missing.filter(|_| file.optional) {
-            self.notices.push(format!("Slack is off: {why}"));
-            return None;
-        }
-        let declared = file.base_url.map_or_else(|| SLACK_BASE_URL.to_owned(), |url| self.text(&url));
-        Some(Slack {
-            base_url: self.overrides.slack.clone().unwrap_or(declared),
-            bot_token: self.secret(&file.bot_token),
-            signing_secret: self.secret(&file.signing_secret),
-            default_channel: file.default_channel,
-        })
-    }
-
     fn source(&mut self, file: &SourceFile) -> Source {
         let secret = self.secret(&file.secret);
         match file.verify {

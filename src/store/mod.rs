@@ -3,12 +3,15 @@
 //! Functions take a connection and give back the types of `run` and `workflow`; rows stay private.
 //! What a statement means for a run is decided elsewhere.
 
+pub mod answer_links;
 pub mod audit;
 pub mod bench;
+pub mod cards;
 pub mod changes;
 pub mod clock;
 pub mod commits;
 pub mod control;
+pub mod conversations;
 pub mod delegations;
 pub mod endpoints;
 pub mod events;
@@ -33,6 +36,7 @@ pub mod sessions;
 pub mod signals;
 pub mod signatures;
 pub mod summaries;
+pub mod threads;
 mod trouble;
 pub mod upkeep;
 pub mod versions;

@@ -21,6 +21,8 @@ pub struct Message {
     pub message: Value,
     pub attempts: i32,
     pub created_at: DateTime<Utc>,
+    /// What has been delivered already: one for each place.
+    pub receipt: Option<Value>,
 }
 
 /// Queues a message once for each channel; the console needs no delivery, its message is sent by being here.
@@ -59,20 +61,55 @@ pub async fn queue(
     Ok(())
 }
 
-/// Takes messages that are due, and keeps others from taking them for a while.
-pub async fn take_due(db: &mut PgConnection, limit: i64, hold: Duration) -> Result<Vec<Message>> {
+/// Takes messages of a channel that are due, and keeps others from taking them for a while.
+pub async fn take_due(
+    db: &mut PgConnection,
+    channel: &str,
+    limit: i64,
+    hold: Duration,
+) -> Result<Vec<Message>> {
     let rows = sqlx::query_as!(
         Message,
         "update outbox set attempts = attempts + 1, next_at = takt_now() + make_interval(secs => $2)
-         where id in (select id from outbox where state = 'queued' and next_at <= takt_now()
+         where id in (select id from outbox where state = 'queued' and next_at <= takt_now() and channel = $3
                       order by next_at limit $1 for update skip locked)
-         returning id, run_id, gate_id, channel, role, person, message, attempts, created_at",
+         returning id, run_id, gate_id, channel, role, person, message, attempts, created_at, receipt",
         limit,
-        hold.as_secs_f64()
+        hold.as_secs_f64(),
+        channel
     );
     let mut messages = rows.fetch_all(db).await?;
     messages.sort_by_key(|message| (message.created_at, message.id));
     Ok(messages)
+}
+
+/// Gives up messages for channels that are not configured any more; says how many.
+pub async fn fail_others(db: &mut PgConnection, channels: &[String], error: &str) -> Result<u64> {
+    let done = sqlx::query!(
+        "update outbox set state = 'failed', error = $2
+         where state = 'queued' and next_at <= takt_now() and channel <> all($1)",
+        channels,
+        error
+    );
+    Ok(done.execute(db).await?.rows_affected())
+}
+
+/// Delivered to some of its places.
+pub async fn progress(db: &mut PgConnection, id: Uuid, receipt: &Value) -> Result<()> {
+    sqlx::query!("update outbox set receipt = $2 where id = $1", id, receipt).execute(db).await?;
+    Ok(())
+}
+
+/// Nothing was sent: the message waits for its turn, which is no failed attempt.
+pub async fn put_off(db: &mut PgConnection, id: Uuid, pause: Duration) -> Result<()> {
+    sqlx::query!(
+        "update outbox set attempts = attempts - 1, next_at = takt_now() + make_interval(secs => $2) where id = $1",
+        id,
+        pause.as_secs_f64()
+    )
+    .execute(db)
+    .await?;
+    Ok(())
 }
 
 pub async fn sent(db: &mut PgConnection, id: Uuid, receipt: &Value) -> Result<()> {
@@ -98,16 +135,25 @@ pub async fn failed(db: &mut PgConnection, id: Uuid, error: &str, again: Option<
     Ok(())
 }
 
-/// What a channel gave back for the question of a gate, so that it can be updated in place.
+/// What a channel gave back for the questions of a gate, so that they can be changed in place.
 pub async fn receipts_of_gate(db: &mut PgConnection, gate: Uuid, channel: &str) -> Result<Vec<Value>> {
     let rows = sqlx::query_scalar!(
-        r#"select receipt as "receipt!" from outbox
-           where gate_id = $1 and channel = $2 and jsonb_typeof(receipt) = 'object' and message ->> 'kind' = 'ask'
-           order by created_at"#,
+        "select receipt from outbox
+         where gate_id = $1 and channel = $2 and receipt is not null and message ->> 'kind' = 'ask'
+         order by created_at",
         gate,
         channel
     );
-    Ok(rows.fetch_all(db).await?)
+    Ok(rows.fetch_all(db).await?.into_iter().flat_map(receipts_in).collect())
+}
+
+/// One receipt, or a list of them where a message went to several places.
+pub(super) fn receipts_in(stored: Option<Value>) -> Vec<Value> {
+    match stored {
+        Some(Value::Array(all)) => all.into_iter().filter(Value::is_object).collect(),
+        Some(one @ Value::Object(_)) => vec![one],
+        _ => Vec::new(),
+    }
 }
 
 /// The cards of an open question say how far it is answered: the same question once more, with these words, for
@@ -139,7 +185,7 @@ pub async fn notices(
 ) -> Result<Vec<Message>> {
     let rows = sqlx::query_as!(
         Message,
-        "select id, run_id, gate_id, channel, role, person, message, attempts, created_at
+        "select id, run_id, gate_id, channel, role, person, message, attempts, created_at, receipt
          from outbox
          where channel = 'console' and message ->> 'kind' = 'tell' and (role = any($1) or person = $2)
          order by created_at desc limit $3",

@@ -225,7 +225,12 @@ pub async fn trim(db: &mut PgConnection, what: Trimmed, before: DateTime<Utc>) -
         }
         Trimmed::Messages => {
             sqlx::query!(
-                "delete from outbox where id in (
+                "with links as (
+                     delete from answer_link where expires_at < $1
+                 ), threads as (
+                     delete from story_thread where ended and since < $1
+                 )
+                 delete from outbox where id in (
                      select id from outbox where created_at < $1 and state in ('sent', 'failed')
                      order by created_at limit $2)",
                 before,

@@ -30,7 +30,7 @@ const TABLE: &[(&str, &str)] = &[
     ("gate", "site workflow run store engine"),
     ("step", "expr tool telemetry workflow run engine agent gate"),
     ("trigger", "expr telemetry site workflow run store engine"),
-    ("notify", "telemetry run store"),
+    ("notify", "telemetry site run store engine gate"),
     ("connector", "expr tool telemetry site agent notify"),
     ("connector/native", "expr tool site schedule plant"),
     ("audit", "workflow run store"),

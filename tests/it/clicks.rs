@@ -10,8 +10,8 @@ use reqwest::StatusCode;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use takt::{
-    connector::slack::{press::Press, signature},
-    notify::Button,
+    connector::slack::signature,
+    notify::{Button, Press},
     run::GateId,
     site::Slack,
     store::{events, gates},
@@ -30,7 +30,8 @@ async fn console(slack: &MockServer) -> Console {
         site.slack = Some(Slack {
             base_url,
             bot_token: secret(BOT_TOKEN),
-            signing_secret: secret(SIGNING_SECRET),
+            signing_secret: Some(secret(SIGNING_SECRET)),
+            app_token: None,
             default_channel: "#takt".into(),
         });
     })

@@ -16,6 +16,7 @@ mod agents;
 mod architecture;
 mod audit;
 mod care;
+mod channels;
 mod chaos;
 mod check;
 mod clicks;

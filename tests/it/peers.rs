@@ -14,11 +14,9 @@ use takt::{
         SlackNotifier,
         card::Card,
         interaction::{Click, Interaction, parse},
-        modal,
-        press::Press,
-        signature,
+        modal, signature,
     },
-    notify::{Button, Destination, Message, Notifier},
+    notify::{Button, Destination, Message, Notifier, Press, Sending},
     simulator,
 };
 use tokio::{
@@ -140,8 +138,10 @@ async fn a_bolt_app_takes_the_simulators_clicks_and_no_forged_ones() {
     listening(port).await;
 
     let notifier = SlackNotifier::new(&workspace.settings(), Chicago).expect("a notifier");
-    let receipt = notifier.send(&message(question()), &Destination::Room("#takt".to_owned())).await;
-    let receipt = receipt.expect("posted").0;
+    let to = Destination::Room { id: "#takt".to_owned(), asked: vec![] };
+    let (message, id) = (message(question()), uuid::Uuid::new_v4());
+    let sending = Sending { message: &message, to: &to, id, tried: false, reference: None };
+    let receipt = notifier.send(&sending).await.expect("posted").0;
     let http = reqwest::Client::builder().no_proxy().build().expect("a client");
     let press = json!({ "ts": receipt["ts"], "user": "U0SAM", "button": "Choose 2", "callback": callback });
     let click = http.post(format!("{}/click", workspace.base_url)).json(&press);

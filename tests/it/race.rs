@@ -15,9 +15,9 @@ use std::{
     time::{Duration, Instant},
 };
 use takt::{
-    connector::slack::{press::Press, signature},
+    connector::slack::signature,
     gate::settled_by,
-    notify::Button,
+    notify::{Button, Press},
     run::{Change, GateId, RunId, State, StepPath},
     store::gates,
 };

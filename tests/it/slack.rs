@@ -12,7 +12,7 @@ use takt::{
         interaction::{Click, Interaction, parse},
         modal, signature,
     },
-    notify::{Button, Destination, Message, Notifier},
+    notify::{Button, Contact, Destination, Message, Notifier, NotifyError, Receipt, Sending},
 };
 use tokio::sync::mpsc;
 
@@ -52,10 +52,19 @@ fn message(json: Value) -> Message {
     serde_json::from_value(json).expect("a message")
 }
 
+fn by_mail(email: &str) -> Destination {
+    Destination::Person(Contact { email: Some(email.to_owned()), ..Contact::default() })
+}
+
+async fn send(notifier: &SlackNotifier, message: &Message, to: &Destination) -> Result<Receipt, NotifyError> {
+    let id = uuid::Uuid::new_v4();
+    notifier.send(&Sending { message, to, id, tried: false, reference: None }).await
+}
+
 #[tokio::test]
 async fn a_rejection_goes_through_its_dialog_and_the_card_loses_its_buttons() {
-    let (send, mut clicks) = mpsc::unbounded_channel();
-    let workspace = Workspace::start(Some(callback(send).await)).await;
+    let (heard, mut clicks) = mpsc::unbounded_channel();
+    let workspace = Workspace::start(Some(callback(heard).await)).await;
     let at = |path: &str| format!("{}/{path}", workspace.base_url);
     let notifier = SlackNotifier::new(&workspace.settings(), Chicago).expect("a notifier");
     let question = message(json!({
@@ -63,8 +72,7 @@ async fn a_rejection_goes_through_its_dialog_and_the_card_loses_its_buttons() {
         "allow": ["approve", "reject"], "asked_at": "2026-11-23T12:12:00Z", "expires_at": "2026-11-23T12:27:00Z",
         "on_silence": "Without an answer it counts as rejected.",
     }));
-    let sam = Destination::Person { id: None, email: Some("sam@plant1.example".to_owned()) };
-    let receipt = notifier.send(&question, &sam).await.expect("posted");
+    let receipt = send(&notifier, &question, &by_mail("sam@plant1.example")).await.expect("posted");
     assert_eq!(receipt.0["channel"], "U0SAM");
 
     let press = json!({ "ts": receipt.0["ts"], "user": "U0SAM", "button": "Reject" });
@@ -106,13 +114,13 @@ async fn the_workspace_refuses_what_slack_refuses() {
     settings.bot_token = SecretString::from("xoxb-stolen".to_owned());
     let notifier = SlackNotifier::new(&settings, Chicago).expect("a notifier");
     let told = message(json!({ "kind": "tell", "title": "hello" }));
-    let error = notifier.send(&told, &Destination::Room("#takt".to_owned())).await.expect_err("refused");
+    let room = Destination::Room { id: "#takt".to_owned(), asked: vec![] };
+    let error = send(&notifier, &told, &room).await.expect_err("refused");
     assert_eq!(
         error.message,
         "slack refused chat.postMessage: invalid_auth: check slack.bot_token in takt.yaml"
     );
-    let nobody = Destination::Person { id: None, email: Some("nobody@plant1.example".to_owned()) };
     let notifier = SlackNotifier::new(&workspace.settings(), Chicago).expect("a notifier");
-    let error = notifier.send(&told, &nobody).await.expect_err("refused");
+    let error = send(&notifier, &told, &by_mail("nobody@plant1.example")).await.expect_err("refused");
     assert!(error.message.contains("nobody in Slack has this mail address"), "{error}");
 }

@@ -1,11 +1,10 @@
 //! How a message looks in Slack: what is asked and of whom, options that compare, the deadline, what
 //! happens on silence, at most four buttons. After the answer: who, what and when, and no buttons.
 
-use super::{
-    blocks::{BUTTON_CHARS_MAX, Block, Element, Style, clip, context, escape, header, plain, section},
-    press::Press,
+use super::blocks::{
+    BUTTON_CHARS_MAX, Block, Element, INPUT_CHARS_MAX, Style, clip, context, escape, header, plain, section,
 };
-use crate::notify::{Button, CardOption, Decided, Message, Notice, Question};
+use crate::notify::{Button, CardOption, Decided, Follow, Message, Notice, Press, Question};
 use chrono_tz::Tz;
 
 /// Sentences about what a question rests on.
@@ -53,6 +52,7 @@ impl Card {
                 Message::Ask(question) => asked(question, zone, room),
                 Message::Tell(notice) => told(notice, room),
                 Message::Decided(decided) => settled(decided, zone, room),
+                Message::Follow(follow) => followed(follow, room),
             };
             if chars(&blocks) <= CARD_CHARS_MAX {
                 break;
@@ -68,15 +68,14 @@ pub(super) fn chars(blocks: &[Block]) -> usize {
 
 fn fallback(message: &Message, zone: Tz) -> String {
     match message {
-        Message::Ask(question) => format!("{}: answer by {}", question.title, deadline(question, zone)),
-        Message::Tell(notice) => notice.title.clone(),
+        Message::Ask(question) => format!("{}: answer by {}", question.title, question.deadline(zone)),
+        Message::Tell(_) | Message::Follow(_) => message.title().to_owned(),
         Message::Decided(decided) => format!("{}: {}", decided.title, decided.settled.sentence(zone)),
     }
 }
 
 fn asked(question: &Question, zone: Tz, room: Room) -> Vec<Block> {
-    let minutes = (question.expires_at - question.asked_at).num_minutes().max(0);
-    let by = format!("Answer by *{}* ({minutes} min)", deadline(question, zone));
+    let by = format!("Answer by *{}* ({} min)", question.deadline(zone), question.minutes());
     let asked = line(&question.asked, room);
     let whom = if asked.is_empty() { by } else { format!("{by}  ·  For: {asked}") };
     let mut blocks = vec![header(&question.title), context(&whom)];
@@ -89,6 +88,7 @@ fn asked(question: &Question, zone: Tz, room: Room) -> Vec<Block> {
     notes.extend(question.progress.as_ref().map(|progress| format!("*{}*", line(progress, room))));
     notes.push(line(&question.on_silence, room));
     notes.extend(question.second.as_ref().map(|second| line(second, room)));
+    notes.extend(question.sign.as_ref().map(|meaning| line(&format!("Signed on the page: {meaning}"), room)));
     notes.extend(question.url.as_ref().map(|url| link(url, "Details")));
     blocks.push(context(&notes.join("  ·  ")));
     let buttons = buttons(question);
@@ -115,6 +115,11 @@ fn settled(decided: &Decided, zone: Tz, room: Room) -> Vec<Block> {
     blocks
 }
 
+fn followed(follow: &Follow, room: Room) -> Vec<Block> {
+    let lines = follow.lines.iter().map(|text| line(text, room));
+    vec![section(&lines.collect::<Vec<_>>().join("\n"))]
+}
+
 fn choice(number: usize, option: &CardOption, room: Room) -> String {
     let facts = option.facts.iter().take(room.facts).map(|fact| {
         let (label, value) = (clip(&fact.label, FACT_CHARS_MAX), clip(&fact.value, FACT_CHARS_MAX));
@@ -127,34 +132,37 @@ fn choice(number: usize, option: &CardOption, room: Room) -> String {
 }
 
 fn buttons(question: &Question) -> Vec<Element> {
-    let allowed = |button: Button| question.allow.contains(&button);
     let mut last = Vec::new();
-    // A draft is edited on the page, where there is room for it.
-    if let (true, Some(url)) = (allowed(Button::Edit), &question.url) {
-        last.push(page("More / edit", url));
-    }
-    if allowed(Button::Reject) {
+    if question.takes(Button::Reject) {
         last.push(press(question, Button::Reject, None, "Reject", Some(Style::Danger)));
     }
     let mut first = Vec::new();
-    if allowed(Button::Acknowledge) {
+    if question.takes(Button::Acknowledge) {
         first.push(press(question, Button::Acknowledge, None, "I take it", Some(Style::Primary)));
     }
-    if allowed(Button::Approve) {
+    if question.takes(Button::Approve) {
         first.push(press(question, Button::Approve, None, "Approve", Some(Style::Primary)));
     }
-    if allowed(Button::Choose) {
+    if question.takes(Button::Choose) {
         // No option is highlighted: a default is chosen without being read.
         let choose =
             |number| press(question, Button::Choose, Some(number), &format!("Choose {number}"), None);
         first.extend((1..=question.options.len()).map(choose));
     }
-    let room = BUTTONS_MAX - last.len();
-    if first.len() > room
-        && let Some(url) = &question.url
-        && !allowed(Button::Edit)
-    {
-        last.insert(0, page("More", url));
+    let edits_here = question.edits_as_text(INPUT_CHARS_MAX);
+    if edits_here {
+        last.insert(0, press(question, Button::Edit, None, "Edit", None));
+    }
+    // Drafts, lists and signatures are answered on the page, where there is room for them.
+    let too_many = first.len() + last.len() > BUTTONS_MAX;
+    if let (true, Some(url)) = (question.needs_page(edits_here) || too_many, &question.url) {
+        let label = match (&question.sign, question.allow.contains(&Button::Edit)) {
+            (Some(_), _) => "Open to sign",
+            (None, true) => "More / edit",
+            (None, false) if too_many => "More",
+            (None, false) => "Open to answer",
+        };
+        last.insert(0, page(label, url));
     }
     first.truncate(BUTTONS_MAX - last.len());
     first.extend(last);
@@ -201,10 +209,4 @@ fn line(text: &str, room: Room) -> String {
 fn link(url: &str, label: &str) -> String {
     let url = escape(&url.replace('|', "%7C").replace('>', "%3E").replace('<', "%3C"));
     format!("<{url}|{label}>")
-}
-
-fn deadline(question: &Question, zone: Tz) -> String {
-    let (asked, expires) = (question.asked_at.with_timezone(&zone), question.expires_at.with_timezone(&zone));
-    let format = if asked.date_naive() == expires.date_naive() { "%H:%M" } else { "%a %H:%M" };
-    expires.format(format).to_string()
 }

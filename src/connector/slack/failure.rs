@@ -22,17 +22,19 @@ pub(super) fn refused(method: &str, error: &str, retry_after: Option<Duration>) 
         "invalid_auth" | "not_authed" | "account_inactive" | "token_revoked" | "token_expired" => {
             ": check slack.bot_token in takt.yaml"
         }
-        "missing_scope" => ": the app lacks a permission",
+        "missing_scope" => ": the app lacks a permission, see docs/slack.md",
         "users_not_found" => ": nobody in Slack has this mail address",
         "expired_trigger_id" => ": the dialog came too late",
         _ => "",
     };
     let retryable = PASSING.contains(&error);
-    NotifyError { retryable, retry_after, message: format!("slack refused {method}: {error}{hint}") }
+    let message = format!("slack refused {method}: {error}{hint}");
+    NotifyError { retryable, retry_after, message, waits: false }
 }
 
 /// Any other status than 200.
 pub(super) fn status(method: &str, status: u16, retry_after: Option<Duration>) -> NotifyError {
     let retryable = status == 429 || status == 408 || status >= 500;
-    NotifyError { retryable, retry_after, message: format!("slack answered {status} to {method}") }
+    let message = format!("slack answered {status} to {method}");
+    NotifyError { retryable, retry_after, message, waits: false }
 }

@@ -1,11 +1,8 @@
 //! What people did in Slack: the form that Slack posts, read into a typed click. Call `signature::verify`
 //! first; this trusts nothing but the shape.
 
-use super::{
-    modal::{CALLBACK, CODE, Carried, DRAFT, REASON},
-    press::Press,
-};
-use crate::notify::Button;
+use super::modal::{CALLBACK, CODE, Carried, DRAFT, REASON};
+use crate::notify::{Button, Press, PressError};
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::Value;
@@ -51,7 +48,7 @@ pub enum InteractionError {
     #[error("the payload is not what Slack sends: {0}")]
     Shape(#[from] serde_json::Error),
     #[error("a button carries something that Takt did not put there")]
-    Press(#[from] super::press::PressError),
+    Press(#[from] PressError),
 }
 
 impl Click {
@@ -67,11 +64,15 @@ impl Click {
 
 /// Reads the body of an interactivity request (`application/x-www-form-urlencoded`, one field `payload`).
 pub fn parse(body: &[u8]) -> Result<Interaction, InteractionError> {
-    let payload = payload(body).ok_or(InteractionError::NoPayload)?;
-    let kind: Kind = serde_json::from_str(&payload)?;
+    read(&payload(body).ok_or(InteractionError::NoPayload)?)
+}
+
+/// Reads the payload, whichever door it came through.
+pub fn read(payload: &str) -> Result<Interaction, InteractionError> {
+    let kind: Kind = serde_json::from_str(payload)?;
     match kind.kind.as_str() {
-        "block_actions" => pressed(serde_json::from_str(&payload)?),
-        "view_submission" => submitted(serde_json::from_str(&payload)?),
+        "block_actions" => pressed(serde_json::from_str(payload)?),
+        "view_submission" => submitted(serde_json::from_str(payload)?),
         _ => Ok(Interaction::Other),
     }
 }

@@ -1,13 +1,13 @@
 //! The dialog that asks for a reason, opened by the Reject button before anything is answered.
 
-use super::{
-    blocks::{
-        BUTTON_CHARS_MAX, Block, Choice, Element, INPUT_CHARS_MAX, TITLE_CHARS_MAX, View, ViewKind, clip,
-        escape, plain, section,
-    },
-    press::Press,
+use super::blocks::{
+    BUTTON_CHARS_MAX, Block, Choice, Element, INPUT_CHARS_MAX, TITLE_CHARS_MAX, View, ViewKind, clip, escape,
+    plain, section,
 };
-use crate::{notify::Button, site::Reason};
+use crate::{
+    notify::{Button, Press},
+    site::Reason,
+};
 use serde::{Deserialize, Serialize};
 
 pub(super) const CALLBACK: &str = "takt.answer";

@@ -3,11 +3,9 @@ use super::{
     card::{CARD_CHARS_MAX, Card, chars},
     client::SlackClient,
     interaction::{Interaction, InteractionError, parse},
-    modal,
-    press::Press,
-    *,
+    modal, *,
 };
-use crate::notify::{Button, CardOption, Decided, Fact, Notice, Question, Settled};
+use crate::notify::{Button, CardOption, Decided, Fact, Notice, Press, Question, Settled};
 use chrono_tz::America::Chicago;
 use proptest::prelude::*;
 use secrecy::SecretString;
@@ -46,7 +44,13 @@ fn question() -> Question {
         basis: vec![],
         progress: None,
         second: Some("PRESS-6 needs a second approval (scheduler)".to_owned()),
+        sign: None,
+        items: vec![],
+        fields: None,
+        draft: None,
+        reasons: vec![],
         url: Some("http://127.0.0.1:4000/gates/1?a=1&b=2".to_owned()),
+        link: None,
     }
 }
 
@@ -226,13 +230,18 @@ fn slack(server: &MockServer) -> site::Slack {
     site::Slack {
         base_url: format!("{}/api", server.uri()),
         bot_token: SecretString::from("xoxb-secret".to_owned()),
-        signing_secret: SecretString::from("signing-secret".to_owned()),
+        signing_secret: Some(SecretString::from("signing-secret".to_owned())),
+        app_token: Some(SecretString::from("xapp-secret".to_owned())),
         default_channel: "#takt".to_owned(),
     }
 }
 
 fn room() -> Destination {
-    Destination::Room("#takt".to_owned())
+    Destination::Room { id: "#takt".to_owned(), asked: vec![] }
+}
+
+fn sending<'a>(message: &'a Message, to: &'a Destination) -> Sending<'a> {
+    Sending { message, to, id: Uuid::nil(), tried: false, reference: None }
 }
 
 #[tokio::test]
@@ -255,7 +264,7 @@ async fn posts_a_card_and_changes_it_in_place() {
         .mount(&server)
         .await;
     let notifier = SlackNotifier::new(&slack(&server), Chicago).expect("a notifier");
-    let receipt = notifier.send(&Message::Ask(question()), &room()).await.expect("posted");
+    let receipt = notifier.send(&sending(&Message::Ask(question()), &room())).await.expect("posted");
     assert_eq!(receipt.0, json!({ "channel": "C1", "ts": "1.2" }));
     let notice = Message::Tell(Notice { title: "over".to_owned(), ..Notice::default() });
     notifier.update(&receipt, &notice).await.expect("changed");
@@ -281,7 +290,7 @@ async fn slacks_words_decide_about_another_try() {
         let answer = ResponseTemplate::new(status).insert_header("retry-after", "3").set_body_json(&body);
         Mock::given(method("POST")).respond_with(answer).mount(&server).await;
         let notifier = SlackNotifier::new(&slack(&server), Chicago).expect("a notifier");
-        let error = notifier.send(&Message::Ask(question()), &room()).await.expect_err("refused");
+        let error = notifier.send(&sending(&Message::Ask(question()), &room())).await.expect_err("refused");
         assert_eq!(error.retryable, retryable, "{body}: {error}");
         assert_eq!(error.retry_after, Some(Duration::from_secs(3)));
         assert!(error.message.contains(says) && !error.message.contains("xoxb"), "{error}");
@@ -313,7 +322,12 @@ async fn a_post_whose_answer_was_lost_is_found_and_not_repeated() {
         .await;
     let client = SlackClient::new(&slack(&server)).expect("a client");
     let card = Card::of(&Message::Ask(question()), Chicago);
-    let posted = client.post("C1", &card, None).await.expect("found");
+    let mark = Mark { id: Uuid::new_v4(), gate: None, tried: false };
+    let place = Place { channel: "C1", thread: None };
+    let posted = client.post(place, &card, mark).await.expect("found");
+    assert_eq!((posted.channel.as_str(), posted.ts.as_str()), ("C1", "1.2"));
+    // The next attempt looks before it posts: the server takes one post only.
+    let posted = client.post(place, &card, Mark { tried: true, ..mark }).await.expect("found");
     assert_eq!((posted.channel.as_str(), posted.ts.as_str()), ("C1", "1.2"));
 }
 
@@ -336,10 +350,11 @@ async fn a_person_is_found_by_mail_address() {
         .mount(&server)
         .await;
     let notifier = SlackNotifier::new(&slack(&server), Chicago).expect("a notifier");
-    let by_mail = Destination::Person { id: None, email: Some("sam@plant1.example".to_owned()) };
-    notifier.send(&Message::Ask(question()), &by_mail).await.expect("posted");
-    let nobody = Destination::Person { id: None, email: None };
-    assert!(!notifier.send(&Message::Ask(question()), &nobody).await.expect_err("no address").retryable);
+    let ask = Message::Ask(question());
+    let by_mail = Contact { email: Some("sam@plant1.example".to_owned()), ..Contact::default() };
+    notifier.send(&sending(&ask, &Destination::Person(by_mail))).await.expect("posted");
+    let nobody = Destination::Person(Contact::default());
+    assert!(!notifier.send(&sending(&ask, &nobody)).await.expect_err("no address").retryable);
 }
 
 #[test]
@@ -349,4 +364,78 @@ fn the_modal_for_an_edit_starts_with_the_draft() {
     let view = modal::reason(&press, &reasons, None, None, "Handover", Some("Draft"));
     let json = serde_json::to_value(view).expect("JSON");
     assert_eq!(json["blocks"][1]["element"]["initial_value"], "Draft");
+}
+
+#[tokio::test]
+async fn a_channel_that_had_too_much_waits_and_others_go_on() {
+    let server = MockServer::start().await;
+    let busy = ResponseTemplate::new(429).insert_header("retry-after", "30");
+    Mock::given(path("/api/chat.postMessage"))
+        .and(body_partial_json(json!({ "channel": "#takt" })))
+        .respond_with(busy)
+        .expect(1)
+        .mount(&server)
+        .await;
+    Mock::given(path("/api/chat.postMessage"))
+        .respond_with(
+            ResponseTemplate::new(200).set_body_json(json!({ "ok": true, "channel": "C2", "ts": "1.2" })),
+        )
+        .mount(&server)
+        .await;
+    let notifier = SlackNotifier::new(&slack(&server), Chicago).expect("a notifier");
+    let ask = Message::Ask(question());
+    let error = notifier.send(&sending(&ask, &room())).await.expect_err("too much");
+    assert_eq!((error.waits, error.retry_after), (false, Some(Duration::from_secs(30))));
+    // Not asked again before its time; that is no failed attempt.
+    let error = notifier.send(&sending(&ask, &room())).await.expect_err("still too much");
+    assert!(error.waits && error.retry_after > Some(Duration::from_secs(29)), "{error:?}");
+    let other = Destination::Room { id: "#other".to_owned(), asked: vec![] };
+    notifier.send(&sending(&ask, &other)).await.expect("another channel");
+}
+
+#[tokio::test]
+async fn the_story_goes_below_the_card() {
+    let server = MockServer::start().await;
+    Mock::given(path("/api/chat.postMessage"))
+        .and(body_partial_json(json!({ "channel": "C1", "thread_ts": "1.2" })))
+        .respond_with(
+            ResponseTemplate::new(200).set_body_json(json!({ "ok": true, "channel": "C1", "ts": "1.3" })),
+        )
+        .expect(1)
+        .mount(&server)
+        .await;
+    let notifier = SlackNotifier::new(&slack(&server), Chicago).expect("a notifier");
+    let follow = crate::notify::Follow {
+        lines: vec!["Written: plex.schedule.write".to_owned(), "Ended: <recovered>".to_owned()],
+        thread: json!({ "channel": "C1", "ts": "1.2" }),
+    };
+    notifier.send(&sending(&Message::Follow(follow), &room())).await.expect("posted");
+    let sent: Value = server.received_requests().await.expect("recorded")[0].body_json().expect("JSON");
+    assert_eq!(sent["blocks"][0]["text"]["text"], "Written: plex.schedule.write\nEnded: &lt;recovered&gt;");
+}
+
+#[test]
+fn what_is_signed_or_listed_is_answered_on_the_page() {
+    let signed = Question { sign: Some("approved for release".to_owned()), ..question() };
+    let listed = Question { allow: vec![Button::Acknowledge], items: vec![json!("a")], ..question() };
+    for (question, label) in [(signed, "Open to sign"), (listed, "Open to answer")] {
+        let json = card(Message::Ask(question));
+        let elements =
+            json["blocks"].as_array().and_then(|all| all.last()).expect("buttons")["elements"].clone();
+        assert_eq!(
+            (elements.as_array().map(Vec::len), &elements[0]["text"]["text"]),
+            (Some(1), &json!(label))
+        );
+        assert!(elements[0]["value"].is_null(), "{elements}");
+    }
+    let text = Question {
+        allow: vec![Button::Approve, Button::Edit, Button::Reject],
+        draft: Some(json!("one")),
+        ..question()
+    };
+    let json = card(Message::Ask(text)).to_string();
+    assert!(
+        json.contains(":edit") && !json.contains("More / edit"),
+        "a short text is edited in a dialog: {json}"
+    );
 }

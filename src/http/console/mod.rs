@@ -24,6 +24,7 @@ pub(super) mod sign_in;
 pub(super) mod sso;
 pub(super) mod workflows;
 pub(super) mod live;
+pub(super) mod mail_link;
 pub(super) mod assets;
 mod error;
 mod link;

@@ -1,13 +1,17 @@
-//! Signed requests of other systems: webhooks that become events, clicks in Slack that become answers.
+//! Signed requests of other systems: webhooks that become events, clicks in chats and links in mails that become answers.
 //!
 //! A request that is not signed as declared leaves a count and an audit line, and nothing else.
 
+pub(super) mod answering;
 mod cloudevent;
 mod receive;
 mod slack;
+mod teams;
 
 pub(super) use receive::receive;
 pub(super) use slack::interactions;
+pub use slack::listen;
+pub(super) use teams::messages;
 
 use super::{
     problem::{Cause, Problem},

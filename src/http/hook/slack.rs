@@ -1,24 +1,30 @@
-//! Clicks in Slack: verified, acknowledged at once, answered through `gate::decide`.
+//! Clicks in Slack, by HTTP or by Socket Mode: acknowledged within three seconds, answered through `gate::decide`.
 //!
 //! The message itself is changed by the outbox when the run has gone on; only a person whose click
 //! was not taken is told here.
 
-use super::{refuse, wall_clock};
+use super::{
+    answering::{self, Said, answer_of},
+    refuse, wall_clock,
+};
 use crate::{
     connector::slack::{
+        CHANNEL as SOURCE,
         client::SlackClient,
-        interaction::{Click, Interaction, parse},
+        interaction::{Click, Interaction, parse, read as read_payload},
         modal, signature,
+        socket::{self, Clicks},
     },
-    gate::{Answer, DecideError, Decision, decide, hash_of, late, refuse_stranger},
+    gate::{Answer, hash_of, refuse_stranger},
     http::{
         problem::{Cause, Problem},
-        state::Shared,
+        state::{AppState, Door, Shared},
     },
     notify::Button,
     run::GateId,
     store::gates,
 };
+use async_trait::async_trait;
 use axum::{
     Json,
     body::Bytes,
@@ -28,9 +34,11 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
+use std::{sync::Arc, time::Duration};
+use tokio::time::timeout;
 
-/// The name of this door in counters and in the audit.
-const SOURCE: &str = "slack";
+/// Slack shows people an error after three seconds; an answer that takes longer goes on behind its acknowledgement.
+const ACKNOWLEDGE_WITHIN: Duration = Duration::from_millis(2500);
 
 pub(in crate::http) async fn interactions(
     State(door): State<Shared>,
@@ -38,11 +46,74 @@ pub(in crate::http) async fn interactions(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     match read(&door, &headers, body) {
-        Ok(Interaction::Click(click)) => take(&door, click).await,
-        Ok(Interaction::Other) => Ok(StatusCode::OK.into_response()),
+        Ok(interaction) => {
+            let said = in_time(&door, interaction).await?;
+            Ok(said.map_or_else(|| StatusCode::OK.into_response(), |said| Json(said).into_response()))
+        }
         Err(problem) => {
             refuse(&door, SOURCE, true, problem.cause).await?;
             Err(problem)
+        }
+    }
+}
+
+/// Takes clicks by Socket Mode until the application stops, where `takt.yaml` has an app token.
+pub async fn listen(app: AppState) {
+    let stop = app.stop.clone();
+    if app.site.slack.as_ref().is_none_or(|slack| slack.app_token.is_none()) {
+        return;
+    }
+    let door = Door::new(app);
+    let Some(client) = door.slack.clone() else { return };
+    socket::listen(client, Arc::new(Listener(door)), stop).await;
+}
+
+struct Listener(Shared);
+
+#[async_trait]
+impl Clicks for Listener {
+    async fn take(&self, payload: &str) -> Option<Value> {
+        let interaction = match read_payload(payload) {
+            Ok(interaction) => interaction,
+            Err(error) => {
+                tracing::warn!(%error, "a click by Socket Mode cannot be read");
+                let _ = refuse(&self.0, SOURCE, true, Cause::Malformed).await;
+                return None;
+            }
+        };
+        match in_time(&self.0, interaction).await {
+            Ok(said) => said,
+            // Ours: it has been logged, and the person may click again.
+            Err(problem) => {
+                tracing::warn!(cause = problem.cause.word(), "a click by Socket Mode was not taken");
+                None
+            }
+        }
+    }
+}
+
+/// What the acknowledgement says, in time whatever the database does.
+async fn in_time(door: &Shared, interaction: Interaction) -> Result<Option<Value>, Problem> {
+    let Interaction::Click(click) = interaction else { return Ok(None) };
+    let is_dialog = !click.from_message;
+    let (channel, user) = (click.channel.clone(), click.slack_user.clone());
+    let (own, other) = (door.clone(), door.clone());
+    let mut taken = tokio::spawn(async move { take(&own, click).await });
+    match timeout(ACKNOWLEDGE_WITHIN, &mut taken).await {
+        Ok(Ok(said)) => said,
+        Ok(Err(_)) => Err(Problem::new(Cause::Internal, "this click hit a bug; it has been logged")),
+        Err(_) => {
+            tokio::spawn(async move {
+                let words = match taken.await {
+                    Ok(Ok(Some(said))) => said["errors"][modal::REASON].as_str().map(str::to_owned),
+                    Ok(Ok(None)) => None,
+                    _ => Some("Your answer could not be taken: try again.".to_owned()),
+                };
+                if let (Some(words), Some(channel)) = (words, channel) {
+                    whisper(&other, channel, user, words);
+                }
+            });
+            Ok(is_dialog.then(|| json!({ "response_action": "clear" })))
         }
     }
 }
@@ -54,11 +125,13 @@ fn read(
 ) -> Result<Interaction, Problem> {
     let undeclared = || Problem::new(Cause::UnknownSource, "there is no `slack` in takt.yaml");
     let slack = door.app.site.slack.as_ref().ok_or_else(undeclared)?;
+    // By Socket Mode alone nothing is posted here.
+    let secret = slack.signing_secret.as_ref().ok_or_else(undeclared)?;
     let body = body.map_err(|rejection| super::unread(&rejection, door.app.site.limits.event_bytes_max))?;
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let now = DateTime::<Utc>::from(wall_clock());
     let (time, given) = (header("x-slack-request-timestamp"), header("x-slack-signature"));
-    signature::verify(&slack.signing_secret, time, given, &body, now).map_err(|error| {
+    signature::verify(secret, time, given, &body, now).map_err(|error| {
         let cause = match &error {
             signature::SignatureError::Malformed => Cause::SignatureMissing,
             signature::SignatureError::Stale => Cause::SignatureTooOld,
@@ -69,7 +142,7 @@ fn read(
     parse(&body).map_err(|error| Problem::new(Cause::Malformed, error.to_string()))
 }
 
-async fn take(door: &Shared, click: Click) -> Result<Response, Problem> {
+async fn take(door: &Shared, click: Click) -> Result<Option<Value>, Problem> {
     let mut db = door.app.store.connection().await?;
     let known = gates::by_token(&mut db, &hash_of(&click.gate_token)).await?;
     let gate = match known {
@@ -78,87 +151,58 @@ async fn take(door: &Shared, click: Click) -> Result<Response, Problem> {
     };
     drop(db);
     let Some(gate) = gate else {
-        refuse_stranger(&door.app.store, SOURCE, &click.slack_user, None).await?;
+        refuse_stranger(&door.app.store, SOURCE, &click.slack_user, None, "no_such_gate").await?;
         return Ok(tell(door, &click, "This question is no longer known."));
     };
+    let id = GateId(gate.id);
     let Some(person) = door.app.site.person_by_slack(&click.slack_user) else {
-        refuse_stranger(&door.app.store, SOURCE, &click.slack_user, Some(GateId(gate.id))).await?;
+        refuse_stranger(&door.app.store, SOURCE, &click.slack_user, Some(id), "no_such_person").await?;
         return Ok(tell(
             door,
             &click,
             "Takt does not know you: ask for your Slack id to be added to takt.yaml.",
         ));
     };
-    if click.wants_reason() {
-        if gate.state != "open" {
-            return Ok(tell(door, &click, &over(door, &gate).await?));
-        }
+    if click.wants_reason() && gate.state == "open" {
         open_dialog(door, &click, &gate.ask);
-        return Ok(StatusCode::OK.into_response());
+        return Ok(None);
     }
-    let answer = answer(&click, &gate.proposal_hash);
-    match decide(&door.app.store, &door.app.site, GateId(gate.id), &person.id, &answer).await {
-        Ok(_) => {
-            door.app.hints.tell();
-            Ok(accepted(&click))
-        }
-        Err(DecideError::Store(error)) => Err(error.into()),
-        Err(DecideError::Late { words, .. }) => Ok(tell(door, &click, &format!("Too late. {words}"))),
-        Err(error) => Ok(tell(door, &click, &format!("Not taken: {error}."))),
+    match answering::answer(door, id, &person.id, &answer(&click, &gate.proposal_hash)).await? {
+        Ok(_) => Ok((!click.from_message).then(|| json!({ "response_action": "clear" }))),
+        Err(not_taken) => Ok(tell(door, &click, &not_taken.words)),
     }
 }
 
 /// Options and drafts are those of the gate that the button was made for.
 fn answer(click: &Click, proposal_hash: &str) -> Answer {
-    let decision = match click.button {
-        Button::Acknowledge => Decision::Acknowledge,
-        Button::Approve => Decision::Approve,
-        Button::Choose => Decision::Choose,
-        Button::Edit => Decision::Edit,
-        Button::Reject => Decision::Reject,
-    };
-    Answer {
+    let said = Said {
         choice: click.option,
-        edited: click.text.clone().filter(|_| decision == Decision::Edit).map(Value::String),
-        reason_code: click.reason_code.clone(),
+        edited: click.text.clone().filter(|_| click.button == Button::Edit),
+        code: click.reason_code.clone(),
         reason: click.reason.clone(),
-        ..Answer::of(decision, SOURCE, proposal_hash)
-    }
-}
-
-/// What became of a question that is no longer open.
-async fn over(door: &Shared, gate: &gates::Gate) -> Result<String, Problem> {
-    let mut db = door.app.store.connection().await?;
-    Ok(match gates::vote(&mut db, GateId(gate.id)).await? {
-        Some(vote) => format!("Too late. {}", late(&door.app.site, &vote)),
-        None => "This question was closed without an answer.".to_owned(),
-    })
-}
-
-/// An empty answer to a button; to a dialog, that it may close.
-fn accepted(click: &Click) -> Response {
-    if click.from_message {
-        StatusCode::OK.into_response()
-    } else {
-        Json(json!({ "response_action": "clear" })).into_response()
-    }
+    };
+    answer_of(click.button, said, SOURCE, proposal_hash)
 }
 
 /// Tells only the person who clicked; the acknowledgement does not wait for Slack.
-fn tell(door: &Shared, click: &Click, words: &str) -> Response {
+fn tell(door: &Shared, click: &Click, words: &str) -> Option<Value> {
     if !click.from_message {
         let errors = json!({ (modal::REASON): words });
-        return Json(json!({ "response_action": "errors", "errors": errors })).into_response();
+        return Some(json!({ "response_action": "errors", "errors": errors }));
     }
-    if let (Some(client), Some(channel)) = (door.slack.clone(), click.channel.clone()) {
-        let (user, words) = (click.slack_user.clone(), words.to_owned());
-        tokio::spawn(async move {
-            if let Err(error) = client.post_ephemeral(&channel, &user, &words).await {
-                tracing::warn!(%error, "somebody in Slack could not be told why their click was not taken");
-            }
-        });
+    if let Some(channel) = click.channel.clone() {
+        whisper(door, channel, click.slack_user.clone(), words.to_owned());
     }
-    StatusCode::OK.into_response()
+    None
+}
+
+fn whisper(door: &Shared, channel: String, user: String, words: String) {
+    let Some(client) = door.slack.clone() else { return };
+    tokio::spawn(async move {
+        if let Err(error) = client.post_ephemeral(&channel, &user, &words).await {
+            tracing::warn!(%error, "somebody in Slack could not be told why their click was not taken");
+        }
+    });
 }
 
 /// The dialog must open within three seconds of the click, so nothing waits before it.

@@ -45,6 +45,7 @@ mod tests {
             name: "Sam".to_owned(),
             email: None,
             slack_id: None,
+            teams_id: None,
             subject: None,
             reach: BTreeMap::new(),
             roles: roles.iter().map(|role| (*role).to_owned()).collect(),

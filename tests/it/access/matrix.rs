@@ -23,10 +23,13 @@ GET  /health                             200
 GET  /metrics                            200
 POST /hooks/{source}                     401
 POST /slack/interactions                 401
+POST /teams/messages                     401
 GET  /sign-in                            200
 POST /sign-in                            403
 GET  /sign-in/oidc                       404
 GET  /sign-in/callback                   404
+GET  /answer/{gate}/{token}              404
+POST /answer/{gate}/{token}              400
 GET  /embed/{token}                      404
 POST /embed/{token}                      404
 GET  /partner/{token}                    404

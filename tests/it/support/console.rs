@@ -25,7 +25,8 @@ pub struct Console {
     pub definitions: Arc<Definitions>,
     /// What the server is told about broken files.
     pub problems: Arc<Mutex<Vec<Problem>>>,
-    stop: CancellationToken,
+    pub hints: Hints,
+    pub stop: CancellationToken,
     _database: pg::Database,
 }
 
@@ -66,11 +67,13 @@ impl Console {
             hooks: true,
             console: true,
         };
+        tokio::spawn(http::listen_to_slack(state.clone()));
+        let hints = state.hints.clone();
         let stopped = stop.clone();
         let server = axum::serve(listener, http::router(state))
             .with_graceful_shutdown(async move { stopped.cancelled().await });
         tokio::spawn(server.into_future());
-        Self { url, store, site, definitions, problems, stop, _database: database }
+        Self { url, store, site, definitions, problems, hints, stop, _database: database }
     }
 
     pub fn visitor(&self) -> Visitor {

@@ -3,6 +3,7 @@
 pub mod browser;
 pub mod console;
 pub mod node;
+pub mod peer;
 pub mod pg;
 pub mod plant;
 pub mod python;

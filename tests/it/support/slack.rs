@@ -35,7 +35,8 @@ impl Workspace {
         Slack {
             base_url: format!("{}/api", self.base_url),
             bot_token: SecretString::from(BOT_TOKEN.to_owned()),
-            signing_secret: SecretString::from(SIGNING_SECRET.to_owned()),
+            signing_secret: Some(SecretString::from(SIGNING_SECRET.to_owned())),
+            app_token: None,
             default_channel: "#takt".to_owned(),
         }
     }

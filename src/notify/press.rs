@@ -1,7 +1,7 @@
 //! What a button carries: the opaque word of the gate and which answer it is. Nothing else leaves Takt,
 //! and nothing in it is trusted beyond looking the gate up.
 
-use crate::notify::Button;
+use super::Button;
 use std::str::FromStr;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +17,8 @@ pub struct Press {
 pub struct PressError;
 
 impl Press {
-    pub(super) fn action_id(&self) -> String {
+    /// "takt.choose.2".
+    pub fn action_id(&self) -> String {
         let word = word(self.button);
         self.option.map_or_else(|| format!("takt.{word}"), |option| format!("takt.{word}.{option}"))
     }

@@ -1,0 +1,123 @@
+//! Cards follow their gate whatever became of it, also where no step says so: an answer whose worker is gone, a question
+//! that was passed on, a run that was cancelled.
+
+use super::{delivery, queue};
+use crate::support::{
+    console::Console,
+    seed::{self, Question},
+    slack::Workspace,
+};
+use serde_json::{Value, json};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use takt::{
+    connector::slack::SlackNotifier,
+    gate::{Answer, Decision, decide},
+    run::{GateId, Reassign},
+    store::gates,
+    workflow::GateForm,
+};
+
+async fn cards(workspace: &Workspace) -> Vec<Value> {
+    let read = reqwest::get(format!("{}/messages", workspace.base_url)).await.expect("an answer");
+    read.json().await.expect("JSON")
+}
+
+/// Waits until the card with this title says something, and gives how long that took.
+async fn says(workspace: &Workspace, title: &str, words: &str) -> Duration {
+    let begun = Instant::now();
+    loop {
+        let all = cards(workspace).await;
+        let card = all.iter().find(|card| card.to_string().contains(title));
+        if card.is_some_and(|card| card.to_string().contains(words)) {
+            return begun.elapsed();
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "{title} does not say {words}: {all:#?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_became_of_a_question_its_card_says_so_without_a_step() {
+    let workspace = Workspace::start(None).await;
+    let settings = workspace.settings();
+    let own = settings.clone();
+    let console = Console::with(|site| site.slack = Some(own)).await;
+    let (run, _) = seed::three_plans(&console).await;
+    let mut asked: Vec<GateId> = Vec::new();
+    for (path, title) in [("a", "Lot 7"), ("b", "Lot 8"), ("c", "Lot 9")] {
+        let ask = json!({ "title": title, "allow": ["approve"], "role_title": "Production supervisor",
+            "on_silence": "Without an answer it counts as rejected." });
+        let question =
+            Question { path, form: GateForm::Approve, role: "production_supervisor", ask, minutes: 15 };
+        let gate = seed::ask(&console, run, question).await;
+        queue(&console, run, gate, "slack").await;
+        asked.push(gate);
+    }
+    let notifier = SlackNotifier::new(&settings, console.site.time_zone).expect("a notifier");
+    let running = delivery(&console, Arc::new(notifier));
+    tokio::spawn(running.run(console.hints.subscribe(), console.stop.clone()));
+    for title in ["Lot 7", "Lot 8", "Lot 9"] {
+        says(&workspace, title, ":approve").await;
+    }
+
+    let answer = Answer::of(Decision::Approve, "mail", "hash-of-the-proposal");
+    decide(&console.store, &console.site, asked[0], "sam", &answer).await.expect("taken");
+    let took = says(&workspace, "Lot 7", "Sam Carter approved at ").await;
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    let mut db = console.store.connection().await.expect("a connection");
+    let to = Reassign {
+        gate: asked[1],
+        role: None,
+        person: Some("gus".into()),
+        rung: 1,
+        expires_at: seed::at(3600),
+    };
+    gates::reassign(&mut db, &to).await.expect("passed on");
+    gates::close(&mut db, &[asked[2].0]).await.expect("closed");
+    let passed = says(&workspace, "Lot 8", "passed on to Gus Meyer at ").await;
+    let closed = says(&workspace, "Lot 9", "nobody has to answer this any more").await;
+    assert!(passed + closed < Duration::from_secs(3), "{passed:?} {closed:?}");
+    let all = cards(&workspace).await;
+    assert!(all.iter().all(|card| !card["blocks"].to_string().contains(":approve")), "{all:#?}");
+    assert_eq!(all.len(), 3, "changed in place");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_says_how_far_it_is_answered_and_keeps_its_buttons_until_enough_agree() {
+    let workspace = Workspace::start(None).await;
+    let settings = workspace.settings();
+    let own = settings.clone();
+    let console = Console::with(|site| {
+        site.slack = Some(own);
+        let lee = site.people.iter_mut().find(|person| person.id == "lee").expect("Lee");
+        lee.roles.push("production_supervisor".into());
+    })
+    .await;
+    let (run, gate) = seed::three_plans(&console).await;
+    sqlx::query("update gate set quorum = 2 where id = $1")
+        .bind(gate.0)
+        .execute(console.store.pool())
+        .await
+        .expect("a quorum");
+    queue(&console, run, gate, "slack").await;
+    let notifier = SlackNotifier::new(&settings, console.site.time_zone).expect("a notifier");
+    let running = delivery(&console, Arc::new(notifier));
+    tokio::spawn(running.run(console.hints.subscribe(), console.stop.clone()));
+    says(&workspace, "PRESS-4", "Choose 1").await;
+
+    let answer = Answer { choice: Some(1), ..Answer::of(Decision::Choose, "mail", "hash-of-the-proposal") };
+    let first = decide(&console.store, &console.site, gate, "sam", &answer).await.expect("taken");
+    assert_eq!(first.progress.as_deref(), Some("1 of 2 chose 1: Sam Carter"));
+    says(&workspace, "PRESS-4", "1 of 2 chose 1: Sam Carter").await;
+    let card = cards(&workspace).await.into_iter().find(|card| card.to_string().contains("PRESS-4"));
+    assert!(card.expect("the card").to_string().contains("Choose 2"), "its buttons are still there");
+
+    let second = decide(&console.store, &console.site, gate, "lee", &answer).await.expect("taken");
+    assert_eq!(second.progress, None);
+    says(&workspace, "PRESS-4", "Lee Tanaka chose 1 at ").await;
+    let card = cards(&workspace).await.into_iter().find(|card| card.to_string().contains("PRESS-4"));
+    assert!(!card.expect("the card").to_string().contains("Choose 2"), "nothing is left to press");
+}

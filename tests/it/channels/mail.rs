@@ -1,0 +1,190 @@
+//! Mail: sent to a server of others, read by a parser of others, and links that a scanner may follow as often as it likes.
+
+use super::{delivery, queue, refusals, three_plans, vote};
+use crate::support::{
+    console::{Console, Visitor},
+    peer::Peer,
+    seed,
+};
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use takt::{
+    connector::mail::MailNotifier,
+    gate::{Answer, Decision, decide},
+    notify::Notifier,
+    run::GateId,
+    site::{Encryption, Mail},
+    store::{clock, events, gates},
+    workflow::GateForm,
+};
+
+async fn plant() -> (Peer, Console, Arc<dyn Notifier>) {
+    let server = Peer::start("mail_server.py").await;
+    let port = u16::try_from(server.ready.as_u64().expect("a port")).expect("a port");
+    let mail = Mail {
+        host: "127.0.0.1".into(),
+        port,
+        encryption: Encryption::None,
+        credentials: None,
+        from: "Takt <takt@plant1.example>".into(),
+        notices: false,
+    };
+    let notifier = MailNotifier::new(&mail, "Plant 1", chrono_tz::America::Chicago).expect("a notifier");
+    let console = Console::with(|site| site.mail = Some(mail)).await;
+    (server, console, Arc::new(notifier))
+}
+
+/// The path of the link for an answer.
+fn link(mail: &Value, console: &Console, answer: &str) -> String {
+    let text = mail["text"].as_str().expect("text");
+    let line = text.lines().map(str::trim).find(|line| line.ends_with(&format!("?answer={answer}")));
+    let line = line.unwrap_or_else(|| panic!("no link for {answer}: {text}"));
+    line.strip_prefix(&console.url).expect("our address").to_owned()
+}
+
+async fn mailed(console: &Console, server: &mut Peer, notifier: &Arc<dyn Notifier>) -> Value {
+    let sent = delivery(console, notifier.clone()).pass(notifier.as_ref()).await.expect("a pass");
+    assert_eq!(sent, 1);
+    server.line().await
+}
+
+async fn follow(visitor: &mut Visitor, path: &str) -> (StatusCode, String) {
+    let page = visitor.get(path).await;
+    (page.status, page.text)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_shows_and_only_its_button_decides_once() {
+    let (mut server, console, notifier) = plant().await;
+    let gate = three_plans(&console, "mail").await;
+    let mail = mailed(&console, &mut server, &notifier).await;
+    assert_eq!((&mail["to"], &mail["defects"]), (&json!(["sam@plant1.example"]), &json!([])));
+    assert!(mail["subject"].as_str().is_some_and(|subject| subject.contains("PRESS-4 down")), "{mail}");
+    assert_eq!(mail["auto"], "auto-generated");
+    for form in ["text", "html"] {
+        assert!(mail[form].as_str().is_some_and(|text| text.contains("Silence never approves")), "{mail}");
+    }
+    let path = link(&mail, &console, "choose.2");
+    let mut visitor = console.visitor();
+    // Scanners look at every link, more than once, and some send HEAD.
+    for _ in 0..2 {
+        let (status, page) = follow(&mut visitor, &path).await;
+        assert_eq!(status, StatusCode::OK, "{page}");
+        assert!(page.contains("You answer as Sam Carter") && page.contains(r#"value="choose.2""#), "{page}");
+        let first = page.find(r#"value="choose.2""#) < page.find(r#"value="choose.1""#);
+        assert!(first, "the answer whose link was followed comes first");
+    }
+    let head = reqwest::Client::new().head(format!("{}{path}", console.url)).send().await.expect("an answer");
+    assert_eq!(head.status(), StatusCode::OK);
+    assert!(vote(&console, gate).await.is_none(), "looking decides nothing");
+
+    let rejected = visitor.post(&path, &[("answer", "reject")]).await;
+    assert_eq!(rejected.status, StatusCode::CONFLICT);
+    assert!(rejected.text.contains("say why") && vote(&console, gate).await.is_none());
+    let thanks = visitor.post(&path, &[("answer", "choose.2")]).await;
+    assert!(
+        thanks.status == StatusCode::OK && thanks.text.contains("Your answer counts: chose 2."),
+        "{}",
+        thanks.text
+    );
+    let taken = vote(&console, gate).await.expect("an answer");
+    assert_eq!(
+        (taken.person.as_str(), taken.channel.as_str(), &taken.body["choice"]),
+        ("sam", "mail", &json!(2))
+    );
+
+    // Once: by GET and by POST, also for the other answers of the same mail.
+    let (status, page) = follow(&mut visitor, &path).await;
+    assert!(status == StatusCode::GONE && page.contains("Too late. Sam Carter answered this at "), "{page}");
+    let again = visitor.post(&link(&mail, &console, "choose.1"), &[("answer", "choose.1")]).await;
+    assert_eq!(again.status, StatusCode::GONE);
+    assert_eq!(vote(&console, gate).await.expect("an answer").body["choice"], 2);
+    assert_eq!(refusals(&console, "link_used").await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forged_re_targeted_changed_and_expired_links_get_a_kind_page_and_an_audit_entry() {
+    let (mut server, console, notifier) = plant().await;
+    let (run, gate) = seed::three_plans(&console).await;
+    queue(&console, run, gate, "mail").await;
+    let mail = mailed(&console, &mut server, &notifier).await;
+    let path = link(&mail, &console, "choose.1");
+    let mut visitor = console.visitor();
+    let ask = json!({ "title": "Release lot 7", "allow": ["approve"], "role_title": "Production supervisor",
+        "on_silence": "Without an answer it counts as rejected.", "sign": "approved for release" });
+    let question = seed::Question {
+        path: "release",
+        form: GateForm::Approve,
+        role: "production_supervisor",
+        ask,
+        minutes: 15,
+    };
+    let signed = seed::ask(&console, run, question).await;
+
+    let token = path.split(['/', '?']).nth(3).expect("a token");
+    for (path, cause) in [
+        (format!("/answer/{gate}/{}", "0".repeat(token.len())), "no_such_link"),
+        (format!("/answer/{signed}/{token}"), "link_of_another_gate"),
+    ] {
+        for page in [visitor.get(&path).await, visitor.post(&path, &[("answer", "choose.1")]).await] {
+            assert!(
+                page.status == StatusCode::NOT_FOUND && page.text.contains("This link is not known"),
+                "{}",
+                page.text
+            );
+        }
+        assert_eq!(refusals(&console, cause).await, 2);
+    }
+    // What is signed gets no link that answers.
+    queue(&console, run, signed, "mail").await;
+    let letter = mailed(&console, &mut server, &notifier).await;
+    assert!(
+        !letter.to_string().contains("/answer/") && letter.to_string().contains("Open to sign"),
+        "{letter}"
+    );
+
+    // The proposal moved on.
+    sqlx::query("update gate set proposal_hash = 'another' where id = $1")
+        .bind(gate.0)
+        .execute(console.store.pool())
+        .await
+        .expect("changed");
+    let changed = visitor.post(&path, &[("answer", "choose.1")]).await;
+    assert!(changed.status == StatusCode::GONE && changed.text.contains("has changed"), "{}", changed.text);
+    let mut db = console.store.connection().await.expect("a connection");
+    clock::set(&mut db, seed::at(16 * 60)).await.expect("later");
+    drop(db);
+    let late = visitor.post(&path, &[("answer", "choose.1")]).await;
+    assert!(
+        late.status == StatusCode::GONE && late.text.contains("The time to answer is over"),
+        "{}",
+        late.text
+    );
+    assert_eq!(refusals(&console, "link_expired").await, 1);
+    assert!(vote(&console, gate).await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_late_by_mail_reads_who_was_faster_and_where() {
+    let (mut server, console, notifier) = plant().await;
+    let gate = three_plans(&console, "mail").await;
+    let mail = mailed(&console, &mut server, &notifier).await;
+    let hash = proposal(&console, gate).await;
+    let answer = Answer { choice: Some(3), ..Answer::of(Decision::Choose, "teams", &hash) };
+    decide(&console.store, &console.site, gate, "sam", &answer).await.expect("taken");
+    let page = console.visitor().get(&link(&mail, &console, "choose.1")).await;
+    assert!(
+        page.text.contains("Too late. Sam Carter answered this at ")
+            && page.text.contains(" in Teams: chose 3."),
+        "{}",
+        page.text
+    );
+    let mut db = console.store.connection().await.expect("a connection");
+    assert!(events::rejections(&mut db).await.expect("counts").is_empty());
+}
+
+async fn proposal(console: &Console, gate: GateId) -> String {
+    let mut db = console.store.connection().await.expect("a connection");
+    gates::get(&mut db, gate).await.expect("asking").expect("a gate").proposal_hash
+}
