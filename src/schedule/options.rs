@@ -158,8 +158,10 @@ impl<'a> Task<'a> {
         let Task { problem, facts, free, profile: Profile { weights, hours }, seed, budget } = *self;
         let threads = problem.model.policy.threads;
         let seed = problem.model.policy.seed.wrapping_add(seed);
-        if makespan_only(problem, &weights)
+        if ends_only(problem, &weights)
             && let Some(shop) = Shop::of(problem, facts, free)
+            && let Some(shop) =
+                if weights.makespan > 0.0 { Some(shop) } else { shop.priced(problem, facts, &weights) }
         {
             return makespan::search(&shop, starts, seed, threads, budget, tally);
         }
@@ -167,14 +169,12 @@ impl<'a> Task<'a> {
     }
 }
 
-/// Whether nothing but the makespan can differ between two plans.
-fn makespan_only(problem: &Problem, weights: &Weights) -> bool {
+/// Whether two plans differ in the makespan and nothing else, or in when orders end and nothing else.
+fn ends_only(problem: &Problem, weights: &Weights) -> bool {
     let has_setups = problem.resources.iter().any(|resource| resource.setup.is_some());
     let has_plan = problem.ops.iter().any(|op| op.current.is_some());
     let has_overtime = problem.resources.iter().any(|resource| resource.has_overtime);
-    weights.makespan > 0.0
-        && weights.tardiness == 0.0
-        && weights.late_orders == 0.0
+    (weights.makespan > 0.0) != (weights.tardiness + weights.late_orders > 0.0)
         && (weights.changeover == 0.0 || !has_setups)
         && (weights.moves + weights.machine_changes == 0.0 || !has_plan)
         && (weights.overtime == 0.0 || !has_overtime)

@@ -1,7 +1,9 @@
 //! One schedule as machine sequences: heads, tails and a topological order, kept up to date move by move.
 //!
 //! `head` is the earliest start, `tail` the longest way from an operation's end to the end of everything.
+//! Where orders have a price, a row of tails tells the longest way to the end of each order.
 
+use super::price::NEVER;
 use super::shop::{Node, Shop, Time};
 
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +32,13 @@ pub(super) struct Graph<'s> {
     pub(super) items: Vec<Item>,
     pub(super) first: Vec<Node>,
     pub(super) makespan: Time,
+    /// What is searched for: the price of late orders, or the makespan.
+    pub(super) cost: f64,
+    /// By priced order: its end.
+    pub(super) ends: Vec<Time>,
+    /// By node, and the sentinel: its tails by priced order.
+    rows: Vec<Time>,
+    row: Vec<Time>,
     /// Topological, and each node's place in it.
     order: Vec<Node>,
     place: Vec<u32>,
@@ -47,6 +56,10 @@ impl<'s> Graph<'s> {
             items: vec![blank; shop.len() + 1],
             first: Vec::new(),
             makespan: 0,
+            cost: 0.0,
+            ends: vec![0; shop.prices.len()],
+            rows: vec![NEVER; (shop.len() + 1) * shop.prices.len()],
+            row: vec![NEVER; shop.prices.len()],
             order: Vec::new(),
             place: vec![0; shop.len() + 1],
             marked: vec![false; shop.len() + 1],
@@ -140,6 +153,56 @@ impl<'s> Graph<'s> {
             self.items[node as usize].head = head;
         }
         self.makespan = self.shop.lasts.iter().map(|&node| self.end(node)).max().unwrap_or(0);
+        self.cost = f64::from(self.makespan);
+        if self.shop.prices.is_empty() {
+            return;
+        }
+        self.ends.fill(NEVER);
+        for &last in &self.shop.lasts {
+            let (order, end) = (self.shop.order[last as usize] as usize, self.end(last));
+            self.ends[order] = self.ends[order].max(end);
+        }
+        self.cost = self.shop.prices.iter().zip(&self.ends).map(|(price, &end)| price.of(end)).sum();
+    }
+
+    /// By priced order: the longest way from the end of `node` to the end of the order.
+    #[inline]
+    pub(super) fn row(&self, node: Node) -> &[Time] {
+        let orders = self.shop.prices.len();
+        &self.rows[node as usize * orders..][..orders]
+    }
+
+    fn note_row(&mut self, node: Node) {
+        let mut row = std::mem::take(&mut self.row);
+        let Item { machine, after, .. } = self.items[node as usize];
+        row.fill(NEVER);
+        self.row_behind(machine, node, after, &mut row);
+        self.row_within(node, &mut row);
+        let from = node as usize * row.len();
+        self.rows[from..from + row.len()].copy_from_slice(&row);
+        self.row = row;
+    }
+
+    /// Takes in the ways over `after`, the next on the machine.
+    #[inline]
+    pub(super) fn row_behind(&self, machine: u32, node: Node, after: Node, row: &mut [Time]) {
+        if after != self.shop.none() {
+            let way = self.items[after as usize].time + self.shop.setup(machine, node, after);
+            row.iter_mut().zip(self.row(after)).for_each(|(row, &tail)| *row = (*row).max(tail + way));
+        }
+    }
+
+    /// Takes in the ways over what follows `node` within its order.
+    #[inline]
+    pub(super) fn row_within(&self, node: Node, row: &mut [Time]) {
+        let succ = self.shop.fixed[node as usize].succ;
+        if succ == self.shop.none() {
+            let own = &mut row[self.shop.order[node as usize] as usize];
+            *own = (*own).max(0);
+        } else {
+            let way = self.items[succ as usize].time + self.shop.fixed[succ as usize].lag;
+            row.iter_mut().zip(self.row(succ)).for_each(|(row, &tail)| *row = (*row).max(tail + way));
+        }
     }
 
     /// Everything up to `places` in the order.
@@ -149,6 +212,9 @@ impl<'s> Graph<'s> {
             let Item { machine, after, .. } = self.items[node as usize];
             self.items[node as usize].tail =
                 self.order_tail(node).max(self.machine_tail(machine, node, after));
+            if !self.shop.prices.is_empty() {
+                self.note_row(node);
+            }
         }
     }
 

@@ -1,10 +1,13 @@
-//! Makespan on plain shops: tabu runs from children of an elite pool, on a fixed set of walkers.
+//! Makespan, or the price of late orders, on plain shops: tabu runs from children of an elite pool, on
+//! a fixed set of walkers; a pool that gets nothing new is left for another one.
 //!
 //! Every walker spends the same number of iterations between two exchanges, so the answer does not
 //! depend on how many threads carry the walkers.
 
 mod graph;
+mod late;
 mod neighbourhood;
+mod price;
 mod relink;
 mod shop;
 mod tabu;
@@ -19,13 +22,17 @@ use super::load::{self, Work};
 use super::rounds::{Tally, together, walkers};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use shop::{Node, Time};
+use shop::Node;
 use tabu::{Kept, Tabu};
 
 /// Good and mutually different schedules that children are made from.
 const POOL: usize = 12;
 /// Iterations without improvement that end a tabu run.
 const IDLE: u64 = 12_000;
+/// The same where late orders count: their valleys are many and narrow.
+const IDLE_LATE: u64 = 1_000;
+/// Runs that bring the pool nothing new before it is left for another one.
+const STALE: usize = 100;
 /// Schedules closer than this share of pairs count as the same.
 const NEAR: f64 = 0.02;
 /// Work of a walker between two exchanges, in operations timed.
@@ -40,10 +47,11 @@ pub(super) fn search(
     budget: &Budget,
     tally: &mut Tally,
 ) -> Vec<Sequence> {
-    let mut pool: Vec<Kept> = Vec::new();
+    let (mut pool, mut left_pools) = (Vec::new(), Vec::new());
+    let mut stale = 0;
     let kept = starts.iter().map(|start| start_of(shop, start));
     let mut kept: Vec<Kept> = kept.collect();
-    kept.sort_by_key(|kept| kept.makespan);
+    kept.sort_by(|a, b| a.cost.total_cmp(&b.cost));
     let bound = bound(shop);
     let mut walkers: Vec<Walk> = (0..walkers(threads) as u64)
         .map(|number| {
@@ -59,46 +67,48 @@ pub(super) fn search(
         for walk in &mut walkers {
             tally.evaluated += std::mem::take(&mut walk.steps);
             for kept in walk.take_found() {
-                admit(shop, &mut pool, kept);
+                stale = if admit(shop, &mut pool, kept) { 0 } else { stale + 1 };
             }
         }
-        let best = walkers
-            .iter()
-            .map(|walk| walk.tabu.best.makespan)
-            .chain(pool.first().map(|kept| kept.makespan))
-            .min();
-        let best = best.unwrap_or(0);
-        tally.improved(f64::from(best), i64::from(best));
-        if best <= bound || budget.spent(tally.evaluated) >= 1.0 {
+        if stale > STALE {
+            left_pools.extend(pool.drain(..).next());
+            stale = 0;
+        }
+        let found = walkers.iter().map(|walk| &walk.tabu.best).chain(pool.first()).chain(&left_pools);
+        let Some(best) = found.min_by(|a, b| a.cost.total_cmp(&b.cost)) else { break };
+        tally.improved(best.cost + shop.decided, i64::from(best.makespan));
+        if best.cost <= bound || budget.spent(tally.evaluated) >= 1.0 {
             break;
         }
         walkers.iter_mut().for_each(|walk| walk.pool.clone_from(&pool));
     }
-    for walk in walkers {
-        admit(shop, &mut pool, walk.tabu.best);
+    for kept in walkers.into_iter().map(|walk| walk.tabu.best).chain(left_pools) {
+        admit(shop, &mut pool, kept);
     }
     pool.iter().rev().map(|kept| sequence(shop, kept)).collect()
 }
 
-/// Keeps the pool sorted, small and diverse: a near twin stays only if it is better.
-fn admit(shop: &Shop, pool: &mut Vec<Kept>, kept: Kept) {
+/// Keeps the pool sorted, small and diverse: a near twin stays only if it is better. Whether it was taken in.
+fn admit(shop: &Shop, pool: &mut Vec<Kept>, kept: Kept) -> bool {
     let twins: Vec<usize> =
         (0..pool.len()).filter(|&index| relink::distance(shop, &kept, &pool[index]) < NEAR).collect();
-    if twins.iter().any(|&twin| pool[twin].makespan <= kept.makespan) {
-        return;
+    if twins.iter().any(|&twin| pool[twin].cost <= kept.cost) {
+        return false;
     }
     for twin in twins.into_iter().rev() {
         pool.remove(twin);
     }
-    let place = pool.partition_point(|other| other.makespan <= kept.makespan);
+    let place = pool.partition_point(|other| other.cost <= kept.cost);
     pool.insert(place, kept);
     pool.truncate(POOL);
+    place < POOL
 }
 
 struct Walk<'s> {
     shop: &'s Shop,
     tabu: Tabu<'s>,
     rng: ChaCha8Rng,
+    idle: u64,
     pool: Vec<Kept>,
     found: Vec<Kept>,
     steps: u64,
@@ -108,20 +118,21 @@ impl<'s> Walk<'s> {
     fn new(shop: &'s Shop, starts: &[Kept], number: usize, mut rng: ChaCha8Rng) -> Self {
         let start = starts.get(number).cloned().unwrap_or_else(|| {
             let (order, choice) = relink::random(shop, &mut rng);
-            Kept { makespan: 0, order, choice }
+            Kept { cost: 0.0, makespan: 0, order, choice }
         });
         let tabu = Tabu::new(shop, &start);
-        Self { shop, tabu, rng, pool: Vec::new(), found: Vec::new(), steps: 0 }
+        let idle = if shop.prices.is_empty() { IDLE } else { IDLE_LATE };
+        Self { shop, tabu, rng, idle, pool: Vec::new(), found: Vec::new(), steps: 0 }
     }
 
-    fn run(&mut self, steps: u64, bound: Time, budget: &Budget) {
+    fn run(&mut self, steps: u64, bound: f64, budget: &Budget) {
         for step in 0..steps {
-            if step % 32 == 0 && budget.is_over() || self.tabu.best.makespan <= bound {
+            if step % 32 == 0 && budget.is_over() || self.tabu.best.cost <= bound {
                 return;
             }
             self.steps += 1;
             let moved = self.tabu.step(&mut self.rng);
-            if !moved || self.tabu.idle() > IDLE {
+            if !moved || self.tabu.idle() > self.idle {
                 self.next_run();
             }
         }
@@ -165,7 +176,10 @@ fn sequence(shop: &Shop, kept: &Kept) -> Sequence {
 }
 
 /// What no schedule can beat.
-fn bound(shop: &Shop) -> Time {
+fn bound(shop: &Shop) -> f64 {
+    if !shop.prices.is_empty() {
+        return 0.0;
+    }
     let mut head = vec![0; shop.len() + 1];
     let mut tail = vec![0; shop.len() + 1];
     let fastest = |node: Node| {
@@ -201,5 +215,5 @@ fn bound(shop: &Shop) -> Time {
             .collect(),
     };
     let work: Vec<Work> = (0..shop.len()).map(work).collect();
-    load::bound(&work, shop.machines) as Time
+    load::bound(&work, shop.machines) as f64
 }

@@ -5,13 +5,15 @@
 //! The estimate is the longest path through the moved operations (Balas & Vazacopoulos 1998), with setups.
 
 use super::graph::{Graph, Insertion};
+use super::late::Late;
+use super::price::NEVER;
 use super::shop::{Node, Time};
 use rand::Rng;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Move {
     pub(super) insertion: Insertion,
-    pub(super) estimate: Time,
+    pub(super) estimate: f64,
     pub(super) kind: Kind,
 }
 
@@ -28,17 +30,29 @@ pub(super) struct Neighbourhood {
     /// A critical path from start to end.
     pub(super) path: Vec<Node>,
     pub(super) moves: Vec<Move>,
+    /// What is moved and what it is moved past, with times, in the new order.
+    queue: Vec<(Node, Time)>,
     heads: Vec<Time>,
+    /// By priced order, of the estimate at hand.
+    row: Vec<Time>,
+    ends: Vec<Time>,
+    old_ends: Vec<Time>,
+    late: Late,
 }
 
 /// Longest stretch of a block whose inner pairs are all tried.
 const INNER_MAX: usize = 12;
+/// How far an operation moves within a block of a late order's path; short moves and many of them find more.
+const LATE_MAX: usize = 2;
 
 impl Neighbourhood {
     /// Collects the moves of one critical path, picked at random.
     pub(super) fn collect(&mut self, graph: &Graph, rng: &mut impl Rng) {
-        self.find_path(graph, rng);
         self.moves.clear();
+        if !graph.shop.prices.is_empty() {
+            return self.collect_late(graph, rng);
+        }
+        self.find_path(graph, rng);
         let mut from = 0;
         while from < self.path.len() {
             let mut to = from;
@@ -56,6 +70,38 @@ impl Neighbourhood {
                 self.reassign(graph, self.path[index]);
             }
         }
+    }
+
+    /// Those of the paths of all late orders.
+    fn collect_late(&mut self, graph: &Graph, rng: &mut impl Rng) {
+        let mut late = std::mem::take(&mut self.late);
+        late.find(graph, rng);
+        self.path.clear();
+        for &first in &late.nodes {
+            // The first of a block is the one that does not wait for its machine.
+            if late.waits(first) {
+                continue;
+            }
+            let from = self.path.len();
+            let mut at = first;
+            loop {
+                self.path.push(at);
+                at = graph.items[at as usize].after;
+                if at == graph.shop.none() || !late.waits(at) {
+                    break;
+                }
+            }
+            let to = self.path.len() - 1;
+            for at in from..to {
+                for other in at + 1..=to.min(at + LATE_MAX) {
+                    self.later(graph, at, other);
+                    if other > at + 1 {
+                        self.earlier(graph, other, at);
+                    }
+                }
+            }
+        }
+        self.late = late;
     }
 
     fn find_path(&mut self, graph: &Graph, rng: &mut impl Rng) {
@@ -122,33 +168,11 @@ impl Neighbourhood {
             return;
         }
         let moved = graph.items[node as usize];
-        let machine = moved.machine;
-        self.heads.clear();
-        let mut before = moved.before;
-        let mut ends = 0;
-        for &next in &self.path[at + 1..=to] {
-            let machine_head = if next == self.path[at + 1] {
-                graph.machine_head(machine, before, next)
-            } else {
-                ends + graph.shop.setup(machine, before, next)
-            };
-            let head = machine_head.max(graph.order_head(next));
-            ends = head + graph.items[next as usize].time;
-            self.heads.push(head);
-            before = next;
-        }
-        let head = (ends + graph.shop.setup(machine, before, node)).max(graph.order_head(node));
-        let mut tail = graph.machine_tail(machine, node, last.after).max(graph.order_tail(node));
-        let mut estimate = head + moved.time + tail;
-        let mut behind = (node, moved.time);
-        for (&next, &head) in self.path[at + 1..=to].iter().zip(&self.heads).rev() {
-            let machine_tail = tail + behind.1 + graph.shop.setup(machine, next, behind.0);
-            tail = machine_tail.max(graph.order_tail(next));
-            let time = graph.items[next as usize].time;
-            estimate = estimate.max(head + time + tail);
-            behind = (next, time);
-        }
-        let insertion = Insertion { node, machine, time: moved.time, behind: target };
+        self.queue.clear();
+        self.queue.extend(self.path[at + 1..=to].iter().map(|&next| (next, graph.items[next as usize].time)));
+        self.queue.push((node, moved.time));
+        let estimate = self.estimate(graph, moved.machine, moved.before, last.after);
+        let insertion = Insertion { node, machine: moved.machine, time: moved.time, behind: target };
         self.moves.push(Move { insertion, estimate, kind: Kind::Later(at as u32, to as u32) });
     }
 
@@ -163,34 +187,86 @@ impl Neighbourhood {
             return;
         }
         let moved = graph.items[node as usize];
-        let machine = moved.machine;
-        let head = graph.machine_head(machine, first.before, node).max(graph.order_head(node));
-        let mut ends = head + moved.time;
-        let mut ahead = node;
+        self.queue.clear();
+        self.queue.push((node, moved.time));
+        self.queue.extend(self.path[to..at].iter().map(|&next| (next, graph.items[next as usize].time)));
+        let estimate = self.estimate(graph, moved.machine, first.before, moved.after);
+        let insertion = Insertion { node, machine: moved.machine, time: moved.time, behind: first.before };
+        self.moves.push(Move { insertion, estimate, kind: Kind::Earlier(at as u32, to as u32) });
+    }
+
+    /// The cost if the queue stood on `machine` between `before` and `after`.
+    fn estimate(&mut self, graph: &Graph, machine: u32, before: Node, after: Node) -> f64 {
         self.heads.clear();
-        for &next in &self.path[to..at] {
-            let head = (ends + graph.shop.setup(machine, ahead, next)).max(graph.order_head(next));
-            ends = head + graph.items[next as usize].time;
+        let mut ahead = before;
+        let mut ends = 0;
+        for &(next, time) in &self.queue {
+            let machine_head = if self.heads.is_empty() {
+                graph.machine_head(machine, before, next)
+            } else {
+                ends + graph.shop.setup(machine, ahead, next)
+            };
+            let head = machine_head.max(graph.order_head(next));
+            ends = head + time;
             self.heads.push(head);
             ahead = next;
         }
-        let mut estimate = 0;
+        if graph.shop.prices.is_empty() {
+            f64::from(self.longest(graph, machine, after))
+        } else {
+            self.price(graph, machine, after)
+        }
+    }
+
+    fn longest(&self, graph: &Graph, machine: u32, after: Node) -> Time {
+        let mut longest = 0;
         let mut tail = 0;
-        let mut behind = moved.after;
-        for (index, (&next, &head)) in self.path[to..at].iter().zip(&self.heads).rev().enumerate() {
-            let machine_tail = if index == 0 {
-                graph.machine_tail(machine, next, behind)
-            } else {
-                tail + graph.items[behind as usize].time + graph.shop.setup(machine, next, behind)
+        let mut behind: Option<(Node, Time)> = None;
+        for (&(next, time), &head) in self.queue.iter().zip(&self.heads).rev() {
+            let machine_tail = match behind {
+                None => graph.machine_tail(machine, next, after),
+                Some((behind, time)) => tail + time + graph.shop.setup(machine, next, behind),
             };
             tail = machine_tail.max(graph.order_tail(next));
-            estimate = estimate.max(head + graph.items[next as usize].time + tail);
-            behind = next;
+            longest = longest.max(head + time + tail);
+            behind = Some((next, time));
         }
-        let machine_tail = tail + first.time + graph.shop.setup(machine, node, target);
-        estimate = estimate.max(head + moved.time + machine_tail.max(graph.order_tail(node)));
-        let insertion = Insertion { node, machine, time: moved.time, behind: first.before };
-        self.moves.push(Move { insertion, estimate, kind: Kind::Earlier(at as u32, to as u32) });
+        longest
+    }
+
+    /// By order: the longest way over the queue, or the old end where that did not lead over it.
+    fn price(&mut self, graph: &Graph, machine: u32, after: Node) -> f64 {
+        let Self { queue, heads, row, ends, old_ends, .. } = self;
+        let orders = graph.shop.prices.len();
+        for times in [&mut *row, &mut *ends, &mut *old_ends] {
+            times.clear();
+            times.resize(orders, NEVER);
+        }
+        let mut behind: Option<(Node, Time)> = None;
+        for (&(next, time), &head) in queue.iter().zip(&*heads).rev() {
+            match behind {
+                None => graph.row_behind(machine, next, after, row),
+                Some((behind, time)) => {
+                    let way = time + graph.shop.setup(machine, next, behind);
+                    row.iter_mut().for_each(|tail| *tail += way);
+                }
+            }
+            graph.row_within(next, row);
+            let end = head + time;
+            ends.iter_mut().zip(&*row).for_each(|(most, &tail)| *most = (*most).max(end + tail));
+            let end = graph.end(next);
+            old_ends
+                .iter_mut()
+                .zip(graph.row(next))
+                .for_each(|(most, &tail)| *most = (*most).max(end + tail));
+            behind = Some((next, time));
+        }
+        let mut cost = 0.0;
+        for (order, price) in graph.shop.prices.iter().enumerate() {
+            let elsewhere = if old_ends[order] < graph.ends[order] { graph.ends[order] } else { NEVER };
+            cost += price.of(ends[order].max(elsewhere));
+        }
+        cost
     }
 
     /// Every place on the other machines that can do `node` and that cannot close a circle.
@@ -198,7 +274,6 @@ impl Neighbourhood {
         let none = graph.shop.none();
         let current = graph.items[node as usize].machine;
         let fixed = graph.shop.fixed[node as usize];
-        let (head, tail) = (graph.order_head(node), graph.order_tail(node));
         let pred = graph.items[fixed.pred as usize];
         let succ = graph.items[fixed.succ as usize];
         for choice in &graph.shop.choices[node as usize] {
@@ -219,10 +294,10 @@ impl Neighbourhood {
                     fixed.pred != none && (next.head + next.time <= pred.head)
                 };
                 if !is_too_early {
-                    let starts = graph.machine_head(machine, behind, node).max(head);
-                    let ends = graph.machine_tail(machine, node, after).max(tail);
+                    self.queue.clear();
+                    self.queue.push((node, choice.time));
+                    let estimate = self.estimate(graph, machine, behind, after);
                     let insertion = Insertion { node, machine, time: choice.time, behind };
-                    let estimate = starts + choice.time + ends;
                     self.moves.push(Move { insertion, estimate, kind: Kind::OtherMachine });
                 }
                 if after == none {

@@ -3,6 +3,7 @@
 
 use super::super::facts::Facts;
 use super::super::problem::{OpIx, Problem};
+use super::price::Price;
 
 /// Stands for "no operation"; also the index of the sentinel node behind the last one.
 pub(in super::super) type Node = u32;
@@ -48,6 +49,12 @@ pub(in super::super) struct Shop {
     /// Nodes without a successor of their order.
     pub(super) lasts: Vec<Node>,
     pub(super) is_flexible: bool,
+    /// What the end of an order costs, for orders with something free; none where the makespan counts.
+    pub(super) prices: Vec<Price>,
+    /// By node: its order among the priced ones.
+    pub(super) order: Vec<u32>,
+    /// The price of orders with nothing free.
+    pub(super) decided: f64,
 }
 
 impl Shop {
@@ -112,6 +119,9 @@ impl Shop {
             matrix: vec![None; problem.resources.len()],
             families: 0,
             setups: Vec::new(),
+            prices: Vec::new(),
+            order: Vec::new(),
+            decided: 0.0,
         };
         let longest = shop.take_setups(problem)?;
         let latest = shop.fixed.iter().map(|node| i64::from(node.release + node.lag)).max()?;

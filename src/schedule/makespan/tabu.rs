@@ -7,8 +7,9 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 /// A schedule to keep: topological order by start, and the choice of each node.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Kept {
+    pub(super) cost: f64,
     pub(super) makespan: Time,
     pub(super) order: Vec<Node>,
     pub(super) choice: Vec<u32>,
@@ -19,7 +20,7 @@ impl Kept {
         let mut order = graph.order().to_vec();
         // Stable, so what starts at the same time keeps its topological order.
         order.sort_by_key(|&node| graph.items[node as usize].head);
-        Self { makespan: graph.makespan, order, choice: graph.choices() }
+        Self { cost: graph.cost, makespan: graph.makespan, order, choice: graph.choices() }
     }
 }
 
@@ -107,7 +108,7 @@ impl<'s> Tabu<'s> {
                 None => return false,
             }
         }
-        if self.graph.makespan < self.best.makespan {
+        if self.graph.cost < self.best.cost {
             self.best = Kept::of(&self.graph);
             self.idle = 0;
         }
@@ -120,11 +121,11 @@ impl<'s> Tabu<'s> {
         let mut best: Option<usize> = None;
         let mut ties = 0;
         for (index, candidate) in moves.iter().enumerate() {
-            let bound = best.map_or(Time::MAX, |best| moves[best].estimate);
+            let bound = best.map_or(f64::INFINITY, |best| moves[best].estimate);
             if candidate.estimate > bound {
                 continue;
             }
-            if candidate.estimate >= self.best.makespan && self.is_forbidden(candidate) {
+            if candidate.estimate >= self.best.cost && self.is_forbidden(candidate) {
                 continue;
             }
             if candidate.estimate < bound {

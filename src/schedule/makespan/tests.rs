@@ -1,8 +1,9 @@
 use super::super::facts::Facts;
+use super::super::model::Weights;
 use super::super::problem::Problem;
 use super::super::read::read;
 use super::graph::Graph;
-use super::neighbourhood::Neighbourhood;
+use super::neighbourhood::{Kind, Neighbourhood};
 use super::*;
 use proptest::prelude::*;
 use rand::Rng as _;
@@ -92,9 +93,92 @@ proptest! {
             prop_assert!(pred == shop.none() || places[pred as usize].is_some());
         }
         let child = Graph::new(&shop, &order, &choice);
-        prop_assert!(bound(&shop) <= child.makespan.min(one.makespan).min(other.makespan));
+        prop_assert!(bound(&shop) <= child.cost.min(one.cost).min(other.cost));
         prop_assert_eq!(relink::distance(&shop, &one, &one), 0.0);
     }
+}
+
+fn late_shop(problem: &Problem) -> Option<Shop> {
+    let free: Vec<usize> = (0..problem.ops.len()).collect();
+    let facts = Facts::of(problem);
+    let weights = Weights { tardiness: 1.0, late_orders: 3.0, ..Weights::NOTHING };
+    Shop::of(problem, &facts, &free)?.priced(problem, &facts, &weights)
+}
+
+/// A job shop with a weight and a due time behind each job.
+fn late_text(seed: u64) -> String {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let (jobs, machines) = (rng.random_range(2..7), rng.random_range(2..5));
+    let mut text = format!("{jobs} {machines}\n");
+    for _ in 0..jobs {
+        let first = rng.random_range(0..machines);
+        for step in 0..machines {
+            text += &format!("{} {} ", (first + step) % machines, rng.random_range(1..20));
+        }
+        text += &format!("{} {}\n", rng.random_range(1..5), rng.random_range(1..60));
+    }
+    text
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
+
+    #[test]
+    fn late_orders_cost_what_the_objective_says_and_swaps_are_not_overrated(seed in any::<u64>()) {
+        let problem = Problem::parse(read(&late_text(seed)).unwrap()).unwrap();
+        let shop = late_shop(&problem).unwrap();
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let (order, choice) = relink::random(&shop, &mut rng);
+        let mut graph = Graph::new(&shop, &order, &choice);
+        let mut neighbourhood = Neighbourhood::default();
+        for _ in 0..30 {
+            let lateness = |order: usize| {
+                let last = *problem.orders[order].ops.last().unwrap();
+                let late = (i64::from(graph.end(last as Node)) - problem.orders[order].due).max(0) as f64;
+                problem.orders[order].weight * late + if late > 0.0 { 3.0 } else { 0.0 }
+            };
+            prop_assert_eq!(graph.cost, (0..problem.orders.len()).map(lateness).sum::<f64>());
+            let fresh = Graph::new(&shop, graph.order(), &graph.choices());
+            for node in 0..shop.len() as Node {
+                prop_assert_eq!(graph.row(node), fresh.row(node));
+                let longest = graph.row(node).iter().max().copied();
+                prop_assert_eq!(longest, Some(graph.items[node as usize].tail));
+            }
+            neighbourhood.collect(&graph, &mut rng);
+            if neighbourhood.moves.is_empty() {
+                break;
+            }
+            let picked = neighbourhood.moves[rng.random_range(0..neighbourhood.moves.len())];
+            // Nothing that a swap of neighbours waits for changes, so the ways it is judged by are real ones.
+            let is_swap = matches!(picked.kind, Kind::Later(at, to) if to == at + 1);
+            if graph.insert(picked.insertion) && is_swap {
+                prop_assert!(picked.estimate <= graph.cost, "{} above {}", picked.estimate, graph.cost);
+            }
+        }
+    }
+}
+
+#[test]
+fn late_orders_of_a_small_shop_are_planned_the_same_on_one_thread_or_two() {
+    let text = "6 6
+2 1 0 3 1 6 3 7 5 3 4 6 4 34
+1 8 2 5 4 10 5 10 0 10 3 4 2 61
+2 5 3 4 5 8 0 9 1 1 4 7 2 44
+1 5 0 5 2 5 3 3 4 8 5 9 2 45
+2 9 1 3 4 5 5 4 0 3 3 1 2 32
+1 3 3 3 5 9 0 10 4 4 2 1 1 39
+";
+    let solve = |threads: usize| {
+        let mut model = read(text).unwrap();
+        model.policy.evaluations = Some(40_000);
+        model.policy.threads = threads;
+        super::super::resequence(&Problem::parse(model).unwrap()).unwrap()
+    };
+    let (one, two) = (solve(1), solve(2));
+    assert_eq!(one, two);
+    let best = &one.options[0].kpis;
+    assert_eq!(best.objective, best.weighted_tardiness);
+    assert!(best.objective < one.baseline.kpis.objective, "{best:?}");
 }
 
 #[test]
