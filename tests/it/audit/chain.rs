@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Connection};
 use takt::{
     audit::{Place, take_checkpoint},
     run::AuditRecord,
-    store::{PgConnection, audit, clock, seals},
+    store::{audit, clock, seals},
 };
 
 #[tokio::test]
