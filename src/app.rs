@@ -295,6 +295,7 @@ impl App {
             key: self.audit_key.clone(),
             folder: self.site.audit.checkpoints.clone(),
             details: self.site.audit.details,
+            retention: self.site.audit.kept_at_least().into(),
         }
     }
 

@@ -3,22 +3,27 @@
 
 use super::{
     chain::{digest_of_record, genesis, link},
-    checkpoint::take_checkpoint,
+    checkpoint::{read_folder, take_checkpoint},
     key::{PublicKey, SigningKey},
-    verify::verify,
+    purges::Retention,
+    verify::{Against, verify},
 };
 use crate::{
     run::{AuditRecord, TAKT},
     store::{
         Connection, PgConnection, Store, StoreError, audit,
-        seals::{self, Head, Unsealed, time_text},
+        seals::{self, Head, Purge, Unsealed, time_text},
         upkeep::{self, Task},
     },
 };
 use chrono::{DateTime, Offset, TimeDelta, Utc};
 use chrono_tz::Tz;
 use serde_json::{Value, json};
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 use tokio_util::sync::CancellationToken;
 
 const SEAL_EVERY: Duration = Duration::from_secs(1);
@@ -32,6 +37,8 @@ const AGAIN: Duration = Duration::from_secs(300);
 const BATCH: i64 = 1_000;
 /// Numbers the sealer remembers as not seen yet. Almost all of them belong to transactions that were rolled back.
 const HOLES_MAX: usize = 1_000;
+/// How often retention looks whether its record has been sealed.
+const SEAL_LOOKS: u32 = 100;
 /// Details taken out in one transaction.
 const PURGE_BATCH: i32 = 1_000;
 
@@ -45,6 +52,8 @@ pub struct Keeper {
     pub folder: Option<PathBuf>,
     /// How long details are kept; `None` means for good.
     pub details: Option<Duration>,
+    /// What details that are gone are held against.
+    pub retention: Retention,
 }
 
 impl Keeper {
@@ -93,7 +102,7 @@ impl Keeper {
         let keys: Vec<PublicKey> = self.key.iter().map(|key| key.public()).collect();
         if task == Task::Verify {
             if let Some(kept) = self.details {
-                let gone = purge(db, kept).await.map_err(|error| error.to_string())?;
+                let gone = self.purge(db, kept).await.map_err(|error| error.to_string())?;
                 if gone > 0 {
                     tracing::info!(
                         details = gone,
@@ -101,8 +110,17 @@ impl Keeper {
                     );
                 }
             }
-            let verdict =
-                verify(db, &keys, self.folder.as_deref()).await.map_err(|error| error.to_string())?;
+            let folder = self.folder_in_use(db).await.map_err(|error| error.to_string())?;
+            let against = Against { keys: &keys, folder, retention: self.retention };
+            let verdict = verify(db, &against).await.map_err(|error| error.to_string())?;
+            if verdict.unchecked > 0 {
+                let (unchecked, keys) = (verdict.unchecked, &verdict.unknown_keys);
+                tracing::warn!(
+                    unchecked,
+                    ?keys,
+                    "checkpoints of other keys than the site's were not counted"
+                );
+            }
             let Some(broken) = verdict.broken else { return Ok(json!([])) };
             tracing::error!("{}", broken.sentence());
             return Ok(json!([{ "sentence": broken.sentence() }]));
@@ -111,31 +129,55 @@ impl Keeper {
         let taken = take_checkpoint(db, &self.site, self.zone, key, self.folder.as_deref()).await;
         taken.map(|_| json!([])).map_err(|error| error.to_string())
     }
+
+    /// `None` until the first checkpoint has been taken.
+    async fn folder_in_use(&self, db: &mut PgConnection) -> Result<Option<&Path>, StoreError> {
+        let folder = self.folder.as_deref();
+        let is_signed = seals::last_checkpoint(db).await?.is_some();
+        Ok(folder.filter(|folder| is_signed || read_folder(folder).is_ok_and(|found| !found.is_empty())))
+    }
+
+    async fn purge(&self, db: &mut PgConnection, kept: Duration) -> Result<i64, StoreError> {
+        let now = crate::store::clock::now(db).await?;
+        match now.checked_sub_signed(TimeDelta::from_std(kept).unwrap_or(TimeDelta::MAX)) {
+            Some(before) => purge_before(db, &self.site, self.zone, before).await,
+            None => Ok(0),
+        }
+    }
 }
 
-/// Takes details out that are older than they are kept, and says so in the trail.
-pub async fn purge(db: &mut PgConnection, kept: Duration) -> Result<i64, StoreError> {
-    let now = crate::store::clock::now(db).await?;
-    let before = now - TimeDelta::from_std(kept).unwrap_or(TimeDelta::MAX);
-    purge_before(db, before).await
-}
-
-/// The same up to a time.
-pub async fn purge_before(db: &mut PgConnection, before: DateTime<Utc>) -> Result<i64, StoreError> {
+/// Takes details out that were recorded before a time. That they go is sealed before the first one does, so a detail that
+/// is missed has a record in the chain that says why, or none did.
+pub async fn purge_before(
+    db: &mut PgConnection,
+    site: &str,
+    zone: Tz,
+    before: DateTime<Utc>,
+) -> Result<i64, StoreError> {
+    if !audit::is_purge_due(db, before).await? {
+        return Ok(0);
+    }
+    audit::append(db, &[AuditRecord::new(TAKT, "audit.purge").object(time_text(before))]).await?;
+    let is_said = |purge: &Purge| purge.seq.is_some() && purge.before == Some(before);
+    let mut looks = 0;
+    loop {
+        seal_all(db, site, zone).await?;
+        if seals::purges(db).await?.iter().any(is_said) {
+            break;
+        }
+        // Another process seals: it takes this record along.
+        looks += 1;
+        if looks > SEAL_LOOKS {
+            return Ok(0);
+        }
+        tokio::time::sleep(SEAL_EVERY / 10).await;
+    }
     let mut gone = 0;
     loop {
-        let mut tx = db.begin().await?;
-        let batch = audit::purge_details(&mut tx, before, PURGE_BATCH).await?;
-        if batch == 0 {
-            return Ok(gone);
+        match audit::purge_details(db, before, PURGE_BATCH).await? {
+            0 => return Ok(gone),
+            batch => gone += batch,
         }
-        // In the transaction of what it tells: a detail never goes without the record that says why.
-        if gone == 0 {
-            let record = AuditRecord::new(TAKT, "audit.purge").object(time_text(before));
-            audit::append(&mut tx, &[record]).await?;
-        }
-        tx.commit().await?;
-        gone += batch;
     }
 }
 

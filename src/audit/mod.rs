@@ -6,15 +6,18 @@
 //! a record can be changed unseen: a second or two where a server runs. What the chain does not protect against stands in
 //! docs/audit.md.
 
+mod anchors;
 pub mod bundle;
 mod chain;
 mod checkpoint;
 mod keeper;
 mod key;
+mod purges;
 mod verify;
 
 pub use chain::{digest_of_record, genesis, link};
 pub use checkpoint::{Checkpoint, CheckpointError, Signed, take_checkpoint};
 pub use keeper::{Keeper, purge_before, seal_all};
 pub use key::{KeyError, PublicKey, SigningKey, generate};
-pub use verify::{Broken, Place, Verdict, VerifyError, verify};
+pub use purges::Retention;
+pub use verify::{Against, Broken, Place, Verdict, VerifyError, verify};

@@ -2,16 +2,17 @@
 //! first thing that is wrong and names it.
 
 use super::{
+    anchors::Anchors,
     chain::{digest_of_record, genesis, link},
-    checkpoint::{Signed, read_folder},
     key::PublicKey,
+    purges::{Purges, Retention},
 };
 use crate::store::{
     PgConnection, StoreError, audit,
     seals::{self, Head, Link},
 };
 use chrono::{DateTime, Utc};
-use std::{collections::BTreeMap, fmt, path::Path};
+use std::{collections::BTreeSet, fmt, path::Path};
 
 /// Links read at once.
 const PAGE: i64 = 5_000;
@@ -73,13 +74,17 @@ pub struct Verdict {
     pub records: i64,
     /// Details that retention took out.
     pub purged: i64,
-    /// Checkpoints that agree with the chain.
+    /// Checkpoints that agree with the chain and are signed with a key that was given.
     pub checkpoints: usize,
     pub last_checkpoint: Option<String>,
-    /// Checkpoints that could not be looked at, because their key was not given.
+    /// Checkpoints that vouch for nothing, because their key was not given.
     pub unchecked: usize,
+    /// What they name as their key.
+    pub unknown_keys: BTreeSet<String>,
     /// Records that wait for their seal.
     pub waiting: i64,
+    /// The first of them, by its number.
+    pub first_waiting: Option<i64>,
     pub oldest_waiting: Option<DateTime<Utc>>,
     pub broken: Option<Broken>,
 }
@@ -90,24 +95,36 @@ pub enum VerifyError {
     Store(#[from] StoreError),
     #[error("the folder of checkpoints {folder} cannot be read: {reason}")]
     Folder { folder: std::path::PathBuf, reason: std::io::Error },
+    #[error(
+        "there is no checkpoint in {0}: name the folder that Takt writes them to; if none was taken yet, take one with \
+         `takt audit checkpoint`"
+    )]
+    NoCheckpoints(std::path::PathBuf),
 }
 
-/// Checks everything up to where the chain ends now. Without keys the signatures stay unchecked, which is said.
-pub async fn verify(
-    db: &mut PgConnection,
-    keys: &[PublicKey],
-    folder: Option<&Path>,
-) -> Result<Verdict, VerifyError> {
-    let head = seals::head(db).await?;
+/// What the chain is held against.
+#[derive(Debug, Clone, Copy)]
+pub struct Against<'a> {
+    /// Checkpoints of other keys vouch for nothing.
+    pub keys: &'a [PublicKey],
+    /// Where checkpoints stand apart from the database.
+    pub folder: Option<&'a Path>,
+    pub retention: Retention,
+}
+
+/// Checks everything up to where the chain ends now.
+pub async fn verify(db: &mut PgConnection, against: &Against<'_>) -> Result<Verdict, VerifyError> {
+    let mut head = seals::head(db).await?;
     let mut verdict = Verdict::default();
-    let mut anchors = match anchors(db, &head, keys, folder, &mut verdict).await? {
+    let loaded = Anchors::load(db, &head, against.keys, against.folder, &mut verdict).await?;
+    let mut anchors = match loaded {
         Ok(anchors) => anchors,
         Err(broken) => {
             verdict.broken = Some(broken);
             return Ok(verdict);
         }
     };
-    let purged_before = audit::purged_before(db).await?;
+    let mut purges = Purges::load(db, against.retention).await?;
     let mut hash = genesis(head.chain).to_vec();
     'chain: while verdict.records < head.seq {
         let links = seals::links(db, verdict.records, PAGE).await?;
@@ -116,8 +133,13 @@ pub async fn verify(
             if found.seq > head.seq {
                 break 'chain;
             }
-            let checked = check(&found, verdict.records + 1, &hash, purged_before, &mut verdict.purged);
-            let agreed = checked.and_then(|next| agrees(&mut anchors, found.seq, &next).map(|n| (next, n)));
+            if found.has_lost_its_detail() && !purges.cover(&found) {
+                // Retention may have come since this check began: then the chain has gone on, and is followed so far.
+                head = seals::head(db).await?;
+                purges = Purges::load(db, against.retention).await?;
+            }
+            let checked = check(&found, verdict.records + 1, &hash, &purges, &mut verdict.purged);
+            let agreed = checked.and_then(|next| anchors.agree(found.seq, &next).map(|n| (next, n)));
             match agreed {
                 Ok((next, checkpoints)) => {
                     hash = next;
@@ -134,10 +156,11 @@ pub async fn verify(
             break;
         }
     }
-    verdict.broken = end(&head, &hash, &verdict);
+    verdict.broken = end(&head, &hash, &verdict).or_else(|| anchors.gone());
     if verdict.broken.is_none() {
         let strays = seals::strays(db).await?;
         verdict.waiting = strays.waiting;
+        verdict.first_waiting = strays.first_waiting;
         verdict.oldest_waiting = strays.oldest_waiting;
         let unsealed = strays
             .unsealed
@@ -148,62 +171,12 @@ pub async fn verify(
     Ok(verdict)
 }
 
-/// What checkpoints say the chain was, by `seq`: each with the name of the statement.
-type Anchors = BTreeMap<i64, Vec<(String, String)>>;
-
-async fn anchors(
-    db: &mut PgConnection,
-    head: &Head,
-    keys: &[PublicKey],
-    folder: Option<&Path>,
-    verdict: &mut Verdict,
-) -> Result<Result<Anchors, Broken>, VerifyError> {
-    let mut named: Vec<(String, Option<Signed>)> = Vec::new();
-    if let Some(folder) = folder.filter(|folder| folder.exists()) {
-        let failed = |reason| VerifyError::Folder { folder: folder.to_owned(), reason };
-        named.extend(read_folder(folder).map_err(failed)?);
-    }
-    for stored in seals::checkpoints(db).await? {
-        let read = Signed::from_text(&stored.body);
-        let name = format!("of {}", stored.made_at.format("%Y-%m-%d %H:%M:%S UTC"));
-        named.push((name, read.filter(|signed| signed.checkpoint.seq == stored.seq)));
-    }
-    let mut anchors = Anchors::new();
-    for (name, signed) in named {
-        let broken = |why: String| Broken::new(Place::Checkpoint(name.clone()), why);
-        let Some(signed) = signed else {
-            return Ok(Err(broken("is not what Takt wrote: it was changed".into())));
-        };
-        let said = &signed.checkpoint;
-        if said.chain != head.chain {
-            return Ok(Err(broken(format!("is of another chain, {}", said.chain))));
-        }
-        if keys.iter().any(|key| key.id() == said.key) {
-            if let Err(why) = signed.check(keys) {
-                return Ok(Err(broken(why)));
-            }
-        } else {
-            verdict.unchecked += 1;
-        }
-        if said.seq > head.seq {
-            let why =
-                format!("saw {} records, and the chain has {}: its end was cut off", said.seq, head.seq);
-            return Ok(Err(broken(why)));
-        }
-        if verdict.last_checkpoint.as_ref().is_none_or(|last| *last < said.time) {
-            verdict.last_checkpoint = Some(said.time.clone());
-        }
-        anchors.entry(said.seq).or_default().push((name, said.hash.clone()));
-    }
-    Ok(Ok(anchors))
-}
-
 /// One link against the one before; gives its hash.
 fn check(
     found: &Link,
     expected: i64,
     previous: &[u8],
-    purged_before: Option<DateTime<Utc>>,
+    purges: &Purges,
     purged: &mut i64,
 ) -> Result<Vec<u8>, Broken> {
     if found.seq != expected {
@@ -222,6 +195,9 @@ fn check(
             "was changed, or its link was: the hash is not that of the record",
         ));
     }
+    if record.run != found.run {
+        return Err(Broken::record(expected, "stands in the chain under another run than the one it is of"));
+    }
     match (&record.detail, &found.detail) {
         (Some(digest), Some((salt, body))) => {
             if hex::encode(audit::digest_of_detail(salt, body)) != *digest {
@@ -229,10 +205,8 @@ fn check(
             }
         }
         (Some(_), None) => {
-            let is_purged = found.at.zip(purged_before).is_some_and(|(at, before)| at < before);
-            if !is_purged {
-                let why = "has lost its detail, and no retention in the trail took it out";
-                return Err(Broken::record(expected, why));
+            if !purges.cover(found) {
+                return Err(Broken::record(expected, purges.why_lost(found)));
             }
             *purged += 1;
         }
@@ -240,19 +214,6 @@ fn check(
         (None, None) => {}
     }
     Ok(hash)
-}
-
-/// How many checkpoints stand at this link and agree with it.
-fn agrees(anchors: &mut Anchors, seq: i64, hash: &[u8]) -> Result<usize, Broken> {
-    let said = anchors.remove(&seq).unwrap_or_default();
-    let hash = hex::encode(hash);
-    match said.iter().find(|(_, said)| *said != hash) {
-        Some((name, _)) => {
-            let why = format!("says that record {seq} had another hash: records up to it were changed after");
-            Err(Broken::new(Place::Checkpoint(name.clone()), why))
-        }
-        None => Ok(said.len()),
-    }
 }
 
 fn end(head: &Head, hash: &[u8], verdict: &Verdict) -> Option<Broken> {

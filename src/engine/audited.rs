@@ -40,7 +40,7 @@ fn pending(run: RunId, gate: &NewGate) -> AuditRecord {
         .object(gate.id.to_string())
         .detail(json!({
             "form": gate.form, "role": gate.role, "person": gate.person, "excluded": gate.excluded,
-            "ask": gate.ask, "proposal_hash": gate.proposal_hash, "expires_at": gate.expires_at,
+            "quorum": gate.quorum, "ask": gate.ask, "proposal_hash": gate.proposal_hash, "expires_at": gate.expires_at,
         }));
     AuditRecord {
         decision: Some("PENDING_APPROVAL".into()),

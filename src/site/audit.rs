@@ -13,6 +13,15 @@ pub struct Audit {
     pub checkpoints: Option<PathBuf>,
     /// `None` means for good. The records themselves always are.
     pub details: Option<Duration>,
+    /// How long they were kept at least before that was made longer.
+    pub details_before: Option<Duration>,
+}
+
+impl Audit {
+    /// How old a detail was at least that retention took out; `None` where none may ever have gone.
+    pub fn kept_at_least(&self) -> Option<Duration> {
+        self.details.into_iter().chain(self.details_before).min()
+    }
 }
 
 #[derive(Deserialize, Default)]
@@ -21,4 +30,5 @@ pub(super) struct AuditFile {
     pub signing_key: Option<Text>,
     pub checkpoints: Option<Text>,
     pub details: Option<Text>,
+    pub details_before: Option<Text>,
 }

@@ -286,7 +286,10 @@ fn a_calendar_that_cannot_be_is_refused() {
 fn the_audit_is_signed_with_a_key_from_elsewhere() {
     let audit = |lines: &str| parse(&format!("{SMALL}audit:\n{lines}"));
     let key = "  signing_key: ${env:PLEX_API_KEY}\n";
+    let site = audit("  details: 400d\n  details_before: 30d\n").unwrap();
+    assert_eq!(site.audit.kept_at_least(), Some(Duration::from_secs(30 * 24 * 3600)));
     let site = audit(&format!("{key}  checkpoints: /mnt/worm\n  details: 400d\n")).unwrap();
+    assert_eq!(site.audit.kept_at_least(), site.audit.details);
     assert_eq!(site.audit.signing_key.unwrap().expose_secret(), "k-1");
     assert_eq!(site.audit.details, Some(Duration::from_secs(400 * 24 * 3600)));
     let wrong = |lines: &str| audit(lines).unwrap_err().to_string();

@@ -60,9 +60,18 @@ pub struct Columns {
     pub(super) body: Vec<Option<String>>,
 }
 
-/// PostgreSQL keeps no NUL in text, and a name from outside may hold one.
+/// Characters of a name from outside: the columns of a record are kept for good.
+const NAME_MAX: usize = 200;
+
+/// PostgreSQL keeps no NUL in text, and a name from outside may hold one, or be a whole book.
 fn text(text: &str) -> String {
-    text.replace('\0', "\u{fffd}")
+    let mut kept: String =
+        text.chars().take(NAME_MAX).map(|letter| if letter == '\0' { '\u{fffd}' } else { letter }).collect();
+    if kept.len() < text.len() && text.chars().nth(NAME_MAX).is_some() {
+        kept.pop();
+        kept.push('…');
+    }
+    kept
 }
 
 fn optional(given: Option<&String>) -> Option<String> {
@@ -261,11 +270,12 @@ pub async fn recent(db: &mut PgConnection, limit: i64) -> Result<Vec<Entry>> {
 /// Runs that wrote something, latest first: which another system calls so, with this key, or else with this id in what
 /// was sent.
 pub async fn runs_that_wrote(db: &mut PgConnection, change: &str) -> Result<Vec<Uuid>> {
+    let kept = text(change);
     let named = sqlx::query_scalar!(
         r#"select run_id as "run_id!" from audit_record
            where action like 'write.%' and run_id is not null and (external_id = $1 or correlation = $1)
            group by run_id order by max(id) desc"#,
-        change
+        kept
     );
     let named = named.fetch_all(&mut *db).await?;
     if !named.is_empty() {
@@ -287,11 +297,14 @@ pub async fn purge_details(db: &mut PgConnection, before: DateTime<Utc>, batch: 
     Ok(gone.fetch_one(db).await?)
 }
 
-/// The latest time before which details were said to be taken out, in the trail itself.
-pub async fn purged_before(db: &mut PgConnection) -> Result<Option<DateTime<Utc>>> {
-    let found = sqlx::query_scalar!(
-        r#"select max(object::timestamptz) as "before" from audit_record 
-           where action = 'audit.purge' and object ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9.]+Z$'"#
+/// Whether there are details that `purge_details` would take out.
+pub async fn is_purge_due(db: &mut PgConnection, before: DateTime<Utc>) -> Result<bool> {
+    let due = sqlx::query_scalar!(
+        r#"select exists (select from audit_detail detail
+                          join audit_record record on record.id = detail.record_id
+                          join audit_seal seal on seal.record_id = record.id
+                          where record.at < $1) as "due!""#,
+        before
     );
-    Ok(found.fetch_one(db).await?)
+    Ok(due.fetch_one(db).await?)
 }

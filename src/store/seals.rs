@@ -89,10 +89,13 @@ pub async fn is_due(db: &mut PgConnection) -> Result<bool> {
     Ok(due.fetch_one(db).await?)
 }
 
-/// Records that wait for their seal, as far as the sealer has not looked past them.
+/// Records that wait for their seal: new ones, and late ones that the sealer has looked past.
 pub async fn waiting(db: &mut PgConnection) -> Result<i64> {
     let count = sqlx::query_scalar!(
-        r#"select count(*) as "count!" from audit_record where id > (select top from audit_head)"#
+        r#"select (select count(*) from audit_record where id > (select top from audit_head))
+                  + (select count(*) from audit_record
+                     where id = any((select holes from audit_head)::bigint[]) and id <= (select top from audit_head))
+                  as "count!""#
     );
     Ok(count.fetch_one(db).await?)
 }
@@ -202,6 +205,8 @@ pub async fn append(
 pub struct Link {
     pub seq: i64,
     pub hash: Vec<u8>,
+    /// The run that a search by run finds it under: the record's, or it was changed.
+    pub run: Option<Uuid>,
     /// `None` when the record itself is gone.
     pub record: Option<SealedRecord>,
     /// When the record was written.
@@ -210,10 +215,16 @@ pub struct Link {
     pub detail: Option<(Vec<u8>, String)>,
 }
 
+impl Link {
+    pub fn has_lost_its_detail(&self) -> bool {
+        self.detail.is_none() && self.record.as_ref().is_some_and(|record| record.detail.is_some())
+    }
+}
+
 /// Links after one, in order.
 pub async fn links(db: &mut PgConnection, after: i64, limit: i64) -> Result<Vec<Link>> {
     let rows = sqlx::query!(
-        r#"select seal.seq, seal.hash, seal.site, seal.offset_minutes, seal.sealed_at, record.id as "id?",
+        r#"select seal.seq, seal.hash, seal.run_id as seal_run, seal.site, seal.offset_minutes, seal.sealed_at, record.id as "id?",
                   at as "at?", actor as "actor?", actor_kind as "actor_kind?", auth, action as "action?", object,
                   record.run_id as "run_id?", step, workflow, version, system, record.external_id, request_hash,
                   response_hash, decision, correlation, detail_hash, salt as "salt?", body as "body?"
@@ -229,6 +240,7 @@ pub async fn links(db: &mut PgConnection, after: i64, limit: i64) -> Result<Vec<
     let link = rows.into_iter().map(|row| Link {
         seq: row.seq,
         hash: row.hash,
+        run: row.seal_run,
         at: row.at,
         detail: row.salt.zip(row.body),
         record: row.id.map(|id| SealedRecord {
@@ -262,8 +274,9 @@ pub async fn links(db: &mut PgConnection, after: i64, limit: i64) -> Result<Vec<
 /// What the sealer has looked past without sealing it, once or twice in the chain, or not in it at all.
 #[derive(Debug, Clone, Default)]
 pub struct Strays {
-    /// Records above the highest one that was looked at: they wait for their seal.
+    /// Records that wait for their seal: above the highest one that was looked at, or late.
     pub waiting: i64,
+    pub first_waiting: Option<i64>,
     pub oldest_waiting: Option<DateTime<Utc>>,
     /// The first record that was looked past and has no seal.
     pub unsealed: Option<i64>,
@@ -273,31 +286,67 @@ pub struct Strays {
 
 pub async fn strays(db: &mut PgConnection) -> Result<Strays> {
     let row = sqlx::query!(
-        r#"select (select count(*) from audit_record where id > top) as "waiting!",
-                  (select min(at) from audit_record where id > top) as oldest_waiting,
+        r#"select waits.count as "waiting!", waits.first as first_waiting, waits.oldest as oldest_waiting,
                   (select min(id) from audit_record record
                    where id <= top and id <> all(holes)
-                     and not exists (select from audit_seal where record_id = record.id)) as unsealed,
+                     and not exists (select from audit_seal seal
+                                     where seal.record_id = record.id and seal.seq <= audit_head.seq)) as unsealed,
                   (select min(record_id) from (select record_id from audit_seal group by record_id having count(*) > 1)
                    as twice) as twice
-           from audit_head"#
+           from audit_head,
+                lateral (select count(*) as count, min(id) as first, min(at) as oldest from audit_record record
+                         where id > top
+                            or id = any(holes)
+                               and not exists (select from audit_seal where record_id = record.id)) as waits"#
     )
     .fetch_one(db)
     .await?;
     Ok(Strays {
         waiting: row.waiting,
+        first_waiting: row.first_waiting,
         oldest_waiting: row.oldest_waiting,
         unsealed: row.unsealed,
         twice: row.twice,
     })
 }
 
-/// The first and the last link of a run.
-pub async fn span(db: &mut PgConnection, run: Uuid) -> Result<(Option<i64>, Option<i64>)> {
-    let row =
-        sqlx::query!("select min(seq) as first, max(seq) as last from audit_seal where run_id = $1", run);
+/// The first and the last link of runs, by what the records themselves say.
+pub async fn span(db: &mut PgConnection, runs: &[Uuid]) -> Result<Option<(i64, i64)>> {
+    let row = sqlx::query!(
+        "select min(seq) as first, max(seq) as last
+         from audit_record record join audit_seal seal on seal.record_id = record.id
+         where record.run_id = any($1)",
+        runs
+    );
     let row = row.fetch_one(db).await?;
-    Ok((row.first, row.last))
+    Ok(row.first.zip(row.last))
+}
+
+/// What says that retention took details out.
+#[derive(Debug, Clone)]
+pub struct Purge {
+    pub id: i64,
+    /// `None` while it is in no link of the chain.
+    pub seq: Option<i64>,
+    pub at: DateTime<Utc>,
+    /// Up to when; `None` where it names no time.
+    pub before: Option<DateTime<Utc>>,
+}
+
+pub async fn purges(db: &mut PgConnection) -> Result<Vec<Purge>> {
+    let rows = sqlx::query!(
+        r#"select record.id, record.at, record.object, seal.seq as "seq?"
+           from audit_record record
+           left join audit_seal seal on seal.record_id = record.id and seal.seq <= (select seq from audit_head)
+           where record.action = 'audit.purge' order by record.id"#
+    );
+    let purges = rows.fetch_all(db).await?.into_iter().map(|row| Purge {
+        id: row.id,
+        seq: row.seq,
+        at: row.at,
+        before: row.object.and_then(|object| object.parse().ok()),
+    });
+    Ok(purges.collect())
 }
 
 /// A signed statement, as its text.

@@ -2,7 +2,12 @@
 //! first record to the checkpoint. The first thing that is wrong is named.
 
 use super::{
-    Before, CHAIN, CHECKPOINT, DETAILS, Detail, MANIFEST, Manifest, PURPOSE, RECORDS, SIGNATURE, Step, lines,
+    Before, CHAIN, CHECKPOINT, DETAILS, Detail, MANIFEST, Manifest, PURPOSE, RECORDS, SIGNATURE, Step,
+    WRITES,
+    answers::Sealed,
+    collect::pretty,
+    export::writes,
+    lines,
     tar::{Unfit, unpack},
 };
 use crate::{
@@ -12,6 +17,7 @@ use crate::{
         key::PublicKey,
         verify::Broken,
     },
+    run::Record,
     store::{audit::digest_of_detail, seals::SealedRecord},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -63,6 +69,7 @@ pub fn check(bytes: &[u8], keys: &[PublicKey]) -> Result<Evidence, Broken> {
         }
     }
     let held = chain(&all, keys)?;
+    told(&all)?;
     Ok(Evidence {
         site: manifest.site,
         run: manifest.run,
@@ -196,6 +203,27 @@ fn chain(files: &Files, keys: &[PublicKey]) -> Result<Held, Broken> {
     Ok(Held { records: records.len(), purged, links: steps.len(), checkpoint })
 }
 
+/// Whoever signed the bundle: what it tells of questions, answers and writes must be what was sealed.
+fn told(files: &Files) -> Result<(), Broken> {
+    let records: Vec<SealedRecord> = read(files, RECORDS)?;
+    let details: Vec<Detail> = read(files, DETAILS)?;
+    let sealed = Sealed::of(&records, &details);
+    if files.get(WRITES).is_some_and(|shown| *shown != pretty(&writes(&records, &details))) {
+        return Err(Broken::file(WRITES, "tells of other writes than the records do"));
+    }
+    for (name, body) in files.iter().filter(|(name, _)| name.starts_with("runs/")) {
+        let unread = |_| Broken::file(name, "cannot be read");
+        if name.ends_with("/gates.json") {
+            sealed.hold_gates(&serde_json::from_slice(body).map_err(unread)?, name)?;
+        } else if name.ends_with("/journal.jsonl") {
+            let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+            let journal: Result<Vec<Record>, _> = lines.map(serde_json::from_slice).collect();
+            sealed.hold_journal(&journal.map_err(unread)?, name)?;
+        }
+    }
+    Ok(())
+}
+
 fn read_chain(files: &Files) -> Result<(Before, Vec<Step>), Broken> {
     let body = files.get(CHAIN).ok_or_else(|| Broken::file(CHAIN, "is missing"))?;
     let end = body.iter().position(|byte| *byte == b'\n').map_or(body.len(), |at| at + 1);
@@ -203,4 +231,108 @@ fn read_chain(files: &Files) -> Result<(Before, Vec<Step>), Broken> {
     let before = read(&part(&body[..end]), CHAIN)?.pop();
     let before = before.ok_or_else(|| Broken::file(CHAIN, "is empty"))?;
     Ok((before, read(&part(&body[end..]), CHAIN)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        audit::{
+            bundle::Exporter,
+            chain::example,
+            checkpoint::Checkpoint,
+            key::{SigningKey, generate},
+        },
+        run::{Change, RunId, Signal, SignalKind},
+    };
+    use serde_json::{Value, json};
+
+    /// One answer, sealed and signed as Takt does, and what a bundle says of it.
+    fn bundle(key: &SigningKey, gates: &Value, journal: &str) -> Vec<u8> {
+        let body =
+            json!({ "answer": { "choice": 2, "items": [0.5] }, "reason": "it fits", "reason_code": null,
+                           "on_behalf_of": null, "alone": false })
+            .to_string();
+        let digest = hex::encode(digest_of_detail(&[1], &body));
+        let pending = SealedRecord {
+            action: "gate.pending".into(),
+            decision: Some("PENDING_APPROVAL".into()),
+            detail: None,
+            ..example(1)
+        };
+        let records = [pending, SealedRecord { detail: Some(digest), ..example(2) }];
+        let details = [Detail { body, salt: "01".into(), seq: 2 }];
+        let chain = Uuid::nil();
+        let mut hash = genesis(chain).to_vec();
+        let before = Before { chain, hash: hex::encode(&hash), seq: 0 };
+        let mut steps = Vec::new();
+        for record in &records {
+            let digest = digest_of_record(record);
+            hash = link(&hash, &digest).to_vec();
+            steps.push(Step { digest: hex::encode(digest), hash: hex::encode(&hash), seq: record.seq });
+        }
+        let said = Checkpoint {
+            chain,
+            hash: hex::encode(&hash),
+            key: key.public().id(),
+            seq: 2,
+            site: "Plant 1".into(),
+            time: "2026-11-24T12:28:00.000000Z".into(),
+        };
+        let chain = [lines(&[before]), lines(&steps)].concat();
+        let files = vec![
+            (CHAIN.to_owned(), chain),
+            (CHECKPOINT.to_owned(), Signed::new(said, key).to_text().into_bytes()),
+            (DETAILS.to_owned(), lines(&details)),
+            (RECORDS.to_owned(), lines(&records)),
+            ("runs/1/gates.json".to_owned(), pretty(gates)),
+            ("runs/1/journal.jsonl".to_owned(), journal.as_bytes().to_vec()),
+            (WRITES.to_owned(), pretty(&writes(&records, &details))),
+        ];
+        let exporter = Exporter { site: "Plant 1", zone: chrono_tz::UTC, key, folder: None };
+        exporter.seal(RunId(Uuid::nil()), "2026-11-24T12:29:00Z", files)
+    }
+
+    #[test]
+    fn a_signed_bundle_that_tells_of_other_answers_than_were_sealed_is_broken() {
+        let (private, public) = generate().unwrap();
+        let key = SigningKey::from_pem(&private).unwrap();
+        let answer = json!({
+            "gate_id": "gate", "person": "sam", "decision": "choose", "channel": "web", "proposal_hash": "key",
+            "body": { "choice": 2, "items": [5e-1] }, "reason": "it fits", "reason_code": null,
+            "on_behalf_of": null, "overrides": false,
+        });
+        let question = json!({ "id": "gate", "proposal_hash": "key" });
+        let shown = |answers: &[Value]| json!([{ "question": question, "answers": answers }]);
+        let broken = |gates: &Value, journal: &str| {
+            let found = check(&bundle(&key, gates, journal), std::slice::from_ref(&public));
+            found.err().map(|broken| format!("{} {}", broken.place, broken.why))
+        };
+        assert_eq!(broken(&shown(std::slice::from_ref(&answer)), ""), None);
+        // As bundles were once.
+        assert_eq!(broken(&json!([{ "question": question, "answer": answer }]), ""), None);
+        for (field, other) in [
+            ("person", json!("gus")),
+            ("decision", json!("edit")),
+            ("reason", json!("no")),
+            ("body", json!({})),
+        ] {
+            let mut forged = answer.clone();
+            forged[field] = other;
+            let now = broken(&shown(std::slice::from_ref(&forged)), "").expect(field);
+            assert!(now.starts_with("record 2 was sealed with") && now.contains(field), "{now}");
+            assert!(broken(&json!([{ "question": question, "answer": forged }]), "").is_some(), "{field}");
+        }
+        assert!(broken(&shown(&[]), "").unwrap().contains("missing in runs/1/gates.json"));
+        assert!(broken(&shown(&[answer.clone(), answer]), "").unwrap().contains("never sealed"));
+        let unknown = json!([{ "question": { "id": "other" }, "answers": [] }]);
+        assert!(broken(&unknown, "").unwrap().contains("of which nothing was sealed"));
+        let said = json!({ "gate": "gate", "by": "gus", "decision": "choose", "channel": "web", "proposal_hash": "key" });
+        let news = Signal { id: Uuid::nil(), kind: SignalKind::Answer, path: None, body: said };
+        let change = Change::Signalled(news);
+        let record = Record { seq: 0, at: chrono::DateTime::UNIX_EPOCH, path: None, attempt: 1, change };
+        let journal = serde_json::to_string(&record).unwrap() + "\n";
+        let now = broken(&json!([]), &journal).unwrap();
+        assert!(now.contains("person `sam`, and has `gus` in runs/1/journal.jsonl"), "{now}");
+    }
 }

@@ -1,6 +1,8 @@
 //! What the database knows of a run and of the runs above and below it, as files.
 
+use super::answers::Sealed;
 use crate::{
+    audit::verify::Broken,
     run::{Change, GateId, Record, RunId, digest_of, story},
     store::{PgConnection, StoreError, events, gates, journal, summaries, versions},
     workflow::Definition,
@@ -23,7 +25,10 @@ pub(super) struct Told {
     pub definition: Option<Value>,
     pub records: Vec<Record>,
     pub story: Vec<story::Line>,
+    /// Questions and answers as they were sealed.
     pub gates: Value,
+    /// The same as the database has them now.
+    pub kept_gates: Value,
     pub agents: Value,
 }
 
@@ -77,7 +82,8 @@ impl Told {
         let compiled = bundle.and_then(|bundle| Definition::compile(bundle).ok());
         let story = compiled.map(|compiled| story::lines(&compiled.workflow, &records, zone));
         Ok(Some(Self {
-            gates: gates_json(db, run).await?,
+            gates: Value::Array(Vec::new()),
+            kept_gates: gates_json(db, run).await?,
             agents: agents_json(&records),
             story: story.unwrap_or_default(),
             start: start.unwrap_or(Value::Null),
@@ -87,6 +93,14 @@ impl Told {
             records,
             run: summary,
         }))
+    }
+
+    /// Takes questions and answers from what was sealed; `Err` names what in the database says otherwise.
+    pub(super) fn hold(&mut self, sealed: &Sealed<'_>) -> Result<(), Broken> {
+        sealed.hold_gates(&self.kept_gates, "the database")?;
+        sealed.hold_journal(&self.records, "the database")?;
+        self.gates = sealed.gates(self.run.id);
+        Ok(())
     }
 
     /// Its files, below a folder of its own.
@@ -127,12 +141,12 @@ fn event_json(event: &events::StoredEvent) -> Value {
     })
 }
 
-/// Every question with what was shown, and the answer as it was given, signature and all.
+/// Every question with what was shown, and every answer as it was given.
 async fn gates_json(db: &mut PgConnection, run: RunId) -> Result<Value, StoreError> {
     let mut all = Vec::new();
     for gate in gates::of_run(db, run).await? {
-        let vote = gates::vote(db, GateId(gate.id)).await?;
-        all.push(json!({ "question": gate, "answer": vote }));
+        let votes = gates::votes(db, GateId(gate.id)).await?;
+        all.push(json!({ "question": gate, "answers": votes }));
     }
     Ok(Value::Array(all))
 }

@@ -2,7 +2,8 @@
 
 use super::{
     Before, CHAIN, CHECKPOINT, DETAILS, Detail, Listed, MANIFEST, Manifest, PURPOSE, RECORDS, SIGNATURE,
-    Step,
+    Step, WRITES,
+    answers::Sealed,
     collect::{Told, family, pretty},
     lines,
     summary::{self, Shown},
@@ -13,6 +14,7 @@ use crate::{
         chain::{digest_of_record, genesis},
         checkpoint::{CheckpointError, Signed, take_checkpoint},
         key::SigningKey,
+        verify::Broken,
     },
     run::RunId,
     store::{
@@ -23,11 +25,14 @@ use crate::{
 use chrono_tz::Tz;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::path::Path;
+use std::{path::Path, time::Duration};
 use uuid::Uuid;
 
 /// Links read at once.
 const PAGE: i64 = 5_000;
+/// An answer that is given meanwhile may be in the database a moment before it is in the chain.
+const LOOKS: u32 = 20;
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
@@ -45,6 +50,8 @@ pub enum ExportError {
         "the audit trail is broken at record {0}, so nothing can be proven with it: run `takt audit verify`"
     )]
     Broken(i64),
+    #[error("{} {}: the database was changed since, so no evidence is made of it", .0.place, .0.why)]
+    Contradicted(Broken),
     #[error("nothing is signed yet: the trail is empty")]
     Empty,
     #[error(transparent)]
@@ -84,16 +91,10 @@ impl Exporter<'_> {
 
     /// The bundle of a run, of those it was started by and of those it started.
     pub async fn export(&self, db: &mut PgConnection, run: RunId) -> Result<Vec<u8>, ExportError> {
-        crate::audit::seal_all(db, self.site, self.zone).await?;
-        let family = family(db, run).await?;
-        let segment = self.segment(db, run, &family).await?;
-        let mut told = Vec::new();
-        for member in &family {
-            told.extend(Told::load(db, RunId(*member), self.zone).await?);
-        }
+        let (segment, told) = self.gather_in_step(db, run).await?;
         let now = seals::real_now(db).await?;
         let mut files: Vec<(String, Vec<u8>)> = told.iter().flat_map(Told::files).collect();
-        let writes = writes(&segment);
+        let writes = writes(&segment.records, &segment.details);
         let shown = Shown {
             site: self.site,
             zone: self.zone,
@@ -104,7 +105,7 @@ impl Exporter<'_> {
             checkpoint: &segment.checkpoint.checkpoint,
         };
         files.push(("summary.html".to_owned(), summary::html(&shown).into_bytes()));
-        files.push(("writes.json".to_owned(), pretty(&writes)));
+        files.push((WRITES.to_owned(), pretty(&writes)));
         files.push((RECORDS.to_owned(), lines(&segment.records)));
         files.push((DETAILS.to_owned(), lines(&segment.details)));
         let mut chain = lines(std::slice::from_ref(&segment.before));
@@ -116,7 +117,45 @@ impl Exporter<'_> {
         Ok(self.seal(run, &time_text(now), files))
     }
 
-    fn seal(&self, run: RunId, exported_at: &str, files: Vec<(String, Vec<u8>)>) -> Vec<u8> {
+    /// Gathers again while the chain goes on under it.
+    async fn gather_in_step(
+        &self,
+        db: &mut PgConnection,
+        run: RunId,
+    ) -> Result<(Segment, Vec<Told>), ExportError> {
+        let mut looks = 0;
+        loop {
+            let before = seals::head(db).await?.seq;
+            let gathered = self.gather(db, run).await;
+            let is_due = seals::is_due(db).await?;
+            let has_moved = is_due || seals::head(db).await?.seq > before;
+            if !has_moved || looks >= LOOKS || !matches!(gathered, Err(ExportError::Contradicted(_))) {
+                return gathered;
+            }
+            looks += 1;
+            if is_due {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        }
+    }
+
+    /// The part of the chain and what the database tells of the runs, which must agree.
+    async fn gather(&self, db: &mut PgConnection, run: RunId) -> Result<(Segment, Vec<Told>), ExportError> {
+        crate::audit::seal_all(db, self.site, self.zone).await?;
+        let family = family(db, run).await?;
+        let segment = self.segment(db, run, &family).await?;
+        let sealed = Sealed::of(&segment.records, &segment.details);
+        let mut told = Vec::new();
+        for member in &family {
+            if let Some(mut member) = Told::load(db, RunId(*member), self.zone).await? {
+                member.hold(&sealed).map_err(ExportError::Contradicted)?;
+                told.push(member);
+            }
+        }
+        Ok((segment, told))
+    }
+
+    pub(super) fn seal(&self, run: RunId, exported_at: &str, files: Vec<(String, Vec<u8>)>) -> Vec<u8> {
         let listed = files.iter().map(|(name, body)| Listed {
             name: name.clone(),
             sha256: hex::encode(Sha256::digest(body)),
@@ -143,14 +182,7 @@ impl Exporter<'_> {
         run: RunId,
         family: &[Uuid],
     ) -> Result<Segment, ExportError> {
-        let (mut first, mut last) = (i64::MAX, 0);
-        for member in family {
-            let (from, to) = seals::span(db, *member).await?;
-            (first, last) = (first.min(from.unwrap_or(i64::MAX)), last.max(to.unwrap_or(0)));
-        }
-        if last == 0 {
-            return Err(ExportError::NoRecords(run));
-        }
+        let (first, last) = seals::span(db, family).await?.ok_or(ExportError::NoRecords(run))?;
         let checkpoint = self.covering(db, last).await?;
         let head = seals::head(db).await?;
         let before = match first {
@@ -201,11 +233,11 @@ impl Exporter<'_> {
 }
 
 /// The writes among the records, each with its digests and what is still kept of it.
-fn writes(segment: &Segment) -> Value {
-    let of_writes = segment.records.iter().filter(|record| record.action.starts_with("write."));
+pub(super) fn writes(records: &[SealedRecord], details: &[Detail]) -> Value {
+    let of_writes = records.iter().filter(|record| record.action.starts_with("write."));
     of_writes
         .map(|record| {
-            let detail = segment.details.iter().find(|detail| detail.seq == record.seq);
+            let detail = details.iter().find(|detail| detail.seq == record.seq);
             let detail: Option<Value> = detail.and_then(|detail| serde_json::from_str(&detail.body).ok());
             json!({
                 "seq": record.seq, "at": record.at, "action": record.action, "run": record.run, "step": record.step,

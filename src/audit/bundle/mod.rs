@@ -1,6 +1,7 @@
 //! An evidence bundle: one file that leads from a change in another system back to the event, with the chain that says it
 //! was so. A plain tar archive in one fixed layout, with a signed manifest; any tool opens it, and any changed byte shows.
 
+mod answers;
 mod check;
 mod collect;
 mod export;
@@ -21,6 +22,7 @@ const RECORDS: &str = "records.jsonl";
 const DETAILS: &str = "details.jsonl";
 const CHAIN: &str = "chain.jsonl";
 const CHECKPOINT: &str = "checkpoint.json";
+const WRITES: &str = "writes.json";
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -108,8 +108,7 @@ fn agents(page: &mut Page, agents: &Value) {
 }
 
 fn question(page: &mut Page, shown: &Shown<'_>, gate: &Value) {
-    let (question, answer) = (&gate["question"], &gate["answer"]);
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let question = &gate["question"];
     page.element("h3", &format!("Asked: {}", text(&question["ask"]["title"])));
     page.raw("<table>");
     page.pair("Of", &text(if question["role"].is_null() { &question["person"] } else { &question["role"] }));
@@ -118,24 +117,38 @@ fn question(page: &mut Page, shown: &Shown<'_>, gate: &Value) {
         page.pair(&format!("Option {}", index + 1), &text(&option["title"]));
     }
     page.pair("What was shown", &text(&question["proposal_hash"]));
-    if answer.is_null() {
+    for to in question["handed_on"].as_array().into_iter().flatten() {
+        page.pair("Handed on to", &text(if to["role"].is_null() { &to["person"] } else { &to["role"] }));
+    }
+    let answers = gate["answers"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if answers.is_empty() {
         page.pair("Answer", "none that was kept");
-    } else {
-        page.pair("Answered by", &text(&answer["person"]));
-        page.pair("At", &shown.time_of(&answer["at"]));
-        page.pair("Through", &text(&answer["channel"]));
-        page.pair("Decision", &text(&answer["decision"]));
-        if let Some(choice) = answer["body"]["choice"].as_u64() {
-            page.pair("Choice", &format!("option {choice}"));
-        }
-        if let Some(reason) = answer["reason"].as_str() {
-            page.pair("Reason", reason);
-        }
-        if answer["body"]["signature"].is_object() {
-            page.pair("Signature", &answer["body"]["signature"].to_string());
-        }
+    }
+    for given in answers {
+        answer(page, shown, given);
     }
     page.raw("</table>");
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn answer(page: &mut Page, shown: &Shown<'_>, answer: &Value) {
+    page.pair("Answered by", &text(&answer["person"]));
+    if let Some(other) = answer["on_behalf_of"].as_str() {
+        page.pair("On behalf of", other);
+    }
+    page.pair("At", &shown.time_of(&answer["at"]));
+    page.pair("Through", &text(&answer["channel"]));
+    page.pair("Decision", &text(&answer["decision"]));
+    if let Some(choice) = answer["body"]["choice"].as_u64() {
+        page.pair("Choice", &format!("option {choice}"));
+    }
+    if let Some(reason) = answer["reason"].as_str() {
+        page.pair("Reason", reason);
+    }
+    page.pair("Sealed as record", &answer["record"].to_string());
 }
 
 fn writes(page: &mut Page, shown: &Shown<'_>) {

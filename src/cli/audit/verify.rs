@@ -2,7 +2,7 @@
 
 use super::{AuditArgs, AuditError, open, read_public_key, signing_key, site};
 use crate::audit::{
-    PublicKey, Verdict,
+    Against, PublicKey, Retention, Verdict,
     bundle::{Evidence, check},
     verify,
 };
@@ -77,48 +77,63 @@ async fn database(
 ) -> Result<ExitCode, AuditError> {
     let mut folder = wish.checkpoints.clone();
     // Somebody who checks from outside has keys and folder, and no site.
-    if keys.is_empty() || folder.is_none() {
-        let site = match site(&args.site) {
-            Ok(site) => Some(site),
-            Err(_) if !keys.is_empty() => None,
-            Err(error) => return Err(error),
-        };
-        if let Some(site) = site {
-            folder = folder.or_else(|| site.audit.checkpoints.clone());
-            if keys.is_empty() && site.audit.signing_key.is_some() {
-                keys.push(signing_key(&site)?.public());
-            }
+    let site = match site(&args.site) {
+        Ok(site) => Some(site),
+        Err(_) if !keys.is_empty() => None,
+        Err(error) => return Err(error),
+    };
+    let mut retention = Retention::Unknown;
+    if let Some(site) = site {
+        retention = site.audit.kept_at_least().into();
+        folder = folder.or_else(|| site.audit.checkpoints.clone());
+        if keys.is_empty() && site.audit.signing_key.is_some() {
+            keys.push(signing_key(&site)?.public());
         }
     }
     let (store, _database) = open(args).await?;
     let mut db = store.connection().await?;
-    let verdict = verify(&mut db, &keys, folder.as_deref()).await?;
+    let against = Against { keys: &keys, folder: folder.as_deref(), retention };
+    let verdict = verify(&mut db, &against).await?;
     drop(db);
-    Ok(tell(&verdict))
+    Ok(tell(&verdict, retention))
 }
 
-fn tell(verdict: &Verdict) -> ExitCode {
+fn tell(verdict: &Verdict, retention: Retention) -> ExitCode {
     if let Some(broken) = &verdict.broken {
         println!("broken: {} {}", broken.place, broken.why);
         println!("{} records before it hold", verdict.records);
         return ExitCode::FAILURE;
     }
-    println!("sound: {} records{}", verdict.records, gone(verdict.purged));
+    let is_proven = verdict.unchecked == 0;
+    let word = if is_proven { "sound" } else { "not proven" };
+    println!("{word}: {} records{}", verdict.records, gone(verdict.purged));
+    if verdict.purged > 0 && retention == Retention::Unknown {
+        println!("whether these were old enough nobody checked: give the site with --site");
+    }
     match (&verdict.last_checkpoint, verdict.checkpoints) {
         (Some(last), count) => println!("{count} checkpoints agree, the last of {last}"),
         (None, _) => {
-            println!("no checkpoint: whoever owns the database could have written all of it anew");
+            println!(
+                "no checkpoint vouches for it: whoever owns the database could have written all of it anew"
+            );
         }
     }
-    if verdict.unchecked > 0 {
+    if !is_proven {
+        let keys: Vec<&str> = verdict.unknown_keys.iter().map(String::as_str).collect();
         println!(
-            "{} checkpoints with signatures of other keys were not checked: give --public-key",
-            verdict.unchecked
+            "{} checkpoints count for nothing, because the key they are signed with was not given ({}): give its \
+             public half with --public-key, or find out who signed them",
+            verdict.unchecked,
+            keys.join(", ")
         );
     }
     if let Some(oldest) = verdict.oldest_waiting {
         let oldest = oldest.format("%Y-%m-%d %H:%M:%S");
-        println!("{} records wait for their seal, the oldest since {oldest} UTC", verdict.waiting);
+        let first = verdict.first_waiting.unwrap_or_default();
+        println!(
+            "{} records wait for their seal, the oldest since {oldest} UTC, the first with id {first}",
+            verdict.waiting
+        );
     }
-    ExitCode::SUCCESS
+    if is_proven { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -1,5 +1,5 @@
 //! The audit trail for people: who did what to what and when, and whether the chain holds. For those who may order
-//! something of runs.
+//! something of runs, as far as `reading` lets them.
 
 use super::{
     PageError,

@@ -23,7 +23,7 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 /// Proves that the sign-in form is ours: the same word in a cookie and in the form.
 const FORM_COOKIE: &str = "takt_form";
@@ -113,13 +113,22 @@ pub(in crate::http) async fn sign_in(
     let is_right = check(known.clone(), &door, password).await;
     let Some(person) = known.filter(|_| is_right) else {
         let mut db = door.app.store.connection().await?;
-        audit::add(&mut db, "nobody", "sign_in.refused", Some(&name), &json!({})).await?;
+        let tried = door.app.site.person(&name).map_or_else(|| mark_of(&name), |person| person.id.clone());
+        audit::add(&mut db, "nobody", "sign_in.refused", Some(&tried), &json!({})).await?;
         let refusal = (StatusCode::UNAUTHORIZED, "That name and password do not go together.");
         return show(&door, next, &name, Some(refusal));
     };
     let mut response = open_session(&door, &headers, &person, "password", next).await?;
     add_cookie(&mut response, set_cookie(FORM_COOKIE, "", Duration::ZERO, door.is_https()));
     Ok(response)
+}
+
+/// What the audit keeps of a name that nobody has. It may be a password in the wrong field, and the audit forgets nothing:
+/// so a mark that is the same for the same name, and only in this process.
+fn mark_of(name: &str) -> String {
+    static KEY: LazyLock<String> = LazyLock::new(|| Token::random().secret);
+    let digest = crate::gate::hash_of(&format!("{}\n{name}", *KEY));
+    format!("unknown name #{}", digest.chars().take(8).collect::<String>())
 }
 
 /// A session with a new secret; the one this browser had before ends.

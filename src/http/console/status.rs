@@ -10,6 +10,7 @@ use crate::{
         health::{self, Health},
         state::Shared,
     },
+    site::Section,
     store::{events, lanes, upkeep},
     workflow::problem::{Problem, Severity},
 };
@@ -68,7 +69,8 @@ pub(in crate::http) async fn page(
             .collect(),
         problems: (door.app.problems)().iter().map(finding).collect(),
         notices: door.app.site.notices.clone(),
-        may_audit: door.app.site.is_operator(&who.person),
+        may_audit: door.app.site.is_operator(&who.person)
+            && door.app.site.may_read(&who.person, Section::Audit),
     };
     Ok(render("status", Frame::new(&door, &who, "status", "Health"), &status)?)
 }

@@ -22,13 +22,16 @@ impl Reading<'_> {
                            (`takt audit key` makes one)";
             self.problem(folder.referenced, message);
         }
-        let details = file.details.as_ref().map(|text| {
-            let kept = self.duration(text);
-            if kept < Duration::from_secs(24 * 3600) {
-                self.problem(text.referenced, "history is kept in whole days: write at least 1d");
-            }
-            kept
-        });
-        Audit { signing_key, checkpoints, details }
+        let details = file.details.as_ref().map(|text| self.whole_days(text));
+        let details_before = file.details_before.as_ref().map(|text| self.whole_days(text));
+        Audit { signing_key, checkpoints, details, details_before }
+    }
+
+    fn whole_days(&mut self, text: &Text) -> Duration {
+        let kept = self.duration(text);
+        if kept < Duration::from_secs(24 * 3600) {
+            self.problem(text.referenced, "history is kept in whole days: write at least 1d");
+        }
+        kept
     }
 }

@@ -1,28 +1,13 @@
 //! The chain in its database: whatever is changed behind Takt's back is found and named.
 
-use super::{Folder, SITE, ZONE, fill, key, seal};
+use super::{Folder, SITE, ZONE, after, check, fill, key, purge, seal, sql};
 use crate::support::pg;
 use sqlx::{AssertSqlSafe, Connection};
 use takt::{
-    audit::{Place, PublicKey, Verdict, purge_before, take_checkpoint, verify},
+    audit::{Place, take_checkpoint},
     run::AuditRecord,
-    store::{PgConnection, audit, clock, seals},
+    store::{audit, clock, seals},
 };
-
-async fn sql(db: &mut PgConnection, text: &str) {
-    let done = sqlx::raw_sql(AssertSqlSafe(text.to_owned())).execute(db).await;
-    done.unwrap_or_else(|error| panic!("{text}: {error}"));
-}
-
-/// What a check finds after a change by somebody who owns the database; the change is taken back.
-async fn after(db: &mut PgConnection, keys: &[PublicKey], folder: &Folder, change: &str) -> Verdict {
-    let mut tx = db.begin().await.expect("a transaction");
-    sql(&mut tx, "set local session_replication_role = replica").await;
-    sql(&mut tx, change).await;
-    let verdict = verify(&mut tx, keys, Some(&folder.0)).await.expect("a verdict");
-    tx.rollback().await.expect("rolling back");
-    verdict
-}
 
 #[tokio::test]
 async fn whatever_is_changed_behind_takt_is_named() {
@@ -37,10 +22,10 @@ async fn whatever_is_changed_behind_takt_is_named() {
     fill(&mut db, 13, 8).await;
     take_checkpoint(&mut db, SITE, ZONE, &signing, Some(&folder.0)).await.unwrap().unwrap();
     fill(&mut db, 21, 2).await;
-    let sound = verify(&mut db, &keys, Some(&folder.0)).await.unwrap();
+    let sound = check(&mut db, &keys, Some(&*folder.0)).await.unwrap();
     assert_eq!(sound.broken, None);
-    // Each checkpoint is a file and a row.
-    assert_eq!((sound.records, sound.checkpoints, sound.waiting), (20, 4, 2));
+    // Each checkpoint is a file and a row, and counts once.
+    assert_eq!((sound.records, sound.checkpoints, sound.waiting), (20, 2, 2));
 
     // Ids are seqs here: nothing else was in the trail.
     let of_record = [
@@ -59,36 +44,36 @@ async fn whatever_is_changed_behind_takt_is_named() {
         (20, "delete from audit_seal where seq = 20; delete from audit_record where id = 20"),
     ];
     for (seq, change) in of_record {
-        let verdict = after(&mut db, &keys, &folder, change).await;
+        let verdict = after(&mut db, &keys, Some(&folder), change).await;
         let place = verdict.broken.as_ref().map(|broken| broken.place.clone());
         assert_eq!(place, Some(Place::Record(seq)), "{change}: {verdict:?}");
         assert_eq!(verdict.records, seq - 1, "{change}: what stands before it holds");
     }
-    let verdict = after(&mut db, &keys, &folder, "update audit_head set hash = sha256('x')").await;
+    let verdict = after(&mut db, &keys, Some(&folder), "update audit_head set hash = sha256('x')").await;
     assert_eq!(verdict.broken.unwrap().place, Place::Record(20));
     let unsealed = "insert into audit_record (id, actor, actor_kind, action) values (-3, 'eve', 'person', 'gate.approve')";
-    let verdict = after(&mut db, &keys, &folder, unsealed).await;
+    let verdict = after(&mut db, &keys, Some(&folder), unsealed).await;
     assert_eq!(verdict.broken.unwrap().place, Place::Unsealed(-3));
 
     // Cutting the end off leaves a whole chain; only what was signed knows better.
     let cut = "delete from audit_seal where seq > 15; delete from audit_record where id > 15;
         update audit_head set seq = 15, top = 15, hash = (select hash from audit_seal where seq = 15)";
-    let verdict = after(&mut db, &keys, &folder, cut).await;
+    let verdict = after(&mut db, &keys, Some(&folder), cut).await;
     assert!(verdict.broken.unwrap().sentence().contains("its end was cut off"));
     assert_eq!(
-        after(&mut db, &keys, &Folder::new(), &format!("{cut}; delete from audit_checkpoint")).await.broken,
+        after(&mut db, &keys, None, &format!("{cut}; delete from audit_checkpoint")).await.broken,
         None
     );
 
     let renamed = "update audit_checkpoint set body = replace(body, 'Plant 1', 'Plant 9')";
-    let verdict = after(&mut db, &keys, &folder, renamed).await;
+    let verdict = after(&mut db, &keys, Some(&folder), renamed).await;
     assert!(matches!(verdict.broken.unwrap().place, Place::Checkpoint(_)));
     let (_, other) = key();
-    let unchecked = verify(&mut db, &[other], Some(&folder.0)).await.unwrap();
+    let unchecked = check(&mut db, &[other], Some(&*folder.0)).await.unwrap();
     assert_eq!(
-        (unchecked.broken, unchecked.unchecked),
-        (None, 4),
-        "without its key it is said, not believed"
+        (unchecked.broken, unchecked.unchecked, unchecked.checkpoints, unchecked.last_checkpoint),
+        (None, 2, 0, None),
+        "without its key it vouches for nothing"
     );
 }
 
@@ -112,9 +97,9 @@ async fn a_chain_made_anew_contradicts_the_checkpoint() {
     .await;
     tx.commit().await.unwrap();
     assert_eq!(seal(&mut db).await, 15);
-    assert_eq!(verify(&mut db, &keys, None).await.unwrap().broken, None, "the database alone looks sound");
+    assert_eq!(check(&mut db, &keys, None).await.unwrap().broken, None, "the database alone looks sound");
     let broken =
-        verify(&mut db, &keys, Some(&folder.0)).await.unwrap().broken.expect("the file knows better");
+        check(&mut db, &keys, Some(&*folder.0)).await.unwrap().broken.expect("the file knows better");
     assert!(
         matches!(&broken.place, Place::Checkpoint(name) if name.starts_with("takt-audit-")),
         "{broken:?}"
@@ -125,7 +110,7 @@ async fn a_chain_made_anew_contradicts_the_checkpoint() {
     let mut bytes = std::fs::read(&file).unwrap();
     bytes[40] ^= 1;
     std::fs::write(&file, bytes).unwrap();
-    let broken = verify(&mut db, &keys, Some(&folder.0)).await.unwrap().broken.unwrap();
+    let broken = check(&mut db, &keys, Some(&*folder.0)).await.unwrap().broken.unwrap();
     assert!(matches!(broken.place, Place::Checkpoint(_)), "{broken:?}");
 }
 
@@ -162,22 +147,26 @@ async fn what_retention_takes_out_leaves_a_chain_that_holds() {
     take_checkpoint(&mut db, SITE, ZONE, &signing, None).await.unwrap();
     let then = clock::now(&mut db).await.unwrap();
     fill(&mut db, 6, 2).await;
-    assert_eq!(purge_before(&mut db, then).await.unwrap(), 5);
-    assert_eq!(seal(&mut db).await, 3);
+    assert_eq!(purge(&mut db, then).await, 5);
+    assert_eq!(seal(&mut db).await, 0, "what retention says is sealed before it does it");
     let keys = [public];
-    let verdict = verify(&mut db, &keys, None).await.unwrap();
+    let verdict = check(&mut db, &keys, None).await.unwrap();
     assert_eq!((verdict.broken, verdict.records, verdict.purged), (None, 8, 5));
     let entries = audit::recent(&mut db, 10).await.unwrap();
     assert_eq!(entries.iter().filter(|entry| entry.is_purged).count(), 5);
     assert_eq!(entries[0].action, "audit.purge");
     // A detail that went another way is younger than what retention took out.
-    let verdict = after(&mut db, &keys, &Folder::new(), "delete from audit_detail where record_id = 6").await;
+    let verdict = after(&mut db, &keys, None, "delete from audit_detail where record_id = 6").await;
     assert_eq!(verdict.broken.unwrap().place, Place::Record(6));
     // An unsealed detail stays, however old: nothing else would say that it was there.
     fill(&mut db, 9, 1).await;
-    assert_eq!(purge_before(&mut db, then + chrono::TimeDelta::hours(1)).await.unwrap(), 2);
-    seal(&mut db).await;
-    assert_eq!(verify(&mut db, &keys, None).await.unwrap().broken, None);
+    let now = clock::now(&mut db).await.unwrap();
+    let unsealed = sqlx::query_scalar::<_, i64>("select audit_purge($1, 10)").bind(now);
+    let mut tx = db.begin().await.unwrap();
+    assert_eq!(unsealed.fetch_one(&mut *tx).await.unwrap(), 2);
+    tx.rollback().await.unwrap();
+    assert_eq!(purge(&mut db, now).await, 3);
+    assert_eq!(check(&mut db, &keys, None).await.unwrap().broken, None);
 }
 
 /// Numbers are drawn before a transaction ends, so they come to be in another order than they were drawn.
@@ -193,10 +182,10 @@ async fn a_record_that_commits_late_still_gets_its_place() {
     assert_eq!(seal(&mut db).await, 2);
     assert_eq!(seals::head(&mut db).await.unwrap().holes, [1, 2]);
     lost.rollback().await.unwrap();
-    assert_eq!(verify(&mut db, &[], None).await.unwrap().broken, None, "what is under way is not missing");
+    assert_eq!(check(&mut db, &[], None).await.unwrap().broken, None, "what is under way is not missing");
     late.commit().await.unwrap();
     assert_eq!(seal(&mut db).await, 1);
-    let verdict = verify(&mut db, &[], None).await.unwrap();
+    let verdict = check(&mut db, &[], None).await.unwrap();
     assert_eq!((verdict.broken, verdict.records, verdict.waiting), (None, 3, 0));
     let order: Vec<(i64, Option<i64>)> =
         audit::recent(&mut db, 9).await.unwrap().iter().map(|entry| (entry.id, entry.seq)).collect();
@@ -236,7 +225,7 @@ async fn many_write_and_many_seal_and_the_chain_has_no_gap() {
     }
     let mut db = database.pool.acquire().await.unwrap();
     seal(&mut db).await;
-    let verdict = verify(&mut db, &[], None).await.unwrap();
+    let verdict = check(&mut db, &[], None).await.unwrap();
     let kept = i64::try_from(4 * EACH * 4 / 5).unwrap();
     assert_eq!((verdict.broken, verdict.records, verdict.waiting), (None, kept, 0));
 }

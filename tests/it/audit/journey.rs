@@ -1,11 +1,11 @@
 //! From an alarm to a bundle, with the real binary: the question stands in the trail before its message, what is exported
 //! leads from the change in the ERP back to the event, and holds offline.
 
-use super::Folder;
+use super::{Folder, check};
 use crate::support::plant::Plant;
 use std::{path::PathBuf, process::Command};
 use takt::{
-    audit::{PublicKey, verify},
+    audit::PublicKey,
     store::audit::{self, Entry, Filter},
 };
 
@@ -124,7 +124,7 @@ async fn from_the_change_back_to_the_alarm() {
     assert!(code == 0 && said.contains("checkpoints agree"), "{said}");
     let mut db = plant.store.connection().await.expect("a connection");
     let keys = [PublicKey::from_pem(&std::fs::read_to_string(&public).expect("the key")).expect("a key")];
-    assert_eq!(verify(&mut db, &keys, Some(&checkpoints)).await.expect("a verdict").broken, None);
+    assert_eq!(check(&mut db, &keys, Some(&checkpoints)).await.expect("a verdict").broken, None);
     let metrics = reqwest::get(format!("http://{}/metrics", plant.address)).await.expect("an answer");
     let metrics = metrics.text().await.expect("a text");
     assert!(metrics.contains("takt_audit_broken 0"), "{metrics}");

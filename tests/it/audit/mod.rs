@@ -2,15 +2,19 @@
 
 mod bundle;
 mod chain;
+mod forged;
 mod journey;
 mod page;
 mod roles;
 
 use secrecy::SecretString;
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use takt::{
-    audit::{PublicKey, SigningKey, generate, seal_all},
+    audit::{
+        Against, PublicKey, Retention, SigningKey, Verdict, VerifyError, generate, purge_before, seal_all,
+        verify,
+    },
     run::AuditRecord,
     store::{PgConnection, audit},
 };
@@ -52,4 +56,37 @@ pub async fn fill(db: &mut PgConnection, from: usize, count: usize) {
 
 pub async fn seal(db: &mut PgConnection) -> usize {
     seal_all(db, SITE, ZONE).await.expect("sealing")
+}
+
+/// A check by somebody who has no takt.yaml.
+pub async fn check(
+    db: &mut PgConnection,
+    keys: &[PublicKey],
+    folder: Option<&Path>,
+) -> Result<Verdict, VerifyError> {
+    verify(db, &Against { keys, folder, retention: Retention::Unknown }).await
+}
+
+pub async fn purge(db: &mut PgConnection, before: chrono::DateTime<chrono::Utc>) -> i64 {
+    purge_before(db, SITE, ZONE, before).await.expect("purging")
+}
+
+pub async fn sql(db: &mut PgConnection, text: &str) {
+    let done = sqlx::raw_sql(sqlx::AssertSqlSafe(text.to_owned())).execute(db).await;
+    done.unwrap_or_else(|error| panic!("{text}: {error}"));
+}
+
+/// What a check finds after a change by somebody who owns the database; the change is taken back.
+pub async fn after(
+    db: &mut PgConnection,
+    keys: &[PublicKey],
+    folder: Option<&Folder>,
+    change: &str,
+) -> Verdict {
+    let mut tx = sqlx::Connection::begin(db).await.expect("a transaction");
+    sql(&mut tx, "set local session_replication_role = replica").await;
+    sql(&mut tx, change).await;
+    let verdict = check(&mut tx, keys, folder.map(|folder| folder.0.as_path())).await.expect("a verdict");
+    tx.rollback().await.expect("rolling back");
+    verdict
 }

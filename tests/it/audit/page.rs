@@ -1,6 +1,6 @@
 //! The trail in the console, and what a refused answer leaves.
 
-use super::{SITE, ZONE, fill, key, seal};
+use super::{SITE, ZONE, fill, key, purge, seal};
 use crate::support::{
     browser::{Browser, DESKTOP, PHONE},
     console::{Console, PASSWORD},
@@ -8,7 +8,7 @@ use crate::support::{
 };
 use reqwest::StatusCode;
 use takt::{
-    audit::{Keeper, purge_before, take_checkpoint},
+    audit::{Keeper, Retention, take_checkpoint},
     gate::{Answer, Decision, decide},
     store::{audit, clock, upkeep},
 };
@@ -102,7 +102,7 @@ async fn the_trail_fits_a_phone_and_a_desktop() {
     fill(&mut db, 1, 1).await;
     seal(&mut db).await;
     let now = clock::now(&mut db).await.expect("the time");
-    assert_eq!(purge_before(&mut db, now).await.expect("purging"), 1);
+    assert_eq!(purge(&mut db, now).await, 1);
     let (_, gate) = seed::three_plans(&console).await;
     let given = answer(Decision::Choose, Some(2), "hash-of-the-proposal");
     assert!(decide(&console.store, &console.site, gate, "mia", &given).await.is_err());
@@ -138,6 +138,7 @@ async fn a_broken_chain_is_told_everywhere() {
         key: None,
         folder: None,
         details: None,
+        retention: Retention::ForGood,
     };
     let stop = CancellationToken::new();
     let keeper = tokio::spawn(keeper.run(stop.clone()));

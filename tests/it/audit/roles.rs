@@ -1,9 +1,9 @@
 //! The trail in the hands of another role: the role Takt works as adds to it, and can change nothing.
 
-use super::{SITE, ZONE, fill, key, seal};
+use super::{SITE, ZONE, check, fill, key, purge, seal};
 use crate::support::pg;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
-use takt::audit::{purge_before, take_checkpoint, verify};
+use takt::audit::take_checkpoint;
 
 const APP: &str = "takt_app_of_the_tests";
 
@@ -50,9 +50,9 @@ async fn the_role_takt_works_as_can_neither_change_nor_take_out() {
     let (signing, public) = key();
     take_checkpoint(&mut db, SITE, ZONE, &signing, None).await.expect("a checkpoint");
     let later = takt::store::clock::now(&mut db).await.expect("the time");
-    assert_eq!(purge_before(&mut db, later).await.expect("purging"), 3);
-    assert_eq!(seal(&mut db).await, 1);
-    let verdict = verify(&mut db, &[public], None).await.expect("a verdict");
+    assert_eq!(purge(&mut db, later).await, 3);
+    assert_eq!(seal(&mut db).await, 0);
+    let verdict = check(&mut db, &[public], None).await.expect("a verdict");
     assert_eq!((verdict.broken, verdict.records, verdict.purged), (None, 4, 3));
     takt::store::audit::recent(&mut db, 5).await.expect("reading");
     db.execute("select * from audit").await.expect("the view");
