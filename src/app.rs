@@ -277,7 +277,8 @@ impl App {
             parts.spawn(http::listen_to_slack(state.clone()));
         }
         let stopped = stop.clone();
-        let served = axum::serve(self.listener, http::router(state))
+        let service = http::router(state).into_make_service_with_connect_info::<SocketAddr>();
+        let served = axum::serve(self.listener, service)
             .with_graceful_shutdown(async move { stopped.cancelled().await })
             .await;
         stop.cancel();

@@ -123,7 +123,11 @@ pub(super) async fn take(
     let mut votes = gates::votes(&mut tx, gate).await?;
     let delegations = delegations::in_force(&mut tx, now).await?;
     let question = Asked { site, gate: &asked, votes: &votes, delegations: &delegations };
-    let standing = match check(&question, person, answer, now) {
+    let checked = match signals::is_cancelled(&mut tx, RunId(asked.run_id)).await? {
+        true if asked.state == "open" => Err(Refusal::Cancelled),
+        _ => check(&question, person, answer, now),
+    };
+    let standing = match checked {
         Ok(standing) => standing,
         Err(refusal) => return refused(site, asked, votes, person, answer, refusal),
     };

@@ -14,6 +14,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// As much of a code that is none as a refusal repeats.
+const CODE_CHARS_SHOWN: usize = 40;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
@@ -53,9 +56,11 @@ pub enum Refusal {
     NotOffered,
     #[error("choose one of the options")]
     NoSuchOption,
-    #[error("{by} has answered already, and you count as one person: another one must agree")]
+    #[error("{by} has answered already, and that counts for you: another one must agree")]
     Counted { by: String },
-    #[error("you may not decide this alone: takt.yaml names the roles that may, under `overrides`")]
+    #[error(
+        "you may not decide this alone: takt.yaml names the roles that may, under `overrides`, and where they count"
+    )]
     NoOverride,
     #[error("say why with one of the reasons: {codes}")]
     ReasonMissing { codes: String },
@@ -69,6 +74,10 @@ pub enum Refusal {
     UnfitForm(String),
     #[error("answer every item")]
     ItemsMissing,
+    #[error("there are {asked} items: answer each of them once, in their order")]
+    TooManyItems { asked: usize },
+    #[error("the run was cancelled: an answer would change nothing any more")]
+    Cancelled,
     #[error("this needs your signature: sign in again on its page in the console and answer there")]
     SignatureMissing,
     #[error("your signature is too old: sign in again and answer within five minutes")]
@@ -111,32 +120,43 @@ pub fn check(
     if !list(&gate.ask, "allow").iter().any(|word| word == answer.decision.word()) {
         return Err(Refusal::NotOffered);
     }
+    fits_options(gate, answer)?;
+    fits_items(gate, answer)?;
     fits_draft(gate, answer)?;
     fits_form(gate, answer)?;
-    match answer.decision {
-        Decision::Choose => {
-            let options = list(&gate.ask, "options").len();
-            if answer.choice.is_none_or(|choice| choice == 0 || choice > options) {
-                return Err(Refusal::NoSuchOption);
-            }
-        }
-        Decision::Reject | Decision::Edit => says_why(asked.site, answer)?,
-        Decision::Acknowledge => {
-            let items = list(&gate.ask, "items").len();
-            let answered =
-                answer.items.iter().filter(|item| item.acknowledged || item.note.is_some()).count();
-            if answered < items {
-                return Err(Refusal::ItemsMissing);
-            }
-        }
-        Decision::Approve => {}
-    }
+    says_why(asked.site, answer)?;
     if answer.overrides && is_blank(&answer.reason) {
         return Err(Refusal::OverrideReasonMissing);
     }
     // Last, so that nobody is asked to sign what would not be taken.
     super::sign::check(gate, person, answer.signature.as_ref(), now)?;
     Ok(standing)
+}
+
+/// Only a choice carries a number; any other answer with one would be another answer than the same without.
+fn fits_options(gate: &Gate, answer: &Answer) -> Result<(), Refusal> {
+    match (answer.decision, answer.choice) {
+        (Decision::Choose, Some(choice)) if (1..=list(&gate.ask, "options").len()).contains(&choice) => {
+            Ok(())
+        }
+        (Decision::Choose, _) => Err(Refusal::NoSuchOption),
+        (_, Some(_)) => Err(Refusal::NotOffered),
+        (_, None) => Ok(()),
+    }
+}
+
+/// Answers belong to items by their place, so there are exactly as many.
+fn fits_items(gate: &Gate, answer: &Answer) -> Result<(), Refusal> {
+    if answer.decision != Decision::Acknowledge {
+        return if answer.items.is_empty() { Ok(()) } else { Err(Refusal::NotOffered) };
+    }
+    let asked = list(&gate.ask, "items").len();
+    let is_answered = |item: &super::ItemAnswer| item.acknowledged || !is_blank(&item.note);
+    if answer.items.len() > asked {
+        return Err(Refusal::TooManyItems { asked });
+    }
+    let is_whole = answer.items.len() == asked && answer.items.iter().all(is_answered);
+    if is_whole { Ok(()) } else { Err(Refusal::ItemsMissing) }
 }
 
 fn fits_draft(gate: &Gate, answer: &Answer) -> Result<(), Refusal> {
@@ -163,13 +183,18 @@ fn fits_form(gate: &Gate, answer: &Answer) -> Result<(), Refusal> {
     }
 }
 
-/// A code from the site's list, and where it says nothing by itself, words.
+/// A code from the site's list, and where it says nothing by itself, words. A no and a change must have one; whatever
+/// else has one keeps to the list too.
 fn says_why(site: &Site, answer: &Answer) -> Result<(), Refusal> {
     let reasons = &site.answering.reasons;
     let codes = || reasons.iter().map(|reason| reason.code.as_str()).collect::<Vec<_>>().join(", ");
-    let Some(code) = &answer.reason_code else { return Err(Refusal::ReasonMissing { codes: codes() }) };
+    let Some(code) = &answer.reason_code else {
+        let must = matches!(answer.decision, Decision::Reject | Decision::Edit);
+        return if must { Err(Refusal::ReasonMissing { codes: codes() }) } else { Ok(()) };
+    };
     if site.answering.reason(code).is_none() {
-        return Err(Refusal::NoSuchReason { code: code.clone(), codes: codes() });
+        let code = code.chars().take(CODE_CHARS_SHOWN).collect();
+        return Err(Refusal::NoSuchReason { code, codes: codes() });
     }
     if code == OTHER && is_blank(&answer.reason) {
         return Err(Refusal::WordsMissing);

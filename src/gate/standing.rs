@@ -1,7 +1,6 @@
 //! Who stands before a question: in their own right, for somebody who handed their answers over, or over everybody.
 //!
-//! While a delegation is in force the two people in it count as one: what keeps one from answering keeps the other
-//! from it, and together they give one answer.
+//! A delegation adds a way to answer and takes none away: only an answer that was given for somebody counts both people.
 
 use super::policy::{Refusal, place_of};
 use crate::{
@@ -14,7 +13,6 @@ use crate::{
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde_json::Value;
-use std::collections::BTreeSet;
 
 /// An open question with everything that decides who may answer it. Pure data: no database behind it.
 #[derive(Debug, Clone, Copy)]
@@ -35,46 +33,43 @@ pub struct Standing {
 
 impl<'a> Asked<'a> {
     /// Whether this person is among those asked: who filled the role when it was asked, or fills it now, or stands
-    /// in for one of them.
+    /// in for one of them. Whoever is asked answers in their own right, whatever others have handed to them.
     pub fn may_answer(&self, person: &Person, now: DateTime<Utc>) -> Result<Standing, Refusal> {
-        // Said first, to whoever is kept out and not of the role either.
-        if self.gate.excluded.contains(&person.id) {
-            return Err(Refusal::SamePerson);
-        }
-        let standing = if self.is_asked(&person.id, now) {
-            Standing::default()
-        } else {
-            let delegator = self.delegators_of(&person.id).find(|delegator| self.is_asked(delegator, now));
-            match delegator {
-                Some(delegator) => Standing { on_behalf_of: Some(delegator.to_owned()) },
-                None => return Err(Refusal::WrongRole { asked: self.addressee() }),
-            }
-        };
         self.is_free(&person.id)?;
-        Ok(standing)
+        if self.is_asked(&person.id, now) {
+            return Ok(Standing::default());
+        }
+        let mut refusal = Refusal::WrongRole { asked: self.addressee() };
+        for delegator in self.delegators_of(&person.id).filter(|delegator| self.is_asked(delegator, now)) {
+            match self.is_free(delegator) {
+                Ok(()) => return Ok(Standing { on_behalf_of: Some(delegator.to_owned()) }),
+                Err(why) => refusal = why,
+            }
+        }
+        Err(refusal)
     }
 
     /// Whether this person may decide alone, asked or not.
     pub fn may_override(&self, person: &Person, now: DateTime<Utc>) -> Result<(), Refusal> {
         let roles = &self.site.answering.overrides;
-        if !roles.iter().any(|role| self.site.holds_role(&person.id, role, now)) {
+        let (id, place) = (&person.id, place_of(self.gate));
+        let counts_here =
+            |role: &String| self.site.holds_role(id, role, now) && self.site.reaches(person, role, &place);
+        if !roles.iter().any(counts_here) {
             return Err(Refusal::NoOverride);
         }
-        let requester = self.gate.ask.get("requested_by").and_then(Value::as_str);
-        if requester.is_some_and(|requester| self.counts_with(&person.id).contains(requester)) {
+        if self.gate.ask.get("requested_by").and_then(Value::as_str) == Some(id) {
             return Err(Refusal::SamePerson);
         }
-        self.is_free(&person.id)
+        self.is_free(id)
     }
 
-    /// Neither kept from answering nor counted already, and nobody who counts as the same person is.
+    /// Neither kept from answering nor counted already, by an answer of their own or one that was given for them.
     fn is_free(&self, person: &str) -> Result<(), Refusal> {
-        let same = self.counts_with(person);
-        if self.gate.excluded.iter().any(|excluded| same.contains(excluded.as_str())) {
+        if self.gate.excluded.iter().any(|excluded| excluded == person) {
             return Err(Refusal::SamePerson);
         }
-        let counted = self.votes.iter().find(|vote| vote.people().any(|voter| same.contains(voter)));
-        match counted {
+        match self.votes.iter().find(|vote| vote.people().any(|voter| voter == person)) {
             Some(vote) => Err(Refusal::Counted { by: self.name(&vote.person) }),
             None => Ok(()),
         }
@@ -100,19 +95,6 @@ impl<'a> Asked<'a> {
     fn delegators_of(&self, person: &str) -> impl Iterator<Item = &'a str> {
         let given = self.covering().filter(move |delegation| delegation.delegate == person);
         given.map(|delegation| delegation.person.as_str())
-    }
-
-    /// The person, and those at the other end of a delegation.
-    pub(super) fn counts_with<'b>(&'b self, person: &'b str) -> BTreeSet<&'b str> {
-        let mut same = BTreeSet::from([person]);
-        for delegation in self.covering() {
-            if delegation.person == person {
-                same.insert(&delegation.delegate);
-            } else if delegation.delegate == person {
-                same.insert(&delegation.person);
-            }
-        }
-        same
     }
 
     /// "Lee Tanaka for Sam Carter until 30 Nov 18:00", for each who stands in for somebody asked.

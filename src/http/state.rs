@@ -58,7 +58,7 @@ pub(super) type Shared = Arc<Door>;
 
 impl Door {
     pub(super) fn new(app: AppState) -> Shared {
-        let sign_in_limit = SignInLimit::new(&app.site);
+        let sign_in_limit = SignInLimit::new();
         let slack = app.site.slack.as_ref().and_then(|slack| {
             let made = SlackClient::new(slack);
             made.inspect_err(|error| tracing::error!(%error, "Slack cannot be reached")).ok().map(Arc::new)

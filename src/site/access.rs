@@ -5,6 +5,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
     time::Duration,
 };
 
@@ -69,13 +70,15 @@ pub struct SignIn {
     pub idle: Duration,
     pub length: Duration,
     pub oidc: Option<Oidc>,
+    /// Reverse proxies in front of Takt, whose word about who asks is believed.
+    pub proxies: Vec<IpAddr>,
 }
 
 impl Default for SignIn {
     fn default() -> Self {
         let hours = |hours: u64| Duration::from_secs(hours * 3600);
         // One shift and its handover.
-        Self { local: true, idle: hours(4), length: hours(12), oidc: None }
+        Self { local: true, idle: hours(4), length: hours(12), oidc: None, proxies: Vec::new() }
     }
 }
 

@@ -77,6 +77,7 @@ pub(super) struct SignInFile {
     pub idle: Option<Text>,
     pub length: Option<Text>,
     pub oidc: Option<Spanned<OidcFile>>,
+    pub proxies: Vec<Text>,
 }
 
 #[derive(Deserialize)]

@@ -5,6 +5,7 @@ use super::{
     access_file::*,
     channels::{MailFile, TeamsFile, TeamsWebhookFile},
     model::RoleShift,
+    sources::SourceFile,
 };
 use serde::Deserialize;
 use serde_saphyr::Spanned;
@@ -32,7 +33,7 @@ pub(super) struct SiteFile {
     pub teams_webhook: Option<Spanned<TeamsWebhookFile>>,
     pub mail: Option<Spanned<MailFile>>,
     #[serde(default)]
-    pub sources: BTreeMap<String, SourceFile>,
+    pub sources: BTreeMap<String, Spanned<SourceFile>>,
     #[serde(default)]
     pub systems: BTreeMap<String, SystemFile>,
     #[serde(default)]
@@ -194,19 +195,6 @@ pub(super) struct SlackFile {
     pub default_channel: String,
     #[serde(default)]
     pub optional: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct SourceFile {
-    pub verify: VerifyFile,
-    pub secret: Text,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum VerifyFile {
-    StandardWebhooks,
 }
 
 #[derive(Deserialize)]

@@ -21,6 +21,7 @@ mod password;
 mod people;
 mod reading;
 mod shift;
+mod sources;
 
 #[cfg(test)]
 mod tests;
@@ -40,3 +41,4 @@ pub use mcp::{McpServer, ToolPattern};
 pub use model::*;
 pub use password::{PasswordError, hash_password};
 pub use shift::ShiftSpan;
+pub use sources::{PARTNERS, Source, Verification};

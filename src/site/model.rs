@@ -1,3 +1,4 @@
+use super::Source;
 use crate::tool::DataClass;
 use chrono_tz::Tz;
 use secrecy::SecretString;
@@ -196,17 +197,6 @@ pub struct Slack {
     /// Opens Socket Mode.
     pub app_token: Option<SecretString>,
     pub default_channel: String,
-}
-
-#[derive(Debug, Clone)]
-pub struct Source {
-    pub verify: Verification,
-}
-
-#[derive(Debug, Clone)]
-pub enum Verification {
-    /// <https://www.standardwebhooks.com>, secret `whsec_…`.
-    StandardWebhooks { secret: SecretString },
 }
 
 #[derive(Debug, Clone)]

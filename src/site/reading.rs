@@ -6,6 +6,7 @@ mod audit;
 mod channels;
 mod mcp;
 mod models;
+mod sources;
 
 use super::{
     Calendar, Environment, Overrides, Reach, ReferenceError, Shutdown, SiteProblem,
@@ -111,7 +112,7 @@ impl<'a> Reading<'a> {
         let teams_webhook =
             file.teams_webhook.and_then(|webhook| self.teams_webhook(webhook.value, &names.roles));
         let mail = file.mail.and_then(|mail| self.mail(mail.value));
-        let sources = file.sources.into_iter().map(|(name, source)| (name, self.source(&source))).collect();
+        let sources = self.sources(file.sources);
         let systems = file.systems.into_iter().map(|(name, system)| (name, self.system(system))).collect();
         if !self.problems.is_empty() {
             return Err(self.problems);
@@ -396,13 +397,6 @@ fn give_derived_roles(people: &mut [Person], roles: &BTreeMap<String, Role>) {
 
 /// What holds references into the environment.
 impl Reading<'_> {
-    fn source(&mut self, file: &SourceFile) -> Source {
-        let secret = self.secret(&file.secret);
-        match file.verify {
-            VerifyFile::StandardWebhooks => Source { verify: Verification::StandardWebhooks { secret } },
-        }
-    }
-
     fn system(&mut self, file: SystemFile) -> System {
         let at = file.base_url.referenced;
         let declared = self.text(&file.base_url);

@@ -60,6 +60,15 @@ pub async fn send(db: &mut PgConnection, run: RunId, signal: &Signal) -> Result<
     Ok(done.rows_affected() == 1)
 }
 
+/// Whether somebody has cancelled this run, and it has not heard of it yet.
+pub async fn is_cancelled(db: &mut PgConnection, run: RunId) -> Result<bool> {
+    let found = sqlx::query_scalar!(
+        r#"select exists(select 1 from signal where run_id = $1 and kind = 'cancel') as "is_cancelled!""#,
+        run.0
+    );
+    Ok(found.fetch_one(db).await?)
+}
+
 /// News of several runs, in the order in which it came.
 pub async fn load_many(db: &mut PgConnection, runs: &[Uuid]) -> Result<BTreeMap<RunId, Vec<Signal>>> {
     let rows = sqlx::query!(

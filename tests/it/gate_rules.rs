@@ -88,6 +88,7 @@ fn a_mistake_is_told_with_its_place_and_what_to_do() {
         ("field", scrap, "fields.stop }}", "fields.stopp }}", "scrap.yaml:", "stopp"),
         ("alone", "takt.yaml", "override_review: lead\n", "", "takt.yaml:22:13", "needs `override_review:`"),
         ("self", "takt.yaml", "review: lead", "review: manager", "takt.yaml:23:18", "name another role"),
+        ("args", "connectors/mes.yaml", "input.lot", "args.lot", "mes.yaml:14:", "unknown name `args`"),
         ("code", "takt.yaml", "code: later", "code: Not now", "takt.yaml:", "is no code"),
     ];
     for (name, file, from, to, place, says) in cases {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use standardwebhooks::Webhook;
 use std::time::{SystemTime, UNIX_EPOCH};
 use takt::{
-    site::Verification,
+    site::{Source, Verification},
     store::{audit, events},
 };
 
@@ -95,25 +95,77 @@ async fn text_that_postgresql_cannot_keep_is_refused_as_malformed() {
     assert!(page.text.contains("NUL"), "{}", page.text);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn binary_mode_has_its_attributes_in_headers() {
-    let console = Console::start().await;
-    let body = br#"{"work_center":"PRESS-4"}"#;
-    let request = signed(&console, body, now())
-        .header("content-type", "application/json")
-        .header("ce-specversion", "1.0")
-        .header("ce-id", "evt-2")
-        .header("ce-source", "plex")
-        .header("ce-type", "plex.work_center_status")
-        .header("ce-subject", "Pr%C3%A4ge%20%E2%82%AC");
-    // A header set twice is sent twice; the first would say structured.
+/// With other headers in place of those it was sent with; the signature stays.
+async fn sent_again(request: RequestBuilder, headers: &[(&'static str, &str)]) -> Page {
     let mut request = request.build().expect("a request");
-    request.headers_mut().insert("content-type", "application/json".parse().expect("a type"));
-    let page = Page::of(reqwest::Client::new().execute(request).await.expect("an answer")).await;
-    assert_eq!(page.status, StatusCode::ACCEPTED, "{}", page.text);
+    for (name, value) in headers {
+        request.headers_mut().insert(*name, value.parse().expect("a header"));
+    }
+    Page::of(reqwest::Client::new().execute(request).await.expect("an answer")).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signed_body_cannot_be_made_another_event() {
+    let console = Console::start().await;
+    let (body, at) = (event().to_string(), now());
+    let request = || signed(&console, body.as_bytes(), at);
+    assert_eq!(send(request()).await.status, StatusCode::ACCEPTED);
+    let attributes = [
+        ("ce-specversion", "1.0"),
+        ("ce-id", "forged-2"),
+        ("ce-source", "plant/other"),
+        ("ce-type", "partner.order_answered"),
+        ("ce-subject", "PO-7704"),
+    ];
+    for kind in ["application/json", "text/plain", ""] {
+        let again = sent_again(request(), &[&[("content-type", kind)], &attributes[..]].concat()).await;
+        assert_eq!(again.status, StatusCode::BAD_REQUEST, "{kind}: {}", again.text);
+        assert!(again.text.contains("not under the signature"), "{}", again.text);
+    }
+    let beside = sent_again(request(), &attributes).await;
+    assert!(beside.text.contains(r#""duplicate":true"#) && beside.text.contains("evt-1"), "{}", beside.text);
     let mut db = console.store.connection().await.expect("a connection");
-    let stored = events::list(&mut db, false, 10).await.expect("events");
-    assert_eq!((stored[0].source_id.as_str(), stored[0].subject.as_deref()), ("evt-2", Some("Präge €")));
+    assert_eq!(events::list(&mut db, false, 10).await.expect("events").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sender_speaks_only_for_its_own_sources() {
+    let from = |from: &[&str]| from.iter().map(|from| (*from).to_owned()).collect::<Vec<_>>();
+    let console = Console::with(|site| {
+        let plant = site.sources.get_mut("plant").expect("a source");
+        plant.from = from(&["plex", "/plants/1"]);
+        let mes = Source { from: from(&["/plants/1/mes"]), ..plant.clone() };
+        site.sources.insert("mes".into(), mes);
+    })
+    .await;
+    let of = |field: &str, value: &str| {
+        let mut event = event();
+        event[field] = json!(value);
+        event.to_string()
+    };
+    for body in [
+        of("source", "partner/acme"),
+        of("source", "erp"),
+        of("source", "/plants/10"),
+        of("source", "plexus"),
+    ] {
+        let request = signed(&console, body.as_bytes(), now());
+        assert_refused(&console, request, StatusCode::FORBIDDEN, "not-permitted").await;
+    }
+    let answer = of("type", "partner.order_answered");
+    let answer = signed(&console, answer.as_bytes(), now());
+    assert_refused(&console, answer, StatusCode::FORBIDDEN, "not-permitted").await;
+    let own = of("source", "/plants/1/plex");
+    assert_eq!(send(signed(&console, own.as_bytes(), now())).await.status, StatusCode::ACCEPTED);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partner_is_spoken_for_by_no_sender_even_where_there_is_only_one() {
+    let console = Console::start().await;
+    let mut forged = event();
+    forged["source"] = json!("partner/acme");
+    let request = signed(&console, forged.to_string().as_bytes(), now());
+    assert_refused(&console, request, StatusCode::FORBIDDEN, "not-permitted").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

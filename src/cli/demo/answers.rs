@@ -57,7 +57,7 @@ impl Answers {
         if decision == Decision::Choose && option > offered {
             return Err(DemoError::NoSuchOption { wanted: option, offered });
         }
-        let items = list(&gate.ask, "items").iter();
+        let items = list(&gate.ask, "items").iter().filter(|_| decision == Decision::Acknowledge);
         let is_rejection = decision == Decision::Reject;
         let answer = Answer {
             choice: (decision == Decision::Choose).then_some(option),

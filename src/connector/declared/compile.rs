@@ -3,6 +3,7 @@
 
 use super::{
     fields, file,
+    names::Names,
     operation::{Each, ErrorRule, KeyPlace, LookUp, Operation, Request},
     problem::Problem,
 };
@@ -33,9 +34,15 @@ pub(super) struct Defaults<'f> {
 pub(in crate::connector) struct Compiler<'f> {
     pub path: &'f Path,
     pub problems: Vec<Problem>,
+    /// What the expressions that are read now may name.
+    pub(super) names: Names,
 }
 
-impl Compiler<'_> {
+impl<'f> Compiler<'f> {
+    pub(in crate::connector) fn new(path: &'f Path) -> Self {
+        Self { path, problems: Vec::new(), names: Names::default() }
+    }
+
     pub(in crate::connector) fn report(&mut self, at: Location, message: impl Into<String>) {
         self.problems.push(Problem::new(self.path, (at.line(), at.column()), message));
     }
@@ -51,10 +58,12 @@ impl Compiler<'_> {
         let idempotency = self.idempotency(at, tool);
         let input = self.schema(tool.input.as_ref(), at, true);
         let output = self.schema(Some(&tool.output), at, false);
+        self.names = Names::of_call(input.as_ref().map(|(schema, _)| schema));
         let requests = self.requests(at, &tool.requests, idempotency.as_ref().map(|(class, _)| *class));
-        let values = self.templates(tool.values.as_ref());
+        let values = self.values(tool.values.as_ref());
         let returns = self.template(&tool.returns);
-        let errors = self.errors(defaults.errors, &tool.errors);
+        let errors = self.errors(defaults.errors, tool);
+        self.names = Names::of_call(input.as_ref().map(|(schema, _)| schema));
         let look_up = match &tool.look_up {
             Some(look_up) => Some(self.look_up(&look_up.value, look_up.referenced, returns.as_ref())?),
             None => None,
@@ -166,8 +175,11 @@ impl Compiler<'_> {
                 self.report(id.referenced, format!("two requests are called `{}`", id.value));
             }
         }
-        let compiled: Vec<Option<Request>> =
-            written.iter().map(|request| self.request(&request.value, idempotency)).collect();
+        let mut compiled = Vec::new();
+        for request in written {
+            compiled.push(self.request(&request.value, idempotency));
+            self.names.add_response(&request.value.id.value);
+        }
         compiled.into_iter().collect()
     }
 
@@ -183,16 +195,18 @@ impl Compiler<'_> {
         if written.each.is_none() && written.item.is_some() {
             self.report(written.id.referenced, "`as` names the item of `each`, which is missing");
         }
+        let outside = self.names.clone();
+        let each = written.each.as_ref().map(|list| self.template(list));
+        let item = item_of(written);
+        item.iter().for_each(|item| self.names.add(item));
         let path = self.path(&written.path);
         let query = self.templates(written.query.as_ref());
         let headers = self.headers(written.headers.as_ref());
         let body = written.body.as_ref().map(|body| self.template(body));
-        let each = written.each.as_ref().map(|list| {
-            let item = written.item.clone().unwrap_or_else(|| "item".to_owned());
-            self.template(list).map(|list| Each { list, item })
-        });
         let condition = written.condition.as_ref().map(|condition| self.expression(condition));
+        self.names.add_answer();
         let success = written.success.as_ref().map(|success| self.expression(success));
+        self.names = outside;
         Some(Request {
             id: written.id.value.clone(),
             method: method(written.method),
@@ -201,7 +215,7 @@ impl Compiler<'_> {
             headers,
             body: optional(body)?,
             drop_nulls: written.drop_nulls,
-            each: optional(each)?,
+            each: optional(each)?.zip(item).map(|(list, item)| Each { list, item: item.to_owned() }),
             condition: optional(condition)?,
             expect: written.expect.clone().unwrap_or_default(),
             success: optional(success)?,
@@ -250,11 +264,17 @@ impl Compiler<'_> {
 
     fn errors(
         &mut self,
-        file: &BTreeMap<u16, Spanned<file::ErrorRule>>,
-        tool: &BTreeMap<u16, Spanned<file::ErrorRule>>,
+        shared: &BTreeMap<u16, Spanned<file::ErrorRule>>,
+        tool: &file::Tool,
     ) -> BTreeMap<u16, ErrorRule> {
+        let look_up = tool.look_up.iter().flat_map(|look_up| &look_up.value.requests);
+        let items = tool.requests.iter().chain(look_up).filter_map(|request| item_of(&request.value));
+        let own = Names::of_errors(&self.names, items);
         let mut rules = BTreeMap::new();
-        for (status, rule) in file.iter().chain(tool) {
+        // Those of the file are for tools with other fields too: what one of them lacks is no mistake.
+        let shared = shared.iter().map(|rule| (Names::default(), rule));
+        for (names, (status, rule)) in shared.chain(tool.errors.iter().map(|rule| (own.clone(), rule))) {
+            self.names = names;
             let message = rule.value.message.as_ref().map(|message| {
                 let message = Value::from(message.as_str());
                 self.template(&Spanned::new(message, rule.referenced, rule.defined))
@@ -279,6 +299,18 @@ impl Compiler<'_> {
         Some(LookUp { requests: requests?, found: found?, returns: returns? })
     }
 
+    /// Each sees those before it.
+    fn values(&mut self, written: Option<&Spanned<Map<String, Value>>>) -> Vec<(String, ValueTemplate)> {
+        let Some(written) = written else { return Vec::new() };
+        let mut values = Vec::new();
+        for (name, value) in &written.value {
+            let value = Spanned::new(value.clone(), written.referenced, written.defined);
+            values.extend(self.template(&value).map(|template| (name.clone(), template)));
+            self.names.add_value(name);
+        }
+        values
+    }
+
     fn templates(&mut self, written: Option<&Spanned<Map<String, Value>>>) -> Vec<(String, ValueTemplate)> {
         let Some(written) = written else { return Vec::new() };
         let mut templates = Vec::new();
@@ -290,12 +322,20 @@ impl Compiler<'_> {
     }
 
     fn template(&mut self, written: &Spanned<Value>) -> Option<ValueTemplate> {
-        ValueTemplate::parse(written.value.clone())
-            .map_err(|(pointer, error)| {
-                let place = if pointer.is_empty() { String::new() } else { format!(" at {pointer}") };
-                self.report(written.referenced, format!("in ${{{{ }}}}{place}: {error}"));
-            })
-            .ok()
+        let mut report = |pointer: &str, error: &str| {
+            let place = if pointer.is_empty() { String::new() } else { format!(" at {pointer}") };
+            self.problems.push(Problem::new(
+                self.path,
+                (written.referenced.line(), written.referenced.column()),
+                format!("in ${{{{ }}}}{place}: {error}"),
+            ));
+        };
+        let parsed = ValueTemplate::parse(written.value.clone());
+        let template = parsed.map_err(|(pointer, error)| report(&pointer, &error.to_string())).ok()?;
+        for (pointer, unknown) in self.names.unknown_in(&template) {
+            report(&pointer, &unknown.message);
+        }
+        Some(template)
     }
 
     fn expression(&mut self, written: &Spanned<String>) -> Option<Expr> {
@@ -304,17 +344,26 @@ impl Compiler<'_> {
             self.report(at, "this is an expression already: leave out ${{ }}");
             return None;
         }
-        Expr::parse(&written.value)
-            .map_err(|error| {
-                let (line, column) = (u64::from(error.line), u64::from(error.column));
-                let place = match line {
-                    0 | 1 => (at.line(), at.column() + column.saturating_sub(1)),
-                    _ => (at.line() + line - 1, column),
-                };
-                self.problems.push(Problem::new(self.path, place, error.message));
-            })
-            .ok()
+        let mut report = |line: u32, column: u32, message: String| {
+            let (line, column) = (u64::from(line), u64::from(column));
+            let place = match line {
+                0 | 1 => (at.line(), at.column() + column.saturating_sub(1)),
+                _ => (at.line() + line - 1, column),
+            };
+            self.problems.push(Problem::new(self.path, place, message));
+        };
+        let parsed = Expr::parse(&written.value);
+        let expr = parsed.map_err(|error| report(error.line, error.column, error.message)).ok()?;
+        for unknown in self.names.unknown(&expr) {
+            report(unknown.line, unknown.column, unknown.message);
+        }
+        Some(expr)
     }
+}
+
+/// What the item of `each` is called.
+fn item_of(written: &file::Request) -> Option<&str> {
+    written.each.as_ref().map(|_| written.item.as_deref().unwrap_or("item"))
 }
 
 /// `Some(None)` is something written that has a mistake.

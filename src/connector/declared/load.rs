@@ -37,7 +37,7 @@ pub(in crate::connector) fn read(
     client: &Client,
 ) -> Result<Vec<Arc<dyn Tool>>, Vec<Problem>> {
     let file: File<file::Tool> = file::parse(path, text).map_err(|problem| vec![problem])?;
-    let mut compiler = Compiler { path, problems: Vec::new() };
+    let mut compiler = Compiler::new(path);
     let system = system(&mut compiler, &file, site, client).map(Arc::new);
     let defaults = Defaults {
         timeout: compiler.duration(file.timeout.as_ref(), TIMEOUT),

@@ -9,6 +9,7 @@ mod exchange;
 mod fields;
 mod file;
 mod load;
+mod names;
 mod operation;
 mod problem;
 mod rate;

@@ -362,3 +362,23 @@ fn yaml_surprises_are_refused() {
         .join("\n")
     );
 }
+
+#[test]
+fn a_name_that_is_not_there_is_found_before_the_first_call() {
+    let problem = |from: &str, to: &str| {
+        assert!(ERP.contains(from), "{from}");
+        tools(&ERP.replacen(from, to, 1), "http://localhost").err().unwrap_or_default().join("\n")
+    };
+    let unknown = [
+        ("note: \"${{ input.note }}\"", "note: \"${{ args.note }}\"", "args"),
+        ("note: \"${{ input.note }}\"", "note: \"${{ input.nota }}\"", "nota"),
+        ("limit: ${{ input.limit }}", "limit: ${{ responses.list.count }}", "list"),
+        ("responses.created.data.name", "responses.creatd.data.name", "creatd"),
+        ("if: part != 'skip'", "if: prt != 'skip'", "prt"),
+        ("no part ${{ input.part }}", "no part ${{ args.part }}", "args"),
+    ];
+    for (from, to, name) in unknown {
+        let problem = problem(from, to);
+        assert!(problem.contains(&format!("`{name}`")), "{to}: {problem}");
+    }
+}

@@ -81,7 +81,7 @@ pub(in crate::connector) fn read(
     let lock = Lock::read(&lock::path_of(path))
         .map_err(|error| vec![Problem::new(path, place(opened.file.system.referenced), error.to_string())])?;
     let server = Arc::new(opened.server);
-    let mut compiler = Compiler { path, problems: Vec::new() };
+    let mut compiler = Compiler::new(path);
     let mut tools: Vec<Arc<dyn Tool>> = Vec::new();
     for declared in &opened.declared {
         let written = &opened.file.tools[&declared.tool].value;
@@ -99,7 +99,7 @@ pub(in crate::connector) fn read(
 /// Everything of a file that does not need its pins.
 pub(super) fn open(path: &Path, text: &str, site: &Site, client: &Client) -> Result<Opened, Vec<Problem>> {
     let file: File<Written> = declared::parse(path, text).map_err(|problem| vec![problem])?;
-    let mut compiler = Compiler { path, problems: Vec::new() };
+    let mut compiler = Compiler::new(path);
     let system = declared::system(&mut compiler, &file, site, client);
     let at = file.system.referenced;
     if !file.errors.is_empty() {

@@ -202,7 +202,12 @@ impl World {
         let in_force = self.in_force();
         let asked = Asked { site: &self.site, gate: &self.gate, votes: &self.votes, delegations: &in_force };
         let who = self.site.person(person).expect("a person");
-        let Ok(standing) = check(&asked, who, &answer, self.now) else { return };
+        let checked = check(&asked, who, &answer, self.now);
+        let is_good = matches!(says, Says::Choose(1 | 2)) && hash == "shown" && !overrides;
+        if is_good && self.is_open_to(person) {
+            assert!(checked.is_ok(), "{person} is asked and free, and was refused: {checked:?}");
+        }
+        let Ok(standing) = checked else { return };
         self.asked_then.push(self.asked());
         let vote = answer.vote(Uuid::nil(), who, standing, self.now);
         self.votes.push(vote);
@@ -210,6 +215,16 @@ impl World {
         if settled_by(&self.gate, &self.votes).is_some() {
             self.gate.state = "answered".into();
         }
+    }
+
+    /// Somebody asked in their own right, whom nothing but what others handed over could stand in the way of.
+    fn is_open_to(&self, person: &str) -> bool {
+        let has_answered = self.votes.iter().any(|vote| vote.people().any(|voter| voter == person));
+        self.gate.state == "open"
+            && self.now < self.gate.expires_at
+            && self.asked().contains(person)
+            && !self.gate.excluded.iter().any(|out| out == person)
+            && !has_answered
     }
 
     /// The vote that was just taken: of somebody who may, in time, of what was shown.
@@ -300,5 +315,8 @@ fn a_quorum_an_override_and_a_stand_in_do_settle_it() {
         ("open".into(), 1)
     );
     assert_eq!(played(2, &[hand_over, answer("eve", false), answer("bob", false)]), ("answered".into(), 2));
+    let to_bob = Act::HandOver { person: "ann", delegate: "bob", role: None, hours: 2 };
+    let both = [to_bob, answer("bob", false), answer("bob", false), answer("ann", false)];
+    assert_eq!(played(3, &both), ("open".into(), 2), "each in their own right, and once");
     assert_eq!(played(1, &[answer("dan", true)]), ("open".into(), 0), "who asked for it overrides nothing");
 }

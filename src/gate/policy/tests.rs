@@ -3,6 +3,7 @@
 use super::*;
 use crate::gate::Answer;
 use crate::site::{Environment, Overrides};
+use crate::store::delegations::Delegation;
 use chrono::TimeDelta;
 use serde_json::json;
 
@@ -68,7 +69,7 @@ fn late_changed_or_unoffered_answers_are_refused() {
     assert_eq!(checked(&gate(now), "sam", &choose(0), now), Err(Refusal::NoSuchOption));
     let changed = Answer { proposal_hash: "other".into(), ..choose(1) };
     assert_eq!(checked(&gate(now), "sam", &changed, now), Err(Refusal::Changed));
-    let approve = Answer { decision: Decision::Approve, ..choose(1) };
+    let approve = Answer::of(Decision::Approve, "web", "h");
     assert_eq!(checked(&gate(now), "sam", &approve, now), Err(Refusal::NotOffered));
     let reject = |code: Option<&str>, words: &str| {
         let answer = Answer {
@@ -98,7 +99,7 @@ fn a_changed_draft_keeps_its_fields_and_their_kinds() {
         edited: Some(edited),
         reason_code: Some("other".into()),
         reason: Some("better".into()),
-        ..choose(1)
+        ..Answer::of(Decision::Edit, "web", "h")
     };
     let unfit = [
         json!({ "summary": "two", "points": ["b"] }),
@@ -114,4 +115,155 @@ fn a_changed_draft_keeps_its_fields_and_their_kinds() {
     assert_eq!(checked(&gate, "sam", &fit, now), Ok(()));
     let hidden = Answer { decision: Decision::Approve, ..fit };
     assert_eq!(checked(&gate, "sam", &hidden, now), Err(Refusal::NotOffered));
+}
+
+/// Three people who may answer; `boss` may override on line L1 only, `chief` everywhere.
+fn plant() -> Site {
+    let yaml = "
+name: Plant
+time_zone: UTC
+shifts: [{ id: A, starts: '00:00', ends: '00:00' }]
+lines: { L1: { title: One, work_centers: [PRESS-4] }, L2: { title: Two, work_centers: [WELD-1] } }
+modules: { upkeep: { title: Maintenance, workflows: [downtime] } }
+roles:
+  lead: { title: Lead, ladder: up }
+  manager: { title: Manager }
+  visitor: { title: Visitor }
+overrides: [manager]
+override_review: lead
+ladders:
+  up: [{ person: chief, within: 5m }]
+people:
+  - { id: ann, name: Ann, roles: [lead] }
+  - { id: bob, name: Bob, roles: [lead] }
+  - { id: eve, name: Eve, roles: [visitor] }
+  - { id: boss, name: Boss, roles: [{ role: manager, lines: [L1] }] }
+  - { id: keeper, name: Keeper, roles: [{ role: manager, modules: [upkeep] }] }
+  - { id: chief, name: Chief, roles: [manager] }
+";
+    Site::parse("takt.yaml", yaml, &Environment::of([]), &Overrides::default()).expect("a good site")
+}
+
+#[test]
+fn an_override_counts_where_its_role_does() {
+    let (site, now) = (plant(), Utc::now());
+    let may = |person: &str, ask: Value| {
+        let gate = Gate { role: Some("lead".into()), ask, ..gate(now) };
+        let asked = Asked { site: &site, gate: &gate, votes: &[], delegations: &[] };
+        asked.may_override(site.person(person).expect("a person"), now)
+    };
+    assert_eq!(may("boss", json!({ "work_center": "PRESS-4" })), Ok(()));
+    assert_eq!(may("boss", json!({ "subject": "PRESS-4" })), Ok(()));
+    assert_eq!(may("boss", json!({ "work_center": "WELD-1" })), Err(Refusal::NoOverride));
+    assert_eq!(may("boss", json!({})), Err(Refusal::NoOverride), "nobody knows where it is");
+    assert_eq!(may("keeper", json!({ "workflow": "downtime" })), Ok(()));
+    assert_eq!(may("keeper", json!({ "workflow": "release" })), Err(Refusal::NoOverride));
+    assert_eq!(may("keeper", json!({})), Err(Refusal::NoOverride));
+    assert_eq!(may("chief", json!({})), Ok(()));
+}
+
+#[test]
+fn items_are_answered_each_in_its_place() {
+    let now = Utc::now();
+    let gate = Gate { ask: json!({ "allow": ["acknowledge"], "items": [{}, {}, {}] }), ..gate(now) };
+    let answered = |items: &[(bool, Option<&str>)]| {
+        let item = |(acknowledged, note): &(bool, Option<&str>)| crate::gate::ItemAnswer {
+            acknowledged: *acknowledged,
+            note: note.map(str::to_owned),
+        };
+        let items = items.iter().map(item).collect();
+        checked(&gate, "sam", &Answer { items, ..Answer::of(Decision::Acknowledge, "api", "h") }, now)
+    };
+    let (yes, no) = ((true, None), (false, None));
+    assert_eq!(answered(&[yes, yes, (false, Some("unclear"))]), Ok(()));
+    assert_eq!(
+        answered(&[no, yes, yes, yes]),
+        Err(Refusal::TooManyItems { asked: 3 }),
+        "the first was left out"
+    );
+    assert_eq!(answered(&[yes, yes]), Err(Refusal::ItemsMissing));
+    assert_eq!(answered(&[yes, yes, no]), Err(Refusal::ItemsMissing));
+    assert_eq!(
+        answered(&[yes, yes, (false, Some(" "))]),
+        Err(Refusal::ItemsMissing),
+        "a blank note says nothing"
+    );
+}
+
+#[test]
+fn an_answer_has_no_parts_of_another_one() {
+    let now = Utc::now();
+    let gate = Gate { ask: json!({ "allow": ["approve", "choose"], "options": [{}, {}] }), ..gate(now) };
+    let approve = || Answer::of(Decision::Approve, "api", "h");
+    let check = |answer: Answer| checked(&gate, "sam", &answer, now);
+    assert_eq!(check(approve()), Ok(()));
+    assert_eq!(check(Answer { choice: Some(77), ..approve() }), Err(Refusal::NotOffered));
+    assert_eq!(check(Answer { choice: Some(1), ..approve() }), Err(Refusal::NotOffered));
+    let items = vec![crate::gate::ItemAnswer { acknowledged: true, note: None }];
+    assert_eq!(check(Answer { items, ..approve() }), Err(Refusal::NotOffered));
+    let coded = |code: &str| Answer { reason_code: Some(code.into()), ..approve() };
+    assert!(matches!(check(coded("<script>")), Err(Refusal::NoSuchReason { .. })));
+    assert_eq!(check(coded("not_now")), Ok(()));
+    assert_eq!(check(choose(2)), Ok(()));
+}
+
+#[test]
+fn whoever_is_asked_answers_in_their_own_right_whatever_was_handed_to_them() {
+    let (site, now) = (plant(), Utc::now());
+    let given = |person: &str, delegate: &str| Delegation {
+        id: uuid::Uuid::nil(),
+        person: person.into(),
+        delegate: delegate.into(),
+        role: None,
+        starts_at: now,
+        until: now + TimeDelta::hours(8),
+        ended_at: None,
+    };
+    // Eve, who started the run, has handed everything to Bob; Ann to Bob and to Eve.
+    let delegations = [given("eve", "bob"), given("ann", "bob"), given("ann", "eve")];
+    let gate = Gate { role: Some("lead".into()), excluded: vec!["eve".into()], quorum: 2, ..gate(now) };
+    let may = |person: &str, votes: &[crate::store::gates::Vote]| {
+        let asked = Asked { site: &site, gate: &gate, votes, delegations: &delegations };
+        asked.may_answer(site.person(person).expect("a person"), now)
+    };
+    assert_eq!(may("bob", &[]), Ok(Standing::default()), "what Eve did keeps nobody else from answering");
+    assert_eq!(may("eve", &[]), Err(Refusal::SamePerson), "who started it answers for nobody");
+    let vote = choose(1).vote(uuid::Uuid::nil(), site.person("bob").expect("Bob"), Standing::default(), now);
+    assert_eq!(may("ann", std::slice::from_ref(&vote)), Ok(Standing::default()), "two people, two answers");
+    assert!(matches!(may("bob", &[vote]), Err(Refusal::Counted { .. })), "and none of them twice");
+}
+
+#[test]
+fn an_answer_for_somebody_counts_both() {
+    let (site, now) = (plant(), Utc::now());
+    let given = |person: &str| Delegation {
+        id: uuid::Uuid::nil(),
+        person: person.into(),
+        delegate: "eve".into(),
+        role: Some("lead".into()),
+        starts_at: now,
+        until: now + TimeDelta::hours(8),
+        ended_at: None,
+    };
+    let delegations = [given("ann"), given("bob")];
+    let open = |excluded: &[&str]| Gate {
+        role: Some("lead".into()),
+        excluded: excluded.iter().map(|out| (*out).to_owned()).collect(),
+        ..gate(now)
+    };
+    let may = |person: &str, gate: &Gate, votes: &[crate::store::gates::Vote]| {
+        let asked = Asked { site: &site, gate, votes, delegations: &delegations };
+        asked.may_answer(site.person(person).expect("a person"), now)
+    };
+    let for_whom = |whom: &str| Standing { on_behalf_of: Some(whom.to_owned()) };
+    assert_eq!(may("eve", &open(&[]), &[]), Ok(for_whom("ann")));
+    assert_eq!(may("eve", &open(&["ann"]), &[]), Ok(for_whom("bob")), "Ann may not, so nobody may for her");
+    assert_eq!(may("eve", &open(&["ann", "bob"]), &[]), Err(Refusal::SamePerson));
+    let eve = site.person("eve").expect("Eve");
+    let vote = choose(1).vote(uuid::Uuid::nil(), eve, for_whom("ann"), now);
+    for person in ["ann", "eve"] {
+        let again = may(person, &open(&[]), std::slice::from_ref(&vote));
+        assert!(matches!(again, Err(Refusal::Counted { .. })), "{person}");
+    }
+    assert_eq!(may("bob", &open(&[]), &[vote]), Ok(Standing::default()));
 }

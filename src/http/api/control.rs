@@ -1,6 +1,6 @@
 //! Orders of programs: one run or many, always for a person who may, with a reason.
 
-use super::id;
+use super::{id, unread};
 use crate::{
     engine::control::{
         Action, BulkFilter, BulkReport, ControlError, Order, Refusal, Version, apply, bulk, continue_bulk,
@@ -52,7 +52,7 @@ pub(in crate::http) async fn one(
 ) -> Result<Json<Ordered>, Problem> {
     let run: RunId = id(&run, "run")?;
     let by = orderer(&door, &caller, Some(run)).await?;
-    let Json(given) = given.map_err(|rejection| Problem::new(Cause::Malformed, rejection.body_text()))?;
+    let Json(given) = given.map_err(|rejection| unread(&rejection))?;
     let action = read_action(&action, given.from, given.version)?;
     let order = Order { action, by, reason: reason(given.reason)? };
     apply(&door.app.store, &door.app.definitions, run, &order, given.dry_run).await?;
@@ -82,7 +82,7 @@ pub(in crate::http) async fn many(
     given: Result<Json<GivenBulk>, JsonRejection>,
 ) -> Result<Json<BulkReport>, Problem> {
     let by = orderer(&door, &caller, None).await?;
-    let Json(given) = given.map_err(|rejection| Problem::new(Cause::Malformed, rejection.body_text()))?;
+    let Json(given) = given.map_err(|rejection| unread(&rejection))?;
     let (store, definitions) = (&door.app.store, &door.app.definitions);
     let report = match given.order {
         Some(order) => continue_bulk(store, definitions, order, BULK_TIME).await?,

@@ -1,6 +1,6 @@
 //! Who answers for whom: a caller's own delegations, handing over, and ending one.
 
-use super::id;
+use super::{id, unread};
 use crate::{
     gate::{HandOver, end_delegation, hand_over},
     http::{
@@ -60,7 +60,7 @@ pub(in crate::http) async fn start(
     wish: Result<Json<Wish>, JsonRejection>,
 ) -> Result<Response, Problem> {
     let person = named(caller)?;
-    let Json(wish) = wish.map_err(|rejection| Problem::new(Cause::Malformed, rejection.body_text()))?;
+    let Json(wish) = wish.map_err(|rejection| unread(&rejection))?;
     let wish = HandOver { delegate: wish.delegate, role: wish.role, until: wish.until };
     let given = hand_over(&door.app.store, &door.app.site, &person, &wish).await?;
     Ok((StatusCode::CREATED, Json(json!({ "delegation": given }))).into_response())

@@ -1,4 +1,4 @@
-use super::{id, missing, runs::Asked};
+use super::{id, missing, runs::Asked, unread};
 use crate::{
     gate::{Answer, Decision, ItemAnswer, decide},
     http::{
@@ -66,7 +66,7 @@ pub(in crate::http) async fn answer(
         Problem::new(Cause::NoSuchPerson, "a program never answers as itself: say who with `X-Takt-Person`")
     };
     let person = caller.person.ok_or_else(unnamed)?;
-    let Json(given) = given.map_err(|rejection| Problem::new(Cause::Malformed, rejection.body_text()))?;
+    let Json(given) = given.map_err(|rejection| unread(&rejection))?;
     let answer = Answer {
         choice: given.choice,
         edited: given.edited,

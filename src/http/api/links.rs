@@ -1,6 +1,6 @@
 //! Links that stand for somebody without a session: making and revoking them.
 
-use super::{id, missing};
+use super::{id, missing, unread};
 use crate::{
     gate::Token,
     http::{
@@ -88,7 +88,7 @@ pub(in crate::http) async fn partner(
 ) -> Result<(StatusCode, Json<Made>), Problem> {
     let by = orderer(&door, &caller).await?;
     let malformed = |words: String| Problem::new(Cause::Malformed, words);
-    let Json(wanted) = wanted.map_err(|rejection| malformed(rejection.body_text()))?;
+    let Json(wanted) = wanted.map_err(|rejection| unread(&rejection))?;
     if !door.app.site.access.partners.contains_key(&wanted.partner) {
         return Err(malformed(format!("takt.yaml has no partner `{}`", wanted.partner)));
     }

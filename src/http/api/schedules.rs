@@ -1,3 +1,4 @@
+use super::unread;
 use crate::{
     http::{
         auth::Caller,
@@ -153,6 +154,6 @@ fn person(caller: Caller) -> Result<String, Problem> {
 }
 
 fn read<T>(given: Result<Json<T>, JsonRejection>) -> Result<T, Problem> {
-    let Json(given) = given.map_err(|rejection| Problem::new(Cause::Malformed, rejection.body_text()))?;
+    let Json(given) = given.map_err(|rejection| unread(&rejection))?;
     Ok(given)
 }

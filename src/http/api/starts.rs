@@ -1,4 +1,4 @@
-use super::missing;
+use super::{missing, unread};
 use crate::{
     engine::CommitError,
     http::{
@@ -53,7 +53,7 @@ pub(in crate::http) async fn start(
 ) -> Result<(StatusCode, Json<Started>), Problem> {
     let unnamed = || Problem::new(Cause::NoSuchPerson, "say who starts it with `X-Takt-Person`");
     let by = caller.actor().ok_or_else(unnamed)?;
-    let Json(wanted) = wanted.map_err(|rejection| Problem::new(Cause::Malformed, rejection.body_text()))?;
+    let Json(wanted) = wanted.map_err(|rejection| unread(&rejection))?;
     let inputs: Vec<Value> = match wanted.runs {
         Some(runs) => runs.into_iter().map(|run| run.inputs).collect(),
         None => vec![wanted.inputs],

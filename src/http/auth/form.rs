@@ -2,7 +2,8 @@ use super::{SignedIn, is_same_secret};
 use crate::http::{console::PageError, problem::Cause, state::Shared};
 use axum::{
     Form, RequestExt,
-    extract::{FromRequest, FromRequestParts, Request},
+    extract::{FromRequest, FromRequestParts, Request, rejection::FormRejection},
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
 
@@ -37,7 +38,10 @@ impl FromRequest<Shared> for PostedForm {
             SignedIn::from_request_parts(&mut parts, door).await.map_err(IntoResponse::into_response)?;
         let request = Request::from_parts(parts, body);
         let Form(fields): Form<Vec<(String, String)>> =
-            request.extract().await.map_err(|_| PageError::new(Cause::Malformed).into_response())?;
+            request.extract().await.map_err(|rejection: FormRejection| {
+                let is_large = rejection.status() == StatusCode::PAYLOAD_TOO_LARGE;
+                PageError::new(if is_large { Cause::TooLarge } else { Cause::Malformed }).into_response()
+            })?;
         let fields = Fields(fields);
         if !fields.get("csrf").is_some_and(|given| is_same_secret(given, &who.csrf)) {
             return Err(PageError::new(Cause::CsrfMissing).into_response());

@@ -2,6 +2,7 @@
 //!
 //! Signing in itself is a page of the console.
 
+mod address;
 mod caller;
 mod cookie;
 mod form;
@@ -9,6 +10,7 @@ mod limit;
 mod needs;
 mod session;
 
+pub(super) use address::ClientAddress;
 pub(super) use caller::Caller;
 pub(super) use cookie::{cookie, set_cookie};
 pub(super) use form::{Fields, PostedForm};

@@ -53,6 +53,9 @@ impl IntoResponse for PageError {
             Cause::CsrfMissing => {
                 ("This form has expired", "Go back, reload the page and send it again. Nothing was changed.")
             }
+            Cause::TooLarge => {
+                ("This is too long", "Go back, shorten it and send it again. Nothing was changed.")
+            }
             Cause::Malformed => ("This could not be read", "Go back and send it again. Nothing was changed."),
             Cause::NotPermitted => (
                 "This is not yours to do",

@@ -11,6 +11,7 @@ use crate::{
     gate::hash_of,
     http::{auth::Fields, problem::Cause, state::Shared},
     run::EventId,
+    site::PARTNERS,
     store::{StoreError, audit, events, links},
 };
 use axum::{
@@ -23,7 +24,8 @@ use chrono::NaiveDate;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-const EVENT: &str = "partner.order_answered";
+/// Made here and nowhere else.
+pub(in crate::http) const EVENT: &str = "partner.order_answered";
 const NOTE_CHARS_MAX: usize = 2_000;
 
 #[derive(Serialize)]
@@ -102,7 +104,7 @@ pub(in crate::http) async fn answer(
     let partner = link.partner.clone().unwrap_or_default();
     data["partner"] = json!(partner);
     data["order"] = json!(link.subject);
-    let source = format!("partner/{partner}");
+    let source = format!("{PARTNERS}/{partner}");
     let event = events::NewEvent {
         id: EventId::new(),
         source: source.clone(),

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     gate::Token,
     http::{
-        auth::{Fields, PostedForm, SESSION_COOKIE, cookie, is_same_secret, set_cookie},
+        auth::{ClientAddress, Fields, PostedForm, SESSION_COOKIE, cookie, is_same_secret, set_cookie},
         problem::Cause,
         state::Shared,
     },
@@ -94,6 +94,7 @@ pub(super) fn add_cookie(response: &mut Response, cookie: Option<HeaderValue>) {
 
 pub(in crate::http) async fn sign_in(
     State(door): State<Shared>,
+    from: ClientAddress,
     headers: HeaderMap,
     Form(fields): Form<Vec<(String, String)>>,
 ) -> Result<Response, PageError> {
@@ -104,7 +105,7 @@ pub(in crate::http) async fn sign_in(
     }
     let next = local_path(fields.get("next"));
     let name = fields.text("name").unwrap_or_default().to_lowercase();
-    if !door.sign_in_limit.allows(&name) {
+    if !door.sign_in_limit.allows(&name, from.0) {
         let refusal = (StatusCode::TOO_MANY_REQUESTS, "Too many attempts. Wait a minute and try again.");
         return show(&door, next, &name, Some(refusal));
     }

@@ -12,7 +12,7 @@ use crate::{
     connector::oidc::{OidcError, Provider, Returned},
     gate::{FRESH, Token, hash_of},
     http::{
-        auth::{SignedIn, cookie, set_cookie},
+        auth::{ClientAddress, SignedIn, cookie, set_cookie},
         hook::wall_clock,
         problem::Cause,
         state::Shared,
@@ -38,6 +38,8 @@ const AUTH_TIME_LEEWAY_SECONDS: i64 = 10;
 
 const ADVICE: &str = "Nothing was changed. Go back and try once more; if it happens again, tell whoever looks after takt.yaml.";
 
+const TOO_MANY: &str = "Too many sign-ins at once. Try again in a minute.";
+
 /// For whom somebody is sent to the provider.
 struct Signing {
     session: String,
@@ -48,9 +50,14 @@ struct Signing {
 pub(in crate::http) async fn begin(
     State(door): State<Shared>,
     Query(query): Query<Next>,
+    from: ClientAddress,
     headers: HeaderMap,
 ) -> Result<Response, PageError> {
     let next = local_path(query.next.as_deref());
+    if !door.sign_in_limit.allows_sending(from.0) {
+        let refusal = (StatusCode::TOO_MANY_REQUESTS, TOO_MANY);
+        return show(&door, next, "", Some(refusal));
+    }
     send(&door, &headers, next, None).await
 }
 
@@ -62,6 +69,10 @@ pub(in crate::http) async fn sign(
     headers: HeaderMap,
 ) -> Result<Response, PageError> {
     let id: GateId = id.parse().map_err(|_| PageError::new(Cause::NotFound))?;
+    if !door.sign_in_limit.allows_signing(&who.person.id) {
+        let refusal = (StatusCode::TOO_MANY_REQUESTS, TOO_MANY);
+        return show(&door, &format!("/gates/{id}"), "", Some(refusal));
+    }
     let mut db = door.app.store.connection().await?;
     let gate = gates::get(&mut db, id).await?.ok_or(PageError::new(Cause::NotFound))?;
     drop(db);
@@ -76,10 +87,6 @@ async fn send(
     signing: Option<Signing>,
 ) -> Result<Response, PageError> {
     let provider = door.sso.as_ref().ok_or(PageError::new(Cause::NotFound))?;
-    if !door.sign_in_limit.allows_sending() {
-        let refusal = (StatusCode::TOO_MANY_REQUESTS, "Too many sign-ins at once. Try again in a minute.");
-        return show(door, next, "", Some(refusal));
-    }
     let begun = match provider.begin(&redirect_uri(door), signing.is_some()).await {
         Ok(begun) => begun,
         Err(error) => {

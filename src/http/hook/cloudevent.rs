@@ -1,4 +1,7 @@
-//! CloudEvents 1.0 over HTTP, structured and binary; anything else must be plain JSON with its id in the headers.
+//! CloudEvents 1.0 over HTTP in structured mode: the whole event is the body, which is what a sender signs.
+//!
+//! Binary mode is refused. Its attributes are headers, which no webhook signature covers: whoever has seen one signed
+//! request could send its body again as any other event.
 
 use crate::{
     run::{EventId, NESTING_MAX, has_nul, nesting_of},
@@ -8,7 +11,6 @@ use axum::http::{HeaderMap, header};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::Value;
-use std::borrow::Cow;
 
 /// Longest id, source, type or subject; they are shown and indexed.
 const ATTRIBUTE_CHARS_MAX: usize = 512;
@@ -25,8 +27,11 @@ pub(super) enum Malformed {
     TooLong(&'static str),
     #[error("`time` is not an RFC 3339 time: `{0}`")]
     Time(String),
-    #[error("the header `{0}` is not percent-encoded UTF-8")]
-    Encoding(String),
+    #[error(
+        "send the whole event in the body, as `Content-Type: application/cloudevents+json`: attributes in `ce-*` headers \
+         are not under the signature"
+    )]
+    NotStructured,
     #[error("a batch of events is not accepted; send them one by one")]
     Batch,
     #[error("`{0}` holds a NUL character, which cannot be kept")]
@@ -37,7 +42,6 @@ pub(super) enum Malformed {
     Binary,
 }
 
-/// The attributes as they came, in either mode.
 #[derive(Debug, Default, Deserialize)]
 struct Attributes {
     specversion: Option<String>,
@@ -59,59 +63,11 @@ pub(super) fn read(id: EventId, headers: &HeaderMap, body: &[u8]) -> Result<NewE
     if kind.starts_with("application/cloudevents-batch") {
         return Err(Malformed::Batch);
     }
-    let attributes =
-        if kind.starts_with("application/cloudevents") { structured(body)? } else { binary(headers, body)? };
+    if !kind.starts_with("application/cloudevents") {
+        return Err(Malformed::NotStructured);
+    }
+    let attributes = serde_json::from_slice(body).map_err(|error| Malformed::NotJson(error.to_string()))?;
     event(id, attributes)
-}
-
-fn json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Malformed> {
-    serde_json::from_slice(body).map_err(|error| Malformed::NotJson(error.to_string()))
-}
-
-fn structured(body: &[u8]) -> Result<Attributes, Malformed> {
-    json(body)
-}
-
-fn binary(headers: &HeaderMap, body: &[u8]) -> Result<Attributes, Malformed> {
-    let attribute = |name: &str| -> Result<Option<String>, Malformed> {
-        let name = format!("ce-{name}");
-        let Some(value) = headers.get(&name) else { return Ok(None) };
-        let text = value.to_str().ok().and_then(unescape);
-        text.map(|text| Some(text.into_owned())).ok_or(Malformed::Encoding(name))
-    };
-    Ok(Attributes {
-        specversion: attribute("specversion")?,
-        id: attribute("id")?,
-        source: attribute("source")?,
-        r#type: attribute("type")?,
-        subject: attribute("subject")?,
-        time: attribute("time")?,
-        traceparent: attribute("traceparent")?,
-        plant: attribute("plant")?,
-        data: if body.is_empty() { Value::Null } else { json(body)? },
-        data_base64: None,
-    })
-}
-
-/// Header values may be quoted, and are percent-encoded once.
-fn unescape(value: &str) -> Option<Cow<'_, str>> {
-    let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
-    if !value.contains('%') {
-        return Some(Cow::Borrowed(value));
-    }
-    let mut bytes = Vec::with_capacity(value.len());
-    let mut rest = value.as_bytes();
-    while let [first, tail @ ..] = rest {
-        rest = tail;
-        if *first == b'%' {
-            let (pair, tail) = tail.split_at_checked(2)?;
-            bytes.extend(hex::decode(pair).ok()?);
-            rest = tail;
-        } else {
-            bytes.push(*first);
-        }
-    }
-    String::from_utf8(bytes).ok().map(Cow::Owned)
 }
 
 fn event(id: EventId, attributes: Attributes) -> Result<NewEvent, Malformed> {

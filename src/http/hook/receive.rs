@@ -1,6 +1,7 @@
 use super::{cloudevent, refuse, unread, wall_clock};
 use crate::{
     http::{
+        console::partner::EVENT as PARTNER_EVENT,
         problem::{Cause, Problem},
         state::Shared,
     },
@@ -28,6 +29,8 @@ use tracing::Instrument;
 
 /// A `traceparent` has 55 characters; a later version of it may have some more.
 const TRACE_CHARS_MAX: usize = 128;
+/// As much of a foreign source as a refusal repeats.
+const SOURCE_CHARS_SHOWN: usize = 80;
 
 /// Stores an event before it is acknowledged; of a refused request only its count and cause are kept.
 pub(in crate::http) async fn receive(
@@ -64,6 +67,7 @@ async fn accept(
     let id = EventId::new();
     let mut event = cloudevent::read(id, headers, &body)
         .map_err(|error| Problem::new(Cause::Malformed, error.to_string()))?;
+    speaks_for_itself(declared, &event)?;
     // The event's own trace, or that of the request it came with.
     let sent = || headers.get("traceparent")?.to_str().ok().map(str::to_owned);
     let incoming = event.trace.take().or_else(sent).filter(|trace| trace.len() <= TRACE_CHARS_MAX);
@@ -85,6 +89,23 @@ fn counted_as<'a>(door: &Shared, source: &'a str) -> &'a str {
     if door.app.site.sources.contains_key(source) { source } else { "unknown" }
 }
 
+/// A sender tells what happens in its own systems, never what another source would tell, nor what partners answer.
+fn speaks_for_itself(source: Option<&Source>, event: &events::NewEvent) -> Result<(), Problem> {
+    let foreign = |words: String| Err(Problem::new(Cause::NotPermitted, words));
+    if event.kind == PARTNER_EVENT {
+        return foreign(format!(
+            "only Takt itself makes events of the type `{PARTNER_EVENT}`, from a partner's page"
+        ));
+    }
+    if source.is_some_and(|source| source.speaks_for(&event.source)) {
+        return Ok(());
+    }
+    let named: String = event.source.chars().take(SOURCE_CHARS_SHOWN).collect();
+    foreign(format!(
+        "this sender does not speak for the source `{named}`: takt.yaml says for which under `from`"
+    ))
+}
+
 /// Standard Webhooks: HMAC-SHA256 of `{id}.{timestamp}.{body}`, one signature of the list must fit.
 fn verify(
     source: Option<&Source>,
@@ -94,7 +115,7 @@ fn verify(
     age_max: Duration,
 ) -> Result<(), Problem> {
     let unknown = || Problem::new(Cause::UnknownSource, "declare it under `sources` in takt.yaml");
-    let Source { verify: Verification::StandardWebhooks { secret } } = source.ok_or_else(unknown)?;
+    let Source { verify: Verification::StandardWebhooks { secret }, .. } = source.ok_or_else(unknown)?;
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let (Some(id), Some(timestamp), Some(signatures)) =
         (header(HEADER_WEBHOOK_ID), header(HEADER_WEBHOOK_TIMESTAMP), header(HEADER_WEBHOOK_SIGNATURE))

@@ -8,6 +8,7 @@ use crate::site::{
 use serde_saphyr::Spanned;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
     time::Duration,
 };
 
@@ -174,7 +175,15 @@ impl Reading<'_> {
                 }
             }
         }
-        SignIn { local, idle, length, oidc }
+        let proxies = file.proxies.iter().filter_map(|proxy| self.proxy(proxy)).collect();
+        SignIn { local, idle, length, oidc, proxies }
+    }
+
+    fn proxy(&mut self, proxy: &Text) -> Option<IpAddr> {
+        let value = self.text(proxy);
+        let address = value.parse::<IpAddr>().map(|address| address.to_canonical());
+        let message = format!("`{value}` is no address: write one like 127.0.0.1");
+        address.map_err(|_| self.problem(proxy.referenced, message)).ok()
     }
 
     fn oidc(&mut self, file: OidcFile) -> Option<Oidc> {

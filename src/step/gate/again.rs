@@ -39,7 +39,10 @@ impl GateExecutor {
             why.extend(refusals.iter().map(|because| match is_edit {
                 true => format!("The change by {whose} was not carried out: {because}"),
                 false => {
-                    format!("Since {whose} was asked, things have changed: {because}. Nothing was done yet")
+                    let were = if outcome::voices(&answer.body) > 1 { "were" } else { "was" };
+                    format!(
+                        "Since {whose} {were} asked, things have changed: {because}. Nothing was done yet"
+                    )
                 }
             }));
         }

@@ -33,6 +33,11 @@ pub(super) fn answer_json(opened: &Opened, answer: &Signal) -> Value {
     })
 }
 
+/// How many gave the answer that settled the question.
+pub(super) fn voices(answer: &Value) -> usize {
+    answer["agreed"].as_array().map_or(1, Vec::len)
+}
+
 /// "Sam Carter and Lee Tanaka for Mia Novak": everybody whose same answer settled the question.
 pub(super) fn names(answer: &Value) -> String {
     let agreed = answer["agreed"].as_array().map(Vec::as_slice).unwrap_or_default();

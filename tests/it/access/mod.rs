@@ -1,6 +1,7 @@
 //! Who gets in, how far they reach, and what proves it: single sign-on, roles, service accounts, signatures, links.
 
 mod hostile;
+mod limits;
 mod links;
 mod matrix;
 mod oidc;

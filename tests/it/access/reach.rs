@@ -187,6 +187,8 @@ fn takt_yaml_says_who_reaches_what_and_each_mistake_is_named() {
         ("https://plex.example", "https://plex.example; script-src *", "is no origin"),
         ("https://login.example", "http://login.example", "must be an https:// address"),
         ("idle: 30m", "local: false, idle: 30m", ""),
+        ("idle: 30m", "proxies: [127.0.0.1, '::1'], idle: 30m", ""),
+        ("idle: 30m", "proxies: [proxy.example], idle: 30m", "`proxy.example` is no address"),
         ("sign_in: { idle: 30m, oidc", "sign_in: { local: false, ocid", "there is no key `ocid`"),
     ];
     for (from, to, expected) in mistakes {

@@ -70,8 +70,9 @@ impl Console {
         tokio::spawn(http::listen_to_slack(state.clone()));
         let hints = state.hints.clone();
         let stopped = stop.clone();
-        let server = axum::serve(listener, http::router(state))
-            .with_graceful_shutdown(async move { stopped.cancelled().await });
+        let service = http::router(state).into_make_service_with_connect_info::<std::net::SocketAddr>();
+        let server =
+            axum::serve(listener, service).with_graceful_shutdown(async move { stopped.cancelled().await });
         tokio::spawn(server.into_future());
         Self { url, store, site, definitions, problems, hints, stop, _database: database }
     }

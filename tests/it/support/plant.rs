@@ -315,7 +315,8 @@ impl Plant {
                 () if allows("approve") => Decision::Approve,
                 () => Decision::Acknowledge,
             };
-            let items = gate.ask["items"].as_array().map_or(0, Vec::len);
+            let items = gate.ask["items"].as_array().filter(|_| decision == Decision::Acknowledge);
+            let items = items.map_or(0, Vec::len);
             let answer = Answer {
                 choice: (decision == Decision::Choose).then_some(1),
                 items: vec![ItemAnswer { acknowledged: true, note: None }; items],

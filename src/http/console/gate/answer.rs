@@ -60,7 +60,10 @@ pub(super) fn read(fields: &Fields, ask: &Value) -> Result<Answer, Mistake> {
     let items = ask.get("items").and_then(Value::as_array).map_or(0, Vec::len);
     let schema = ask.get("fields").filter(|schema| schema.is_object());
     Ok(Answer {
-        choice: fields.get("choice").and_then(|choice| choice.parse().ok()),
+        choice: fields
+            .get("choice")
+            .filter(|_| decision == Decision::Choose)
+            .and_then(|choice| choice.parse().ok()),
         edited,
         items: if decision == Decision::Acknowledge { read_items(fields, items) } else { Vec::new() },
         fields: schema.filter(|_| decision == Decision::Approve).map(|schema| form::read(fields, schema)),

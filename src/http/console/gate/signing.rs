@@ -70,7 +70,7 @@ pub(super) async fn read(
     };
     drop(db);
     let is_local = door.app.site.access.sign_in.local;
-    if !door.sign_in_limit.allows(&asker.person.id) {
+    if !door.sign_in_limit.allows_signing(&asker.person.id) {
         return Ok(Err(Wrong::TooOften));
     }
     let (person, id, password) = (asker.person.clone(), gate.id, password.to_owned());
