@@ -327,5 +327,5 @@ fn what_is_tried_is_an_event_as_the_site_describes_it() {
     fs::remove_file(&event).expect("removed");
     assert_eq!((code, out.as_str()), (1, ""), "{err}");
     let said = "this is no `plex.work_center_status` as events/plex.work_center_status.json describes it: ";
-    assert!(err.contains(said) && err.contains("/planned: "), "{err}");
+    assert!(err.contains(said) && err.contains("\"work_center_id\" is a required property"), "{err}");
 }

@@ -52,12 +52,6 @@ async fn strangers_with_invented_names_lock_nobody_out() {
         StatusCode::UNAUTHORIZED,
         "another name, another count"
     );
-    let mut refused = 0;
-    for number in 0..70 {
-        let status = stranger.tries(&format!("nobody-{number}"), "wrong").await;
-        refused += usize::from(status == StatusCode::TOO_MANY_REQUESTS);
-    }
-    assert!(refused > 0, "the address has a limit");
     for name in ["sam", "mia"] {
         assert_eq!(plant.tries(name, PASSWORD).await, StatusCode::SEE_OTHER, "{name} sits somewhere else");
     }
