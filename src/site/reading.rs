@@ -69,22 +69,13 @@ impl<'a> Reading<'a> {
         let names = Names::of(&file);
         let time_zone = self.time_zone(&file.time_zone);
         let shifts = self.shifts(file.shifts);
-        let mut calendars = BTreeMap::new();
-        for (id, calendar) in file.calendars {
-            let calendar = self.calendar(&id, calendar, &shifts, &names);
-            calendars.insert(id, calendar);
-        }
+        let calendars = self.calendars(file.calendars, &shifts, &names);
         let roles: BTreeMap<_, _> =
             file.roles.into_iter().map(|(id, role)| (id, self.role(role, &names))).collect();
         let mut people = self.people(file.people, &names);
         give_derived_roles(&mut people, &roles);
-        let mut ladders = BTreeMap::new();
-        for (id, rungs) in file.ladders {
-            let ladder = self.ladder(&id, rungs, &names);
-            ladders.insert(id, ladder);
-        }
-        file.operators.iter().for_each(|role| self.known("role", role, &names.roles));
-        let operators = file.operators.into_iter().map(|role| role.value).collect();
+        let ladders = self.ladders(file.ladders, &names);
+        let operators = self.operators(file.operators, &names);
         let answering = self.answering(file.reasons, file.overrides, file.override_review, &names, &roles);
         let access = self.access(
             access::AccessFile {
@@ -208,6 +199,19 @@ impl<'a> Reading<'a> {
         })
     }
 
+    fn calendars(
+        &mut self,
+        calendars: BTreeMap<String, Spanned<CalendarFile>>,
+        shifts: &[Shift],
+        names: &Names,
+    ) -> BTreeMap<String, Calendar> {
+        let read = |(id, calendar): (String, Spanned<CalendarFile>)| {
+            let calendar = self.calendar(&id, calendar, shifts, names);
+            (id, calendar)
+        };
+        calendars.into_iter().map(read).collect()
+    }
+
     fn calendar(
         &mut self,
         id: &str,
@@ -307,6 +311,23 @@ impl<'a> Reading<'a> {
             shifts: values(person.shifts),
             password_hash: person.password_hash.map(|hash| hash.value),
         }
+    }
+
+    fn operators(&mut self, roles: Vec<Text>, names: &Names) -> Vec<String> {
+        roles.iter().for_each(|role| self.known("role", role, &names.roles));
+        roles.into_iter().map(|role| role.value).collect()
+    }
+
+    fn ladders(
+        &mut self,
+        ladders: BTreeMap<String, Spanned<Vec<Spanned<RungFile>>>>,
+        names: &Names,
+    ) -> BTreeMap<String, Ladder> {
+        let read = |(id, rungs): (String, Spanned<Vec<Spanned<RungFile>>>)| {
+            let ladder = self.ladder(&id, rungs, names);
+            (id, ladder)
+        };
+        ladders.into_iter().map(read).collect()
     }
 
     fn ladder(&mut self, id: &str, rungs: Spanned<Vec<Spanned<RungFile>>>, names: &Names) -> Ladder {

@@ -171,6 +171,7 @@ fn cards_in(calls: &Value) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "one story, told from its beginning to its end")]
 async fn a_supervisor_answers_in_teams_and_everybody_sees_it() {
     let microsoft = Peer::start("teams_service.py").await;
     let url = microsoft.url().to_owned();
