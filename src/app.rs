@@ -273,11 +273,12 @@ impl App {
             hooks: self.roles.intake,
             console: self.roles.console,
         };
+        let door = http::Door::new(state);
         if self.roles.console {
-            parts.spawn(http::listen_to_slack(state.clone()));
+            parts.spawn(http::listen_to_slack(door.clone()));
         }
         let stopped = stop.clone();
-        let service = http::router(state).into_make_service_with_connect_info::<SocketAddr>();
+        let service = http::router(door).into_make_service_with_connect_info::<SocketAddr>();
         let served = axum::serve(self.listener, service)
             .with_graceful_shutdown(async move { stopped.cancelled().await })
             .await;

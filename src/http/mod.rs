@@ -23,4 +23,4 @@ pub use bind::{BindError, bind};
 pub use doors::Route;
 pub use hook::listen as listen_to_slack;
 pub use router::{router, routes};
-pub use state::AppState;
+pub use state::{AppState, Door};

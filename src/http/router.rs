@@ -7,7 +7,7 @@ use super::{
     doors::{Doors, Route},
     health, hook, mcp, metrics,
     problem::{Cause, Problem},
-    state::{AppState, Door},
+    state::Door,
 };
 use crate::site::{Scope, Section};
 use axum::{
@@ -17,7 +17,7 @@ use axum::{
     middleware::map_response,
     response::{IntoResponse, Response},
 };
-use std::{any::Any, time::Duration};
+use std::{any::Any, sync::Arc, time::Duration};
 use tower_http::{catch_panic::CatchPanicLayer, timeout::TimeoutLayer, trace::TraceLayer};
 
 /// Largest form or API body; webhooks have the site's own limit.
@@ -142,9 +142,8 @@ pub fn routes() -> Vec<Route> {
 }
 
 /// The whole web door as one service.
-pub fn router(state: AppState) -> Router {
-    let event_bytes_max = state.site.limits.event_bytes_max;
-    let door = Door::new(state);
+pub fn router(door: Arc<Door>) -> Router {
+    let event_bytes_max = door.app.site.limits.event_bytes_max;
     let mut doors = watching().router;
     if door.app.console {
         let people = programs().merge(pages()).merge(open()).router;

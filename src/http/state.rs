@@ -39,25 +39,25 @@ pub struct AppState {
 }
 
 /// The state of the routes: what was given, and what the door keeps for itself.
-pub(super) struct Door {
-    pub app: AppState,
-    pub sign_in_limit: SignInLimit,
+pub struct Door {
+    pub(super) app: AppState,
+    pub(super) sign_in_limit: SignInLimit,
     /// Opens dialogs and tells people in Slack; absent when the site has no Slack.
-    pub slack: Option<Arc<SlackClient>>,
+    pub(super) slack: Option<Arc<SlackClient>>,
     /// Checks and answers what Teams posts; absent when the site has no bot there.
-    pub teams: Option<Inbound>,
+    pub(super) teams: Option<Inbound>,
     /// The plant's identity provider, where takt.yaml declares one.
-    pub sso: Option<oidc::Provider>,
+    pub(super) sso: Option<oidc::Provider>,
     /// Absent when the site has no MCP server.
-    pub mcp: Option<super::mcp::Desk>,
+    pub(super) mcp: Option<super::mcp::Desk>,
     /// When the gauges were read last, so that scrapes do not become load.
-    pub measured: tokio::sync::Mutex<Option<std::time::Instant>>,
+    pub(super) measured: tokio::sync::Mutex<Option<std::time::Instant>>,
 }
 
 pub(super) type Shared = Arc<Door>;
 
 impl Door {
-    pub(super) fn new(app: AppState) -> Shared {
+    pub fn new(app: AppState) -> Arc<Self> {
         let sign_in_limit = SignInLimit::new();
         let slack = app.site.slack.as_ref().and_then(|slack| {
             let made = SlackClient::new(slack);

@@ -8,7 +8,6 @@ use crate::{
     store::{StoreError, cards, clock, gates},
 };
 use chrono::{DateTime, Utc};
-use serde_json::Value;
 use std::time::Duration;
 
 const BATCH_MAX: i64 = 20;
@@ -21,6 +20,9 @@ impl Delivery {
     pub(super) async fn settle_cards(&self, notifier: &dyn Notifier) -> Result<usize, StoreError> {
         let mut db = self.store.connection().await?;
         let stale = cards::take_stale(&mut db, notifier.channel(), BATCH_MAX, HOLD).await?;
+        if stale.is_empty() {
+            return Ok(0);
+        }
         let now = clock::now(&mut db).await?;
         drop(db);
         let count = stale.len();
@@ -47,16 +49,10 @@ impl Delivery {
         let settled = match (gate.state.as_str(), vote) {
             ("open", _) => Settled::PassedOn { to: self.asked_now(&gate), at: now },
             ("answered", Some(vote)) => Settled::by(&vote, &who(&self.site, &vote)),
-            _ => Settled::Closed { why: "nobody has to answer this any more".to_owned(), at: now },
+            _ => Settled::closed(now),
         };
-        let title = card.message.get("title").and_then(Value::as_str).unwrap_or("A question");
-        Ok(Some(Message::Decided(Decided {
-            title: title.to_owned(),
-            body: String::new(),
-            settled,
-            followed: Vec::new(),
-            url: Some(self.page_of(Some(gate.id), gate.run_id)),
-        })))
+        let page = self.page_of(Some(gate.id), gate.run_id);
+        Ok(Some(Message::Decided(Decided::now(&card.message, settled, page))))
     }
 
     fn asked_now(&self, gate: &gates::Gate) -> String {

@@ -1,7 +1,7 @@
 //! What a channel is: where people are in it, and how a message gets there and is changed later.
 
 use super::Message;
-use crate::site::Site;
+use crate::site::{Person, Site};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -94,6 +94,13 @@ pub trait Notifier: Send + Sync {
 
     /// Changes a delivered message in place. Saying the same twice does no harm.
     async fn update(&self, receipt: &Receipt, message: &Message) -> Result<(), NotifyError>;
+}
+
+impl Contact {
+    /// `id` is what the channel itself calls them.
+    pub fn of(person: &Person, id: Option<String>) -> Self {
+        Self { person: person.id.clone(), name: person.name.clone(), id, email: person.email.clone() }
+    }
 }
 
 impl Destination {

@@ -168,6 +168,15 @@ impl Message {
             Self::Follow(follow) => follow.lines.first().map_or("", String::as_str),
         }
     }
+
+    /// One line for notifications and subjects.
+    pub fn summary(&self, zone: Tz) -> String {
+        match self {
+            Self::Ask(question) => format!("{}: answer by {}", question.title, question.deadline(zone)),
+            Self::Tell(_) | Self::Follow(_) => self.title().to_owned(),
+            Self::Decided(decided) => format!("{}: {}", decided.title, decided.settled.sentence(zone)),
+        }
+    }
 }
 
 impl Question {
@@ -224,7 +233,24 @@ impl Question {
     }
 }
 
+impl Decided {
+    /// What replaces a question that was shown so, before anything has followed.
+    pub fn now(shown: &Value, settled: Settled, url: String) -> Self {
+        Self {
+            title: shown.get("title").and_then(Value::as_str).unwrap_or("A question").to_owned(),
+            body: String::new(),
+            settled,
+            followed: Vec::new(),
+            url: Some(url),
+        }
+    }
+}
+
 impl Settled {
+    pub fn closed(at: DateTime<Utc>) -> Self {
+        Self::Closed { why: "nobody has to answer this any more".to_owned(), at }
+    }
+
     /// What an accepted answer says on cards.
     pub fn by(vote: &Vote, name: &str) -> Self {
         let button = serde_json::from_value(Value::String(vote.decision.clone())).unwrap_or(Button::Approve);

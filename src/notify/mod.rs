@@ -5,13 +5,17 @@
 mod backoff;
 mod cards;
 mod channel;
+mod clip;
 mod delivery;
 mod message;
+mod offer;
 mod press;
 mod story;
 
 pub use backoff::{ATTEMPTS_MAX, try_again};
 pub use channel::{Contact, Destination, Notifier, NotifyError, Receipt, Sending};
+pub use clip::clip;
 pub use delivery::Delivery;
 pub use message::{Button, CardOption, Decided, Fact, Follow, Message, Notice, Question, Settled};
+pub use offer::{CardButton, Offer};
 pub use press::{Press, PressError};

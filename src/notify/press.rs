@@ -19,13 +19,11 @@ pub struct PressError;
 impl Press {
     /// "takt.choose.2".
     pub fn action_id(&self) -> String {
-        let word = word(self.button);
-        self.option.map_or_else(|| format!("takt.{word}"), |option| format!("takt.{word}.{option}"))
+        format!("takt.{}", answer_word(self.button, self.option))
     }
 
     pub fn value(&self) -> String {
-        let option = self.option.map(|option| format!(".{option}")).unwrap_or_default();
-        format!("{}:{}{option}", self.token, word(self.button))
+        format!("{}:{}", self.token, answer_word(self.button, self.option))
     }
 }
 
@@ -49,6 +47,12 @@ impl FromStr for Press {
 
 const BUTTONS: [Button; 5] =
     [Button::Acknowledge, Button::Approve, Button::Choose, Button::Edit, Button::Reject];
+
+/// "choose.2".
+pub(super) fn answer_word(button: Button, option: Option<usize>) -> String {
+    let word = word(button);
+    option.map_or_else(|| word.to_owned(), |option| format!("{word}.{option}"))
+}
 
 fn word(button: Button) -> &'static str {
     match button {

@@ -11,6 +11,8 @@ from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.socket_mode.response import SocketModeResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
+from serving import serve
+
 sockets, acks, opened, whispers, views = [], {}, [], [], []
 
 
@@ -99,14 +101,4 @@ app.add_routes([
 ])
 
 
-async def main():
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    port = site._server.sockets[0].getsockname()[1]
-    print(json.dumps({"ready": f"http://127.0.0.1:{port}"}), flush=True)
-    await asyncio.Event().wait()
-
-
-asyncio.run(main())
+serve(app)

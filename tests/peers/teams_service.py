@@ -2,7 +2,6 @@
 PyJWT and judged by the token rules of microsoft-teams-apps. One line `{ready}` when it listens."""
 
 import asyncio
-import json
 import time
 
 import jwt
@@ -10,6 +9,8 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 from microsoft_teams.apps.auth.token_validator import JwtValidationOptions, TokenValidator
+
+from serving import serve
 
 ENDORSED = ["msteams", "webchat"]
 calls, keys, tokens = [], {}, set()
@@ -138,14 +139,4 @@ app.add_routes([
 ])
 
 
-async def main():
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    port = site._server.sockets[0].getsockname()[1]
-    print(json.dumps({"ready": f"http://127.0.0.1:{port}"}), flush=True)
-    await asyncio.Event().wait()
-
-
-asyncio.run(main())
+serve(app)

@@ -1,7 +1,7 @@
 //! How a message looks as a mail: the same words as plain text and as HTML, and a link for each answer. Following a link
 //! only shows the question; answering takes a button on the page.
 
-use crate::notify::{Button, Message, Notice, Question};
+use crate::notify::{Message, Notice, Question, clip};
 use chrono_tz::Tz;
 
 const SUBJECT_CHARS_MAX: usize = 150;
@@ -22,17 +22,15 @@ enum Part {
 }
 
 pub(super) fn write(message: &Message, site: &str, zone: Tz) -> Written {
-    let (subject, parts) = match message {
-        Message::Ask(question) => {
-            (format!("{}: answer by {}", question.title, question.deadline(zone)), asked(question, zone))
-        }
-        Message::Tell(notice) => (notice.title.clone(), told(notice)),
-        Message::Decided(_) | Message::Follow(_) => (message.title().to_owned(), Vec::new()),
+    let parts = match message {
+        Message::Ask(question) => asked(question, zone),
+        Message::Tell(notice) => told(notice),
+        Message::Decided(_) | Message::Follow(_) => Vec::new(),
     };
     let foot = Part::Quiet(format!("Sent by Takt, {site}."));
     let parts: Vec<Part> = parts.into_iter().chain([foot]).collect();
     Written {
-        subject: one_line(&subject),
+        subject: one_line(&message.summary(zone)),
         text: parts.iter().map(plain).collect::<Vec<_>>().join("\n\n"),
         html: format!(
             "<!doctype html><html lang=\"en\"><body style=\"font-family:sans-serif;max-width:40em\">{}</body></html>",
@@ -74,27 +72,11 @@ fn asked(question: &Question, zone: Tz) -> Vec<Part> {
 
 fn links(question: &Question) -> Vec<(String, String)> {
     let mut links = Vec::new();
-    let options = |button| match button {
-        Button::Choose => (1..=question.options.len()).map(Some).collect(),
-        _ => vec![None],
-    };
     if let Some(link) = &question.link {
-        for button in [Button::Acknowledge, Button::Approve, Button::Choose, Button::Reject] {
-            for option in options(button).into_iter().filter(|_| question.takes(button)) {
-                let (label, word) = match (button, option) {
-                    (Button::Acknowledge, _) => ("I take it".to_owned(), "acknowledge".to_owned()),
-                    (Button::Approve, _) => ("Approve".to_owned(), "approve".to_owned()),
-                    (Button::Choose, option) => {
-                        let number = option.unwrap_or_default();
-                        let title = question.options.get(number.saturating_sub(1));
-                        let title = title.map_or("", |option| option.title.as_str());
-                        (format!("Choose {number}: {title}"), format!("choose.{number}"))
-                    }
-                    (Button::Edit | Button::Reject, _) => ("Reject".to_owned(), "reject".to_owned()),
-                };
-                links.push((label, format!("{link}?answer={word}")));
-            }
-        }
+        let offers = question.offers().into_iter();
+        links.extend(
+            offers.map(|offer| (question.label_in_full(&offer), format!("{link}?answer={}", offer.word()))),
+        );
     }
     if let Some(url) = &question.url {
         let label = if question.sign.is_some() { "Open to sign" } else { "Details" };
@@ -153,11 +135,7 @@ fn escape(text: &str) -> String {
 fn one_line(text: &str) -> String {
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let clean: String = words.chars().filter(|letter| !letter.is_control()).collect();
-    if clean.chars().count() <= SUBJECT_CHARS_MAX {
-        return clean;
-    }
-    let kept: String = clean.chars().take(SUBJECT_CHARS_MAX - 1).collect();
-    format!("{}…", kept.trim_end())
+    clip(&clean, SUBJECT_CHARS_MAX)
 }
 
 #[cfg(test)]

@@ -81,16 +81,7 @@ impl Notifier for MailNotifier {
         let named = person.and_then(|id| site.person(id)).into_iter();
         let of_role = role.map(|role| site.people_in_role(role, at)).unwrap_or_default();
         let with_address = named.chain(of_role).filter(|person| person.email.is_some());
-        with_address
-            .map(|person| {
-                Destination::Person(Contact {
-                    person: person.id.clone(),
-                    name: person.name.clone(),
-                    id: None,
-                    email: person.email.clone(),
-                })
-            })
-            .collect()
+        with_address.map(|person| Destination::Person(Contact::of(person, None))).collect()
     }
 
     fn carries(&self, message: &Message, of_gate: bool) -> bool {

@@ -1,6 +1,7 @@
 //! Block Kit as typed values: only what Takt's cards and modals use, with Slack's limits kept by the
 //! constructors. Text is escaped here, so that no name or alarm text can mention a channel.
 
+use crate::notify::clip;
 use serde::{Deserialize, Serialize};
 
 pub(super) const HEADER_CHARS_MAX: usize = 150;
@@ -108,15 +109,6 @@ pub(super) fn plain(text: &str, chars_max: usize) -> Text {
 /// Slack's three control characters; without them no text can hold a link or mention anybody.
 pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
-}
-
-/// Shortens to at most so many characters, the last being an ellipsis.
-pub(super) fn clip(text: &str, chars_max: usize) -> String {
-    if text.chars().count() <= chars_max {
-        return text.to_owned();
-    }
-    let kept: String = text.chars().take(chars_max.saturating_sub(1)).collect();
-    format!("{}…", kept.trim_end())
 }
 
 fn one_line(text: &str) -> String {

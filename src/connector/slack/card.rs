@@ -2,15 +2,15 @@
 //! happens on silence, at most four buttons. After the answer: who, what and when, and no buttons.
 
 use super::blocks::{
-    BUTTON_CHARS_MAX, Block, Element, INPUT_CHARS_MAX, Style, clip, context, escape, header, plain, section,
+    BUTTON_CHARS_MAX, Block, Element, INPUT_CHARS_MAX, Style, context, escape, header, plain, section,
 };
-use crate::notify::{Button, CardOption, Decided, Follow, Message, Notice, Press, Question};
+use crate::notify::{
+    Button, CardButton, CardOption, Decided, Follow, Message, Notice, Press, Question, clip,
+};
 use chrono_tz::Tz;
 
 /// Sentences about what a question rests on.
 const BASIS_MAX: usize = 3;
-/// More buttons are not read; the rest is one tap away on the page.
-const BUTTONS_MAX: usize = 4;
 /// Slack documents more and refuses some messages from about 13 200 characters on.
 pub(super) const CARD_CHARS_MAX: usize = 6000;
 const FACT_CHARS_MAX: usize = 60;
@@ -45,7 +45,7 @@ pub struct Card {
 
 impl Card {
     pub fn of(message: &Message, zone: Tz) -> Self {
-        let text = escape(&clip(&fallback(message, zone), TEXT_CHARS_MAX));
+        let text = escape(&clip(&message.summary(zone), TEXT_CHARS_MAX));
         let mut blocks = Vec::new();
         for room in ROOMS {
             blocks = match message {
@@ -66,14 +66,6 @@ pub(super) fn chars(blocks: &[Block]) -> usize {
     serde_json::to_string(blocks).map_or(usize::MAX, |json| json.chars().count())
 }
 
-fn fallback(message: &Message, zone: Tz) -> String {
-    match message {
-        Message::Ask(question) => format!("{}: answer by {}", question.title, question.deadline(zone)),
-        Message::Tell(_) | Message::Follow(_) => message.title().to_owned(),
-        Message::Decided(decided) => format!("{}: {}", decided.title, decided.settled.sentence(zone)),
-    }
-}
-
 fn asked(question: &Question, zone: Tz, room: Room) -> Vec<Block> {
     let by = format!("Answer by *{}* ({} min)", question.deadline(zone), question.minutes());
     let asked = line(&question.asked, room);
@@ -91,7 +83,9 @@ fn asked(question: &Question, zone: Tz, room: Room) -> Vec<Block> {
     notes.extend(question.sign.as_ref().map(|meaning| line(&format!("Signed on the page: {meaning}"), room)));
     notes.extend(question.url.as_ref().map(|url| link(url, "Details")));
     blocks.push(context(&notes.join("  ·  ")));
-    let buttons = buttons(question);
+    let edits_here = question.edits_as_text(INPUT_CHARS_MAX);
+    let buttons: Vec<_> =
+        question.card_buttons(edits_here).into_iter().map(|button| element(question, button)).collect();
     if !buttons.is_empty() {
         blocks.push(Block::Actions { block_id: format!("gate-{}", question.gate), elements: buttons });
     }
@@ -131,54 +125,19 @@ fn choice(number: usize, option: &CardOption, room: Room) -> String {
     [title, facts, rationale].into_iter().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
-fn buttons(question: &Question) -> Vec<Element> {
-    let mut last = Vec::new();
-    if question.takes(Button::Reject) {
-        last.push(press(question, Button::Reject, None, "Reject", Some(Style::Danger)));
-    }
-    let mut first = Vec::new();
-    if question.takes(Button::Acknowledge) {
-        first.push(press(question, Button::Acknowledge, None, "I take it", Some(Style::Primary)));
-    }
-    if question.takes(Button::Approve) {
-        first.push(press(question, Button::Approve, None, "Approve", Some(Style::Primary)));
-    }
-    if question.takes(Button::Choose) {
-        // No option is highlighted: a default is chosen without being read.
-        let choose =
-            |number| press(question, Button::Choose, Some(number), &format!("Choose {number}"), None);
-        first.extend((1..=question.options.len()).map(choose));
-    }
-    let edits_here = question.edits_as_text(INPUT_CHARS_MAX);
-    if edits_here {
-        last.insert(0, press(question, Button::Edit, None, "Edit", None));
-    }
-    // Drafts, lists and signatures are answered on the page, where there is room for them.
-    let too_many = first.len() + last.len() > BUTTONS_MAX;
-    if let (true, Some(url)) = (question.needs_page(edits_here) || too_many, &question.url) {
-        let label = match (&question.sign, question.allow.contains(&Button::Edit)) {
-            (Some(_), _) => "Open to sign",
-            (None, true) => "More / edit",
-            (None, false) if too_many => "More",
-            (None, false) => "Open to answer",
-        };
-        last.insert(0, page(label, url));
-    }
-    first.truncate(BUTTONS_MAX - last.len());
-    first.extend(last);
-    first
-}
-
-fn press(
-    question: &Question,
-    button: Button,
-    option: Option<usize>,
-    label: &str,
-    style: Option<Style>,
-) -> Element {
-    let press = Press { token: question.token.clone(), button, option };
+fn element(question: &Question, button: CardButton<'_>) -> Element {
+    let offer = match button {
+        CardButton::Page { label, url } => return page(label, url),
+        CardButton::Answer(offer) => offer,
+    };
+    let style = match offer.button {
+        Button::Acknowledge | Button::Approve => Some(Style::Primary),
+        Button::Reject => Some(Style::Danger),
+        Button::Choose | Button::Edit => None,
+    };
+    let press = Press { token: question.token.clone(), button: offer.button, option: offer.option };
     Element::Button {
-        text: plain(label, BUTTON_CHARS_MAX),
+        text: plain(&offer.label, BUTTON_CHARS_MAX),
         action_id: press.action_id(),
         value: Some(press.value()),
         url: None,

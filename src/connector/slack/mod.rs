@@ -115,12 +115,7 @@ pub fn destination(site: &Site, role: Option<&str>, person: Option<&str>) -> Opt
     if let Some(person) = person.and_then(|id| site.person(id))
         && (person.slack_id.is_some() || person.email.is_some())
     {
-        return Some(Destination::Person(Contact {
-            person: person.id.clone(),
-            name: person.name.clone(),
-            id: person.slack_id.clone(),
-            email: person.email.clone(),
-        }));
+        return Some(Destination::Person(Contact::of(person, person.slack_id.clone())));
     }
     let of_role = role.and_then(|role| site.roles.get(role)?.slack_channel.clone());
     let id = of_role.or_else(|| Some(site.slack.as_ref()?.default_channel.clone()))?;

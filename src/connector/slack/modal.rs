@@ -1,11 +1,11 @@
 //! The dialog that asks for a reason, opened by the Reject button before anything is answered.
 
 use super::blocks::{
-    BUTTON_CHARS_MAX, Block, Choice, Element, INPUT_CHARS_MAX, TITLE_CHARS_MAX, View, ViewKind, clip, escape,
+    BUTTON_CHARS_MAX, Block, Choice, Element, INPUT_CHARS_MAX, TITLE_CHARS_MAX, View, ViewKind, escape,
     plain, section,
 };
 use crate::{
-    notify::{Button, Press},
+    notify::{Button, Press, clip},
     site::Reason,
 };
 use serde::{Deserialize, Serialize};

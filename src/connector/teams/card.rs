@@ -6,7 +6,7 @@ use super::{
     adaptive::{Action, AdaptiveCard, Choice, Item, Refresh, Run, line},
 };
 use crate::{
-    notify::{Button, CardOption, Decided, Message, Notice, Press, Question},
+    notify::{Button, CardButton, CardOption, Decided, Message, Notice, Offer, Press, Question, clip},
     site::Reason,
 };
 use chrono_tz::Tz;
@@ -14,7 +14,6 @@ use serde_json::json;
 
 /// Teams takes about 28 KB with all around the card.
 pub const CARD_BYTES_MAX: usize = 25 * 1024;
-const BUTTONS_MAX: usize = 4;
 /// People who get a view of their own; Teams takes no more.
 const VIEWERS_MAX: usize = 60;
 const BASIS_MAX: usize = 3;
@@ -65,7 +64,7 @@ pub fn card(message: &Message, zone: Tz, viewer: &Viewer) -> AdaptiveCard {
                 follow.lines.iter().map(|text| line(vec![Run::plain(clip(text, room.line))])).collect(),
             ),
         };
-        card.fallback_text = Some(clip(&summary(message, zone), TITLE_CHARS_MAX));
+        card.fallback_text = Some(summary(message, zone));
         if bytes(&card) <= CARD_BYTES_MAX {
             break;
         }
@@ -75,12 +74,7 @@ pub fn card(message: &Message, zone: Tz, viewer: &Viewer) -> AdaptiveCard {
 
 /// One line for notifications.
 pub fn summary(message: &Message, zone: Tz) -> String {
-    let text = match message {
-        Message::Ask(question) => format!("{}: answer by {}", question.title, question.deadline(zone)),
-        Message::Tell(_) | Message::Follow(_) => message.title().to_owned(),
-        Message::Decided(decided) => format!("{}: {}", decided.title, decided.settled.sentence(zone)),
-    };
-    clip(&text, TITLE_CHARS_MAX)
+    clip(&message.summary(zone), TITLE_CHARS_MAX)
 }
 
 pub fn bytes(card: &AdaptiveCard) -> usize {
@@ -115,7 +109,9 @@ fn asked(question: &Question, zone: Tz, viewer: &Viewer, room: Room) -> Adaptive
     body.extend(question.url.as_ref().map(|url| line(vec![Run::link("Details", url)])));
     let mut card = AdaptiveCard::new(body);
     card.actions = match (has_buttons, &question.url) {
-        (true, _) => buttons(question),
+        (true, _) => {
+            question.card_buttons(false).into_iter().map(|button| action(question, button)).collect()
+        }
         (false, Some(url)) if *viewer == Viewer::Outbound => vec![page("Open to answer", url)],
         (false, _) => Vec::new(),
     };
@@ -178,52 +174,34 @@ fn choice(number: usize, option: &CardOption, room: Room) -> Item {
     Item::RichTextBlock { inlines, separator: true }
 }
 
-fn buttons(question: &Question) -> Vec<Action> {
-    let mut last = Vec::new();
-    if question.takes(Button::Reject) {
-        last.push(reject(question));
+fn action(question: &Question, button: CardButton<'_>) -> Action {
+    match button {
+        CardButton::Page { label, url } => page(label, url),
+        CardButton::Answer(offer) if offer.button == Button::Reject => reject(question, &offer),
+        CardButton::Answer(offer) => press(question, &offer),
     }
-    let mut first = Vec::new();
-    if question.takes(Button::Acknowledge) {
-        first.push(press(question, Button::Acknowledge, None, "I take it"));
-    }
-    if question.takes(Button::Approve) {
-        first.push(press(question, Button::Approve, None, "Approve"));
-    }
-    if question.takes(Button::Choose) {
-        // No option is highlighted: a default is chosen without being read.
-        let choose = |number| press(question, Button::Choose, Some(number), &format!("Choose {number}"));
-        first.extend((1..=question.options.len()).map(choose));
-    }
-    let too_many = first.len() + last.len() > BUTTONS_MAX;
-    if let (true, Some(url)) = (question.needs_page(false) || too_many, &question.url) {
-        let label = match (&question.sign, question.allow.contains(&Button::Edit)) {
-            (Some(_), _) => "Open to sign",
-            (None, true) => "More / edit",
-            (None, false) if too_many => "More",
-            (None, false) => "Open to answer",
-        };
-        last.insert(0, page(label, url));
-    }
-    first.truncate(BUTTONS_MAX - last.len());
-    first.extend(last);
-    first
 }
 
 fn page(label: &str, url: &str) -> Action {
     Action::OpenUrl { title: label.to_owned(), url: url.to_owned() }
 }
 
-fn press(question: &Question, button: Button, option: Option<usize>, label: &str) -> Action {
-    let press = Press { token: question.token.clone(), button, option };
+fn press(question: &Question, offer: &Offer) -> Action {
+    let press = Press { token: question.token.clone(), button: offer.button, option: offer.option };
     let data = json!({ "press": press.value() });
-    let style = (button == Button::Reject).then_some("destructive");
-    let fallback = Action::Submit { title: label.to_owned(), data: data.clone() };
-    Action::Execute { title: label.to_owned(), verb: DECIDE, data, style, fallback: Some(Box::new(fallback)) }
+    let style = (offer.button == Button::Reject).then_some("destructive");
+    let fallback = Action::Submit { title: offer.label.clone(), data: data.clone() };
+    Action::Execute {
+        title: offer.label.clone(),
+        verb: DECIDE,
+        data,
+        style,
+        fallback: Some(Box::new(fallback)),
+    }
 }
 
 /// Asks for the reason before anything is sent.
-fn reject(question: &Question) -> Action {
+fn reject(question: &Question, offer: &Offer) -> Action {
     let choice =
         |reason: &Reason| Choice { title: clip(&reason.title, FACT_CHARS_MAX), value: reason.code.clone() };
     let mut card = AdaptiveCard::new(vec![
@@ -241,15 +219,6 @@ fn reject(question: &Question) -> Action {
             max_length: REASON_CHARS_MAX,
         },
     ]);
-    card.actions = vec![press(question, Button::Reject, None, "Reject")];
-    Action::ShowCard { title: "Reject".to_owned(), card: Box::new(card) }
-}
-
-/// Shortens to at most so many characters, the last being an ellipsis.
-fn clip(text: &str, chars_max: usize) -> String {
-    if text.chars().count() <= chars_max {
-        return text.to_owned();
-    }
-    let kept: String = text.chars().take(chars_max.saturating_sub(1)).collect();
-    format!("{}…", kept.trim_end())
+    card.actions = vec![press(question, offer)];
+    Action::ShowCard { title: offer.label.clone(), card: Box::new(card) }
 }

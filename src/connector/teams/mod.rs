@@ -135,12 +135,7 @@ fn destinations(
     person: Option<&str>,
     at: DateTime<Utc>,
 ) -> Vec<Destination> {
-    let contact = |person: &site::Person| Contact {
-        person: person.id.clone(),
-        name: person.name.clone(),
-        id: person.teams_id.clone(),
-        email: person.email.clone(),
-    };
+    let contact = |person: &site::Person| Contact::of(person, person.teams_id.clone());
     if let Some(person) = person.and_then(|id| site.person(id)) {
         return vec![Destination::Person(contact(person))];
     }

@@ -50,7 +50,7 @@ impl SignInLimit {
         }
     }
 
-    /// The narrow counts first: an attempt that one of them refuses costs the wider ones nothing.
+    /// The address first, all together last: who is refused for their own address costs nobody elsewhere anything.
     pub(in crate::http) fn allows(&self, name: &str, from: IpAddr) -> bool {
         let from = network(from);
         self.per_address.check_key(&self.count_of(from)).is_ok()

@@ -254,20 +254,8 @@ fn show(
 }
 
 fn offers(question: &Question) -> Vec<Offer> {
-    let offer = |answer: String, label: String| Offer { answer, label };
-    let mut offers = Vec::new();
-    if question.takes(Button::Acknowledge) {
-        offers.push(offer("acknowledge".to_owned(), "I take it".to_owned()));
-    }
-    if question.takes(Button::Approve) {
-        offers.push(offer("approve".to_owned(), "Approve".to_owned()));
-    }
-    if question.takes(Button::Choose) {
-        offers.extend(question.options.iter().enumerate().map(|(at, option)| {
-            offer(format!("choose.{}", at + 1), format!("Choose {}: {}", at + 1, option.title))
-        }));
-    }
-    offers
+    let offers = question.offers().into_iter().filter(|offer| offer.button != Button::Reject);
+    offers.map(|offer| Offer { answer: offer.word(), label: question.label_in_full(&offer) }).collect()
 }
 
 fn tell(gone: Gone) -> Result<Response, PageError> {

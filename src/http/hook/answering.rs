@@ -3,7 +3,7 @@
 use crate::{
     gate::{Answer, DecideError, Decided, Decision, decide, who},
     http::state::Shared,
-    notify::{self, Button, Settled},
+    notify::{Button, Settled},
     run::GateId,
     store::{StoreError, gates},
 };
@@ -67,15 +67,4 @@ pub(in crate::http) async fn answer(
 
 pub(in crate::http) fn settled(door: &Shared, vote: &gates::Vote) -> Settled {
     Settled::by(vote, &who(&door.app.site, vote))
-}
-
-/// A gate's card after the answer, before its run has gone on.
-pub(in crate::http) fn settled_card(door: &Shared, gate: &gates::Gate, settled: Settled) -> notify::Decided {
-    notify::Decided {
-        title: gate.ask.get("title").and_then(Value::as_str).unwrap_or("A question").to_owned(),
-        body: String::new(),
-        settled,
-        followed: Vec::new(),
-        url: Some(format!("{}/gates/{}", door.app.base_url, gate.id)),
-    }
 }

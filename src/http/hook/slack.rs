@@ -18,7 +18,7 @@ use crate::{
     gate::{Answer, hash_of, refuse_stranger},
     http::{
         problem::{Cause, Problem},
-        state::{AppState, Door, Shared},
+        state::{Door, Shared},
     },
     notify::Button,
     run::GateId,
@@ -58,12 +58,11 @@ pub(in crate::http) async fn interactions(
 }
 
 /// Takes clicks by Socket Mode until the application stops, where `takt.yaml` has an app token.
-pub async fn listen(app: AppState) {
-    let stop = app.stop.clone();
-    if app.site.slack.as_ref().is_none_or(|slack| slack.app_token.is_none()) {
+pub async fn listen(door: Arc<Door>) {
+    let stop = door.app.stop.clone();
+    if door.app.site.slack.as_ref().is_none_or(|slack| slack.app_token.is_none()) {
         return;
     }
-    let door = Door::new(app);
     let Some(client) = door.slack.clone() else { return };
     socket::listen(client, Arc::new(Listener(door)), stop).await;
 }

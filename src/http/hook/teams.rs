@@ -2,8 +2,8 @@
 //! whoever clicked; everybody else's is changed by the outbox.
 
 use super::{
-    answering::{self, Said, answer_of, settled, settled_card},
-    refuse, unread,
+    answering::{self, Said, answer_of, settled},
+    refuse, unread, wall_clock,
 };
 use crate::{
     connector::teams::{
@@ -18,7 +18,7 @@ use crate::{
         problem::{Cause, Problem},
         state::Shared,
     },
-    notify::{Button, Message, Press, Question, Settled},
+    notify::{Button, Decided, Message, Press, Question, Settled},
     run::GateId,
     site::Person,
     store::{clock, conversations, delegations, gates},
@@ -59,7 +59,7 @@ async fn read<'a>(
     let activity: Activity = serde_json::from_slice(&body)
         .map_err(|error| Problem::new(Cause::Malformed, format!("this is no activity: {error}")))?;
     let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    teams.verifier.verify(given, &activity).await.map_err(|error| {
+    teams.verifier.verify(given, &activity, wall_clock().into()).await.map_err(|error| {
         let cause = match &error {
             TokenError::Missing => Cause::SignatureMissing,
             TokenError::Time => Cause::SignatureTooOld,
@@ -161,7 +161,7 @@ async fn look(door: &Shared, person: &Person, token: &str) -> Result<Value, Prob
     if gate.state != "open" {
         let settled = match votes.last() {
             Some(vote) => settled(door, vote),
-            None => Settled::Closed { why: "nobody has to answer this any more".to_owned(), at: now },
+            None => Settled::closed(now),
         };
         return Ok(settled_reply(door, &gate, settled));
     }
@@ -204,7 +204,8 @@ async fn decide(door: &Shared, person: &Person, press: &Press, told: Said) -> Re
 }
 
 fn settled_reply(door: &Shared, gate: &gates::Gate, settled: Settled) -> Value {
-    let decided = Message::Decided(settled_card(door, gate, settled));
+    let url = format!("{}/gates/{}", door.app.base_url, gate.id);
+    let decided = Message::Decided(Decided::now(&gate.ask, settled, url));
     replaced(&card(&decided, door.app.site.time_zone, &Viewer::Room(Vec::new())))
 }
 

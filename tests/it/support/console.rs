@@ -67,10 +67,11 @@ impl Console {
             hooks: true,
             console: true,
         };
-        tokio::spawn(http::listen_to_slack(state.clone()));
         let hints = state.hints.clone();
+        let door = http::Door::new(state);
+        tokio::spawn(http::listen_to_slack(door.clone()));
         let stopped = stop.clone();
-        let service = http::router(state).into_make_service_with_connect_info::<std::net::SocketAddr>();
+        let service = http::router(door).into_make_service_with_connect_info::<std::net::SocketAddr>();
         let server =
             axum::serve(listener, service).with_graceful_shutdown(async move { stopped.cancelled().await });
         tokio::spawn(server.into_future());
