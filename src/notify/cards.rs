@@ -48,7 +48,7 @@ impl Delivery {
         drop(db);
         let settled = match (gate.state.as_str(), vote) {
             ("open", _) => Settled::PassedOn { to: self.asked_now(&gate), at: now },
-            ("answered", Some(vote)) => Settled::by(&vote, &who(&self.site, &vote)),
+            (_, Some(vote)) => Settled::by(&vote, &who(&self.site, &vote)),
             _ => Settled::closed(now),
         };
         let page = self.page_of(Some(gate.id), gate.run_id);

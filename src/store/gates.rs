@@ -169,7 +169,7 @@ pub async fn settle(db: &mut PgConnection, id: GateId) -> Result<()> {
     Ok(())
 }
 
-/// The answer that settled a gate; `None` while it is open.
+/// The answer that settled a gate; `None` while it is open, and where it closed without one.
 pub async fn vote(db: &mut PgConnection, id: GateId) -> Result<Option<Vote>> {
     let found = sqlx::query_as!(
         Vote,

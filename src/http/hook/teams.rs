@@ -155,16 +155,15 @@ async fn look(door: &Shared, person: &Person, token: &str) -> Result<Value, Prob
     };
     let mut db = door.app.store.connection().await?;
     let now = clock::now(&mut db).await?;
+    if gate.state != "open" {
+        let decided = gates::vote(&mut db, GateId(gate.id)).await?;
+        drop(db);
+        let settled = decided.map_or_else(|| Settled::closed(now), |vote| settled(door, &vote));
+        return Ok(settled_reply(door, &gate, settled));
+    }
     let votes = gates::votes(&mut db, GateId(gate.id)).await?;
     let delegations = delegations::in_force(&mut db, now).await?;
     drop(db);
-    if gate.state != "open" {
-        let settled = match votes.last() {
-            Some(vote) => settled(door, vote),
-            None => Settled::closed(now),
-        };
-        return Ok(settled_reply(door, &gate, settled));
-    }
     let url = format!("{}/gates/{}", door.app.base_url, gate.id);
     let site = &*door.app.site;
     let question = Question::of_gate(&gate, token, &site.answering.reasons, url).map_err(|error| {

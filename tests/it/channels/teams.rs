@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use takt::{
     connector::teams::{TeamsNotifier, webhook::WebhookNotifier},
+    gate::{Answer, Decision, decide},
     notify::{Button, Destination, Message, Notifier, Press, Sending},
     site::{Teams, TeamsWebhook},
-    store::{audit, events},
+    store::{audit, events, gates},
 };
 
 pub const APP: &str = "00000000-aaaa-bbbb-cccc-000000000001";
@@ -268,6 +269,41 @@ async fn a_supervisor_answers_in_teams_and_everybody_sees_it() {
         judged[judged.as_array().map_or(0, Vec::len) - 3]["inputs"],
         2,
         "the reason's two fields: {judged}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_closed_before_enough_agreed_names_nobody_as_its_answer() {
+    let microsoft = Peer::start("teams_service.py").await;
+    let url = microsoft.url().to_owned();
+    let console = Console::with(|site| {
+        site.teams = Some(settings(&url));
+        let lee = site.people.iter_mut().find(|person| person.id == "lee").expect("Lee");
+        lee.roles.push("production_supervisor".into());
+    })
+    .await;
+    let member = json!({ "id": "29:lee", "objectId": "aad-lee", "userPrincipalName": "lee@plant1.example" });
+    microsoft.post("/_members", &json!([member])).await;
+    let gate = three_plans(&console, "teams").await;
+    sqlx::query("update gate set quorum = 2 where id = $1")
+        .bind(gate.0)
+        .execute(console.store.pool())
+        .await
+        .expect("a quorum");
+    let answer = Answer { choice: Some(1), ..Answer::of(Decision::Choose, "mail", "hash-of-the-proposal") };
+    let first = decide(&console.store, &console.site, gate, "sam", &answer).await.expect("taken");
+    assert_eq!(first.progress.as_deref(), Some("1 of 2 chose 1: Sam Carter"));
+    let mut db = console.store.connection().await.expect("a connection");
+    gates::close(&mut db, &[gate.0]).await.expect("closed");
+
+    let token = signed(&microsoft, &claims(&url)).await;
+    let look = execute("takt.look", &json!({ "gate": seed::button_token(gate) }));
+    let (status, seen) = post(&console.url, Some(&token), &activity(&url, "lee", &look)).await;
+    assert_eq!(status, StatusCode::OK, "{seen}");
+    let seen = seen["value"].to_string();
+    assert!(
+        seen.contains("nobody has to answer this any more") && !seen.contains("Sam Carter chose"),
+        "{seen}"
     );
 }
 
