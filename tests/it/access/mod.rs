@@ -6,6 +6,7 @@ mod links;
 mod matrix;
 mod oidc;
 mod pages;
+mod programs;
 mod reach;
 mod signing;
 
