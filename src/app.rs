@@ -105,6 +105,11 @@ pub enum AppError {
     Store(#[from] StoreError),
     #[error("takt.yaml, `audit: signing_key`: {0}")]
     AuditKey(#[from] KeyError),
+    #[error(
+        "Takt is to listen on {bind}, where others reach it, and credentials that everybody can read open this site:\n- {}\nMend that, or listen on 127.0.0.1",
+        .found.join("\n- ")
+    )]
+    Published { bind: SocketAddr, found: Vec<String> },
     #[error(transparent)]
     Bind(#[from] http::BindError),
     #[error("an HTTP client could not be made: {0}")]
@@ -174,6 +179,12 @@ impl App {
     /// Loads the site, opens the database and takes the port; nothing runs yet.
     pub async fn build(options: AppOptions) -> Result<Self, AppError> {
         let plant = Plant::load(&options.site, &Environment::of_process(), &options.overrides)?;
+        if (options.roles.console || options.roles.intake) && !options.bind.ip().is_loopback() {
+            let found = plant.site.published_credentials();
+            if !found.is_empty() {
+                return Err(AppError::Published { bind: options.bind, found });
+            }
+        }
         let audit_key = plant.site.audit.signing_key.as_ref().map(SigningKey::from_pem).transpose()?;
         let listener = http::bind(options.bind).await?;
         let address = listener.local_addr().map_err(AppError::Serve)?;
@@ -277,11 +288,10 @@ impl App {
         if self.roles.console {
             parts.spawn(http::listen_to_slack(door.clone()));
         }
-        let stopped = stop.clone();
-        let service = http::router(door).into_make_service_with_connect_info::<SocketAddr>();
-        let served = axum::serve(self.listener, service)
-            .with_graceful_shutdown(async move { stopped.cancelled().await })
-            .await;
+        parts.spawn(http::keep_refusals(door.clone()));
+        let proxies = self.site.access.sign_in.proxies.clone();
+        let (router, bounds) = (http::router(door), http::Bounds::of_process());
+        let served = http::serve(self.listener, router, proxies, bounds, stop.clone()).await;
         stop.cancel();
         while parts.join_next().await.is_some() {}
         exchange.abort();

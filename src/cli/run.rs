@@ -193,7 +193,8 @@ async fn act(store: &Store, command: RunCommand) -> Result<ExitCode, RunError> {
         }
         RunCommand::Migrate { version, ordered } => ("migrate", None, Some(read_version(version)), ordered),
     };
-    let order = Order { action: Action::read(word, from, version)?, by: ordered.by, reason: ordered.reason };
+    let (action, reason) = (Action::read(word, from, version)?, ordered.reason);
+    let order = Order { action, by: ordered.by, via: None, reason };
     order_of(store, &definitions, &ordered.which, &order, ordered.dry_run).await
 }
 

@@ -118,6 +118,11 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     .await?;
     let (console, database) = (app.base_url(), database.describe());
     tracing::info!(console, database, roles = roles.words(), "takt serves");
+    if !args.bind.ip().is_loopback() && console.starts_with("http://") {
+        tracing::warn!(
+            "sign-ins and answers travel unencrypted: put a proxy with TLS before it, and name it with --base-url"
+        );
+    }
     for notice in &app.site().notices {
         tracing::info!("{notice}");
     }

@@ -5,7 +5,7 @@ use super::{
     decide::{Decided, take},
 };
 use crate::{
-    run::{ActorKind, AuditRecord, GateId, RunId},
+    run::{Actor, ActorKind, AuditRecord, GateId, RunId},
     site::Site,
     store::{Store, StoreError, audit, gates},
 };
@@ -44,8 +44,9 @@ pub async fn decide(
         Some(asked) => record.of_run(RunId(asked.run_id), Some(&asked.path)),
         None => record,
     };
+    let named_by = answer.named_by.as_ref().map(|account| format!("service:{account}"));
     let record = record.detail(json!({
-        "because": because, "choice": answer.choice, "reason": answer.reason, "reason_code": answer.reason_code,
+        "via": named_by, "because": because, "choice": answer.choice, "reason": answer.reason, "reason_code": answer.reason_code,
         "proposal_hash": answer.proposal_hash,
     }));
     audit::append(&mut tx, &[record]).await?;
@@ -54,19 +55,12 @@ pub async fn decide(
 }
 
 /// Somebody whom only the channel knows pressed a button, or came through a link that answers nothing (any more).
-pub async fn refuse_stranger(
-    store: &Store,
-    channel: &str,
-    who: &str,
-    gate: Option<GateId>,
-    because: &str,
-) -> Result<(), StoreError> {
+/// The record of it; the door writes it down, or counts it with others of its kind.
+pub fn stranger_refused(channel: &str, who: &str, gate: Option<GateId>, because: &str) -> AuditRecord {
+    let who = Actor::stranger(who).vouched_by(Some(channel.to_owned()));
     let mut record = AuditRecord::new(who, "gate.refused").detail(json!({ "because": because }));
-    record.actor_kind = ActorKind::Unknown;
-    record.auth = Some(channel.to_owned());
     record.object = gate.map(|gate| gate.to_string());
-    let mut db = store.connection().await?;
-    audit::append(&mut db, &[record]).await
+    record
 }
 
 fn refused(
@@ -87,8 +81,9 @@ fn refused(
     }
 }
 
-/// An answer that counts: who, how, what of what was shown, and whether it is what stood first.
-pub(super) fn accepted(asked: &gates::Gate, vote: &gates::Vote) -> AuditRecord {
+/// An answer that counts: who, how, what of what was shown, and whether it is what stood first. Where a program says
+/// whose it is, that it did so.
+pub(super) fn accepted(asked: &gates::Gate, vote: &gates::Vote, named_by: Option<&str>) -> Vec<AuditRecord> {
     let options = asked.ask.get("options").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let choice = vote.body.get("choice").and_then(Value::as_u64);
     let chosen = choice.and_then(|choice| options.get(usize::try_from(choice).ok()?.checked_sub(1)?));
@@ -105,10 +100,17 @@ pub(super) fn accepted(asked: &gates::Gate, vote: &gates::Vote) -> AuditRecord {
             "chosen": chosen, "options_shown": options.len(), "overridden": !is_as_proposed,
             "role": asked.role, "asked_at": asked.opened_at, "answered_at": vote.at,
         }));
-    AuditRecord {
+    let answered = AuditRecord {
         auth: Some(vote.channel.clone()),
         decision: Some(vote.decision.clone()),
         correlation: Some(vote.proposal_hash.clone()),
         ..record
-    }
+    };
+    let named = named_by.map(|account| {
+        AuditRecord::new(Actor::service(account), "gate.answered_for")
+            .of_run(RunId(asked.run_id), Some(&asked.path))
+            .object(asked.id.to_string())
+            .detail(json!({ "for": vote.person }))
+    });
+    std::iter::once(answered).chain(named).collect()
 }

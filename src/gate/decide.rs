@@ -38,6 +38,8 @@ pub struct Answer {
     /// `web`, `slack`, …
     pub channel: String,
     pub proposal_hash: String,
+    /// The service account that says whose answer this is; nobody else's word is needed for the others.
+    pub named_by: Option<String>,
     /// Where the question wants one.
     pub signature: Option<Signature>,
 }
@@ -55,6 +57,7 @@ impl Answer {
             overrides: false,
             channel: channel.to_owned(),
             proposal_hash: proposal_hash.to_owned(),
+            named_by: None,
             signature: None,
         }
     }
@@ -133,7 +136,7 @@ pub(super) async fn take(
     };
     let vote = answer.vote(gate.0, person, standing, now);
     gates::add_vote(&mut tx, &vote).await?;
-    audit::append(&mut tx, &[super::audited::accepted(&asked, &vote)]).await?;
+    audit::append(&mut tx, &super::audited::accepted(&asked, &vote, answer.named_by.as_deref())).await?;
     if let Some(signed) = sign::signed(&asked, &vote, person, answer) {
         signatures::add(&mut tx, &signed).await?;
     }

@@ -4,6 +4,7 @@
 
 use super::standing::name_of;
 use crate::{
+    run::Actor,
     site::{Person, Site},
     store::{
         Store, StoreError, audit, clock,
@@ -24,6 +25,8 @@ pub struct HandOver {
     /// `None` for everything they are asked.
     pub role: Option<String>,
     pub until: DateTime<Utc>,
+    /// Who vouches that this person asks for it, for the audit.
+    pub via: String,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +74,8 @@ pub async fn hand_over(
     };
     delegations::start(&mut tx, &delegation).await?;
     let detail = json!({ "delegate": wish.delegate, "role": wish.role, "until": wish.until });
-    audit::add(&mut tx, &person.id, "delegation_started", Some(&delegation.id.to_string()), &detail).await?;
+    let by = Actor::person(&person.id).vouched_by(Some(wish.via.clone()));
+    audit::add(&mut tx, by, "delegation_started", Some(&delegation.id.to_string()), &detail).await?;
     tx.commit().await.map_err(StoreError::from)?;
     Ok(delegation)
 }
@@ -111,7 +115,12 @@ fn allowed(
 }
 
 /// Either of the two may end it before its time.
-pub async fn end_delegation(store: &Store, person: &Person, id: Uuid) -> Result<(), DelegationError> {
+pub async fn end_delegation(
+    store: &Store,
+    person: &Person,
+    id: Uuid,
+    via: String,
+) -> Result<(), DelegationError> {
     let mut tx = store.begin().await?;
     let found = delegations::get(&mut tx, id).await?;
     let is_theirs = |given: &Delegation| given.person == person.id || given.delegate == person.id;
@@ -121,7 +130,8 @@ pub async fn end_delegation(store: &Store, person: &Person, id: Uuid) -> Result<
         return Err(DelegationError::Ended);
     }
     let detail = json!({ "person": given.person, "delegate": given.delegate, "role": given.role });
-    audit::add(&mut tx, &person.id, "delegation_ended", Some(&id.to_string()), &detail).await?;
+    let by = Actor::person(&person.id).vouched_by(Some(via));
+    audit::add(&mut tx, by, "delegation_ended", Some(&id.to_string()), &detail).await?;
     tx.commit().await.map_err(StoreError::from)?;
     Ok(())
 }

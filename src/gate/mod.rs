@@ -14,7 +14,7 @@ mod tally;
 mod token;
 mod words;
 
-pub use audited::{decide, refuse_stranger};
+pub use audited::{decide, stranger_refused};
 pub use decide::{Answer, DecideError, Decided, ItemAnswer, signal};
 pub use delegate::{DelegationError, HandOver, end_delegation, hand_over};
 pub use policy::{Decision, Refusal, check, place_of};

@@ -16,6 +16,8 @@ use serde_json::Value;
 
 /// As much of a code that is none as a refusal repeats.
 const CODE_CHARS_SHOWN: usize = 40;
+/// Of a reason or a note: it stands in every record of the answer.
+const WORDS_CHARS_MAX: usize = 2_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -68,6 +70,8 @@ pub enum Refusal {
     NoSuchReason { code: String, codes: String },
     #[error("say why in a few words")]
     WordsMissing,
+    #[error("that is too long: {WORDS_CHARS_MAX} characters at most")]
+    TooLong,
     #[error("say in a few words why you decide this alone")]
     OverrideReasonMissing,
     #[error("the form is not filled in as it has to be: {0}")]
@@ -125,6 +129,12 @@ pub fn check(
     fits_draft(gate, answer)?;
     fits_form(gate, answer)?;
     says_why(asked.site, answer)?;
+    let notes = answer.items.iter().map(|item| &item.note);
+    let is_long =
+        |text: &Option<String>| text.as_ref().is_some_and(|text| text.chars().nth(WORDS_CHARS_MAX).is_some());
+    if notes.chain([&answer.reason]).any(is_long) {
+        return Err(Refusal::TooLong);
+    }
     if answer.overrides && is_blank(&answer.reason) {
         return Err(Refusal::OverrideReasonMissing);
     }

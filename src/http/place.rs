@@ -1,6 +1,10 @@
 //! Where a run belongs, for roles that are held on some lines or in some modules only.
 
-use super::state::Shared;
+use super::{
+    auth::Caller,
+    problem::{Cause, Problem},
+    state::Shared,
+};
 use crate::{
     run::{Change, Record, RunId},
     site::{Person, Place},
@@ -15,6 +19,35 @@ pub(super) fn of_run<'a>(summary: &'a summaries::Summary, records: &'a [Record])
     });
     let work_center = trigger.and_then(|trigger| trigger.get("work_center")).and_then(|at| at.as_str());
     Place { work_center: work_center.or(summary.subject.as_deref()), workflow: Some(&summary.workflow) }
+}
+
+/// A program that is limited acts within its limits, whomever it names.
+pub(super) fn within(door: &Shared, caller: &Caller, place: &Place) -> Result<(), Problem> {
+    match &caller.service {
+        Some(account) if !door.app.site.account_reaches(account, place) => {
+            let words = format!("takt.yaml limits the service account `{}` to other places", account.id);
+            Err(Problem::new(Cause::NotPermitted, words))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// As `within`, for a run.
+pub(super) async fn within_run(door: &Shared, caller: &Caller, run: RunId) -> Result<(), Problem> {
+    if caller.service.as_ref().is_none_or(|account| !account.is_limited()) {
+        return Ok(());
+    }
+    let mut db = door.app.store.connection().await?;
+    let missing = || Problem::new(Cause::NotFound, "there is no run of this id");
+    let summary = summaries::get(&mut db, run).await?.ok_or_else(missing)?;
+    let records = journal::load(&mut db, run).await?;
+    within(door, caller, &of_run(&summary, &records))
+}
+
+/// Whether a person may order something of a workflow as such: its schedule, a run that nobody has asked for. A role that
+/// is held on some lines only says nothing about a workflow of the plant.
+pub(super) fn may_order_of(door: &Shared, person: &Person, workflow: &str) -> bool {
+    door.app.site.is_operator_at(person, &Place { work_center: None, workflow: Some(workflow) })
 }
 
 /// Whether a person may order something of this run, or of many runs at once.

@@ -29,7 +29,7 @@ const SIGNED_IN: Needs = Needs::NOTHING;
 const READ_RUNS: Needs = Needs::both(Section::Runs, Scope::RunsRead);
 const READ_GATES: Needs = Needs::scope(Scope::GatesRead);
 const ANSWER: Needs = Needs::scope(Scope::GatesAnswer);
-const START: Needs = Needs::scope(Scope::RunsStart);
+const START: Needs = Needs::both(Section::Runs, Scope::RunsStart);
 const CONTROL: Needs = Needs::scope(Scope::Control);
 const READ_EVENTS: Needs = Needs::both(Section::Events, Scope::EventsRead);
 const SCHEDULES: Needs = Needs::both(Section::Schedules, Scope::Schedules);
@@ -57,13 +57,13 @@ fn clicks() -> Doors {
 fn programs() -> Doors {
     Doors::default()
         .get("/api/runs", READ_RUNS, api::runs::list)
-        .get("/api/runs/{id}", READ_RUNS, api::runs::show)
-        .post("/api/workflows/{id}/runs", START, api::starts::start)
-        .post("/api/runs/{id}/{action}", CONTROL, api::control::one)
+        .get("/api/runs/{id}", READ_RUNS.placed(), api::runs::show)
+        .post("/api/workflows/{id}/runs", START.placed(), api::starts::start)
+        .post("/api/runs/{id}/{action}", CONTROL.placed(), api::control::one)
         .post("/api/runs/bulk", CONTROL, api::control::many)
-        .get("/api/gates/{id}", READ_GATES, api::gates::show)
-        .post("/api/gates/{id}/answer", ANSWER, api::gates::answer)
-        .post("/api/gates/{id}/embed", ANSWER, api::links::embed)
+        .get("/api/gates/{id}", READ_GATES.placed(), api::gates::show)
+        .post("/api/gates/{id}/answer", ANSWER.placed(), api::gates::answer)
+        .post("/api/gates/{id}/embed", ANSWER.placed(), api::links::embed)
         .get("/api/delegations", READ_GATES, api::delegations::list)
         .post("/api/delegations", ANSWER, api::delegations::start)
         .post("/api/delegations/{id}/end", ANSWER, api::delegations::end)
@@ -71,11 +71,11 @@ fn programs() -> Doors {
         .post("/api/partner-links/{id}/revoke", PARTNERS, api::links::revoke)
         .get("/api/events", READ_EVENTS, api::events::list)
         .get("/api/schedules", SCHEDULES, api::schedules::list)
-        .get("/api/schedules/{workflow}", SCHEDULES, api::schedules::show)
-        .post("/api/schedules/{workflow}/pause", SCHEDULES, api::schedules::pause)
-        .post("/api/schedules/{workflow}/resume", SCHEDULES, api::schedules::resume)
-        .post("/api/schedules/{workflow}/trigger", SCHEDULES, api::schedules::trigger)
-        .post("/api/schedules/{workflow}/backfill", SCHEDULES, api::schedules::backfill)
+        .get("/api/schedules/{workflow}", SCHEDULES.placed(), api::schedules::show)
+        .post("/api/schedules/{workflow}/pause", SCHEDULES.placed(), api::schedules::pause)
+        .post("/api/schedules/{workflow}/resume", SCHEDULES.placed(), api::schedules::resume)
+        .post("/api/schedules/{workflow}/trigger", SCHEDULES.placed(), api::schedules::trigger)
+        .post("/api/schedules/{workflow}/backfill", SCHEDULES.placed(), api::schedules::backfill)
         .get("/api/{*rest}", ANYBODY, api::not_found)
         .post("/mcp", TOOLS, mcp::post)
 }
@@ -143,6 +143,7 @@ pub fn routes() -> Vec<Route> {
 
 /// The whole web door as one service.
 pub fn router(door: Arc<Door>) -> Router {
+    let is_https = door.is_https();
     let event_bytes_max = door.app.site.limits.event_bytes_max;
     let mut doors = watching().router;
     if door.app.console {
@@ -159,7 +160,7 @@ pub fn router(door: Arc<Door>) -> Router {
     doors
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, ANSWER_TIME_MAX))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(map_response(harden))
+        .layer(map_response(move |response| harden(response, is_https)))
         .layer(TraceLayer::new_for_http().make_span_with(span))
         .with_state(door)
 }
@@ -173,7 +174,7 @@ fn span(request: &Request) -> tracing::Span {
 }
 
 /// Headers of every answer. Scripts, styles and images come from us or not at all.
-async fn harden(mut response: Response) -> Response {
+async fn harden(mut response: Response, is_https: bool) -> Response {
     const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
         connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors";
     // Only a page that says so itself may stand in another one.
@@ -184,13 +185,16 @@ async fn harden(mut response: Response) -> Response {
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     let always = [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "same-origin"),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     ];
     let headers = response.headers_mut();
     for (name, value) in always {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    if is_https {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
+    headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("same-origin"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }

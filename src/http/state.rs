@@ -1,4 +1,7 @@
-use super::auth::SignInLimit;
+use super::{
+    auth::{Hashing, SignInLimit},
+    refusals::Refusals,
+};
 use crate::{
     connector::{oidc, slack::client::SlackClient, teams::Inbound},
     engine::{Definitions, Hints, Starter},
@@ -42,6 +45,9 @@ pub struct AppState {
 pub struct Door {
     pub(super) app: AppState,
     pub(super) sign_in_limit: SignInLimit,
+    /// Passwords are hashed a few at a time.
+    pub(super) hashing: Hashing,
+    pub(super) refusals: Refusals,
     /// Opens dialogs and tells people in Slack; absent when the site has no Slack.
     pub(super) slack: Option<Arc<SlackClient>>,
     /// Checks and answers what Teams posts; absent when the site has no bot there.
@@ -72,7 +78,17 @@ impl Door {
             made.inspect_err(|error| tracing::error!(%error, "single sign-on cannot be used")).ok()
         });
         let mcp = super::mcp::Desk::new(&app.site);
-        Arc::new(Self { app, sign_in_limit, slack, teams, sso, mcp, measured: tokio::sync::Mutex::new(None) })
+        Arc::new(Self {
+            app,
+            sign_in_limit,
+            hashing: Hashing::default(),
+            refusals: Refusals::default(),
+            slack,
+            teams,
+            sso,
+            mcp,
+            measured: tokio::sync::Mutex::new(None),
+        })
     }
 
     /// Browsers send such cookies back over TLS only.

@@ -14,7 +14,7 @@ mod story;
 
 pub use backoff::{ATTEMPTS_MAX, try_again};
 pub use channel::{Contact, Destination, Notifier, NotifyError, Receipt, Sending};
-pub use clip::clip;
+pub use clip::{clip, visible};
 pub use delivery::Delivery;
 pub use message::{Button, CardOption, Decided, Fact, Follow, Message, Notice, Question, Settled};
 pub use offer::{CardButton, Offer};

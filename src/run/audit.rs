@@ -26,20 +26,109 @@ impl ActorKind {
             Self::Unknown => "unknown",
         }
     }
-
-    /// The kind of a name that comes without one.
-    fn of(actor: &str) -> Self {
-        match actor {
-            "webhook" => Self::Service,
-            TAKT => Self::System,
-            "nobody" => Self::Unknown,
-            _ => Self::Person,
-        }
-    }
 }
 
 /// The name under which Takt itself acts.
 pub const TAKT: &str = "takt";
+const WEBHOOK: &str = "webhook";
+const NOBODY: &str = "nobody";
+const SERVICE: &str = "service:";
+const PARTNER: &str = "partner/";
+
+/// Who did something. Its name is what the trail and other records keep; no id of takt.yaml can be taken for a name of
+/// another kind (`site` refuses those), so a name that was kept says its kind too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    name: String,
+    kind: ActorKind,
+    /// The door or the service account that vouches for them.
+    auth: Option<String>,
+}
+
+impl Actor {
+    fn of(name: impl Into<String>, kind: ActorKind) -> Self {
+        Self { name: name.into(), kind, auth: None }
+    }
+
+    pub fn person(id: &str) -> Self {
+        Self::of(id, ActorKind::Person)
+    }
+
+    /// A service account of takt.yaml, in its own name.
+    pub fn service(id: &str) -> Self {
+        Self::of(format!("{SERVICE}{id}"), ActorKind::Service)
+    }
+
+    /// Whoever has a partner's link.
+    pub fn partner(id: &str) -> Self {
+        Self::of(format!("{PARTNER}{id}"), ActorKind::Service)
+    }
+
+    pub fn takt() -> Self {
+        Self::of(TAKT, ActorKind::System)
+    }
+
+    pub fn webhook() -> Self {
+        Self::of(WEBHOOK, ActorKind::Service)
+    }
+
+    pub fn nobody() -> Self {
+        Self::of(NOBODY, ActorKind::Unknown)
+    }
+
+    /// Somebody who is called so, and proved nothing.
+    pub fn stranger(name: &str) -> Self {
+        Self::of(name, ActorKind::Unknown)
+    }
+
+    /// Whose name was kept.
+    pub fn named(name: &str) -> Self {
+        let kind = match name {
+            TAKT => ActorKind::System,
+            WEBHOOK => ActorKind::Service,
+            NOBODY => ActorKind::Unknown,
+            name if name.starts_with(SERVICE) || name.starts_with(PARTNER) => ActorKind::Service,
+            _ => ActorKind::Person,
+        };
+        Self::of(name, kind)
+    }
+
+    #[must_use]
+    pub fn vouched_by(mut self, auth: Option<String>) -> Self {
+        self.auth = auth;
+        self
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn kind(&self) -> ActorKind {
+        self.kind
+    }
+
+    pub fn auth(&self) -> Option<&str> {
+        self.auth.as_deref()
+    }
+}
+
+impl From<&str> for Actor {
+    fn from(name: &str) -> Self {
+        Self::named(name)
+    }
+}
+
+impl From<&String> for Actor {
+    fn from(name: &String) -> Self {
+        Self::named(name)
+    }
+}
+
+impl From<&Actor> for Actor {
+    fn from(actor: &Actor) -> Self {
+        actor.clone()
+    }
+}
 
 /// One record. What may hold a person's words or values of the plant belongs into `detail`, of which the chain keeps
 /// only a salted digest: retention may take it out.
@@ -47,7 +136,7 @@ pub const TAKT: &str = "takt";
 pub struct AuditRecord {
     pub actor: String,
     pub actor_kind: ActorKind,
-    /// The door that vouched for the actor: `web`, `api`, `slack`, `password`, …
+    /// Who vouched for the actor: a door (`web`, `slack`, `password`, …), or `service:` and the account that named them.
     pub auth: Option<String>,
     /// `gate.pending`, `write.done`, `run.cancel`, …
     pub action: String,
@@ -69,11 +158,12 @@ pub struct AuditRecord {
 }
 
 impl AuditRecord {
-    pub fn new(actor: &str, action: &str) -> Self {
+    pub fn new(actor: impl Into<Actor>, action: &str) -> Self {
+        let Actor { name, kind, auth } = actor.into();
         Self {
-            actor: actor.to_owned(),
-            actor_kind: ActorKind::of(actor),
-            auth: None,
+            actor: name,
+            actor_kind: kind,
+            auth,
             action: action.to_owned(),
             object: None,
             run: None,
@@ -107,5 +197,25 @@ impl AuditRecord {
     pub fn detail(mut self, detail: Value) -> Self {
         self.detail = detail;
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kept_name_says_its_kind() {
+        let all = [
+            Actor::person("sam"),
+            Actor::service("mes"),
+            Actor::partner("acme"),
+            Actor::takt(),
+            Actor::webhook(),
+            Actor::nobody(),
+        ];
+        for actor in all {
+            assert_eq!(Actor::named(actor.name()), actor);
+        }
     }
 }

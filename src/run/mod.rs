@@ -27,7 +27,7 @@ pub mod story;
 mod tests;
 
 pub use approval::{Approval, approval_of};
-pub use audit::{ActorKind, AuditRecord, TAKT};
+pub use audit::{Actor, ActorKind, AuditRecord, TAKT};
 pub use canonical::{canonical, digest_of};
 pub use endpoint::{Closed, EndpointState, Leave};
 pub use id::{EventId, GateId, RunId, WorkerId};

@@ -111,6 +111,16 @@ pub struct ServiceAccount {
     /// SHA-256 of the token, in hexadecimal.
     pub token_hash: SecretString,
     pub scopes: BTreeSet<Scope>,
+    /// The only workflows it has to do with; empty means all.
+    pub workflows: BTreeSet<String>,
+    pub reach: Reach,
+}
+
+impl ServiceAccount {
+    /// Whether it may act only somewhere.
+    pub fn is_limited(&self) -> bool {
+        !self.workflows.is_empty() || self.reach != Reach::default()
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -177,9 +187,20 @@ impl Site {
         lines.find(|(_, line)| line.work_centers.contains(work_center)).map(|(id, _)| id.as_str())
     }
 
-    /// Whether a person's role counts at this place. Where a role is limited, a place that is not known is not theirs.
+    /// Whether a person's role counts at this place.
     pub fn reaches(&self, person: &Person, role: &str, place: &Place) -> bool {
-        let Some(reach) = person.reach.get(role) else { return true };
+        person.reach.get(role).is_none_or(|reach| self.is_within(reach, place))
+    }
+
+    /// Whether a program may act at this place.
+    pub fn account_reaches(&self, account: &ServiceAccount, place: &Place) -> bool {
+        let is_its_own = |workflow: &str| account.workflows.contains(workflow);
+        (account.workflows.is_empty() || place.workflow.is_some_and(is_its_own))
+            && self.is_within(&account.reach, place)
+    }
+
+    /// Where something is limited, a place that is not known is not within it.
+    fn is_within(&self, reach: &Reach, place: &Place) -> bool {
         let on_line = || place.work_center.and_then(|at| self.line_of(at));
         let at_place = (reach.lines.is_empty() && reach.work_centers.is_empty())
             || on_line().is_some_and(|line| reach.lines.contains(line))

@@ -102,6 +102,15 @@ pub(super) struct ServiceAccountFile {
     pub title: String,
     pub token_hash: Text,
     pub scopes: Vec<Text>,
+    /// Where it may act; what is left out does not limit.
+    #[serde(default)]
+    pub workflows: Vec<Text>,
+    #[serde(default)]
+    pub lines: Vec<Text>,
+    #[serde(default)]
+    pub work_centers: Vec<Text>,
+    #[serde(default)]
+    pub modules: Vec<Text>,
 }
 
 #[derive(Deserialize)]

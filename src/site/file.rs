@@ -16,7 +16,7 @@ pub(super) type Text = Spanned<String>;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SiteFile {
-    pub name: String,
+    pub name: Text,
     pub time_zone: Text,
     pub shifts: Vec<Spanned<ShiftFile>>,
     #[serde(default)]
@@ -37,6 +37,8 @@ pub(super) struct SiteFile {
     #[serde(default)]
     pub systems: BTreeMap<String, SystemFile>,
     #[serde(default)]
+    pub on_call: BTreeMap<String, Spanned<super::on_call::RotaFile>>,
+    #[serde(default)]
     pub operators: Vec<Text>,
     /// Replaces the usual reasons for a no or a change.
     pub reasons: Option<Vec<Spanned<ReasonFile>>>,
@@ -55,7 +57,7 @@ pub(super) struct SiteFile {
     #[serde(default)]
     pub service_accounts: BTreeMap<String, Spanned<ServiceAccountFile>>,
     #[serde(default)]
-    pub partners: BTreeMap<String, PartnerFile>,
+    pub partners: BTreeMap<String, Spanned<PartnerFile>>,
     pub embed: Option<EmbedFile>,
     #[serde(default)]
     pub limits: LimitsFile,
@@ -112,13 +114,13 @@ pub(super) struct RoleFile {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PersonFile {
-    pub id: String,
-    pub name: String,
-    pub email: Option<String>,
-    pub slack_id: Option<String>,
-    pub teams_id: Option<String>,
+    pub id: Text,
+    pub name: Text,
+    pub email: Option<Text>,
+    pub slack_id: Option<Text>,
+    pub teams_id: Option<Text>,
     /// What the identity provider calls them, where that is not their id.
-    pub subject: Option<String>,
+    pub subject: Option<Text>,
     pub roles: Vec<Spanned<HeldFile>>,
     #[serde(default)]
     pub shifts: Vec<Text>,
@@ -192,7 +194,7 @@ pub(super) struct SlackFile {
     pub bot_token: Text,
     pub signing_secret: Option<Text>,
     pub app_token: Option<Text>,
-    pub default_channel: String,
+    pub default_channel: Text,
     #[serde(default)]
     pub optional: bool,
 }
@@ -210,7 +212,7 @@ pub(super) struct SystemFile {
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LimitsFile {
-    pub event_bytes_max: Option<usize>,
+    pub event_bytes_max: Option<Spanned<usize>>,
     pub payload_bytes_max: Option<usize>,
     pub run_bytes_max: Option<usize>,
     pub webhook_age_max: Option<Text>,

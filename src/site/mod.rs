@@ -17,12 +17,16 @@ mod inside;
 mod load;
 mod mcp;
 mod model;
+mod on_call;
 mod password;
 mod people;
+mod published;
 mod reading;
 mod shift;
 mod sources;
 
+#[cfg(test)]
+mod identity_tests;
 #[cfg(test)]
 mod tests;
 
@@ -39,6 +43,7 @@ pub use inside::{is_link_outside, read_text};
 pub use load::{Overrides, SiteError, SiteProblem, declared_models, words_of};
 pub use mcp::{McpServer, ToolPattern};
 pub use model::*;
+pub use on_call::Turn;
 pub use password::{PasswordError, hash_password};
 pub use shift::ShiftSpan;
 pub use sources::{PARTNERS, Source, Verification};

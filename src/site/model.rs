@@ -14,6 +14,8 @@ pub struct Site {
     pub people: Vec<Person>,
     pub roles: BTreeMap<String, Role>,
     pub shifts: Vec<Shift>,
+    /// Whose turn it is in a role, where that is not everybody who has it.
+    pub on_call: BTreeMap<String, Vec<super::Turn>>,
     /// Working days and hours by name, as cron triggers refer to them.
     pub calendars: BTreeMap<String, super::Calendar>,
     pub ladders: BTreeMap<String, Ladder>,

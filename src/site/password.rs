@@ -14,8 +14,13 @@ pub fn hash_password(password: &str) -> Result<String, PasswordError> {
     hash.map(|hash| hash.to_string()).map_err(|e| PasswordError(e.to_string()))
 }
 
+/// An Argon2 hash that is neither guessed in no time nor takes the computer's memory: 8 to 256 MiB, up to 16 rounds.
 pub(super) fn is_password_hash(hash: &str) -> bool {
-    PasswordHash::new(hash).is_ok_and(|hash| hash.algorithm.as_str().starts_with("argon2"))
+    let Ok(hash) = PasswordHash::new(hash) else { return false };
+    let number = |name: &str| hash.params.get_decimal(name);
+    hash.algorithm.as_str().starts_with("argon2")
+        && number("m").is_some_and(|kib| (8 * 1024..=256 * 1024).contains(&kib))
+        && number("t").is_some_and(|rounds| (1..=16).contains(&rounds))
 }
 
 impl Person {

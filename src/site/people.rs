@@ -43,7 +43,12 @@ impl Site {
             RoleShift::Ending => self.shift_ending_near(at),
             RoleShift::Starting => self.shift_starting_near(at),
         };
-        self.people.iter().filter(|person| fills(person, role, shift)).collect()
+        let on_call = self.on_call_for(role, at, shift);
+        if on_call.is_empty() {
+            return self.people.iter().filter(|person| fills(person, role, shift)).collect();
+        }
+        let holds = |person: &&Person| person.roles.iter().any(|held| held == role);
+        self.people.iter().filter(|person| on_call.contains(&person.id.as_str())).filter(holds).collect()
     }
 
     pub fn holds_role(&self, person: &str, role: &str, at: DateTime<Utc>) -> bool {

@@ -1,21 +1,24 @@
 //! From the written file to the checked [`Site`]: collects every problem instead of stopping at the first.
 
 mod access;
+mod accounts;
+mod address;
 mod answering;
 mod audit;
 mod channels;
 mod mcp;
 mod models;
+mod on_call;
+mod people;
 mod sources;
 
 use super::{
-    Calendar, Environment, Overrides, Reach, ReferenceError, Shutdown, SiteProblem,
+    Calendar, Environment, Overrides, ReferenceError, Shutdown, SiteProblem,
     environment::{is_reference, resolve},
     file::*,
     load::did_you_mean,
     model::*,
     parse_duration,
-    password::is_password_hash,
 };
 use chrono::{NaiveDate, NaiveTime, Weekday};
 use secrecy::SecretString;
@@ -25,6 +28,9 @@ use std::{
     path::PathBuf,
     time::Duration,
 };
+
+const EVENT_BYTES_MIN: usize = 1024;
+const AGE_MAX: Duration = Duration::from_secs(3600);
 
 const EVERY_DAY: [Weekday; 7] =
     [Weekday::Mon, Weekday::Tue, Weekday::Wed, Weekday::Thu, Weekday::Fri, Weekday::Sat, Weekday::Sun];
@@ -51,7 +57,7 @@ impl Names {
     fn of(file: &SiteFile) -> Self {
         Self {
             roles: file.roles.keys().cloned().collect(),
-            people: file.people.iter().map(|person| person.value.id.clone()).collect(),
+            people: file.people.iter().map(|person| person.value.id.value.clone()).collect(),
             shifts: file.shifts.iter().map(|shift| shift.value.id.clone()).collect(),
             ladders: file.ladders.keys().cloned().collect(),
             lines: file.lines.keys().cloned().collect(),
@@ -66,14 +72,16 @@ impl<'a> Reading<'a> {
     }
 
     pub(super) fn site(mut self, file: SiteFile) -> Result<Site, Vec<SiteProblem>> {
+        self.not_empty(&file.name, "`name` is what people read at the top of every page");
         let names = Names::of(&file);
         let time_zone = self.time_zone(&file.time_zone);
         let shifts = self.shifts(file.shifts);
         let calendars = self.calendars(file.calendars, &shifts, &names);
         let roles: BTreeMap<_, _> =
-            file.roles.into_iter().map(|(id, role)| (id, self.role(role, &names))).collect();
+            file.roles.into_iter().map(|(id, role)| (id.clone(), self.role(&id, role, &names))).collect();
         let mut people = self.people(file.people, &names);
-        give_derived_roles(&mut people, &roles);
+        people::give_derived_roles(&mut people, &roles);
+        let on_call = self.on_call(file.on_call, &people, &names, time_zone);
         let ladders = self.ladders(file.ladders, &names);
         let operators = self.operators(file.operators, &names);
         let answering = self.answering(file.reasons, file.overrides, file.override_review, &names, &roles);
@@ -90,8 +98,7 @@ impl<'a> Reading<'a> {
             &people,
             &names,
         );
-        let limits = self.limits(file.limits);
-        let retention = self.retention(file.retention);
+        let (limits, retention) = (self.limits(file.limits), self.retention(file.retention));
         let audit = self.audit(file.audit);
         let models = match &self.overrides.models {
             Some(models) => models.clone(),
@@ -110,11 +117,12 @@ impl<'a> Reading<'a> {
         }
         Ok(Site {
             folder: PathBuf::new(),
-            name: file.name,
+            name: file.name.value,
             time_zone,
             people,
             roles,
             shifts,
+            on_call,
             calendars,
             ladders,
             models,
@@ -139,6 +147,12 @@ impl<'a> Reading<'a> {
     fn problem(&mut self, at: Location, message: impl Into<String>) {
         let (path, message) = (self.path.to_owned(), message.into());
         self.problems.push(SiteProblem { path, line: at.line(), column: at.column(), message });
+    }
+
+    fn not_empty(&mut self, text: &Text, what: &str) {
+        if text.value.trim().is_empty() {
+            self.problem(text.referenced, format!("this is empty: {what}"));
+        }
     }
 
     fn known(&mut self, kind: &str, word: &Text, names: &BTreeSet<String>) {
@@ -262,10 +276,13 @@ impl<'a> Reading<'a> {
         })
     }
 
-    fn role(&mut self, role: Spanned<RoleFile>, names: &Names) -> Role {
+    fn role(&mut self, id: &str, role: Spanned<RoleFile>, names: &Names) -> Role {
         let RoleFile { title, from, shift, ladder, slack_channel, teams_conversation } = role.value;
         if let Some(from) = &from {
             self.known("role", from, &names.roles);
+            if from.value == id {
+                self.problem(from.referenced, format!("`{id}` is made from itself: name another role"));
+            }
         }
         if let Some(ladder) = &ladder {
             self.known("ladder", ladder, &names.ladders);
@@ -277,39 +294,6 @@ impl<'a> Reading<'a> {
             ladder: ladder.map(|ladder| ladder.value),
             slack_channel,
             teams_conversation,
-        }
-    }
-
-    fn people(&mut self, people: Vec<Spanned<PersonFile>>, names: &Names) -> Vec<Person> {
-        let mut seen = BTreeSet::new();
-        let mut read = |person: Spanned<PersonFile>| {
-            if !seen.insert(person.value.id.clone()) {
-                self.problem(person.referenced, format!("two people have the id `{}`", person.value.id));
-            }
-            self.person(person.value, names)
-        };
-        people.into_iter().map(&mut read).collect()
-    }
-
-    fn person(&mut self, person: PersonFile, names: &Names) -> Person {
-        let (roles, reach) = self.held(person.roles, names);
-        person.shifts.iter().for_each(|shift| self.known("shift", shift, &names.shifts));
-        if let Some(hash) = person.password_hash.as_ref().filter(|hash| !is_password_hash(&hash.value)) {
-            let message = format!("the password_hash of `{}` is not an Argon2 hash ($argon2id$…)", person.id);
-            self.problem(hash.referenced, message);
-        }
-        let values = |texts: Vec<Text>| texts.into_iter().map(|text| text.value).collect();
-        Person {
-            id: person.id,
-            name: person.name,
-            email: person.email,
-            slack_id: person.slack_id,
-            teams_id: person.teams_id,
-            subject: person.subject,
-            roles,
-            reach,
-            shifts: values(person.shifts),
-            password_hash: person.password_hash.map(|hash| hash.value),
         }
     }
 
@@ -343,6 +327,9 @@ impl<'a> Reading<'a> {
     fn rung(&mut self, rung: Spanned<RungFile>, names: &Names) -> Option<Rung> {
         let at = rung.referenced;
         let within = self.duration(&rung.value.within);
+        if within.is_zero() {
+            self.problem(rung.value.within.referenced, "nobody answers in no time: give a rung at least 1m");
+        }
         let (ask, name, kind, known) = match (rung.value.ask, rung.value.person) {
             (Some(role), None) => (Addressee::Role(role.clone()), role, "role", &names.roles),
             (None, Some(person)) => (Addressee::Person(person.clone()), person, "person", &names.people),
@@ -361,11 +348,30 @@ impl<'a> Reading<'a> {
     fn limits(&mut self, file: LimitsFile) -> Limits {
         let default = Limits::default();
         Limits {
-            event_bytes_max: file.event_bytes_max.unwrap_or(default.event_bytes_max),
+            event_bytes_max: file
+                .event_bytes_max
+                .map_or(default.event_bytes_max, |bytes| self.event_bytes_max(&bytes)),
             payload_bytes_max: file.payload_bytes_max.unwrap_or(default.payload_bytes_max),
             run_bytes_max: file.run_bytes_max.unwrap_or(default.run_bytes_max),
-            webhook_age_max: file.webhook_age_max.map_or(default.webhook_age_max, |age| self.duration(&age)),
+            webhook_age_max: file.webhook_age_max.map_or(default.webhook_age_max, |age| self.age_max(&age)),
         }
+    }
+
+    fn event_bytes_max(&mut self, bytes: &Spanned<usize>) -> usize {
+        if bytes.value < EVENT_BYTES_MIN {
+            let message = format!("no event would fit: write at least {EVENT_BYTES_MIN}");
+            self.problem(bytes.referenced, message);
+        }
+        bytes.value
+    }
+
+    /// An event whose signature is older is one that somebody may have kept.
+    fn age_max(&mut self, text: &Text) -> Duration {
+        let age = self.duration(text);
+        if age.is_zero() || age > AGE_MAX {
+            self.problem(text.referenced, "signatures are good for a time between 1s and 1h");
+        }
+        age
     }
 }
 
@@ -398,32 +404,16 @@ impl Reading<'_> {
     }
 }
 
-/// Who has a role also has the roles made `from` it; the shift decides when they are asked.
-fn give_derived_roles(people: &mut [Person], roles: &BTreeMap<String, Role>) {
-    for person in people {
-        let derived = roles.iter().filter(|(id, role)| {
-            role.from.as_ref().is_some_and(|from| person.roles.contains(from)) && !person.roles.contains(id)
-        });
-        let derived: Vec<(String, Option<Reach>)> = derived
-            .map(|(id, role)| {
-                (id.clone(), role.from.as_ref().and_then(|from| person.reach.get(from)).cloned())
-            })
-            .collect();
-        for (id, reach) in derived {
-            person.reach.extend(reach.map(|reach| (id.clone(), reach)));
-            person.roles.push(id);
-        }
-    }
-}
-
 /// What holds references into the environment.
 impl Reading<'_> {
     fn system(&mut self, file: SystemFile) -> System {
         let at = file.base_url.referenced;
         let declared = self.text(&file.base_url);
         let base_url = match (&self.overrides.simulator, declared.split_once("://")) {
-            (_, None) if !declared.is_empty() => {
-                self.problem(at, "base_url must be a whole address, like https://connect.plex.com");
+            _ if !declared.is_empty() && !address::is_plain(&declared) => {
+                let message = "base_url must be a whole address, like https://connect.plex.com, without a name, a \
+                               password or a query in it: secrets go under `secrets`";
+                self.problem(at, message);
                 declared
             }
             (Some(origin), Some((_, rest))) if file.simulator => {
@@ -435,6 +425,11 @@ impl Reading<'_> {
         let secrets: BTreeMap<_, _> =
             file.secrets.into_iter().map(|(name, secret)| (name, self.secret(&secret))).collect();
         System { base_url: base_url.trim_end_matches('/').to_owned(), secrets, simulator: file.simulator }
+    }
+
+    /// Whether every variable and file that a text names is there; where not, that has been said already.
+    fn is_resolved(&self, text: &Text) -> bool {
+        resolve(&text.value, self.environment).is_ok()
     }
 
     fn secret(&mut self, text: &Text) -> SecretString {

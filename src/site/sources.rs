@@ -59,7 +59,13 @@ mod tests {
             "name: Plant\ntime_zone: UTC\nshifts: [{{ id: A, starts: '06:00', ends: '14:00' }}]\n\
              roles: {{ lead: {{ title: Lead }} }}\npeople: []\nsources:\n{sources}"
         );
-        let environment = Environment::of([("S", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")]);
+        let environment = Environment::of([
+            ("S", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+            ("EMPTY", "whsec_"),
+            ("SHORT", "whsec_YQ=="),
+            ("NEARLY", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS="),
+            ("WORDS", "whsec_not in base64 at all, though long"),
+        ]);
         Site::parse("takt.yaml", &text, &environment, &Overrides::default())
             .map_err(|error| error.to_string())
     }
@@ -99,6 +105,19 @@ mod tests {
         for (text, expected) in mistakes {
             let error = parse(&text).err().unwrap_or_default();
             assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_secret_that_can_be_guessed_is_none() {
+        for weak in ["EMPTY", "SHORT", "NEARLY", "WORDS"] {
+            let error = parse(&source("plant", "").replace("env:S", &format!("env:{weak}"))).err();
+            let error = error.unwrap_or_default();
+            assert!(
+                error.contains("takt.yaml:7:47") && error.contains("is no signing secret"),
+                "{weak}: {error}"
+            );
+            assert!(!error.contains("YQ=="), "the value is not named");
         }
     }
 }

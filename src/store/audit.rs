@@ -2,7 +2,7 @@
 //! apart, under a salted digest, so that retention may take it out. Where a record stands in the chain: `seals`.
 
 use super::{PgConnection, Result};
-use crate::run::{AuditRecord, RunId, canonical};
+use crate::run::{Actor, AuditRecord, RunId, canonical};
 use chrono::{DateTime, Utc};
 use rand::RngCore;
 use serde::Serialize;
@@ -167,27 +167,27 @@ pub async fn append(db: &mut PgConnection, records: &[AuditRecord]) -> Result<()
 /// One record of few words. An action on a run names it as its object.
 pub async fn add(
     db: &mut PgConnection,
-    actor: &str,
+    actor: impl Into<Actor>,
     action: &str,
     object: Option<&str>,
     detail: &Value,
 ) -> Result<()> {
-    append(db, &[of_words(actor, action, object, detail)]).await
+    append(db, &[of_words(actor.into(), action, object, detail)]).await
 }
 
 /// The same for each of many objects.
 pub async fn add_for(
     db: &mut PgConnection,
-    actor: &str,
+    actor: &Actor,
     action: &str,
     objects: &[Uuid],
     detail: &Value,
 ) -> Result<()> {
-    let of = |object: &Uuid| of_words(actor, action, Some(&object.to_string()), detail);
+    let of = |object: &Uuid| of_words(actor.clone(), action, Some(&object.to_string()), detail);
     append(db, &objects.iter().map(of).collect::<Vec<_>>()).await
 }
 
-fn of_words(actor: &str, action: &str, object: Option<&str>, detail: &Value) -> AuditRecord {
+fn of_words(actor: Actor, action: &str, object: Option<&str>, detail: &Value) -> AuditRecord {
     let mut record = AuditRecord::new(actor, action).detail(detail.clone());
     record.object = object.map(str::to_owned);
     if action.starts_with("run.") {

@@ -10,7 +10,7 @@ use super::{
     journal::{self, Rows},
     signals,
 };
-use crate::run::{NewRun, Record, WorkerId};
+use crate::run::{Actor, NewRun, Record, WorkerId};
 use chrono::{DateTime, Utc};
 use std::collections::BTreeSet;
 use uuid::Uuid;
@@ -281,6 +281,9 @@ pub struct Starts {
     not_before: Vec<Option<DateTime<Utc>>>,
     /// A person who started it by hand, for the audit; its children are the run's doing.
     started_by: Vec<Option<String>>,
+    /// What kind of a name that is, and who vouched for it.
+    started_kind: Vec<Option<&'static str>>,
+    started_via: Vec<Option<String>>,
     rows: Rows,
 }
 
@@ -309,7 +312,11 @@ impl Starts {
         self.fair.push(run.turn.fair);
         self.lane.push(place.lane);
         self.not_before.push(place.not_before);
-        self.started_by.push(run.started_by.clone().filter(|_| run.parent.is_none()));
+        let started_by = run.started_by.clone().filter(|_| run.parent.is_none());
+        let via = run.trigger.get("via").filter(|_| started_by.is_some()).and_then(|via| via.as_str());
+        self.started_via.push(via.map(str::to_owned));
+        self.started_kind.push(started_by.as_deref().map(|by| Actor::named(by).kind().word()));
+        self.started_by.push(started_by);
         self.rows.add(run.id, records)
     }
 
@@ -373,10 +380,10 @@ async fn insert(db: &mut PgConnection, fence: Option<Fence>, starts: &Starts) ->
          ), new as materialized (
              select new.*, version.id as version_id
              from unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::uuid[],
-                         $10::text[], $11::uuid[], $12::timestamptz[],
-                         $17::smallint[], $18::int[], $19::bigint[], $20::timestamptz[], $21::text[])
+                         $10::text[], $11::uuid[], $12::timestamptz[], $17::smallint[], $18::int[], $19::bigint[],
+                         $20::timestamptz[], $21::text[], $22::text[], $23::text[])
                   as new (id, sha256, workflow, title, subject, key, parent_run, parent_path, event_id, started_at,
-                          priority, fair, lane, not_before, started_by)
+                          priority, fair, lane, not_before, started_by, started_kind, started_via)
              left join workflow_version version on version.sha256 = new.sha256
              where $1::bigint is null or exists (select from fence)
          ), begun as (
@@ -398,12 +405,11 @@ async fn insert(db: &mut PgConnection, fence: Option<Fence>, starts: &Starts) ->
          ), journaled as (
              insert into journal (run_id, seq, at, records)
              select run_id, seq, at, records::json
-             from unnest($13::uuid[], $14::int[], $15::timestamptz[], $16::text[])
-                  as first (run_id, seq, at, records)
+             from unnest($13::uuid[], $14::int[], $15::timestamptz[], $16::text[]) as first (run_id, seq, at, records)
              join begun on begun.id = first.run_id
          ), audited as (
-             insert into audit_record (actor, actor_kind, action, object, run_id, workflow, version)
-             select started_by, 'person', 'run.start', new.id::text, new.id, workflow, sha256
+             insert into audit_record (actor, actor_kind, auth, action, object, run_id, workflow, version)
+             select started_by, started_kind, started_via, 'run.start', new.id::text, new.id, workflow, sha256
              from new join begun using (id) where started_by is not null
          )
          select array(select id from begun) as "runs!",
@@ -429,7 +435,9 @@ async fn insert(db: &mut PgConnection, fence: Option<Fence>, starts: &Starts) ->
         &starts.fair,
         &starts.lane as &[Option<i64>],
         &starts.not_before as &[Option<DateTime<Utc>>],
-        &starts.started_by as &[Option<String>]
+        &starts.started_by as &[Option<String>],
+        &starts.started_kind as &[Option<&'static str>],
+        &starts.started_via as &[Option<String>]
     )
     .fetch_one(db)
     .await?;

@@ -86,6 +86,16 @@ pub async fn use_up(db: &mut PgConnection, id: Uuid) -> Result<bool> {
     Ok(used.execute(db).await?.rows_affected() == 1)
 }
 
+/// Ends the embedded pages of a person; gives how many there were.
+pub async fn end_embedded(db: &mut PgConnection, person: &str) -> Result<u64> {
+    let ended = sqlx::query!(
+        "update access_link set revoked_at = clock_timestamp()
+         where kind = 'embed' and person = $1 and revoked_at is null and expires_at > clock_timestamp()",
+        person
+    );
+    Ok(ended.execute(db).await?.rows_affected())
+}
+
 /// False when there is no such link of this kind, or it was revoked before.
 pub async fn revoke(db: &mut PgConnection, kind: &str, id: Uuid) -> Result<bool> {
     let revoked = sqlx::query!(

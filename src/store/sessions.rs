@@ -11,6 +11,8 @@ pub struct Session {
     pub csrf: String,
     /// `password` or `oidc`.
     pub via: String,
+    /// Of the password it was opened with.
+    pub password_mark: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -19,17 +21,19 @@ pub struct NewSession<'a> {
     pub person: &'a str,
     pub csrf: &'a str,
     pub via: &'a str,
+    pub password_mark: Option<&'a str>,
     pub length: Duration,
 }
 
 pub async fn create(db: &mut PgConnection, new: &NewSession<'_>) -> Result<()> {
     sqlx::query!(
-        "insert into session (token_hash, person, csrf, via, expires_at)
-         values ($1, $2, $3, $4, clock_timestamp() + make_interval(secs => $5))",
+        "insert into session (token_hash, person, csrf, via, password_mark, expires_at)
+         values ($1, $2, $3, $4, $5, clock_timestamp() + make_interval(secs => $6))",
         new.token_hash,
         new.person,
         new.csrf,
         new.via,
+        new.password_mark,
         new.length.as_secs_f64()
     )
     .execute(&mut *db)
@@ -42,7 +46,7 @@ pub async fn create(db: &mut PgConnection, new: &NewSession<'_>) -> Result<()> {
 pub async fn find(db: &mut PgConnection, token_hash: &str, idle: Duration) -> Result<Option<Session>> {
     let found = sqlx::query_as!(
         Session,
-        "select person, csrf, via from session
+        "select person, csrf, via, password_mark from session
          where token_hash = $1 and expires_at > clock_timestamp()
            and used_at > clock_timestamp() - make_interval(secs => $2)",
         token_hash,

@@ -2,7 +2,7 @@
 
 use crate::{
     engine::{Definitions, StartError, Way, make_way, start_runs},
-    run::{NewRun, RunId, Turn, TurnError, inputs_from},
+    run::{Actor, NewRun, RunId, Turn, TurnError, inputs_from},
     store::{PgConnection, StoreError},
     workflow::{Trigger, Workflow},
 };
@@ -49,12 +49,15 @@ pub fn by_hand(
     workflow: &str,
     inputs: &Value,
     site: &Value,
-    person: &str,
+    by: &Actor,
     now: DateTime<Utc>,
 ) -> Result<NewRun, ManualError> {
     let definition =
         definitions.current(workflow).ok_or_else(|| ManualError::NoWorkflow(workflow.to_owned()))?;
-    let trigger = json!({ "id": null, "type": "manual", "subject": null, "time": now, "by": person });
+    let mut trigger = json!({ "id": null, "type": "manual", "subject": null, "time": now, "by": by.name() });
+    if let Some(via) = by.auth() {
+        trigger["via"] = json!(via);
+    }
     let inputs = inputs_from(&definition.workflow, inputs).map_err(ManualError::Inputs)?;
     Ok(NewRun {
         id: RunId::at(now),
@@ -68,7 +71,7 @@ pub fn by_hand(
         inputs,
         parent: None,
         approved: false,
-        started_by: Some(person.to_owned()),
+        started_by: Some(by.name().to_owned()),
         event: None,
         trace: None,
     })

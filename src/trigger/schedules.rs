@@ -8,6 +8,7 @@ use super::{
     times::{Times, TimesError},
 };
 use crate::{
+    run::Actor,
     site::Site,
     store::{
         PgConnection, StoreError, audit,
@@ -169,15 +170,16 @@ impl Schedule {
     pub async fn pause(
         &self,
         tx: &mut PgConnection,
-        by: &str,
+        by: impl Into<Actor>,
         note: Option<&str>,
         now: DateTime<Utc>,
     ) -> Result<(), ScheduleError> {
+        let by = by.into();
         let standing = self.lock(tx, now).await?;
         if let Some(pause) = standing.pause {
             return Err(ScheduleError::PausedAlready { by: pause.by, at: pause.at });
         }
-        let pause = Pause { at: now, by: by.to_owned(), note: note.map(str::to_owned) };
+        let pause = Pause { at: now, by: by.name().to_owned(), note: note.map(str::to_owned) };
         schedules::pause(tx, self.workflow(), &pause).await?;
         let detail = json!({ "note": note });
         audit::add(tx, by, "schedule.pause", Some(self.workflow()), &detail).await?;
@@ -188,10 +190,11 @@ impl Schedule {
     pub async fn resume(
         &self,
         tx: &mut PgConnection,
-        by: &str,
+        by: impl Into<Actor>,
         note: Option<&str>,
         now: DateTime<Utc>,
     ) -> Result<(), ScheduleError> {
+        let by = by.into();
         let mut standing = self.lock(tx, now).await?;
         if standing.pause.is_none() {
             return Err(ScheduleError::NotPaused);
@@ -216,15 +219,15 @@ impl Schedule {
     pub async fn trigger(
         &self,
         tx: &mut PgConnection,
-        by: &str,
+        by: impl Into<Actor>,
         at: Option<DateTime<Utc>>,
         now: DateTime<Utc>,
     ) -> Result<DateTime<Utc>, ScheduleError> {
-        let nominal = at.unwrap_or(now);
+        let (by, nominal) = (by.into(), at.unwrap_or(now));
         if nominal > now || now - nominal > TRIGGER_AGE_MAX {
             return Err(ScheduleError::NotNow(nominal));
         }
-        let asked = (Origin::Trigger, Some(by));
+        let asked = (Origin::Trigger, Some(by.name()));
         let added = schedules::add(tx, self.workflow(), &[nominal], FiringState::Asked, asked).await?;
         if added.is_empty() {
             return Err(ScheduleError::AskedAlready(nominal));
@@ -265,13 +268,14 @@ impl Schedule {
     pub async fn backfill(
         &self,
         tx: &mut PgConnection,
-        by: &str,
+        by: impl Into<Actor>,
         (from, to): (DateTime<Utc>, DateTime<Utc>),
         now: DateTime<Utc>,
     ) -> Result<Backfill, ScheduleError> {
+        let by = by.into();
         self.lock(tx, now).await?;
         let mut planned = self.plan_backfill(tx, from, to, now).await?;
-        let mut starts = schedules::backfill(tx, self.workflow(), &planned.starts, by).await?;
+        let mut starts = schedules::backfill(tx, self.workflow(), &planned.starts, by.name()).await?;
         starts.sort_unstable();
         planned.starts = starts;
         let detail = json!({ "from": from, "to": to, "firings": planned.starts.len() });

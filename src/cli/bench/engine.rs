@@ -7,7 +7,7 @@ use crate::{
         Caps, Clock, CommitError, Definitions, Driven, Hints, Ladders, SharedEndpoints, StartError, Starter,
         StoredPast, Worker, WorkerOptions, start_runs,
     },
-    run::NewRun,
+    run::{Actor, NewRun},
     step::AgentSettings,
     store::{PgConnection, Store, StoreError, bench, clock, summaries},
     tool::{Call, Effect, Idempotency, Registry, RegistryError, Tool, ToolError, ToolNameError, ToolSpec},
@@ -317,7 +317,14 @@ fn new_run(definitions: &Definitions, steps: Steps) -> Result<NewRun, BenchError
     let id_time = uuid::Uuid::now_v7().get_timestamp().map_or((0, 0), |time| time.to_unix());
     let now = chrono::DateTime::from_timestamp(i64::try_from(id_time.0).unwrap_or(0), id_time.1);
     let name = steps.workflow();
-    Ok(by_hand(definitions, name, &Value::Null, &Value::Null, "bench", now.unwrap_or_default())?)
+    Ok(by_hand(
+        definitions,
+        name,
+        &Value::Null,
+        &Value::Null,
+        &Actor::person("bench"),
+        now.unwrap_or_default(),
+    )?)
 }
 
 /// True where the database has runs of anything else than benchmarks.

@@ -96,6 +96,7 @@ async fn end_leftovers(store: &Store) -> Result<(), DemoError> {
     let order = Order {
         action: Action::Cancel,
         by: "demo".to_owned(),
+        via: None,
         reason: "its story has ended, and the demo begins another one".to_owned(),
     };
     let mut db = store.connection().await?;

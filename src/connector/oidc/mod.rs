@@ -153,8 +153,8 @@ impl Provider {
         let token = self.exchange(&known.metadata, returned, redirect_uri).await?;
         let read = |keys: &Keys| token::read(&token, keys, &self.settings, returned.nonce, now);
         match read(&known.keys) {
-            // The provider may have changed its keys since.
-            Err(TokenError::Signature(JwsError::UnknownKey(_))) => {
+            // The provider may have changed its keys since, also under the name of an old one.
+            Err(TokenError::Signature(JwsError::UnknownKey(_) | JwsError::Signature)) => {
                 Ok(read(&self.known(ASK_AGAIN_AFTER).await?.keys)?)
             }
             answer => Ok(answer?),

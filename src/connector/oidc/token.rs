@@ -76,7 +76,8 @@ pub(super) fn read(
     if !audience.contains(&client) || !is_ours {
         return Err(TokenError::Audience);
     }
-    let seconds = |claim: &str| claims[claim].as_i64();
+    // A NumericDate may have a fraction (RFC 7519).
+    let seconds = |claim: &str| claims[claim].as_f64().map(|at| at.floor() as i64);
     let now = now.timestamp();
     let is_timely = seconds("exp").is_some_and(|end| now < end.saturating_add(LEEWAY_SECONDS))
         && seconds("iat").is_some_and(|start| start <= now + LEEWAY_SECONDS)
@@ -89,10 +90,12 @@ pub(super) fn read(
     }
     let person = match settings.claim {
         Claim::Subject => text("sub"),
-        Claim::Email if claims["email_verified"] == Value::Bool(false) => {
-            return Err(TokenError::EmailNotVerified);
-        }
-        Claim::Email => text("email"),
+        // Some providers write it as a text, and some leave it out: those are the plant's own.
+        Claim::Email => match claims.get("email_verified") {
+            None | Some(Value::Bool(true)) => text("email"),
+            Some(Value::String(word)) if word == "true" => text("email"),
+            Some(_) => return Err(TokenError::EmailNotVerified),
+        },
     };
     let person = person.ok_or(TokenError::Nobody)?.to_owned();
     Ok(IdToken { person, auth_time: seconds("auth_time") })

@@ -24,8 +24,15 @@ pub enum Block {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Text {
-    PlainText { text: String, emoji: bool },
-    Mrkdwn { text: String },
+    PlainText {
+        text: String,
+        emoji: bool,
+    },
+    /// `verbatim`: no address becomes a link and no name a mention that is not written as one.
+    Mrkdwn {
+        text: String,
+        verbatim: bool,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -93,11 +100,15 @@ pub(super) fn header(text: &str) -> Block {
 
 /// `markup` is escaped already where it holds text of others.
 pub(super) fn section(markup: &str) -> Block {
-    Block::Section { text: Text::Mrkdwn { text: clip(markup, SECTION_CHARS_MAX) } }
+    Block::Section { text: mrkdwn(markup) }
 }
 
 pub(super) fn context(markup: &str) -> Block {
-    Block::Context { elements: vec![Text::Mrkdwn { text: clip(markup, SECTION_CHARS_MAX) }] }
+    Block::Context { elements: vec![mrkdwn(markup)] }
+}
+
+fn mrkdwn(markup: &str) -> Text {
+    Text::Mrkdwn { text: clip(markup, SECTION_CHARS_MAX), verbatim: true }
 }
 
 pub(super) fn plain(text: &str, chars_max: usize) -> Text {

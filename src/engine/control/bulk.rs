@@ -48,14 +48,14 @@ impl BulkFilter {
 
     /// As a query for runs that began before a time.
     pub fn to_match(&self, started_before: DateTime<Utc>) -> Match {
-        Stored { filter: self.clone(), started_before }.to_match()
+        Stored { filter: self.clone(), started_before, via: None }.to_match()
     }
 
     /// Only runs that began before the order count, so that it comes to an end.
     fn at(&self, now: DateTime<Utc>) -> Stored {
         let age = TimeDelta::from_std(Duration::from_secs(self.older_than_seconds.unwrap_or(0)));
         let before = now.checked_sub_signed(age.unwrap_or(TimeDelta::MAX)).unwrap_or_default();
-        Stored { filter: self.clone(), started_before: before }
+        Stored { filter: self.clone(), started_before: before, via: None }
     }
 }
 
@@ -64,6 +64,9 @@ impl BulkFilter {
 struct Stored {
     filter: BulkFilter,
     started_before: DateTime<Utc>,
+    /// Who vouched for whoever ordered it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    via: Option<String>,
 }
 
 impl Stored {
@@ -114,7 +117,7 @@ pub async fn bulk(
 ) -> Result<BulkReport, ControlError> {
     let mut tx = store.begin().await?;
     let now = clock::now(&mut tx).await?;
-    let stored = filter.at(now);
+    let stored = Stored { via: order.via.clone(), ..filter.at(now) };
     if dry_run {
         return rehearse(&mut tx, definitions, &stored.to_match(), order).await;
     }
@@ -206,7 +209,8 @@ async fn page(
     let stored: Stored = serde_json::from_value(row.filter.clone()).map_err(unreadable)?;
     let mut left_out: BTreeMap<String, LeftOut> =
         serde_json::from_value(row.left_out.clone()).map_err(unreadable)?;
-    let order = Order { action: action.clone(), by: row.by.clone(), reason: row.reason.clone() };
+    let (by, via, reason) = (row.by.clone(), stored.via.clone(), row.reason.clone());
+    let order = Order { action: action.clone(), by, via, reason };
     let ids = control::matching(tx, &stored.to_match(), row.cursor, PAGE).await?;
     let mut intended = Vec::with_capacity(ids.len());
     for target in control::lock(tx, &ids).await? {

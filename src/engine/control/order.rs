@@ -64,6 +64,8 @@ impl Action {
 pub struct Order {
     pub action: Action,
     pub by: String,
+    /// The door or the service account that vouches for them, for the audit.
+    pub via: Option<String>,
     pub reason: String,
 }
 

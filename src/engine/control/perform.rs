@@ -2,7 +2,7 @@
 
 use super::{ControlError, Order, Refusal, consider::Intended};
 use crate::{
-    run::{Record, RunId, Signal, SignalKind},
+    run::{Actor, Record, RunId, Signal, SignalKind},
     store::{PgConnection, StoreError, audit, control, control::Target, journal, signals},
 };
 use serde_json::{Value, json};
@@ -62,7 +62,8 @@ pub(super) async fn perform(
     detail["reason"] = json!(order.reason);
     let done: Vec<Uuid> =
         ids.into_iter().filter(|id| !refused.iter().any(|(other, _)| other == id)).collect();
-    audit::add_for(tx, &order.by, &format!("run.{}", order.action.word()), &done, &detail).await?;
+    let by = Actor::named(&order.by).vouched_by(order.via.clone());
+    audit::add_for(tx, &by, &format!("run.{}", order.action.word()), &done, &detail).await?;
     Ok(refused)
 }
 

@@ -7,11 +7,11 @@ use crate::{
     },
     http::{
         auth::Caller,
-        place::may_order,
+        place::{may_order, within_run},
         problem::{Cause, Problem},
         state::Shared,
     },
-    run::{RunId, StepPath, compat::Incompatible},
+    run::{Actor, RunId, StepPath, compat::Incompatible},
 };
 use axum::{
     Json,
@@ -20,6 +20,8 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use uuid::Uuid;
+
+const REASON_CHARS_MAX: usize = 2_000;
 
 /// How long one request works on an order over many runs before it says how far it came.
 const BULK_TIME: Duration = Duration::from_secs(20);
@@ -52,9 +54,11 @@ pub(in crate::http) async fn one(
 ) -> Result<Json<Ordered>, Problem> {
     let run: RunId = id(&run, "run")?;
     let by = orderer(&door, &caller, Some(run)).await?;
+    within_run(&door, &caller, run).await?;
     let Json(given) = given.map_err(|rejection| unread(&rejection))?;
     let action = read_action(&action, given.from, given.version)?;
-    let order = Order { action, by, reason: reason(given.reason)? };
+    let (by, via) = (by.name().to_owned(), by.auth().map(str::to_owned));
+    let order = Order { action, by, via, reason: reason(given.reason)? };
     apply(&door.app.store, &door.app.definitions, run, &order, given.dry_run).await?;
     door.app.hints.tell();
     Ok(Json(Ordered { run, action: order.action.word(), dry_run: given.dry_run }))
@@ -94,7 +98,8 @@ pub(in crate::http) async fn many(
                     "say which runs with `filter`: `ids`, `workflow`, `state`, …",
                 ));
             }
-            let order = Order { action, by, reason: reason(given.reason)? };
+            let (by, via) = (by.name().to_owned(), by.auth().map(str::to_owned));
+            let order = Order { action, by, via, reason: reason(given.reason)? };
             bulk(store, definitions, &given.filter, &order, given.dry_run, BULK_TIME).await?
         }
     };
@@ -104,7 +109,7 @@ pub(in crate::http) async fn many(
 
 /// Whoever asks must be named, and have a role that takt.yaml lists under `operators`, at the run's place where
 /// the role is limited. A service account with the scope may order in its own name.
-async fn orderer(door: &Shared, caller: &Caller, run: Option<RunId>) -> Result<String, Problem> {
+async fn orderer(door: &Shared, caller: &Caller, run: Option<RunId>) -> Result<Actor, Problem> {
     let unnamed = || Problem::new(Cause::NoSuchPerson, "say who orders it with `X-Takt-Person`");
     let by = caller.actor().ok_or_else(unnamed)?;
     let Some(person) = &caller.person else { return Ok(by) };
@@ -117,7 +122,12 @@ async fn orderer(door: &Shared, caller: &Caller, run: Option<RunId>) -> Result<S
 
 fn reason(given: Option<String>) -> Result<String, Problem> {
     let given = given.map(|reason| reason.trim().to_owned()).filter(|reason| !reason.is_empty());
-    given.ok_or_else(|| Problem::new(Cause::Malformed, "say why with `reason`"))
+    let given = given.ok_or_else(|| Problem::new(Cause::Malformed, "say why with `reason`"))?;
+    if given.chars().nth(REASON_CHARS_MAX).is_some() {
+        let words = format!("`reason` has at most {REASON_CHARS_MAX} characters");
+        return Err(Problem::new(Cause::Malformed, words));
+    }
+    Ok(given)
 }
 
 fn read_action(word: &str, from: Option<StepPath>, version: Option<Version>) -> Result<Action, Problem> {

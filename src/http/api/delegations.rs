@@ -23,15 +23,18 @@ use serde_json::{Value, json};
 
 const LISTED_MAX: i64 = 100;
 
-fn named(caller: Caller) -> Result<Person, Problem> {
-    caller.person.ok_or_else(|| Problem::new(Cause::NoSuchPerson, "say who you are with `X-Takt-Person`"))
+fn named(caller: &Caller) -> Result<&Person, Problem> {
+    caller
+        .person
+        .as_ref()
+        .ok_or_else(|| Problem::new(Cause::NoSuchPerson, "say who you are with `X-Takt-Person`"))
 }
 
 pub(in crate::http) async fn list(
     State(door): State<Shared>,
     caller: Caller,
 ) -> Result<Json<Value>, Problem> {
-    let person = named(caller)?;
+    let person = named(&caller)?;
     let mut db = door.app.store.connection().await?;
     let now = clock::now(&mut db).await?;
     let all = delegations::of_person(&mut db, &person.id, LISTED_MAX).await?;
@@ -59,10 +62,10 @@ pub(in crate::http) async fn start(
     caller: Caller,
     wish: Result<Json<Wish>, JsonRejection>,
 ) -> Result<Response, Problem> {
-    let person = named(caller)?;
+    let person = named(&caller)?;
     let Json(wish) = wish.map_err(|rejection| unread(&rejection))?;
-    let wish = HandOver { delegate: wish.delegate, role: wish.role, until: wish.until };
-    let given = hand_over(&door.app.store, &door.app.site, &person, &wish).await?;
+    let wish = HandOver { delegate: wish.delegate, role: wish.role, until: wish.until, via: caller.via() };
+    let given = hand_over(&door.app.store, &door.app.site, person, &wish).await?;
     Ok((StatusCode::CREATED, Json(json!({ "delegation": given }))).into_response())
 }
 
@@ -71,7 +74,7 @@ pub(in crate::http) async fn end(
     Path(delegation): Path<String>,
     caller: Caller,
 ) -> Result<StatusCode, Problem> {
-    let person = named(caller)?;
-    end_delegation(&door.app.store, &person, id(&delegation, "delegation")?).await?;
+    let person = named(&caller)?;
+    end_delegation(&door.app.store, person, id(&delegation, "delegation")?, caller.via()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

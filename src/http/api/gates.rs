@@ -1,13 +1,14 @@
 use super::{id, missing, runs::Asked, unread};
 use crate::{
-    gate::{Answer, Decision, ItemAnswer, decide},
+    gate::{Answer, Decision, ItemAnswer, decide, place_of},
     http::{
         auth::Caller,
+        place::within,
         problem::{Cause, Problem},
         state::Shared,
     },
     run::GateId,
-    store::{audit, gates, signatures},
+    store::{gates, signatures},
 };
 use axum::{
     Json,
@@ -20,17 +21,28 @@ use serde_json::{Value, json};
 pub(in crate::http) async fn show(
     State(door): State<Shared>,
     Path(gate): Path<String>,
-    _caller: Caller,
+    caller: Caller,
 ) -> Result<Response, Problem> {
     let gate: GateId = id(&gate, "gate")?;
     let mut db = door.app.store.connection().await?;
     let found = gates::get(&mut db, gate).await?.ok_or_else(|| missing("gate"))?;
+    within(&door, &caller, &place_of(&found))?;
     let vote = gates::vote(&mut db, gate).await?;
     let votes = gates::votes(&mut db, gate).await?;
     let signatures = signatures::of_gate(&mut db, gate).await?;
     let mut body = json!(Asked { gate: found, vote, signatures });
     body["votes"] = json!(votes);
     Ok(Json(body).into_response())
+}
+
+/// A program that is limited has to do with the questions of its places only.
+pub(super) async fn is_within(door: &Shared, caller: &Caller, gate: GateId) -> Result<(), Problem> {
+    if caller.service.is_none() {
+        return Ok(());
+    }
+    let found = gates::get(&mut *door.app.store.connection().await?, gate).await?;
+    let found = found.ok_or_else(|| missing("gate"))?;
+    within(door, caller, &place_of(&found))
 }
 
 /// An answer as programs send it. `proposal_hash` is that of the gate as it was read: nobody
@@ -62,9 +74,11 @@ pub(in crate::http) async fn answer(
     given: Result<Json<GivenAnswer>, JsonRejection>,
 ) -> Result<Response, Problem> {
     let gate: GateId = id(&gate, "gate")?;
+    is_within(&door, &caller, gate).await?;
     let unnamed = || {
         Problem::new(Cause::NoSuchPerson, "a program never answers as itself: say who with `X-Takt-Person`")
     };
+    let account = caller.service.as_ref().map(|account| account.id.clone());
     let person = caller.person.ok_or_else(unnamed)?;
     let Json(given) = given.map_err(|rejection| unread(&rejection))?;
     let answer = Answer {
@@ -75,14 +89,10 @@ pub(in crate::http) async fn answer(
         reason_code: given.reason_code,
         reason: given.reason,
         overrides: given.overrides,
+        named_by: account,
         ..Answer::of(given.decision, caller.channel, &given.proposal_hash)
     };
     let decided = decide(&door.app.store, &door.app.site, gate, &person.id, &answer).await?;
     door.app.hints.tell();
-    if let Some(service) = &caller.service {
-        let mut db = door.app.store.connection().await?;
-        let (actor, detail) = (format!("service:{service}"), json!({ "for": person.id }));
-        audit::add(&mut db, &actor, "gate.answered_for", Some(&gate.to_string()), &detail).await?;
-    }
     Ok(Json(json!({ "vote": decided.vote })).into_response())
 }

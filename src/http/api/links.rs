@@ -1,6 +1,6 @@
 //! Links that stand for somebody without a session: making and revoking them.
 
-use super::{id, missing, unread};
+use super::{gates::is_within, id, missing, unread};
 use crate::{
     gate::Token,
     http::{
@@ -9,7 +9,7 @@ use crate::{
         problem::{Cause, Problem},
         state::Shared,
     },
-    run::GateId,
+    run::{Actor, GateId},
     site::parse_duration,
     store::{StoreError, audit, gates, links},
 };
@@ -26,6 +26,7 @@ use uuid::Uuid;
 
 const EMBED_LENGTH: Duration = Duration::from_secs(600);
 const PARTNER_LENGTH: Duration = Duration::from_secs(7 * 24 * 3600);
+const PARTNER_LENGTH_MIN: Duration = Duration::from_secs(60);
 const PARTNER_LENGTH_MAX: Duration = Duration::from_secs(90 * 24 * 3600);
 const TEXT_CHARS_MAX: usize = 4_000;
 
@@ -43,8 +44,11 @@ pub(in crate::http) async fn embed(
     caller: Caller,
 ) -> Result<(StatusCode, Json<Made>), Problem> {
     let gate: GateId = id(&gate, "gate")?;
-    let by = caller.actor().unwrap_or_default();
+    is_within(&door, &caller, gate).await?;
     let unnamed = || Problem::new(Cause::NoSuchPerson, "say for whom with `X-Takt-Person`");
+    let vouched = Some(caller.channel.to_owned());
+    let account = caller.service.as_ref().map(|account| Actor::service(&account.id).vouched_by(vouched));
+    let by = account.or_else(|| caller.actor()).ok_or_else(unnamed)?;
     let person = caller.person.ok_or_else(unnamed)?;
     if door.app.site.access.embed.is_none() {
         return Err(Problem::new(Cause::NotPossible, "takt.yaml declares no `embed`"));
@@ -58,13 +62,13 @@ pub(in crate::http) async fn embed(
         partner: None,
         subject: None,
         ask: json!({}),
-        created_by: caller.service.map_or(by, |service| format!("service:{service}")),
+        created_by: by.name().to_owned(),
         length: EMBED_LENGTH,
     };
     let (token, link) = (Token::random(), Uuid::now_v7());
     let expires_at = links::create(&mut tx, link, &token.hash, &new).await?;
     let detail = json!({ "link": link, "person": person.id });
-    audit::add(&mut tx, &new.created_by, "embed.created", Some(&gate.to_string()), &detail).await?;
+    audit::add(&mut tx, &by, "embed.created", Some(&gate.to_string()), &detail).await?;
     tx.commit().await.map_err(StoreError::from)?;
     let url = format!("{}/embed/{}", door.app.base_url, token.secret);
     Ok((StatusCode::CREATED, Json(Made { id: link, url, expires_at })))
@@ -99,8 +103,8 @@ pub(in crate::http) async fn partner(
     }
     let length = wanted.expires_in.as_deref().map(parse_duration).transpose();
     let length = length.map_err(|error| malformed(error.to_string()))?.unwrap_or(PARTNER_LENGTH);
-    if length > PARTNER_LENGTH_MAX {
-        return Err(malformed("a link holds for at most 90 days".into()));
+    if !(PARTNER_LENGTH_MIN..=PARTNER_LENGTH_MAX).contains(&length) {
+        return Err(malformed("a link holds for a minute at least and 90 days at most".into()));
     }
     let new = links::NewLink {
         kind: "partner",
@@ -109,14 +113,14 @@ pub(in crate::http) async fn partner(
         partner: Some(wanted.partner.clone()),
         subject: Some(wanted.order.clone()),
         ask: json!({ "title": wanted.title, "question": wanted.question }),
-        created_by: by,
+        created_by: by.name().to_owned(),
         length,
     };
     let (token, link) = (Token::random(), Uuid::now_v7());
     let mut tx = door.app.store.begin().await?;
     let expires_at = links::create(&mut tx, link, &token.hash, &new).await?;
     let detail = json!({ "partner": wanted.partner, "order": wanted.order });
-    audit::add(&mut tx, &new.created_by, "partner_link.created", Some(&link.to_string()), &detail).await?;
+    audit::add(&mut tx, &by, "partner_link.created", Some(&link.to_string()), &detail).await?;
     tx.commit().await.map_err(StoreError::from)?;
     let url = format!("{}/partner/{}", door.app.base_url, token.secret);
     Ok((StatusCode::CREATED, Json(Made { id: link, url, expires_at })))
@@ -139,7 +143,7 @@ pub(in crate::http) async fn revoke(
 }
 
 /// A service account with the scope, or an operator of the whole plant.
-async fn orderer(door: &Shared, caller: &Caller) -> Result<String, Problem> {
+async fn orderer(door: &Shared, caller: &Caller) -> Result<Actor, Problem> {
     let unnamed = || Problem::new(Cause::NoSuchPerson, "say who does it with `X-Takt-Person`");
     let by = caller.actor().ok_or_else(unnamed)?;
     match &caller.person {

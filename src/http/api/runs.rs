@@ -3,6 +3,7 @@ use crate::{
     http::{
         auth::Caller,
         console::{run::Read, runs::Search},
+        place::within_run,
         problem::Problem,
         state::Shared,
     },
@@ -71,9 +72,11 @@ pub(super) struct Asked {
 pub(in crate::http) async fn show(
     State(door): State<Shared>,
     Path(run): Path<String>,
-    _caller: Caller,
+    caller: Caller,
 ) -> Result<Json<Run>, Problem> {
-    let read = Read::load(&door, id(&run, "run")?).await?.ok_or_else(|| missing("run"))?;
+    let run = id(&run, "run")?;
+    within_run(&door, &caller, run).await?;
+    let read = Read::load(&door, run).await?.ok_or_else(|| missing("run"))?;
     let mut db = door.app.store.connection().await?;
     let mut asked = Vec::new();
     for (gate, vote) in read.gates.clone() {

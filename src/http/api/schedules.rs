@@ -2,9 +2,12 @@ use super::unread;
 use crate::{
     http::{
         auth::Caller,
+        place::{may_order_of, within},
         problem::{Cause, Problem},
         state::Shared,
     },
+    run::Actor,
+    site::Place,
     store::{StoreError, clock},
     trigger::{Backfill, Schedule, View},
 };
@@ -46,8 +49,9 @@ pub(in crate::http) async fn list(
 pub(in crate::http) async fn show(
     State(door): State<Shared>,
     Path(workflow): Path<String>,
-    _caller: Caller,
+    caller: Caller,
 ) -> Result<Json<View>, Problem> {
+    within(&door, &caller, &Place { work_center: None, workflow: Some(&workflow) })?;
     let schedule = find(&door, &workflow)?;
     let mut db = door.app.store.connection().await?;
     let now = clock::now(&mut db).await?;
@@ -66,7 +70,7 @@ pub(in crate::http) async fn pause(
     caller: Caller,
     given: Result<Json<Note>, JsonRejection>,
 ) -> Result<Json<View>, Problem> {
-    let (schedule, by) = (find(&door, &workflow)?, person(caller)?);
+    let (schedule, by) = (find(&door, &workflow)?, orderer(&door, &caller, &workflow)?);
     let Note { note } = read(given)?;
     let mut tx = door.app.store.begin().await?;
     let now = clock::now(&mut tx).await?;
@@ -82,7 +86,7 @@ pub(in crate::http) async fn resume(
     caller: Caller,
     given: Result<Json<Note>, JsonRejection>,
 ) -> Result<Json<View>, Problem> {
-    let (schedule, by) = (find(&door, &workflow)?, person(caller)?);
+    let (schedule, by) = (find(&door, &workflow)?, orderer(&door, &caller, &workflow)?);
     let Note { note } = read(given)?;
     let mut tx = door.app.store.begin().await?;
     let now = clock::now(&mut tx).await?;
@@ -106,7 +110,7 @@ pub(in crate::http) async fn trigger(
     caller: Caller,
     given: Result<Json<Now>, JsonRejection>,
 ) -> Result<Response, Problem> {
-    let (schedule, by) = (find(&door, &workflow)?, person(caller)?);
+    let (schedule, by) = (find(&door, &workflow)?, orderer(&door, &caller, &workflow)?);
     let Now { at } = read(given)?;
     let mut tx = door.app.store.begin().await?;
     let now = clock::now(&mut tx).await?;
@@ -131,7 +135,7 @@ pub(in crate::http) async fn backfill(
     caller: Caller,
     given: Result<Json<Range>, JsonRejection>,
 ) -> Result<Json<Backfill>, Problem> {
-    let (schedule, by) = (find(&door, &workflow)?, person(caller)?);
+    let (schedule, by) = (find(&door, &workflow)?, orderer(&door, &caller, &workflow)?);
     let Range { from, to, dry_run } = read(given)?;
     let mut tx = door.app.store.begin().await?;
     let now = clock::now(&mut tx).await?;
@@ -148,9 +152,19 @@ fn find(door: &Shared, workflow: &str) -> Result<Schedule, Problem> {
     Ok(Schedule::find(door.app.definitions.current(workflow), workflow, &door.app.site)?)
 }
 
-fn person(caller: Caller) -> Result<String, Problem> {
+/// Whoever orders something of a schedule is an operator of its workflow, or a service account with the scope.
+fn orderer(door: &Shared, caller: &Caller, workflow: &str) -> Result<Actor, Problem> {
     let unnamed = || Problem::new(Cause::NoSuchPerson, "say who does it with `X-Takt-Person`");
-    caller.actor().ok_or_else(unnamed)
+    let by = caller.actor().ok_or_else(unnamed)?;
+    within(door, caller, &Place { work_center: None, workflow: Some(workflow) })?;
+    match &caller.person {
+        Some(person) if !may_order_of(door, person, workflow) => {
+            let words =
+                format!("{} has no role for this that takt.yaml lists under `operators`", person.name);
+            Err(Problem::new(Cause::NotPermitted, words))
+        }
+        _ => Ok(by),
+    }
 }
 
 fn read<T>(given: Result<Json<T>, JsonRejection>) -> Result<T, Problem> {

@@ -3,12 +3,14 @@ use crate::{
     engine::CommitError,
     http::{
         auth::Caller,
+        place::within,
         problem::{Cause, Problem},
         state::Shared,
     },
     run::NewRun,
+    site::Place,
     store::{StoreError, clock},
-    trigger::{ManualError, by_hand, start_by_hand},
+    trigger::{ManualError, by_hand, check_manual, start_by_hand},
 };
 use axum::{
     Json,
@@ -53,6 +55,9 @@ pub(in crate::http) async fn start(
 ) -> Result<(StatusCode, Json<Started>), Problem> {
     let unnamed = || Problem::new(Cause::NoSuchPerson, "say who starts it with `X-Takt-Person`");
     let by = caller.actor().ok_or_else(unnamed)?;
+    within(&door, &caller, &Place { work_center: None, workflow: Some(&workflow) })?;
+    let found = door.app.definitions.current(&workflow);
+    check_manual(&workflow, found.as_ref().map(|definition| &definition.workflow))?;
     let Json(wanted) = wanted.map_err(|rejection| unread(&rejection))?;
     let inputs: Vec<Value> = match wanted.runs {
         Some(runs) => runs.into_iter().map(|run| run.inputs).collect(),

@@ -5,7 +5,8 @@ use crate::{
         problem::{Cause, Problem},
         state::Shared,
     },
-    site::{Person, ServiceAccount},
+    run::Actor,
+    site::{Person, Scope, ServiceAccount},
 };
 use axum::{
     extract::FromRequestParts,
@@ -21,17 +22,34 @@ const CSRF_HEADER: &str = "x-csrf-token";
 pub(in crate::http) struct Caller {
     /// A program may look without naming anybody, but never answers as itself.
     pub person: Option<Person>,
-    /// The id of a service account.
-    pub service: Option<String>,
+    /// A program with an account of takt.yaml.
+    pub service: Option<ServiceAccount>,
     /// `web` or `api`, as it is recorded with an answer.
     pub channel: &'static str,
 }
 
 impl Caller {
-    /// Who it is recorded as: the person, else `service:` and the account.
-    pub(in crate::http) fn actor(&self) -> Option<String> {
-        let person = self.person.as_ref().map(|person| person.id.clone());
-        person.or_else(|| self.service.as_ref().map(|id| format!("service:{id}")))
+    /// Who it is recorded as, and who vouches for that: the person, else the account in its own name.
+    pub(in crate::http) fn actor(&self) -> Option<Actor> {
+        match (&self.person, &self.service) {
+            (Some(person), _) => Some(Actor::person(&person.id).vouched_by(Some(self.via()))),
+            (None, Some(account)) => {
+                Some(Actor::service(&account.id).vouched_by(Some(self.channel.to_owned())))
+            }
+            (None, None) => None,
+        }
+    }
+
+    /// The account that names a person, else the door.
+    pub(in crate::http) fn via(&self) -> String {
+        self.service
+            .as_ref()
+            .map_or_else(|| self.channel.to_owned(), |account| format!("service:{}", account.id))
+    }
+
+    /// Whether a service account has a scope; people have them all, as far as their roles go.
+    pub(in crate::http) fn has(&self, scope: Scope) -> bool {
+        self.service.as_ref().is_none_or(|account| account.scopes.contains(&scope))
     }
 }
 
@@ -51,7 +69,7 @@ fn by_token(authorization: &str, parts: &Parts, door: &Shared) -> Result<Caller,
     let is_own =
         door.app.api_token.as_ref().is_some_and(|token| is_same_secret(given, token.expose_secret()));
     let service = if is_own { None } else { Some(account(given, parts, door)?) };
-    let service = service.map(|account| account.id.clone());
+    let service = service.cloned();
     let Some(name) = parts.headers.get(PERSON_HEADER) else {
         return Ok(Caller { person: None, service, channel: "api" });
     };
@@ -70,7 +88,13 @@ fn account<'a>(given: &str, parts: &Parts, door: &'a Shared) -> Result<&'a Servi
     let unknown =
         || Problem::new(Cause::NotSignedIn, "no service account of takt.yaml has this bearer token");
     let account = found.ok_or_else(unknown)?;
-    match Needs::of(parts).scope {
+    let needs = Needs::of(parts);
+    match needs.scope {
+        Some(scope) if account.scopes.contains(&scope) && account.is_limited() && !needs.is_placed => {
+            let words =
+                format!("the service account `{}` is limited to some places, and this is of all", account.id);
+            Err(Problem::new(Cause::NotPermitted, words))
+        }
         Some(scope) if account.scopes.contains(&scope) => Ok(account),
         Some(scope) => {
             let words = format!("the service account `{}` lacks the scope `{}`", account.id, scope.word());

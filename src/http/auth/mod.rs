@@ -6,17 +6,19 @@ mod address;
 mod caller;
 mod cookie;
 mod form;
+mod hashing;
 mod limit;
 mod needs;
 mod session;
 
 pub(super) use address::ClientAddress;
 pub(super) use caller::Caller;
-pub(super) use cookie::{cookie, set_cookie};
+pub(super) use cookie::{Cookie, cookie, set_cookie};
 pub(super) use form::{Fields, PostedForm};
+pub(super) use hashing::Hashing;
 pub(super) use limit::SignInLimit;
 pub(super) use needs::Needs;
-pub(super) use session::{SESSION_COOKIE, SignedIn};
+pub(super) use session::{SignedIn, password_mark};
 
 use subtle::ConstantTimeEq;
 

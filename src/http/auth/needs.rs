@@ -8,21 +8,28 @@ pub(in crate::http) struct Needs {
     pub section: Option<Section>,
     /// The scope that a service account must have; without one no service account gets in.
     pub scope: Option<Scope>,
+    /// The route is about one thing, and looks whether that is where a limited service account may act. Without it no
+    /// limited account gets in.
+    pub is_placed: bool,
 }
 
 impl Needs {
-    pub(in crate::http) const NOTHING: Self = Self { section: None, scope: None };
+    pub(in crate::http) const NOTHING: Self = Self { section: None, scope: None, is_placed: false };
 
     pub(in crate::http) const fn reading(section: Section) -> Self {
-        Self { section: Some(section), scope: None }
+        Self { section: Some(section), scope: None, is_placed: false }
     }
 
     pub(in crate::http) const fn scope(scope: Scope) -> Self {
-        Self { section: None, scope: Some(scope) }
+        Self { section: None, scope: Some(scope), is_placed: false }
     }
 
     pub(in crate::http) const fn both(section: Section, scope: Scope) -> Self {
-        Self { section: Some(section), scope: Some(scope) }
+        Self { section: Some(section), scope: Some(scope), is_placed: false }
+    }
+
+    pub(in crate::http) const fn placed(self) -> Self {
+        Self { is_placed: true, ..self }
     }
 
     /// Those of the route that was asked.

@@ -1,4 +1,4 @@
-use super::{Needs, cookie};
+use super::{Cookie, Needs, cookie};
 use crate::{
     gate::hash_of,
     http::{
@@ -14,7 +14,11 @@ use axum::{
     http::{Method, StatusCode, request::Parts},
     response::{IntoResponse, Redirect, Response},
 };
-pub(in crate::http) const SESSION_COOKIE: &str = "takt_session";
+
+/// Of the password somebody signs in with: with another one, sessions that were opened with it are over.
+pub(in crate::http) fn password_mark(person: &Person) -> Option<String> {
+    person.password_hash.as_deref().map(hash_of)
+}
 
 /// The person whose browser this is.
 #[derive(Debug, Clone)]
@@ -44,17 +48,20 @@ pub(in crate::http) enum NotSignedIn {
 impl SignedIn {
     /// The session of these headers, if it is known and its person still is.
     pub(in crate::http) async fn find(parts: &Parts, door: &Shared) -> Result<Option<Self>, StoreError> {
-        let Some(secret) = cookie(&parts.headers, SESSION_COOKIE) else { return Ok(None) };
+        let Some(secret) = cookie(&parts.headers, Cookie::SESSION, door.is_https()) else { return Ok(None) };
         let token_hash = hash_of(secret);
         let mut db = door.app.store.connection().await?;
         let idle = door.app.site.access.sign_in.idle;
         let Some(session) = sessions::find(&mut db, &token_hash, idle).await? else { return Ok(None) };
+        let Some(person) = door.app.site.person(&session.person).cloned() else { return Ok(None) };
+        if session.via == "password" && session.password_mark != password_mark(&person) {
+            return Ok(None);
+        }
         // A page that refreshes itself is not somebody at work.
         if !parts.headers.contains_key("hx-request") && !parts.uri.path().starts_with("/live/") {
             sessions::touch(&mut db, &token_hash, idle).await?;
         }
-        let person = door.app.site.person(&session.person).cloned();
-        Ok(person.map(|person| Self { person, csrf: session.csrf, token_hash, via: session.via }))
+        Ok(Some(Self { person, csrf: session.csrf, token_hash, via: session.via }))
     }
 }
 

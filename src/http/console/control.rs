@@ -81,7 +81,7 @@ async fn order(door: &Shared, word: &str, form: &PostedForm, run: Option<RunId>)
     }
     let action = action(word, &form.fields)?;
     let reason = form.fields.text("reason").ok_or(PageError::new(Cause::Malformed))?;
-    Ok(Order { action, by: form.who.person.id.clone(), reason })
+    Ok(Order { action, by: form.who.person.id.clone(), via: Some("web".to_owned()), reason })
 }
 
 #[derive(Serialize)]

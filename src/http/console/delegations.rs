@@ -28,6 +28,8 @@ use chrono::{DateTime, NaiveDateTime, TimeZone, Utc};
 use serde::Serialize;
 
 const LISTED_MAX: i64 = 30;
+/// The name of this door in the audit.
+const WEB: &str = "web";
 /// As browsers write and read a time without a zone.
 const LOCAL_TIME: &str = "%Y-%m-%dT%H:%M";
 
@@ -75,7 +77,7 @@ pub(in crate::http) async fn start(
         let words = "Choose a person and a time that exists.".to_owned();
         return refuse(&door, &form.who, words, sent).await;
     };
-    let wish = HandOver { delegate, role: sent.text("role"), until };
+    let wish = HandOver { delegate, role: sent.text("role"), until, via: WEB.to_owned() };
     match hand_over(&door.app.store, &door.app.site, &form.who.person, &wish).await {
         Ok(_) => Ok(Redirect::to("/delegations").into_response()),
         Err(DelegationError::Store(error)) => Err(error.into()),
@@ -89,7 +91,7 @@ pub(in crate::http) async fn end(
     form: PostedForm,
 ) -> Result<Response, PageError> {
     let id = id.parse().map_err(|_| PageError::new(Cause::NotFound))?;
-    match end_delegation(&door.app.store, &form.who.person, id).await {
+    match end_delegation(&door.app.store, &form.who.person, id, WEB.to_owned()).await {
         // What is over already is what was asked for.
         Ok(()) | Err(DelegationError::Ended) => Ok(Redirect::to("/delegations").into_response()),
         Err(DelegationError::Store(error)) => Err(error.into()),

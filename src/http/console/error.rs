@@ -20,6 +20,9 @@ impl PageError {
 
 impl From<StoreError> for PageError {
     fn from(error: StoreError) -> Self {
+        if error.is_bad_value() {
+            return Self::new(Cause::Malformed);
+        }
         tracing::error!(%error, "a page failed");
         Self::new(Cause::Internal)
     }

@@ -12,7 +12,7 @@ use crate::{
         problem::Cause,
         state::Shared,
     },
-    run::EventId,
+    run::{Actor, EventId},
     store::{StoreError, audit, clock, events},
 };
 use axum::{
@@ -32,6 +32,7 @@ pub(in crate::http) struct Which {
 #[derive(Serialize)]
 struct Events {
     failed_only: bool,
+    may_fire: bool,
     events: Vec<Row>,
 }
 
@@ -60,7 +61,9 @@ pub(in crate::http) async fn page(
     let mut db = door.app.store.connection().await?;
     let clock = Clock { zone: door.app.site.time_zone, now: clock::now(&mut db).await? };
     let rows = events::list(&mut db, failed_only, SHOWN).await?;
-    let events = Events { failed_only, events: rows.iter().map(|event| view(event, &clock)).collect() };
+    let may_fire = door.app.site.is_operator(&who.person);
+    let events =
+        Events { failed_only, may_fire, events: rows.iter().map(|event| view(event, &clock)).collect() };
     Ok(render("events", Frame::new(&door, &who, "events", "Events").live(live), &events)?)
 }
 
@@ -91,17 +94,27 @@ fn view(event: &events::StoredEvent, clock: &Clock) -> Row {
     }
 }
 
-/// Puts an event back in the queue after what stopped it was mended.
+/// Puts an event back in the queue after what stopped it was mended. It may start any workflow, so it takes an operator of
+/// the whole plant.
 pub(in crate::http) async fn fire_again(
     State(door): State<Shared>,
     Path(id): Path<String>,
     form: PostedForm,
 ) -> Result<Response, PageError> {
     let id: EventId = id.parse().map_err(|_| PageError::new(Cause::NotFound))?;
+    if !door.app.site.is_operator(&form.who.person) {
+        return Err(PageError::new(Cause::NotPermitted));
+    }
     let mut tx = door.app.store.begin().await?;
     if events::fire_again(&mut tx, id).await? {
-        audit::add(&mut tx, &form.who.person.id, "event.fire_again", Some(&id.to_string()), &json!({}))
-            .await?;
+        audit::add(
+            &mut tx,
+            Actor::person(&form.who.person.id),
+            "event.fire_again",
+            Some(&id.to_string()),
+            &json!({}),
+        )
+        .await?;
     }
     tx.commit().await.map_err(StoreError::from)?;
     door.app.hints.tell();

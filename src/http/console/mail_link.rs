@@ -7,10 +7,11 @@ use super::{
     when::{Clock, When},
 };
 use crate::{
-    gate::{Answer, did, hash_of, late, refuse_stranger},
+    gate::{Answer, did, hash_of, late, stranger_refused},
     http::{
         hook::answering::{self, NotTaken, Said, answer_of},
         problem::Cause,
+        refusals::note,
         state::Shared,
     },
     notify::{Button, Question},
@@ -153,7 +154,7 @@ async fn find<'a>(door: &'a Shared, gate: &str, token: &str) -> Result<Result<Go
     };
     let Some(link) = link else {
         drop(db);
-        refuse_stranger(&door.app.store, CHANNEL, "unknown", None, "no_such_link").await?;
+        note(door, stranger_refused(CHANNEL, "unknown", None, "no_such_link")).await?;
         return Ok(Err(unknown()));
     };
     let asked = gates::get(&mut db, GateId(link.gate_id)).await?;
@@ -162,7 +163,7 @@ async fn find<'a>(door: &'a Shared, gate: &str, token: &str) -> Result<Result<Go
     let is_same = gate.parse::<GateId>().is_ok_and(|gate| gate.0 == link.gate_id);
     let (Some(asked), Some(person), true) = (asked, door.app.site.person(&link.person), is_same) else {
         let gate = Some(GateId(link.gate_id));
-        refuse_stranger(&door.app.store, CHANNEL, &link.person, gate, "link_of_another_gate").await?;
+        note(door, stranger_refused(CHANNEL, &link.person, gate, "link_of_another_gate")).await?;
         return Ok(Err(unknown()));
     };
     let said = vote.map(|vote| late(&door.app.site, &vote));
@@ -186,7 +187,7 @@ async fn find<'a>(door: &'a Shared, gate: &str, token: &str) -> Result<Result<Go
         None
     };
     if let Some((why, gone)) = gone {
-        refuse_stranger(&door.app.store, CHANNEL, &link.person, Some(GateId(asked.id)), why).await?;
+        note(door, stranger_refused(CHANNEL, &link.person, Some(GateId(asked.id)), why)).await?;
         return Ok(Err(gone));
     }
     Ok(Ok(Good { gate: asked, person, proposal_hash: link.proposal_hash, now }))

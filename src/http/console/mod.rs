@@ -28,6 +28,7 @@ pub(super) mod mail_link;
 pub(super) mod assets;
 mod error;
 mod link;
+mod number;
 mod template;
 mod when;
 

@@ -5,14 +5,15 @@
 use super::{
     PageError,
     error::say,
+    number::{self, NotANumber},
     template::{Frame, render},
 };
 use crate::{
     gate::hash_of,
     http::{auth::Fields, problem::Cause, state::Shared},
-    run::EventId,
+    run::{Actor, EventId},
     site::PARTNERS,
-    store::{StoreError, audit, events, links},
+    store::{StoreError, audit, clock, events, links},
 };
 use axum::{
     Form,
@@ -20,13 +21,18 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use chrono::NaiveDate;
+use chrono::{NaiveDate, TimeDelta};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 /// Made here and nowhere else.
 pub(in crate::http) const EVENT: &str = "partner.order_answered";
 const NOTE_CHARS_MAX: usize = 2_000;
+/// What a date far off is: a slip of the year.
+const DAYS_BACK: TimeDelta = TimeDelta::days(31);
+const DAYS_AHEAD: TimeDelta = TimeDelta::days(5 * 366);
+const QUANTITY_MIN: f64 = 1e-6;
+const QUANTITY_MAX: f64 = 1e9;
 
 #[derive(Serialize)]
 struct Page {
@@ -55,16 +61,22 @@ impl Typed {
     }
 
     /// The typed answer, or what is wrong with it.
-    fn checked(&self) -> Result<Value, &'static str> {
-        let date = NaiveDate::parse_from_str(&self.confirmed_date, "%Y-%m-%d")
-            .map_err(|_| "Write the date like 2026-12-24.")?;
+    fn checked(&self, today: NaiveDate) -> Result<Value, &'static str> {
+        let is_plain = self.confirmed_date.len() == 10 && self.confirmed_date.is_ascii();
+        let date = NaiveDate::parse_from_str(&self.confirmed_date, "%Y-%m-%d").ok().filter(|_| is_plain);
+        let date = date.ok_or("Write the date like 2026-12-24.")?;
+        if date < today - DAYS_BACK || date > today + DAYS_AHEAD {
+            return Err("The date is not within the last month or the next five years. Look at the year.");
+        }
         let quantity = match self.quantity.as_str() {
             "" => None,
-            text => {
-                let number: Option<f64> = text.replace(',', ".").parse().ok();
-                let number = number.filter(|number| number.is_finite() && *number > 0.0);
-                Some(number.ok_or("The quantity is a number, or empty.")?)
-            }
+            text => match number::read(text) {
+                Ok(number) if (QUANTITY_MIN..=QUANTITY_MAX).contains(&number) => Some(number),
+                Err(NotANumber::Ambiguous) => {
+                    return Err("The quantity can be read in two ways. Write 1500, or 1.5.");
+                }
+                _ => return Err("The quantity is a number, or empty."),
+            },
         };
         if self.note.chars().count() > NOTE_CHARS_MAX {
             return Err("The note has at most 2000 characters.");
@@ -97,7 +109,9 @@ pub(in crate::http) async fn answer(
         Err(over) => return Ok(over),
     };
     let typed = Typed::read(&Fields(fields));
-    let mut data = match typed.checked() {
+    let now = clock::now(&mut *door.app.store.connection().await?).await?;
+    let today = now.with_timezone(&door.app.site.time_zone).date_naive();
+    let mut data = match typed.checked(today) {
         Ok(data) => data,
         Err(error) => return show(&door, &token, &link, false, Some(error), typed),
     };
@@ -121,7 +135,8 @@ pub(in crate::http) async fn answer(
     if links::use_up(&mut tx, link.id).await? {
         events::insert(&mut tx, &event).await?;
         let id = link.id.to_string();
-        audit::add(&mut tx, &source, "partner_link.answered", Some(&id), &event.data).await?;
+        audit::add(&mut tx, Actor::partner(&partner), "partner_link.answered", Some(&id), &event.data)
+            .await?;
         tx.commit().await.map_err(StoreError::from)?;
         door.app.hints.tell();
     }

@@ -10,9 +10,11 @@ use super::{
 use crate::{
     http::{
         auth::{PostedForm, SignedIn},
+        place::may_order_of,
         problem::{Cause, cause_of},
         state::Shared,
     },
+    run::Actor,
     store::{StoreError, Transaction, clock},
     trigger::{Backfill, Edge, Schedule, ScheduleError, View, moment},
 };
@@ -37,6 +39,8 @@ struct Page {
     plan: Option<Plan>,
     next: Vec<When>,
     firings: Vec<LastFiring>,
+    /// Whoever looks may also change it.
+    may_order: bool,
     /// Names the firing that the page's button asks for, so that pressing it twice is one firing.
     at: String,
 }
@@ -71,11 +75,11 @@ pub(in crate::http) async fn pause(
     Path(workflow): Path<String>,
     form: PostedForm,
 ) -> Result<Response, PageError> {
-    let schedule = find(&door, &workflow)?;
+    let schedule = to_order(&door, &workflow, &form)?;
     let mut tx = door.app.store.begin().await?;
     let now = clock::now(&mut tx).await?;
     let note = form.fields.text("note");
-    let done = schedule.pause(&mut tx, &form.who.person.id, note.as_deref(), now).await;
+    let done = schedule.pause(&mut tx, Actor::person(&form.who.person.id), note.as_deref(), now).await;
     finish(&door, &form.who, &schedule, tx, done).await
 }
 
@@ -84,11 +88,11 @@ pub(in crate::http) async fn resume(
     Path(workflow): Path<String>,
     form: PostedForm,
 ) -> Result<Response, PageError> {
-    let schedule = find(&door, &workflow)?;
+    let schedule = to_order(&door, &workflow, &form)?;
     let mut tx = door.app.store.begin().await?;
     let now = clock::now(&mut tx).await?;
     let note = form.fields.text("note");
-    let done = schedule.resume(&mut tx, &form.who.person.id, note.as_deref(), now).await;
+    let done = schedule.resume(&mut tx, Actor::person(&form.who.person.id), note.as_deref(), now).await;
     finish(&door, &form.who, &schedule, tx, done).await
 }
 
@@ -97,11 +101,11 @@ pub(in crate::http) async fn trigger(
     Path(workflow): Path<String>,
     form: PostedForm,
 ) -> Result<Response, PageError> {
-    let schedule = find(&door, &workflow)?;
+    let schedule = to_order(&door, &workflow, &form)?;
     let at = form.fields.get("at").and_then(|at| at.parse().ok()).ok_or(PageError::new(Cause::Malformed))?;
     let mut tx = door.app.store.begin().await?;
     let now = clock::now(&mut tx).await?;
-    let done = match schedule.trigger(&mut tx, &form.who.person.id, Some(at), now).await {
+    let done = match schedule.trigger(&mut tx, Actor::person(&form.who.person.id), Some(at), now).await {
         // The button was pressed twice.
         Err(ScheduleError::AskedAlready(_)) => Ok(()),
         done => done.map(|_| ()),
@@ -114,7 +118,7 @@ pub(in crate::http) async fn backfill(
     Path(workflow): Path<String>,
     form: PostedForm,
 ) -> Result<Response, PageError> {
-    let schedule = find(&door, &workflow)?;
+    let schedule = to_order(&door, &workflow, &form)?;
     let zone = schedule.trigger.time_zone;
     let text = |name: &str| form.fields.text(name).unwrap_or_default();
     let range = moment(&text("from"), zone, Edge::Start)
@@ -126,7 +130,7 @@ pub(in crate::http) async fn backfill(
     let mut tx = door.app.store.begin().await?;
     let now = clock::now(&mut tx).await?;
     if form.fields.get("do") == Some("start") {
-        let done = schedule.backfill(&mut tx, &form.who.person.id, (from, to), now).await;
+        let done = schedule.backfill(&mut tx, Actor::person(&form.who.person.id), (from, to), now).await;
         return finish(&door, &form.who, &schedule, tx, done.map(|_| ())).await;
     }
     let planned = schedule.plan_backfill(&mut tx, from, to, now).await;
@@ -167,6 +171,16 @@ impl Refusal {
 fn find(door: &Shared, workflow: &str) -> Result<Schedule, PageError> {
     let found = Schedule::find(door.app.definitions.current(workflow), workflow, &door.app.site);
     found.map_err(|_| PageError::new(Cause::NotFound))
+}
+
+/// The schedule, for whoever may order something of it.
+fn to_order(door: &Shared, workflow: &str, form: &PostedForm) -> Result<Schedule, PageError> {
+    let schedule = find(door, workflow)?;
+    if may_order_of(door, &form.who.person, workflow) {
+        Ok(schedule)
+    } else {
+        Err(PageError::new(Cause::NotPermitted))
+    }
 }
 
 /// Commits and leads back to the page, or says there why not.
@@ -227,6 +241,7 @@ async fn show(
         plan,
         next: view.next.iter().map(|at| clock.when(*at)).collect(),
         firings: view.firings.iter().map(|firing| last(firing, door, &clock)).collect(),
+        may_order: may_order_of(door, &who.person, &view.workflow),
         at: now.to_rfc3339_opts(SecondsFormat::Micros, true),
     };
     let frame = Frame::new(door, who, "schedules", page.title.clone());

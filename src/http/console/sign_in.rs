@@ -8,12 +8,16 @@ use super::{
 use crate::{
     gate::Token,
     http::{
-        auth::{ClientAddress, Fields, PostedForm, SESSION_COOKIE, cookie, is_same_secret, set_cookie},
+        auth::{
+            ClientAddress, Cookie, Fields, PostedForm, cookie, is_same_secret, password_mark, set_cookie,
+        },
         problem::Cause,
+        refusals::note,
         state::Shared,
     },
+    run::{Actor, AuditRecord},
     site::Person,
-    store::{StoreError, audit, sessions},
+    store::{StoreError, audit, links, sessions},
 };
 use axum::{
     Form,
@@ -25,8 +29,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::{sync::LazyLock, time::Duration};
 
-/// Proves that the sign-in form is ours: the same word in a cookie and in the form.
-const FORM_COOKIE: &str = "takt_form";
+/// The same word in a cookie and in the form proves that the form is ours.
 const FORM_LENGTH: Duration = Duration::from_secs(3600);
 
 #[derive(Debug, Deserialize)]
@@ -82,7 +85,7 @@ pub(super) fn show(
     let page = render("sign_in", Frame::of_nobody("Sign in"), &form)?;
     let status = refusal.map_or(StatusCode::OK, |(status, _)| status);
     let mut response = (status, page).into_response();
-    add_cookie(&mut response, set_cookie(FORM_COOKIE, &proof, FORM_LENGTH, door.is_https()));
+    add_cookie(&mut response, set_cookie(Cookie::FORM, &proof, FORM_LENGTH, door.is_https()));
     Ok(response)
 }
 
@@ -100,7 +103,7 @@ pub(in crate::http) async fn sign_in(
 ) -> Result<Response, PageError> {
     let fields = Fields(fields);
     let proof = fields.get("proof").unwrap_or_default();
-    if !cookie(&headers, FORM_COOKIE).is_some_and(|known| is_same_secret(proof, known)) {
+    if !cookie(&headers, Cookie::FORM, door.is_https()).is_some_and(|known| is_same_secret(proof, known)) {
         return Err(PageError::new(Cause::CsrfMissing));
     }
     let next = local_path(fields.get("next"));
@@ -111,16 +114,20 @@ pub(in crate::http) async fn sign_in(
     }
     let password = fields.get("password").unwrap_or_default().to_owned();
     let known = door.app.site.person(&name).filter(|_| door.app.site.access.sign_in.local).cloned();
-    let is_right = check(known.clone(), &door, password).await;
+    let Some(is_right) = check(known.clone(), &door, password).await else {
+        let refusal =
+            (StatusCode::TOO_MANY_REQUESTS, "Many sign in at this moment. Try again in a few seconds.");
+        return show(&door, next, &name, Some(refusal));
+    };
     let Some(person) = known.filter(|_| is_right) else {
-        let mut db = door.app.store.connection().await?;
         let tried = door.app.site.person(&name).map_or_else(|| mark_of(&name), |person| person.id.clone());
-        audit::add(&mut db, "nobody", "sign_in.refused", Some(&tried), &json!({})).await?;
+        let nobody = Actor::nobody().vouched_by(Some("password".to_owned()));
+        note(&door, AuditRecord::new(nobody, "sign_in.refused").object(tried).detail(json!({}))).await?;
         let refusal = (StatusCode::UNAUTHORIZED, "That name and password do not go together.");
         return show(&door, next, &name, Some(refusal));
     };
     let mut response = open_session(&door, &headers, &person, "password", next).await?;
-    add_cookie(&mut response, set_cookie(FORM_COOKIE, "", Duration::ZERO, door.is_https()));
+    add_cookie(&mut response, set_cookie(Cookie::FORM, "", Duration::ZERO, door.is_https()));
     Ok(response)
 }
 
@@ -143,31 +150,34 @@ pub(super) async fn open_session(
     let (token, csrf) = (Token::random(), Token::random());
     let length = door.app.site.access.sign_in.length;
     let mut tx = door.app.store.begin().await?;
-    if let Some(former) = cookie(headers, SESSION_COOKIE) {
+    if let Some(former) = cookie(headers, Cookie::SESSION, door.is_https()) {
         sessions::end(&mut tx, &crate::gate::hash_of(former)).await?;
     }
     let (token_hash, csrf) = (token.hash.as_str(), csrf.secret.as_str());
-    let session = sessions::NewSession { token_hash, person: &person.id, csrf, via, length };
+    let mark = password_mark(person).filter(|_| via == "password");
+    let password_mark = mark.as_deref();
+    let session = sessions::NewSession { token_hash, person: &person.id, csrf, via, password_mark, length };
     sessions::create(&mut tx, &session).await?;
     let detail = if via == "password" { json!({}) } else { json!({ "via": via }) };
-    audit::add(&mut tx, &person.id, "sign_in", None, &detail).await?;
+    let by = Actor::person(&person.id).vouched_by(Some(via.to_owned()));
+    audit::add(&mut tx, by, "sign_in", None, &detail).await?;
     tx.commit().await.map_err(StoreError::from)?;
     let mut response = Redirect::to(next).into_response();
-    add_cookie(&mut response, set_cookie(SESSION_COOKIE, &token.secret, length, door.is_https()));
+    add_cookie(&mut response, set_cookie(Cookie::SESSION, &token.secret, length, door.is_https()));
     Ok(response)
 }
 
-/// Takes as long for a name that nobody has, so that names cannot be found by timing.
-async fn check(known: Option<Person>, door: &Shared, password: String) -> bool {
+/// Takes as long for a name that nobody has, so that names cannot be found by timing. `None` when too many wait already.
+async fn check(known: Option<Person>, door: &Shared, password: String) -> Option<bool> {
     let has_password = known.as_ref().is_some_and(|person| person.password_hash.is_some());
     let checked = if has_password {
         known
     } else {
         door.app.site.people.iter().find(|person| person.password_hash.is_some()).cloned()
     };
-    let Some(checked) = checked else { return false };
-    let verified = tokio::task::spawn_blocking(move || checked.verify_password(&password)).await;
-    has_password && verified.unwrap_or(false)
+    let Some(checked) = checked else { return Some(false) };
+    let verified = door.hashing.with(move || checked.verify_password(&password)).await?;
+    Some(has_password && verified)
 }
 
 /// Ends this session, or with `everywhere` every session of the person.
@@ -179,12 +189,20 @@ pub(in crate::http) async fn sign_out(
     let mut tx = door.app.store.begin().await?;
     if form.fields.get("everywhere").is_some() {
         let ended = sessions::end_all(&mut tx, person).await?;
-        audit::add(&mut tx, person, "sign_out.everywhere", None, &json!({ "sessions": ended })).await?;
+        links::end_embedded(&mut tx, person).await?;
+        audit::add(
+            &mut tx,
+            Actor::person(person),
+            "sign_out.everywhere",
+            None,
+            &json!({ "sessions": ended }),
+        )
+        .await?;
     } else {
         sessions::end(&mut tx, &form.who.token_hash).await?;
     }
     tx.commit().await.map_err(StoreError::from)?;
     let mut response = Redirect::to("/sign-in").into_response();
-    add_cookie(&mut response, set_cookie(SESSION_COOKIE, "", Duration::ZERO, door.is_https()));
+    add_cookie(&mut response, set_cookie(Cookie::SESSION, "", Duration::ZERO, door.is_https()));
     Ok(response)
 }

@@ -12,12 +12,13 @@ use crate::{
     connector::oidc::{OidcError, Provider, Returned},
     gate::{FRESH, Token, hash_of},
     http::{
-        auth::{ClientAddress, SignedIn, cookie, set_cookie},
+        auth::{ClientAddress, Cookie, SignedIn, cookie, set_cookie},
         hook::wall_clock,
         problem::Cause,
+        refusals::note,
         state::Shared,
     },
-    run::GateId,
+    run::{Actor, AuditRecord, GateId},
     store::{audit, clock, gates, sessions},
 };
 use axum::{
@@ -30,8 +31,6 @@ use serde::Deserialize;
 use serde_json::json;
 use std::time::Duration;
 
-/// Ties what comes back to the browser that was sent away.
-const BROWSER_COOKIE: &str = "takt_sso";
 const ATTEMPT_LENGTH: Duration = Duration::from_secs(600);
 /// How far the provider's clock may be behind ours when it says that somebody has just signed in.
 const AUTH_TIME_LEEWAY_SECONDS: i64 = 10;
@@ -97,7 +96,7 @@ async fn send(
         }
     };
     // Two pages of one browser may be on their way at once.
-    let browser = cookie(headers, BROWSER_COOKIE).filter(|known| known.len() == 48);
+    let browser = cookie(headers, Cookie::SSO, door.is_https()).filter(|known| known.len() == 48);
     let browser = browser.map_or_else(|| Token::random().secret, str::to_owned);
     let attempt = sessions::Attempt {
         nonce: begun.nonce,
@@ -112,7 +111,7 @@ async fn send(
     let hashes = (hash_of(&begun.state), hash_of(&browser));
     sessions::begin_attempt(&mut db, (&hashes.0, &hashes.1), &attempt, ATTEMPT_LENGTH).await?;
     let mut response = Redirect::to(&begun.url).into_response();
-    add_cookie(&mut response, set_cookie(BROWSER_COOKIE, &browser, ATTEMPT_LENGTH, door.is_https()));
+    add_cookie(&mut response, set_cookie(Cookie::SSO, &browser, ATTEMPT_LENGTH, door.is_https()));
     Ok(response)
 }
 
@@ -137,7 +136,7 @@ pub(in crate::http) async fn callback(
     let query = Query::<Answer>::try_from_uri(&parts.uri).map_err(|_| PageError::new(Cause::Malformed))?;
     let Query(answer) = query;
     let provider = door.sso.as_ref().ok_or(PageError::new(Cause::NotFound))?;
-    let browser = cookie(&parts.headers, BROWSER_COOKIE).unwrap_or_default();
+    let browser = cookie(&parts.headers, Cookie::SSO, door.is_https()).unwrap_or_default();
     let state = hash_of(answer.state.as_deref().unwrap_or_default());
     let mut db = door.app.store.connection().await?;
     let attempt = sessions::take_attempt(&mut db, &state, &hash_of(browser)).await?;
@@ -170,7 +169,8 @@ pub(in crate::http) async fn callback(
     };
     let is_same = who.person.id == person.id && attempt.session.as_ref() == Some(&who.token_hash);
     let earliest = attempt.started_at.timestamp() - AUTH_TIME_LEEWAY_SECONDS;
-    let is_new = token.auth_time.is_some_and(|at| at >= earliest);
+    let latest = DateTime::<Utc>::from(wall_clock()).timestamp() + AUTH_TIME_LEEWAY_SECONDS;
+    let is_new = token.auth_time.is_some_and(|at| (earliest..=latest).contains(&at));
     let why = match (is_same, is_new) {
         (false, _) => Some(("other-person", "Somebody else signed in", "The signature must be yours.")),
         (true, false) => Some((
@@ -183,7 +183,8 @@ pub(in crate::http) async fn callback(
     let mut db = door.app.store.connection().await?;
     if let Some((cause, heading, advice)) = why {
         let detail = json!({ "via": "oidc", "cause": cause });
-        audit::add(&mut db, &who.person.id, "sign.refused", Some(&gate.to_string()), &detail).await?;
+        audit::add(&mut db, Actor::person(&who.person.id), "sign.refused", Some(&gate.to_string()), &detail)
+            .await?;
         return Ok(say(StatusCode::FORBIDDEN, heading, &format!("{advice} {ADVICE}")));
     }
     let now = clock::now(&mut db).await?;
@@ -221,8 +222,8 @@ async fn finish(
 }
 
 async fn refuse(door: &Shared, why: &str, named: Option<&str>, words: &str) -> Result<Response, PageError> {
-    let mut db = door.app.store.connection().await?;
-    let detail = json!({ "via": "oidc", "cause": why });
-    audit::add(&mut db, "nobody", "sign_in.refused", named, &detail).await?;
+    let mut record = AuditRecord::new(Actor::nobody().vouched_by(Some("oidc".to_owned())), "sign_in.refused");
+    record.object = named.map(str::to_owned);
+    note(door, record.detail(json!({ "via": "oidc", "cause": why }))).await?;
     show(door, "/", "", Some((StatusCode::UNAUTHORIZED, words)))
 }

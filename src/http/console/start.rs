@@ -3,7 +3,7 @@
 use super::{PageError, runs};
 use crate::{
     http::{auth::PostedForm, problem::Cause, state::Shared},
-    run::inputs_from_text,
+    run::{Actor, inputs_from_text},
     store::{StoreError, clock},
     trigger::{ManualError, by_hand, check_manual, start_by_hand},
     workflow::{Definition, Input, Trigger},
@@ -114,9 +114,10 @@ async fn begin(
     let found = definitions.current(workflow);
     let manual = check_manual(workflow, found.as_ref().map(|definition| &definition.workflow))?;
     let inputs = inputs_from_text(manual, typed).map_err(ManualError::Inputs)?;
+    let by = Actor::person(person).vouched_by(Some("web".to_owned()));
     let mut tx = door.app.store.begin().await?;
     let now = clock::now(&mut tx).await?;
-    let run = by_hand(definitions, workflow, &inputs, &door.app.site.scope(), person, now)?;
+    let run = by_hand(definitions, workflow, &inputs, &door.app.site.scope(), &by, now)?;
     start_by_hand(&mut tx, std::slice::from_ref(&run), now).await?;
     tx.commit().await.map_err(StoreError::from)?;
     door.app.hints.tell();

@@ -1,8 +1,11 @@
 //! Templates of the pages: strict, escaped, parsed once.
 
-use crate::http::{auth::SignedIn, state::Shared};
+use crate::{
+    http::{auth::SignedIn, state::Shared},
+    notify::visible,
+};
 use axum::response::Html;
-use handlebars::{Handlebars, RenderError, RenderErrorReason};
+use handlebars::{Handlebars, RenderError, RenderErrorReason, html_escape};
 use rust_embed::RustEmbed;
 use serde::Serialize;
 use serde_json::Value;
@@ -15,6 +18,7 @@ struct Files;
 static TEMPLATES: LazyLock<Handlebars<'static>> = LazyLock::new(|| {
     let mut templates = Handlebars::new();
     templates.set_strict_mode(true);
+    templates.register_escape_fn(|text| html_escape(&visible(text)));
     for path in Files::iter() {
         let Some((name, file)) = path.strip_suffix(".hbs").zip(Files::get(&path)) else { continue };
         let text = String::from_utf8_lossy(&file.data);

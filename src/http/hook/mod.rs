@@ -15,15 +15,16 @@ pub(super) use teams::messages;
 
 use super::{
     problem::{Cause, Problem},
+    refusals::note,
     state::Shared,
 };
-use crate::store::{StoreError, audit, events};
+use crate::{
+    run::{Actor, AuditRecord},
+    store::events,
+};
 use axum::{extract::rejection::BytesRejection, http::StatusCode};
 use serde_json::json;
 use std::time::SystemTime;
-
-/// A name of a source as it is audited; longer ones are somebody's guesses.
-const SOURCE_NAME_MAX: usize = 64;
 
 #[expect(
     clippy::disallowed_methods,
@@ -33,14 +34,13 @@ pub(super) fn wall_clock() -> SystemTime {
     SystemTime::now()
 }
 
-/// Counts and audits a refusal. Sources that are not declared are one count, whatever they call themselves.
+/// Counts and audits a refusal. Sources that are not declared are one, whatever they call themselves.
 async fn refuse(door: &Shared, source: &str, is_declared: bool, cause: Cause) -> Result<(), Problem> {
     let counted = if is_declared { source } else { "unknown" };
-    let mut tx = door.app.store.begin().await?;
-    events::count_rejection(&mut tx, counted, cause.word()).await?;
-    let named: String = source.chars().take(SOURCE_NAME_MAX).filter(|letter| !letter.is_control()).collect();
-    audit::add(&mut tx, "webhook", "event.refused", Some(&named), &json!({ "cause": cause.word() })).await?;
-    tx.commit().await.map_err(StoreError::from)?;
+    events::count_rejection(&mut *door.app.store.connection().await?, counted, cause.word()).await?;
+    let record = AuditRecord::new(Actor::webhook(), "event.refused");
+    let record = record.object(counted);
+    note(door, record.detail(json!({ "cause": cause.word() }))).await?;
     Ok(())
 }
 

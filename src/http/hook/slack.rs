@@ -15,9 +15,10 @@ use crate::{
         modal, signature,
         socket::{self, Clicks},
     },
-    gate::{Answer, hash_of, refuse_stranger},
+    gate::{Answer, hash_of, stranger_refused},
     http::{
         problem::{Cause, Problem},
+        refusals::note,
         state::{Door, Shared},
     },
     notify::Button,
@@ -150,12 +151,12 @@ async fn take(door: &Shared, click: Click) -> Result<Option<Value>, Problem> {
     };
     drop(db);
     let Some(gate) = gate else {
-        refuse_stranger(&door.app.store, SOURCE, &click.slack_user, None, "no_such_gate").await?;
+        note(door, stranger_refused(SOURCE, &click.slack_user, None, "no_such_gate")).await?;
         return Ok(tell(door, &click, "This question is no longer known."));
     };
     let id = GateId(gate.id);
     let Some(person) = door.app.site.person_by_slack(&click.slack_user) else {
-        refuse_stranger(&door.app.store, SOURCE, &click.slack_user, Some(id), "no_such_person").await?;
+        note(door, stranger_refused(SOURCE, &click.slack_user, Some(id), "no_such_person")).await?;
         return Ok(tell(
             door,
             &click,

@@ -13,9 +13,10 @@ use crate::{
         replaced, said,
         token::TokenError,
     },
-    gate::{Asked, hash_of, progress, refuse_stranger},
+    gate::{Asked, hash_of, progress, stranger_refused},
     http::{
         problem::{Cause, Problem},
+        refusals::note,
         state::Shared,
     },
     notify::{Button, Decided, Message, Press, Question, Settled},
@@ -92,7 +93,7 @@ async fn take(door: &Shared, teams: &Inbound, activity: &Activity) -> Result<Res
     let words = match (did, person) {
         (_, None) => {
             let id = activity.from.aad_object_id.as_deref().unwrap_or("unknown");
-            refuse_stranger(&door.app.store, CHANNEL, id, None, "no_such_person").await?;
+            note(door, stranger_refused(CHANNEL, id, None, "no_such_person")).await?;
             said(&unknown(activity))
         }
         (Did::Looked { token }, Some(person)) => look(door, person, &token).await?,
@@ -183,7 +184,7 @@ async fn look(door: &Shared, person: &Person, token: &str) -> Result<Value, Prob
 
 async fn decide(door: &Shared, person: &Person, press: &Press, told: Said) -> Result<Value, Problem> {
     let Some(gate) = gate_of(door, &press.token).await? else {
-        refuse_stranger(&door.app.store, CHANNEL, &person.id, None, "no_such_gate").await?;
+        note(door, stranger_refused(CHANNEL, &person.id, None, "no_such_gate")).await?;
         return Ok(said("This question is no longer known."));
     };
     if press.button == Button::Edit {

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     agent::{masked, sha256_json, storable, too_deep},
     http::{auth::Caller, state::Shared},
+    run::Actor,
     store::{StoreError, audit, clock},
     telemetry::metrics,
     tool::{Call, Tool, ToolError, ToolErrorKind, ToolSpec, misfits},
@@ -24,7 +25,7 @@ const TIME_MAX: Duration = Duration::from_secs(25);
 /// Who asks what, as it is written down.
 struct Asked<'a> {
     door: &'a Shared,
-    actor: String,
+    actor: Actor,
     channel: &'static str,
     tool: &'a str,
     arguments_sha: String,
@@ -53,7 +54,7 @@ pub(super) async fn call(
     let tool = name.parse().ok().and_then(|name| door.app.tools.get(&name));
     let tool = tool.filter(|tool| access::may_use(desk, caller, tool.spec()));
     // What is not for this caller and what does not exist are the same to it.
-    if tool.is_none() && !own::is_open_gates(name) {
+    if tool.is_none() && !(own::is_open_gates(name) && access::may_list_gates(caller)) {
         asked.record("mcp.refused", json!({})).await?;
         return Err(Refusal::params("there is no tool of this name for you: ask `tools/list`"));
     }
@@ -70,7 +71,7 @@ pub(super) async fn call(
         begun.elapsed(),
     );
     let mask = |value: &Value| match desk.settings.mask {
-        true => masked(value, &spec.classes, &door.app.site.known_names(), key(desk, &asked.actor)),
+        true => masked(value, &spec.classes, &door.app.site.known_names(), key(desk, asked.actor.name())),
         false => value.clone(),
     };
     match made {

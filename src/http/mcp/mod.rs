@@ -61,7 +61,7 @@ pub(super) async fn post(
         Ok(caller) => caller,
         Err(problem) => return unknown_caller(problem),
     };
-    if let Err(wait) = desk.limit.check_key(&access::actor(&caller)) {
+    if let Err(wait) = desk.limit.check_key(&access::counted(&caller)) {
         let seconds = wait.wait_time_from(DefaultClock::default().now()).as_secs().max(1);
         let refusal =
             Refusal::of_transport(StatusCode::TOO_MANY_REQUESTS, "too many requests; ask again later");

@@ -22,7 +22,9 @@ pub(super) fn list(
     }
     let specs = door.app.tools.specs().filter(|spec| access::may_use(desk, caller, spec));
     let mut tools: Vec<Value> = specs.map(|spec| described(desk, spec)).collect();
-    tools.push(described(desk, &own::open_gates()));
+    if access::may_list_gates(caller) {
+        tools.push(described(desk, &own::open_gates()));
+    }
     tools.sort_by(|a, b| a["name"].as_str().cmp(&b["name"].as_str()));
     let mut listed = json!({ "tools": tools });
     if era == Era::Modern {

@@ -1,9 +1,13 @@
 //! Checks the part of `takt.yaml` about who gets in.
 
-use super::{Names, Reading};
+use super::{
+    Names, Reading,
+    address::{is_origin, is_plain, is_safe},
+    people::is_id,
+};
 use crate::site::{
-    Access, Embed, Line, Module, Oidc, Partner, Person, Reach, Scope, Section, ServiceAccount, SignIn,
-    access_file::*, environment::resolve, file::Text, load::did_you_mean,
+    Access, Embed, Line, Module, Oidc, Partner, Person, Reach, Section, SignIn, access_file::*,
+    environment::resolve, file::Text, load::did_you_mean,
 };
 use serde_saphyr::Spanned;
 use std::{
@@ -12,6 +16,20 @@ use std::{
     time::Duration,
 };
 
+const SESSION_MIN: Duration = Duration::from_secs(60);
+const SESSION_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Enough of one that a letter to it does not become another letter.
+pub(super) fn is_mail_address(text: &str) -> bool {
+    let is_plain = |part: &str| {
+        !part.is_empty()
+            && !part.contains(|letter: char| {
+                letter.is_whitespace() || letter.is_control() || "<>,;@".contains(letter)
+            })
+    };
+    text.split_once('@').is_some_and(|(name, host)| is_plain(name) && is_plain(host))
+}
+
 /// The sections as they stand in the file.
 pub(super) struct AccessFile {
     pub lines: BTreeMap<String, Spanned<LineFile>>,
@@ -19,7 +37,7 @@ pub(super) struct AccessFile {
     pub reading: BTreeMap<Section, Vec<Text>>,
     pub sign_in: SignInFile,
     pub service_accounts: BTreeMap<String, Spanned<ServiceAccountFile>>,
-    pub partners: BTreeMap<String, PartnerFile>,
+    pub partners: BTreeMap<String, Spanned<PartnerFile>>,
     pub embed: Option<EmbedFile>,
 }
 
@@ -39,17 +57,12 @@ impl Reading<'_> {
         file.reading.values().flatten().for_each(|role| self.known("role", role, &names.roles));
         let words = |texts: Vec<Text>| texts.into_iter().map(|text| text.value).collect();
         let reading = file.reading.into_iter().map(|(section, roles)| (section, words(roles))).collect();
-        let accounts = file.service_accounts.into_iter();
         Access {
             lines,
             modules,
             reading,
-            service_accounts: accounts.map(|(id, account)| self.service_account(id, account.value)).collect(),
-            partners: file
-                .partners
-                .into_iter()
-                .map(|(id, partner)| (id, Partner { name: partner.name }))
-                .collect(),
+            service_accounts: self.service_accounts(file.service_accounts, names),
+            partners: file.partners.into_iter().map(|(id, partner)| self.partner(id, partner)).collect(),
             embed: file.embed.map(|embed| self.embed(embed)),
             sign_in: self.sign_in(file.sign_in, people),
         }
@@ -111,41 +124,26 @@ impl Reading<'_> {
         (roles, reach)
     }
 
-    fn service_account(&mut self, id: String, file: ServiceAccountFile) -> ServiceAccount {
-        let mut scopes = BTreeSet::new();
-        for word in &file.scopes {
-            match Scope::ALL.into_iter().find(|scope| scope.word() == word.value) {
-                Some(scope) => {
-                    scopes.insert(scope);
-                }
-                None => {
-                    let hint = did_you_mean(&word.value, Scope::ALL.iter().map(|scope| scope.word()));
-                    self.problem(word.referenced, format!("there is no scope `{}`{hint}", word.value));
-                }
-            }
+    fn partner(&mut self, id: String, file: Spanned<PartnerFile>) -> (String, Partner) {
+        if !is_id(&id) {
+            let message = format!("`{id}` is no id: write lower-case letters, digits, `_`, `.` or `-`");
+            self.problem(file.referenced, message);
         }
-        let token_hash = self.secret(&file.token_hash);
-        let hash = secrecy::ExposeSecret::expose_secret(&token_hash);
-        let is_hash = hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if !is_hash && !hash.is_empty() {
-            let message = format!(
-                "the token_hash of `{id}` is no SHA-256 in hexadecimal: `takt token new` prints token and hash"
-            );
-            self.problem(file.token_hash.referenced, message);
+        if file.value.name.trim().is_empty() {
+            self.problem(file.referenced, format!("the partner `{id}` has a `name`: its page shows it"));
         }
-        let token_hash = hash.to_ascii_lowercase().into();
-        ServiceAccount { id, title: file.title, token_hash, scopes }
+        (id, Partner { name: file.value.name })
     }
 
     fn embed(&mut self, file: EmbedFile) -> Embed {
         let mut frame_ancestors = Vec::new();
         for origin in &file.frame_ancestors {
             let value = self.text(origin);
-            let is_plain = value.bytes().all(|byte| byte.is_ascii_graphic() && !b";,'\"".contains(&byte));
-            let host = value.strip_prefix("https://").or_else(|| value.strip_prefix("http://"));
-            if !is_plain || host.is_none_or(|host| host.is_empty() || host.contains('/')) {
-                let message =
-                    format!("`{value}` is no origin: write one like https://plant1.example, without a path");
+            if !is_origin(&value) {
+                let message = format!(
+                    "`{value}` is no origin: write one like https://plant1.example, without a path; `*.` only before a \
+                     whole domain"
+                );
                 self.problem(origin.referenced, message);
             }
             frame_ancestors.push(value);
@@ -159,6 +157,11 @@ impl Reading<'_> {
         let mut time =
             |text: Option<&Text>, default: Duration| text.map_or(default, |text| self.duration(text));
         let (idle, length) = (time(lengths.0, default.idle), time(lengths.1, default.length));
+        for (text, length) in [(lengths.0, idle), (lengths.1, length)] {
+            if let Some(text) = text.filter(|_| !(SESSION_MIN..=SESSION_MAX).contains(&length)) {
+                self.problem(text.referenced, "a session holds between 1m and 30d");
+            }
+        }
         let oidc_at = file.oidc.as_ref().map(|oidc| oidc.referenced);
         let oidc = file.oidc.and_then(|oidc| self.oidc(oidc.value));
         let local = file.local.as_ref().is_none_or(|local| local.value);
@@ -167,13 +170,10 @@ impl Reading<'_> {
         }
         if let (Some(at), Some(oidc)) = (oidc_at, &oidc)
             && oidc.claim == crate::site::Claim::Email
+            && !local
+            && people.iter().all(|person| person.email.is_none())
         {
-            let mut seen = BTreeSet::new();
-            for email in people.iter().filter_map(|person| person.email.as_ref()) {
-                if !seen.insert(email.to_lowercase()) {
-                    self.problem(at, format!("`claim: email` names nobody while two people have {email}"));
-                }
-            }
+            self.problem(at, "nobody could sign in: with `claim: email` people need an `email`");
         }
         let proxies = file.proxies.iter().filter_map(|proxy| self.proxy(proxy)).collect();
         SignIn { local, idle, length, oidc, proxies }
@@ -195,15 +195,16 @@ impl Reading<'_> {
             return None;
         }
         let issuer = self.text(&file.issuer);
-        let is_local = |rest: &str| {
-            ["127.0.0.1", "localhost", "[::1]"].iter().any(|host| {
-                rest.strip_prefix(host).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
-            })
-        };
-        let is_safe = issuer.starts_with("https://") || issuer.strip_prefix("http://").is_some_and(is_local);
-        if !is_safe && !issuer.is_empty() {
+        if !issuer.is_empty() && (!is_safe(&issuer) || !is_plain(&issuer)) {
             let message = "the issuer must be an https:// address, as its provider writes it in its tokens";
             self.problem(file.issuer.referenced, message);
+        }
+        let client_id = self.text(&file.client_id);
+        if client_id.trim().is_empty() && self.is_resolved(&file.client_id) {
+            self.problem(
+                file.client_id.referenced,
+                "this is empty: the provider knows Takt by its `client_id`",
+            );
         }
         let mut scopes = vec!["openid".to_owned()];
         if file.claim == crate::site::Claim::Email {
@@ -213,7 +214,7 @@ impl Reading<'_> {
         Some(Oidc {
             title: file.title.unwrap_or_else(|| "single sign-on".to_owned()),
             issuer,
-            client_id: self.text(&file.client_id),
+            client_id,
             client_secret: file.client_secret.map(|secret| self.secret(&secret)),
             claim: file.claim,
             scopes,

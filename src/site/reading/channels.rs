@@ -1,6 +1,10 @@
 //! `slack`, `teams`, `teams_webhook` and `mail` of a site.
 
-use super::*;
+use super::{
+    access::is_mail_address,
+    address::{host_of, is_safe, is_this_computer},
+    *,
+};
 use crate::site::channels::{Encryption, Mail, MailFile, Teams, TeamsFile, TeamsWebhook, TeamsWebhookFile};
 use secrecy::ExposeSecret;
 
@@ -33,13 +37,15 @@ impl Reading<'_> {
                 "Slack needs `signing_secret`, or `app_token` where nothing may come in from outside";
             self.problem(file.bot_token.referenced, message);
         }
-        let declared = file.base_url.as_ref().map_or_else(|| SLACK_BASE_URL.to_owned(), |url| self.text(url));
+        let declared =
+            file.base_url.as_ref().map_or_else(|| SLACK_BASE_URL.to_owned(), |url| self.address(url));
+        self.not_empty(&file.default_channel, "name the channel of messages that have no other");
         Some(Slack {
             base_url: self.overrides.slack.clone().unwrap_or(declared),
             bot_token: self.secret(&file.bot_token),
             signing_secret: signing_secret.map(|secret| self.secret(secret)),
             app_token: app_token.map(|token| self.secret(token)),
-            default_channel: file.default_channel,
+            default_channel: file.default_channel.value,
         })
     }
 
@@ -146,7 +152,8 @@ impl Reading<'_> {
             }
         };
         let from = self.text(&file.from);
-        if !from.contains('@') && !from.is_empty() {
+        let address = from.rsplit_once('<').map_or(from.as_str(), |(_, rest)| rest.trim_end_matches('>'));
+        if !from.is_empty() && (!is_mail_address(address) || from.contains(char::is_control)) {
             let message = format!("`{from}` is no mail address: write one like Takt <takt@plant1.example>");
             self.problem(file.from.referenced, message);
         }
@@ -191,24 +198,6 @@ impl Reading<'_> {
         }
         url.trim_end_matches('/').to_owned()
     }
-}
-
-fn host_of(url: &str) -> Option<&str> {
-    let rest = url.split_once("://")?.1;
-    let authority = rest.split(['/', '?', '#', '\\']).next()?;
-    // A name before `@` is no host, and nothing a webhook has.
-    (!authority.is_empty() && !authority.contains('@')).then_some(authority)
-}
-
-fn is_safe(url: &str) -> bool {
-    let host = host_of(url);
-    let on_this_computer =
-        || host.is_some_and(|host| is_this_computer(host.split(':').next().unwrap_or(host)));
-    host.is_some() && (url.starts_with("https://") || (url.starts_with("http://") && on_this_computer()))
-}
-
-fn is_this_computer(host: &str) -> bool {
-    matches!(host, "127.0.0.1" | "localhost")
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! Reads the section `mcp:`.
 
-use super::Reading;
+use super::{Reading, address::is_origin};
 use crate::site::mcp::{McpFile, McpServer, ToolPattern};
+
+use serde_saphyr::Location;
 
 const REQUESTS_PER_MINUTE: u32 = 120;
 
@@ -20,9 +22,12 @@ impl Reading<'_> {
                 }
             }
         }
+        if file.requests_per_minute == Some(0) {
+            let at = file.tools.first().map_or(Location::UNKNOWN, |tool| tool.referenced);
+            self.problem(at, "`requests_per_minute: 0` answers nobody: leave `mcp` out, or write at least 1");
+        }
         for origin in &file.origins {
-            let rest = origin.value.strip_prefix("https://").or_else(|| origin.value.strip_prefix("http://"));
-            if rest.is_none_or(|host| host.is_empty() || host.contains('/')) {
+            if origin.value.contains('*') || !is_origin(&origin.value) {
                 let message =
                     format!("`{}` is no origin: write https://host or https://host:port", origin.value);
                 self.problem(origin.referenced, message);

@@ -6,8 +6,18 @@ use crate::site::{
     file::Text,
     sources::{SourceFile, VerifyFile, is_within},
 };
+use base64::{Engine, engine::general_purpose::STANDARD};
+use secrecy::{ExposeSecret, SecretString};
 use serde_saphyr::Spanned;
 use std::collections::BTreeMap;
+
+/// As Standard Webhooks demands it.
+const KEY_BYTES_MIN: usize = 24;
+
+fn is_strong(secret: &str) -> bool {
+    let key = STANDARD.decode(secret.strip_prefix("whsec_").unwrap_or(secret));
+    key.is_ok_and(|key| key.len() >= KEY_BYTES_MIN)
+}
 
 impl Reading<'_> {
     /// Two senders must not be able to speak for each other, so each says for whom it does.
@@ -32,10 +42,23 @@ impl Reading<'_> {
                 self.claim(&name, one, &claimed);
             }
             claimed.extend(from.iter().map(|one| (one.value.clone(), name.clone())));
-            let verify = Verification::StandardWebhooks { secret: self.secret(&secret) };
+            let verify = Verification::StandardWebhooks { secret: self.signing_secret(&name, &secret) };
             sources.insert(name, Source { verify, from: from.into_iter().map(|one| one.value).collect() });
         }
         sources
+    }
+
+    /// Whoever guesses it forges events; a store that gives an empty value behind a fixed prefix must not open the door.
+    fn signing_secret(&mut self, name: &str, text: &Text) -> SecretString {
+        let secret = self.secret(text);
+        if self.is_resolved(text) && !is_strong(secret.expose_secret()) {
+            let message = format!(
+                "the secret of `{name}` is no signing secret: it is `whsec_` and at least {KEY_BYTES_MIN} random bytes in \
+                 base64, as in `echo whsec_$(openssl rand -base64 32)`"
+            );
+            self.problem(text.referenced, message);
+        }
+        secret
     }
 
     fn claim(&mut self, name: &str, one: &Text, claimed: &[(String, String)]) {

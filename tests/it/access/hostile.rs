@@ -154,6 +154,36 @@ async fn every_lie_is_refused_and_audited_and_the_truth_is_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_address_counts_where_nobody_doubts_it_and_a_time_may_have_a_fraction() {
+    let liar = Liar::start().await;
+    let console = console_with(&liar.url, Claim::Email).await;
+    let cases = [
+        (Some(json!("false")), false),
+        (Some(json!(0)), false),
+        (Some(Value::Null), false),
+        (Some(json!(false)), false),
+        (Some(json!("true")), true),
+        (Some(json!(true)), true),
+        (None, true),
+    ];
+    for (verified, is_taken) in cases {
+        let mut browser = console.visitor();
+        let told = verified.clone();
+        let token = move |liar: &Liar, nonce: &str| {
+            let mut claims = liar.good(nonce);
+            claims["email"] = json!("sam@plant1.example");
+            claims["exp"] = json!(Utc::now().timestamp() as f64 + 300.5);
+            if let Some(told) = told {
+                claims["email_verified"] = told;
+            }
+            liar.sign(&header(), &claims)
+        };
+        let page = come_back(&liar, &mut browser, "/sign-in/oidc", token).await;
+        assert_eq!(page.status == StatusCode::SEE_OTHER, is_taken, "{verified:?}: {}", page.text);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_old_sign_in_is_no_signature() {
     let liar = Liar::start().await;
     let console = console_with(&liar.url, Claim::Subject).await;
@@ -165,7 +195,10 @@ async fn an_old_sign_in_is_no_signature() {
     let hour_ago =
         |liar: &Liar, nonce: &str| with(liar, nonce, "auth_time", json!(Utc::now().timestamp() - 3600));
     let silent = |liar: &Liar, nonce: &str| with(liar, nonce, "auth_time", Value::Null);
-    for lie in [&hour_ago as &dyn Fn(&Liar, &str) -> String, &silent] {
+    // In milliseconds it would be later than everything.
+    let far_ahead =
+        |liar: &Liar, nonce: &str| with(liar, nonce, "auth_time", json!(Utc::now().timestamp_millis()));
+    for lie in [&hour_ago as &dyn Fn(&Liar, &str) -> String, &silent, &far_ahead] {
         let page = come_back(&liar, &mut browser, &start, lie).await;
         assert_eq!(page.status, StatusCode::FORBIDDEN, "{}", page.text);
         let (actor, action, detail) = newest(&console).await;

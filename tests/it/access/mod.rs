@@ -6,6 +6,7 @@ mod links;
 mod matrix;
 mod oidc;
 mod pages;
+mod programs;
 mod reach;
 mod signing;
 
@@ -43,6 +44,8 @@ fn service(id: &str, scopes: &[Scope]) -> ServiceAccount {
         title: id.to_owned(),
         token_hash: hash_of(&token_of(id)).into(),
         scopes: scopes.iter().copied().collect(),
+        workflows: BTreeSet::new(),
+        reach: Reach::default(),
     }
 }
 
@@ -98,7 +101,7 @@ async fn call(
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
     let url = format!("{}{path}", console.url);
     let mut request = client.expect("a client").request(method.clone(), url).bearer_auth(token);
-    if path.starts_with("/api/") && method != reqwest::Method::GET {
+    if (path.starts_with("/api/") || path == "/mcp") && method != reqwest::Method::GET {
         request = request.json(&body);
     } else if method != reqwest::Method::GET {
         // A page takes forms, also from a program that has no business there.

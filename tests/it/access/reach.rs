@@ -148,7 +148,7 @@ people:
 lines: { L1: { title: One, work_centers: [A-1] } }
 modules: { upkeep: { title: Maintenance, workflows: [downtime] } }
 reading: { evals: [lead] }
-service_accounts: { mes: { title: MES, token_hash: '${env:HASH}', scopes: ['runs:read'] } }
+service_accounts: { mes: { title: MES, token_hash: '${env:HASH}', scopes: ['runs:read'], lines: [L1] } }
 partners: { acme: { name: Acme } }
 embed: { frame_ancestors: ['https://plex.example'] }
 sign_in: { idle: 30m, oidc: { issuer: 'https://login.example', client_id: takt, client_secret: '${env:SECRET}', claim: email } }
@@ -179,6 +179,7 @@ fn takt_yaml_says_who_reaches_what_and_each_mistake_is_named() {
         ("{ role: lead, lines: [L1] }", "{ role: lead, line: [L1] }", "there is no key `line`"),
         ("lines: [L1] }]", "lines: [L1], modules: [x] }]", "there is no module `x`"),
         ("[A-1] }", "[A-1] }, L2: { title: Two, work_centers: [A-1] }", "`A-1` is on the line `L1` already"),
+        ("'runs:read'], lines: [L1]", "'runs:read'], lines: [L9]", "there is no line `L9`"),
         ("evals: [lead]", "evals: [boss]", "there is no role `boss`"),
         ("['runs:read']", "['runs:raed']", "there is no scope `runs:raed`: did you mean `runs:read`?"),
         ("${env:HASH}", "${env:SHORT}", "no SHA-256"),

@@ -231,12 +231,12 @@ async fn a_name_that_nobody_has_is_not_kept() {
     let mut all = audit::list(&mut db, &filter, 9).await.unwrap();
     all.reverse();
     let tried: Vec<String> = all.into_iter().filter_map(|entry| entry.object).collect();
-    assert_eq!(tried.len(), 4, "{tried:?}");
+    assert_eq!(tried.len(), 3, "{tried:?}");
     assert!(
-        tried[..3].iter().all(|tried| tried.len() == 22 && tried.starts_with("unknown name #")),
+        tried[..2].iter().all(|tried| tried.len() == 22 && tried.starts_with("unknown name #")),
         "{tried:?}"
     );
-    assert!(tried[0] == tried[1] && tried[1] != tried[2] && tried[3] == "mia", "{tried:?}");
+    assert!(tried[0] != tried[1] && tried[2] == "mia", "the same name is counted, once a minute: {tried:?}");
 
     let long = "ü".repeat(200_000);
     audit::append(&mut db, &[AuditRecord::new(&long, "gate.refused").object(long.clone())]).await.unwrap();

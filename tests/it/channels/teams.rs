@@ -141,7 +141,7 @@ async fn tokens_are_judged_as_microsofts_sdk_judges_them() {
     assert_eq!(unreadable.0, StatusCode::BAD_REQUEST);
     refused += 3;
 
-    // All of them are counted and audited.
+    // All of them are counted, and each cause is audited.
     let mut db = console.store.connection().await.expect("a connection");
     let counted: i64 = events::rejections(&mut db)
         .await
@@ -155,7 +155,11 @@ async fn tokens_are_judged_as_microsofts_sdk_judges_them() {
     let audited = audited
         .iter()
         .filter(|entry| entry.action == "event.refused" && entry.object.as_deref() == Some("teams"));
-    assert_eq!(audited.count(), refused);
+    let mut causes: Vec<&str> = audited.filter_map(|entry| entry.detail["cause"].as_str()).collect();
+    causes.sort_unstable();
+    let expected =
+        ["malformed", "not-permitted", "signature-invalid", "signature-missing", "signature-too-old"];
+    assert_eq!(causes, expected, "one record for each cause and minute");
 
     // A new key is fetched when a token names it; known ones are not fetched again.
     let before = microsoft.get("/_log").await["fetched"]["keys"].as_u64().expect("a count");

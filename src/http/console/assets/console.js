@@ -21,3 +21,20 @@ document.addEventListener("submit", (event) => {
 addEventListener("pageshow", () => {
   for (const form of document.forms) delete form.dataset.sent;
 });
+
+// Remaining times count down from what the server said: its clock may be another one.
+const inWords = (seconds) => {
+  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
+  if (seconds <= 0) return "(the time is over)";
+  if (hours > 23) return null;
+  if (hours > 0) return `(in ${hours} h ${minutes} min)`;
+  return minutes > 4 ? `(in ${minutes} min)` : `(in ${minutes ? `${minutes} min ` : ""}${seconds % 60} s)`;
+};
+const begun = new WeakMap();
+setInterval(() => {
+  for (const left of document.querySelectorAll("[data-seconds-left]")) {
+    if (!begun.has(left)) begun.set(left, performance.now());
+    const words = inWords(Math.round(left.dataset.secondsLeft - (performance.now() - begun.get(left)) / 1000));
+    if (words && words !== left.textContent) left.textContent = words;
+  }
+}, 1000);

@@ -4,7 +4,7 @@ use super::{
     Asker,
     answer::Typed,
     draft::{self, DraftField},
-    form,
+    evidence, form,
 };
 use crate::{
     gate::{is_intact, place_of, review_of, settled_by, via, who},
@@ -43,6 +43,7 @@ pub(super) struct Seen {
     pub votes: Vec<Vote>,
     pub progress: Option<String>,
     pub stand_ins: Vec<String>,
+    pub evidence: Vec<evidence::Line>,
 }
 
 #[derive(Serialize)]
@@ -82,6 +83,10 @@ pub(super) struct Card {
     on_silence: Option<String>,
     /// What the question rests on that is not as usual.
     basis: Vec<String>,
+    /// What the run had found out when it asked.
+    evidence: Vec<evidence::Line>,
+    /// Until the time is over; a script counts it down.
+    seconds_left: i64,
     sign: Option<String>,
     signed_in_again: Option<When>,
     /// Where the forms go.
@@ -176,7 +181,15 @@ struct Other {
 }
 
 impl Card {
-    pub(super) fn new(site: &Site, seen: &Seen, asker: &Asker, error: Option<String>, typed: Typed) -> Self {
+    pub(super) fn new(
+        site: &Site,
+        mut seen: Seen,
+        asker: &Asker,
+        error: Option<String>,
+        typed: Typed,
+    ) -> Self {
+        let evidence = std::mem::take(&mut seen.evidence);
+        let seen = &seen;
         let (gate, ask) = (&seen.gate, &seen.gate.ask);
         let asked = text(ask, "role_title").map_or_else(|| addressee(gate, site), str::to_owned);
         let asked = if gate.rung > 0 { addressee(gate, site) } else { asked };
@@ -223,6 +236,8 @@ impl Card {
             allow: allowed(ask),
             on_silence: owned("on_silence"),
             basis: sentences(ask.get("basis")),
+            evidence,
+            seconds_left: (gate.expires_at - seen.clock.now).num_seconds().max(0),
             sign: owned("sign"),
             signed_in_again: seen.signed_in_again.map(|at| seen.clock.when(at)),
             action: asker.action.clone(),

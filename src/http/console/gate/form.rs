@@ -1,6 +1,6 @@
 //! The fields of a `form` question: as HTML inputs that need no script, and back to typed values.
 
-use super::answer::Typed;
+use super::{super::number, answer::Typed};
 use crate::{
     http::auth::Fields,
     workflow::form::{self, Field, FieldKind},
@@ -86,8 +86,7 @@ pub(super) fn read(sent: &Fields, schema: &Value) -> Value {
                 Some(text.parse::<i64>().map_or_else(|_| json!(text), Value::from))
             }
             (FieldKind::Number { .. }, Some(text)) => {
-                let number = text.replace(',', ".").parse::<f64>().ok().filter(|number| number.is_finite());
-                Some(number.map_or_else(|| json!(text), Value::from))
+                Some(number::read(&text).map_or_else(|_| json!(text), Value::from))
             }
             (_, Some(text)) => Some(json!(text.replace("\r\n", "\n"))),
         };
@@ -114,6 +113,7 @@ mod tests {
             sent(&[("field.pieces", "12"), ("field.rate", "0,5"), ("field.stop", "on"), ("field.note", " ")]),
             json!({ "pieces": 12, "rate": 0.5, "stop": true })
         );
+        assert_eq!(sent(&[("field.rate", "1,500")]), json!({ "rate": "1,500", "stop": false }));
         assert_eq!(sent(&[("field.pieces", "12x")]), json!({ "pieces": "12x", "stop": false }));
     }
 }

@@ -3,6 +3,7 @@
 mod answer;
 pub(super) mod card;
 mod draft;
+mod evidence;
 mod form;
 mod signing;
 
@@ -20,7 +21,7 @@ use crate::{
         state::Shared,
     },
     run::{GateId, RunId},
-    site::Person,
+    site::{Person, Section},
     store::{clock, delegations, gates, sessions, signatures, summaries},
 };
 use answer::Typed;
@@ -178,8 +179,16 @@ async fn show(
     if gate.state != "open" {
         stand_ins.clear();
     }
+    let clock = Clock { zone: site.time_zone, now };
+    // Whoever is asked may know what it rests on, also where runs are kept for other roles.
+    let evidence = if standing.is_ok() || site.may_read(&asker.person, Section::Runs) {
+        evidence::read(door, &mut db, &gate, &clock).await?
+    } else {
+        Vec::new()
+    };
     let seen = Seen {
-        clock: Clock { zone: site.time_zone, now },
+        clock,
+        evidence,
         vote: gates::vote(&mut db, id).await?,
         signatures: signatures::of_gate(&mut db, id).await?,
         signed_in_again,
@@ -196,7 +205,7 @@ async fn show(
         others: gates::of_run(&mut db, run).await?.into_iter().filter(|other| other.id != gate.id).collect(),
         gate: gate.clone(),
     };
-    let card = Card::new(site, &seen, asker, error, typed);
+    let card = Card::new(site, seen, asker, error, typed);
     let frame = asker.frame(door, &card.title);
     // A page without a session cannot listen for changes.
     let frame = if asker.session.is_some() { frame.live(live) } else { frame };

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     gate::{Answer, Signature, meaning_of},
     http::{auth::Fields, state::Shared},
+    run::Actor,
     store::{audit, clock, gates::Gate, sessions},
 };
 use axum::{
@@ -74,15 +75,17 @@ pub(super) async fn read(
         return Ok(Err(Wrong::TooOften));
     }
     let (person, id, password) = (asker.person.clone(), gate.id, password.to_owned());
-    let signed = tokio::task::spawn_blocking(move || {
-        Signature::by_password(&person, id, (&name, &password), now).filter(|_| is_local)
-    });
-    if let Some(signature) = signed.await.unwrap_or_default() {
+    let signed = door
+        .hashing
+        .with(move || Signature::by_password(&person, id, (&name, &password), now).filter(|_| is_local));
+    let Some(signed) = signed.await else { return Ok(Err(Wrong::TooOften)) };
+    if let Some(signature) = signed {
         return Ok(Ok(Some(signature)));
     }
     let mut db = door.app.store.connection().await?;
     let detail = json!({ "via": "password", "channel": asker.channel });
-    audit::add(&mut db, &asker.person.id, "sign.refused", Some(&gate.id.to_string()), &detail).await?;
+    audit::add(&mut db, Actor::person(&asker.person.id), "sign.refused", Some(&gate.id.to_string()), &detail)
+        .await?;
     Ok(Err(Wrong::NotYours))
 }
 

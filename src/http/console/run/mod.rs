@@ -100,7 +100,11 @@ fn version(records: &[Record]) -> Option<&str> {
     })
 }
 
-async fn definition(door: &Shared, db: &mut PgConnection, records: &[Record]) -> Option<Arc<Definition>> {
+pub(super) async fn definition(
+    door: &Shared,
+    db: &mut PgConnection,
+    records: &[Record],
+) -> Option<Arc<Definition>> {
     let found = door.app.definitions.pinned(db, version(records)?).await;
     found.inspect_err(|error| tracing::warn!(%error, "a run is shown without its definition")).ok()
 }
