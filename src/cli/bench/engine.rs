@@ -4,14 +4,15 @@ use super::model::Ready;
 use crate::{
     app,
     engine::{
-        Caps, Clock, CommitError, Definitions, Driven, Hints, Ladders, SharedEndpoints, StartError, Starter,
+        Clock, CommitError, Definitions, Driven, Hints, Ladders, SharedEndpoints, StartError, Starter,
         StoredPast, Worker, WorkerOptions, start_runs,
     },
     run::NewRun,
+    site::Limits,
     step::AgentSettings,
     store::{PgConnection, Store, StoreError, bench, clock, summaries},
     tool::{Call, Effect, Idempotency, Registry, RegistryError, Tool, ToolError, ToolNameError, ToolSpec},
-    trigger::{ManualError, by_hand},
+    trigger::{ManualError, by_hand, caps_of},
     workflow::{Bundle, Definition},
 };
 use async_trait::async_trait;
@@ -167,7 +168,7 @@ impl Bench {
             site: json!({ "name": "bench" }),
             clock: Arc::new(Clock::running(now)),
             hints: hints.clone(),
-            caps: Caps { payload_bytes_max: 1024 * 1024, run_bytes_max: 64 * 1024 * 1024 },
+            caps: caps_of(&Limits::default()),
             starts,
             options: WorkerOptions { runs_max, ..WorkerOptions::default() },
         };
@@ -317,7 +318,14 @@ fn new_run(definitions: &Definitions, steps: Steps) -> Result<NewRun, BenchError
     let id_time = uuid::Uuid::now_v7().get_timestamp().map_or((0, 0), |time| time.to_unix());
     let now = chrono::DateTime::from_timestamp(i64::try_from(id_time.0).unwrap_or(0), id_time.1);
     let name = steps.workflow();
-    Ok(by_hand(definitions, name, &Value::Null, &Value::Null, "bench", now.unwrap_or_default())?)
+    Ok(by_hand(
+        definitions,
+        name,
+        &Value::Null,
+        (&Value::Null, &Limits::default()),
+        "bench",
+        now.unwrap_or_default(),
+    )?)
 }
 
 /// True where the database has runs of anything else than benchmarks.

@@ -116,7 +116,14 @@ async fn begin(
     let inputs = inputs_from_text(manual, typed).map_err(ManualError::Inputs)?;
     let mut tx = door.app.store.begin().await?;
     let now = clock::now(&mut tx).await?;
-    let run = by_hand(definitions, workflow, &inputs, &door.app.site.scope(), person, now)?;
+    let run = by_hand(
+        definitions,
+        workflow,
+        &inputs,
+        (&door.app.site.scope(), &door.app.site.limits),
+        person,
+        now,
+    )?;
     start_by_hand(&mut tx, std::slice::from_ref(&run), now).await?;
     tx.commit().await.map_err(StoreError::from)?;
     door.app.hints.tell();
