@@ -1,9 +1,11 @@
 //! What people order of runs, through the real binary: cancelled, paused, retried, moved, quarantined.
 
+mod command;
+
 use crate::support::plant::Plant;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use std::{process::Command, sync::Arc};
+use std::sync::Arc;
 use takt::{
     engine::{Definitions, start_run},
     run::{Change, NewRun, RunId, State, StepPath, Turn, machine::Status},
@@ -90,19 +92,6 @@ async fn order(plant: &Plant, run: RunId, action: &str, more: Value) -> (StatusC
     let mut body = json!({ "reason": "a test" });
     body.as_object_mut().expect("fields").extend(more.as_object().cloned().unwrap_or_default());
     post(plant, &format!("/api/runs/{run}/{action}"), "sam", &body).await
-}
-
-/// The same on the command line: whether it was ordered, and what it printed.
-fn command(plant: &Plant, args: &[&str]) -> (bool, String) {
-    let done = Command::new(env!("CARGO_BIN_EXE_takt"))
-        .arg("run")
-        .args(args)
-        .args(["--by", "sam", "--reason", "a test"])
-        .env_clear()
-        .env("DATABASE_URL", &plant.database.url)
-        .output()
-        .expect("takt runs");
-    (done.status.success(), String::from_utf8(done.stdout).expect("UTF-8"))
 }
 
 async fn fault(plant: &Plant, fault: Value) {
@@ -268,23 +257,15 @@ async fn a_run_moves_to_a_newer_version_only_where_it_fits() {
     // A version that only changes what is still to come fits.
     std::fs::write(&file, SAMPLE.replace("note: done", "note: done in the new version")).expect("editing");
     seen(published + 1).await;
-    let id = run.to_string();
-    let rehearsed = command(&plant, &["migrate", &id, "--dry-run"]);
-    assert_eq!(rehearsed, (true, format!("{id}: migrate is possible\n")));
-    assert_eq!(command(&plant, &["migrate", &id]), (true, format!("{id}: migrate ordered\n")));
+    let (status, problem) = order(&plant, run, "migrate", json!({ "version": "newest" })).await;
+    assert_eq!(status, StatusCode::OK, "{problem:#}");
     approve(&plant, run).await;
     assert_eq!(ended(&plant, run).await, "done");
     let after = state(&plant, run).await;
     assert_ne!(after.sha256, after.start.sha256, "the run is pinned to the newer version");
-    assert!(!command(&plant, &["migrate", &id]).0, "it has ended");
     // And an ended run is done again from a step, in the first version once more.
-    let first = ["rerun", &id, "--from", "last", "--to-version", &after.start.sha256];
-    assert_eq!(command(&plant, &first), (true, format!("{id}: rerun ordered\n")));
-    plant
-        .until("the end of what is done again", async || {
-            (done_steps(&plant.records(run).await).len() == 6).then_some(())
-        })
-        .await;
+    let first = json!({ "from": "last", "version": { "sha256": after.start.sha256 } });
+    assert_eq!(order(&plant, run, "rerun", first).await.0, StatusCode::OK);
     assert_eq!(ended(&plant, run).await, "done");
     let again = state(&plant, run).await;
     assert_eq!(again.sha256, again.start.sha256);
