@@ -24,7 +24,7 @@ use crate::{
     },
     store::{OpenOptions, Store, StoreError, clock},
     tool::{Registry, RegistryError},
-    trigger::{Router, Scheduler},
+    trigger::{self, Router, Scheduler},
     workflow::{CurrentEvents, Definition, Library, problem::Problem},
 };
 use secrecy::SecretString;
@@ -445,7 +445,7 @@ pub fn executors(
 
 /// The site's limits as the engine applies them to one run.
 pub fn caps_of(site: &Site) -> Caps {
-    Caps { payload_bytes_max: site.limits.payload_bytes_max, run_bytes_max: site.limits.run_bytes_max }
+    trigger::caps_of(&site.limits)
 }
 
 /// How long the site keeps things.

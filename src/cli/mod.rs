@@ -190,3 +190,14 @@ fn fail(message: &str, code: u8) -> ExitCode {
     eprintln!("takt: {message}");
     ExitCode::from(code)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn every_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

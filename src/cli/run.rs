@@ -59,16 +59,16 @@ pub enum RunCommand {
         #[arg(long, value_name = "STEP")]
         from: String,
         /// `same`, `newest`, or a version's SHA-256
-        #[arg(long = "to-version", default_value = "same", value_name = "VERSION")]
-        version: String,
+        #[arg(long, default_value = "same", value_name = "VERSION")]
+        to_version: String,
         #[command(flatten)]
         ordered: Ordered,
     },
     /// Moves live runs to another version of their workflow, if what they did fits it
     Migrate {
         /// `newest`, or a version's SHA-256
-        #[arg(long = "to-version", default_value = "newest", value_name = "VERSION")]
-        version: String,
+        #[arg(long, default_value = "newest", value_name = "VERSION")]
+        to_version: String,
         #[command(flatten)]
         ordered: Ordered,
     },
@@ -188,10 +188,12 @@ async fn act(store: &Store, command: RunCommand) -> Result<ExitCode, RunError> {
         RunCommand::Resume(ordered) => ("resume", None, None, ordered),
         RunCommand::Retry(ordered) => ("retry", None, None, ordered),
         RunCommand::Dismiss(ordered) => ("dismiss", None, None, ordered),
-        RunCommand::Rerun { from, version, ordered } => {
-            ("rerun", Some(StepPath::from(from)), Some(read_version(version)), ordered)
+        RunCommand::Rerun { from, to_version, ordered } => {
+            ("rerun", Some(StepPath::from(from)), Some(read_version(to_version)), ordered)
         }
-        RunCommand::Migrate { version, ordered } => ("migrate", None, Some(read_version(version)), ordered),
+        RunCommand::Migrate { to_version, ordered } => {
+            ("migrate", None, Some(read_version(to_version)), ordered)
+        }
     };
     let (action, reason) = (Action::read(word, from, version)?, ordered.reason);
     let order = Order { action, by: ordered.by, via: None, reason };

@@ -28,6 +28,18 @@ impl Size {
         Self { bytes: bytes_of(value), nesting: nesting_of(value) }
     }
 
+    /// A change that follows from the definition and can be large: a list, or what its items came to.
+    fn of_change(change: &Change) -> Option<(&'static str, Self)> {
+        match change {
+            Change::ItemsListed { items } => {
+                let nesting = items.iter().map(nesting_of).max().unwrap_or_default() + 1;
+                Some(("list", Self { bytes: bytes_of_change(change), nesting }))
+            }
+            Change::Done { output } => Some(("output", Self::of(output))),
+            _ => None,
+        }
+    }
+
     pub fn of_note(change: &Change) -> Self {
         let nesting = if let Change::Noted { note } = change { nesting_of(note) } else { 0 };
         Self { bytes: bytes_of_change(change), nesting }
@@ -57,6 +69,7 @@ pub fn bytes_of_change(change: &Change) -> usize {
         Change::RunStarted(start) => bytes_of(&start.trigger) + bytes_of(&start.inputs),
         Change::Done { output } => bytes_of(output),
         Change::Noted { note } => bytes_of(note),
+        Change::ItemsListed { items } => items.iter().map(|item| bytes_of(item) + 1).sum(),
         Change::Signalled(signal) => bytes_of(&signal.body),
         _ => 64,
     }
@@ -78,6 +91,17 @@ impl Caps {
             return None;
         };
         Some(Failure::new("too_large", text))
+    }
+
+    /// What somebody wants to start a run with.
+    pub fn refuse_inputs(&self, inputs: &Value) -> Option<Failure> {
+        self.refuse("run's input", Size::of(inputs), 0)
+    }
+
+    /// Lets a change pass, or makes it a failure because of what it would keep.
+    pub fn bound_change(&self, change: Change, held: usize) -> Change {
+        let refused = Size::of_change(&change).and_then(|(what, size)| self.refuse(what, size, held));
+        refused.map_or(change, |failure| Change::Failed { failure })
     }
 
     /// Lets an outcome pass, or makes it a failure because of its largest part.
@@ -152,5 +176,16 @@ mod tests {
         let note =
             Outcome::Park { wake_at: None, note: Some(json!("x".repeat(100_001))), intents: Vec::new() };
         assert_eq!(class(CAPS.bound(note, 0)).as_deref(), Some("too_large"));
+    }
+
+    #[test]
+    fn a_list_counts_like_an_output() {
+        let list = |bytes: usize| Change::ItemsListed { items: vec![json!("x".repeat(bytes)), json!(1)] };
+        let refused = |change, held| matches!(CAPS.bound_change(change, held), Change::Failed { .. });
+        assert!(!refused(list(90_000), 0));
+        assert!(refused(list(100_001), 0), "it is larger than a payload");
+        assert!(refused(list(90_000), 90_000), "the run holds too much already");
+        assert!(refused(Change::Done { output: json!(["x".repeat(100_001)]) }, 0));
+        assert!(bytes_of_change(&list(90_000)) > 90_000);
     }
 }

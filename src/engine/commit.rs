@@ -1,6 +1,6 @@
 //! What one run wants written, and the promise of whoever writes it.
 
-use crate::run::{Intent, NewRun, Record, RunId};
+use crate::run::{Intent, NewRun, Plan, Record, RunId, StepPath};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -37,6 +37,21 @@ pub enum RowChange {
         parent: Option<crate::run::Parent>,
         output: serde_json::Value,
     },
+}
+
+/// Steps that are named of those a run waits for.
+const NAMED_MAX: usize = 20;
+
+impl RowChange {
+    /// The run waits for what its plan says; `signals` is what it has heard of.
+    pub fn park(plan: &Plan, signals: i32) -> Self {
+        let names: Vec<&str> = plan.waiting_for.iter().take(NAMED_MAX).map(StepPath::as_str).collect();
+        let mut waiting_for = (!names.is_empty()).then(|| names.join(", "));
+        if let (Some(text), more @ 1..) = (&mut waiting_for, plan.waiting_for.len() - names.len()) {
+            text.push_str(&format!(" and {more} more"));
+        }
+        Self::Park { wake_at: plan.wake_at, signals, waiting_for }
+    }
 }
 
 #[derive(Debug, Clone, thiserror::Error)]

@@ -13,7 +13,7 @@ use crate::{
         Change, Failure, Intent, Leaf, MessageKind, NewRun, OutboxMessage, Phase, Plan, Record, RunId,
         Signal, SignalKind, State, StepPath, Task, approval_of, machine::Status, plan, retry,
     },
-    workflow::{Autonomy, Definition},
+    workflow::{Autonomy, Definition, WaitFor},
 };
 use chrono::{DateTime, Utc};
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
@@ -30,6 +30,8 @@ use uuid::Uuid;
 
 /// More messages than one step sends.
 const ORDINALS_PER_GENERATION: u32 = 1_000;
+/// A run of so many steps lets others go on before each plan.
+const LARGE: usize = 200;
 
 /// What every run of a worker shares.
 pub struct Services {
@@ -141,7 +143,7 @@ impl Driver {
             self.hear(signal);
         }
         loop {
-            let planned = self.plan_through();
+            let planned = self.plan_through().await;
             let next = match planned.finish {
                 Some(finish) => return self.end(finish.outcome).await,
                 None => self.start(planned).await,
@@ -155,11 +157,15 @@ impl Driver {
     }
 
     /// Records every pure change that follows from what is known.
-    fn plan_through(&mut self) -> Plan {
+    async fn plan_through(&mut self) -> Plan {
         loop {
+            if self.state.steps.len() >= LARGE {
+                tokio::task::yield_now().await;
+            }
             let busy: BTreeSet<StepPath> = self.in_flight.keys().cloned().collect();
             let now = self.services.clock.now();
-            let planned = plan(&self.definition.workflow, &self.state, &self.services.site, &busy, now);
+            let mut planned = plan(&self.definition.workflow, &self.state, &self.services.site, &busy, now);
+            self.state.pass(std::mem::take(&mut planned.passed));
             if planned.changes.is_empty() {
                 return planned;
             }
@@ -173,6 +179,7 @@ impl Driver {
                     }
                     _ => {}
                 }
+                let change = self.services.caps.bound_change(change, self.held);
                 self.record(path, 0, change);
             }
         }
@@ -248,7 +255,7 @@ impl Driver {
             scope: task.scope.clone(),
             began_at: self.state.started_at,
             taken_events: match &task.leaf {
-                Leaf::Wait(_) => self.state.taken_events(),
+                Leaf::Wait(wait) if matches!(wait.until, WaitFor::Event(_)) => self.state.taken_events(),
                 _ => BTreeSet::new(),
             },
             now: known.and_then(|step| step.started_at).unwrap_or_else(|| self.services.clock.now()),
@@ -279,7 +286,8 @@ impl Driver {
             Some(request) = self.notes.recv() => {
                 if let Some(failure) = self.services.caps.refuse("note", Size::of_note(&request.change), self.held) {
                     // The request goes unanswered, and with that the step stops.
-                    return self.settle(request.path, Outcome::fail(&failure.class, failure.message));
+                    let refused = Outcome::fail(&failure.class, failure.message);
+                    return self.settle(request.path, refused).map(|()| Next::Again);
                 }
                 self.record(Some(request.path), 0, request.change);
                 // Its subscription must go with the run.
@@ -290,13 +298,20 @@ impl Driver {
                 let _ = request.durable.send(());
                 Ok(Next::Again)
             }
-            Some((path, outcome)) = self.tasks.next() => self.settle(path, outcome),
+            Some((path, outcome)) = self.tasks.next() => {
+                self.settle(path, outcome)?;
+                // What came to its end with it goes into the same plan: one for each would look at all items each time.
+                while let Some(Some((path, outcome))) = self.tasks.next().now_or_never() {
+                    self.settle(path, outcome)?;
+                }
+                Ok(Next::Again)
+            }
             else => Ok(Next::Again),
         }
     }
 
-    fn settle(&mut self, path: StepPath, outcome: Outcome) -> Result<Next, CommitError> {
-        let Some(task) = self.in_flight.remove(&path) else { return Ok(Next::Again) };
+    fn settle(&mut self, path: StepPath, outcome: Outcome) -> Result<(), CommitError> {
+        let Some(task) = self.in_flight.remove(&path) else { return Ok(()) };
         match self.services.caps.bound(outcome, self.held) {
             Outcome::Lost => return Err(CommitError::Unknown("the step lost its run".into())),
             Outcome::Done { output, intents } => {
@@ -322,7 +337,7 @@ impl Driver {
                 }
             }
         }
-        Ok(Next::Again)
+        Ok(())
     }
 
     fn after_failure(
@@ -369,13 +384,7 @@ impl Driver {
     }
 
     async fn park(&mut self, planned: &Plan) -> Result<Next, CommitError> {
-        let waiting_for: Vec<&str> = planned.waiting_for.iter().map(StepPath::as_str).collect();
-        let row = RowChange::Park {
-            wake_at: planned.wake_at,
-            signals: self.signals_seen,
-            waiting_for: (!waiting_for.is_empty()).then(|| waiting_for.join(", ")),
-        };
-        self.unwritten.flush(row).await?;
+        self.unwritten.flush(RowChange::park(planned, self.signals_seen)).await?;
         Ok(Next::Parked)
     }
 

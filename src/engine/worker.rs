@@ -161,20 +161,26 @@ impl Tenure<'_> {
     async fn work(&mut self, starts: &mut Starts, stop: &CancellationToken) -> Result<(), StoreError> {
         let options = &self.worker.options;
         let mut wake = self.worker.hints.subscribe();
-        let mut heartbeat = interval(options.lease / 3);
-        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut lives = JoinSet::new();
+        let lease = self.hands.services.lease.clone();
+        lives.spawn(keep_alive(self.worker.store.clone(), self.fence, lease, options.lease));
+        let mut others = interval(options.lease / 3);
+        others.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut partitions_made = Instant::now();
         let severed = self.hands.severed.clone();
         loop {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
-                _ = heartbeat.tick() => {
-                    if !self.renew_lease().await? && !is_seeded(Fault::SkipFence) {
-                        tracing::warn!(worker.id = %self.fence.worker, "the lease was taken over; starting afresh");
-                        metrics::lease("lost");
-                        return Ok(());
+                Some(ended) = lives.join_next() => {
+                    if let Ok(lost) = ended {
+                        lost?;
                     }
+                    tracing::warn!(worker.id = %self.fence.worker, "the lease was taken over; starting afresh");
+                    metrics::lease("lost");
+                    return Ok(());
+                }
+                _ = others.tick() => {
                     self.take_over().await?;
                     if partitions_made.elapsed() > Duration::from_secs(3600) {
                         partitions::make_ahead(&mut *self.worker.store.connection().await?).await?;
@@ -203,16 +209,6 @@ impl Tenure<'_> {
                 }
             }
         }
-    }
-
-    async fn renew_lease(&self) -> Result<bool, StoreError> {
-        let mut db = self.worker.store.connection().await?;
-        let (lease, asked) = (self.worker.options.lease, Instant::now().into_std());
-        let holds = workers::heartbeat(&mut db, self.fence.worker, self.fence.epoch, lease).await?;
-        if holds {
-            self.hands.services.lease.renew(asked + lease);
-        }
-        Ok(holds)
     }
 
     async fn take_over(&self) -> Result<(), StoreError> {
@@ -253,8 +249,13 @@ impl Tenure<'_> {
             (self.since, self.looked_at_all) = (runs::ALWAYS, Instant::now());
             runs::date_ready(&mut db).await?;
         }
+        let asked = Instant::now().into_std();
         let timers = runs::wake_due(&mut db, self.since).await?;
-        self.worker.clock.set(timers.now);
+        if self.worker.clock.follow(timers.now, asked) {
+            tracing::warn!(now = %timers.now, "the database's clock was set back; going by it");
+            // What becomes ready now is dated before what was looked at last.
+            self.since = runs::ALWAYS;
+        }
         self.next_look = Instant::now() + self.worker.options.sweep;
         if let Some(next) = timers.next_at {
             self.mind(next);
@@ -317,6 +318,27 @@ impl Tenure<'_> {
         metrics::lease("handed_over");
         self.worker.hints.tell();
         Ok(())
+    }
+}
+
+/// Renews a lease until somebody else has it. On a task of its own: runs that keep this process busy must not cost it.
+async fn keep_alive(
+    store: Store,
+    fence: Fence,
+    lease: Arc<Lease>,
+    length: Duration,
+) -> Result<(), StoreError> {
+    let mut beat = interval(length / 3);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        beat.tick().await;
+        let mut db = store.connection().await?;
+        let asked = Instant::now().into_std();
+        if workers::heartbeat(&mut db, fence.worker, fence.epoch, length).await? {
+            lease.renew(asked + length);
+        } else if !is_seeded(Fault::SkipFence) {
+            return Ok(());
+        }
     }
 }
 

@@ -33,7 +33,7 @@ pub use endpoint::{Closed, EndpointState, Leave};
 pub use id::{EventId, GateId, RunId, WorkerId};
 pub use inputs::{inputs_from, inputs_from_text};
 pub use intent::{Intent, MessageKind, NewGate, NewRun, OutboxMessage, Reassign};
-pub use next::{Finish, Leaf, Plan, Task, plan};
+pub use next::{Finish, Leaf, Plan, Task, plan, plan_of};
 pub use path::StepPath;
 pub use record::{Change, Failure, Parent, Record, Signal, SignalKind, StartedRun};
 pub use scope::scope_time;

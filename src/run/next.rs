@@ -12,7 +12,7 @@ use crate::{
 };
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::BTreeSet, sync::Arc, time::Duration};
 
 /// One step that can be executed now.
 #[derive(Debug, Clone)]
@@ -67,6 +67,8 @@ pub struct Plan {
     /// Steps that wait for a person, an event, a child or a time.
     pub waiting_for: Vec<StepPath>,
     pub finish: Option<Finish>,
+    /// Items of lists with nothing left to do: give them to [`State::pass`], and the next plan is made without them.
+    pub passed: Vec<(StepPath, Vec<usize>)>,
 }
 
 /// `in_flight` are the steps this worker is executing at this moment.
@@ -77,6 +79,21 @@ pub fn plan(
     in_flight: &BTreeSet<StepPath>,
     now: DateTime<Utc>,
 ) -> Plan {
+    planned(workflow, state, site, Walker::new(state, in_flight, now))
+}
+
+/// The same for somebody who looks back: of the steps that may begin now, only this one.
+pub fn plan_of(
+    workflow: &Workflow,
+    state: &State,
+    site: &Value,
+    path: &StepPath,
+    now: DateTime<Utc>,
+) -> Plan {
+    planned(workflow, state, site, Walker::of_one(state, path, now))
+}
+
+fn planned<'a>(workflow: &'a Workflow, state: &'a State, site: &Value, walker: Walker<'a>) -> Plan {
     let mut names = Names::new(state.base(site));
     if state.paused.is_some() && !state.is_ended() {
         // What is under way ends and is journaled; news and due times wait for the resume.
@@ -86,19 +103,19 @@ pub fn plan(
         Phase::Ended { outcome } => {
             Plan { finish: Some(Finish { outcome: outcome.clone() }), ..Plan::default() }
         }
-        Phase::Main => plan_main(workflow, state, &mut names, in_flight, now),
+        Phase::Main => plan_main(workflow, state, &mut names, walker),
         Phase::Failing { step, failure } => {
             names.set_variable(
                 "failure",
-                json!({
+                Cow::Owned(json!({
                     "step": step, "class": failure.class, "message": failure.message,
-                }),
+                })),
             );
-            plan_unwinding(workflow, state, names, in_flight, now, "failed")
+            plan_unwinding(workflow, state, names, walker, "failed")
         }
         Phase::Cancelling { by, reason } => {
-            names.set_variable("cancelled", json!({ "by": by, "reason": reason }));
-            plan_unwinding(workflow, state, names, in_flight, now, "cancelled")
+            names.set_variable("cancelled", Cow::Owned(json!({ "by": by, "reason": reason })));
+            plan_unwinding(workflow, state, names, walker, "cancelled")
         }
     }
 }
@@ -107,19 +124,18 @@ fn plan_main<'a>(
     workflow: &'a Workflow,
     state: &'a State,
     names: &mut Names<'a>,
-    in_flight: &'a BTreeSet<StepPath>,
-    now: DateTime<Utc>,
+    mut walker: Walker<'a>,
 ) -> Plan {
-    let mut walker = Walker::new(state, in_flight, now);
+    let (now, is_idle) = (walker.now, walker.in_flight.is_empty());
     let flow = walker.list(&workflow.steps, None, names);
-    let mut plan = walker.plan;
+    let mut plan = walker.finish();
     watch_sla(workflow, state, now, &mut plan);
     if !plan.changes.is_empty() {
         return plan;
     }
     match flow {
         Flow::Blocked => plan,
-        _ if !in_flight.is_empty() => Plan { ready: Vec::new(), ..plan },
+        _ if !is_idle => Plan { ready: Vec::new(), ..plan },
         Flow::Through => ended("done"),
         Flow::Ended(outcome) => ended(&outcome),
         Flow::Failed(step, failure) => {
@@ -133,35 +149,33 @@ fn plan_unwinding<'a>(
     workflow: &'a Workflow,
     state: &'a State,
     mut names: Names<'a>,
-    in_flight: &'a BTreeSet<StepPath>,
-    now: DateTime<Utc>,
+    mut walker: Walker<'a>,
     outcome: &str,
 ) -> Plan {
-    if !in_flight.is_empty() {
+    if !walker.in_flight.is_empty() {
         return Plan::default();
     }
-    let mut passed = Walker::passive(state, now);
+    let mut passed = Walker::passive(state, walker.now);
     passed.list(&workflow.steps, None, &mut names);
     let undoable = passed.undoable;
 
-    let mut walker = Walker::new(state, in_flight, now);
     for path in state.done.iter().rev() {
         let Some(step) = undoable.get(path) else { continue };
         match walker.leaf(step, &path.child("undo"), &names) {
             // An undo that failed is in the journal and in what people are told; the others still run.
             Flow::Through | Flow::Failed(..) => {}
-            Flow::Blocked | Flow::Ended(_) => return walker.plan,
+            Flow::Blocked | Flow::Ended(_) => return walker.finish(),
         }
     }
     if outcome == "failed" {
         match walker.list(&workflow.on_failure, Some(&StepPath::root("on_failure")), &mut names) {
-            Flow::Blocked => return walker.plan,
-            _ if !walker.plan.changes.is_empty() => return walker.plan,
+            Flow::Blocked => return walker.finish(),
+            _ if !walker.plan.changes.is_empty() => return walker.finish(),
             Flow::Ended(outcome) => return ended(&outcome),
             Flow::Through | Flow::Failed(..) => {}
         }
     }
-    if walker.plan.changes.is_empty() { ended(outcome) } else { walker.plan }
+    if walker.plan.changes.is_empty() { ended(outcome) } else { walker.finish() }
 }
 
 fn ended(outcome: &str) -> Plan {

@@ -52,6 +52,10 @@ pub struct State {
     pub failing: Option<(StepPath, Failure)>,
     /// It has just been reopened: only now may steps be reset.
     reopening: bool,
+    /// Items in all lists of the run.
+    items_listed: usize,
+    /// Items of lists with nothing left to do, as plans have found.
+    passed: BTreeMap<StepPath, BTreeSet<usize>>,
     /// `trigger`, `inputs` and `site` as expressions see them, made once.
     base: OnceLock<Arc<Scope>>,
 }
@@ -125,6 +129,8 @@ impl State {
             breached: BTreeSet::new(),
             next_seq: 1,
             heard: BTreeSet::new(),
+            items_listed: 0,
+            passed: BTreeMap::new(),
             base: OnceLock::new(),
         }
     }
@@ -144,6 +150,21 @@ impl State {
 
     pub fn status(&self, path: &StepPath) -> Status {
         self.steps.get(path).map_or(Status::Pending, |step| step.status)
+    }
+
+    pub(super) fn items_listed(&self) -> usize {
+        self.items_listed
+    }
+
+    pub(super) fn passed(&self, list: &StepPath) -> Option<&BTreeSet<usize>> {
+        self.passed.get(list)
+    }
+
+    /// Takes note of the items that a plan has found with nothing left to do. Only saves time; not in the journal.
+    pub fn pass(&mut self, passed: Vec<(StepPath, Vec<usize>)>) {
+        for (list, items) in passed {
+            self.passed.entry(list).or_default().extend(items);
+        }
     }
 
     /// Ids of the events that waits have ended with.
@@ -233,11 +254,16 @@ impl State {
             }
             Change::Deferred { wake_at, .. } => step.wake_at = Some(*wake_at),
             Change::Reset { renewed } => {
+                self.items_listed -= step.items.len();
+                self.passed.clear();
                 *step = step.reset(*renewed);
                 self.done.retain(|done| *done != path);
             }
             Change::BranchTaken { index } => step.branch = *index,
-            Change::ItemsListed { items } => step.items.clone_from(items),
+            Change::ItemsListed { items } => {
+                self.items_listed += items.len();
+                step.items.clone_from(items);
+            }
             Change::Failed { failure } => step.failure = Some(failure.clone()),
             Change::Done { output } => {
                 step.output = output.clone();

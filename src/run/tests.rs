@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 mod approval;
 mod compat;
 mod control;
+mod items;
 
 /// A definition from the text of its steps.
 fn definition(steps: &str) -> Definition {

@@ -1,4 +1,7 @@
-//! Walks the step lists of a definition against a state, collecting names, ready steps and wake times.
+//! Walks the step lists of a definition against a state, collecting names, ready steps and wake times. Items of an
+//! `each` are next door.
+
+mod items;
 
 use super::{
     Failure, State, StepPath, StepState,
@@ -7,7 +10,7 @@ use super::{
     record::Change,
     scope::Names,
 };
-use crate::workflow::{CallStep, EachStep, OnError, Step, StepKind};
+use crate::workflow::{CallStep, OnError, Step, StepKind};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 use std::{
@@ -16,8 +19,8 @@ use std::{
     sync::Arc,
 };
 
-/// Most items one `each` may have; more is a mistake in the workflow's data.
-const ITEMS_MAX: usize = 1_000;
+/// Steps of one run that are executed at once: each holds a copy of all that it sees. More of them take their turns.
+const AT_ONCE_MAX: usize = 100;
 
 /// How far a list got.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,11 +33,19 @@ pub(super) enum Flow {
 
 pub(super) struct Walker<'a> {
     state: &'a State,
-    in_flight: &'a BTreeSet<StepPath>,
-    now: DateTime<Utc>,
+    pub in_flight: &'a BTreeSet<StepPath>,
+    pub now: DateTime<Utc>,
     /// Only collects names and undoable steps; starts nothing.
     passive: bool,
+    /// Somebody asks for this step, and for no other.
+    only: Option<&'a StepPath>,
     pub plan: Plan,
+    /// What is ready, and what it will see at which time.
+    tasks: Vec<(Task, Names<'a>, DateTime<Utc>)>,
+    /// Steps met that are not settled.
+    unsettled: usize,
+    /// Items of lists that this plan begins with.
+    listed: usize,
     /// Done calls that declare an `undo`, as calls of their own.
     pub undoable: BTreeMap<StepPath, Step>,
 }
@@ -43,11 +54,40 @@ static NOTHING: BTreeSet<StepPath> = BTreeSet::new();
 
 impl<'a> Walker<'a> {
     pub(super) fn new(state: &'a State, in_flight: &'a BTreeSet<StepPath>, now: DateTime<Utc>) -> Self {
-        Self { state, in_flight, now, passive: false, plan: Plan::default(), undoable: BTreeMap::new() }
+        Self {
+            state,
+            in_flight,
+            now,
+            passive: false,
+            only: None,
+            plan: Plan::default(),
+            tasks: Vec::new(),
+            unsettled: 0,
+            listed: 0,
+            undoable: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn of_one(state: &'a State, path: &'a StepPath, now: DateTime<Utc>) -> Self {
+        Self { only: Some(path), ..Self::new(state, &NOTHING, now) }
     }
 
     pub(super) fn passive(state: &'a State, now: DateTime<Utc>) -> Self {
         Self { passive: true, ..Self::new(state, &NOTHING, now) }
+    }
+
+    /// What the walk came to. What steps see is copied last, and only when they are next.
+    pub(super) fn finish(self) -> Plan {
+        let Self { mut plan, tasks, .. } = self;
+        if plan.changes.is_empty() {
+            let seen = |(task, names, now): (Task, Names, _)| Task { scope: Arc::new(names.at(now)), ..task };
+            plan.ready = tasks.into_iter().map(seen).collect();
+        }
+        plan
+    }
+
+    fn is_full(&self) -> bool {
+        self.only.is_none() && self.in_flight.len() + self.tasks.len() >= AT_ONCE_MAX
     }
 
     pub(super) fn list(
@@ -73,7 +113,7 @@ impl<'a> Walker<'a> {
         }
         let untouched = self.state.status(path) == Status::Pending && !self.has_begun(path);
         if untouched {
-            if self.passive {
+            if self.passive || self.is_full() {
                 return Flow::Blocked;
             }
             match self.condition(step, names) {
@@ -164,9 +204,9 @@ impl<'a> Walker<'a> {
                 names.set_step(&step.id, Cow::Owned(Value::Null));
                 names.set_variable(
                     "failure",
-                    json!({
+                    Cow::Owned(json!({
                         "step": at, "class": failure.class, "message": failure.message,
-                    }),
+                    })),
                 );
                 self.list(steps, Some(&path.child("on_error")), names)
             }
@@ -234,74 +274,6 @@ impl<'a> Walker<'a> {
         }
     }
 
-    fn each(&mut self, step: &'a Step, each: &'a EachStep, path: &StepPath, names: &mut Names<'a>) -> Flow {
-        let status = self.state.status(path);
-        if status == Status::Pending {
-            return match each.list.eval(&names.at(self.now)) {
-                Ok(Value::Array(items)) if items.len() <= ITEMS_MAX => {
-                    self.change(path, Change::ItemsListed { items })
-                }
-                Ok(Value::Array(items)) => self.change(
-                    path,
-                    Change::Failed {
-                        failure: Failure::new(
-                            "too_large",
-                            format!("`each` has {} items; at most {ITEMS_MAX} are allowed", items.len()),
-                        ),
-                    },
-                ),
-                Ok(_) => self.change(
-                    path,
-                    Change::Failed { failure: Failure::new("expression", "`each` needs a list") },
-                ),
-                Err(error) => self.change(path, Change::Failed { failure: expression_failure(&error) }),
-            };
-        }
-        self.items(step, each, path, names, status)
-    }
-
-    fn items(
-        &mut self,
-        step: &'a Step,
-        each: &'a EachStep,
-        path: &StepPath,
-        names: &mut Names<'a>,
-        status: Status,
-    ) -> Flow {
-        let state = self.state;
-        let items = state.step(path).map(|step| step.items.as_slice()).unwrap_or_default();
-        let mut results = Vec::with_capacity(items.len());
-        let mut active = 0;
-        let mut failed = None;
-        for (index, item) in items.iter().enumerate() {
-            if active >= each.at_once.max(1) {
-                break;
-            }
-            let mut own = names.clone();
-            own.set_variable(&each.item, item.clone());
-            match self.list(&each.steps, Some(&path.item(index)), &mut own) {
-                Flow::Through => results.push(item_result(each, &own)),
-                Flow::Blocked => active += 1,
-                flow @ Flow::Ended(_) => return flow,
-                flow @ Flow::Failed(..) => {
-                    failed = Some(flow);
-                    break;
-                }
-            }
-        }
-        if active > 0 {
-            return Flow::Blocked;
-        }
-        if let Some(flow) = failed {
-            return flow;
-        }
-        if status == Status::Open && !self.passive {
-            return self.change(path, Change::Done { output: Value::Array(results) });
-        }
-        names.set_step(&step.id, Cow::Owned(Value::Array(results)));
-        Flow::Through
-    }
-
     fn settled(&self, path: &StepPath) -> Option<Flow> {
         let step = self.state.step(path).filter(|step| step.status == Status::Failed)?;
         let failure = step.failure.clone().unwrap_or_else(|| Failure::new("unknown", "the step failed"));
@@ -309,9 +281,10 @@ impl<'a> Walker<'a> {
     }
 
     /// A step that is executed: ready, under way, waiting, or settled.
-    pub(super) fn leaf(&mut self, step: &Step, path: &StepPath, names: &Names) -> Flow {
+    pub(super) fn leaf(&mut self, step: &Step, path: &StepPath, names: &Names<'a>) -> Flow {
         let none = StepState::default();
         let known = self.state.step(path).unwrap_or(&none);
+        self.unsettled += usize::from(!known.status.is_settled());
         if let Some(flow) = self.settled(path) {
             return flow;
         }
@@ -328,7 +301,9 @@ impl<'a> Walker<'a> {
             matches!(&step.kind, StepKind::Gate(gate) if gate.background) && known.status != Status::Pending;
         if !self.in_flight.contains(path) && !self.passive {
             if is_ready {
-                self.ready(step, path, names, known, new_attempt);
+                if !self.is_full() && self.only.is_none_or(|only| only == path) {
+                    self.ready(step, path, names, known, new_attempt);
+                }
             } else {
                 self.plan.waiting_for.push(path.clone());
                 if let Some(at) = known.wake_at {
@@ -339,7 +314,14 @@ impl<'a> Walker<'a> {
         if runs_beside { Flow::Through } else { Flow::Blocked }
     }
 
-    fn ready(&mut self, step: &Step, path: &StepPath, names: &Names, known: &StepState, new_attempt: bool) {
+    fn ready(
+        &mut self,
+        step: &Step,
+        path: &StepPath,
+        names: &Names<'a>,
+        known: &StepState,
+        new_attempt: bool,
+    ) {
         let leaf = match &step.kind {
             StepKind::Call(call) => Leaf::Call(call.clone()),
             StepKind::Agent(agent) => Leaf::Agent(agent.clone()),
@@ -350,7 +332,7 @@ impl<'a> Walker<'a> {
         };
         // An attempt that goes on keeps the time it began at, so that its expressions stay equal.
         let now = if new_attempt { self.now } else { known.started_at.unwrap_or(self.now) };
-        self.plan.ready.push(Task {
+        let task = Task {
             path: path.clone(),
             leaf,
             attempt: known.attempt + u32::from(new_attempt),
@@ -359,16 +341,8 @@ impl<'a> Walker<'a> {
             retry: step.retry.clone(),
             retried_from: known.retried_from,
             keyed_from: known.keyed_from,
-            scope: Arc::new(names.at(now)),
-        });
-    }
-}
-
-/// A child run's output stands for the item; otherwise what the item's steps put out, by id.
-fn item_result(each: &EachStep, names: &Names) -> Value {
-    let own = |step: &Step| names.step(&step.id).cloned().unwrap_or(Value::Null);
-    match each.steps.as_slice() {
-        [only] if matches!(only.kind, StepKind::Run(_)) => own(only),
-        steps => Value::Object(steps.iter().map(|step| (step.id.clone(), own(step))).collect()),
+            scope: Arc::default(),
+        };
+        self.tasks.push((task, names.clone(), now));
     }
 }

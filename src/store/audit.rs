@@ -79,6 +79,10 @@ fn optional(given: Option<&String>) -> Option<String> {
 }
 
 impl Columns {
+    pub fn is_empty(&self) -> bool {
+        self.action.is_empty()
+    }
+
     pub fn add(&mut self, record: &AuditRecord) {
         self.actor.push(text(&record.actor));
         self.kind.push(record.actor_kind.word());

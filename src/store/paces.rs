@@ -1,7 +1,7 @@
 //! The latest starts under a `throttle` or `rate`. What follows from them is decided in `run`.
 
 use super::{PgConnection, Result};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 /// Which of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,7 +19,8 @@ impl PaceKind {
     }
 }
 
-/// The latest starts, locked until the transaction ends.
+/// The latest starts, locked until the transaction ends. Those that were booked by a clock that was ahead and has been
+/// set right are moved back with it.
 pub async fn lock(
     db: &mut PgConnection,
     workflow: &str,
@@ -27,14 +28,17 @@ pub async fn lock(
     key: &str,
 ) -> Result<Vec<DateTime<Utc>>> {
     // An update that changes nothing: it locks the row that is there, or makes it.
-    let starts = sqlx::query_scalar!(
-        "insert into pace (workflow, kind, key) values ($1, $2, $3)
-         on conflict (workflow, kind, key) do update set key = excluded.key returning starts",
+    let pace = sqlx::query!(
+        r#"insert into pace (workflow, kind, key) values ($1, $2, $3)
+           on conflict (workflow, kind, key) do update set key = excluded.key
+           returning starts, booked_at, takt_now() as "now!""#,
         workflow,
         kind.word(),
         key
     );
-    Ok(starts.fetch_one(db).await?)
+    let pace = pace.fetch_one(db).await?;
+    let ahead = pace.booked_at.map_or(TimeDelta::zero(), |booked| (booked - pace.now).max(TimeDelta::zero()));
+    Ok(pace.starts.into_iter().map(|start| start - ahead).collect())
 }
 
 pub async fn save(
@@ -45,7 +49,7 @@ pub async fn save(
     starts: &[DateTime<Utc>],
 ) -> Result<()> {
     sqlx::query!(
-        "update pace set starts = $4 where workflow = $1 and kind = $2 and key = $3",
+        "update pace set starts = $4, booked_at = takt_now() where workflow = $1 and kind = $2 and key = $3",
         workflow,
         kind.word(),
         key,

@@ -29,9 +29,11 @@ pub async fn claim(
     limit: i64,
 ) -> Result<Vec<Claimed>> {
     // `queue` hops from one (priority, plant, workflow) to the next in the ready-only index, however many rows
-    // each has; with a single queue nothing of that is executed. Places that are left over go to a queue that has
-    // more, so a claim that is not full has left nothing. `id = any(array(…))` keeps the planner from joining the
-    // whole table.
+    // each has; with a single queue nothing of that is executed. With more queues than four for each place it sees
+    // only so many of them, within a priority from another plant on each time (leg 1 goes down from there, leg 2
+    // through those above it), and begins a second time in a lower priority that is drawn. Places that are left over
+    // go to a queue that has more, so a claim that is not full has left nothing. `id = any(array(…))` keeps the
+    // planner from joining the whole table.
     let rows = sqlx::query!(
         r#"with recursive fence as materialized (
              select id from worker where id = $1 and epoch = $2 for key share
@@ -41,18 +43,54 @@ pub async fn claim(
          ), bottom as (
              select priority, fair, version_id from run where state = 'ready' and next_at >= $4
              order by priority, fair, version_id limit 1
-         ), queue as (
-             select top.* from top, bottom where top is distinct from bottom
+         ), start as materialized (
+             select floor(random() * 4294967296 - 2147483648)::int as fair
+         ), level as (
+             select lower.priority from top, bottom cross join lateral (
+                 select priority from run where state = 'ready' and next_at >= $4 and priority < top.priority
+                 order by priority desc limit 1
+             ) lower where bottom.priority < top.priority
              union all
-             select next.* from queue cross join lateral (
-                 select priority, fair, version_id from run
-                 where state = 'ready' and next_at >= $4
-                   and (priority, fair, version_id) < (queue.priority, queue.fair, queue.version_id)
-                 order by priority desc, fair desc, version_id desc limit 1
-             ) next
+             select lower.priority from level cross join lateral (
+                 select priority from run where state = 'ready' and next_at >= $4 and priority < level.priority
+                 order by priority desc limit 1
+             ) lower
+         ), drawn as materialized (
+             select priority from level order by random() limit 1
+         ), queue as (
+             (select top.priority, top.fair, top.version_id, top.fair as top_fair, top.version_id as top_version,
+                     0 as leg, 4 * $3::bigint as hops
+              from top, bottom where top is distinct from bottom
+              union all
+              select head.priority, head.fair, head.version_id, head.fair, head.version_id, 0, $3::bigint
+              from drawn cross join lateral (
+                  select priority, fair, version_id from run
+                  where state = 'ready' and next_at >= $4 and priority = drawn.priority
+                  order by fair desc, version_id desc limit 1
+              ) head)
+             union all
+             select next.*, queue.hops - 1 from queue cross join start cross join lateral (
+                 (select priority, fair, version_id, queue.top_fair, queue.top_version, 1 as leg from run
+                  where queue.leg < 2 and state = 'ready' and next_at >= $4 and priority = queue.priority
+                    and (fair, version_id) < (least(queue.fair, start.fair),
+                        case when start.fair < queue.fair then 2147483647 else queue.version_id end)
+                  order by fair desc, version_id desc limit 1)
+                 union all
+                 (select priority, fair, version_id, queue.top_fair, queue.top_version, 2 from run
+                  where state = 'ready' and next_at >= $4 and priority = queue.priority and fair > start.fair
+                    and (fair, version_id) < (case when queue.leg = 2 then queue.fair else queue.top_fair end,
+                        case when queue.leg = 2 then queue.version_id else queue.top_version end)
+                  order by fair desc, version_id desc limit 1)
+                 union all
+                 (select priority, fair, version_id, fair, version_id, 0 from run
+                  where state = 'ready' and next_at >= $4 and priority < queue.priority
+                  order by priority desc, fair desc, version_id desc limit 1)
+                 limit 1
+             ) next where queue.hops > 1
          ), candidate as (
              select queue.*, head.id, head.nth
-             from (select *, 1 + 2 * $3::bigint / count(*) over () as share from queue) queue
+             from (select *, 1 + 2 * $3::bigint / count(*) over () as share
+                   from (select distinct priority, fair, version_id from queue) seen) queue
              cross join lateral (
                  select id, row_number() over (order by next_at, id) as nth
                  from (select id, next_at from run

@@ -1,8 +1,9 @@
 //! Runs that a person starts, in the console, on the command line or through the API.
 
 use crate::{
-    engine::{Definitions, StartError, Way, make_way, start_runs},
+    engine::{Caps, Definitions, StartError, Way, make_way, start_runs},
     run::{Actor, NewRun, RunId, Turn, TurnError, inputs_from},
+    site::Limits,
     store::{PgConnection, StoreError},
     workflow::{Trigger, Workflow},
 };
@@ -19,6 +20,8 @@ pub enum ManualError {
     ByClock(String),
     #[error("{0}")]
     Inputs(String),
+    #[error("{0} (`limits.payload_bytes_max` in takt.yaml)")]
+    TooLarge(String),
     #[error(transparent)]
     Turn(#[from] TurnError),
     #[error("`{workflow}` runs one at a time, and run {open} is open: wait for its end, or cancel it")]
@@ -43,15 +46,23 @@ pub fn check_manual<'a>(id: &str, found: Option<&'a Workflow>) -> Result<&'a Wor
     }
 }
 
-/// The run that a person wants started. Who starts it may not approve it.
+/// The site's limits as the engine applies them to one run.
+pub fn caps_of(limits: &Limits) -> Caps {
+    Caps { payload_bytes_max: limits.payload_bytes_max, run_bytes_max: limits.run_bytes_max }
+}
+
+/// The run that a person wants started, with `site` as expressions see it. Who starts it may not approve it.
 pub fn by_hand(
     definitions: &Definitions,
     workflow: &str,
     inputs: &Value,
-    site: &Value,
+    (site, limits): (&Value, &Limits),
     by: &Actor,
     now: DateTime<Utc>,
 ) -> Result<NewRun, ManualError> {
+    if let Some(refused) = caps_of(limits).refuse_inputs(inputs) {
+        return Err(ManualError::TooLarge(refused.message));
+    }
     let definition =
         definitions.current(workflow).ok_or_else(|| ManualError::NoWorkflow(workflow.to_owned()))?;
     let mut trigger = json!({ "id": null, "type": "manual", "subject": null, "time": now, "by": by.name() });

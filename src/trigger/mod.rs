@@ -4,7 +4,6 @@
 
 mod by_hand;
 mod catch_up;
-mod cron;
 mod digest;
 mod firing;
 mod fit;
@@ -17,8 +16,7 @@ mod schedules;
 mod start;
 mod times;
 
-pub use by_hand::{ManualError, by_hand, check_manual, start_by_hand};
-pub use cron::{CronError, CronTimes};
+pub use by_hand::{ManualError, by_hand, caps_of, check_manual, start_by_hand};
 pub use fit::{Fit, fit, listens};
 pub use moment::{Edge, MomentError, moment};
 pub use router::Router;

@@ -1,9 +1,8 @@
 //! When a schedule fires: its cron expression, thinned out or moved by a plant calendar, late by its jitter.
 
-use super::cron::{CronError, CronTimes};
 use crate::{
     site::{Calendar, Site},
-    workflow::{CronTrigger, OnClosed},
+    workflow::{CronError, CronTimes, CronTrigger, OnClosed},
 };
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use sha2::{Digest, Sha256};

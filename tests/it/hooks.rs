@@ -96,6 +96,20 @@ async fn text_that_postgresql_cannot_keep_is_refused_as_malformed() {
     assert!(page.text.contains("NUL"), "{}", page.text);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_that_no_index_can_hold_is_refused_as_malformed() {
+    let console = Console::start().await;
+    let mut event = event();
+    for field in ["id", "source"] {
+        // Characters of four bytes that do not compress.
+        let letters = (0..500u32).map(|n| char::from_u32(0x1_0000 + n * 2_089 % 0x8_0000).unwrap_or('x'));
+        event[field] = json!(letters.collect::<String>());
+    }
+    let page = send(signed(&console, event.to_string().as_bytes(), now())).await;
+    assert_eq!(page.status, StatusCode::BAD_REQUEST, "{}", page.text);
+    assert!(page.text.contains("1024 bytes"), "{}", page.text);
+}
+
 /// With other headers in place of those it was sent with; the signature stays.
 async fn sent_again(request: RequestBuilder, headers: &[(&'static str, &str)]) -> Page {
     let mut request = request.build().expect("a request");

@@ -4,14 +4,15 @@ use super::model::Ready;
 use crate::{
     app,
     engine::{
-        Caps, Clock, CommitError, Definitions, Driven, Hints, Ladders, SharedEndpoints, StartError, Starter,
+        Clock, CommitError, Definitions, Driven, Hints, Ladders, SharedEndpoints, StartError, Starter,
         StoredPast, Worker, WorkerOptions, start_runs,
     },
     run::{Actor, NewRun},
+    site::Limits,
     step::AgentSettings,
     store::{PgConnection, Store, StoreError, bench, clock, summaries},
     tool::{Call, Effect, Idempotency, Registry, RegistryError, Tool, ToolError, ToolNameError, ToolSpec},
-    trigger::{ManualError, by_hand},
+    trigger::{ManualError, by_hand, caps_of},
     workflow::{Bundle, Definition},
 };
 use async_trait::async_trait;
@@ -167,7 +168,7 @@ impl Bench {
             site: json!({ "name": "bench" }),
             clock: Arc::new(Clock::running(now)),
             hints: hints.clone(),
-            caps: Caps { payload_bytes_max: 1024 * 1024, run_bytes_max: 64 * 1024 * 1024 },
+            caps: caps_of(&Limits::default()),
             starts,
             options: WorkerOptions { runs_max, ..WorkerOptions::default() },
         };
@@ -321,7 +322,7 @@ fn new_run(definitions: &Definitions, steps: Steps) -> Result<NewRun, BenchError
         definitions,
         name,
         &Value::Null,
-        &Value::Null,
+        (&Value::Null, &Limits::default()),
         &Actor::person("bench"),
         now.unwrap_or_default(),
     )?)

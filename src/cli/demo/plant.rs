@@ -11,8 +11,7 @@ use crate::{
     run::{Change, RunId},
     simulator::{MemoryFile, SimulatorConfig, model, slack},
     store::{Store, clock, journal, summaries},
-    trigger::CronTimes,
-    workflow::Trigger,
+    workflow::{CronTimes, Trigger},
 };
 use chrono::{DateTime, Datelike, Days, NaiveTime, TimeDelta, TimeZone, Utc, Weekday};
 use clap::ValueEnum;

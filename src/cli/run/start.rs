@@ -49,8 +49,8 @@ pub(super) async fn start(store: &Store, plant: &Plant, start: &Start) -> Result
     let workflow = check_manual(&start.workflow, found.as_ref().map(|definition| &definition.workflow))?;
     let inputs = inputs_from_text(workflow, &start.inputs).map_err(RunError::Inputs)?;
     let now = clock::now(&mut tx).await?;
-    let run =
-        by_hand(&definitions, &start.workflow, &inputs, &plant.site.scope(), &Actor::person(&start.by), now)?;
+    let site = (&plant.site.scope(), &plant.site.limits);
+    let run = by_hand(&definitions, &start.workflow, &inputs, site, &Actor::person(&start.by), now)?;
     start_by_hand(&mut tx, std::slice::from_ref(&run), now).await?;
     tx.commit().await.map_err(StoreError::from)?;
     hints::send(store).await?;

@@ -70,10 +70,10 @@ pub(in crate::http) async fn start(
     let mut db = door.app.store.connection().await?;
     let now = clock::now(&mut db).await?;
     drop(db);
-    let site = door.app.site.scope();
+    let (site, limits) = (door.app.site.scope(), &door.app.site.limits);
     let runs: Vec<NewRun> = inputs
         .iter()
-        .map(|inputs| by_hand(&door.app.definitions, &workflow, inputs, &site, &by, now))
+        .map(|inputs| by_hand(&door.app.definitions, &workflow, inputs, (&site, limits), &by, now))
         .collect::<Result<_, _>>()?;
     let ids = runs.iter().map(|run| run.id.0).collect();
     match <[NewRun; 1]>::try_from(runs) {
@@ -110,6 +110,7 @@ impl From<ManualError> for Problem {
         match error {
             ManualError::NoWorkflow(_) => missing("workflow"),
             ManualError::Start(error) => StoreError::from(error).into(),
+            ManualError::TooLarge(why) => Self::new(Cause::TooLarge, why),
             taken @ ManualError::OneAtATime { .. } => Self::new(Cause::OneAtATime, taken.to_string()),
             wrong => Self::new(Cause::Malformed, wrong.to_string()),
         }

@@ -117,7 +117,8 @@ async fn begin(
     let by = Actor::person(person).vouched_by(Some("web".to_owned()));
     let mut tx = door.app.store.begin().await?;
     let now = clock::now(&mut tx).await?;
-    let run = by_hand(definitions, workflow, &inputs, &door.app.site.scope(), &by, now)?;
+    let site = (&door.app.site.scope(), &door.app.site.limits);
+    let run = by_hand(definitions, workflow, &inputs, site, &by, now)?;
     start_by_hand(&mut tx, std::slice::from_ref(&run), now).await?;
     tx.commit().await.map_err(StoreError::from)?;
     door.app.hints.tell();

@@ -14,6 +14,8 @@ use serde_json::Value;
 
 /// Longest id, source, type or subject; they are shown and indexed.
 const ATTRIBUTE_CHARS_MAX: usize = 512;
+/// Source and id have an index of their own, which takes no more of both.
+const ATTRIBUTE_BYTES_MAX: usize = 1024;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Malformed {
@@ -23,7 +25,9 @@ pub(super) enum Malformed {
     Version(String),
     #[error("the attribute `{0}` is missing or empty")]
     Missing(&'static str),
-    #[error("the attribute `{0}` is longer than {ATTRIBUTE_CHARS_MAX} characters")]
+    #[error(
+        "the attribute `{0}` is longer than {ATTRIBUTE_CHARS_MAX} characters or {ATTRIBUTE_BYTES_MAX} bytes"
+    )]
     TooLong(&'static str),
     #[error("`time` is not an RFC 3339 time: `{0}`")]
     Time(String),
@@ -109,7 +113,7 @@ fn event(id: EventId, attributes: Attributes) -> Result<NewEvent, Malformed> {
 
 fn required(name: &'static str, value: Option<String>) -> Result<String, Malformed> {
     let value = value.filter(|value| !value.is_empty()).ok_or(Malformed::Missing(name))?;
-    if value.chars().count() > ATTRIBUTE_CHARS_MAX {
+    if value.chars().count() > ATTRIBUTE_CHARS_MAX || value.len() > ATTRIBUTE_BYTES_MAX {
         return Err(Malformed::TooLong(name));
     }
     // PostgreSQL keeps no NUL in text.

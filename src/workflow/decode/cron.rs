@@ -2,7 +2,7 @@
 
 use super::{Decoder, Fields};
 use crate::workflow::{
-    CatchUp, CronTrigger, OnCalendar, OnClosed, Overlap, cron_fields, duration, source::Node,
+    CatchUp, CronTimes, CronTrigger, OnCalendar, OnClosed, Overlap, duration, source::Node,
 };
 use std::time::Duration;
 
@@ -19,8 +19,8 @@ const JITTER_MAX: Duration = Duration::from_secs(12 * 3600);
 impl<'d> Decoder<'d> {
     pub(super) fn cron(&mut self, fields: &mut Fields<'d>) -> Option<CronTrigger> {
         let node = fields.get("cron")?;
-        let cron = self.text(node).filter(|cron| match cron_fields::check(cron) {
-            Ok(()) => true,
+        let cron = self.text(node).filter(|cron| match CronTimes::new(cron, chrono_tz::UTC) {
+            Ok(_) => true,
             Err(problem) => {
                 let fix = "five fields: minute hour day month weekday, like `0 6 * * 1-5`";
                 let offset = cron[..problem.at].chars().count();

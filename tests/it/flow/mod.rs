@@ -1,9 +1,11 @@
 //! Flow control on a real PostgreSQL: lanes, paces, gathered events, turns, the digest of a flood.
 //! Routers and workers are the real ones, several at once where it matters; time is the database's.
 
+mod ahead;
 mod claims;
 mod gathered;
 mod lanes;
+mod lists;
 mod refused;
 mod shown;
 

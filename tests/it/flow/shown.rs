@@ -6,6 +6,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use takt::{
     engine::start_run,
     run::{LaneKey, NewRun, RunId, Turn},
+    site::Limits,
+    trigger::{ManualError, by_hand},
     workflow::{Bundle, Definition, Excess},
 };
 
@@ -66,6 +68,27 @@ async fn a_queued_run_says_what_it_waits_for_and_when_it_is_its_turn() {
     let listed = get("/api/runs".to_owned()).await;
     let queued = listed["runs"].as_array().expect("a list").iter().filter(|run| !run["queued"].is_null());
     assert_eq!(queued.count(), 3);
+}
+
+#[tokio::test]
+async fn an_input_that_is_too_large_starts_no_run() {
+    let yaml = "workflow: nap
+owner: me
+trigger: manual
+inputs: { case: { type: string } }
+steps: [{ id: rest, wait: 1h }]
+";
+    let lab = super::Lab::new(&[yaml]).await;
+    let limits = Limits { payload_bytes_max: 2_000, ..Limits::default() };
+    let run = |length: usize| {
+        let inputs = json!({ "case": "x".repeat(length) });
+        by_hand(&lab.definitions, "nap", &inputs, (&json!({}), &limits), "sam", Default::default())
+    };
+    assert!(run(1_000).is_ok());
+    let refused = run(9_000).expect_err("it is refused");
+    assert!(matches!(&refused, ManualError::TooLarge(why) if why.contains("at most 2000")), "{refused}");
+    let problem = refused.to_string();
+    assert!(problem.contains("payload_bytes_max"), "{problem}");
 }
 
 #[tokio::test]

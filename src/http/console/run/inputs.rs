@@ -2,12 +2,12 @@
 //! interpreted once more up to the moment the step began.
 
 use crate::{
-    run::{Change, Leaf, Record, State, StepPath, Task, plan},
+    run::{Change, Leaf, Record, State, StepPath, Task, plan_of},
     site::Site,
     workflow::Definition,
 };
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// What is known of a step besides its records.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,8 +31,9 @@ pub(super) fn of_steps(
     let site = site.scope();
     for record in rest {
         if let (Change::Started, Some(path)) = (&record.change, &record.path) {
-            let planned = plan(&definition.workflow, &state, &site, &BTreeSet::new(), record.at);
-            if let Some(task) = planned.ready.iter().find(|task| task.path == *path) {
+            let planned = plan_of(&definition.workflow, &state, &site, path, record.at);
+            state.pass(planned.passed);
+            if let Some(task) = planned.ready.first() {
                 given.insert(path.clone(), given_to(task));
             }
         }

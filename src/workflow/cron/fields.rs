@@ -1,4 +1,7 @@
-//! Whether a five-field cron expression is one; when it fires is the engine's business.
+//! What a five-field cron expression says: the values of each field, or what is wrong and where.
+
+use super::CronError;
+use std::collections::BTreeSet;
 
 const MONTHS: [&str; 12] =
     ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
@@ -23,20 +26,13 @@ const FIELDS: [Field; 5] = [
     Field { name: "weekday", from: 0, to: 7, words: &DAYS },
 ];
 
-/// What is wrong, and at which byte of the text.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct CronProblem {
-    pub at: usize,
-    pub message: String,
-}
-
-/// The error says which field is wrong and what it may hold.
-pub(super) fn check(cron: &str) -> Result<(), CronProblem> {
-    let at_start = |message: String| CronProblem { at: 0, message };
+/// The values of minute, hour, day, month and weekday. The error says which field is wrong and what it may hold.
+pub(super) fn read(cron: &str) -> Result<[BTreeSet<u32>; 5], CronError> {
+    let at_start = |message: String| CronError { at: 0, message };
     let parts: Vec<&str> = cron.split_whitespace().collect();
-    if parts.len() != FIELDS.len() {
+    let [minutes, hours, days, months, weekdays] = parts.as_slice() else {
         return Err(at_start(format!("`{cron}` has {} fields, cron has five", parts.len())));
-    }
+    };
     let mut from = 0;
     for (part, field) in parts.iter().zip(&FIELDS) {
         let mut at = from + cron[from..].find(part).unwrap_or_default();
@@ -47,24 +43,25 @@ pub(super) fn check(cron: &str) -> Result<(), CronProblem> {
                     "`{part}` is no {}: it takes {} to {}, `*`, `a-b`, `a,b` and `*/n`",
                     field.name, field.from, field.to
                 );
-                return Err(CronProblem { at, message });
+                return Err(CronError { at, message });
             }
             at += item.len() + 1;
         }
     }
-    let [_, _, days, months, weekdays] = parts.as_slice() else { return Ok(()) };
     if *days != "*" && *weekdays != "*" {
         let message = format!("`{cron}` names a day of the month and a weekday: give one of them");
         return Err(at_start(message));
     }
-    never(cron, days, months).map_err(at_start)
+    let texts = [minutes, hours, days, months, weekdays];
+    let values = std::array::from_fn(|index| FIELDS[index].values(texts[index]));
+    never(cron, &values).map_err(at_start)?;
+    Ok(values)
 }
 
 /// The 31st of June does not come.
-fn never(cron: &str, days: &str, months: &str) -> Result<(), String> {
-    let [_, _, day, month, _] = &FIELDS;
-    let first = day.values(days).into_iter().min().unwrap_or_default();
-    let longest = month.values(months).into_iter().map(|month| LENGTHS[month as usize - 1]).max();
+fn never(cron: &str, [_, _, days, months, _]: &[BTreeSet<u32>; 5]) -> Result<(), String> {
+    let first = days.first().copied().unwrap_or_default();
+    let longest = months.iter().filter_map(|month| LENGTHS.get(*month as usize - 1)).max().copied();
     match longest {
         Some(longest) if first > longest => {
             Err(format!("`{cron}` never comes: its month has {longest} days"))
@@ -93,7 +90,7 @@ impl Field {
     }
 
     /// Every value of a field that `takes` accepted.
-    fn values(&self, part: &str) -> Vec<u32> {
+    fn values(&self, part: &str) -> BTreeSet<u32> {
         let item = |item: &str| {
             let (range, step) =
                 item.split_once('/').map_or((item, 1), |(range, step)| (range, step.parse().unwrap_or(1)));
@@ -132,7 +129,7 @@ mod tests {
             "0 0 31 */2 *",
         ];
         for cron in good {
-            assert_eq!(check(cron), Ok(()), "{cron}");
+            assert!(read(cron).is_ok(), "{cron}");
         }
         let bad = [
             "",
@@ -153,7 +150,7 @@ mod tests {
             "0 6 30-31 FEB *",
         ];
         for cron in bad {
-            assert!(check(cron).is_err(), "{cron}");
+            assert!(read(cron).is_err(), "{cron}");
         }
     }
 }

@@ -2,7 +2,10 @@ use super::*;
 use proptest::prelude::*;
 
 fn firings(cron: &str, after: &str, count: usize) -> Vec<String> {
-    let zone = chrono_tz::America::Chicago;
+    firings_in(chrono_tz::America::Chicago, cron, after, count)
+}
+
+fn firings_in(zone: Tz, cron: &str, after: &str, count: usize) -> Vec<String> {
     let times = CronTimes::new(cron, zone).expect("a good expression");
     let after = DateTime::parse_from_rfc3339(after).expect("a time").to_utc();
     times
@@ -68,6 +71,39 @@ fn every_half_hour_leaves_out_the_hour_that_is_left_out() {
     assert_eq!(night, ["Sun 03-08 01:30-0600", "Sun 03-08 03:00-0500", "Sun 03-08 03:30-0500"]);
 }
 
+#[test]
+fn seven_ends_a_range_of_weekdays() {
+    let days = |cron: &str, count| -> Vec<String> {
+        let week = firings(cron, "2026-11-22T12:00:00-06:00", count);
+        week.iter().map(|at| at[..3].to_owned()).collect()
+    };
+    assert_eq!(days("0 6 * * 6-7", 3), ["Sat", "Sun", "Sat"]);
+    assert_eq!(days("0 6 * * 5-7", 3), ["Fri", "Sat", "Sun"]);
+    assert_eq!(days("0 6 * * 1-7/3", 3), ["Mon", "Thu", "Sun"]);
+    assert_eq!(days("0 6 * * 1-7", 7), ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]);
+    assert_eq!(days("0 6 * * 0-7", 7), days("0 6 * * *", 7));
+}
+
+#[test]
+fn a_moved_time_does_not_hide_one_that_exists() {
+    // Half an hour is left out: 02:00 to 02:30.
+    let zone = chrono_tz::Australia::Lord_Howe;
+    let night = firings_in(zone, "0,15,35 2 * * *", "2026-10-03T12:00:00Z", 4);
+    assert_eq!(
+        night,
+        ["Sun 10-04 02:30+1100", "Sun 10-04 02:35+1100", "Sun 10-04 02:45+1100", "Mon 10-05 02:00+1100"]
+    );
+}
+
+#[test]
+fn every_hour_however_it_is_written_goes_on_by_the_clock() {
+    for night in ["2026-11-01T00:45:00-05:00", "2026-03-08T00:45:00-06:00"] {
+        let every = firings("*/30 * * * *", night, 9);
+        assert_eq!(firings("*/30 */1 * * *", night, 9), every);
+        assert_eq!(firings("*/30 0-23 * * *", night, 9), every);
+    }
+}
+
 /// One field: any, a step, a value, a range or a list, between two numbers.
 fn field(from: u32, to: u32) -> impl Strategy<Value = String> {
     prop_oneof![
@@ -83,7 +119,7 @@ fn field(from: u32, to: u32) -> impl Strategy<Value = String> {
 fn days() -> impl Strategy<Value = (String, String)> {
     prop_oneof![
         field(1, 28).prop_map(|day| (day, "*".to_owned())),
-        field(0, 6).prop_map(|day| ("*".to_owned(), day))
+        field(0, 7).prop_map(|day| ("*".to_owned(), day))
     ]
 }
 
