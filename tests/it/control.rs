@@ -1,5 +1,7 @@
 //! What people order of runs, through the real binary: cancelled, paused, retried, moved, quarantined.
 
+mod many;
+
 use crate::support::plant::Plant;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
