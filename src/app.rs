@@ -22,7 +22,7 @@ use crate::{
     step::{
         AgentExecutor, AgentSettings, CallExecutor, GateExecutor, RunExecutor, WaitExecutor, notify_role,
     },
-    store::{OpenOptions, Store, StoreError, clock},
+    store::{OpenOptions, Store, StoreError, clock, partitions},
     tool::{Registry, RegistryError},
     trigger::{self, Router, Scheduler},
     workflow::{CurrentEvents, Definition, Library, problem::Problem},
@@ -190,6 +190,9 @@ impl App {
         let address = listener.local_addr().map_err(AppError::Serve)?;
         let store = Store::open_with(&options.database).await?;
         let mut db = store.connection().await?;
+        if let Err(error) = partitions::make_ahead(&mut db).await {
+            tracing::warn!(%error, "the journal's next days could not be made yet; storage care tries again");
+        }
         let now = clock::now(&mut db).await?;
         let definitions = Arc::new(Definitions::default());
         definitions.publish(&mut db, current(&plant.library)).await?;

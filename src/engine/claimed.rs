@@ -9,12 +9,19 @@ use crate::{
     store::{Store, StoreError, control, runs},
 };
 use futures::FutureExt;
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 use tokio::sync::Notify;
 use tracing::Instrument;
 
 /// Between a commit that failed and the next try with its run.
 const GIVE_BACK_PAUSE: Duration = Duration::from_millis(500);
+/// Commits of a run that the database may decline in a row, for no reason that Takt knows.
+const DECLINED_MAX: u32 = 10;
 
 #[derive(Debug, thiserror::Error)]
 enum RunError {
@@ -61,6 +68,29 @@ pub(super) struct Hands {
     pub worker: WorkerId,
     /// Told when nobody knows what came of a commit.
     pub severed: Arc<Notify>,
+    pub declined: Arc<Declined>,
+}
+
+/// How often in a row the database declined a run's commit.
+#[derive(Debug, Default)]
+pub(super) struct Declined(Mutex<BTreeMap<RunId, u32>>);
+
+impl Declined {
+    /// True when that was once too often.
+    fn is_too_often(&self, run: RunId, driven: &Driven) -> bool {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !matches!(driven, Driven::Lost(CommitError::Declined(_))) {
+            counts.remove(&run);
+            return false;
+        }
+        let count = counts.entry(run).or_default();
+        *count += 1;
+        let is_too_often = *count >= DECLINED_MAX;
+        if is_too_often {
+            counts.remove(&run);
+        }
+        is_too_often
+    }
 }
 
 impl Hands {
@@ -113,6 +143,7 @@ impl Hands {
     }
 
     async fn after(&self, run: RunId, driven: &Driven) {
+        let is_too_often = self.declined.is_too_often(run, driven);
         match driven {
             Driven::Parked | Driven::Lost(CommitError::NotStarted) => {}
             Driven::Ended { outcome } => tracing::debug!(run.id = %run, outcome, "run ended"),
@@ -125,13 +156,15 @@ impl Hands {
                 self.severed.notify_one();
             }
             // It would be refused again and again.
-            Driven::Lost(reason @ CommitError::Refused(_)) => {
+            Driven::Lost(reason @ (CommitError::Refused(_) | CommitError::Declined(_)))
+                if is_too_often || matches!(reason, CommitError::Refused(_)) =>
+            {
                 tracing::error!(run.id = %run, %reason, "the run is set aside");
                 self.set_aside(run, &RunError::Commit(reason.clone())).await;
             }
             Driven::Lost(reason) => {
                 tracing::info!(run.id = %run, %reason, "reading the run again");
-                if matches!(reason, CommitError::Unknown(_)) {
+                if matches!(reason, CommitError::Unknown(_) | CommitError::Declined(_)) {
                     // What failed fails again when it is tried at once: a full disk, a database that restarts.
                     tokio::time::sleep(GIVE_BACK_PAUSE).await;
                 }
@@ -175,6 +208,7 @@ impl Hands {
         };
         if let Err(error) = set_aside.await {
             tracing::warn!(run.id = %run, %error, "could not set the run aside");
+            self.give_back(run).await;
         }
     }
 }

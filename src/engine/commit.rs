@@ -64,6 +64,8 @@ pub enum CommitError {
     NotStarted,
     #[error("the database cannot keep what a step gave ({0})")]
     Refused(String),
+    #[error("the database took the commit back ({0}): read the run again")]
+    Declined(String),
     #[error("the connection broke during the commit ({0}): nobody here knows what came of it")]
     Severed(String),
     #[error("the outcome of the commit is unknown ({0}): read the run again")]

@@ -84,14 +84,14 @@ async fn run_committer(writer: Arc<Writer>, queue: Arc<Mutex<mpsc::Receiver<Wait
             return;
         }
         let commits: Vec<&Commit> = batch.iter().map(|waiting| &waiting.commit).collect();
-        let written = observe::commit(commits.len(), writer.write(&commits)).await;
+        let written = observe::commit(commits.len(), writer.write_into_days(&commits)).await;
         let results = match written {
             Ok(results) => results,
             // One bad commit must not take the others down with it.
             Err(error) if error.is_refusal() && commits.len() > 1 => {
                 let mut results = Vec::with_capacity(commits.len());
                 for commit in commits {
-                    let alone = writer.write(&[commit]).await;
+                    let alone = writer.write_into_days(&[commit]).await;
                     results.push(match alone {
                         Ok(mut result) => result.pop().unwrap_or(Ok(())),
                         Err(error) => Err(failed(&error)),
@@ -111,6 +111,8 @@ async fn run_committer(writer: Arc<Writer>, queue: Arc<Mutex<mpsc::Receiver<Wait
 fn failed(error: &StoreError) -> CommitError {
     if error.is_bad_value() {
         CommitError::Refused(error.to_string())
+    } else if error.is_refusal() && !error.is_conflict() && error.trouble().is_none() {
+        CommitError::Declined(error.to_string())
     } else if error.is_refusal() {
         CommitError::Unknown(error.to_string())
     } else {
@@ -121,6 +123,14 @@ fn failed(error: &StoreError) -> CommitError {
 type Results = Vec<Result<(), CommitError>>;
 
 impl Writer {
+    /// The clock may have gone further than days are made ahead.
+    async fn write_into_days(&self, commits: &[&Commit]) -> Result<Results, StoreError> {
+        match self.write(commits).await {
+            Err(error) if self.store.has_made_day_for(&error).await? => self.write(commits).await,
+            done => done,
+        }
+    }
+
     async fn write(&self, commits: &[&Commit]) -> Result<Results, StoreError> {
         let starts = starts_of(commits)?;
         let (rows, settled) = columns(commits)?;

@@ -3,7 +3,7 @@
 use super::admit::admit;
 use crate::{
     run::{Change, NewRun, Record, StartedRun},
-    store::{PgConnection, StoreError, commits, lanes},
+    store::{self, PgConnection, StoreError, commits, lanes, partitions},
 };
 use chrono::{DateTime, Utc};
 
@@ -52,9 +52,33 @@ pub async fn start_runs(
     runs: &[NewRun],
     now: DateTime<Utc>,
 ) -> Result<usize, StartError> {
+    let started = start_together(db, runs, now).await;
+    if let Err(StartError::Store(error)) = &started
+        && let Some(day) = partitions::missing_day(error)
+    {
+        partitions::make_day(db, day).await?;
+        return start_together(db, runs, now).await;
+    }
+    started
+}
+
+/// In a part of the transaction, which goes on when this is refused.
+async fn start_together(
+    db: &mut PgConnection,
+    runs: &[NewRun],
+    now: DateTime<Utc>,
+) -> Result<usize, StartError> {
+    let mut part = store::part(db).await?;
     let mut joined = Vec::new();
-    let begun = queue_runs(db, runs, now, &mut joined).await?;
-    lanes::settle(db, &[], &joined).await?;
+    let begun = match queue_runs(&mut part, runs, now, &mut joined).await {
+        Ok(begun) => begun,
+        Err(error) => {
+            part.rollback().await.map_err(StoreError::from)?;
+            return Err(error);
+        }
+    };
+    lanes::settle(&mut part, &[], &joined).await?;
+    part.commit().await.map_err(StoreError::from)?;
     Ok(begun)
 }
 

@@ -78,8 +78,9 @@ pub async fn clean(
                 freed.kept.push(Kept { partition: partition.name.clone(), runs });
                 continue;
             }
-            if !rehearse {
-                retention::drop_day(db, &partition).await?;
+            if !rehearse && !retention::drop_day(db, &partition).await? {
+                freed.kept.push(Kept { partition: partition.name, runs: Vec::new() });
+                continue;
             }
             tell(Progress::Day { name: &partition.name, bytes: partition.bytes });
             freed.days.push((partition.name, partition.bytes));

@@ -8,9 +8,7 @@ use super::{
     starter::Starts,
 };
 use crate::{
-    store::{
-        PgConnection, Store, StoreError, commits::Fence, control, journal, partitions, runs, signals, workers,
-    },
+    store::{PgConnection, Store, StoreError, commits::Fence, control, journal, runs, signals, workers},
     telemetry::metrics,
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -110,9 +108,12 @@ impl Worker {
 
     async fn serve(&self, starts: &mut Starts, stop: &CancellationToken) -> Result<(), StoreError> {
         let asked = Instant::now().into_std();
-        let id =
-            workers::register(&mut *self.store.connection().await?, &self.options.name, self.options.lease)
-                .await?;
+        let id = workers::register(
+            &mut *self.store.hot_connection().await?,
+            &self.options.name,
+            self.options.lease,
+        )
+        .await?;
         let fence = Fence { worker: id, epoch: 1 };
         tracing::info!(worker.id = %id, "worker registered");
         metrics::lease("registered");
@@ -136,6 +137,7 @@ impl Worker {
             hints: self.hints.clone(),
             worker: id,
             severed: Arc::new(Notify::new()),
+            declined: Arc::default(),
         };
         let mut tenure = Tenure {
             worker: self,
@@ -166,7 +168,6 @@ impl Tenure<'_> {
         lives.spawn(keep_alive(self.worker.store.clone(), self.fence, lease, options.lease));
         let mut others = interval(options.lease / 3);
         others.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut partitions_made = Instant::now();
         let severed = self.hands.severed.clone();
         loop {
             tokio::select! {
@@ -182,10 +183,6 @@ impl Tenure<'_> {
                 }
                 _ = others.tick() => {
                     self.take_over().await?;
-                    if partitions_made.elapsed() > Duration::from_secs(3600) {
-                        partitions::make_ahead(&mut *self.worker.store.connection().await?).await?;
-                        partitions_made = Instant::now();
-                    }
                 }
                 () = tokio::time::sleep_until(self.next_look) => self.look().await?,
                 changed = wake.changed() => {
@@ -212,7 +209,7 @@ impl Tenure<'_> {
     }
 
     async fn take_over(&self) -> Result<(), StoreError> {
-        let mut tx = self.worker.store.begin().await?;
+        let mut tx = self.worker.store.begin_hot().await?;
         let taken = workers::take_over(&mut tx, self.worker.options.takeovers_max).await?;
         if !taken.is_empty() {
             crash_point("before_takeover");
@@ -311,7 +308,7 @@ impl Tenure<'_> {
         let finish = async { while self.drives.join_next().await.is_some() {} };
         let _ = timeout(self.worker.options.drain, finish).await;
         self.drives.shutdown().await;
-        let mut tx = self.worker.store.begin().await?;
+        let mut tx = self.worker.store.begin_hot().await?;
         let freed = workers::retire(&mut tx, self.fence.worker).await?;
         tx.commit().await?;
         tracing::info!(worker.id = %self.fence.worker, runs = freed, "worker stopped and handed its runs over");
@@ -332,7 +329,7 @@ async fn keep_alive(
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         beat.tick().await;
-        let mut db = store.connection().await?;
+        let mut db = store.hot_connection().await?;
         let asked = Instant::now().into_std();
         if workers::heartbeat(&mut db, fence.worker, fence.epoch, length).await? {
             lease.renew(asked + length);

@@ -138,8 +138,8 @@ impl From<StoreError> for Problem {
             return Self::new(Cause::Unavailable, trouble.to_string()).with("trouble", json!(trouble.word()));
         }
         if error.is_bad_value() {
-            let why =
-                "a value cannot be kept: a text with the character NUL (`\\u0000`), or a number out of range";
+            let why = "a value cannot be kept: a text with the character NUL (`\\u0000`) or one too long to be \
+                       indexed, or a number out of range";
             return Self::new(Cause::Malformed, why);
         }
         tracing::error!(%error, "a request failed");

@@ -184,6 +184,38 @@ pub(super) fn inhabitants(folder: &Folder) -> Option<Vec<i32>> {
     Some(pids.collect())
 }
 
+/// True when the server is gone and nobody stopped it.
+pub(super) fn has_died(folder: &Folder) -> bool {
+    match PidFile::read(folder) {
+        // In another container it answers, and its process is not to be seen.
+        Some(PidFile { pid, .. }) => !is_inhabitant(folder, pid) && !is_ready(folder) && !was_stopped(folder),
+        None => state(folder).is_some_and(|state| state != SHUT_DOWN),
+    }
+}
+
+/// True when the server ended in order: it takes its lock file away, and says so in its control file.
+pub(super) fn was_stopped(folder: &Folder) -> bool {
+    PidFile::read(folder).is_none() && state(folder) == Some(SHUT_DOWN)
+}
+
+/// `DB_SHUTDOWNED` of PostgreSQL's `DBState`.
+const SHUT_DOWN: u32 = 1;
+
+/// The cluster's state as PostgreSQL keeps it: after the system's identifier and two version numbers.
+fn state(folder: &Folder) -> Option<u32> {
+    let control = std::fs::read(folder.data.join("global/pg_control")).ok()?;
+    Some(u32::from_ne_bytes(control.get(16..20)?.try_into().ok()?))
+}
+
+fn is_inhabitant(folder: &Folder, pid: i32) -> bool {
+    if !Path::new("/proc/self").exists() {
+        return is_alive(pid);
+    }
+    let Some(tag) = tag(&folder.data) else { return false };
+    let command_line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    command_line.windows(tag.len()).any(|window| window == tag.as_bytes())
+}
+
 pub(super) fn signal(pid: i32, signal: Signal) -> std::io::Result<()> {
     kill(Pid::from_raw(pid), signal).map_err(std::io::Error::from)
 }

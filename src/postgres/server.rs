@@ -22,11 +22,12 @@ const LINGER_SECONDS_MAX: u64 = 60;
 const POLL: Duration = Duration::from_millis(20);
 const TELL_EVERY: Duration = Duration::from_secs(3);
 
-/// A process's share in the server: the shared lock, and the supervisor if this process started it.
+/// A process's share in the server: the shared lock, and who watches it meanwhile.
 pub(super) struct Membership {
     folder: Folder,
     users: Option<File>,
-    supervisor: Option<Supervisor>,
+    supervisor: Supervisor,
+    is_starter: bool,
 }
 
 pub(super) fn join_or_start(
@@ -41,18 +42,17 @@ pub(super) fn join_or_start(
     users.lock_shared().map_err(|source| ClusterError::io(&folder.home, source))?;
     let account = Account::choose(&folder.data)?;
     let launch = Launch { folder: folder.clone(), binaries: binaries.clone(), account, durability };
-    let supervisor = match bring_up(&launch, progress)? {
-        Some(child) => Some(Supervisor::watch(launch, child)?),
-        None => None,
-    };
-    Ok(Membership { folder: folder.clone(), users: Some(users), supervisor })
+    let child = bring_up(&launch, progress)?;
+    let is_starter = child.is_some();
+    let supervisor = Supervisor::watch(launch, child)?;
+    Ok(Membership { folder: folder.clone(), users: Some(users), supervisor, is_starter })
 }
 
-/// For the supervisor: starts the server again unless we have left or somebody else was faster.
+/// For the supervisor: starts the server again unless we have left, it was stopped or somebody else was faster.
 pub(super) fn restart(launch: &Launch, released: &AtomicBool) -> Result<Option<Child>, ClusterError> {
     let quiet: Progress = std::sync::Arc::new(|line| tracing::info!("{line}"));
     let _start = lock_start(&launch.folder, &quiet)?;
-    if released.load(Ordering::SeqCst) {
+    if released.load(Ordering::SeqCst) || postmaster::was_stopped(&launch.folder) {
         return Ok(None);
     }
     bring_up(launch, &quiet)
@@ -60,14 +60,12 @@ pub(super) fn restart(launch: &Launch, released: &AtomicBool) -> Result<Option<C
 
 impl Membership {
     pub(super) fn is_starter(&self) -> bool {
-        self.supervisor.is_some()
+        self.is_starter
     }
 
     pub(super) fn leave(&mut self) -> Result<Left, ClusterError> {
         let Some(users) = self.users.take() else { return Ok(Left::StillUsedByOthers) };
-        if let Some(supervisor) = &self.supervisor {
-            supervisor.release();
-        }
+        self.supervisor.release();
         let start = self.folder.start_lock()?;
         start.lock().map_err(|source| ClusterError::io(&self.folder.home, source))?;
         users.unlock().map_err(|source| ClusterError::io(&self.folder.home, source))?;
@@ -79,9 +77,7 @@ impl Membership {
         drop(users);
         drop(start);
         stopped?;
-        if let Some(supervisor) = &mut self.supervisor {
-            supervisor.join();
-        }
+        self.supervisor.join();
         Ok(Left::ServerStopped)
     }
 }

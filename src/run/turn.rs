@@ -124,11 +124,21 @@ fn key_of(workflow: &str, expr: Option<&Expr>, scope: &Scope) -> Result<String, 
             return Err(TurnError::Key { workflow, expression, found });
         }
     };
-    if key.chars().count() <= KEY_CHARS_MAX && !key.contains('\0') {
-        return Ok(key);
+    match misfit_of_key(&key) {
+        None => Ok(key),
+        Some(found) => {
+            Err(TurnError::Key { workflow: workflow.to_owned(), expression: expr.source().to_owned(), found })
+        }
     }
-    let found = format!("a text of {} characters, at most {KEY_CHARS_MAX} fit", key.chars().count());
-    Err(TurnError::Key { workflow: workflow.to_owned(), expression: expr.source().to_owned(), found })
+}
+
+/// Why a text can be no key, in words.
+pub fn misfit_of_key(key: &str) -> Option<String> {
+    let length = key.chars().count();
+    if length > KEY_CHARS_MAX {
+        return Some(format!("a text of {length} characters, at most {KEY_CHARS_MAX} fit"));
+    }
+    key.contains('\0').then(|| "a text with the character NUL".to_owned())
 }
 
 fn priority_of(workflow: &str, expr: &Expr, scope: &Scope) -> Result<i16, TurnError> {

@@ -14,6 +14,9 @@ use std::sync::Arc;
 const SUBSCRIBED: &str = "subscribed";
 const LOOKED_BACK: &str = "looked_back";
 
+/// As long as the subject of an event may be.
+const SUBJECT_CHARS_MAX: usize = 512;
+
 pub struct WaitExecutor {
     pub past: Arc<dyn Past>,
 }
@@ -61,6 +64,12 @@ impl WaitExecutor {
         }
         let subject = match wait.subject.as_ref().map(|subject| subject.eval(&context.scope)).transpose() {
             Ok(None) => None,
+            Ok(Some(Value::String(subject))) if subject.chars().count() > SUBJECT_CHARS_MAX => {
+                let words = format!(
+                    "`subject` gave a text of more than {SUBJECT_CHARS_MAX} characters: no event has one"
+                );
+                return Outcome::fail("expression", words);
+            }
             Ok(Some(Value::String(subject))) => Some(subject),
             Ok(Some(other)) => {
                 return Outcome::fail("expression", format!("`subject` gave {other}, which is no text"));

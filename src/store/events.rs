@@ -24,6 +24,9 @@ pub struct StoredEvent {
     /// `new`, `routed`, `held`, `joined`, `ignored`, `flooded`, `limited`, `failed`.
     pub state: String,
     pub note: Option<String>,
+    /// The workflows that could not take it: to be fired again for these only. Absent for every one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed_for: Option<Vec<String>>,
 }
 
 impl StoredEvent {
@@ -88,7 +91,7 @@ pub async fn lock_new(db: &mut PgConnection, limit: i64) -> Result<Vec<StoredEve
     let rows = sqlx::query_as!(
         StoredEvent,
         r#"select id, source, source_id, type, subject, time, received_at, data, trace,
-                coalesce(plant, source) as "plant!", state, note
+                coalesce(plant, source) as "plant!", state, note, failed_for
          from event where state = 'new' order by received_at, id limit $1 for update skip locked"#,
         limit
     );
@@ -111,7 +114,36 @@ pub async fn mark(db: &mut PgConnection, id: Uuid, state: &str, note: Option<&st
     Ok(())
 }
 
-/// Puts an event back in the queue, so that it is routed again.
+/// Keeps an event that these workflows could not take.
+pub async fn fail(db: &mut PgConnection, id: Uuid, note: &str, workflows: &[String]) -> Result<()> {
+    sqlx::query!(
+        "update event set state = 'failed', note = $2, failed_for = $3 where id = $1",
+        id,
+        note,
+        workflows
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// The same of held events; what other workflows made of them stands in the note.
+pub async fn fail_held(db: &mut PgConnection, ids: &[Uuid], note: &str, workflow: &str) -> Result<()> {
+    sqlx::query!(
+        "update event set state = 'failed', note = concat_ws('; ', note, $2::text),
+                          failed_for = array_append(failed_for, $3::text)
+         where id = any($1)",
+        ids,
+        note,
+        workflow
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Puts an event back in the queue, so that it is routed again: to the workflows that could not take it, where it says
+/// which.
 pub async fn fire_again(db: &mut PgConnection, id: EventId) -> Result<bool> {
     let done = sqlx::query!(
         "update event set state = 'new', note = null where id = $1 and state in ('failed', 'ignored', 'flooded', 'limited')",
@@ -126,7 +158,7 @@ pub async fn get(db: &mut PgConnection, id: Uuid) -> Result<Option<StoredEvent>>
     let found = sqlx::query_as!(
         StoredEvent,
         r#"select id, source, source_id, type, subject, time, received_at, data, trace,
-                coalesce(plant, source) as "plant!", state, note
+                coalesce(plant, source) as "plant!", state, note, failed_for
          from event where id = $1"#,
         id
     );
@@ -138,7 +170,7 @@ pub async fn get_many(db: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<StoredE
     let found = sqlx::query_as!(
         StoredEvent,
         r#"select id, source, source_id, type, subject, time, received_at, data, trace,
-                coalesce(plant, source) as "plant!", state, note
+                coalesce(plant, source) as "plant!", state, note, failed_for
          from event where id = any($1)"#,
         ids
     );
@@ -174,7 +206,7 @@ pub async fn past(
     let rows = sqlx::query_as!(
         StoredEvent,
         r#"select id, source, source_id, type, subject, time, received_at, data, trace,
-                coalesce(plant, source) as "plant!", state, note
+                coalesce(plant, source) as "plant!", state, note, failed_for
          from event where type = $1 and (received_at, id) > ($2, $3) order by received_at, id limit $4"#,
         event,
         after.0,
@@ -195,7 +227,7 @@ pub async fn past_about(
     let rows = sqlx::query_as!(
         StoredEvent,
         r#"select id, source, source_id, type, subject, time, received_at, data, trace,
-                coalesce(plant, source) as "plant!", state, note
+                coalesce(plant, source) as "plant!", state, note, failed_for
          from event where type = $1 and subject = $2 and (received_at, id) > ($3, $4)
          order by received_at, id limit $5"#,
         event,
@@ -212,7 +244,7 @@ pub async fn list(db: &mut PgConnection, failed_only: bool, limit: i64) -> Resul
     let rows = sqlx::query_as!(
         StoredEvent,
         r#"select id, source, source_id, type, subject, time, received_at, data, trace,
-                coalesce(plant, source) as "plant!", state, note
+                coalesce(plant, source) as "plant!", state, note, failed_for
          from event where (not $1 or state = 'failed') order by received_at desc, id desc limit $2"#,
         failed_only,
         limit

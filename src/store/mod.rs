@@ -24,6 +24,7 @@ pub mod journal;
 pub mod lanes;
 pub mod links;
 pub mod measure;
+mod intake;
 mod open;
 pub mod outbox;
 pub mod paces;
@@ -44,16 +45,29 @@ pub mod watch;
 pub mod workers;
 
 use sqlx::{PgPool, Postgres, pool::PoolConnection};
+use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 pub use open::{OpenOptions, UnfitError};
 pub use sqlx::{Connection, PgConnection};
 pub type Transaction = sqlx::Transaction<'static, sqlx::Postgres>;
+
+const CHECK_VIOLATION: &str = "23514";
+
+/// A part of a transaction that can be taken back alone.
+pub type Part<'a> = sqlx::Transaction<'a, Postgres>;
+
+pub async fn part(db: &mut PgConnection) -> Result<Part<'_>> {
+    Ok(db.begin().await?)
+}
 
 /// What went wrong between us and PostgreSQL.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("PostgreSQL: {0}")]
     Database(#[from] sqlx::Error),
+    #[error("PostgreSQL did not answer in time")]
+    Late,
     #[error(transparent)]
     Unfit(#[from] UnfitError),
     #[error("migrating the database failed: {0}")]
@@ -78,10 +92,19 @@ impl StoreError {
         !error.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08"))
     }
 
-    /// True when PostgreSQL cannot hold a value at all, such as a text with a NUL character: trying again is no use.
+    /// True when PostgreSQL cannot hold a value at all, such as a text with a NUL character or one too long for an
+    /// index: trying again is no use.
     pub fn is_bad_value(&self) -> bool {
         let Self::Database(sqlx::Error::Database(error)) = self else { return false };
-        error.code().is_some_and(|code| code.starts_with("22"))
+        error.code().is_some_and(|code| code.starts_with("22") || code.starts_with("54"))
+    }
+
+    /// True when PostgreSQL refused what was to be written, and would take something else: no trouble of its own.
+    pub fn is_of_data(&self) -> bool {
+        let Self::Database(sqlx::Error::Database(error)) = self else { return false };
+        // A check that fails is one of ours, or a day without its partition.
+        self.is_bad_value()
+            || error.code().is_some_and(|code| code.starts_with("23") && code != CHECK_VIOLATION)
     }
 
     /// True when a unique constraint of this name refused a row.
@@ -98,11 +121,17 @@ pub struct Store {
     pool: PgPool,
     hot: PgPool,
     listen: open::Listen,
+    /// Places for events that are being stored.
+    intake: Arc<Semaphore>,
 }
 
 impl Store {
     pub fn from_pool(pool: PgPool) -> Self {
-        Self { hot: pool.clone(), pool, listen: open::Listen::Pool }
+        Self::of(pool.clone(), pool, open::Listen::Pool)
+    }
+
+    fn of(pool: PgPool, hot: PgPool, listen: open::Listen) -> Self {
+        Self { pool, hot, listen, intake: Arc::new(Semaphore::new(intake::PLACES)) }
     }
 
     /// Whether hints of other processes arrive; without them the loops look more often.

@@ -1,7 +1,7 @@
 //! Opening a database: what it must be, how it is reached (directly or through a pooler), and its schema.
 //! Whatever is wrong with it is one sentence here, with what to do.
 
-use super::{Result, Store, StoreError, partitions};
+use super::{Result, Store, StoreError};
 use sqlx::{
     Connection, PgConnection,
     migrate::{Migrate, MigrateError, Migrator},
@@ -14,6 +14,9 @@ const SERVER_VERSION_MIN: u32 = 15;
 /// Of every session. A process that freezes in the middle of a transaction must not keep its locks: nobody could
 /// take it over.
 const SETTINGS: [(&str, &str); 2] = [("idle_in_transaction_session_timeout", "4s"), ("jit", "off")];
+/// Of the sessions that people and senders wait for: who waits for a lock this long has its connection back, and is
+/// told to try again. What runs did is worth waiting for longer.
+const USUAL_SETTINGS: [(&str, &str); 1] = [("lock_timeout", "5s")];
 /// Of the sessions that claim and commit: planned once, and for indexes. A plan made while `run` was empty would
 /// scan it when it is full. Through a pooler they are planned as PostgreSQL thinks best.
 const HOT_SETTINGS: [(&str, &str); 4] = [
@@ -97,7 +100,7 @@ impl Store {
         Self::open_with(&OpenOptions::direct(url)).await
     }
 
-    /// Connects, refuses what is unfit, brings the schema up to date and makes the next days' partitions.
+    /// Connects, refuses what is unfit and brings the schema up to date.
     pub async fn open_with(options: &OpenOptions) -> Result<Self> {
         let listen = match (options.notify, &options.direct_url) {
             (false, _) => Listen::Off,
@@ -108,12 +111,12 @@ impl Store {
         let store = Self::pools(options, CONNECTIONS_MAX, listen).await?;
         let mut db = store.connection().await?;
         check(&mut db).await?;
+        // In a session of its own: a migration waits for its locks as long as it must.
         match &options.direct_url {
             Some(url) => migrate(&mut PgConnection::connect(url).await?).await?,
             None if options.pooled => check_migrated(&mut db).await?,
-            None => migrate(&mut db).await?,
+            None => migrate(&mut PgConnection::connect_with(&address(&options.url)?).await?).await?,
         }
-        partitions::make_ahead(&mut db).await?;
         if options.pooled {
             warn_of_settings(&mut db).await?;
         }
@@ -132,8 +135,8 @@ impl Store {
             let connect = connect.extra_float_digits(None);
             (connect.clone(), connect)
         } else {
-            let usual = connect.options(SETTINGS);
-            (usual.clone(), usual.options(HOT_SETTINGS))
+            let every = connect.options(SETTINGS);
+            (every.clone().options(USUAL_SETTINGS), every.options(HOT_SETTINGS))
         };
         let pool = |options, connections| {
             PgPoolOptions::new()
@@ -142,7 +145,7 @@ impl Store {
                 .connect_lazy_with(options)
         };
         let (pool, hot) = (pool(usual, connections_max), pool(hot, HOT_CONNECTIONS_MAX));
-        let store = Self { pool, hot, listen };
+        let store = Self::of(pool, hot, listen);
         store.connection().await?;
         Ok(store)
     }

@@ -6,7 +6,6 @@ use super::{PgConnection, Result, StoreError};
 use crate::run::RunId;
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use serde::{Deserialize, Serialize};
-use sqlx::Connection;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -14,8 +13,7 @@ use uuid::Uuid;
 pub const PARTITIONED: [&str; 2] = ["journal", "payload"];
 /// Rows deleted in one transaction.
 pub const BATCH: i64 = 1_000;
-/// The longest that writers may have to wait for a day to be detached.
-const LOCK_TIME_MAX: &str = "2s";
+const LOCK_NOT_AVAILABLE: &str = "55P03";
 /// Live runs that are named when they keep a day.
 const NAMED_MAX: i64 = 10;
 
@@ -43,12 +41,19 @@ enum PartitionState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
     pub partition: String,
-    /// Ids and workflows of live runs that began on that day.
+    /// Ids and workflows of live runs that began on that day; none where somebody reads it.
     pub runs: Vec<(Uuid, String)>,
 }
 
 impl Kept {
     pub fn sentence(&self) -> String {
+        if self.runs.is_empty() {
+            return format!(
+                "{} is older than the policy keeps, and stays because somebody reads it (a backup, a long query); it \
+                 goes at the next look.",
+                self.partition
+            );
+        }
         let runs: Vec<String> = self.runs.iter().map(|(id, workflow)| format!("{id} ({workflow})")).collect();
         format!(
             "{} is older than the policy keeps, and stays because these runs have not ended: {}.",
@@ -64,7 +69,7 @@ fn day_of(table: &str, name: &str) -> Option<NaiveDate> {
     (day.len() == 8).then(|| NaiveDate::parse_from_str(day, "%Y%m%d").ok()).flatten()
 }
 
-/// Days that ended before `before`, oldest first.
+/// Days that ended before `before`, oldest first but for one whose detaching was interrupted.
 pub async fn days_before(db: &mut PgConnection, before: DateTime<Utc>) -> Result<Vec<Partition>> {
     let mut found = Vec::new();
     for table in PARTITIONED {
@@ -94,7 +99,8 @@ pub async fn days_before(db: &mut PgConnection, before: DateTime<Utc>) -> Result
             found.push(Partition { table, name: row.name, day, bytes: row.bytes, state });
         }
     }
-    found.sort_by(|a, b| (a.day, a.table).cmp(&(b.day, b.table)));
+    // A table cannot lose a day before the one that it is losing is gone.
+    found.sort_by_key(|one| (one.state != PartitionState::DetachPending, one.day, one.table));
     Ok(found)
 }
 
@@ -119,26 +125,25 @@ pub async fn live_runs(db: &mut PgConnection, partition: &Partition) -> Result<V
     Ok(rows.into_iter().map(|row| (row.id, row.workflow)).collect())
 }
 
-/// Detaches a day without stopping anybody, and drops it. Interrupted at any place, the next call goes on.
-pub async fn drop_day(db: &mut PgConnection, partition: &Partition) -> Result<()> {
+/// Detaches a day without stopping anybody, and drops it. Interrupted at any place, the next call goes on. False when
+/// somebody reads the day for longer than this session waits for a lock: then it goes another time.
+pub async fn drop_day(db: &mut PgConnection, partition: &Partition) -> Result<bool> {
+    match detach_and_drop(db, partition).await {
+        Ok(()) => Ok(true),
+        Err(StoreError::Database(sqlx::Error::Database(error)))
+            if error.code().as_deref() == Some(LOCK_NOT_AVAILABLE) =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn detach_and_drop(db: &mut PgConnection, partition: &Partition) -> Result<()> {
     let Partition { table, name, .. } = partition;
     match partition.state {
         PartitionState::Attached => {
-            let detached = ddl(db, format!("alter table {table} detach partition {name} concurrently")).await;
-            match detached {
-                Ok(()) => {}
-                // 55000: not while the table has a default partition. Then it takes a lock, and gives up rather than
-                // let writers queue behind it: the next time may find a quieter moment.
-                Err(StoreError::Database(sqlx::Error::Database(error)))
-                    if error.code().as_deref() == Some("55000") =>
-                {
-                    let mut tx = db.begin().await?;
-                    ddl(&mut tx, format!("set local lock_timeout = '{LOCK_TIME_MAX}'")).await?;
-                    ddl(&mut tx, format!("alter table {table} detach partition {name}")).await?;
-                    tx.commit().await?;
-                }
-                Err(error) => return Err(error),
-            }
+            ddl(db, format!("alter table {table} detach partition {name} concurrently")).await?;
         }
         PartitionState::DetachPending => {
             ddl(db, format!("alter table {table} detach partition {name} finalize")).await?;
@@ -184,7 +189,8 @@ pub async fn count(db: &mut PgConnection, what: Trimmed, before: DateTime<Utc>) 
             let count = sqlx::query_scalar!(
                 r#"select count(*) as "count!" from event
                    where received_at < $1 and state not in ('new', 'held', 'failed')
-                     and not exists (select from hold where hold.event_id = event.id)"#,
+                     and not exists (select from hold where hold.event_id = event.id)
+                     and not exists (select from gathered where gathered.event_id = event.id)"#,
                 before
             );
             count.fetch_one(db).await?
@@ -216,6 +222,7 @@ pub async fn trim(db: &mut PgConnection, what: Trimmed, before: DateTime<Utc>) -
                      select id from event
                      where received_at < $1 and state not in ('new', 'held', 'failed')
                        and not exists (select from hold where hold.event_id = event.id)
+                       and not exists (select from gathered where gathered.event_id = event.id)
                      order by received_at limit $2)",
                 before,
                 BATCH
@@ -278,13 +285,7 @@ mod tests {
     fn only_days_of_the_table_are_its_partitions() {
         let day = NaiveDate::from_ymd_opt(2026, 11, 26);
         assert_eq!(day_of("journal", "journal_20261126"), day);
-        for name in [
-            "journal_default",
-            "journal_2026112",
-            "journals_20261126",
-            "payload_20261126",
-            "journal_20261340",
-        ] {
+        for name in ["journal_2026112", "journals_20261126", "payload_20261126", "journal_20261340"] {
             assert_eq!(day_of("journal", name), None, "{name}");
         }
     }

@@ -38,7 +38,11 @@ impl Trouble {
 impl StoreError {
     /// The trouble behind an error, if it is one of the whole database.
     pub fn trouble(&self) -> Option<Trouble> {
-        let Self::Database(error) = self else { return None };
+        let error = match self {
+            Self::Database(error) => error,
+            Self::Late => return Some(Trouble::Slow),
+            _ => return None,
+        };
         match error {
             sqlx::Error::Io(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
                 Some(Trouble::Unreachable)

@@ -2,6 +2,7 @@
 
 use crate::{
     expr::{Expr, Scope},
+    run::misfit_of_key,
     workflow::EventTrigger,
 };
 use serde_json::Value;
@@ -33,13 +34,22 @@ pub fn fit(
     scope.insert("now".into(), now);
     let key = trigger.key.as_ref().map(|key| key.eval(&scope)).transpose();
     let key = key.map_err(|error| error.to_string())?;
-    let key = key.map(|key| key.as_str().map_or_else(|| key.to_string(), str::to_owned));
+    let key = key.map(key_of).transpose()?;
     let mut holds = false;
     for pattern in trigger.patterns.iter().filter(|pattern| pattern.event == kind) {
         let (own, common) = (test(&pattern.condition, &scope)?, test(&trigger.condition, &scope)?);
         holds |= own && common;
     }
     Ok(Fit { key, holds })
+}
+
+/// The key of a run or a hold, from what `key` gave.
+pub(super) fn key_of(value: Value) -> Result<String, String> {
+    let key = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    match misfit_of_key(&key) {
+        None => Ok(key),
+        Some(found) => Err(format!("`key` gives {found}")),
+    }
 }
 
 fn test(condition: &Option<Expr>, scope: &Scope) -> Result<bool, String> {

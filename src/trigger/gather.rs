@@ -2,13 +2,15 @@
 //! says in which run it ended.
 
 use super::{
+    apart::{Care, kept},
+    fit::key_of,
     router::over_flood,
     start::{Started, Starts, Wish, WishError, start},
 };
 use crate::{
     engine::Definitions,
     run::gather_key,
-    store::{PgConnection, StoreError, clock, events, events::StoredEvent, gatherings},
+    store::{self, PgConnection, StoreError, clock, events, events::StoredEvent, gatherings},
     workflow::{Definition, Gather, Trigger},
 };
 use chrono::{DateTime, Utc};
@@ -54,7 +56,7 @@ pub(super) async fn accept(
         Ok(None) => Ok(None),
         Err(error) => {
             let error = error.blame()?;
-            events::settle_held(db, &earlier, "failed", &format!("{}: {error}", workflow.id)).await?;
+            events::fail_held(db, &earlier, &format!("{}: {error}", workflow.id), &workflow.id).await?;
             Err(WishError::Inputs(error))
         }
     }
@@ -65,26 +67,49 @@ pub(super) async fn fire_due(
     db: &mut PgConnection,
     definitions: &Definitions,
     starts: &Starts<'_>,
+    care: Care,
 ) -> Result<usize, StoreError> {
     let due = gatherings::lock_due(db, FIRED_MAX).await?;
     let now = clock::now(db).await?;
     for (workflow, key) in &due {
         let ids = gatherings::take(db, workflow, key).await?;
-        let Some(definition) = definitions.current(workflow) else {
-            let note = format!("workflow `{workflow}` is gone");
-            events::settle_held(db, &ids, "failed", &note).await?;
-            continue;
-        };
-        match begin(db, &definition, &ids, starts, now).await {
-            Ok(None) => {}
-            Ok(Some(started)) => tell(db, &definition, &started, &ids).await?,
-            Err(error) => {
-                let note = format!("{workflow}: {}", error.blame()?);
-                events::settle_held(db, &ids, "failed", &note).await?;
+        let definition = definitions.current(workflow);
+        let definition = definition.as_deref();
+        let refused = match care {
+            Care::Together => fire(db, workflow, definition, &ids, starts, now).await.map(|()| None)?,
+            Care::Apart => {
+                let mut part = store::part(db).await?;
+                let fired = fire(&mut part, workflow, definition, &ids, starts, now).await;
+                kept(part, fired).await?
             }
+        };
+        if let Some(why) = refused {
+            tracing::warn!(workflow, key, why, "gathered events failed");
+            events::fail_held(db, &ids, &format!("{workflow}: {why}"), workflow).await?;
         }
     }
     Ok(due.len())
+}
+
+async fn fire(
+    db: &mut PgConnection,
+    workflow: &str,
+    definition: Option<&Definition>,
+    ids: &[Uuid],
+    starts: &Starts<'_>,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let Some(definition) = definition else {
+        return events::fail_held(db, ids, &format!("workflow `{workflow}` is gone"), workflow).await;
+    };
+    match begin(db, definition, ids, starts, now).await {
+        Ok(None) => Ok(()),
+        Ok(Some(started)) => tell(db, definition, &started, ids).await,
+        Err(error) => {
+            let note = format!("{workflow}: {}", error.blame()?);
+            events::fail_held(db, ids, &note, workflow).await
+        }
+    }
 }
 
 /// Says of each event what came of it: the run is of the last of a debounce, and of every one of a batch.
@@ -133,11 +158,12 @@ async fn begin(
     scope.insert("now".into(), json!(now));
     let key = rule.and_then(|rule| rule.key.as_ref()).map(|key| key.eval(&scope)).transpose();
     let key = key.map_err(|error| WishError::Inputs(error.to_string()))?;
+    let key = key.map(key_of).transpose().map_err(WishError::Inputs)?;
     let wish = Wish {
         definition,
         trigger,
         subject: last.subject.clone(),
-        key: key.map(|key| key.as_str().map_or_else(|| key.to_string(), str::to_owned)),
+        key,
         event: Some(last.id),
         trace: last.trace.clone(),
         flood: rule.and_then(|rule| rule.flood),

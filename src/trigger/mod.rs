@@ -2,6 +2,7 @@
 //!
 //! How an event arrives and is verified is the doors' business; here it is already stored.
 
+mod apart;
 mod by_hand;
 mod catch_up;
 mod digest;

@@ -2,13 +2,15 @@
 //! the transaction that marks it routed.
 
 use super::{
-    Fit, digest, fit, gather, hold, listens,
+    Fit,
+    apart::{Care, kept},
+    digest, fit, gather, hold, listens,
     start::{Started, Starts, Wish},
 };
 use crate::{
     engine::{Definitions, Hints, crash_point, mend},
     run::Signal,
-    store::{PgConnection, Store, StoreError, clock, events, events::StoredEvent, signals},
+    store::{self, PgConnection, Store, StoreError, clock, events, events::StoredEvent, signals},
     telemetry::{
         metrics,
         trace::{self, Kind},
@@ -125,8 +127,19 @@ impl Router {
     }
 
     /// One look at new events (unless another router has the turn), and at what is over or due; says how much
-    /// there was.
+    /// there was. An event that the database refuses stops no other.
     pub async fn pass(&self) -> Result<usize, StoreError> {
+        match self.look(Care::Together).await {
+            Err(error) if self.store.has_made_day_for(&error).await? => self.look(Care::Together).await,
+            Err(error) if error.is_of_data() => {
+                tracing::warn!(%error, "the database refuses one of these events; each is looked at alone");
+                self.look(Care::Apart).await
+            }
+            done => done,
+        }
+    }
+
+    async fn look(&self, care: Care) -> Result<usize, StoreError> {
         let mut tx = self.store.begin().await?;
         if !events::take_turn(&mut tx).await? {
             return Ok(0);
@@ -134,10 +147,13 @@ impl Router {
         let starts = Starts::new(&self.site);
         let mut new = events::lock_new(&mut tx, BATCH_MAX).await?;
         for event in &mut new {
-            self.route(&mut tx, event, &starts).await?;
+            match care {
+                Care::Together => self.route(&mut tx, event, &starts).await?,
+                Care::Apart => self.route_apart(&mut tx, event, &starts).await?,
+            }
         }
-        let held = hold::fire_due(&mut tx, &self.definitions, &starts).await?;
-        let gathered = gather::fire_due(&mut tx, &self.definitions, &starts).await?;
+        let held = hold::fire_due(&mut tx, &self.definitions, &starts, care).await?;
+        let gathered = gather::fire_due(&mut tx, &self.definitions, &starts, care).await?;
         let told = digest::tell(&mut tx, &self.definitions, &self.site, &self.channels).await?;
         starts.settle(&mut tx).await?;
         let routed = new.len() + held + gathered + told;
@@ -149,6 +165,20 @@ impl Router {
             crash_point("after_route");
         }
         Ok(routed)
+    }
+
+    async fn route_apart(
+        &self,
+        db: &mut PgConnection,
+        event: &mut StoredEvent,
+        starts: &Starts<'_>,
+    ) -> Result<(), StoreError> {
+        let mut part = store::part(db).await?;
+        let routed = self.route(&mut part, event, starts).await;
+        let Some(why) = kept(part, routed).await? else { return Ok(()) };
+        tracing::warn!(event.id = %event.id, why, "an event failed");
+        metrics::event_routed(Fate::Failed.word());
+        events::mark(db, event.id, Fate::Failed.word(), Some(&why)).await
     }
 
     async fn route(
@@ -174,15 +204,17 @@ impl Router {
         }
         let seen = event.seen();
         let mut fate = Fate::Ignored;
-        let mut notes = Vec::new();
-        for (run, path) in events::subscribers(db, &event.r#type, event.subject.as_deref()).await? {
-            let signal = Signal::of_event(event.id, run, path, seen.clone());
-            if signals::send(db, run, &signal).await? {
-                fate = fate.max(Fate::Routed);
-            }
+        let (mut notes, mut failed) = (Vec::new(), Vec::new());
+        // Fired again: what others made of it the first time stands.
+        let only = event.failed_for.as_deref();
+        if only.is_none() && self.wake(db, event, &seen).await? {
+            fate = Fate::Routed;
         }
         for definition in self.definitions.all_current() {
             let Trigger::Events(trigger) = &definition.workflow.trigger else { continue };
+            if only.is_some_and(|only| !only.contains(&definition.workflow.id)) {
+                continue;
+            }
             match self.offer(db, (&definition, trigger), event, &seen, starts).await? {
                 Ok((outcome, note)) => {
                     fate = fate.max(outcome);
@@ -192,12 +224,31 @@ impl Router {
                     tracing::warn!(event.id = %event.id, workflow = definition.workflow.id, error, "an event failed");
                     fate = Fate::Failed;
                     notes.push(format!("{}: {error}", definition.workflow.id));
+                    failed.push(definition.workflow.id.clone());
                 }
             }
         }
         let note = (!notes.is_empty()).then(|| notes.join("; "));
         metrics::event_routed(fate.word());
-        events::mark(db, event.id, fate.word(), note.as_deref()).await
+        match fate {
+            Fate::Failed => events::fail(db, event.id, &note.unwrap_or_default(), &failed).await,
+            _ => events::mark(db, event.id, fate.word(), note.as_deref()).await,
+        }
+    }
+
+    /// Tells the runs that wait for an event; whether there were any.
+    async fn wake(
+        &self,
+        db: &mut PgConnection,
+        event: &StoredEvent,
+        seen: &Value,
+    ) -> Result<bool, StoreError> {
+        let mut woke = false;
+        for (run, path) in events::subscribers(db, &event.r#type, event.subject.as_deref()).await? {
+            let signal = Signal::of_event(event.id, run, path, seen.clone());
+            woke |= signals::send(db, run, &signal).await?;
+        }
+        Ok(woke)
     }
 
     /// The inner error is the workflow's (an expression failed): the event is kept and says so.

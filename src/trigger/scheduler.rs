@@ -115,7 +115,13 @@ impl Scheduler {
                 continue;
             }
             // One schedule that fails must not stop the others.
-            match settle(&self.store, plan, &self.scope, now).await {
+            let mut settled = settle(&self.store, plan, &self.scope, now).await;
+            if let Err(error) = &settled
+                && self.store.has_made_day_for(error).await?
+            {
+                settled = settle(&self.store, plan, &self.scope, now).await;
+            }
+            match settled {
                 Ok(settled) => decided += settled,
                 Err(error) => tracing::warn!(workflow, %error, "a schedule could not fire; trying again"),
             }

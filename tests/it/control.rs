@@ -1,6 +1,7 @@
 //! What people order of runs, through the real binary: cancelled, paused, retried, moved, quarantined.
 
 mod command;
+mod many;
 
 use crate::support::plant::Plant;
 use reqwest::StatusCode;

@@ -4,7 +4,7 @@ use crate::support::plant::Plant;
 use serde_json::{Value, json};
 use takt::{
     engine::CRASH_POINTS,
-    run::{Change, State},
+    run::{Change, State, StepPath},
 };
 
 async fn assert_done_once(plant: &Plant, run: takt::run::RunId) {
@@ -76,4 +76,37 @@ async fn a_frozen_worker_that_wakes_after_takeover_writes_nothing() {
     assert_done_once(&plant, run).await;
     let writes: Value = plant.writes().await;
     assert_eq!(writes["duplicate_effects"], json!(0), "{writes:#}");
+}
+
+#[tokio::test]
+async fn a_server_that_is_told_to_stop_ends_its_step_and_hands_its_runs_over_at_once() {
+    let mut plant = Plant::new().await;
+    plant.serve(None).await;
+    let slow = json!({ "system": "plex", "kind": "slow", "times": 1, "millis": 3000 });
+    plant.post(&format!("{}/sim/faults", plant.simulator.base_url), &slow).await;
+    plant.press_4_goes_down().await;
+    let run = plant.run_of("downtime_escalation").await;
+    let under_way = async |plant: &Plant| {
+        let state = State::fold(&plant.records(run).await).expect("a journal that folds");
+        let context = ["orders", "routes", "machines", "material"];
+        context.iter().any(|step| {
+            state.status(&StepPath::root("context").child(step)) == takt::run::machine::Status::Running
+        })
+    };
+    plant.until("a slow call", async || under_way(&plant).await.then_some(())).await;
+    let first = plant.replace().await;
+    assert!(under_way(&plant).await, "the call was over before anybody was told to stop");
+    let status = first.stop().await;
+    assert!(status.success(), "{status}");
+    let left: i64 = sqlx::query_scalar(
+        "select count(*) from run where state = 'running' and owner not in (select id from worker)",
+    )
+    .fetch_one(&plant.database.pool)
+    .await
+    .expect("a count");
+    assert_eq!(left, 0, "it kept runs");
+    assert!(!under_way(&plant).await, "its step was not ended");
+    assert_eq!(plant.to_the_end(run).await, "done");
+    assert_done_once(&plant, run).await;
+    assert!(!plant.log().contains("took over the runs of a dead worker"), "{}", plant.log());
 }

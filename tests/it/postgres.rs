@@ -108,6 +108,41 @@ async fn a_killed_server_is_started_again_with_its_data() {
     assert_eq!(notes(&cluster).await, 1);
 }
 
+#[tokio::test]
+async fn a_server_whose_starter_is_gone_is_started_again_by_who_uses_it_and_stays_stopped_when_it_is_stopped()
+{
+    let folder = Folder::new();
+    let mut starter = Command::new(env!("CARGO_BIN_EXE_takt"))
+        .args(["db", "--data"])
+        .arg(&folder.0)
+        .args(["run", "--", "sleep", "600"])
+        .env_remove("DATABASE_URL")
+        .process_group(0)
+        .spawn()
+        .expect("another takt");
+    wait_until("it runs", || running(&folder.0).is_some());
+    let cluster = start(&folder.0).await.expect("joining");
+    assert!(!cluster.is_starter());
+    write_note(&cluster).await;
+    let group = Pid::from_raw(-i32::try_from(starter.id()).expect("a pid"));
+    kill(group, Signal::SIGKILL).expect("killing the other takt");
+    starter.wait().expect("reaping it");
+    assert_eq!(notes(&cluster).await, 1, "the server outlives the one that started it");
+    for _ in 0..2 {
+        let pid = running(&folder.0).expect("it runs");
+        kill(Pid::from_raw(pid), Signal::SIGKILL).expect("killing the server");
+        wait_until("the server is back", || running(&folder.0).is_some_and(|new| new != pid));
+        assert_eq!(notes(&cluster).await, 1);
+    }
+
+    let other = start(&folder.0).await.expect("joining");
+    assert_eq!(stop_server(&folder.0, StopIf::Whatever).expect("stopping"), StopOutcome::Stopped);
+    // Each of the two has looked once.
+    std::thread::sleep(Duration::from_millis(1_500));
+    assert_eq!(running(&folder.0), None, "a wished end is not undone");
+    drop((cluster, other));
+}
+
 /// As on a disk that is full for a while: the start after the crash fails, and one day it does not.
 #[tokio::test]
 async fn a_server_that_cannot_be_started_again_is_tried_until_it_can() {

@@ -73,14 +73,11 @@ async fn accept(
     let incoming = event.trace.take().or_else(sent).filter(|trace| trace.len() <= TRACE_CHARS_MAX);
     let span = trace::span(Kind::Server, &format!("webhook {source}"), incoming.as_deref());
     event.trace = trace::traceparent(&span).or(incoming);
-    let stored = async {
-        let mut db = door.app.store.connection().await?;
-        events::insert(&mut db, &event).await
-    };
-    let is_new = stored.instrument(span).await?;
+    let (source_id, of) = (event.source_id.clone(), event.source.clone());
+    let is_new = door.app.store.take_in(event).instrument(span).await?;
     door.app.hints.tell();
     metrics::webhook(source, if is_new { "accepted" } else { "duplicate" });
-    let answer = json!({ "id": event.source_id, "source": event.source, "duplicate": !is_new });
+    let answer = json!({ "id": source_id, "source": of, "duplicate": !is_new });
     Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
 }
 

@@ -227,20 +227,48 @@ async fn a_full_disk_stops_everything_and_loses_nothing() {
     assert_eq!(plant.writes().await["duplicate_effects"], json!(0));
 }
 
-#[tokio::test]
+/// Takt waits no longer than senders do, and what it does for runs needs none of their connections.
+#[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_is_too_slow_refuses_an_event_and_takes_it_later() {
     let mut plant = Plant::new().await;
     let mut db = admin(&plant).await;
-    let name = database_name(&mut db).await;
-    execute(&mut db, &format!("alter database {name} set statement_timeout = '500ms'")).await;
     plant.serve(None).await;
     let address = plant.address;
     execute(&mut db, "begin; lock table event in exclusive mode").await;
-    let (status, problem) = post_event(&plant, address, "a", None).await;
-    assert_eq!((status, &problem["trouble"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("slow")), "{problem}");
+    let begun = Instant::now();
+    let names: Vec<String> = (0..25).map(|n| format!("e{n:02}")).collect();
+    let posts = names.iter().map(|name| post_event(&plant, address, name, None));
+    let health = async {
+        let url = format!("http://{address}/health");
+        // While every place for events is taken.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        reqwest::get(url).await.expect("an answer").status()
+    };
+    let (answers, health) = tokio::join!(futures::future::join_all(posts), health);
+    let took = begun.elapsed();
+    for (status, problem) in answers {
+        assert_eq!(
+            (status, &problem["trouble"]),
+            (StatusCode::SERVICE_UNAVAILABLE, &json!("slow")),
+            "{problem}"
+        );
+    }
+    assert!(took < Duration::from_secs(8), "senders waited for {took:?}");
+    assert_eq!(health, StatusCode::OK);
+    plant
+        .until("a lease that was renewed meanwhile", async || {
+            let age = "select extract(epoch from clock_timestamp() + interval '6 s' - lease_until)::float8 from worker";
+            let ages: Vec<f64> = sqlx::query_scalar(age).fetch_all(&mut db).await.unwrap();
+            assert_eq!(ages.len(), 1, "another worker had to register:\n{}", plant.log());
+            (ages[0] < 1.0).then_some(())
+        })
+        .await;
+    assert_eq!(plant.log().matches("worker registered").count(), 1, "{}", plant.log());
     execute(&mut db, "rollback").await;
-    assert_eq!(post_event(&plant, address, "a", None).await.0, StatusCode::ACCEPTED);
-    assert_eq!(events(&plant).await, ["a"]);
+    for name in &names {
+        assert_eq!(post_event(&plant, address, name, None).await.0, StatusCode::ACCEPTED);
+    }
+    assert_eq!(events(&plant).await, names);
 }
 
 #[tokio::test]

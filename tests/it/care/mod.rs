@@ -3,6 +3,7 @@
 mod bad;
 mod bouncer;
 pub mod collector;
+mod days;
 mod metrics;
 mod roles;
 mod storage;

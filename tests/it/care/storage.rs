@@ -190,6 +190,29 @@ async fn narrow_tables_are_trimmed_in_batches_and_keep_what_is_not_settled() {
 }
 
 #[tokio::test]
+async fn an_event_that_is_still_gathered_stays_and_keeps_nothing_else() {
+    let database = pg::database().await;
+    let store = Store::open(&database.url).await.unwrap();
+    sql(
+        &database.pool,
+        "insert into event (id, source, source_id, type, time, received_at, data, state)
+         select gen_random_uuid(), 's', n::text, 't', now(), now() - interval '1 day', '{}', 'routed'
+         from generate_series(1, 3) n;
+         insert into gathering (workflow, key, began_at, fire_at, events) values ('w', '', now(), now(), 1);
+         insert into gathered (workflow, key, position, event_id)
+         select 'w', '', 1, id from event where source_id = '1'",
+    )
+    .await;
+    let policy = Policy { journal: None, events: Some(Duration::from_secs(1)), messages: None, runs: None };
+    for rehearse in [true, false] {
+        assert_eq!(cleaned(&store, &policy, rehearse).await.rows, [(Trimmed::Events, 2)]);
+    }
+    let left: Vec<String> =
+        sqlx::query_scalar("select source_id from event").fetch_all(&database.pool).await.unwrap();
+    assert_eq!(left, ["1"]);
+}
+
+#[tokio::test]
 async fn purge_works_on_a_schema_that_takt_cannot_start_on() {
     let mut plant = Plant::new().await;
     let day = long_ago();

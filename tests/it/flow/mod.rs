@@ -2,6 +2,7 @@
 //! Routers and workers are the real ones, several at once where it matters; time is the database's.
 
 mod ahead;
+mod apart;
 mod claims;
 mod gathered;
 mod lanes;
@@ -40,6 +41,7 @@ pub struct Lab {
     pub database: Database,
     /// What the steps of `work` did, in order.
     pub log: Log,
+    pub caps: Caps,
 }
 
 type Log = Arc<Mutex<Vec<(RunId, &'static str)>>>;
@@ -58,14 +60,20 @@ impl Execute for Work {
                 Outcome::done(Value::Null)
             }
             "breaks" => Outcome::fail("broken", "it broke"),
-            "nul" => {
-                let event = "a\u{0}b".to_owned();
-                let subscribe = Intent::Subscribe { path: task.path.clone(), event, subject: None };
-                Outcome::Park { wake_at: None, note: None, intents: vec![subscribe] }
+            "nul" => subscribed(task, "a\u{0}b", None),
+            "long" => {
+                subscribed(task, "any", Some((0..280).map(|_| Uuid::new_v4().simple().to_string()).collect()))
             }
+            "large" => Outcome::done(json!("x".repeat(2_000))),
+            "odd" => subscribed(task, "odd", None),
             _ => WaitExecutor { past: Arc::new(NoPast) }.execute(task, context).await,
         }
     }
+}
+
+fn subscribed(task: &Task, event: &str, subject: Option<String>) -> Outcome {
+    let subscribe = Intent::Subscribe { path: task.path.clone(), event: event.to_owned(), subject };
+    Outcome::Park { wake_at: None, note: None, intents: vec![subscribe] }
 }
 
 impl Lab {
@@ -73,8 +81,9 @@ impl Lab {
     pub async fn new(workflows: &[&str]) -> Self {
         let database = pg::database().await;
         let store = Store::from_pool(database.pool.clone());
-        let lab =
-            Self { store, definitions: Arc::new(Definitions::default()), database, log: Log::default() };
+        let caps = Caps { payload_bytes_max: 1 << 20, run_bytes_max: 64 << 20 };
+        let definitions = Arc::new(Definitions::default());
+        let lab = Self { store, definitions, database, log: Log::default(), caps };
         lab.publish(workflows).await;
         lab
     }
@@ -130,7 +139,7 @@ impl Lab {
             site: json!({}),
             clock: Arc::new(Clock::running(now)),
             hints: Hints::default(),
-            caps: Caps { payload_bytes_max: 1 << 20, run_bytes_max: 64 << 20 },
+            caps: self.caps,
             starts: Starter::new(1).1,
             options: WorkerOptions { sweep: Duration::from_millis(50), ..WorkerOptions::default() },
         };

@@ -408,7 +408,7 @@ impl Drop for Serving {
     }
 }
 
-/// A server that stands still.
+/// A server that another has taken the place of.
 pub struct Frozen {
     child: Child,
     log: PathBuf,
@@ -418,6 +418,19 @@ impl Frozen {
     /// SIGCONT.
     pub fn thaw(&self) {
         signal(i32::try_from(self.child.id()).expect("a pid"), nix::sys::signal::Signal::SIGCONT);
+    }
+
+    /// SIGTERM, and how it ended.
+    pub async fn stop(mut self) -> std::process::ExitStatus {
+        signal(i32::try_from(self.child.id()).expect("a pid"), nix::sys::signal::Signal::SIGTERM);
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            if let Some(status) = self.child.try_wait().expect("waiting") {
+                return status;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("it did not stop: {}", std::fs::read_to_string(&self.log).unwrap_or_default());
     }
 
     /// Waits for its second `worker registered`.
