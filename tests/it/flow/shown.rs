@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Arc};
 use takt::{
     engine::start_run,
-    run::{LaneKey, NewRun, RunId, Turn},
+    run::{Actor, LaneKey, NewRun, RunId, Turn},
     site::Limits,
     trigger::{ManualError, by_hand},
     workflow::{Bundle, Definition, Excess},
@@ -82,7 +82,7 @@ steps: [{ id: rest, wait: 1h }]
     let limits = Limits { payload_bytes_max: 2_000, ..Limits::default() };
     let run = |length: usize| {
         let inputs = json!({ "case": "x".repeat(length) });
-        by_hand(&lab.definitions, "nap", &inputs, (&json!({}), &limits), "sam", Default::default())
+        by_hand(&lab.definitions, "nap", &inputs, (&json!({}), &limits), &Actor::person("sam"), Default::default())
     };
     assert!(run(1_000).is_ok());
     let refused = run(9_000).expect_err("it is refused");
