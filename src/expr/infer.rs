@@ -4,6 +4,7 @@
 //! says of the values it looks at in `facts`, what it comes to in `decide`, and where a value comes from in
 //! `origins`.
 
+mod alone;
 mod calls;
 mod decide;
 mod facts;
@@ -23,7 +24,7 @@ use cel::{
 use facts::Facts;
 pub(crate) use member::is_name;
 use member::{constant_key, member, written};
-pub use origins::Leak;
+pub use origins::{Leak, Origin};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -86,9 +87,10 @@ impl Expr {
         found
     }
 
-    /// Fields of these names whose value comes out, though not under its own name.
-    pub fn leaks(&self, types: &Types, classified: &dyn Fn(&str) -> bool) -> Vec<Leak> {
-        origins::leaks(&self.compiled, types, classified)
+    /// Which fields of classified names its value is made of, though it does not stand under them; `around` is
+    /// what the names it reads are made of.
+    pub fn origin(&self, types: &Types, around: &Origin, classified: &dyn Fn(&str) -> bool) -> Origin {
+        origins::origin(&self.compiled, types, around, classified)
     }
 
     /// What this condition comes to where some paths have these values; `None` where it depends on others.
@@ -99,6 +101,11 @@ impl Expr {
     /// What this condition is whatever its values are; `None` where they matter.
     pub fn constant(&self, types: &Types) -> Option<bool> {
         self.compiled.walk(|root| decide::constant(root, types))
+    }
+
+    /// Whether what is `said` alone can make this condition true, whatever the rest of what it reads is.
+    pub fn holds_alone(&self, types: &Types, said: &dyn Fn(&[String]) -> bool) -> bool {
+        self.compiled.walk(|root| alone::holds_alone(root, types, said))
     }
 
     /// The parts of `a && b && c`, as they are written.
@@ -301,11 +308,17 @@ impl<'e> Inference<'e> {
     }
 
     fn no_field(&mut self, node: &IdedExpr, shape: &Shape, path: Option<String>, field: &str) {
-        let known: Vec<String> = shape.fields.keys().cloned().collect();
+        // Of thousands only those are looked at that could have been meant, or every slip costs as much as the file.
+        let may_be_meant = |name: &&String| shape.fields.len() <= KNOWN_MAX || is_near(name, field);
+        let known: Vec<String> = shape.fields.keys().filter(may_be_meant).take(KNOWN_MAX).cloned().collect();
         let holder_text = path.as_ref().map_or(String::new(), |path| format!(" in `{path}`"));
-        let fix = match known.is_empty() {
-            true => "it has no fields".to_owned(),
-            false => format!("it has: {}", known.join(", ")),
+        let fix = match shape.fields.len() {
+            0 => "it has no fields".to_owned(),
+            count if count > SHOWN_MAX => {
+                let shown: Vec<&str> = shape.fields.keys().take(SHOWN_MAX).map(String::as_str).collect();
+                format!("it has: {} and {} more", shown.join(", "), count - SHOWN_MAX)
+            }
+            _ => format!("it has: {}", known.join(", ")),
         };
         let kind = TypeProblemKind::Unknown { holder: path, name: field.to_owned(), known };
         self.report(node, kind, format!("no such field `{field}`{holder_text}"), fix);
@@ -323,9 +336,7 @@ impl<'e> Inference<'e> {
     fn null(&mut self, node: &IdedExpr, path: Option<String>, then: &str) {
         let shown = path.as_ref().map_or("this".to_owned(), |path| format!("`{path}`"));
         let fix = match &path {
-            Some(path) => {
-                format!("ask before: `{path} != null`, or give a default with `.?` and `orValue(…)`")
-            }
+            Some(path) => format!("ask before: `{path} != null`, or write `{path} != null ? {path} : …`"),
             None => "ask before whether it is null".to_owned(),
         };
         self.report(node, TypeProblemKind::Null { path }, format!("{shown} may be null, and {then}"), fix);
@@ -373,8 +384,15 @@ impl<'e> Inference<'e> {
         self.scopes
             .push(Types::from([(loop_.iter_var.clone(), item), (loop_.accu_var.clone(), start.clone())]));
         self.node(&loop_.loop_cond);
-        let step = self.node(&loop_.loop_step);
-        self.scopes.pop();
+        let mut step = self.node(&loop_.loop_step);
+        if let (Some(condition), Some(item)) =
+            (facts::kept_if(loop_), self.scopes.pop().and_then(|mut own| own.remove(&loop_.iter_var)))
+        {
+            // What `filter` keeps is as its condition says.
+            let mut own = Types::from([(loop_.iter_var.clone(), item)]);
+            facts::of(condition, true).narrow(&mut own);
+            step = Type::list(own.remove(&loop_.iter_var).unwrap_or_default());
+        }
         self.facts = facts;
         self.scopes.push(Types::from([(loop_.accu_var.clone(), start.join(step))]));
         let result = self.node(&loop_.result);
@@ -429,6 +447,19 @@ impl<'e> Inference<'e> {
             self.found.push(problem);
         }
     }
+}
+
+/// Names that are given with a finding, to find out which was meant; and those that it lists.
+const KNOWN_MAX: usize = 100;
+const SHOWN_MAX: usize = 40;
+
+/// Whether one could be a slip of the other: cheap, for long lists of names.
+fn is_near(name: &str, wrong: &str) -> bool {
+    let ends = |a: &str, b: &str| {
+        a.bytes().rev().zip(b.bytes().rev()).take_while(|(a, b)| a == b).count()
+            + a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count()
+    };
+    name.len().abs_diff(wrong.len()) <= 2 && ends(name, wrong) + 2 >= name.len().min(wrong.len())
 }
 
 fn of_literal(literal: &LiteralValue) -> Type {

@@ -25,7 +25,17 @@ impl Inference<'_> {
                 self.condition(condition);
                 let yes = self.knowing(condition, true, yes);
                 let no = self.knowing(condition, false, no);
-                yes.join(no)
+                self.either(node, yes, no)
+            }
+            (operators::NEGATE, [value]) => {
+                let kind = self.operand(value, name);
+                if kind.is_known() && !kind.is_number() && !matches!(kind, Type::Duration | Type::Optional(_))
+                {
+                    let message = format!("`-` does not work on {kind}");
+                    self.report(node, TypeProblemKind::Mismatch, message, Want::Number.fix().to_owned());
+                    return Type::Any;
+                }
+                kind
             }
             (operators::LOGICAL_AND | operators::LOGICAL_OR, [left, right]) => {
                 self.condition(left);
@@ -95,6 +105,11 @@ impl Inference<'_> {
         let kind = self.without_null(holder, kind, "has no items then");
         let by = self.node(key);
         match &kind {
+            Type::List(_) if is_no_index(key) => {
+                let message = "the items of a list are counted from 0, in whole numbers".to_owned();
+                let fix = "the first is `list[0]`, the last `list[size(list) - 1]`".to_owned();
+                self.report(key, TypeProblemKind::Mismatch, message, fix);
+            }
             Type::List(_) if by.is_known() && !by.is_number() && !matches!(by, Type::Optional(_)) => {
                 let message = format!("an item of a list is asked for by its number, this is {by}");
                 let fix = "write `list[0]`, or look with `exists`, `filter`".to_owned();
@@ -115,6 +130,18 @@ impl Inference<'_> {
         let kind = self.node(node);
         self.facts = before;
         kind
+    }
+
+    /// What `c ? a : b` gives.
+    fn either(&mut self, node: &IdedExpr, yes: Type, no: Type) -> Type {
+        let (a, b) = (yes.present_ref(), no.present_ref());
+        let both_known = [a, b].iter().all(|kind| kind.is_known() && !matches!(kind, Type::Null));
+        if both_known && !same(a, b) {
+            let message = format!("`? :` gives {a} or {b}");
+            let fix = "let both sides give values of one type".to_owned();
+            self.report(node, TypeProblemKind::Mismatch, message, fix);
+        }
+        yes.join(no)
     }
 
     fn condition(&mut self, node: &IdedExpr) {
@@ -139,6 +166,7 @@ impl Inference<'_> {
 
     fn operand(&mut self, node: &IdedExpr, operator_name: &str) -> Type {
         let kind = self.node(node);
+        let kind = if asks_for_shift(node) { kind.nullable() } else { kind };
         self.without_null(node, kind, &format!("`{}` does not work then", written(operator_name)))
     }
 
@@ -154,10 +182,15 @@ impl Inference<'_> {
         let wants = match (name, args) {
             (signature::GREATEST | signature::LEAST, [_]) => &[Want::Extreme][..],
             (signature::GREATEST | signature::LEAST, _) => &[Want::Number; 2][..],
+            (signature::SORT_BY, _) => &[Want::List, Want::Ordered][..],
             _ => signature.map(Signature::wants).unwrap_or_default(),
         };
         for (index, arg) in target.into_iter().chain(args).enumerate() {
             let kind = self.node(arg);
+            // Behind `dyn` no field is known by its name any more.
+            if matches!(name, "string" | "format" | "dyn") {
+                kind.fields_below(self.texts.entry(node.id).or_default());
+            }
             let want = wants.get(index).copied().unwrap_or(Want::Any);
             kinds.push(self.argument(spelled(name), arg, kind, want));
         }
@@ -171,17 +204,11 @@ impl Inference<'_> {
             let message = format!("`{name}` is not called like this");
             self.report(node, TypeProblemKind::Mismatch, message, fix);
         }
+        self.orders_times(name, target, args, &kinds);
         let (target, args) = match target {
             Some(_) => (kinds.first(), &kinds[1..]),
             None => (None, kinds.as_slice()),
         };
-        if matches!(name, "string" | "format") {
-            let mut inside = Vec::new();
-            for kind in &kinds {
-                kind.fields_below(&mut inside);
-            }
-            self.texts.insert(node.id, inside);
-        }
         let args_nodes = node_args(node);
         if let (true, "shift_at" | "in_shift", Some(ids)) = (target.is_none(), name, self.shifts()) {
             if name == "shift_at" {
@@ -203,6 +230,25 @@ impl Inference<'_> {
                 self.report(node, kind, format!("there is no function `{name}`"), fix);
                 Type::Any
             }
+        }
+    }
+
+    /// Times that are texts have no order that is theirs.
+    fn orders_times(&mut self, name: &str, target: Option<&IdedExpr>, args: &[IdedExpr], kinds: &[Type]) {
+        let (by, index) = match name {
+            "min" | "max" => (args.first(), 0),
+            "sort" => (target, 0),
+            signature::SORT_BY => (args.first(), 1),
+            _ => return,
+        };
+        let (Some(by), Some(Type::List(item))) = (by, kinds.get(index)) else { return };
+        if tells_time(item.present_ref()) {
+            let message = format!("`{}` orders times as texts, letter by letter", spelled(name));
+            let fix = match name {
+                signature::SORT_BY => "make them times: list.sortBy(x, timestamp(x.at))",
+                _ => "make them times: list.map(x, timestamp(x.at))",
+            };
+            self.report(sorted_by(by), TypeProblemKind::Mismatch, message, fix.to_owned());
         }
     }
 
@@ -272,8 +318,20 @@ impl Inference<'_> {
         let kind = match want {
             Want::Any => return kind,
             Want::Optional => kind,
+            _ if asks_for_shift(node) => {
+                self.without_null(node, kind.nullable(), &format!("`{name}` does not take null"))
+            }
             _ => self.without_null(node, kind, &format!("`{name}` does not take null")),
         };
+        let of_items = matches!(want, Want::Texts | Want::Numbers | Want::Ordered | Want::Extreme);
+        if let (true, Type::List(item)) = (of_items, &kind)
+            && matches!(**item, Type::Nullable(_))
+        {
+            let message = format!("an item of this list may be null, and `{name}` does not take null");
+            let fix = "leave those out before: `list.filter(x, x.field != null)`".to_owned();
+            let kind = TypeProblemKind::Null { path: None };
+            self.report(sorted_by(node), kind, message, fix);
+        }
         if !want.takes(&kind) {
             let message = format!("`{name}` needs {want} here, this is {kind}");
             let fix = want.fix().to_owned();
@@ -396,6 +454,10 @@ impl Inference<'_> {
     fn arithmetic(&mut self, node: &IdedExpr, name: &str, left: &Type, right: &Type) -> Type {
         let is_sum = matches!(name, "@add" | operators::ADD);
         let is_sum_or_difference = is_sum || name == "@subtract";
+        if name == operators::MODULO && node_args(node).iter().any(is_fraction) {
+            let message = "`%` takes whole numbers only".to_owned();
+            self.report(node, TypeProblemKind::Mismatch, message, "make both whole: int(x)".to_owned());
+        }
         match (left, right) {
             (Type::Int, Type::Int) => Type::Int,
             (a, b) if a.is_number() && b.is_number() => Type::Number,
@@ -417,6 +479,33 @@ impl Inference<'_> {
     }
 }
 
+/// What `list.sortBy(x, key)` and `list.map(x, key)` put in a list for each item, where it is written.
+fn sorted_by(node: &IdedExpr) -> &IdedExpr {
+    let Node::Comprehension(loop_) = &node.expr else { return node };
+    let Node::Call(call) = &loop_.loop_step.expr else { return node };
+    match call.args.get(1).map(|kept| &kept.expr) {
+        Some(Node::List(list)) => list.elements.first().unwrap_or(node),
+        _ => node,
+    }
+}
+
+/// `shift_at` gives null where no shift works, which is no mistake where it is only compared or passed on.
+fn asks_for_shift(node: &IdedExpr) -> bool {
+    matches!(&node.expr, Node::Call(call) if call.func_name == "shift_at")
+}
+
+fn is_fraction(node: &IdedExpr) -> bool {
+    matches!(&node.expr, Node::Literal(LiteralValue::Double(_)))
+}
+
+fn is_no_index(key: &IdedExpr) -> bool {
+    let is_negated = |node: &IdedExpr| {
+        matches!(&node.expr, Node::Call(call) if call.func_name == operators::NEGATE
+            && call.args.iter().all(|arg| matches!(arg.expr, Node::Literal(_))))
+    };
+    is_fraction(key) || is_negated(key) || literal_int(key).is_some_and(|index| index < 0)
+}
+
 /// A text that is a time, by its schema or as it is written out.
 fn tells_time(kind: &Type) -> bool {
     match kind {
@@ -431,6 +520,7 @@ fn spelled(name: &str) -> &str {
     match name {
         signature::GREATEST => "math.greatest",
         signature::LEAST => "math.least",
+        signature::SORT_BY => "sortBy",
         name => name,
     }
 }
