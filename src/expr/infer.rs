@@ -1,11 +1,12 @@
 //! The type of an expression, and what is wrong with it, without running it.
 //!
-//! This file walks the expression; what operators and functions take is in `calls`, what a condition
+//! This file walks the expression; what operators and functions take is in `calls` and `compare`, what a condition
 //! says of the values it looks at in `facts`, what it comes to in `decide`, and where a value comes from in
 //! `origins`.
 
 mod alone;
 mod calls;
+mod compare;
 mod decide;
 mod facts;
 mod member;
@@ -307,23 +308,6 @@ impl<'e> Inference<'e> {
         }
     }
 
-    fn no_field(&mut self, node: &IdedExpr, shape: &Shape, path: Option<String>, field: &str) {
-        // Of thousands only those are looked at that could have been meant, or every slip costs as much as the file.
-        let may_be_meant = |name: &&String| shape.fields.len() <= KNOWN_MAX || is_near(name, field);
-        let known: Vec<String> = shape.fields.keys().filter(may_be_meant).take(KNOWN_MAX).cloned().collect();
-        let holder_text = path.as_ref().map_or(String::new(), |path| format!(" in `{path}`"));
-        let fix = match shape.fields.len() {
-            0 => "it has no fields".to_owned(),
-            count if count > SHOWN_MAX => {
-                let shown: Vec<&str> = shape.fields.keys().take(SHOWN_MAX).map(String::as_str).collect();
-                format!("it has: {} and {} more", shown.join(", "), count - SHOWN_MAX)
-            }
-            _ => format!("it has: {}", known.join(", ")),
-        };
-        let kind = TypeProblemKind::Unknown { holder: path, name: field.to_owned(), known };
-        self.report(node, kind, format!("no such field `{field}`{holder_text}"), fix);
-    }
-
     fn absent(&mut self, node: &IdedExpr, holder: Option<String>, field: &str) {
         let shown = holder.as_ref().map_or(String::new(), |path| format!(" of `{path}`"));
         let message = format!("the field `{field}`{shown} may be absent");
@@ -447,19 +431,6 @@ impl<'e> Inference<'e> {
             self.found.push(problem);
         }
     }
-}
-
-/// Names that are given with a finding, to find out which was meant; and those that it lists.
-const KNOWN_MAX: usize = 100;
-const SHOWN_MAX: usize = 40;
-
-/// Whether one could be a slip of the other: cheap, for long lists of names.
-fn is_near(name: &str, wrong: &str) -> bool {
-    let ends = |a: &str, b: &str| {
-        a.bytes().rev().zip(b.bytes().rev()).take_while(|(a, b)| a == b).count()
-            + a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count()
-    };
-    name.len().abs_diff(wrong.len()) <= 2 && ends(name, wrong) + 2 >= name.len().min(wrong.len())
 }
 
 fn of_literal(literal: &LiteralValue) -> Type {
