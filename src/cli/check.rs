@@ -101,7 +101,8 @@ fn tell(problems: &[&Problem], format: Format, site: &Path) -> io::Result<()> {
     let mut out = io::stdout().lock();
     match format {
         Format::Text => {
-            let colour = out.is_terminal();
+            // https://no-color.org
+            let colour = out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
             let mut sources: BTreeMap<&str, Vec<String>> = BTreeMap::new();
             for problem in problems {
                 let lines = sources.entry(&problem.path).or_insert_with(|| lines_of(&problem.path, site));

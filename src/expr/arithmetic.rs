@@ -99,7 +99,7 @@ fn is_double(value: &dyn Val) -> bool {
     value.downcast_ref::<CelDouble>().is_some()
 }
 
-fn number(value: &dyn Val) -> Option<f64> {
+pub(super) fn number(value: &dyn Val) -> Option<f64> {
     let double = value.downcast_ref::<CelDouble>().map(|n| *n.inner());
     let int = || value.downcast_ref::<CelInt>().map(|n| *n.inner() as f64);
     let uint = || value.downcast_ref::<CelUInt>().map(|n| *n.inner() as f64);

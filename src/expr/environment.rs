@@ -1,6 +1,6 @@
 //! The CEL environment: compiling with positions, and running against a scope.
 
-use super::{ParseError, Scope, arithmetic, convert, explain, functions, meter};
+use super::{ParseError, Scope, arithmetic, convert, explain, functions, meter, order};
 use cel::{
     Context, Env, IdedExpr, Value as CelValue,
     common::{
@@ -26,10 +26,16 @@ static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(environment()));
 
 fn environment() -> Env {
     let mut env = Env::stdlib();
-    let declared =
-        [extensions::strings, extensions::lists, extensions::math, arithmetic::declare, meter::declare]
-            .into_iter()
-            .try_for_each(|extension: fn(&mut Env) -> _| env.add_extension(extension));
+    let declared = [
+        extensions::strings,
+        extensions::lists,
+        extensions::math,
+        arithmetic::declare,
+        meter::declare,
+        order::declare,
+    ]
+    .into_iter()
+    .try_for_each(|extension: fn(&mut Env) -> _| env.add_extension(extension));
     debug_assert!(declared.is_ok(), "the names of extensions are fixed: {declared:?}");
     env
 }

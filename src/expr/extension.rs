@@ -1,7 +1,7 @@
 //! Functions behind a namespace, `math.abs(x)`: what they take and what they return.
 
 use super::{
-    signature::Want::{self, Any, Extreme, Fraction, Int, Number, Text},
+    signature::Want::{self, Any, Extreme, Int, Number, Text},
     types::Type,
 };
 
@@ -21,6 +21,8 @@ enum Gives {
     Ints,
     /// What it was given.
     Same,
+    /// What it was given, as something that may be absent.
+    Optional,
     Any,
 }
 
@@ -29,13 +31,13 @@ const fn math(name: &'static str, wants: &'static [Want], gives: Gives) -> Exten
 }
 
 const EXTENSIONS: [Extension; 23] = [
-    math("ceil", &[Fraction], Gives::Number),
-    math("floor", &[Fraction], Gives::Number),
-    math("round", &[Fraction], Gives::Number),
-    math("trunc", &[Fraction], Gives::Number),
-    math("isInf", &[Fraction], Gives::Bool),
-    math("isNaN", &[Fraction], Gives::Bool),
-    math("isFinite", &[Fraction], Gives::Bool),
+    math("ceil", &[Number], Gives::Same),
+    math("floor", &[Number], Gives::Same),
+    math("round", &[Number], Gives::Same),
+    math("trunc", &[Number], Gives::Same),
+    math("isInf", &[Number], Gives::Bool),
+    math("isNaN", &[Number], Gives::Bool),
+    math("isFinite", &[Number], Gives::Bool),
     math("abs", &[Number], Gives::Same),
     math("sign", &[Number], Gives::Same),
     math("sqrt", &[Number], Gives::Number),
@@ -49,7 +51,7 @@ const EXTENSIONS: [Extension; 23] = [
     math("bitShiftRight", &[Int, Int], Gives::Int),
     Extension { namespace: "lists", name: "range", wants: &[Int], gives: Gives::Ints },
     Extension { namespace: "strings", name: "quote", wants: &[Text], gives: Gives::Text },
-    Extension { namespace: "optional", name: "of", wants: &[Any], gives: Gives::Any },
+    Extension { namespace: "optional", name: "of", wants: &[Any], gives: Gives::Optional },
     Extension { namespace: "optional", name: "ofNonZeroValue", wants: &[Any], gives: Gives::Any },
     Extension { namespace: "optional", name: "none", wants: &[], gives: Gives::Any },
 ];
@@ -71,6 +73,7 @@ impl Extension {
             Gives::Text => Type::String,
             Gives::Ints => Type::list(Type::Int),
             Gives::Same => args.first().cloned().unwrap_or_default(),
+            Gives::Optional => Type::Optional(Box::new(args.first().cloned().unwrap_or_default())),
             Gives::Any => Type::Any,
         }
     }

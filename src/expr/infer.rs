@@ -1,10 +1,12 @@
 //! The type of an expression, and what is wrong with it, without running it.
 //!
-//! This file walks the expression; what operators and functions take is in `calls`, what a condition
+//! This file walks the expression; what operators and functions take is in `calls` and `compare`, what a condition
 //! says of the values it looks at in `facts`, what it comes to in `decide`, and where a value comes from in
 //! `origins`.
 
+mod alone;
 mod calls;
+mod compare;
 mod decide;
 mod facts;
 mod member;
@@ -23,7 +25,7 @@ use cel::{
 use facts::Facts;
 pub(crate) use member::is_name;
 use member::{constant_key, member, written};
-pub use origins::Leak;
+pub use origins::{Leak, Origin};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -86,9 +88,10 @@ impl Expr {
         found
     }
 
-    /// Fields of these names whose value comes out, though not under its own name.
-    pub fn leaks(&self, types: &Types, classified: &dyn Fn(&str) -> bool) -> Vec<Leak> {
-        origins::leaks(&self.compiled, types, classified)
+    /// Which fields of classified names its value is made of, though it does not stand under them; `around` is
+    /// what the names it reads are made of.
+    pub fn origin(&self, types: &Types, around: &Origin, classified: &dyn Fn(&str) -> bool) -> Origin {
+        origins::origin(&self.compiled, types, around, classified)
     }
 
     /// What this condition comes to where some paths have these values; `None` where it depends on others.
@@ -99,6 +102,11 @@ impl Expr {
     /// What this condition is whatever its values are; `None` where they matter.
     pub fn constant(&self, types: &Types) -> Option<bool> {
         self.compiled.walk(|root| decide::constant(root, types))
+    }
+
+    /// Whether what is `said` alone can make this condition true, whatever the rest of what it reads is.
+    pub fn holds_alone(&self, types: &Types, said: &dyn Fn(&[String]) -> bool) -> bool {
+        self.compiled.walk(|root| alone::holds_alone(root, types, said))
     }
 
     /// The parts of `a && b && c`, as they are written.
@@ -300,17 +308,6 @@ impl<'e> Inference<'e> {
         }
     }
 
-    fn no_field(&mut self, node: &IdedExpr, shape: &Shape, path: Option<String>, field: &str) {
-        let known: Vec<String> = shape.fields.keys().cloned().collect();
-        let holder_text = path.as_ref().map_or(String::new(), |path| format!(" in `{path}`"));
-        let fix = match known.is_empty() {
-            true => "it has no fields".to_owned(),
-            false => format!("it has: {}", known.join(", ")),
-        };
-        let kind = TypeProblemKind::Unknown { holder: path, name: field.to_owned(), known };
-        self.report(node, kind, format!("no such field `{field}`{holder_text}"), fix);
-    }
-
     fn absent(&mut self, node: &IdedExpr, holder: Option<String>, field: &str) {
         let shown = holder.as_ref().map_or(String::new(), |path| format!(" of `{path}`"));
         let message = format!("the field `{field}`{shown} may be absent");
@@ -323,9 +320,7 @@ impl<'e> Inference<'e> {
     fn null(&mut self, node: &IdedExpr, path: Option<String>, then: &str) {
         let shown = path.as_ref().map_or("this".to_owned(), |path| format!("`{path}`"));
         let fix = match &path {
-            Some(path) => {
-                format!("ask before: `{path} != null`, or give a default with `.?` and `orValue(…)`")
-            }
+            Some(path) => format!("ask before: `{path} != null`, or write `{path} != null ? {path} : …`"),
             None => "ask before whether it is null".to_owned(),
         };
         self.report(node, TypeProblemKind::Null { path }, format!("{shown} may be null, and {then}"), fix);
@@ -373,8 +368,15 @@ impl<'e> Inference<'e> {
         self.scopes
             .push(Types::from([(loop_.iter_var.clone(), item), (loop_.accu_var.clone(), start.clone())]));
         self.node(&loop_.loop_cond);
-        let step = self.node(&loop_.loop_step);
-        self.scopes.pop();
+        let mut step = self.node(&loop_.loop_step);
+        if let (Some(condition), Some(item)) =
+            (facts::kept_if(loop_), self.scopes.pop().and_then(|mut own| own.remove(&loop_.iter_var)))
+        {
+            // What `filter` keeps is as its condition says.
+            let mut own = Types::from([(loop_.iter_var.clone(), item)]);
+            facts::of(condition, true).narrow(&mut own);
+            step = Type::list(own.remove(&loop_.iter_var).unwrap_or_default());
+        }
         self.facts = facts;
         self.scopes.push(Types::from([(loop_.accu_var.clone(), start.join(step))]));
         let result = self.node(&loop_.result);

@@ -4,7 +4,7 @@
 //! The tree that is run is the one that is analysed, with a meter wherever a value's size decides the cost. Nothing is
 //! measured elsewhere, so that an ordinary expression pays a few calls.
 
-use super::signature::NAMESPACES;
+use super::{order, signature::NAMESPACES};
 use cel::{
     DeclarationError, Env, ExecutionError, IdedExpr,
     common::{
@@ -140,6 +140,7 @@ fn unfit(function: &str, args: &[CowVal<'_, '_>]) -> ExecutionError {
 /// The tree with its meters.
 pub(super) fn metered_tree(root: &IdedExpr) -> IdedExpr {
     let mut tree = root.clone();
+    order::rewrite_tree(&mut tree);
     put_meters(&mut tree, false);
     tree
 }

@@ -13,6 +13,7 @@ mod extension;
 mod functions;
 mod infer;
 mod meter;
+mod order;
 mod shift;
 mod signature;
 mod template;
@@ -21,7 +22,7 @@ mod value;
 
 pub use catalogue::{Function, MACROS, NAMESPACES, functions};
 pub(crate) use infer::is_name;
-pub use infer::{Leak, PlacedProblem, TypeProblem, TypeProblemKind, Types};
+pub use infer::{Leak, Origin, PlacedProblem, TypeProblem, TypeProblemKind, Types};
 pub use types::{Field, Misfit, Shape, Type, is_time};
 pub use value::{Embedded, ValueTemplate};
 

@@ -10,6 +10,8 @@ pub const NAMESPACES: [&str; 4] = ["math", "lists", "strings", "optional"];
 /// What `math.greatest` and `math.least` become when they are parsed.
 pub(super) const GREATEST: &str = "math.@max";
 pub(super) const LEAST: &str = "math.@min";
+/// What `sortBy` becomes: the list, and what each item is sorted by.
+pub(super) const SORT_BY: &str = "@sortByAssociatedKeys";
 
 /// CEL's own type names, which an expression may compare `type(x)` with.
 pub(super) const TYPE_NAMES: [&str; 10] =
@@ -19,11 +21,11 @@ pub(super) const TYPE_NAMES: [&str; 10] =
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Want {
     Any,
+    /// One value, no list or object.
+    Plain,
     Text,
     Number,
     Int,
-    /// A number that is not whole, as some functions of `math` take no other.
-    Fraction,
     List,
     /// A list of texts.
     Texts,
@@ -38,6 +40,10 @@ pub(super) enum Want {
     /// What `duration()` takes.
     Span,
     Timestamp,
+    /// A time that CEL calculates with, or a duration.
+    Clock,
+    /// A time zone.
+    Zone,
     /// What has a size.
     Sized,
     /// What turns into a number.
@@ -82,8 +88,8 @@ const fn method(name: &'static str, wants: &'static [Want], optional: usize) -> 
 }
 
 use Want::{
-    Any, Countable, Extreme, Fraction, Int, List, Number, Numbers, Optional, Ordered, Sized, Span, Text,
-    Texts, Time, Timestamp,
+    Any, Clock, Countable, Extreme, Int, List, Number, Numbers, Optional, Ordered, Plain, Sized, Span, Text,
+    Texts, Time, Timestamp, Zone,
 };
 
 const SIGNATURES: [Signature; 60] = [
@@ -92,7 +98,7 @@ const SIGNATURES: [Signature; 60] = [
     function("int", &[Countable], 0),
     function("uint", &[Countable], 0),
     function("double", &[Countable], 0),
-    function("string", &[Any], 0),
+    function("string", &[Plain], 0),
     function("bool", &[Any], 0),
     function("type", &[Any], 0),
     function("dyn", &[Any], 0),
@@ -135,16 +141,16 @@ const SIGNATURES: [Signature; 60] = [
     method("hasValue", &[Optional], 0),
     method("optMap", &[Any, Any, Any], 0),
     method("optFlatMap", &[Any, Any, Any], 0),
-    method("getFullYear", &[Timestamp, Text], 1),
-    method("getMonth", &[Timestamp, Text], 1),
-    method("getDate", &[Timestamp, Text], 1),
-    method("getDayOfMonth", &[Timestamp, Text], 1),
-    method("getDayOfWeek", &[Timestamp, Text], 1),
-    method("getDayOfYear", &[Timestamp, Text], 1),
-    method("getHours", &[Any, Text], 1),
-    method("getMinutes", &[Any, Text], 1),
-    method("getSeconds", &[Any, Text], 1),
-    method("getMilliseconds", &[Any, Text], 1),
+    method("getFullYear", &[Timestamp, Zone], 1),
+    method("getMonth", &[Timestamp, Zone], 1),
+    method("getDate", &[Timestamp, Zone], 1),
+    method("getDayOfMonth", &[Timestamp, Zone], 1),
+    method("getDayOfWeek", &[Timestamp, Zone], 1),
+    method("getDayOfYear", &[Timestamp, Zone], 1),
+    method("getHours", &[Clock, Zone], 1),
+    method("getMinutes", &[Clock, Zone], 1),
+    method("getSeconds", &[Clock, Zone], 1),
+    method("getMilliseconds", &[Clock, Zone], 1),
     function("bytes", &[Any], 0),
     function("has", &[Any], 0),
 ];
@@ -177,7 +183,6 @@ impl Want {
             Text => kind.is_text(),
             Number => kind.is_number(),
             Int => matches!(kind, Type::Int),
-            Fraction => matches!(kind, Type::Number),
             Texts => holds(kind, Type::is_text),
             Numbers => holds(kind, Type::is_number),
             Ordered => holds(kind, |item| !matches!(item, Type::Object(_) | Type::List(_) | Type::Null)),
@@ -186,6 +191,9 @@ impl Want {
             Time => kind.is_text() || matches!(kind, Type::Timestamp),
             Span => kind.is_text() || matches!(kind, Type::Duration),
             Timestamp => matches!(kind, Type::Timestamp),
+            Clock => matches!(kind, Type::Timestamp | Type::Duration),
+            Zone => kind.is_text(),
+            Plain => !matches!(kind, Type::List(_) | Type::Object(_) | Type::Null),
             Sized => kind.is_text() || matches!(kind, Type::List(_) | Type::Object(_)),
             Countable => {
                 kind.is_text() || kind.is_number() || matches!(kind, Type::Timestamp | Type::Duration)
@@ -195,18 +203,19 @@ impl Want {
 
     pub(super) fn fix(self) -> &'static str {
         match self {
-            Time | Timestamp => {
+            Time | Timestamp | Clock => {
                 "times are RFC 3339 text like 2026-11-23T06:10:00-06:00; timestamp(x) reads one"
             }
             Span => "durations are written '90s', '30m', '2h'",
             List => "give it a list",
-            Fraction => "make it fractional: double(x)",
             Texts => "make its items texts: x.map(item, string(item))",
             Numbers | Extreme => "give it numbers: x.map(item, item.minutes)",
             Ordered => "give it a list of numbers, texts or times: x.map(item, item.due)",
             Text => "make it a text: string(x)",
             Number | Int | Countable => "make it a number: int(x), double(x)",
             Optional => "ask for the field with `.?`: `x.?field.orValue(…)`",
+            Zone => "time zones are written 'America/Chicago', 'UTC', '-06:00'",
+            Plain => "take a field of it: string(x.field); a list of texts is put together with `join`",
             Sized | Any => "give it a text, a list or an object",
         }
     }
@@ -220,12 +229,14 @@ impl fmt::Display for Want {
             Number => "a number",
             Int => "a whole number",
             List => "a list",
-            Fraction => "a fractional number",
             Texts => "a list of texts",
             Numbers => "a list of numbers",
             Ordered => "a list of what has an order",
             Extreme => "a number or a list of numbers",
             Time | Timestamp => "a time",
+            Clock => "a time or a duration",
+            Zone => "a time zone",
+            Plain => "one value",
             Span => "a duration",
             Sized => "a text, a list or an object",
             Countable => "a number or a text",
@@ -242,8 +253,18 @@ pub(super) fn wrong_literal(name: &str, text: &str) -> Option<String> {
             (!is_time).then(|| format!("`{text}` is not a time"))
         }
         "duration" => (!is_duration(text)).then(|| format!("`{text}` is not a duration")),
+        _ if name.starts_with("get") => (!is_zone(text)).then(|| format!("`{text}` is not a time zone")),
         _ => None,
     }
+}
+
+/// `America/Chicago`, `-06:00`: what CEL reads as a time zone.
+fn is_zone(text: &str) -> bool {
+    let is_offset = || {
+        let (hours, minutes) = text.trim_start_matches(['+', '-']).split_once(':')?;
+        Some(hours.parse::<u8>().is_ok() && minutes.parse::<u8>().is_ok())
+    };
+    text.parse::<chrono_tz::Tz>().is_ok() || is_offset() == Some(true)
 }
 
 /// `1h30m`, `-1.5s`: what CEL reads as a duration.
@@ -275,6 +296,7 @@ fn holds(list: &Type, is_one: impl Fn(&Type) -> bool) -> bool {
     match list {
         Type::List(item) => match &**item {
             Type::Any | Type::Unset | Type::Optional(_) => true,
+            // That an item may be null is told apart from what it is.
             Type::Nullable(item) => is_one(item),
             item => is_one(item),
         },
@@ -333,6 +355,7 @@ pub(super) fn of(name: &str, target: Option<&Type>, args: &[Type], second_int: O
         },
         "or" => target.cloned().unwrap_or_default(),
         "flatten" | "type" | "dyn" | "bytes" | "optMap" | "optFlatMap" => Type::Any,
+        SORT_BY => subject.cloned().unwrap_or_default(),
         internal if internal.contains('@') => Type::Any,
         _ => return None,
     })

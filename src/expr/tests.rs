@@ -351,7 +351,7 @@ fn what_is_as_deep_as_may_be_is_inferred_and_evaluated_on_a_small_stack() {
             let _ = expr.eval(&scope());
             expr.infer(&Types::new());
             expr.narrow(&mut Types::new(), true);
-            expr.leaks(&infer::Types::new(), &|_| true);
+            expr.origin(&infer::Types::new(), &Origin::default(), &|_| true);
             let _ = (expr.roots(), expr.paths(), expr.conjuncts());
         }
     });
@@ -387,4 +387,24 @@ fn a_fair_amount_of_work_is_done() {
     gives("['a', 'b'].join('-').replace('a', 'c').replace('b', 'd', -1)", json!("c-d"));
     gives("'aaa'.replace('a', 'b', 2) + 'x'.replace('x', 'y', 0)", json!("bbax"));
     gives("[1, 1, 2].distinct()", json!([1, 2]));
+}
+
+#[test]
+fn whole_and_fractional_numbers_are_sorted_and_rounded_alike() {
+    let runs = |source: &str| Expr::parse(source).expect(source).eval(&Scope::new());
+    for source in [
+        "[30, 12.5, 20].sort() == [12.5, 20, 30]",
+        "[{'m': 30}, {'m': 12.5}].sortBy(x, x.m)[0].m == 12.5",
+        "['b', 'a'].sort() == ['a', 'b']",
+        "[timestamp('2026-12-01T00:00:00Z'), timestamp('2026-12-01T00:30:00+02:00')].sort()[0] == timestamp('2026-11-30T22:30:00Z')",
+        "math.ceil(5) == 5 && math.floor(5) == 5 && math.round(5) == 5 && math.trunc(5) == 5",
+        "math.ceil(4.2) == 5.0 && math.floor(4.8) == 4.0 && math.round(4.5) == 5.0 && math.trunc(4.8) == 4.0",
+        "!math.isNaN(5) && math.isFinite(5) && !math.isInf(0.5)",
+        "[[3, 1], [2]].exists(x, x.sort()[0] == 1)",
+    ] {
+        assert_eq!(runs(source), Ok(serde_json::json!(true)), "{source}");
+    }
+    let error = runs("[1, 'a'].sort()").expect_err("no order").message;
+    assert_eq!(error, "sort: values of int and string have no order: sort values of one type");
+    assert!(runs("math.ceil('a')").is_err());
 }

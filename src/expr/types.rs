@@ -70,13 +70,18 @@ impl Type {
     /// What a JSON Schema promises. Fields that a schema does not list count as absent, unless it says
     /// `additionalProperties`: what a tool documents is what a workflow may use.
     pub fn from_schema(schema: &Value) -> Self {
-        Reader { root: schema, all_there: false }.read(schema, 0)
+        Reader { root: schema, all_there: false, filled: false }.read(schema, 0)
     }
 
     /// What a JSON Schema promises to somebody who reads: where an object says of no field that it is
     /// required, all of them count as there.
     pub fn of_output(schema: &Value) -> Self {
-        Reader { root: schema, all_there: true }.read(schema, 0)
+        Reader { root: schema, all_there: true, filled: true }.read(schema, 0)
+    }
+
+    /// The same for what nobody fills in: a field that may be left out is missing then, also where it may be null.
+    pub fn of_answer(schema: &Value) -> Self {
+        Reader { root: schema, all_there: true, filled: false }.read(schema, 0)
     }
 
     /// The type of a value that is written out.
@@ -202,6 +207,14 @@ impl Type {
         }
     }
 
+    /// Everything inside of a value of this type that does not fit where `wanted` is needed.
+    pub fn misfits(&self, wanted: &Self) -> Vec<Misfit> {
+        match (self, wanted) {
+            (Self::Object(shape), Self::Object(known)) => shape.misfits(known),
+            _ => self.misfit(wanted).into_iter().collect(),
+        }
+    }
+
     /// Why a value of this type does not fit where `wanted` is needed, with the path to the misfit.
     pub fn misfit(&self, wanted: &Self) -> Option<Misfit> {
         let no = || Some(Misfit::new(format!("{wanted} is needed, this is {self}")));
@@ -226,7 +239,7 @@ impl Type {
             (Self::Word(_) | Self::Time | Self::Timestamp | Self::Duration, Self::String) => None,
             (Self::Int, Self::Number) => None,
             (Self::List(item), Self::List(known)) => item.misfit(known).map(|m| m.below("[…]")),
-            (Self::Object(shape), Self::Object(known)) => shape.misfit(known),
+            (Self::Object(shape), Self::Object(known)) => shape.misfits(known).into_iter().next(),
             (a, b) if std::mem::discriminant(a) == std::mem::discriminant(b) => None,
             _ => no(),
         }
@@ -279,23 +292,31 @@ impl Shape {
         self
     }
 
-    fn misfit(&self, known: &Self) -> Option<Misfit> {
+    fn misfits(&self, known: &Self) -> Vec<Misfit> {
+        let mut found = Vec::new();
         for (name, field) in &known.fields {
-            let own = self.fields.get(name);
-            if own.is_none() && field.required && self.rest.is_none() {
-                return Some(Misfit { path: vec![name.clone()], ..Misfit::new("it is missing".to_owned()) });
-            }
-            if let Some(misfit) = own.and_then(|own| own.kind.misfit(&field.kind)) {
-                return Some(misfit.below(name));
+            match self.fields.get(name) {
+                Some(own) => {
+                    found.extend(own.kind.misfits(&field.kind).into_iter().map(|misfit| misfit.below(name)));
+                }
+                None if field.required && self.rest.is_none() => {
+                    found
+                        .push(Misfit { path: vec![name.clone()], ..Misfit::new("it is missing".to_owned()) });
+                }
+                None => {}
             }
         }
-        let stranger = self.fields.keys().find(|name| !known.fields.contains_key(*name))?;
-        let names: Vec<String> = known.fields.keys().cloned().collect();
-        (known.closed && known.rest.is_none()).then(|| Misfit {
-            path: vec![stranger.clone()],
-            message: format!("there is no such field; there is: {}", names.join(", ")),
-            strange: Some((stranger.clone(), names)),
-        })
+        if known.closed && known.rest.is_none() {
+            let names: Vec<String> = known.fields.keys().cloned().collect();
+            for stranger in self.fields.keys().filter(|name| !known.fields.contains_key(*name)) {
+                found.push(Misfit {
+                    path: vec![stranger.clone()],
+                    message: format!("there is no such field; there is: {}", names.join(", ")),
+                    strange: Some((stranger.clone(), names.clone())),
+                });
+            }
+        }
+        found
     }
 }
 
@@ -309,6 +330,8 @@ struct Reader<'s> {
     root: &'s Value,
     /// Fields count as there when the object requires none.
     all_there: bool,
+    /// What may be null is null where it is left out: tools fill their answers in.
+    filled: bool,
 }
 
 impl Reader<'_> {
@@ -365,8 +388,7 @@ impl Reader<'_> {
         let properties = schema.get("properties").and_then(Value::as_object);
         let field = |(name, schema): (&String, &Value)| {
             let kind = self.read(schema, depth + 1);
-            // What may be null is null where it is left out: tools fill their answers in.
-            let filled = self.all_there && matches!(kind, Type::Nullable(_));
+            let filled = self.filled && matches!(kind, Type::Nullable(_));
             let required = all_there || filled || required.contains(&name.as_str());
             (name.clone(), Field { kind, required })
         };

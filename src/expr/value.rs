@@ -2,7 +2,7 @@
 
 use super::{
     EvalError, Expr, ParseError, Scope,
-    infer::Types,
+    infer::{Origin, Types},
     template::{self, Part, Placed, Text},
     types::Type,
 };
@@ -72,6 +72,11 @@ impl ValueTemplate {
     /// What it evaluates to, as far as that is known beforehand.
     pub(super) fn kind(&self, types: &Types) -> Type {
         self.0.node.kind(types)
+    }
+
+    /// Which fields of classified names its parts are made of, though they do not stand under them.
+    pub fn origin(&self, types: &Types, around: &Origin, classified: &dyn Fn(&str) -> bool) -> Origin {
+        self.0.node.origin(types, around, classified)
     }
 
     /// The expression that this is, when it is exactly one `${{ }}`.
@@ -154,6 +159,35 @@ impl Node {
             }
             Self::Object(nodes) => {
                 Type::object(nodes.iter().map(|(name, node)| (name.clone(), node.kind(types))))
+            }
+        }
+    }
+
+    fn origin(&self, types: &Types, around: &Origin, classified: &dyn Fn(&str) -> bool) -> Origin {
+        match self {
+            Self::Literal(_) => Origin::default(),
+            Self::Whole(placed) => placed.expr.origin(types, around, classified),
+            Self::Mixed(parts) => {
+                let expr = |part: &Part| match part {
+                    Part::Text(_) => Origin::default(),
+                    Part::Value(Placed { expr, .. }) => {
+                        let mut inside = Vec::new();
+                        expr.infer(types).0.fields_below(&mut inside);
+                        inside.retain(|name| classified(name));
+                        expr.origin(types, around, classified).join(Origin::of_names(inside))
+                    }
+                };
+                parts.iter().map(expr).fold(Origin::default(), Origin::join).melted()
+            }
+            Self::List(nodes) => nodes
+                .iter()
+                .map(|node| node.origin(types, around, classified))
+                .fold(Origin::default(), Origin::join),
+            Self::Object(nodes) => {
+                let open = nodes.iter().filter(|(name, _)| !classified(name));
+                open.fold(Origin::default(), |found, (name, node)| {
+                    found.with(name, node.origin(types, around, classified))
+                })
             }
         }
     }

@@ -1,5 +1,6 @@
 //! `agent`: hands the step to the agent loop and keeps its ledger in the run's journal.
 
+use super::confidential;
 use crate::{
     agent::{
         self, Around, Endpoints, Entry, Ledger, LedgerClosed, Limits, Model, Progress, Spans, Unlimited,
@@ -9,7 +10,7 @@ use crate::{
     run::{Leaf, Task},
     telemetry::trace,
     tool::{DataClass, Registry},
-    workflow::{AgentStep, CurrentEvents},
+    workflow::{AgentStep, CurrentEvents, Workflow},
 };
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -121,12 +122,19 @@ impl AgentExecutor {
             },
             mask: step.mask.clone(),
             classes: self.classes(),
-            known: self.settings.known.clone(),
+            known: self.known(&context.definition.workflow, scope),
             mask_key: Sha256::digest(context.run.0.as_bytes()).into(),
             check: check(step, (**scope).clone()),
             fallback,
             trace: trace::here().or_else(|| context.start.trace.clone()),
         })
+    }
+
+    /// Those of the site, and what this run has read.
+    fn known(&self, workflow: &Workflow, scope: &Scope) -> Vec<(DataClass, String)> {
+        let mut known = self.settings.known.clone();
+        known.extend(confidential::values(&self.tools, workflow, scope));
+        known
     }
 
     /// The scope with no more of the event than its type describes.

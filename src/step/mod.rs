@@ -6,6 +6,7 @@ mod agent;
 mod approval;
 mod audited;
 mod call;
+mod confidential;
 mod endpoints;
 mod gate;
 mod notify;

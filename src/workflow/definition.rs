@@ -8,7 +8,10 @@ use super::{
     render::{TemplateProblem, Templates, Written},
     source::{Data, Document, Node},
 };
-use crate::{expr::Types, site::is_link_outside};
+use crate::{
+    expr::{Origin, Types},
+    site::is_link_outside,
+};
 use serde_json::Value;
 use std::{collections::BTreeMap, path::Path};
 
@@ -105,7 +108,7 @@ impl Definition {
     }
 
     pub(super) fn template_problems(&self, path: &str, types: &Types) -> Vec<TemplateProblem> {
-        self.templates.check(path, types).0
+        self.templates.check(path, types, &Origin::default()).0
     }
 
     /// The JSON Schema that a form is filled in by.
@@ -122,8 +125,8 @@ impl Definition {
     }
 
     /// The values that come out of a template, each with the names of the fields inside.
-    pub(super) fn template_written(&self, path: &str, types: &Types) -> Vec<Written> {
-        self.templates.check(path, types).1
+    pub(super) fn template_written(&self, path: &str, types: &Types, origins: &Origin) -> Vec<Written> {
+        self.templates.check(path, types, origins).1
     }
 
     /// The part of the file that holds a step, to find the places of what is in it.

@@ -26,6 +26,8 @@ use std::{
 const FOLDER: &str = "events";
 /// How many misfits of one event are told.
 const MISFITS_MAX: usize = 3;
+/// Words of a schema that are Takt's own.
+const WORDS: [&str; 3] = ["x-takt-class", "x-takt-repeats", "x-takt-entity"];
 /// What every event has, besides the sender's data.
 const ATTRIBUTES: [&str; 5] = ["id", "type", "subject", "time", "plant"];
 
@@ -115,6 +117,9 @@ impl Events {
         if let Some(why) = endless(&schema) {
             return Err((start, format!("this schema cannot be used: {why}")));
         }
+        if let Some((word, message)) = strange_word(&schema) {
+            return Err((place_of_word(text, &word).unwrap_or(start), message));
+        }
         let mut classes = BTreeMap::new();
         collect_classes(&schema, &mut classes);
         let repeats = schema.get("x-takt-repeats") == Some(&Value::Bool(true));
@@ -203,6 +208,36 @@ pub(super) fn any_event() -> Type {
         Type::Object(shape) => Type::Object(Shape { rest: Some(Box::new(Type::Any)), ..shape }),
         other => other,
     }
+}
+
+/// A word of Takt's own that is none: with a class that nobody knows, a field would be as if it were public.
+fn strange_word(schema: &Value) -> Option<(String, String)> {
+    const CLASSES: &str = "public, employee, customer, proprietary, secret";
+    match schema {
+        Value::Object(keywords) => keywords.iter().find_map(|(name, value)| match name.as_str() {
+            "x-takt-class" if serde_json::from_value::<DataClass>(value.clone()).is_err() => {
+                let word = value.as_str().unwrap_or(name).to_owned();
+                let message = format!("`{word}` is no class of data: there is {CLASSES}");
+                Some((word, message))
+            }
+            "x-takt-repeats" if !value.is_boolean() => {
+                Some((name.clone(), "`x-takt-repeats` is true or false".to_owned()))
+            }
+            _ if name.starts_with("x-takt-") && !WORDS.contains(&name.as_str()) => {
+                let message = format!("there is no word `{name}`: there is {}", WORDS.join(", "));
+                Some((name.clone(), message))
+            }
+            _ => strange_word(value),
+        }),
+        Value::Array(items) => items.iter().find_map(strange_word),
+        _ => None,
+    }
+}
+
+fn place_of_word(text: &str, word: &str) -> Option<Place> {
+    let before = &text[..text.find(&format!("\"{word}\""))?];
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    Some(Place { line: before.matches('\n').count() as u32 + 1, column: column as u32 })
 }
 
 fn collect_classes(schema: &Value, found: &mut BTreeMap<String, DataClass>) {

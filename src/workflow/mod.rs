@@ -39,4 +39,4 @@ pub use rule::Rule;
 pub use walk::every_step;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -14,7 +14,7 @@ use super::{
     Place,
     problem::{Problem, Severity},
 };
-use crate::expr::Types;
+use crate::expr::{Origin, Types};
 use bounds::Page;
 use chrono::DateTime;
 use chrono_tz::Tz;
@@ -78,9 +78,16 @@ impl Templates {
     }
 
     /// What this template names and its data would not have, and what comes out of it; nothing where there is no
-    /// such template.
-    pub(super) fn check(&self, path: &str, types: &Types) -> (Vec<TemplateProblem>, Vec<Written>) {
-        self.written.get(path).map(|(template, text)| typed::check(template, text, types)).unwrap_or_default()
+    /// such template. `origins` is what its data is made of.
+    pub(super) fn check(
+        &self,
+        path: &str,
+        types: &Types,
+        origins: &Origin,
+    ) -> (Vec<TemplateProblem>, Vec<Written>) {
+        let found =
+            self.written.get(path).map(|(template, text)| typed::check(template, text, types, origins));
+        found.unwrap_or_default()
     }
 
     /// Every name that a template reads.

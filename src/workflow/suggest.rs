@@ -2,6 +2,8 @@
 
 /// Longer texts are no words.
 const LENGTH_MAX: usize = 200;
+/// A file of ten thousand steps with a slip in each is checked in seconds, too.
+const LOOKED_MAX: usize = 200;
 
 /// `None` when nothing is close enough to be what was meant.
 pub(super) fn closest<'k>(wrong: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
@@ -12,10 +14,22 @@ pub(super) fn closest<'k>(wrong: &str, known: impl IntoIterator<Item = &'k str>)
         let other = word.chars().count();
         length.abs_diff(other) <= limit && length.max(other) <= LENGTH_MAX
     };
-    let near = known.into_iter().filter(may_be_near).map(|word| (distance(wrong, word), word));
+    let known = known.into_iter().filter(may_be_near);
+    let near = known.scan(0, |looked, word| {
+        *looked += 1;
+        // Of very many words only those that read alike at both ends are compared letter by letter.
+        Some((*looked <= LOOKED_MAX || ends_alike(wrong, word)).then_some(word))
+    });
+    let near = near.flatten().map(|word| (distance(wrong, word), word));
     near.filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, word)| word)
+}
+
+fn ends_alike(a: &str, b: &str) -> bool {
+    let front = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
+    let back = a.bytes().rev().zip(b.bytes().rev()).take_while(|(a, b)| a == b).count();
+    front + back + 2 >= a.len().max(b.len())
 }
 
 /// Edits between two words; a swap of neighbours counts as one.
@@ -50,5 +64,7 @@ mod tests {
         assert_eq!(closest("Gate", known), Some("gate"));
         assert_eq!(closest("timeout", known), None);
         assert_eq!(closest("x", known), None);
+        let many: Vec<String> = (1000..3000).map(|number| format!("step_{number}")).collect();
+        assert_eq!(closest("setp_2999", many.iter().map(String::as_str)), Some("step_2999"));
     }
 }

@@ -59,7 +59,9 @@ impl<'f> Compiler<'f> {
         let input = self.schema(tool.input.as_ref(), at, true);
         let output = self.schema(Some(&tool.output), at, false);
         self.names = Names::of_call(input.as_ref().map(|(schema, _)| schema));
-        let requests = self.requests(at, &tool.requests, idempotency.as_ref().map(|(class, _)| *class));
+        let only_reads = tool.effect != Effect::Write
+            || idempotency.as_ref().is_some_and(|(class, _)| *class == Idempotency::Read);
+        let requests = self.requests(at, &tool.requests, only_reads);
         let values = self.values(tool.values.as_ref());
         let returns = self.template(&tool.returns);
         let errors = self.errors(defaults.errors, tool);
@@ -162,7 +164,7 @@ impl<'f> Compiler<'f> {
         &mut self,
         at: Location,
         written: &[Spanned<file::Request>],
-        idempotency: Option<Idempotency>,
+        only_reads: bool,
     ) -> Option<Vec<Request>> {
         if written.is_empty() {
             self.report(at, "a tool needs at least one request");
@@ -177,21 +179,14 @@ impl<'f> Compiler<'f> {
         }
         let mut compiled = Vec::new();
         for request in written {
-            compiled.push(self.request(&request.value, idempotency));
+            compiled.push(self.request(&request.value, only_reads));
             self.names.add_response(&request.value.id.value);
         }
         compiled.into_iter().collect()
     }
 
-    fn request(&mut self, written: &file::Request, idempotency: Option<Idempotency>) -> Option<Request> {
-        let reads = idempotency == Some(Idempotency::Read);
-        let write = match written.effect {
-            Some(effect) => effect == file::RequestEffect::Write,
-            None => !reads && written.method != file::Method::Get,
-        };
-        if write && reads {
-            self.report(written.id.referenced, "a request with `effect: write` in a tool that only reads");
-        }
+    fn request(&mut self, written: &file::Request, only_reads: bool) -> Option<Request> {
+        let write = self.is_write(written, only_reads);
         if written.each.is_none() && written.item.is_some() {
             self.report(written.id.referenced, "`as` names the item of `each`, which is missing");
         }
@@ -221,6 +216,28 @@ impl<'f> Compiler<'f> {
             success: optional(success)?,
             write,
         })
+    }
+
+    /// In a tool that only reads, whoever asks by POST says so: it would need a gate and rules otherwise.
+    fn is_write(&mut self, written: &file::Request, only_reads: bool) -> bool {
+        use file::{Method, RequestEffect};
+        let write = match written.effect {
+            Some(effect) => effect == RequestEffect::Write,
+            None => written.method != Method::Get,
+        };
+        if !only_reads {
+            return write;
+        }
+        let message = match (written.method, written.effect) {
+            (_, Some(RequestEffect::Write)) => {
+                "a request with `effect: write` in a tool that only reads".to_owned()
+            }
+            (Method::Get, _) | (Method::Post, Some(RequestEffect::Read)) => return false,
+            (Method::Post, None) => "a tool that only reads sends a POST: say `effect: read` on the request where it only asks, or make the tool `effect: write`".to_owned(),
+            (method, _) => format!("{} changes something, and this tool only reads: make it `effect: write`", self::method(method)),
+        };
+        self.report(written.id.referenced, message);
+        false
     }
 
     /// Splits at slashes outside `${{ }}`, so that a value stays one part of the path.
@@ -292,7 +309,7 @@ impl<'f> Compiler<'f> {
         at: Location,
         returns: Option<&ValueTemplate>,
     ) -> Option<LookUp> {
-        let requests = self.requests(at, &written.requests, Some(Idempotency::Read));
+        let requests = self.requests(at, &written.requests, true);
         let found = self.expression(&written.found);
         let own = written.returns.as_ref().map(|returns| self.template(returns));
         let returns = optional(own)?.or_else(|| returns.cloned());

@@ -382,3 +382,28 @@ fn a_name_that_is_not_there_is_found_before_the_first_call() {
         assert!(problem.contains(&format!("`{name}`")), "{to}: {problem}");
     }
 }
+
+#[test]
+fn a_tool_that_only_reads_asks_by_get_or_says_so() {
+    let problem = |request: &str| {
+        let broken = ERP.replacen(
+            "        method: GET\n        path: api/resource/Purchase",
+            &format!("        {request}\n        path: api/resource/Purchase"),
+            1,
+        );
+        assert_ne!(broken, ERP);
+        tools(&broken, "http://localhost").err().unwrap_or_default().join("\n")
+    };
+    let post = "a tool that only reads sends a POST: say `effect: read` on the request where it only asks, or make the tool `effect: write`";
+    let changes =
+        |verb: &str| format!("{verb} changes something, and this tool only reads: make it `effect: write`");
+    for (request, why) in [
+        ("method: POST", post.to_owned()),
+        ("method: PUT", changes("PUT")),
+        ("method: PATCH\n        effect: read", changes("PATCH")),
+        ("method: DELETE", changes("DELETE")),
+    ] {
+        assert!(problem(request).ends_with(&why), "{request}: {}", problem(request));
+    }
+    assert_eq!(problem("method: POST\n        effect: read"), "");
+}

@@ -1,11 +1,14 @@
 //! Operators and functions: what they take, and what they return.
 
-use super::{Inference, TypeProblemKind, facts, literal_int, literal_text, member::chain, path_of};
+use super::{
+    Inference, TypeProblemKind,
+    compare::{is_fraction, same, tells_time, written},
+    facts, literal_int, literal_text, path_of,
+};
 use crate::expr::{
-    environment::{self, operator},
-    extension,
+    environment, extension,
     signature::{self, Signature, Want},
-    types::{Type, is_time},
+    types::Type,
 };
 use cel::{
     IdedExpr,
@@ -25,7 +28,17 @@ impl Inference<'_> {
                 self.condition(condition);
                 let yes = self.knowing(condition, true, yes);
                 let no = self.knowing(condition, false, no);
-                yes.join(no)
+                self.either(node, yes, no)
+            }
+            (operators::NEGATE, [value]) => {
+                let kind = self.operand(value, name);
+                if kind.is_known() && !kind.is_number() && !matches!(kind, Type::Duration | Type::Optional(_))
+                {
+                    let message = format!("`-` does not work on {kind}");
+                    self.report(node, TypeProblemKind::Mismatch, message, Want::Number.fix().to_owned());
+                    return Type::Any;
+                }
+                kind
             }
             (operators::LOGICAL_AND | operators::LOGICAL_OR, [left, right]) => {
                 self.condition(left);
@@ -95,6 +108,11 @@ impl Inference<'_> {
         let kind = self.without_null(holder, kind, "has no items then");
         let by = self.node(key);
         match &kind {
+            Type::List(_) if is_no_index(key) => {
+                let message = "the items of a list are counted from 0, in whole numbers".to_owned();
+                let fix = "the first is `list[0]`, the last `list[size(list) - 1]`".to_owned();
+                self.report(key, TypeProblemKind::Mismatch, message, fix);
+            }
             Type::List(_) if by.is_known() && !by.is_number() && !matches!(by, Type::Optional(_)) => {
                 let message = format!("an item of a list is asked for by its number, this is {by}");
                 let fix = "write `list[0]`, or look with `exists`, `filter`".to_owned();
@@ -117,6 +135,18 @@ impl Inference<'_> {
         kind
     }
 
+    /// What `c ? a : b` gives.
+    fn either(&mut self, node: &IdedExpr, yes: Type, no: Type) -> Type {
+        let (a, b) = (yes.present_ref(), no.present_ref());
+        let both_known = [a, b].iter().all(|kind| kind.is_known() && !matches!(kind, Type::Null));
+        if both_known && !same(a, b) {
+            let message = format!("`? :` gives {a} or {b}");
+            let fix = "let both sides give values of one type".to_owned();
+            self.report(node, TypeProblemKind::Mismatch, message, fix);
+        }
+        yes.join(no)
+    }
+
     fn condition(&mut self, node: &IdedExpr) {
         let kind = self.node(node);
         let kind = self.without_null(node, kind, "is neither true nor false then");
@@ -130,7 +160,7 @@ impl Inference<'_> {
     }
 
     /// What `.?` gives is no value yet.
-    fn undecided(&mut self, node: &IdedExpr, then: &str, default: &str) {
+    pub(super) fn undecided(&mut self, node: &IdedExpr, then: &str, default: &str) {
         let shown = path_of(node).map_or("this".to_owned(), |path| format!("`{path}`"));
         let message = format!("{shown} is asked for with `?`, and without a default it {then}");
         let fix = format!("give a default: `.orValue({default})`");
@@ -139,6 +169,7 @@ impl Inference<'_> {
 
     fn operand(&mut self, node: &IdedExpr, operator_name: &str) -> Type {
         let kind = self.node(node);
+        let kind = if asks_for_shift(node) { kind.nullable() } else { kind };
         self.without_null(node, kind, &format!("`{}` does not work then", written(operator_name)))
     }
 
@@ -154,10 +185,15 @@ impl Inference<'_> {
         let wants = match (name, args) {
             (signature::GREATEST | signature::LEAST, [_]) => &[Want::Extreme][..],
             (signature::GREATEST | signature::LEAST, _) => &[Want::Number; 2][..],
+            (signature::SORT_BY, _) => &[Want::List, Want::Ordered][..],
             _ => signature.map(Signature::wants).unwrap_or_default(),
         };
         for (index, arg) in target.into_iter().chain(args).enumerate() {
             let kind = self.node(arg);
+            // Behind `dyn` no field is known by its name any more.
+            if matches!(name, "string" | "format" | "dyn") {
+                kind.fields_below(self.texts.entry(node.id).or_default());
+            }
             let want = wants.get(index).copied().unwrap_or(Want::Any);
             kinds.push(self.argument(spelled(name), arg, kind, want));
         }
@@ -171,17 +207,11 @@ impl Inference<'_> {
             let message = format!("`{name}` is not called like this");
             self.report(node, TypeProblemKind::Mismatch, message, fix);
         }
+        self.orders_times(name, target, args, &kinds);
         let (target, args) = match target {
             Some(_) => (kinds.first(), &kinds[1..]),
             None => (None, kinds.as_slice()),
         };
-        if matches!(name, "string" | "format") {
-            let mut inside = Vec::new();
-            for kind in &kinds {
-                kind.fields_below(&mut inside);
-            }
-            self.texts.insert(node.id, inside);
-        }
         let args_nodes = node_args(node);
         if let (true, "shift_at" | "in_shift", Some(ids)) = (target.is_none(), name, self.shifts()) {
             if name == "shift_at" {
@@ -203,6 +233,25 @@ impl Inference<'_> {
                 self.report(node, kind, format!("there is no function `{name}`"), fix);
                 Type::Any
             }
+        }
+    }
+
+    /// Times that are texts have no order that is theirs.
+    fn orders_times(&mut self, name: &str, target: Option<&IdedExpr>, args: &[IdedExpr], kinds: &[Type]) {
+        let (by, index) = match name {
+            "min" | "max" => (args.first(), 0),
+            "sort" => (target, 0),
+            signature::SORT_BY => (args.first(), 1),
+            _ => return,
+        };
+        let (Some(by), Some(Type::List(item))) = (by, kinds.get(index)) else { return };
+        if tells_time(item.present_ref()) {
+            let message = format!("`{}` orders times as texts, letter by letter", spelled(name));
+            let fix = match name {
+                signature::SORT_BY => "make them times: list.sortBy(x, timestamp(x.at))",
+                _ => "make them times: list.map(x, timestamp(x.at))",
+            };
+            self.report(sorted_by(by), TypeProblemKind::Mismatch, message, fix.to_owned());
         }
     }
 
@@ -272,8 +321,20 @@ impl Inference<'_> {
         let kind = match want {
             Want::Any => return kind,
             Want::Optional => kind,
+            _ if asks_for_shift(node) => {
+                self.without_null(node, kind.nullable(), &format!("`{name}` does not take null"))
+            }
             _ => self.without_null(node, kind, &format!("`{name}` does not take null")),
         };
+        let of_items = matches!(want, Want::Texts | Want::Numbers | Want::Ordered | Want::Extreme);
+        if let (true, Type::List(item)) = (of_items, &kind)
+            && matches!(**item, Type::Nullable(_))
+        {
+            let message = format!("an item of this list may be null, and `{name}` does not take null");
+            let fix = "leave those out before: `list.filter(x, x.field != null)`".to_owned();
+            let kind = TypeProblemKind::Null { path: None };
+            self.report(sorted_by(node), kind, message, fix);
+        }
         if !want.takes(&kind) {
             let message = format!("`{name}` needs {want} here, this is {kind}");
             let fix = want.fix().to_owned();
@@ -302,128 +363,29 @@ impl Inference<'_> {
         let message = format!("`{}` takes {needed} arguments, these are {}", signature.name, given - own);
         self.report(node, TypeProblemKind::Mismatch, message, format!("write `{}`", signature.example()));
     }
+}
 
-    /// Whether `item in list` can ever be true.
-    fn contained(&mut self, node: &IdedExpr, item: &Type, list: &Type) {
-        let inner = match list {
-            Type::List(inner) => (**inner).clone().present(),
-            Type::Object(_) | Type::Any | Type::Unset | Type::Optional(_) => return,
-            other => {
-                let message = format!("`in` looks into a list, this is {other}");
-                let fix = "write `x in ['a', 'b']`, or `text.contains('a')`".to_owned();
-                return self.report(node, TypeProblemKind::Mismatch, message, fix);
-            }
-        };
-        let item = item.clone().present();
-        if matches!(item, Type::Optional(_)) {
-            let item = node_args(node).first().unwrap_or(node);
-            return self.undecided(item, "is in no list", "…");
-        }
-        if item.is_known() && inner.is_known() && !same(&item, &inner) {
-            let message = format!("`in` looks for {item} in a list of {inner}");
-            self.report(node, TypeProblemKind::Mismatch, message, "compare values of one type".to_owned());
-        } else if let (Type::Word(words), Type::Word(listed)) = (&item, &inner)
-            && words.len() > 1
-            && let Some(stranger) = listed.iter().find(|word| !words.contains(word))
-        {
-            let message = format!("it is never `{stranger}`");
-            let fix = format!("it is one of {}", words.join(", "));
-            self.report(node, TypeProblemKind::Mismatch, message, fix);
-        }
-    }
-
-    fn comparable(
-        &mut self,
-        node: &IdedExpr,
-        name: &str,
-        (left_node, left): (&IdedExpr, Type),
-        (right_node, right): (&IdedExpr, Type),
-    ) {
-        let sides = [(left_node, &left, right_node, &right), (right_node, &right, left_node, &left)];
-        for (node, kind, other, other_kind) in sides {
-            let is_value = other_kind.is_known() || chain(other).is_some();
-            if matches!(kind, Type::Optional(_)) && is_value && !matches!(other_kind, Type::Optional(_)) {
-                let default = match other_kind {
-                    kind if kind.is_text() => "''",
-                    kind if kind.is_number() => "0",
-                    Type::Bool => "false",
-                    Type::Null => "null",
-                    _ => "…",
-                };
-                return self.undecided(node, "is equal to nothing", default);
-            }
-        }
-        // What is written out is what was mistyped.
-        let at = [right_node, left_node].into_iter().find(|side| matches!(side.expr, Node::Literal(_)));
-        let at = at.unwrap_or(node);
-        let orders = !matches!(name, operators::EQUALS | operators::NOT_EQUALS);
-        let both_known = left.is_known() && right.is_known();
-        let null = matches!(left, Type::Null) || matches!(right, Type::Null);
-        if both_known && !null && !same(&left, &right) {
-            let message = format!("`{}` compares {left} with {right}", operator(name));
-            let fix = match (&left, &right) {
-                (Type::Timestamp, _) | (_, Type::Timestamp) => "make both times: timestamp(x)",
-                _ => "compare values of one type",
-            };
-            self.report(at, TypeProblemKind::Mismatch, message, fix.to_owned());
-        } else if orders && [&left, &right].iter().any(|kind| !has_order(kind)) {
-            let kind = if has_order(&left) { right } else { left };
-            let message = format!("`{}` does not order {kind}", operator(name));
-            let fix = "compare numbers, texts or times".to_owned();
-            self.report(node, TypeProblemKind::Mismatch, message, fix);
-        } else if orders && left.is_text() && right.is_text() && (tells_time(&left) || tells_time(&right)) {
-            let message = format!("`{}` compares times as texts, letter by letter", operator(name));
-            let fix = "make both times: timestamp(x)".to_owned();
-            self.report(node, TypeProblemKind::Mismatch, message, fix);
-        } else if let (Type::Time, Type::Word(words)) | (Type::Word(words), Type::Time) = (&left, &right)
-            && !words.iter().any(|word| is_time(word))
-        {
-            let message = format!("it is never `{}`", words.join("` or `"));
-            let fix = "it is a time, like 2026-11-23T12:10:00Z".to_owned();
-            self.report(at, TypeProblemKind::Mismatch, message, fix);
-        } else if let (Type::Word(a), Type::Word(b)) = (&left, &right)
-            && !a.iter().any(|word| b.contains(word))
-        {
-            let (known, word) = if a.len() > b.len() { (a, b) } else { (b, a) };
-            if known.len() > 1 {
-                let message = format!("it is never `{}`", word.join("` or `"));
-                let fix = format!("it is one of {}", known.join(", "));
-                self.report(at, TypeProblemKind::Mismatch, message, fix);
-            }
-        }
-    }
-
-    fn arithmetic(&mut self, node: &IdedExpr, name: &str, left: &Type, right: &Type) -> Type {
-        let is_sum = matches!(name, "@add" | operators::ADD);
-        let is_sum_or_difference = is_sum || name == "@subtract";
-        match (left, right) {
-            (Type::Int, Type::Int) => Type::Int,
-            (a, b) if a.is_number() && b.is_number() => Type::Number,
-            (a, b) if is_sum && a.is_text() && b.is_text() => Type::String,
-            (Type::List(a), Type::List(b)) if is_sum => Type::list(a.clone().join((**b).clone())),
-            (Type::Timestamp, Type::Timestamp) if name == "@subtract" => Type::Duration,
-            (Type::Timestamp, Type::Duration) if is_sum_or_difference => Type::Timestamp,
-            (Type::Duration, Type::Timestamp) if is_sum => Type::Timestamp,
-            (Type::Duration, Type::Duration) if is_sum_or_difference => Type::Duration,
-            (Type::Any | Type::Unset | Type::Optional(_), _)
-            | (_, Type::Any | Type::Unset | Type::Optional(_)) => Type::Any,
-            (a, b) => {
-                let message = format!("`{}` does not work on {a} and {b}", written(name));
-                let fix = "convert one of them: string(x), int(x), double(x), timestamp(x)".to_owned();
-                self.report(node, TypeProblemKind::Mismatch, message, fix);
-                Type::Any
-            }
-        }
+/// What `list.sortBy(x, key)` and `list.map(x, key)` put in a list for each item, where it is written.
+fn sorted_by(node: &IdedExpr) -> &IdedExpr {
+    let Node::Comprehension(loop_) = &node.expr else { return node };
+    let Node::Call(call) = &loop_.loop_step.expr else { return node };
+    match call.args.get(1).map(|kept| &kept.expr) {
+        Some(Node::List(list)) => list.elements.first().unwrap_or(node),
+        _ => node,
     }
 }
 
-/// A text that is a time, by its schema or as it is written out.
-fn tells_time(kind: &Type) -> bool {
-    match kind {
-        Type::Time => true,
-        Type::Word(words) => words.iter().any(|word| is_time(word)),
-        _ => false,
-    }
+/// `shift_at` gives null where no shift works, which is no mistake where it is only compared or passed on.
+fn asks_for_shift(node: &IdedExpr) -> bool {
+    matches!(&node.expr, Node::Call(call) if call.func_name == "shift_at")
+}
+
+fn is_no_index(key: &IdedExpr) -> bool {
+    let is_negated = |node: &IdedExpr| {
+        matches!(&node.expr, Node::Call(call) if call.func_name == operators::NEGATE
+            && call.args.iter().all(|arg| matches!(arg.expr, Node::Literal(_))))
+    };
+    is_fraction(key) || is_negated(key) || literal_int(key).is_some_and(|index| index < 0)
 }
 
 /// Functions that go by another name once they are parsed.
@@ -431,34 +393,14 @@ fn spelled(name: &str) -> &str {
     match name {
         signature::GREATEST => "math.greatest",
         signature::LEAST => "math.least",
+        signature::SORT_BY => "sortBy",
         name => name,
     }
 }
 
-fn node_args(node: &IdedExpr) -> &[IdedExpr] {
+pub(super) fn node_args(node: &IdedExpr) -> &[IdedExpr] {
     match &node.expr {
         Node::Call(call) => &call.args,
         _ => &[],
     }
-}
-
-fn written(name: &str) -> &str {
-    match name {
-        "@add" => "+",
-        "@subtract" => "-",
-        "@multiply" => "*",
-        "@divide" => "/",
-        other => operator(other),
-    }
-}
-
-fn same(left: &Type, right: &Type) -> bool {
-    (left.is_text() && right.is_text())
-        || (left.is_number() && right.is_number())
-        || std::mem::discriminant(left) == std::mem::discriminant(right)
-        || matches!((left, right), (Type::Optional(_), _) | (_, Type::Optional(_)))
-}
-
-fn has_order(kind: &Type) -> bool {
-    !matches!(kind, Type::List(_) | Type::Object(_) | Type::Null)
 }

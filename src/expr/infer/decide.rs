@@ -83,6 +83,9 @@ fn compared(operator: &str, left: &IdedExpr, right: &IdedExpr, known: &Known) ->
         (Some(a), Some(b)) => Some(same(&a, &b)),
         _ => facts::is_equal(left, right).then_some(true),
     };
+    if let Some(answer) = of_bounds(operator, left, right) {
+        return Some(json!(answer));
+    }
     let answer = match operator {
         operators::EQUALS => is_same(),
         operators::NOT_EQUALS => is_same().map(|is_same| !is_same),
@@ -92,32 +95,70 @@ fn compared(operator: &str, left: &IdedExpr, right: &IdedExpr, known: &Known) ->
         operators::GREATER_EQUALS => order(std::cmp::Ordering::is_ge),
         _ => return None,
     };
-    answer.or_else(|| of_a_size(operator, left, right)).map(|answer| json!(answer))
+    answer.map(|answer| json!(answer))
 }
 
-/// A size is never below zero.
-fn of_a_size(operator: &str, left: &IdedExpr, right: &IdedExpr) -> Option<bool> {
-    let is_size = |node: &IdedExpr| matches!(&node.expr, Node::Call(call) if call.func_name == "size");
-    let (operator, number) = match (is_size(left), is_size(right)) {
-        (true, false) => (operator, super::literal_int(right)?),
-        (false, true) => {
-            let turned = match operator {
-                operators::LESS => operators::GREATER,
-                operators::LESS_EQUALS => operators::GREATER_EQUALS,
-                operators::GREATER => operators::LESS,
-                operators::GREATER_EQUALS => operators::LESS_EQUALS,
-                other => other,
-            };
-            (turned, super::literal_int(left)?)
-        }
+/// What a size or a count of answers is compared with, where the answer does not depend on it.
+fn of_bounds(operator: &str, left: &IdedExpr, right: &IdedExpr) -> Option<bool> {
+    let (operator, (least, most), number) = match (bounds(left), bounds(right)) {
+        (Some(bounds), None) => (operator, bounds, number_of(right)?),
+        (None, Some(bounds)) => (turned(operator), bounds, number_of(left)?),
+        (Some(_), Some(_)) => return of_shares(operator, left, right),
+        (None, None) => return None,
+    };
+    let sure = |yes: bool, no: bool| if yes { Some(true) } else { no.then_some(false) };
+    match operator {
+        operators::LESS => sure(most < number, least >= number),
+        operators::LESS_EQUALS => sure(most <= number, least > number),
+        operators::GREATER => sure(least > number, most <= number),
+        operators::GREATER_EQUALS => sure(least >= number, most < number),
+        operators::EQUALS => sure(false, number < least || number > most),
+        operators::NOT_EQUALS => sure(number < least || number > most, false),
+        _ => None,
+    }
+}
+
+/// Of the answers before, no more were accepted than there were.
+fn of_shares(operator: &str, left: &IdedExpr, right: &IdedExpr) -> Option<bool> {
+    let operator = match (chain(left)?.as_slice(), chain(right)?.as_slice()) {
+        (["past", "accepted"], ["past", "answers"]) => operator,
+        (["past", "answers"], ["past", "accepted"]) => turned(operator),
         _ => return None,
     };
     match operator {
-        operators::LESS if number <= 0 => Some(false),
-        operators::GREATER_EQUALS if number <= 0 => Some(true),
-        operators::LESS_EQUALS | operators::EQUALS if number < 0 => Some(false),
-        operators::GREATER | operators::NOT_EQUALS if number < 0 => Some(true),
+        operators::LESS_EQUALS => Some(true),
+        operators::GREATER => Some(false),
         _ => None,
+    }
+}
+
+/// The least and the most that it can be.
+fn bounds(node: &IdedExpr) -> Option<(f64, f64)> {
+    if matches!(&node.expr, Node::Call(call) if call.func_name == "size") {
+        return Some((0.0, f64::INFINITY));
+    }
+    match chain(node)?.as_slice() {
+        ["past", "answers" | "accepted"] => Some((0.0, f64::INFINITY)),
+        ["past", "share"] => Some((0.0, 1.0)),
+        _ => None,
+    }
+}
+
+fn number_of(node: &IdedExpr) -> Option<f64> {
+    match &node.expr {
+        Node::Literal(literal) => of_literal(literal)?.as_f64(),
+        Node::Call(call) if call.func_name == operators::NEGATE => Some(-number_of(call.args.first()?)?),
+        _ => None,
+    }
+}
+
+fn turned(operator: &str) -> &str {
+    match operator {
+        operators::LESS => operators::GREATER,
+        operators::LESS_EQUALS => operators::GREATER_EQUALS,
+        operators::GREATER => operators::LESS,
+        operators::GREATER_EQUALS => operators::LESS_EQUALS,
+        other => other,
     }
 }
 

@@ -1,10 +1,10 @@
 //! What a condition says of the values it looks at: after `a.b != null` there is an `a.b`.
 
-use super::{Types, literal_text, member::chain};
+use super::{Types, literal_int, literal_text, member::member};
 use crate::expr::types::{Shape, Type};
 use cel::{
     IdedExpr,
-    common::ast::{Expr as Node, LiteralValue, operators},
+    common::ast::{ComprehensionExpr, Expr as Node, LiteralValue, operators},
 };
 use std::collections::BTreeSet;
 
@@ -185,9 +185,31 @@ fn subject(node: &IdedExpr) -> &IdedExpr {
     }
 }
 
-/// The name under which facts are kept; `a.?b` is the same place as `a.b`.
+/// The name under which facts are kept; `a.?b` is the same place as `a.b`, and `a[0]` is a field of its own.
 fn key_of(node: &IdedExpr) -> Option<String> {
-    chain(node).filter(|path| path.iter().all(|name| !name.contains('.'))).map(|path| path.join("."))
+    if let Some(member) = member(node) {
+        let holder = key_of(member.holder)?;
+        return (!member.field.contains(['.', '['])).then(|| format!("{holder}.{}", member.field));
+    }
+    match &node.expr {
+        Node::Ident(name) => Some(name.clone()),
+        Node::Call(call) if call.func_name == operators::INDEX => {
+            let [holder, index] = call.args.as_slice() else { return None };
+            Some(format!("{}.[{}]", key_of(holder)?, literal_int(index)?))
+        }
+        _ => None,
+    }
+}
+
+/// The condition under which `filter` keeps an item as it is.
+pub(super) fn kept_if(loop_: &ComprehensionExpr) -> Option<&IdedExpr> {
+    let Node::Call(step) = &loop_.loop_step.expr else { return None };
+    let [condition, kept, _] = step.args.as_slice() else { return None };
+    let Node::Call(kept) = &kept.expr else { return None };
+    let Node::List(list) = &kept.args.get(1)?.expr else { return None };
+    let is_item = |node: &IdedExpr| matches!(&node.expr, Node::Ident(name) if *name == loop_.iter_var);
+    let is_filter = step.func_name == operators::CONDITIONAL && list.elements.iter().all(is_item);
+    is_filter.then_some(condition)
 }
 
 /// Whether both read the same and so are the same.
@@ -205,7 +227,7 @@ pub(super) fn conjuncts(node: &IdedExpr) -> Vec<String> {
     }
 }
 
-fn shown(node: &IdedExpr) -> String {
+pub(super) fn shown(node: &IdedExpr) -> String {
     match &node.expr {
         Node::Ident(name) => name.clone(),
         Node::Select(select) => {

@@ -1,6 +1,7 @@
-//! What reads a field of an object: `a.b`, `a.?b`, `a['b']` and `a[?'b']` are the same field.
+//! What reads a field of an object: `a.b`, `a.?b`, `a['b']` and `a[?'b']` are the same field; and a field that is not there.
 
-use super::literal_text;
+use super::{Inference, TypeProblemKind, literal_text};
+use crate::expr::types::Shape;
 use cel::{
     IdedExpr,
     common::ast::{Expr as Node, operators},
@@ -71,4 +72,36 @@ pub(crate) fn is_name(field: &str) -> bool {
     field.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && field.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
         && !["in", "true", "false", "null"].contains(&field)
+}
+
+/// Names that are given with a finding, to find out which was meant; and those that it lists.
+const KNOWN_MAX: usize = 100;
+const SHOWN_MAX: usize = 40;
+
+impl Inference<'_> {
+    pub(super) fn no_field(&mut self, node: &IdedExpr, shape: &Shape, path: Option<String>, field: &str) {
+        // Of thousands only those are looked at that could have been meant, or every slip costs as much as the file.
+        let may_be_meant = |name: &&String| shape.fields.len() <= KNOWN_MAX || is_near(name, field);
+        let known: Vec<String> = shape.fields.keys().filter(may_be_meant).take(KNOWN_MAX).cloned().collect();
+        let holder_text = path.as_ref().map_or(String::new(), |path| format!(" in `{path}`"));
+        let fix = match shape.fields.len() {
+            0 => "it has no fields".to_owned(),
+            count if count > SHOWN_MAX => {
+                let shown: Vec<&str> = shape.fields.keys().take(SHOWN_MAX).map(String::as_str).collect();
+                format!("it has: {} and {} more", shown.join(", "), count - SHOWN_MAX)
+            }
+            _ => format!("it has: {}", known.join(", ")),
+        };
+        let kind = TypeProblemKind::Unknown { holder: path, name: field.to_owned(), known };
+        self.report(node, kind, format!("no such field `{field}`{holder_text}"), fix);
+    }
+}
+
+/// Whether one could be a slip of the other: cheap, for long lists of names.
+fn is_near(name: &str, wrong: &str) -> bool {
+    let ends = |a: &str, b: &str| {
+        a.bytes().rev().zip(b.bytes().rev()).take_while(|(a, b)| a == b).count()
+            + a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count()
+    };
+    name.len().abs_diff(wrong.len()) <= 2 && ends(name, wrong) + 2 >= name.len().min(wrong.len())
 }

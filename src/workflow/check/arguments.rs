@@ -41,12 +41,13 @@ impl<'c> Checker<'c> {
                 }
                 None => {}
                 Some(known) => {
-                    let Some(misfit) = field.kind.misfit(&known.kind) else { continue };
-                    let node = with_node.and_then(|node| node.get(name));
-                    let value = node.map_or(key, |node| self.place_of_misfit(node, &misfit));
-                    let path = [std::slice::from_ref(name), misfit.path.as_slice()].concat().join(".");
-                    let message = format!("argument `{path}` of {tool}: {}", misfit.message);
-                    self.error("T009", value, message, fix_for(&misfit, "give it what the tool takes"));
+                    for misfit in field.kind.misfits(&known.kind) {
+                        let node = with_node.and_then(|node| node.get(name));
+                        let value = node.map_or(key, |node| self.place_of_misfit(node, &misfit));
+                        let path = [std::slice::from_ref(name), misfit.path.as_slice()].concat().join(".");
+                        let message = format!("argument `{path}` of {tool}: {}", misfit.message);
+                        self.error("T009", value, message, fix_for(&misfit, "give it what the tool takes"));
+                    }
                 }
             }
         }
@@ -121,16 +122,20 @@ impl<'c> Checker<'c> {
                 self.error("T017", place, format!("the output schema has no `{name}`"), fix);
             }
         }
-        let Some(misfit) = fallback.misfit(schema) else { return };
-        if misfit.path.first().is_some_and(|name| suggest::closest(name, strangers.iter().copied()).is_some())
-        {
-            return;
+        for misfit in fallback.misfits(schema) {
+            let is_told = |name: &String| {
+                strangers.contains(&name.as_str())
+                    || suggest::closest(name, strangers.iter().copied()).is_some()
+            };
+            if misfit.path.first().is_some_and(is_told) {
+                continue;
+            }
+            let place = self.place_of_misfit(node, &misfit);
+            let at =
+                if misfit.path.is_empty() { String::new() } else { format!("`{}`: ", misfit.path.join(".")) };
+            let message = format!("the fallback does not fit the output schema: {at}{}", misfit.message);
+            self.error("T017", place, message, fix_for(&misfit, "make it an answer that the schema allows"));
         }
-        let place = self.place_of_misfit(node, &misfit);
-        let at =
-            if misfit.path.is_empty() { String::new() } else { format!("`{}`: ", misfit.path.join(".")) };
-        let message = format!("the fallback does not fit the output schema: {at}{}", misfit.message);
-        self.error("T017", place, message, fix_for(&misfit, "make it an answer that the schema allows"));
     }
 }
 

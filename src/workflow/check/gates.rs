@@ -5,36 +5,42 @@
 
 use super::Checker;
 use crate::{
-    expr::Expr,
+    expr::{Expr, Types},
     site::Person,
     workflow::{Allow, GateStep, OnExpire, Place, StepKind, form, source::Node, suggest, walk},
 };
 use std::collections::BTreeSet;
 
 impl<'c> Checker<'c> {
-    /// T010: how sure a model says it is, is no reason to ask nobody.
-    pub(super) fn rests_on_more_than_a_model(&mut self, condition: &Expr, node: Option<&'c Node>) {
+    /// T010: how sure a model says it is, is no reason to ask nobody: something else must be able to forbid it.
+    pub(super) fn rests_on_more_than_a_model(
+        &mut self,
+        condition: &Expr,
+        node: Option<&'c Node>,
+        types: &Types,
+    ) {
         let mut agents = BTreeSet::new();
         walk::every_step(&self.definition.workflow, &mut |step| {
             if matches!(step.kind, StepKind::Agent(_)) {
                 agents.insert(step.id.as_str());
             }
         });
-        let of_agent = |path: &Vec<String>| match path.as_slice() {
+        let of_agent = |path: &[String]| match path {
             [steps, id, ..] => steps == "steps" && agents.contains(id.as_str()),
             _ => false,
         };
-        let paths = condition.paths();
-        let facts = paths.iter().filter(|path| !["now", "site"].contains(&path[0].as_str()));
-        if let (Some(node), true) = (node, paths.iter().any(of_agent) && facts.clone().all(of_agent)) {
-            let fix = "add what the change is (its size, its orders) or how people answered: `past.answers >= 50 && past.share >= 0.9`";
-            self.error(
-                "T010",
-                node.place,
-                "this `auto_if` rests on nothing but what a model says of itself",
-                fix,
-            );
-        }
+        let said = |path: &[String]| {
+            of_agent(path) || path.first().is_some_and(|name| ["now", "site"].contains(&name.as_str()))
+        };
+        let Some(node) = node.filter(|_| condition.holds_alone(types, &said)) else { return };
+        let message = match condition.paths().iter().any(|path| of_agent(path)) {
+            true => "this `auto_if` can rest on nothing but what a model says of itself",
+            // One that never changes has its own finding.
+            false if condition.constant(types).is_some() => return,
+            false => "no fact can keep this `auto_if` from being true",
+        };
+        let fix = "let each way to it ask what the change is (its size, its orders) or how people answered: `… && past.answers >= 50 && past.share >= 0.9`";
+        self.error("T010", node.place, message, fix);
     }
 
     pub(super) fn gates(&mut self) {

@@ -28,11 +28,16 @@ use super::{
     source::Node,
 };
 use crate::{
-    expr::{Type, Types},
+    expr::{Origin, Type, Types},
     site::Site,
     tool::Registry,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cell::OnceCell,
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
+use taint::Classes;
 
 /// Every finding, in the order of the file.
 pub fn check(definition: &Definition, registry: &Registry, site: &Site, events: &Events) -> Vec<Problem> {
@@ -63,8 +68,8 @@ struct Checker<'c> {
     site_type: Type,
     /// Ids of all steps, wherever they stand: to tell a step that runs later from one that is not there.
     ids: BTreeSet<&'c str>,
-    /// What each step outside of loops puts out.
-    outputs: BTreeMap<&'c str, Type>,
+    /// What each step outside of loops puts out, and what that is made of.
+    outputs: BTreeMap<&'c str, (Type, Origin)>,
     /// Steps that have an `if` with all its parts, by the first of these.
     only_if: BTreeMap<String, Vec<(&'c str, Vec<String>)>>,
     /// How many loops are around.
@@ -73,8 +78,19 @@ struct Checker<'c> {
     asked: Option<&'c Spot>,
     seen: Option<Types>,
     /// What each `run:` gives to another workflow, in the order they are written.
-    given: Vec<(&'c Step, Option<&'c Node>, Type)>,
+    given: Vec<Given<'c>>,
+    /// What the inputs are made of that another workflow gives to this one.
+    given_to_it: Origin,
+    classes: OnceCell<Rc<Classes>>,
     problems: Vec<Problem>,
+}
+
+/// What a `run:` gives, and what that is made of.
+struct Given<'c> {
+    step: &'c Step,
+    node: Option<&'c Node>,
+    kind: Type,
+    origin: Origin,
 }
 
 impl<'c> Checker<'c> {
@@ -92,6 +108,8 @@ impl<'c> Checker<'c> {
             asked: None,
             seen: None,
             given: Vec::new(),
+            given_to_it: Origin::default(),
+            classes: OnceCell::new(),
             problems: Vec::new(),
         }
     }

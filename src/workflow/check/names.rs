@@ -1,12 +1,13 @@
 //! T006–T008: walks the steps in order and checks every expression against what is visible there.
 
 use super::{
-    Checker, Spot,
-    outputs::{gate_output, item_of},
+    Checker, Given, Spot,
+    arguments::key_place,
+    outputs::{answer_of, gate_output, item_of},
     scope::{Names, input_type, pattern_type},
 };
 use crate::{
-    expr::{Expr, Field, Shape, Type, Types},
+    expr::{Expr, Field, Origin, Shape, Type, Types},
     workflow::{
         AgentStep, Branch, CallStep, EachStep, GateStep, OnError, RETRY_CLASSES, Step, StepKind, Trigger,
         WaitFor, WaitStep, source::Node, suggest, walk,
@@ -22,12 +23,14 @@ impl<'c> Checker<'c> {
         self.ids.extend(ids);
         self.trigger();
         self.inputs();
-        let mut names = Names::new(workflow, &self.site_type, self.events);
+        let names = Names::new(workflow, &self.site_type, self.events);
+        let mut names = names.made_of("inputs", self.given_to_it.clone());
         let mut after = names.with("failure", failure_type());
         self.steps(&workflow.steps, None, &mut names);
         // A run may fail anywhere: nothing is certain then.
-        for (id, output) in std::mem::take(&mut self.outputs) {
+        for (id, (output, origin)) in std::mem::take(&mut self.outputs) {
             after.set_step(id, output, false);
+            after.set_origin(id, origin);
         }
         self.steps(&workflow.on_failure, None, &mut after);
         let sla = definition.document().root.get("sla");
@@ -81,8 +84,16 @@ impl<'c> Checker<'c> {
 
     fn inputs(&mut self) {
         let definition = self.definition;
+        let by_itself = !matches!(definition.workflow.trigger, Trigger::Manual);
         for (name, input) in &definition.workflow.inputs {
-            let Some(default) = &input.default else { continue };
+            let Some(default) = &input.default else {
+                if by_itself {
+                    let place = key_place(definition.document().root.get("inputs"), name).unwrap_or_default();
+                    let message = format!("the trigger gives no `{name}`, so that no run would ever start");
+                    self.error("T020", place, message, "give the input a `default`");
+                }
+                continue;
+            };
             let node = definition.document().root.at(&format!("/inputs/{name}/default"));
             if let (Some(node), Some(misfit)) = (node, Type::of(default).misfit(&input_type(input))) {
                 let fix = "make the default fit the type, or change the type";
@@ -141,31 +152,31 @@ impl<'c> Checker<'c> {
             OnError::Continue | OnError::Steps(_) => Some(names.clone()),
         };
         let mut certain = true;
-        let output = match &step.kind {
-            StepKind::Call(call) => self.call(step, call, node, names),
-            StepKind::Agent(agent) => self.agent(agent, node, names),
+        let (output, origin) = match &step.kind {
+            StepKind::Call(call) => (self.call(step, call, node, names), Origin::default()),
+            StepKind::Agent(agent) => (self.agent(agent, node, names), self.origin(&agent.fallback, names)),
             StepKind::Gate(gate) => {
                 // The run does not wait for the answer of a gate in the background.
                 certain = !gate.background;
-                self.gate(gate, node, names)
+                (self.gate(gate, node, names), self.answered_of(gate, names))
             }
-            StepKind::Wait(wait) => self.wait(wait, node, names),
+            StepKind::Wait(wait) => (self.wait(wait, node, names), Origin::default()),
             StepKind::Parallel(children) => self.parallel(children, names),
             StepKind::Each(each) => self.each(each, node, names),
             StepKind::Choose(branches) => {
                 if !self.choose(branches, names) {
                     return false;
                 }
-                Type::open([("branch", Type::Int)])
+                (Type::object([("branch", Type::Int)]), Origin::default())
             }
             StepKind::Run(run) => {
                 let given = self.template(&run.with, node.and_then(|node| node.get("with")), names.types());
-                self.given.push((step, node, given));
-                Type::open([("outcome", Type::String), ("run", Type::String)])
+                self.given.push(Given { step, node, kind: given, origin: self.origin(&run.with, names) });
+                (Type::open([("outcome", Type::String), ("run", Type::String)]), Origin::default())
             }
             StepKind::End(_) => return false,
         };
-        self.put_out(&step.id, output, certain, names);
+        self.put_out(&step.id, (output, origin), certain, names);
         if let StepKind::Wait(wait) = &step.kind {
             self.timed_out(step, wait, node, names);
         }
@@ -188,11 +199,12 @@ impl<'c> Checker<'c> {
         }
     }
 
-    fn put_out(&mut self, id: &'c str, output: Type, certain: bool, names: &mut Names) {
+    fn put_out(&mut self, id: &'c str, (output, origin): (Type, Origin), certain: bool, names: &mut Names) {
         if self.loops == 0 {
-            self.outputs.insert(id, output.clone());
+            self.outputs.insert(id, (output.clone(), origin.clone()));
         }
         names.set_step(id, output, certain);
+        names.set_origin(id, origin);
     }
 
     /// After the steps of `on_timeout`; where those end the run, the event has come.
@@ -208,9 +220,9 @@ impl<'c> Checker<'c> {
         }
     }
 
-    fn parallel(&mut self, children: &'c [Step], names: &Names) -> Type {
+    fn parallel(&mut self, children: &'c [Step], names: &Names) -> (Type, Origin) {
         self.loops += 1;
-        let mut outputs = Vec::new();
+        let (mut outputs, mut origin) = (Vec::new(), Origin::default());
         for child in children {
             let mut own = names.clone();
             self.steps(std::slice::from_ref(child), None, &mut own);
@@ -220,9 +232,10 @@ impl<'c> Checker<'c> {
                 false => field.kind.clone().nullable(),
             });
             outputs.push((child.id.clone(), output));
+            origin = origin.with(&child.id, own.origin(&child.id));
         }
         self.loops -= 1;
-        Type::object(outputs)
+        (Type::object(outputs), origin)
     }
 
     fn call(&mut self, step: &'c Step, call: &'c CallStep, node: Option<&'c Node>, names: &Names) -> Type {
@@ -243,12 +256,12 @@ impl<'c> Checker<'c> {
     fn agent(&mut self, agent: &'c AgentStep, node: Option<&'c Node>, names: &Names) -> Type {
         let at = |name: &str| node.and_then(|node| node.get(name));
         let given = self.template(&agent.with, at("with"), names.types());
-        self.taint(agent, &given, node, names.types());
+        self.taint(agent, &given, node, names);
         self.prompt_words(agent, at("with"));
         self.rendered(&agent.prompt, names.types());
         self.agent_tools(agent, at("tools"));
         let output = self.agent_output(agent);
-        let schema = self.definition.schemas.get(&agent.output).map_or(Type::Any, Type::of_output);
+        let schema = self.definition.schemas.get(&agent.output).map_or(Type::Any, Type::of_answer);
         let answered = names.with("output", schema.clone());
         for (index, check) in agent.check.iter().enumerate() {
             let check_node = at("check").and_then(|node| node.at(&format!("/{index}"))).or(at("check"));
@@ -285,14 +298,16 @@ impl<'c> Checker<'c> {
             self.fits_on_a_card(message, with_options.types());
         }
         let fields = self.definition.form_schema(gate).map_or(Type::Unset, Type::of_output);
+        let [draft, fields] = [draft, fields].map(|kind| if kind == Type::Unset { Type::Null } else { kind });
         let output = gate_output(gate, item_of(&options), item_of(&items), draft, fields);
         if let Some(condition) = gate.second.as_ref().and_then(|second| second.condition.as_ref()) {
-            self.condition(condition, at("/second/if"), names.with("answer", output.clone()).types());
+            self.condition(condition, at("/second/if"), names.with("answer", answer_of(&output)).types());
         }
         if let Some(condition) = &gate.auto_if {
             let past = [("answers", Type::Int), ("accepted", Type::Int), ("share", Type::Number)];
-            self.condition(condition, at("/auto_if"), names.with("past", Type::object(past)).types());
-            self.rests_on_more_than_a_model(condition, at("/auto_if"));
+            let with_past = names.with("past", Type::object(past));
+            self.condition(condition, at("/auto_if"), with_past.types());
+            self.rests_on_more_than_a_model(condition, at("/auto_if"), with_past.types());
         }
         output
     }
@@ -330,24 +345,28 @@ impl<'c> Checker<'c> {
         }
     }
 
-    fn each(&mut self, each: &'c EachStep, node: Option<&'c Node>, names: &Names) -> Type {
+    fn each(&mut self, each: &'c EachStep, node: Option<&'c Node>, names: &Names) -> (Type, Origin) {
         let list_node = node.and_then(|node| node.get("each"));
         let list = self.template(&each.list, list_node, names.types());
         if let (Some(node), true) = (list_node, list.is_known() && !matches!(list, Type::List(_))) {
             self.error("T007", node.place, format!("`each` needs a list, this is {list}"), "give it a list");
         }
-        let mut own = names.with(&each.item, item_of(&list));
+        let mut own =
+            names.with(&each.item, item_of(&list)).made_of(&each.item, self.origin(&each.list, names));
         self.loops += 1;
         self.steps(&each.steps, node, &mut own);
         self.loops -= 1;
         let output = |step: &Step| own.step(&step.id).cloned();
         match each.steps.as_slice() {
             [only] if matches!(only.kind, StepKind::Run(_)) => {
-                Type::list(output(only).map_or(Type::Any, |field| field.kind))
+                (Type::list(output(only).map_or(Type::Any, |field| field.kind)), own.origin(&only.id))
             }
             steps => {
                 let fields = steps.iter().filter_map(|step| Some((step.id.clone(), output(step)?))).collect();
-                Type::list(Type::Object(Shape { fields, ..Shape::default() }))
+                let origins = steps
+                    .iter()
+                    .fold(Origin::default(), |all, step| all.with(&step.id, own.origin(&step.id)));
+                (Type::list(Type::Object(Shape { fields, ..Shape::default() })), origins)
             }
         }
     }

@@ -14,7 +14,7 @@ impl Checker<'_> {
 
     /// The answer as its schema says, and where it came from.
     pub(super) fn agent_output(&self, agent: &AgentStep) -> Type {
-        let answer = self.definition.schemas.get(&agent.output).map_or(Type::Any, Type::of_output);
+        let answer = self.definition.schemas.get(&agent.output).map_or(Type::Any, Type::of_answer);
         let Type::Object(mut shape) = answer else { return answer };
         let own = [
             ("source", Type::String),
@@ -48,6 +48,7 @@ pub(super) fn decisions_of(gate: &GateStep) -> Vec<&'static str> {
 /// `option` and `item` are what the gate's lists hold.
 pub(super) fn gate_output(gate: &GateStep, option: Type, item: Type, draft: Type, fields: Type) -> Type {
     let item = match item {
+        Type::Null => Type::Unset,
         Type::Object(Shape { mut fields, rest, closed }) => {
             fields.insert("acknowledged".to_owned(), Field { kind: Type::Bool, required: true });
             fields.insert("note".to_owned(), Field { kind: Type::String, required: true });
@@ -75,10 +76,18 @@ pub(super) fn gate_output(gate: &GateStep, option: Type, item: Type, draft: Type
     ])
 }
 
-/// The item type of a list; open where the list is not known.
+/// What `second.if` sees of it.
+pub(super) fn answer_of(output: &Type) -> Type {
+    const SEEN: [&str; 8] = ["decision", "by", "choice", "chosen", "edited", "fields", "agreed", "reason"];
+    let Type::Object(shape) = output else { return Type::Any };
+    Type::object(SEEN.iter().filter_map(|name| Some((*name, shape.fields.get(*name)?.kind.clone()))))
+}
+
+/// The item type of a list; open where the list is not known, and nothing where there is none.
 pub(super) fn item_of(list: &Type) -> Type {
     match list {
         Type::List(item) => (**item).clone(),
+        Type::Unset => Type::Null,
         _ => Type::Any,
     }
 }

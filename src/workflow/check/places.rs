@@ -82,12 +82,19 @@ impl<'c> Checker<'c> {
                     format!("read it with a default, `steps.?{name}`, or ask `has(steps.{name})` before");
                 self.error("T008", place, message, fix);
             }
-            TypeProblemKind::Null { path: Some(path) } if is_step(&path) => {
+            TypeProblemKind::Null { path: Some(path) } if self.is_step(&path) => {
                 let message = format!("`{path}` is null when the step has failed or was left out");
                 self.error("T008", place, message, fix);
             }
             _ => self.error("T007", place, problem.message, fix),
         }
+    }
+
+    /// `steps.a`, or a child of a `parallel`.
+    fn is_step(&self, path: &str) -> bool {
+        let mut names = path.split('.');
+        let steps = names.next() == Some("steps") && names.next().is_some();
+        steps && names.all(|name| self.ids.contains(name))
     }
 
     fn no_step(&mut self, place: Place, name: &str, fix: String) {
@@ -100,11 +107,6 @@ impl<'c> Checker<'c> {
             self.error("T006", place, format!("there is no step `{name}`"), fix);
         }
     }
-}
-
-/// `steps.a`, or a child of a `parallel`.
-fn is_step(path: &str) -> bool {
-    path.strip_prefix("steps.").is_some_and(|rest| !rest.contains('['))
 }
 
 /// The fix of a finding, with what was probably meant.

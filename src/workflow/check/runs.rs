@@ -1,9 +1,9 @@
-//! What a `run:` gives to another workflow of the site (T006, T009), and workflows that run one another
+//! What a `run:` gives to another workflow of the site (T006, T009, T018), and workflows that run one another
 //! without end (T016). Looks at several workflows at once, so it comes after each was checked alone.
 
-use super::{Checker, arguments::key_place, misfits::fix_for, scope::input_type};
+use super::{Checker, Given, arguments::key_place, misfits::fix_for, scope::input_type};
 use crate::{
-    expr::Type,
+    expr::{Origin, Type},
     site::Site,
     tool::Registry,
     workflow::{
@@ -15,6 +15,9 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
+
+/// How far a value is followed through workflows that run others.
+const CHILDREN_MAX: usize = 4;
 
 /// The workflows of a site, by id.
 type Workflows = BTreeMap<String, Arc<Definition>>;
@@ -33,12 +36,13 @@ pub(in crate::workflow) fn runs(
     checker.names();
     // Its own findings are told already.
     checker.problems.clear();
-    for (step, node, given) in std::mem::take(&mut checker.given) {
+    for Given { step, node, kind, origin } in std::mem::take(&mut checker.given) {
         let StepKind::Run(run) = &step.kind else { continue };
         let place = definition.place_of_run(step);
         match workflows.get(&run.workflow) {
             Some(child) => {
-                checker.inputs_of(run, &child.workflow, &given, node, place);
+                checker.inputs_of(run, &child.workflow, &kind, node, place);
+                checker.confidential_inputs(run, origin, node, (place, workflows));
                 checker.circle(step, run, workflows, place);
             }
             None => {
@@ -100,6 +104,29 @@ impl Checker<'_> {
         }
     }
 
+    /// T018: what a workflow that is run passes on to a model.
+    fn confidential_inputs(
+        &mut self,
+        run: &RunStep,
+        given: Origin,
+        node: Option<&Node>,
+        (place, workflows): (Place, &Workflows),
+    ) {
+        let with = node.and_then(|node| node.get("with"));
+        for (input, origin) in given.fields {
+            let world = World { registry: self.registry, site: self.site, events: self.events, workflows };
+            let Some(found) = world.shown_to_a_model(&run.workflow, (&input, origin), CHILDREN_MAX) else {
+                continue;
+            };
+            let message = format!(
+                "`{input}` goes from `{}` to a model: {} ({}:{})",
+                run.workflow, found.message, found.path, found.place.line
+            );
+            let fix = "leave it out, or mask there what the agent is given";
+            self.error("T018", key_place(with, &input).unwrap_or(place), message, fix);
+        }
+    }
+
     /// A workflow that runs itself, maybe through others, may never end.
     fn circle(&mut self, step: &Step, run: &RunStep, workflows: &Workflows, place: Place) {
         let own = self.definition.workflow.id.as_str();
@@ -125,6 +152,48 @@ impl Checker<'_> {
                 next.extend(runs_of(&definition.workflow));
             }
         }
+    }
+}
+
+/// What a workflow that is run is checked against.
+struct World<'w> {
+    registry: &'w Registry,
+    site: &'w Site,
+    events: &'w Events,
+    workflows: &'w Workflows,
+}
+
+impl World<'_> {
+    /// The first place where what one input is made of reaches a model, here or in what this workflow runs.
+    fn shown_to_a_model(
+        &self,
+        workflow: &str,
+        (input, origin): (&str, Origin),
+        depth: usize,
+    ) -> Option<Problem> {
+        let definition = self.workflows.get(workflow)?;
+        let known = self.leaks(definition, Origin::default()).0;
+        let (found, given) = self.leaks(definition, Origin::default().with(input, origin));
+        found.into_iter().find(|problem| !known.contains(problem)).or_else(|| {
+            let depth = depth.checked_sub(1)?;
+            let mut below = given.into_iter().flat_map(|(child, origin)| {
+                origin.fields.into_iter().map(move |(input, origin)| (child.clone(), input, origin))
+            });
+            below.find_map(|(child, input, origin)| self.shown_to_a_model(&child, (&input, origin), depth))
+        })
+    }
+
+    /// What would reach a model, and what goes on to other workflows.
+    fn leaks(&self, definition: &Definition, inputs: Origin) -> (Vec<Problem>, Vec<(String, Origin)>) {
+        let mut checker = Checker::new(definition, self.registry, self.site, self.events);
+        checker.given_to_it = inputs;
+        checker.names();
+        let leaks = checker.problems.into_iter().filter(|problem| problem.code == "T018").collect();
+        let given = checker.given.into_iter().filter_map(|given| match &given.step.kind {
+            StepKind::Run(run) => Some((run.workflow.clone(), given.origin)),
+            _ => None,
+        });
+        (leaks, given.collect())
     }
 }
 

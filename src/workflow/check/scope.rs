@@ -1,7 +1,7 @@
 //! The names an expression may see at one place of a workflow, with their types.
 
 use crate::{
-    expr::{Field, Type, Types},
+    expr::{Field, Origin, Shape, Type, Types},
     site::Site,
     workflow::{Events, Gather, Input, Trigger, Workflow, events::any_event},
 };
@@ -10,6 +10,8 @@ use crate::{
 #[derive(Debug, Clone, Default)]
 pub(super) struct Names {
     types: Types,
+    /// The confidential fields that their values are made of.
+    origins: Origin,
 }
 
 impl Names {
@@ -22,7 +24,7 @@ impl Names {
             ("now", Type::Time),
             ("steps", Type::object::<String>([])),
         ];
-        Self { types: types.map(|(name, kind)| (name.to_owned(), kind)).into() }
+        Self { types: types.map(|(name, kind)| (name.to_owned(), kind)).into(), origins: Origin::default() }
     }
 
     /// A step that has put this out. It may not have run where it is not `certain`.
@@ -30,6 +32,32 @@ impl Names {
         if let Some(Type::Object(steps)) = self.types.get_mut("steps") {
             steps.fields.insert(id.to_owned(), Field { kind, required: certain });
         }
+        if let Some(steps) = self.origins.fields.get_mut("steps") {
+            steps.fields.remove(id);
+        }
+    }
+
+    /// What the output of a step is made of.
+    pub(super) fn set_origin(&mut self, id: &str, origin: Origin) {
+        if !origin.is_empty() {
+            self.origins.fields.entry("steps".to_owned()).or_default().fields.insert(id.to_owned(), origin);
+        }
+    }
+
+    pub(super) fn origin(&self, id: &str) -> Origin {
+        let found = self.origins.fields.get("steps").and_then(|steps| steps.fields.get(id));
+        found.cloned().unwrap_or_default()
+    }
+
+    /// With what a name is made of.
+    pub(super) fn made_of(mut self, name: &str, origin: Origin) -> Self {
+        self.origins.fields.remove(name);
+        self.origins = self.origins.with(name, origin);
+        self
+    }
+
+    pub(super) fn origins(&self) -> &Origin {
+        &self.origins
     }
 
     /// What a step has put out, and whether it has for certain.
@@ -48,6 +76,7 @@ impl Names {
                 *ours = std::mem::take(ours).join(theirs);
             }
         }
+        self.origins = self.origins.join(other.origins);
         self
     }
 
@@ -94,7 +123,12 @@ pub(super) fn pattern_type(workflow: &Workflow, events: &Events) -> Type {
             let kinds = trigger.patterns.iter().map(|pattern| events.type_of(&pattern.event));
             kinds.reduce(Type::join).unwrap_or_else(any_event)
         }
-        Trigger::Cron(_) | Trigger::Manual => any_event(),
+        // A run that another workflow starts has its event.
+        Trigger::Manual => any_event(),
+        Trigger::Cron(_) => match any_event() {
+            Type::Object(shape) => Type::Object(Shape { rest: None, ..shape }),
+            other => other,
+        },
     }
 }
 

@@ -2,22 +2,23 @@
 //!
 //! At run time a field is masked by its name: what a tool classifies, and what the agent's `mask` names. So a
 //! confidential value must reach the model as a field of that name: not under another one, not inside a text,
-//! and not in the prompt, which is never masked.
+//! and not in the prompt, which is never masked. Where a value comes from goes with it through loops, gates, other
+//! workflows and what an agent falls back to: `scope` keeps it beside the types.
 
-use super::{Checker, arguments::key_place};
+use super::{Checker, arguments::key_place, scope::Names};
 use crate::{
-    expr::{Expr, Leak, Type, Types},
+    expr::{Leak, Origin, Type, ValueTemplate},
     tool::DataClass,
     workflow::{
-        AgentStep, Place, StepKind, Trigger, WaitFor,
+        AgentStep, GateStep, Place, StepKind, Trigger, WaitFor,
         problem::{Problem, Severity},
         source::Node,
         suggest, walk,
     },
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, rc::Rc};
 
-struct Classes {
+pub(super) struct Classes {
     /// Masked by every agent.
     tools: BTreeMap<String, DataClass>,
     /// Masked only by an agent that says so.
@@ -31,7 +32,11 @@ impl Classes {
 }
 
 impl<'c> Checker<'c> {
-    fn classes(&self) -> Classes {
+    fn classes(&self) -> Rc<Classes> {
+        Rc::clone(self.classes.get_or_init(|| Rc::new(self.read_classes())))
+    }
+
+    fn read_classes(&self) -> Classes {
         let confidential = |(_, class): &(String, DataClass)| *class != DataClass::Public;
         let tools =
             self.registry.specs().flat_map(|spec| spec.classes.clone()).filter(confidential).collect();
@@ -51,52 +56,64 @@ impl<'c> Checker<'c> {
         Classes { tools, events }
     }
 
-    /// `given` is the type of the agent's `with`.
-    pub(super) fn taint(&mut self, agent: &AgentStep, given: &Type, node: Option<&'c Node>, types: &Types) {
+    /// The confidential fields that a value is made of, but for those that stand under their own names.
+    pub(super) fn origin(&self, value: &ValueTemplate, names: &Names) -> Origin {
         let classes = self.classes();
+        value.origin(names.types(), names.origins(), &|field| classes.of(field).is_some())
+    }
+
+    /// Of what a gate puts out: people choose, edit and judge what they are shown.
+    pub(super) fn answered_of(&self, gate: &GateStep, names: &Names) -> Origin {
+        let shown = [("chosen", &gate.options), ("edited", &gate.draft), ("items", &gate.items)];
+        let shown = shown.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+        shown.fold(Origin::default(), |all, (name, value)| all.with(name, self.origin(value, names)))
+    }
+
+    /// `given` is the type of the agent's `with`.
+    pub(super) fn taint(&mut self, agent: &AgentStep, given: &Type, node: Option<&'c Node>, names: &Names) {
+        let classes = self.classes();
+        let is_classified = |field: &str| classes.of(field).is_some();
         let masked =
             |field: &str| classes.tools.contains_key(field) || agent.mask.iter().any(|name| name == field);
         let with = node.and_then(|node| node.get("with"));
         for embedded in agent.with.expressions() {
-            let mut leaks = embedded.expr.leaks(types, &|field| classes.of(field).is_some());
-            let key =
-                embedded.pointer.rsplit('/').find(|part| part.parse::<usize>().is_err()).unwrap_or_default();
+            let mut parts = embedded.pointer.split('/').filter(|part| part.parse::<usize>().is_err());
+            let key = embedded.pointer.rsplit('/').find(|part| part.parse::<usize>().is_err());
+            let key = key.unwrap_or_default();
             let scalar = with.and_then(|with| with.at(&embedded.pointer));
             let whole = scalar.and_then(Node::scalar).is_some_and(|scalar| {
                 let text = scalar.text.trim();
                 text.starts_with("${{") && text.matches("${{").count() == 1 && text.ends_with("}}")
             });
-            if !whole {
-                leaks.extend(spelled_out(embedded.expr, types, &classes));
+            // What is masked is masked with everything inside.
+            if whole && parts.any(masked) {
+                continue;
             }
+            let origin = embedded.expr.origin(names.types(), names.origins(), &is_classified);
+            let mut leaks = origin.leaks(&|field| masked(field) || is_classified(field));
+            if !whole {
+                leaks.extend(spelled_out(&embedded.expr.infer(names.types()).0, &classes));
+            }
+            leaks.dedup();
             for leak in leaks {
-                if whole && masked(key) {
-                    continue;
-                }
-                let place = self.place_in_source(
-                    scalar,
-                    embedded.offset,
-                    embedded.expr.source(),
-                    leak.line,
-                    leak.column,
-                );
-                let class = class_word(classes.of(&leak.field));
-                let message = match whole {
-                    true => format!("`{}` ({class}) would reach the model unmasked, as `{key}`", leak.field),
-                    false => {
-                        format!("`{}` ({class}) would reach the model unmasked, inside a text", leak.field)
-                    }
-                };
-                let fix = match whole {
-                    true => format!("pass it under its own name, or add `mask: [{key}]`"),
-                    false => format!("pass it as a field `{}` of its own", leak.field),
-                };
-                self.error("T018", place, message, fix);
+                let source = embedded.expr.source();
+                let place = self.place_in_source(scalar, embedded.offset, source, leak.line, leak.column);
+                self.leaks_as(key, whole, &leak.field, place);
             }
         }
         let open = self.unmasked_fields(&classes, &masked, given, with);
         self.mask_names(agent, given, node, open);
-        self.prompt_taint(agent, &classes, types);
+        self.prompt_taint(agent, &classes, names);
+    }
+
+    fn leaks_as(&mut self, key: &str, whole: bool, field: &str, place: Place) {
+        let class = class_word(self.classes().of(field));
+        let (how, fix) = match whole {
+            true => (format!("as `{key}`"), format!("pass it under its own name, or add `mask: [{key}]`")),
+            false => ("inside a text".to_owned(), format!("pass it as a field `{field}` of its own")),
+        };
+        let message = format!("`{field}` ({class}) would reach the model unmasked, {how}");
+        self.error("T018", place, message, fix);
     }
 
     /// Confidential fields inside of what is passed, that nothing masks. Whether all of it is known.
@@ -145,9 +162,9 @@ impl<'c> Checker<'c> {
         }
     }
 
-    fn prompt_taint(&mut self, agent: &AgentStep, classes: &Classes, types: &Types) {
+    fn prompt_taint(&mut self, agent: &AgentStep, classes: &Classes, names: &Names) {
         let mut told = Vec::new();
-        for found in self.definition.template_written(&agent.prompt, types) {
+        for found in self.definition.template_written(&agent.prompt, names.types(), names.origins()) {
             let Some(name) = found.fields.into_iter().find(|name| classes.of(name).is_some()) else {
                 continue;
             };
@@ -170,9 +187,9 @@ impl<'c> Checker<'c> {
 }
 
 /// The confidential fields of an object or list that stands in the middle of a text.
-fn spelled_out(expr: &Expr, types: &Types, classes: &Classes) -> Vec<Leak> {
+fn spelled_out(kind: &Type, classes: &Classes) -> Vec<Leak> {
     let mut inside = Vec::new();
-    expr.infer(types).0.fields_below(&mut inside);
+    kind.fields_below(&mut inside);
     inside.retain(|name| classes.of(name).is_some());
     inside.sort();
     inside.dedup();

@@ -100,6 +100,21 @@ impl<'c> Checker<'c> {
         let Some(node) = node else { return };
         let Some(at) = workflow.steps.iter().position(|step| step.id == promise.step) else { return };
         let before: Duration = workflow.steps[..at].iter().map(longest).sum();
+        let step = &workflow.steps[at];
+        // A gate is answered sooner or later, and this is what is promised; what takes its own time takes it.
+        let own = match &step.kind {
+            StepKind::Wait(_) | StepKind::Call(_) => longest(step),
+            _ => Duration::ZERO,
+        };
+        if before < promise.within && before + own > promise.within {
+            let message = format!(
+                "`{}` itself may take {} with its retries and waits, longer than the {} promised",
+                promise.step,
+                words(before + own),
+                words(promise.within)
+            );
+            self.error("T016", node.place, message, "shorten them, or promise a longer time");
+        }
         if before >= promise.within {
             let message = format!(
                 "the steps before `{}` may take {} by their own timeouts, longer than the {} promised",
@@ -147,6 +162,9 @@ fn longest(step: &Step) -> Duration {
     };
     let attempts = match (&step.kind, step.timeout) {
         (StepKind::Call(_) | StepKind::Run(_), Some(timeout)) => tries(&step.retry, timeout),
+        (StepKind::Call(_) | StepKind::Run(_), None) if !step.retry.is_empty() => {
+            tries(&step.retry, Duration::ZERO)
+        }
         _ => Duration::ZERO,
     };
     let failed = match &step.on_error {

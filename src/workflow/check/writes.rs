@@ -29,6 +29,8 @@ struct Path {
     seconded: bool,
     /// How each gate before may have been decided, as far as the conditions on the way say.
     decisions: BTreeMap<Gate, Vec<&'static str>>,
+    /// Conditions, by their parts, under which a gate was answered; and whether by two.
+    answered_if: Vec<(Vec<String>, bool)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,11 +51,18 @@ impl Path {
                     let known = decisions.entry(gate).or_default();
                     known.extend(words.into_iter().filter(|word| !known.contains(word)).collect::<Vec<_>>());
                 }
+                let mut answered_if = self.answered_if;
+                // What was answered anyhow was answered under every condition.
+                let (all, others) = (self.answered, other.answered);
+                answered_if.retain(|one| others || other.answered_if.contains(one));
+                answered_if.extend(other.answered_if.into_iter().filter(|_| all));
+                answered_if.dedup();
                 Self {
                     is_open: true,
                     answered: self.answered && other.answered,
                     seconded: self.seconded && other.seconded,
                     decisions,
+                    answered_if,
                 }
             }
         }
@@ -64,6 +73,13 @@ impl Path {
         for (gate, decisions) in &mut self.decisions {
             decisions
                 .retain(|word| condition.outcome(&|path| decisions_say(gate, word, path)) != Some(!outcome));
+        }
+        if outcome && !self.answered {
+            let parts = condition.conjuncts();
+            let implied = |(needed, _): &&(Vec<String>, bool)| needed.iter().all(|part| parts.contains(part));
+            if let Some((_, seconded)) = self.answered_if.iter().find(implied) {
+                (self.answered, self.seconded) = (true, *seconded);
+            }
         }
     }
 
@@ -87,7 +103,13 @@ fn decisions_say(gate: &Gate, word: &str, path: &[&str]) -> Option<Value> {
 impl<'c> Checker<'c> {
     pub(super) fn writes(&mut self) {
         let workflow = &self.definition.workflow;
-        let start = Path { is_open: true, answered: false, seconded: false, decisions: BTreeMap::new() };
+        let start = Path {
+            is_open: true,
+            answered: false,
+            seconded: false,
+            decisions: BTreeMap::new(),
+            answered_if: Vec::new(),
+        };
         self.follow(&workflow.steps, start.clone());
         self.follow(&workflow.on_failure, start);
     }
@@ -100,7 +122,20 @@ impl<'c> Checker<'c> {
                 skipped.narrow(condition, false);
             }
             let after = self.pass(step, path);
-            path = if step.condition.is_some() { after.meet(skipped) } else { after };
+            path = match &step.condition {
+                Some(condition) => {
+                    let only_here =
+                        (after.is_open && after.answered && !skipped.answered).then(|| after.seconded);
+                    let mut together = after.meet(skipped);
+                    // What changes by itself may not be the same further on.
+                    let lasts = !condition.roots().iter().any(|name| name == "now");
+                    together.answered_if.extend(
+                        only_here.filter(|_| lasts).map(|seconded| (condition.conjuncts(), seconded)),
+                    );
+                    together
+                }
+                None => after,
+            };
         }
         path
     }

@@ -171,9 +171,16 @@ fn what_no_workflow_names_and_no_test_covers_is_told() {
         all.map(|p| format!("{} {}:{} {}", p.code, p.place.line, p.place.column, p.message)).collect()
     };
     assert_eq!(untested(&library), ["T024 1:1 no test covers this workflow"]);
+    let drawn = |library: &Library| -> String {
+        let text = fs::read_to_string(folder.0.join("workflows/a.yaml")).expect("is there");
+        let all = library.untested(&site).into_values().flatten();
+        all.map(|problem| crate::workflow::report(&problem, Some(&text), false)).collect()
+    };
+    insta::assert_snapshot!("T024_no_test", drawn(&library));
     let case = "cases:\n  - { name: yes, timeline: { +1m: { answer: ok, by: lee }, +2m: { answer: ok, by: lee, reject: no, expect: refused } } }\n";
     folder.write("workflows/a.test.yaml", case);
     assert_eq!(untested(&library), ["T024 6:21 no test covers a rejection of `ok`"]);
+    insta::assert_snapshot!("T024_no_rejection", drawn(&library));
     folder.write("workflows/a.test.yaml", &case.replace(", expect: refused", ""));
     assert_eq!(untested(&library), Vec::<String>::new());
 }
@@ -208,4 +215,60 @@ fn nothing_is_called_of_no_use_while_a_workflow_is_broken_and_what_is_not_read_i
     folder.write("workflows/b.yaml", &workflow("b", "  - { id: x, end: done }"));
     library.reload(&tools, &site).expect("reloads");
     assert_eq!(around(&library), ["workflows/c.yml", "messages/b.hbs"]);
+}
+
+#[test]
+fn what_another_workflow_shows_a_model_is_told_where_it_is_given() {
+    let folder = Folder::new("given");
+    for inner in ["prompts", "schemas"] {
+        fs::create_dir_all(folder.0.join(inner)).expect("a folder");
+    }
+    folder.write("prompts/p.hbs", "Judge.");
+    folder.write("schemas/s.json", r#"{ "type": "object", "properties": { "word": { "type": "string" } } }"#);
+    let agent = "  - { id: a, agent: prompts/p.hbs, output: schemas/s.json, limits: { turns: 3 }, with: { x: '${{ inputs.part }}' }, fallback: { word: x } }";
+    folder.write("workflows/child.yaml", &workflow("child", agent));
+    folder.write(
+        "workflows/between.yaml",
+        &workflow("between", "  - { id: r, run: child, with: { part: '${{ inputs.part }}' } }"),
+    );
+    let parent = |given: &str| {
+        let steps = format!(
+            "  - {{ id: p, call: hr.people }}\n  - {{ id: r, run: between, with: {{ part: '${{{{ {given} }}}}' }} }}\n  - {{ id: e, each: '${{{{ steps.p.people }}}}', as: one, run: child, with: {{ part: '${{{{ one.shift }}}}' }} }}"
+        );
+        workflow("parent", &steps)
+    };
+    folder.write("workflows/parent.yaml", &parent("steps.p.people[0].name"));
+    let (tools, site) = (registry(), folder.site());
+    let mut library = Library::load(&tools, &site).expect("loads");
+    let leaks = |library: &Library| -> Vec<String> {
+        let found = library.problems().filter(|problem| problem.code == "T018");
+        found.map(|p| format!("{} {}:{} {}", p.path, p.place.line, p.place.column, p.message)).collect()
+    };
+    let told = "workflows/parent.yaml 7:36 `part` goes from `between` to a model: `name` (employee) would reach the model unmasked, as `x` (workflows/child.yaml:6)";
+    assert_eq!(leaks(&library), [told]);
+    folder.write("workflows/parent.yaml", &parent("steps.p.people[0].shift"));
+    library.reload(&tools, &site).expect("reloads");
+    assert_eq!(leaks(&library), Vec::<String>::new());
+}
+
+#[test]
+fn a_class_that_is_none_is_told_and_does_not_count_as_public() {
+    let mut events = Events::default();
+    let mut told = |schema: &str| {
+        events.add("andon.call", schema).err().map(|(place, why)| (place.line, place.column, why))
+    };
+    let class = "{ \"properties\": {\n  \"by\": { \"type\": \"string\", \"x-takt-class\": \"employe\" } } }";
+    let known = "public, employee, customer, proprietary, secret";
+    assert_eq!(told(class), Some((2, 45, format!("`employe` is no class of data: there is {known}"))));
+    let why = |schema: &str, why: &str| (schema.to_owned(), why.to_owned());
+    for (schema, why) in [
+        why(
+            r#"{ "x-takt-repeat": true }"#,
+            "there is no word `x-takt-repeat`: there is x-takt-class, x-takt-repeats, x-takt-entity",
+        ),
+        why(r#"{ "x-takt-repeats": "yes" }"#, "`x-takt-repeats` is true or false"),
+    ] {
+        assert_eq!(told(&schema), Some((1, 3, why)));
+    }
+    assert_eq!(told(&class.replace("employe", "employee")), None);
 }

@@ -23,23 +23,22 @@ impl Reader<'_> {
             ("json", [value, ..]) => value.clone(),
             ("minutes" | "round", [value, ..]) => {
                 self.at_value(params, |reader| reader.takes(name, value, "a number", Type::is_number));
-                Value { kind: Type::String, fields: value.fields.clone() }
+                Value { kind: Type::String, ..value.clone() }
             }
             ("time", [value, ..]) => {
                 self.at_value(params, |reader| reader.takes_time(value));
-                Value { kind: Type::String, fields: value.fields.clone() }
+                Value { kind: Type::String, ..value.clone() }
             }
             ("eq" | "ne", [a, b, ..]) => {
                 self.comparable(name, &a.kind, &b.kind);
-                Value { kind: Type::Bool, fields: Vec::new() }
+                Value::of(Type::Bool)
             }
-            ("len", _) => Value { kind: Type::Int, fields: Vec::new() },
-            ("ne" | "eq" | "gt" | "gte" | "lt" | "lte" | "and" | "or" | "not", _) => {
-                Value { kind: Type::Bool, fields: Vec::new() }
-            }
-            _ => {
-                Value { kind: Type::Any, fields: values.into_iter().flat_map(|value| value.fields).collect() }
-            }
+            ("len", _) => Value::of(Type::Int),
+            ("ne" | "eq" | "gt" | "gte" | "lt" | "lte" | "and" | "or" | "not", _) => Value::of(Type::Bool),
+            _ => values.into_iter().fold(Value::default(), |mut all, value| {
+                all.fields.extend(value.fields);
+                Value { origin: all.origin.join(value.origin.melted()), ..all }
+            }),
         }
     }
 
@@ -65,11 +64,14 @@ impl Reader<'_> {
             }
             // Any of its fields, without their names.
             (Type::Object(shape), _) => {
-                Value { kind: Type::Any, fields: shape.fields.keys().cloned().collect() }
+                let fields = shape.fields.keys().cloned().collect();
+                Value { kind: Type::Any, fields, origin: holder.origin.clone().melted() }
             }
-            (Type::List(item), _) => Value { kind: (**item).clone(), fields: holder.fields.clone() },
-            (Type::Any | Type::Unset, Type::Word(words)) => Value { kind: Type::Any, fields: words.clone() },
-            _ => Value { kind: Type::Any, fields: holder.fields.clone() },
+            (Type::List(item), _) => Value { kind: (**item).clone(), ..holder.clone() },
+            (Type::Any | Type::Unset, Type::Word(words)) => {
+                Value { kind: Type::Any, fields: words.clone(), origin: holder.origin.clone().melted() }
+            }
+            _ => Value { kind: Type::Any, ..holder.clone() },
         }
     }
 

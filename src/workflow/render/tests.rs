@@ -79,7 +79,7 @@ fn names_are_checked_against_the_types_of_the_data() {
         let mut templates = Templates::default();
         templates.add("m", text).expect("parses");
         let drawn = templates
-            .check("m", &types)
+            .check("m", &types, &crate::expr::Origin::default())
             .0
             .into_iter()
             .map(|p| format!("{}:{} {}; {}", p.line, p.column, p.message, p.fix));
@@ -186,7 +186,7 @@ fn what_is_no_time_is_not_written_as_one() {
     let told = |text: &str| {
         let mut templates = Templates::default();
         templates.add("m.hbs", text).expect(text);
-        let (found, _) = templates.check("m.hbs", &types);
+        let (found, _) = templates.check("m.hbs", &types, &crate::expr::Origin::default());
         found.into_iter().map(|p| (p.line, p.column, p.message)).collect::<Vec<_>>()
     };
     assert_eq!(told("{{time trigger.since}} {{time trigger.until}} {{time '2026-11-24T05:30:00Z'}}"), vec![]);

@@ -7,7 +7,7 @@
 use super::helpers::{BLOCKS, HELPERS, OURS};
 use super::names::below_root;
 use crate::{
-    expr::{Shape, Type, Types},
+    expr::{Origin, Shape, Type, Types},
     workflow::suggest,
 };
 use handlebars::Path;
@@ -34,9 +34,10 @@ pub(in crate::workflow) fn check(
     template: &Template,
     source: &str,
     types: &Types,
+    origins: &Origin,
 ) -> (Vec<TemplateProblem>, Vec<Written>) {
     let root = Type::object(types.iter().map(|(name, kind)| (name.clone(), kind.clone())));
-    let root = Value { kind: root, fields: Vec::new() };
+    let root = Value { origin: origins.clone(), ..Value::of(root) };
     let mut reader = Reader { source, blocks: vec![root], ..Reader::default() };
     reader.template(template);
     (reader.found, reader.written)
@@ -47,6 +48,14 @@ pub(in crate::workflow) fn check(
 pub(super) struct Value {
     pub(super) kind: Type,
     pub(super) fields: Vec<String>,
+    /// What it was made of before it came here.
+    pub(super) origin: Origin,
+}
+
+impl Value {
+    pub(super) fn of(kind: Type) -> Self {
+        Self { kind, ..Self::default() }
+    }
 }
 
 #[derive(Default)]
@@ -91,6 +100,7 @@ impl Reader<'_> {
     fn write(&mut self, value: Value) {
         let mut fields = value.fields;
         value.kind.fields_below(&mut fields);
+        fields.extend(value.origin.leaks(&|_| false).into_iter().map(|leak| leak.field));
         let (line, column) = self.position();
         self.written.push(Written { fields, line, column });
     }
@@ -155,16 +165,17 @@ impl Reader<'_> {
 
     /// What a block goes through, and the type of what tells its items apart.
     fn items(&mut self, list: Value) -> (Value, Type) {
-        match list.kind.present() {
-            Type::List(item) => (Value { kind: *item, fields: list.fields }, Type::Int),
+        match list.kind.clone().present() {
+            Type::List(item) => (Value { kind: *item, ..list }, Type::Int),
             Type::Object(shape) => {
                 let kinds = shape.fields.values().map(|field| field.kind.clone());
                 let kind = kinds.chain(shape.rest.clone().map(|rest| *rest)).fold(Type::Unset, Type::join);
                 // Each value comes out without the name of its field.
                 let names = shape.fields.keys().cloned();
-                (Value { kind, fields: list.fields.into_iter().chain(names).collect() }, Type::String)
+                let fields = list.fields.into_iter().chain(names).collect();
+                (Value { kind, fields, origin: list.origin.melted() }, Type::String)
             }
-            kind if !kind.is_known() => (Value { kind: Type::Any, fields: list.fields }, Type::Any),
+            kind if !kind.is_known() => (Value { kind: Type::Any, ..list }, Type::Any),
             kind => {
                 let message = format!("`each` goes through a list, this is {kind}");
                 self.report(message, "name a list, or write the value itself".to_owned());
@@ -181,7 +192,7 @@ impl Reader<'_> {
             Some(BlockParam::Single(name)) => local(name, value.clone()),
             Some(BlockParam::Pair((first, second))) => {
                 local(first, value.clone());
-                local(second, Value { kind: key, fields: Vec::new() });
+                local(second, Value::of(key));
             }
             _ => {}
         }
@@ -203,7 +214,7 @@ impl Reader<'_> {
     /// the hand.
     pub(super) fn read(&mut self, param: &Parameter, may_be_absent: bool) -> Value {
         match param {
-            Parameter::Literal(value) => Value { kind: Type::of(value), fields: Vec::new() },
+            Parameter::Literal(value) => Value::of(Type::of(value)),
             Parameter::Subexpression(inner) => {
                 let TemplateElement::Expression(helper) = inner.as_element() else { return Value::default() };
                 self.known(&helper.name, &HELPERS);
@@ -241,7 +252,7 @@ impl Reader<'_> {
                 "leave it out".to_owned(),
             );
         }
-        Value { kind, fields: Vec::new() }
+        Value::of(kind)
     }
 
     fn path(&mut self, raw: &str, may_be_absent: bool) -> Value {
@@ -275,15 +286,18 @@ impl Reader<'_> {
             fields = vec![(*last).to_owned()];
         }
         let of_a_step = path.starts_with("steps.") && self.blocks.len() == 1;
-        let mut kind = holder.kind;
+        let (mut kind, mut origin) = (holder.kind, holder.origin);
         for (depth, name) in names.iter().enumerate() {
             let deep = of_a_step && depth > 1;
+            if name.parse::<usize>().is_err() {
+                origin = origin.field(name);
+            }
             kind = match self.field(kind, name, raw, (may_be_absent, deep)) {
                 Some(kind) => kind,
-                None => return Value { kind: Type::Any, fields },
+                None => return Value { kind: Type::Any, fields, origin },
             };
         }
-        Value { kind: if may_be_absent { kind.present() } else { kind }, fields }
+        Value { kind: if may_be_absent { kind.present() } else { kind }, fields, origin }
     }
 
     /// The type of a field; what is missing is reported. An author who asks whether something is there may mean
@@ -320,7 +334,8 @@ impl Reader<'_> {
     /// The field of a value by its name, as `lookup` takes it.
     pub(super) fn looked_up(&mut self, holder: Value, name: &str, shown: &str) -> Value {
         let kind = self.field(holder.kind, name, &format!("{shown} {name}"), (false, false));
-        Value { kind: kind.unwrap_or_default(), fields: vec![name.to_owned()] }
+        let origin = holder.origin.field(name);
+        Value { kind: kind.unwrap_or_default(), fields: vec![name.to_owned()], origin }
     }
 
     fn position(&self) -> (u32, u32) {

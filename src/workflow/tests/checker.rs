@@ -170,3 +170,12 @@ fn a_rule_on_the_wrong_write_is_told_at_the_write() {
         ]
     );
 }
+
+#[test]
+fn on_a_terminal_findings_are_coloured() {
+    let steps = with_steps("  - { id: x, call: plex.inventry, with: { work_center: P } }\n");
+    let (found, _) = findings(&steps);
+    let drawn = |colour| crate::workflow::report(&found[0], Some(&steps), colour);
+    assert!(drawn(true).contains("\u{1b}[") && drawn(true).contains("there is no tool"), "{}", drawn(true));
+    assert!(!drawn(false).contains('\u{1b}'), "{}", drawn(false));
+}

@@ -6,4 +6,4 @@ mod codes;
 mod flow;
 mod loader;
 mod manual;
-pub(super) mod support;
+pub(crate) mod support;

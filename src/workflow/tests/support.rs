@@ -25,6 +25,7 @@ pub(super) fn bundle(yaml: &str) -> Bundle {
             "{{#each steps.p.people as |one|}}{{one.shift}} {{#if name}}x{{/if}}{{lookup this \"shift\"}}{{/each}}{{len steps.p.people}}",
         ),
         ("messages/people.hbs", "There are {{steps.p.people.length}} people."),
+        ("prompts/one.hbs", "Judge {{one}}."),
         ("messages/why.hbs", "{{why}}"),
         ("messages/until.hbs", "It waits until {{time inputs.until}}"),
         (
@@ -49,7 +50,7 @@ pub(super) fn with_steps(steps: &str) -> String {
     format!("workflow: w\nowner: me\ntrigger: manual\nsteps:\n{}\n{told}", steps.trim_end())
 }
 
-pub(super) fn compile(yaml: &str) -> Result<Definition, Vec<Problem>> {
+pub(crate) fn compile(yaml: &str) -> Result<Definition, Vec<Problem>> {
     Definition::compile(bundle(yaml))
 }
 
@@ -107,7 +108,7 @@ impl Tool for Declared {
     }
 }
 
-pub(in crate::workflow) fn registry() -> Registry {
+pub(crate) fn registry() -> Registry {
     let tools: Vec<Value> = serde_json::from_str(include_str!("tools.json")).expect("JSON");
     let mut registry = Registry::default();
     for tool in tools {
