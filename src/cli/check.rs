@@ -97,11 +97,14 @@ pub fn refused(problems: &[Problem], args: &CheckArgs) -> Result<ExitCode, Check
     Ok(ExitCode::from(1))
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "https://no-color.org is a matter of the terminal, not of the site"
+)]
 fn tell(problems: &[&Problem], format: Format, site: &Path) -> io::Result<()> {
     let mut out = io::stdout().lock();
     match format {
         Format::Text => {
-            // https://no-color.org
             let colour = out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
             let mut sources: BTreeMap<&str, Vec<String>> = BTreeMap::new();
             for problem in problems {

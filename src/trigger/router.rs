@@ -141,22 +141,14 @@ impl Router {
 
     async fn look(&self, care: Care) -> Result<usize, StoreError> {
         let mut tx = self.store.begin().await?;
-        if !events::take_turn(&mut tx).await? {
-            return Ok(0);
-        }
-        let starts = Starts::new(&self.site);
-        let mut new = events::lock_new(&mut tx, BATCH_MAX).await?;
-        for event in &mut new {
-            match care {
-                Care::Together => self.route(&mut tx, event, &starts).await?,
-                Care::Apart => self.route_apart(&mut tx, event, &starts).await?,
+        let routed = match self.look_in(&mut tx, care).await {
+            Ok(routed) => routed,
+            Err(error) => {
+                // Who looks again at once finds the turn free.
+                tx.rollback().await?;
+                return Err(error);
             }
-        }
-        let held = hold::fire_due(&mut tx, &self.definitions, &starts, care).await?;
-        let gathered = gather::fire_due(&mut tx, &self.definitions, &starts, care).await?;
-        let told = digest::tell(&mut tx, &self.definitions, &self.site, &self.channels).await?;
-        starts.settle(&mut tx).await?;
-        let routed = new.len() + held + gathered + told;
+        };
         if routed > 0 {
             crash_point("before_route");
         }
@@ -165,6 +157,25 @@ impl Router {
             crash_point("after_route");
         }
         Ok(routed)
+    }
+
+    async fn look_in(&self, tx: &mut PgConnection, care: Care) -> Result<usize, StoreError> {
+        if !events::take_turn(tx).await? {
+            return Ok(0);
+        }
+        let starts = Starts::new(&self.site);
+        let mut new = events::lock_new(tx, BATCH_MAX).await?;
+        for event in &mut new {
+            match care {
+                Care::Together => self.route(tx, event, &starts).await?,
+                Care::Apart => self.route_apart(tx, event, &starts).await?,
+            }
+        }
+        let held = hold::fire_due(tx, &self.definitions, &starts, care).await?;
+        let gathered = gather::fire_due(tx, &self.definitions, &starts, care).await?;
+        let told = digest::tell(tx, &self.definitions, &self.site, &self.channels).await?;
+        starts.settle(tx).await?;
+        Ok(new.len() + held + gathered + told)
     }
 
     async fn route_apart(

@@ -123,6 +123,7 @@ async fn claim_keys(db: &mut PgConnection, starts: &Starts) -> Result<()> {
     Ok(())
 }
 
+#[expect(clippy::too_many_lines, reason = "one statement and its arguments")]
 async fn insert(db: &mut PgConnection, fence: Option<Fence>, starts: &Starts) -> Result<Begun> {
     let row = sqlx::query!(
         r#"with fence as materialized (

@@ -125,7 +125,7 @@ impl<'c> Checker<'c> {
             path = match &step.condition {
                 Some(condition) => {
                     let only_here =
-                        (after.is_open && after.answered && !skipped.answered).then(|| after.seconded);
+                        (after.is_open && after.answered && !skipped.answered).then_some(after.seconded);
                     let mut together = after.meet(skipped);
                     // What changes by itself may not be the same further on.
                     let lasts = !condition.roots().iter().any(|name| name == "now");

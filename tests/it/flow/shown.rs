@@ -82,7 +82,14 @@ steps: [{ id: rest, wait: 1h }]
     let limits = Limits { payload_bytes_max: 2_000, ..Limits::default() };
     let run = |length: usize| {
         let inputs = json!({ "case": "x".repeat(length) });
-        by_hand(&lab.definitions, "nap", &inputs, (&json!({}), &limits), &Actor::person("sam"), Default::default())
+        by_hand(
+            &lab.definitions,
+            "nap",
+            &inputs,
+            (&json!({}), &limits),
+            &Actor::person("sam"),
+            Default::default(),
+        )
     };
     assert!(run(1_000).is_ok());
     let refused = run(9_000).expect_err("it is refused");
