@@ -3,7 +3,7 @@
 
 use super::state::{Door, Shared};
 use crate::{
-    run::AuditRecord,
+    run::{Actor, AuditRecord},
     store::{Store, StoreError, audit},
 };
 use serde_json::json;
@@ -65,8 +65,7 @@ impl Refusals {
         let mut record = record.clone();
         if !tallies.contains_key(&kind) && tallies.len() >= KINDS_MAX {
             kind = Kind::rest(&record);
-            record = AuditRecord::new(crate::run::Actor::nobody(), &kind.action)
-                .detail(json!({ "cause": kind.cause }));
+            record = AuditRecord::new(Actor::nobody(), &kind.action).detail(json!({ "cause": kind.cause }));
         }
         match tallies.get_mut(&kind) {
             Some(tally) if at.duration_since(tally.since) < WINDOW => {
@@ -139,7 +138,6 @@ pub async fn keep_refusals(door: Shared) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::Actor;
 
     fn refused(cause: &str) -> AuditRecord {
         AuditRecord::new(Actor::webhook(), "event.refused").object("plant").detail(json!({ "cause": cause }))

@@ -72,12 +72,10 @@ pub fn is_one_statement(rows: &Rows, settled: &Settled) -> bool {
 /// Appends to the journal, parks and ends runs.
 pub async fn settle(db: &mut PgConnection, fence: Fence, rows: &Rows, settled: &Settled) -> Result<Written> {
     let Settled { parked, ended, untidy, heard, audited } = settled;
-    // Most commits have nothing for the audit, and need not pay for its part of the statement.
-    let holds = match (ended.run.is_empty(), audited.is_empty()) {
-        (true, true) => append_lean(db, fence, rows).await?,
-        (true, false) => append(db, fence, rows, audited).await?,
-        (false, true) => end_lean(db, fence, rows, settled).await?,
-        (false, false) => end(db, fence, rows, settled).await?,
+    let holds = if ended.run.is_empty() {
+        append(db, fence, rows, audited).await?
+    } else {
+        end(db, fence, rows, settled).await?
     };
     if !holds {
         return Ok(Written::Fenced);
@@ -91,28 +89,6 @@ pub async fn settle(db: &mut PgConnection, fence: Fence, rows: &Rows, settled: &
         signals::forget(db, heard).await?;
     }
     Ok(Written::Held { woken })
-}
-
-/// Appends to the journal, where there is nothing for the audit.
-async fn append_lean(db: &mut PgConnection, fence: Fence, rows: &Rows) -> Result<bool> {
-    let holds = sqlx::query_scalar!(
-        r#"with fence as materialized (
-             select id from worker where id = $1 and epoch = $2 for key share
-         ), journaled as (
-             insert into journal (run_id, seq, at, records)
-             select run_id, seq, at, records::json
-             from unnest($3::uuid[], $4::int[], $5::timestamptz[], $6::text[]) as new (run_id, seq, at, records)
-             where exists (select from fence)
-         )
-         select exists (select from fence) as "holds!""#,
-        fence.worker.0,
-        fence.epoch,
-        &rows.run,
-        &rows.seq,
-        &rows.at,
-        &rows.records
-    );
-    Ok(holds.fetch_one(db).await?)
 }
 
 async fn append(db: &mut PgConnection, fence: Fence, rows: &Rows, audited: &Columns) -> Result<bool> {
@@ -240,48 +216,6 @@ async fn end(
         &audited.hash as &[Option<Vec<u8>>],
         &audited.salt as &[Option<Vec<u8>>],
         &audited.body as &[Option<String>]
-    );
-    let row = row.fetch_one(&mut *db).await?;
-    if !row.signalled.is_empty() {
-        signals::forget_all(db, &row.signalled).await?;
-    }
-    Ok(row.holds)
-}
-
-/// The same where there is nothing for the audit.
-async fn end_lean(
-    db: &mut PgConnection,
-    fence: Fence,
-    rows: &Rows,
-    Settled { ended, .. }: &Settled,
-) -> Result<bool> {
-    let row = sqlx::query!(
-        r#"with fence as materialized (
-             select id from worker where id = $1 and epoch = $2 for key share
-         ), journaled as (
-             insert into journal (run_id, seq, at, records)
-             select run_id, seq, at, records::json
-             from unnest($3::uuid[], $4::int[], $5::timestamptz[], $6::text[]) as new (run_id, seq, at, records)
-             where exists (select from fence)
-         ), ended as (
-             delete from run where id = any($7) and exists (select from fence)
-             returning id, signals
-         ), closed as (
-             update run_summary summary set ended_at = new.at, outcome = new.outcome, waiting_for = null
-             from unnest($7::uuid[], $8::timestamptz[], $9::text[]) as new (id, at, outcome)
-             where summary.id = new.id and exists (select from fence)
-         )
-         select exists (select from fence) as "holds!",
-                array(select id from ended where signals > 0) as "signalled!""#,
-        fence.worker.0,
-        fence.epoch,
-        &rows.run,
-        &rows.seq,
-        &rows.at,
-        &rows.records,
-        &ended.run,
-        &ended.at,
-        &ended.outcome
     );
     let row = row.fetch_one(&mut *db).await?;
     if !row.signalled.is_empty() {

@@ -55,9 +55,7 @@ pub type Transaction = sqlx::Transaction<'static, sqlx::Postgres>;
 const CHECK_VIOLATION: &str = "23514";
 
 /// A part of a transaction that can be taken back alone.
-pub type Part<'a> = sqlx::Transaction<'a, Postgres>;
-
-pub async fn part(db: &mut PgConnection) -> Result<Part<'_>> {
+pub async fn part(db: &mut PgConnection) -> Result<sqlx::Transaction<'_, Postgres>> {
     Ok(db.begin().await?)
 }
 

@@ -2,7 +2,7 @@
 //! says in which run it ended.
 
 use super::{
-    apart::{Care, kept},
+    apart::Care,
     fit::key_of,
     router::over_flood,
     start::{Started, Starts, Wish, WishError, start},
@@ -10,7 +10,7 @@ use super::{
 use crate::{
     engine::Definitions,
     run::gather_key,
-    store::{self, PgConnection, StoreError, clock, events, events::StoredEvent, gatherings},
+    store::{PgConnection, StoreError, clock, events, events::StoredEvent, gatherings},
     workflow::{Definition, Gather, Trigger},
 };
 use chrono::{DateTime, Utc};
@@ -75,15 +75,8 @@ pub(super) async fn fire_due(
         let ids = gatherings::take(db, workflow, key).await?;
         let definition = definitions.current(workflow);
         let definition = definition.as_deref();
-        let refused = match care {
-            Care::Together => fire(db, workflow, definition, &ids, starts, now).await.map(|()| None)?,
-            Care::Apart => {
-                let mut part = store::part(db).await?;
-                let fired = fire(&mut part, workflow, definition, &ids, starts, now).await;
-                kept(part, fired).await?
-            }
-        };
-        if let Some(why) = refused {
+        let fired = async |db: &mut PgConnection| fire(db, workflow, definition, &ids, starts, now).await;
+        if let Some(why) = care.take(db, fired).await? {
             tracing::warn!(workflow, key, why, "gathered events failed");
             events::fail_held(db, &ids, &format!("{workflow}: {why}"), workflow).await?;
         }

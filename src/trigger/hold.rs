@@ -1,13 +1,13 @@
 //! `hold`: a condition must still hold after a while; what is over by then starts nothing.
 
 use super::{
-    apart::{Care, kept},
+    apart::Care,
     gather::{self, word_of},
     start::{Starts, Wish},
 };
 use crate::{
     engine::Definitions,
-    store::{self, PgConnection, StoreError, clock, events, events::StoredEvent},
+    store::{PgConnection, StoreError, clock, events, events::StoredEvent},
     workflow::{Definition, Trigger},
 };
 use chrono::{DateTime, Utc};
@@ -25,15 +25,8 @@ pub(super) async fn fire_due(
         let Some(event) = events::get(db, *event_id).await? else { continue };
         let definition = definitions.current(workflow);
         let over = Over { workflow, key, event: &event, definition: definition.as_deref() };
-        let refused = match care {
-            Care::Together => over.fire(db, starts, now).await.map(|()| None)?,
-            Care::Apart => {
-                let mut part = store::part(db).await?;
-                let fired = over.fire(&mut part, starts, now).await;
-                kept(part, fired).await?
-            }
-        };
-        if let Some(why) = refused {
+        let fired = async |db: &mut PgConnection| over.fire(db, starts, now).await;
+        if let Some(why) = care.take(db, fired).await? {
             tracing::warn!(event.id = %event.id, workflow, why, "a held event failed");
             over.fail(db, &format!("{workflow}: {why}")).await?;
         }

@@ -3,14 +3,14 @@
 
 use super::{
     Fit,
-    apart::{Care, kept},
+    apart::Care,
     digest, fit, gather, hold, listens,
     start::{Started, Starts, Wish},
 };
 use crate::{
     engine::{Definitions, Hints, crash_point, mend},
     run::Signal,
-    store::{self, PgConnection, Store, StoreError, clock, events, events::StoredEvent, signals},
+    store::{PgConnection, Store, StoreError, clock, events, events::StoredEvent, signals},
     telemetry::{
         metrics,
         trace::{self, Kind},
@@ -166,9 +166,11 @@ impl Router {
         let starts = Starts::new(&self.site);
         let mut new = events::lock_new(tx, BATCH_MAX).await?;
         for event in &mut new {
-            match care {
-                Care::Together => self.route(tx, event, &starts).await?,
-                Care::Apart => self.route_apart(tx, event, &starts).await?,
+            let routed = async |db: &mut PgConnection| self.route(db, event, &starts).await;
+            if let Some(why) = care.take(tx, routed).await? {
+                tracing::warn!(event.id = %event.id, why, "an event failed");
+                metrics::event_routed(Fate::Failed.word());
+                events::mark(tx, event.id, Fate::Failed.word(), Some(&why)).await?;
             }
         }
         let held = hold::fire_due(tx, &self.definitions, &starts, care).await?;
@@ -176,20 +178,6 @@ impl Router {
         let told = digest::tell(tx, &self.definitions, &self.site, &self.channels).await?;
         starts.settle(tx).await?;
         Ok(new.len() + held + gathered + told)
-    }
-
-    async fn route_apart(
-        &self,
-        db: &mut PgConnection,
-        event: &mut StoredEvent,
-        starts: &Starts<'_>,
-    ) -> Result<(), StoreError> {
-        let mut part = store::part(db).await?;
-        let routed = self.route(&mut part, event, starts).await;
-        let Some(why) = kept(part, routed).await? else { return Ok(()) };
-        tracing::warn!(event.id = %event.id, why, "an event failed");
-        metrics::event_routed(Fate::Failed.word());
-        events::mark(db, event.id, Fate::Failed.word(), Some(&why)).await
     }
 
     async fn route(
