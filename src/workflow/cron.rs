@@ -57,10 +57,10 @@ impl CronTimes {
         let mut pending = BTreeSet::new();
         std::iter::from_fn(move || {
             loop {
-                // A firing goes out when no later wall-clock time can still come before it.
+                // A firing goes out when no later wall-clock time can still come before it, or be the same.
                 let first = pending.first().copied();
                 match walls.peek() {
-                    Some(wall) if first.is_none_or(|first| self.earliest(*wall) < first) => {
+                    Some(wall) if first.is_none_or(|first| self.earliest(*wall) <= first) => {
                         pending.extend(self.instants(*wall).into_iter().flatten().filter(|at| *at > time));
                         walls.next();
                     }

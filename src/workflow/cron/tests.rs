@@ -96,6 +96,12 @@ fn a_moved_time_does_not_hide_one_that_exists() {
 }
 
 #[test]
+fn a_moved_time_and_one_that_exists_are_one_firing() {
+    let night = firings("*/30 2-3 * * *", "2026-03-07T12:00:00-06:00", 3);
+    assert_eq!(night, ["Sun 03-08 03:00-0500", "Sun 03-08 03:30-0500", "Mon 03-09 02:00-0500"]);
+}
+
+#[test]
 fn every_hour_however_it_is_written_goes_on_by_the_clock() {
     for night in ["2026-11-01T00:45:00-05:00", "2026-03-08T00:45:00-06:00"] {
         let every = firings("*/30 * * * *", night, 9);
