@@ -124,12 +124,13 @@ async fn ask_once(
     keep(session, around.ledger, ask.entry(clock.now())).await?;
     let span = trace::chat(task, &profile, ask, around.spans);
     let result = send(around.models, &profile, &ask.request, timeout).instrument(span.clone()).await;
-    drop(permit);
     let told = told(&result);
     let entry = answered(result, (ask.turn, ask.attempt), clock.now());
     trace::chat_ended(&span, &entry, around.spans);
     let kept = keep(session, around.ledger, entry).await;
     around.endpoints.tell(&profile.endpoint, told, clock.now()).await;
+    // Its place is free only when the next one knows what came of it.
+    drop(permit);
     kept
 }
 
