@@ -7,7 +7,7 @@ use super::{
 use crate::{
     run::{Actor, ActorKind, AuditRecord, GateId, RunId},
     site::Site,
-    store::{Store, StoreError, audit, gates},
+    store::{Store, StoreError, audit, gates, signatures},
 };
 use serde_json::{Value, json};
 
@@ -81,9 +81,14 @@ fn refused(
     }
 }
 
-/// An answer that counts: who, how, what of what was shown, and whether it is what stood first. Where a program says
-/// whose it is, that it did so.
-pub(super) fn accepted(asked: &gates::Gate, vote: &gates::Vote, named_by: Option<&str>) -> Vec<AuditRecord> {
+/// An answer that counts: who, how, what of what was shown, whether it is what stood first, and how it was signed. Where
+/// a program says whose it is, that it did so.
+pub(super) fn accepted(
+    asked: &gates::Gate,
+    vote: &gates::Vote,
+    signed: Option<&signatures::Signature>,
+    named_by: Option<&str>,
+) -> Vec<AuditRecord> {
     let options = asked.ask.get("options").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let choice = vote.body.get("choice").and_then(Value::as_u64);
     let chosen = choice.and_then(|choice| options.get(usize::try_from(choice).ok()?.checked_sub(1)?));
@@ -98,7 +103,7 @@ pub(super) fn accepted(asked: &gates::Gate, vote: &gates::Vote, named_by: Option
             "answer": vote.body, "reason": vote.reason, "reason_code": vote.reason_code,
             "on_behalf_of": vote.on_behalf_of, "alone": vote.overrides, "proposal_hash": vote.proposal_hash,
             "chosen": chosen, "options_shown": options.len(), "overridden": !is_as_proposed,
-            "role": asked.role, "asked_at": asked.opened_at, "answered_at": vote.at,
+            "role": asked.role, "asked_at": asked.opened_at, "answered_at": vote.at, "signature": signed,
         }));
     let answered = AuditRecord {
         auth: Some(vote.channel.clone()),

@@ -136,9 +136,11 @@ pub(super) async fn take(
     };
     let vote = answer.vote(gate.0, person, standing, now);
     gates::add_vote(&mut tx, &vote).await?;
-    audit::append(&mut tx, &super::audited::accepted(&asked, &vote, answer.named_by.as_deref())).await?;
-    if let Some(signed) = sign::signed(&asked, &vote, person, answer) {
-        signatures::add(&mut tx, &signed).await?;
+    let signed = sign::signed(&asked, &vote, person, answer);
+    let records = super::audited::accepted(&asked, &vote, signed.as_ref(), answer.named_by.as_deref());
+    audit::append(&mut tx, &records).await?;
+    if let Some(signed) = &signed {
+        signatures::add(&mut tx, signed).await?;
     }
     if vote.overrides {
         overridden(&mut tx, site, &asked, &vote).await?;

@@ -51,7 +51,7 @@ pub(super) struct SiteFile {
     #[serde(default)]
     pub modules: BTreeMap<String, Spanned<ModuleFile>>,
     #[serde(default)]
-    pub reading: BTreeMap<Section, Vec<Text>>,
+    pub reading: BTreeMap<Section, Spanned<Vec<Text>>>,
     #[serde(default)]
     pub sign_in: SignInFile,
     #[serde(default)]

@@ -106,6 +106,7 @@ fn what_would_open_a_door_or_shut_everybody_out_is_refused() {
         ("within: 5m", "within: 0s", "nobody answers in no time"),
         ("title: Lead,", "title: Lead, from: lead,", "made from itself"),
         ("name: Small", "name: ''", "at the top of every page"),
+        ("time_zone:", "reading: { audit: [] }\ntime_zone:", "nobody could read this"),
         (
             "name: Ann,",
             "name: Ann, password_hash: '$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$c29tZWhhc2hzb21laGFzaA',",
@@ -151,4 +152,7 @@ fn a_limited_program_acts_within_all_of_its_limits() {
         assert!(!site.account_reaches(mes, &place(elsewhere.0, elsewhere.1)), "{elsewhere:?}");
     }
     assert!(!erp.is_limited() && site.account_reaches(erp, &place(None, None)));
+    let slip = limited.replacen("lines: [L1],", "work_centers: [A-11],", 1);
+    let said = parse(&slip).expect_err("no line has it");
+    assert!(said.contains("no line has a work center `A-11`: did you mean `A-1`?"), "{said}");
 }

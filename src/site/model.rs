@@ -42,6 +42,8 @@ pub struct Site {
     pub audit: super::Audit,
     /// Free values, visible to workflows as `site.values.<name>`.
     pub values: serde_json::Map<String, serde_json::Value>,
+    /// What the file says of workflows and tools.
+    pub mentions: Vec<super::Mention>,
     /// What is switched off and why, one sentence each: for the start-up lines.
     pub notices: Vec<String>,
 }

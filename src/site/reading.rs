@@ -10,10 +10,11 @@ mod mcp;
 mod models;
 mod on_call;
 mod people;
+mod shifts;
 mod sources;
 
 use super::{
-    Calendar, Environment, Overrides, ReferenceError, Shutdown, SiteProblem,
+    Calendar, Environment, Mention, Mentioned, Overrides, ReferenceError, Shutdown, SiteProblem,
     environment::{is_reference, resolve},
     file::*,
     load::did_you_mean,
@@ -32,14 +33,12 @@ use std::{
 const EVENT_BYTES_MIN: usize = 1024;
 const AGE_MAX: Duration = Duration::from_secs(3600);
 
-const EVERY_DAY: [Weekday; 7] =
-    [Weekday::Mon, Weekday::Tue, Weekday::Wed, Weekday::Thu, Weekday::Fri, Weekday::Sat, Weekday::Sun];
-
 pub(super) struct Reading<'a> {
     path: &'a str,
     environment: &'a Environment,
     overrides: &'a Overrides,
     problems: Vec<SiteProblem>,
+    mentions: Vec<Mention>,
     notices: Vec<String>,
 }
 
@@ -50,6 +49,8 @@ struct Names {
     shifts: BTreeSet<String>,
     ladders: BTreeSet<String>,
     lines: BTreeSet<String>,
+    /// Those that stand on a line.
+    work_centers: BTreeSet<String>,
     modules: BTreeSet<String>,
 }
 
@@ -61,6 +62,7 @@ impl Names {
             shifts: file.shifts.iter().map(|shift| shift.value.id.clone()).collect(),
             ladders: file.ladders.keys().cloned().collect(),
             lines: file.lines.keys().cloned().collect(),
+            work_centers: file.lines.values().flat_map(|line| &line.value.work_centers).map(|at| at.value.clone()).collect(),
             modules: file.modules.keys().cloned().collect(),
         }
     }
@@ -68,7 +70,7 @@ impl Names {
 
 impl<'a> Reading<'a> {
     pub(super) fn new(path: &'a str, environment: &'a Environment, overrides: &'a Overrides) -> Self {
-        Self { path, environment, overrides, problems: Vec::new(), notices: Vec::new() }
+        Self { path, environment, overrides, problems: Vec::new(), mentions: Vec::new(), notices: Vec::new() }
     }
 
     pub(super) fn site(mut self, file: SiteFile) -> Result<Site, Vec<SiteProblem>> {
@@ -140,6 +142,7 @@ impl<'a> Reading<'a> {
             answering,
             audit,
             values: file.values,
+            mentions: self.mentions,
             notices: self.notices,
         })
     }
@@ -162,54 +165,28 @@ impl<'a> Reading<'a> {
         }
     }
 
+    /// Where a site has lines, whoever is limited to a work center is limited to one of theirs.
+    fn known_work_center(&mut self, at: Location, word: &str, names: &Names) {
+        if !names.work_centers.is_empty() && !names.work_centers.contains(word) {
+            let hint = did_you_mean(word, names.work_centers.iter().map(String::as_str));
+            self.problem(at, format!("no line has a work center `{word}`{hint}"));
+        }
+    }
+
+    fn mention(&mut self, text: &Text, of: Mentioned) {
+        let at = text.referenced;
+        self.mentions.push(Mention { of, line: at.line(), column: at.column() });
+    }
+
+    fn mention_workflows(&mut self, workflows: &[Text]) {
+        workflows.iter().for_each(|id| self.mention(id, Mentioned::Workflow(id.value.clone())));
+    }
+
     fn time_zone(&mut self, name: &Text) -> chrono_tz::Tz {
         name.value.parse().unwrap_or_else(|_| {
             let message = format!("`{}` is no IANA time zone: write one like America/Chicago", name.value);
             self.problem(name.referenced, message);
             chrono_tz::UTC
-        })
-    }
-
-    fn shifts(&mut self, shifts: Vec<Spanned<ShiftFile>>) -> Vec<Shift> {
-        let mut seen = BTreeSet::new();
-        let mut read = |shift: Spanned<ShiftFile>| {
-            if !seen.insert(shift.value.id.clone()) {
-                self.problem(shift.referenced, format!("two shifts have the id `{}`", shift.value.id));
-            }
-            self.shift(shift.value)
-        };
-        shifts.into_iter().map(&mut read).collect()
-    }
-
-    fn shift(&mut self, shift: ShiftFile) -> Shift {
-        let days = shift.days.map_or_else(|| EVERY_DAY.to_vec(), |days| self.days(&days));
-        Shift {
-            starts: self.clock_time(&shift.starts),
-            ends: self.clock_time(&shift.ends),
-            id: shift.id,
-            days,
-            overtime: self.days(&shift.overtime),
-        }
-    }
-
-    fn days(&mut self, days: &[Text]) -> Vec<Weekday> {
-        let mut read = |day: &Text| {
-            let read = day.value.parse().ok();
-            if read.is_none() {
-                self.problem(
-                    day.referenced,
-                    format!("`{}` is no day of the week: write mon, tue, …", day.value),
-                );
-            }
-            read
-        };
-        days.iter().filter_map(&mut read).collect()
-    }
-
-    fn clock_time(&mut self, text: &Text) -> NaiveTime {
-        NaiveTime::parse_from_str(&text.value, "%H:%M").unwrap_or_else(|_| {
-            self.problem(text.referenced, format!("`{}` is no time of day: write \"06:00\"", text.value));
-            NaiveTime::MIN
         })
     }
 

@@ -1,5 +1,5 @@
 use super::model::{Shift, Site};
-use chrono::{DateTime, Days, Duration, NaiveDate, NaiveDateTime, TimeZone, Utc};
+use chrono::{DateTime, Datelike as _, Days, Duration, NaiveDate, NaiveDateTime, TimeZone, Utc, Weekday};
 use chrono_tz::Tz;
 
 /// One occurrence of a shift, `starts <= t < ends`. On the two DST nights it is an hour shorter or longer.
@@ -8,6 +8,13 @@ pub struct ShiftSpan<'a> {
     pub shift: &'a Shift,
     pub starts: DateTime<Utc>,
     pub ends: DateTime<Utc>,
+}
+
+impl Shift {
+    /// Whether it is worked on the days that start it, in normal hours or overtime.
+    pub fn works_on(&self, day: Weekday) -> bool {
+        self.days.contains(&day) || self.overtime.contains(&day)
+    }
 }
 
 impl Site {
@@ -35,11 +42,17 @@ impl Site {
         self.shifts.iter().filter_map(|shift| self.span(day, shift)).collect()
     }
 
-    /// Every occurrence that starts on the local day of `at`, the day before or the day after.
+    /// Every occurrence that starts on the local day of `at`, the day before or the day after. Those of working days
+    /// come first: a weekend has crews of its own, and a day off has the people of its hours.
     fn spans_around(&self, at: DateTime<Utc>) -> Vec<ShiftSpan<'_>> {
         let today = at.with_timezone(&self.time_zone).date_naive();
         let days = [today.checked_sub_days(Days::new(1)), Some(today), today.checked_add_days(Days::new(1))];
-        days.into_iter().flatten().flat_map(|day| self.shift_spans_on(day)).collect()
+        let spans = days.into_iter().flatten().flat_map(|day| {
+            self.shift_spans_on(day).into_iter().map(move |span| (!span.shift.works_on(day.weekday()), span))
+        });
+        let mut spans: Vec<_> = spans.collect();
+        spans.sort_by_key(|(is_day_off, _)| *is_day_off);
+        spans.into_iter().map(|(_, span)| span).collect()
     }
 
     fn span<'a>(&self, day: NaiveDate, shift: &'a Shift) -> Option<ShiftSpan<'a>> {

@@ -1,6 +1,7 @@
 //! Every workflow of a site folder, by id. A file that broke keeps its last good version.
 
 mod files;
+mod mentions;
 mod untested;
 
 use super::{
@@ -82,6 +83,9 @@ impl Library {
         // What a broken workflow names is not known, so nothing is told to be of no use.
         if self.files.values().all(|file| is_sound(&file.own)) {
             self.around.extend(files::unused(&site.folder, self.definitions().map(AsRef::as_ref))?);
+            let ids = self.definitions().map(|definition| definition.workflow.id.as_str()).collect();
+            let dangling = mentions::dangling(site, &ids, registry);
+            self.around.extend(dangling);
         }
         Ok(())
     }

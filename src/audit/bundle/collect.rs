@@ -4,7 +4,7 @@ use super::answers::Sealed;
 use crate::{
     audit::verify::Broken,
     run::{Change, GateId, Record, RunId, digest_of, story},
-    store::{PgConnection, StoreError, events, gates, journal, summaries, versions},
+    store::{PgConnection, StoreError, events, gates, journal, signatures, summaries, versions},
     workflow::Definition,
 };
 use chrono_tz::Tz;
@@ -146,7 +146,13 @@ async fn gates_json(db: &mut PgConnection, run: RunId) -> Result<Value, StoreErr
     let mut all = Vec::new();
     for gate in gates::of_run(db, run).await? {
         let votes = gates::votes(db, GateId(gate.id)).await?;
-        all.push(json!({ "question": gate, "answers": votes }));
+        let signed = signatures::of_gate(db, GateId(gate.id)).await?;
+        let answers = votes.iter().map(|vote| {
+            let mut answer = json!(vote);
+            answer["signature"] = json!(signed.iter().find(|signature| signature.person == vote.person));
+            answer
+        });
+        all.push(json!({ "question": gate, "answers": answers.collect::<Value>() }));
     }
     Ok(Value::Array(all))
 }

@@ -148,6 +148,12 @@ fn answer(page: &mut Page, shown: &Shown<'_>, answer: &Value) {
     if let Some(reason) = answer["reason"].as_str() {
         page.pair("Reason", reason);
     }
+    if let Some(signature) = answer.get("signature").filter(|signature| signature.is_object()) {
+        let (name, at) = (text(&signature["name"]), shown.time_of(&signature["at"]));
+        page.pair("Signed by", &format!("{name}, {at}, with {}", text(&signature["method"])));
+        page.pair("Meaning", &text(&signature["meaning"]));
+        page.pair("Signature", &text(&signature["record_hash"]));
+    }
     page.pair("Sealed as record", &answer["record"].to_string());
 }
 

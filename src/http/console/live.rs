@@ -5,7 +5,7 @@ use crate::{
     http::{auth::SignedIn, problem::Cause, state::Shared},
     run::{GateId, RunId},
     site::{Person, Section},
-    store::{StoreError, changes},
+    store::{StoreError, changes, sessions},
 };
 use axum::{
     extract::{Path, Query, State},
@@ -93,6 +93,15 @@ impl Topic {
     }
 }
 
+/// Whether the session that asked for a stream still is: who signed out is told nothing more.
+async fn is_open(door: &Shared, session: &str) -> bool {
+    let find = async {
+        let mut db = door.app.store.connection().await?;
+        sessions::find(&mut db, session, door.app.site.access.sign_in.idle).await
+    };
+    find.await.is_ok_and(|found| found.is_some())
+}
+
 /// The mark of the page as it was rendered.
 #[derive(Debug, Deserialize)]
 pub(in crate::http) struct Seen {
@@ -112,8 +121,9 @@ pub(in crate::http) async fn stream(
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let end = Instant::now() + STREAM_LENGTH_MAX;
+    let session = who.token_hash;
     let changes = stream::unfold((seen.seen, ticks), move |(seen, mut ticks)| {
-        let (door, topic) = (door.clone(), topic.clone());
+        let (door, topic, session) = (door.clone(), topic.clone(), session.clone());
         async move {
             loop {
                 let tick = door.app.stop.run_until_cancelled(ticks.tick()).await?;
@@ -122,7 +132,8 @@ pub(in crate::http) async fn stream(
                 }
                 match topic.mark(&door).await {
                     Ok(mark) if mark != seen => {
-                        return Some((Event::default().event("changed").data("1"), (mark, ticks)));
+                        let told = (Event::default().event("changed").data("1"), (mark, ticks));
+                        return is_open(&door, &session).await.then_some(told);
                     }
                     Ok(_) => {}
                     Err(error) => {

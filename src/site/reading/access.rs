@@ -34,7 +34,7 @@ pub(super) fn is_mail_address(text: &str) -> bool {
 pub(super) struct AccessFile {
     pub lines: BTreeMap<String, Spanned<LineFile>>,
     pub modules: BTreeMap<String, Spanned<ModuleFile>>,
-    pub reading: BTreeMap<Section, Vec<Text>>,
+    pub reading: BTreeMap<Section, Spanned<Vec<Text>>>,
     pub sign_in: SignInFile,
     pub service_accounts: BTreeMap<String, Spanned<ServiceAccountFile>>,
     pub partners: BTreeMap<String, Spanned<PartnerFile>>,
@@ -51,12 +51,16 @@ impl Reading<'_> {
         }
         let modules = file.modules.into_iter().map(|(id, module)| {
             let ModuleFile { title, workflows } = module.value;
+            self.mention_workflows(&workflows);
             (id, Module { title, workflows: workflows.into_iter().map(|text| text.value).collect() })
         });
         let modules = modules.collect();
-        file.reading.values().flatten().for_each(|role| self.known("role", role, &names.roles));
+        for roles in file.reading.values().filter(|roles| roles.value.is_empty()) {
+            self.problem(roles.referenced, "nobody could read this: name a role, or leave the line out for everybody");
+        }
+        file.reading.values().flat_map(|roles| &roles.value).for_each(|role| self.known("role", role, &names.roles));
         let words = |texts: Vec<Text>| texts.into_iter().map(|text| text.value).collect();
-        let reading = file.reading.into_iter().map(|(section, roles)| (section, words(roles))).collect();
+        let reading = file.reading.into_iter().map(|(section, roles)| (section, words(roles.value))).collect();
         Access {
             lines,
             modules,
@@ -101,6 +105,7 @@ impl Reading<'_> {
                     self.problem(at, format!("there is no {kind} `{word}`{hint}"));
                 }
             }
+            work_centers.iter().for_each(|word| self.known_work_center(at, word, names));
             if is_limited && lines.is_empty() && work_centers.is_empty() && modules.is_empty() {
                 let message = format!(
                     "say where `{role}` is held with `lines`, `work_centers` or `modules`, or write the role alone"

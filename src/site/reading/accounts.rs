@@ -62,6 +62,10 @@ impl Reading<'_> {
         }
         file.lines.iter().for_each(|line| self.known("line", line, &names.lines));
         file.modules.iter().for_each(|module| self.known("module", module, &names.modules));
+        for work_center in &file.work_centers {
+            self.known_work_center(work_center.referenced, &work_center.value, names);
+        }
+        self.mention_workflows(&file.workflows);
         let set = |texts: Vec<super::Text>| texts.into_iter().map(|text| text.value).collect::<BTreeSet<_>>();
         let (workflows, lines) = (set(file.workflows), set(file.lines));
         let (work_centers, modules) = (set(file.work_centers), set(file.modules));

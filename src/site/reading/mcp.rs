@@ -1,7 +1,10 @@
 //! Reads the section `mcp:`.
 
 use super::{Reading, address::is_origin};
-use crate::site::mcp::{McpFile, McpServer, ToolPattern};
+use crate::site::{
+    Mentioned,
+    mcp::{McpFile, McpServer, ToolPattern},
+};
 
 use serde_saphyr::Location;
 
@@ -12,7 +15,10 @@ impl Reading<'_> {
         let mut tools = Vec::new();
         for written in &file.tools {
             match ToolPattern::read(&written.value) {
-                Some(pattern) => tools.push(pattern),
+                Some(pattern) => {
+                    self.mention(written, Mentioned::Tools(pattern.clone()));
+                    tools.push(pattern);
+                }
                 None => {
                     let message = format!(
                         "`{}` names no tools: write `system.action`, `system.*` for all of one system, or `*`",

@@ -127,6 +127,27 @@ fn workflows_that_run_others_are_checked_against_them() {
 }
 
 #[test]
+fn what_takt_yaml_says_of_workflows_and_tools_must_be_there() {
+    use crate::site::{Mention, Mentioned, ToolPattern};
+    let folder = Folder::new("mentions");
+    folder.write("workflows/downtime.yaml", &workflow("downtime", "  - { id: x, end: done }"));
+    let mention = |line, of| Mention { of, line, column: 3 };
+    let mut site = folder.site();
+    site.mentions = vec![
+        mention(1, Mentioned::Workflow("downtime".into())),
+        mention(2, Mentioned::Workflow("downtme".into())),
+        mention(3, Mentioned::Tools(ToolPattern::System("plex".into()))),
+        mention(4, Mentioned::Tools(ToolPattern::System("nope".into()))),
+    ];
+    let library = Library::load(&registry(), &site).expect("loads");
+    let expected = [
+        "takt.yaml 2:3 there is no workflow `downtme`: did you mean `downtime`?",
+        "takt.yaml 4:3 no tool of this site fits: nothing would be shown",
+    ];
+    assert_eq!(messages(&library), expected);
+}
+
+#[test]
 fn a_file_cannot_reach_out_of_the_site() {
     let folder = Folder::new("reach");
     let steps = "  - { id: x, call: notify.role, with: { role: lead, message: ../../../etc/x.hbs } }";

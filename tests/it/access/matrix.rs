@@ -109,6 +109,9 @@ POST /schedules/{workflow}/trigger@shift_handover       401 401 403 403 403 303 
 POST /schedules/{workflow}/backfill@shift_handover      401 401 403 403 403 200 200 401 401 401 401 401
 GET  /status                             303 303 200 200 200 200 200 303 303 303 303 303
 GET  /live/{*topic}                      303 303 404 404 404 404 404 303 303 303 303 303
+GET  /live/{*topic}@inbox                303 303 200 200 200 200 200 303 303 303 303 303
+GET  /live/{*topic}@runs                 303 303 200 200 200 200 200 303 303 303 303 303
+GET  /live/{*topic}@events               303 303 403 200 403 403 200 303 303 303 303 303
 POST /sign-out                           401 401 403 303 303 303 303 401 401 401 401 401
 ";
 
@@ -197,7 +200,7 @@ impl World {
             [("{token}", token), ("{workflow}", word.unwrap_or("nothing")), ("{*path}", "console.css")];
         let path =
             known.iter().chain(&more).fold(route.to_owned(), |path, (name, value)| path.replace(name, value));
-        path.replace("{*topic}", "nothing?seen=x")
+        path.replace("{*topic}", &format!("{}?seen=x", word.unwrap_or("nothing")))
     }
 
     async fn ask(&mut self, caller: &str, method: &str, route: &str, word: Option<&str>) -> Page {

@@ -5,9 +5,14 @@ use crate::support::console::{API_TOKEN, Console, PASSWORD, Page, Visitor};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use takt::{
+    audit::{
+        SigningKey,
+        bundle::{Exporter, check},
+        generate,
+    },
     gate::{Answer, DecideError, Decision, Refusal, Signature, decide, is_intact},
-    run::GateId,
-    store::{gates, signatures},
+    run::{AuditRecord, GateId, RunId, TAKT},
+    store::{audit, gates, signatures},
 };
 
 async fn post(visitor: &mut Visitor, gate: GateId, fields: &[(&str, &str)]) -> Page {
@@ -91,6 +96,39 @@ async fn nothing_of_it_changes(console: &Console, given: &gates::Vote, signed: &
     }
     let moved = signatures::Signature { gate_id: uuid::Uuid::nil(), ..signed.clone() };
     assert!(!is_intact(given, &moved), "it cannot be moved to another answer");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn evidence_shows_who_signed_what_and_a_changed_signature_is_found() {
+    let console = Console::start().await;
+    let gate = release(&console).await;
+    let mut sam = console.signed_in("sam").await;
+    let fields = [("decision", "approve"), ("sign-name", "sam"), ("sign-password", PASSWORD)];
+    assert_eq!(post(&mut sam, gate, &fields).await.status, StatusCode::SEE_OTHER);
+    let mut db = console.store.connection().await.expect("a connection");
+    let asked = gates::get(&mut db, gate).await.expect("asking").expect("a gate");
+    let run = RunId(asked.run_id);
+    for question in gates::of_run(&mut db, run).await.expect("questions") {
+        let pending = AuditRecord::new(TAKT, "gate.pending").of_run(run, Some(&question.path));
+        let pending = pending.object(question.id.to_string());
+        let pending = AuditRecord { correlation: Some(question.proposal_hash), ..pending };
+        audit::append(&mut db, &[pending]).await.expect("appending");
+    }
+    let (private, public) = generate().expect("a key");
+    let key = SigningKey::from_pem(&private).expect("our own key");
+    let exporter = Exporter { site: "Plant 1", zone: chrono_tz::America::Chicago, key: &key, folder: None };
+    let bundle = exporter.export(&mut db, run).await.expect("a bundle");
+    check(&bundle, &[public]).expect("sound");
+    let signed = signatures::of_gate(&mut db, gate).await.expect("signatures").pop().expect("one");
+    let text = String::from_utf8_lossy(&bundle);
+    for words in ["<th>Signed by</th>", "Sam Carter", "I release this lot for shipment", &signed.record_hash] {
+        assert!(text.contains(words), "{words}");
+    }
+    let other = "alter table gate_signature disable trigger user;
+                 update gate_signature set meaning = 'I was here'";
+    sqlx::raw_sql(other).execute(console.store.pool()).await.expect("the owner may");
+    let refused = exporter.export(&mut db, run).await.expect_err("it was changed");
+    assert!(refused.to_string().contains("another signature"), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -31,6 +31,21 @@ async fn nothing_is_open_to_the_world_but_sign_in_health_and_assets() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_signed_out_is_told_of_no_more_changes() {
+    let console = Console::start().await;
+    let mut sam = console.signed_in("sam").await;
+    let mut stream = sam.stream("/live/runs?seen=x").await;
+    let first = stream.chunk().await.expect("a stream").expect("the page is not as it was");
+    assert!(String::from_utf8_lossy(&first).contains("changed"));
+    let csrf = sam.get("/me").await.field("csrf");
+    assert_eq!(sam.post("/sign-out", &[("csrf", &csrf)]).await.status, StatusCode::SEE_OTHER);
+    seed::three_plans(&console).await;
+    while let Some(more) = stream.chunk().await.expect("a stream") {
+        assert!(!String::from_utf8_lossy(&more).contains("changed"), "told after the sign-out");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn signing_in_and_out() {
     let console = Console::start().await;
     let mut visitor = console.visitor();

@@ -128,7 +128,11 @@ impl Page {
     pub async fn of(response: reqwest::Response) -> Self {
         let headers = response.headers().clone();
         let location = headers.get(header::LOCATION).and_then(|to| to.to_str().ok()).map(str::to_owned);
-        Self { status: response.status(), location, headers, text: response.text().await.expect("a body") }
+        let status = response.status();
+        // What is told of live has no end.
+        let is_stream = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "text/event-stream");
+        let text = if is_stream { String::new() } else { response.text().await.expect("a body") };
+        Self { status, location, headers, text }
     }
 
     /// The value of the first form field of this name.
@@ -163,6 +167,12 @@ impl Visitor {
     pub async fn get(&mut self, path: &str) -> Page {
         let request = self.client.get(format!("{}{path}", self.url)).header(header::COOKIE, self.cookie());
         self.take(request).await
+    }
+
+    /// The answer as it comes.
+    pub async fn stream(&self, path: &str) -> reqwest::Response {
+        let request = self.client.get(format!("{}{path}", self.url)).header(header::COOKIE, self.cookie());
+        request.send().await.expect("an answer")
     }
 
     pub async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Page {
