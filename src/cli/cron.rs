@@ -110,7 +110,7 @@ pub async fn run(args: CronArgs) -> Result<ExitCode, CronError> {
     let overrides = Overrides { without_secrets: true, ..Overrides::default() };
     let plant = Plant::load(&args.site, &Environment::of_process(), &overrides)?;
     let database = args.database.open().await?;
-    let store = Store::open(&database.url).await?;
+    let store = Store::open_beside(&database.url).await?;
     let done = act(&args, &plant, &store).await;
     store.close().await;
     done.map(|()| ExitCode::SUCCESS)

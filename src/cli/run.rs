@@ -159,7 +159,7 @@ pub async fn run(args: RunArgs) -> Result<ExitCode, RunError> {
         true => args.database.open_named(super::demo::DATABASE).await?,
         false => args.database.open().await?,
     };
-    let store = Store::open(&database.url).await?;
+    let store = Store::open_beside(&database.url).await?;
     if let Some((wish, plant)) = wish {
         if args.demo && !clock::is_ahead(&mut *store.connection().await?).await? {
             return Err(RunError::NoDemo);

@@ -39,4 +39,4 @@ pub use record::{Change, Failure, Parent, Record, Signal, SignalKind, StartedRun
 pub use scope::scope_time;
 pub use state::{FoldError, Pause, Phase, State, StepState};
 pub use storable::{NESTING_MAX, has_nul, nesting_of};
-pub use turn::{LaneKey, PaceKey, Turn, TurnError, admit, book, gather_key, misfit_of_key};
+pub use turn::{LaneKey, PaceKey, Turn, TurnError, admit, book, gather_key, key_text};

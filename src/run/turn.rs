@@ -115,30 +115,26 @@ fn scope_of(event: &Value, site: &Value, now: DateTime<Utc>) -> Scope {
 
 fn key_of(workflow: &str, expr: Option<&Expr>, scope: &Scope) -> Result<String, TurnError> {
     let Some(expr) = expr else { return Ok(String::new()) };
-    let key = match eval(workflow, expr, scope)? {
-        Value::String(text) => text,
-        value @ (Value::Number(_) | Value::Bool(_)) => value.to_string(),
-        other => {
-            let (workflow, expression) = (workflow.to_owned(), expr.source().to_owned());
-            let found = other.to_string().chars().take(80).collect();
-            return Err(TurnError::Key { workflow, expression, found });
-        }
-    };
-    match misfit_of_key(&key) {
-        None => Ok(key),
-        Some(found) => {
-            Err(TurnError::Key { workflow: workflow.to_owned(), expression: expr.source().to_owned(), found })
-        }
-    }
+    key_text(eval(workflow, expr, scope)?).map_err(|found| TurnError::Key {
+        workflow: workflow.to_owned(),
+        expression: expr.source().to_owned(),
+        found,
+    })
 }
 
-/// Why a text can be no key, in words.
-pub fn misfit_of_key(key: &str) -> Option<String> {
+/// The text of a key, from what its expression gave. `Err` says what that is instead, in words: what has no key would
+/// share one with everything else that has none.
+pub fn key_text(given: Value) -> Result<String, String> {
+    let key = match given {
+        Value::String(text) => text,
+        Value::Number(_) | Value::Bool(_) => given.to_string(),
+        other => return Err(other.to_string().chars().take(80).collect()),
+    };
     let length = key.chars().count();
     if length > KEY_CHARS_MAX {
-        return Some(format!("a text of {length} characters, at most {KEY_CHARS_MAX} fit"));
+        return Err(format!("a text of {length} characters, at most {KEY_CHARS_MAX} fit"));
     }
-    key.contains('\0').then(|| "a text with the character NUL".to_owned())
+    if key.contains('\0') { Err("a text with the character NUL".to_owned()) } else { Ok(key) }
 }
 
 fn priority_of(workflow: &str, expr: &Expr, scope: &Scope) -> Result<i16, TurnError> {

@@ -158,14 +158,14 @@ fn nobody_is_on_shift_when_the_plant_is_closed() {
 /// Two crews have the same hours on other days.
 #[test]
 fn a_weekend_has_its_own_crew_and_a_day_off_the_people_of_its_hours() {
-    let weekend = "days: [mon, tue, wed, thu, fri] }\n  - { id: W, starts: \"06:00\", ends: \"18:00\", days: [sat], overtime: [sun] }\n";
-    let site = parse(&SMALL.replacen("}\n", weekend, 1)).unwrap();
+    let weekend = ", days: [mon, tue, wed, thu, fri] }\n  - { id: W, starts: \"06:00\", ends: \"18:00\", days: [sat], overtime: [sun] }\n";
+    let site = parse(&SMALL.replacen(" }\n", weekend, 1)).unwrap();
     let shift = |time: &str| site.shift_at(at(time)).map(|shift| shift.id.as_str());
     let (saturday, sunday, friday) = ("2026-11-28", "2026-11-29", "2026-11-27");
     for (day, id) in [(saturday, "W"), (sunday, "W"), (friday, "A")] {
         assert_eq!(shift(&format!("{day}T12:00:00-06:00")), Some(id), "{day}");
     }
-    let weekdays = parse(&SMALL.replacen("}\n", "days: [mon] }\n", 1)).unwrap();
+    let weekdays = parse(&SMALL.replacen(" }\n", ", days: [mon] }\n", 1)).unwrap();
     let sunday = at("2026-11-29T12:00:00-06:00");
     assert_eq!(weekdays.shift_at(sunday).map(|shift| shift.id.as_str()), Some("A"), "somebody is asked");
 }

@@ -92,6 +92,11 @@ pub enum UnfitError {
          PostgreSQL itself with --direct-url, or start once with DATABASE_URL past the pooler"
     )]
     NotMigrated { found: i64, needed: i64 },
+    #[error(
+        "the schema is at migration {found} and this takt needs {needed}: start `takt serve`, which brings it up to \
+         date, or use the takt of the process that serves it"
+    )]
+    Behind { found: i64, needed: i64 },
 }
 
 impl Store {
@@ -114,13 +119,29 @@ impl Store {
         // In a session of its own: a migration waits for its locks as long as it must.
         match &options.direct_url {
             Some(url) => migrate(&mut PgConnection::connect(url).await?).await?,
-            None if options.pooled => check_migrated(&mut db).await?,
+            None if options.pooled => {
+                if let Some((found, needed)) = behind(&mut db).await? {
+                    return Err(UnfitError::NotMigrated { found, needed }.into());
+                }
+            }
             None => migrate(&mut PgConnection::connect_with(&address(&options.url)?).await?).await?,
         }
         if options.pooled {
             warn_of_settings(&mut db).await?;
         }
         Ok(store)
+    }
+
+    /// Connects for a command beside the process that serves the database: the schema stays as it is, so that a newer
+    /// takt does not upgrade it under an older one.
+    pub async fn open_beside(url: &str) -> Result<Self> {
+        let store = Self::pools(&OpenOptions::direct(url), CONNECTIONS_MAX, Listen::Pool).await?;
+        let mut db = store.connection().await?;
+        check(&mut db).await?;
+        match behind(&mut db).await? {
+            Some((found, needed)) => Err(UnfitError::Behind { found, needed }.into()),
+            None => Ok(store),
+        }
     }
 
     /// Connects, and does nothing else.
@@ -202,7 +223,7 @@ async fn migrate(db: &mut PgConnection) -> Result<()> {
 }
 
 /// Compares only: the lock that keeps two migrations apart belongs to a session, and a pooler has none.
-async fn check_migrated(db: &mut PgConnection) -> Result<()> {
+async fn behind(db: &mut PgConnection) -> Result<Option<(i64, i64)>> {
     let applied = db.list_applied_migrations(MIGRATIONS_TABLE).await.unwrap_or_default();
     let needed = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0);
     let found = applied.iter().map(|migration| migration.version).max().unwrap_or(0);
@@ -213,10 +234,10 @@ async fn check_migrated(db: &mut PgConnection) -> Result<()> {
         match applied.iter().find(|one| one.version == migration.version) {
             Some(one) if one.checksum == migration.checksum => {}
             Some(_) => return Err(UnfitError::Edited(migration.version).into()),
-            None => return Err(UnfitError::NotMigrated { found, needed }.into()),
+            None => return Ok(Some((found, needed))),
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// What a pooler kept us from setting.

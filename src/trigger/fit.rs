@@ -2,7 +2,7 @@
 
 use crate::{
     expr::{Expr, Scope},
-    run::misfit_of_key,
+    run::key_text,
     workflow::EventTrigger,
 };
 use serde_json::Value;
@@ -45,13 +45,34 @@ pub fn fit(
 
 /// The key of a run or a hold, from what `key` gave.
 pub(super) fn key_of(value: Value) -> Result<String, String> {
-    let key = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    match misfit_of_key(&key) {
-        None => Ok(key),
-        Some(found) => Err(format!("`key` gives {found}")),
-    }
+    key_text(value).map_err(|found| format!("`key` gives {found}: a text is needed"))
 }
 
 fn test(condition: &Option<Expr>, scope: &Scope) -> Result<bool, String> {
     condition.as_ref().map_or(Ok(true), |condition| condition.test(scope).map_err(|error| error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workflow::{Bundle, Definition, Trigger};
+    use serde_json::json;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn events_without_a_key_do_not_share_one() {
+        let yaml = "workflow: w\nowner: me\ntrigger: { event: a.b, key: event.order }\nsteps: [{ id: a, end: x }]";
+        let files = BTreeMap::from([("workflows/w.yaml".to_owned(), yaml.to_owned())]);
+        let definition = Definition::compile(Bundle { path: "workflows/w.yaml".to_owned(), files });
+        let workflow = definition.expect("it loads").workflow;
+        let Trigger::Events(trigger) = &workflow.trigger else { panic!("a trigger by event") };
+        let key = |order: Value| {
+            let event = json!({ "order": order });
+            fit(trigger, "a.b", &event, &Value::Null, json!("2026-11-24T12:00:00Z")).map(|fit| fit.key)
+        };
+        assert_eq!(key(json!("SO-1")), Ok(Some("SO-1".to_owned())));
+        assert_eq!(key(json!(7)), Ok(Some("7".to_owned())));
+        assert_eq!(key(Value::Null), Err("`key` gives null: a text is needed".to_owned()));
+        assert_eq!(key(json!({ "id": 1 })), Err(r#"`key` gives {"id":1}: a text is needed"#.to_owned()));
+    }
 }

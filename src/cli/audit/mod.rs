@@ -116,7 +116,7 @@ async fn open(args: &AuditArgs) -> Result<(Store, super::database::Database), Au
         true => args.database.open_named(super::demo::DATABASE).await?,
         false => args.database.open().await?,
     };
-    Ok((Store::open(&database.url).await?, database))
+    Ok((Store::open_beside(&database.url).await?, database))
 }
 
 /// A site that is only read: of its secrets none but the audit's key is needed.

@@ -110,7 +110,7 @@ async fn open(from: &FromArgs) -> Result<(Database, Store), EvalError> {
         true => from.database.open_named(crate::cli::demo::DATABASE).await?,
         false => from.database.open().await?,
     };
-    let store = Store::open(&database.url).await?;
+    let store = Store::open_beside(&database.url).await?;
     Ok((database, store))
 }
 

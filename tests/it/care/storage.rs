@@ -212,6 +212,31 @@ async fn an_event_that_is_still_gathered_stays_and_keeps_nothing_else() {
     assert_eq!(left, ["1"]);
 }
 
+/// A newer takt looks at the database of an older one that is running.
+#[tokio::test]
+async fn a_command_beside_a_server_never_upgrades_its_schema() {
+    let database = pg::database().await;
+    let newest = "delete from _sqlx_migrations where version = (select max(version) from _sqlx_migrations)";
+    sql(&database.pool, newest).await;
+    let applied = || async {
+        let count = sqlx::query_scalar::<_, i64>("select count(*) from _sqlx_migrations");
+        count.fetch_one(&database.pool).await.expect("a number")
+    };
+    let before = applied().await;
+    for command in [["run", "list"], ["cron", "list"], ["audit", "list"]] {
+        let output = Command::new(env!("CARGO_BIN_EXE_takt"))
+            .args(command)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .env_clear()
+            .env("DATABASE_URL", &database.url)
+            .output()
+            .expect("running takt");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains("start `takt serve`"), "{command:?}: {said}");
+    }
+    assert_eq!(applied().await, before);
+}
+
 #[tokio::test]
 async fn purge_works_on_a_schema_that_takt_cannot_start_on() {
     let mut plant = Plant::new().await;
