@@ -1,5 +1,7 @@
 //! The composition root: the only file that knows every room, and puts a running Takt together.
 
+mod ladders;
+
 use crate::{
     agent::{Model, Spans},
     audit::{Keeper, KeyError, SigningKey},
@@ -12,13 +14,13 @@ use crate::{
         teams::{TeamsNotifier, webhook::WebhookNotifier},
     },
     engine::{
-        Caps, Clock, Definitions, Executors, Hints, Ladders, Past, RungOf, SharedEndpoints, Starter, Starts,
+        Caps, Clock, Definitions, Executors, Hints, Ladders, Past, SharedEndpoints, Starter, Starts,
         StoredPast, Worker, WorkerOptions,
         upkeep::{Policy, Upkeep},
     },
     http,
     notify::{Delivery, Notifier},
-    site::{Addressee, Environment, Overrides, Site, SiteError},
+    site::{Environment, Overrides, Site, SiteError},
     step::{
         AgentExecutor, AgentSettings, CallExecutor, GateExecutor, RunExecutor, WaitExecutor, notify_role,
     },
@@ -27,6 +29,7 @@ use crate::{
     trigger::{self, Router, Scheduler},
     workflow::{CurrentEvents, Definition, Library, problem::Problem},
 };
+pub use ladders::SiteLadders;
 use secrecy::SecretString;
 use std::{
     collections::BTreeMap,
@@ -472,29 +475,4 @@ fn notifiers(site: &Site) -> Result<BTreeMap<&'static str, Arc<dyn Notifier>>, A
         all.push(Arc::new(MailNotifier::new(settings, &site.name, site.time_zone)?));
     }
     Ok(all.into_iter().map(|notifier| (notifier.channel(), notifier)).collect())
-}
-
-/// The site's ladders as the engine reads them.
-pub struct SiteLadders(pub Arc<Site>);
-
-impl Ladders for SiteLadders {
-    fn rung(&self, ladder: &str, n: usize) -> Option<RungOf> {
-        let rung = self.0.ladders.get(ladder)?.rungs.get(n)?;
-        let (role, person, title) = match &rung.ask {
-            Addressee::Role(role) => (Some(role.clone()), None, self.0.role_title(role).to_owned()),
-            Addressee::Person(id) => {
-                let name = self.0.person(id).map_or(id.clone(), |person| person.name.clone());
-                (None, Some(id.clone()), name)
-            }
-        };
-        Some(RungOf { role, person, title, within: rung.within })
-    }
-
-    fn of_role(&self, role: &str) -> Option<String> {
-        self.0.roles.get(role)?.ladder.clone()
-    }
-
-    fn role_title(&self, role: &str) -> String {
-        self.0.role_title(role).to_owned()
-    }
 }

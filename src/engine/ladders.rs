@@ -1,5 +1,7 @@
 //! Who is told next, as the engine needs to know it.
 
+use chrono::{DateTime, Utc};
+use serde::Serialize;
 use std::time::Duration;
 
 /// One rung: a role or a person, and how long they have.
@@ -12,6 +14,21 @@ pub struct RungOf {
     pub within: Duration,
 }
 
+/// Where and when a role is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct AskedAt<'a> {
+    pub workflow: &'a str,
+    pub work_center: Option<&'a str>,
+    pub at: DateTime<Utc>,
+}
+
+/// One of those who are asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AskedPerson {
+    pub id: String,
+    pub name: String,
+}
+
 /// Escalation ladders and role titles of a site.
 pub trait Ladders: Send + Sync {
     /// The n-th rung of a ladder, from 0; `None` above the top.
@@ -22,6 +39,9 @@ pub trait Ladders: Send + Sync {
 
     /// What a role is called among people.
     fn role_title(&self, role: &str) -> String;
+
+    /// Who fills a role there and then, by shift and duty.
+    fn people(&self, role: &str, place: &AskedAt<'_>) -> Vec<AskedPerson>;
 }
 
 /// No ladders, and roles without titles: for workflows that ask nobody.
@@ -36,5 +56,9 @@ impl Ladders for () {
 
     fn role_title(&self, role: &str) -> String {
         role.to_owned()
+    }
+
+    fn people(&self, _role: &str, _place: &AskedAt<'_>) -> Vec<AskedPerson> {
+        Vec::new()
     }
 }

@@ -63,14 +63,18 @@ impl Answer {
     }
 
     /// The answer as it counts: given by this person, for whom, and when.
+    /// What was answered, beside the decision itself.
+    fn body(&self) -> Value {
+        json!({ "choice": self.choice, "edited": self.edited, "items": self.items, "fields": self.fields })
+    }
+
     pub fn vote(&self, gate: Uuid, person: &Person, standing: Standing, at: DateTime<Utc>) -> gates::Vote {
-        let body = json!({ "choice": self.choice, "edited": self.edited, "items": self.items, "fields": self.fields });
         gates::Vote {
             gate_id: gate,
             person: person.id.clone(),
             on_behalf_of: standing.on_behalf_of,
             decision: self.decision.word().to_owned(),
-            body,
+            body: self.body(),
             reason_code: self.reason_code.clone(),
             reason: self.reason.clone(),
             overrides: self.overrides,
@@ -178,9 +182,7 @@ fn refused(
         vote.person == person.id
             && vote.decision == answer.decision.word()
             && vote.overrides == answer.overrides
-            && vote.body.get("choice") == Some(&json!(answer.choice))
-            && vote.body.get("fields").unwrap_or(&Value::Null)
-                == answer.fields.as_ref().unwrap_or(&Value::Null)
+            && vote.body == answer.body()
     };
     if let Some(vote) = votes.iter().find(is_same) {
         let more = if gate.state == "open" { progress(site, &gate, &votes) } else { None };

@@ -97,10 +97,18 @@ impl<'a> Asked<'a> {
         given.map(|delegation| delegation.person.as_str())
     }
 
+    fn standing_in(&self, now: DateTime<Utc>) -> impl Iterator<Item = &'a Delegation> {
+        self.covering().filter(move |delegation| self.is_asked(&delegation.person, now))
+    }
+
+    /// Ids of those who stand in for somebody asked.
+    pub fn delegates(&self, now: DateTime<Utc>) -> Vec<String> {
+        self.standing_in(now).map(|delegation| delegation.delegate.clone()).collect()
+    }
+
     /// "Lee Tanaka for Sam Carter until 30 Nov 18:00", for each who stands in for somebody asked.
     pub fn stand_ins(&self, zone: Tz, now: DateTime<Utc>) -> Vec<String> {
-        let asked = self.covering().filter(|delegation| self.is_asked(&delegation.person, now));
-        asked
+        self.standing_in(now)
             .map(|delegation| {
                 let until = delegation.until.with_timezone(&zone).format("%-d %b %H:%M");
                 format!(

@@ -211,11 +211,16 @@ impl Delivery {
             question.asked = format!("{} ({})", question.asked, stand_ins.join(", "));
         }
         question.reasons.clone_from(&self.site.answering.reasons);
-        if question.progress.is_none() {
-            drop(db);
-            return self.send(notifier, queued, Message::Ask(question), Some(&asked)).await;
+        if question.token.is_empty() {
+            question.token = outbox::token_of_gate(&mut db, asked.id).await?.unwrap_or_default();
         }
-        let receipts = outbox::receipts_of_gate(&mut db, asked.id, notifier.channel()).await?;
+        if question.progress.is_none() {
+            let delegates = standing.delegates(now);
+            drop(db);
+            let asked = Some((&asked, delegates.as_slice()));
+            return self.send(notifier, queued, Message::Ask(question), asked).await;
+        }
+        let receipts = cards::open_receipts(&mut db, asked.id, notifier.channel()).await?;
         drop(db);
         let updated = self.update_all(notifier, receipts, &Message::Ask(question)).await;
         let mut db = self.store.connection().await?;
@@ -281,19 +286,14 @@ impl Delivery {
         notifier: &dyn Notifier,
         queued: &mut outbox::Message,
         message: Message,
-        asked: Option<&gates::Gate>,
+        asked: Option<(&gates::Gate, &[String])>,
     ) -> Result<Result<(), NotifyError>, StoreError> {
         let channel = notifier.channel();
         let places = match &message {
             Message::Follow(_) => vec![Destination::Room { id: String::new(), asked: Vec::new() }],
-            _ => {
-                let at = asked.map_or(queued.created_at, |gate| gate.opened_at);
-                let (role, person) = (queued.role.as_deref(), queued.person.as_deref());
-                let mut places = notifier.destinations(&self.site, role, person, at);
-                places.retain(|place| self.is_theirs(place, role, asked));
-                places
-            }
+            _ => self.places(notifier, queued, asked),
         };
+        let asked = asked.map(|(gate, _)| gate);
         if places.is_empty() {
             return Ok(Err(NotifyError::lasting(format!("nobody is reachable on `{channel}`"))));
         }
@@ -343,11 +343,37 @@ impl Delivery {
         Ok(nobody.filter(|_| !reached).map_or(Ok(()), Err))
     }
 
+    /// Where those who are asked are reached, and those who stand in for them.
+    fn places(
+        &self,
+        notifier: &dyn Notifier,
+        queued: &outbox::Message,
+        asked: Option<(&gates::Gate, &[String])>,
+    ) -> Vec<Destination> {
+        let (role, person) = (queued.role.as_deref(), queued.person.as_deref());
+        let at = queued.created_at;
+        let mut places = notifier.destinations(&self.site, role, person, at);
+        let Some((gate, delegates)) = asked else { return places };
+        places.retain(|place| self.is_theirs(place, role, gate));
+        let may_answer = |delegate: &&String| !gate.excluded.contains(delegate);
+        let of_delegate = |delegate: &String| notifier.destinations(&self.site, None, Some(delegate), at);
+        for place in delegates.iter().filter(may_answer).flat_map(of_delegate) {
+            let Destination::Person(contact) = place else { continue };
+            // In a room the buttons are for those who are asked; without names they are for everybody.
+            if let Some(Destination::Room { asked, .. }) = places.first_mut() {
+                if !asked.is_empty() {
+                    asked.push(contact);
+                }
+            } else if !places.iter().any(|place| place.person() == Some(&contact.person)) {
+                places.push(Destination::Person(contact));
+            }
+        }
+        places
+    }
+
     /// Nobody is asked by name what they may not answer: of another place, or kept from it.
-    fn is_theirs(&self, place: &Destination, role: Option<&str>, asked: Option<&gates::Gate>) -> bool {
-        let (Some(person), Some(gate)) = (place.person().and_then(|id| self.site.person(id)), asked) else {
-            return true;
-        };
+    fn is_theirs(&self, place: &Destination, role: Option<&str>, gate: &gates::Gate) -> bool {
+        let Some(person) = place.person().and_then(|id| self.site.person(id)) else { return true };
         let is_there = role.is_none_or(|role| self.site.reaches(person, role, &place_of(gate)));
         is_there && !gate.excluded.contains(&person.id)
     }

@@ -48,7 +48,8 @@ pub struct Question {
     #[serde(default)]
     pub body: String,
     pub gate: Uuid,
-    /// The opaque word that stands for the gate in buttons.
+    /// The opaque word that stands for the gate in buttons; a question that was passed on has it from its first message.
+    #[serde(default)]
     pub token: String,
     /// Who can answer, in words: "production supervisor, shift A: Sam, Mia".
     #[serde(default)]

@@ -64,27 +64,67 @@ impl Question {
     }
 
     /// At most four: answers first, then the page where it is needed, a no last. Drafts, lists and signatures are answered
-    /// on the page, where there is room for them; an edit may have a dialog of the channel's.
+    /// on the page, where there is room for them; an edit may have a dialog of the channel's. Of options all have a button
+    /// or none: one that stands alone would be taken for what Takt wants. The page is linked in every card's text, too.
     pub fn card_buttons(&self, edits_here: bool) -> Vec<CardButton<'_>> {
         let offers = self.offers().into_iter();
         let (last, first): (Vec<_>, Vec<_>) = offers.partition(|offer| offer.button == Button::Reject);
         let mut first: Vec<_> = first.into_iter().map(CardButton::Answer).collect();
-        let mut last: Vec<_> = last.into_iter().map(CardButton::Answer).collect();
-        if edits_here {
-            last.insert(0, CardButton::Answer(Offer::new(Button::Edit, None, "Edit")));
+        let last: Vec<_> = last.into_iter().map(CardButton::Answer).collect();
+        let room = CARD_BUTTONS_MAX.saturating_sub(last.len());
+        let too_many = first.len() > room;
+        if too_many {
+            let is_option = |button: &CardButton<'_>| matches!(button, CardButton::Answer(offer) if offer.option.is_some());
+            first.retain(|button| !is_option(button));
         }
-        let too_many = first.len() + last.len() > CARD_BUTTONS_MAX;
+        let mut more = Vec::new();
         if let (true, Some(url)) = (self.needs_page(edits_here) || too_many, &self.url) {
             let label = match (&self.sign, self.allow.contains(&Button::Edit)) {
                 (Some(_), _) => "Open to sign",
+                (None, _) if too_many => "Open to choose",
                 (None, true) => "More / edit",
-                (None, false) if too_many => "More",
                 (None, false) => "Open to answer",
             };
-            last.insert(0, CardButton::Page { label, url });
+            more.push(CardButton::Page { label, url });
         }
-        first.truncate(CARD_BUTTONS_MAX - last.len());
+        if edits_here {
+            more.push(CardButton::Answer(Offer::new(Button::Edit, None, "Edit")));
+        }
+        more.truncate(room.saturating_sub(first.len()));
+        first.extend(more);
         first.extend(last);
         first
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn labels(options: usize, allow: &[&str], edits_here: bool) -> Vec<String> {
+        let option = |number: usize| json!({ "title": format!("Plan {number}") });
+        let question: Question = serde_json::from_value(json!({
+            "title": "PRESS-4 down", "gate": uuid::Uuid::nil(), "token": "t", "allow": allow, "draft": "a text",
+            "asked_at": "2026-11-24T12:00:00Z", "expires_at": "2026-11-24T12:30:00Z", "on_silence": "",
+            "url": "http://127.0.0.1/gates/1", "options": (1..=options).map(option).collect::<Vec<_>>(),
+        }))
+        .expect("a question");
+        let label = |button: CardButton<'_>| match button {
+            CardButton::Answer(offer) => offer.label,
+            CardButton::Page { label, .. } => label.to_owned(),
+        };
+        question.card_buttons(edits_here).into_iter().map(label).collect()
+    }
+
+    #[test]
+    fn no_option_stands_alone_and_four_buttons_are_the_most() {
+        let all = ["choose", "edit", "reject"];
+        assert_eq!(labels(3, &all, true), ["Choose 1", "Choose 2", "Choose 3", "Reject"]);
+        assert_eq!(labels(3, &all, false), ["Choose 1", "Choose 2", "Choose 3", "Reject"]);
+        assert_eq!(labels(2, &all, true), ["Choose 1", "Choose 2", "Edit", "Reject"]);
+        assert_eq!(labels(2, &all, false), ["Choose 1", "Choose 2", "More / edit", "Reject"]);
+        assert_eq!(labels(4, &all, true), ["Open to choose", "Edit", "Reject"]);
+        assert_eq!(labels(4, &["choose", "reject"], false), ["Open to choose", "Reject"]);
     }
 }

@@ -78,6 +78,7 @@ pub fn router(config: SlackConfig, http: reqwest::Client) -> Router {
         .route("/api/conversations.replies", get(history))
         .route("/api/conversations.open", post(open_conversation))
         .route("/api/users.lookupByEmail", get(look_up_user))
+        .route("/api/users.info", get(user_info))
         .route("/api/views.open", post(open_view))
         .route("/messages", get(messages))
         .route("/views", get(views))
@@ -195,6 +196,14 @@ async fn look_up_user(State(workspace): State<Shared>, headers: HeaderMap, Query
     let wanted = query.get("email").ok_or(Refusal("users_not_found"))?;
     let found = workspace.config.people.iter().find(|(_, email)| email.eq_ignore_ascii_case(wanted));
     let (id, email) = found.ok_or(Refusal("users_not_found"))?;
+    Ok(Json(json!({ "ok": true, "user": { "id": id, "profile": { "email": email } } })))
+}
+
+async fn user_info(State(workspace): State<Shared>, headers: HeaderMap, Query(query): Form) -> Answer {
+    workspace.authorize(&headers)?;
+    let wanted = query.get("user").ok_or(Refusal("user_not_found"))?;
+    let found = workspace.config.people.iter().find(|(id, _)| id == wanted);
+    let (id, email) = found.ok_or(Refusal("user_not_found"))?;
     Ok(Json(json!({ "ok": true, "user": { "id": id, "profile": { "email": email } } })))
 }
 

@@ -20,6 +20,14 @@ impl Site {
         self.people.iter().find(|person| person.slack_id.as_deref() == Some(slack_id))
     }
 
+    /// By the mail address that Slack knows of its user; whoever has a `slack_id` is known by it alone.
+    pub fn person_by_slack_address(&self, address: &str) -> Option<&Person> {
+        let is_theirs = |known: &String| known.eq_ignore_ascii_case(address);
+        self.people
+            .iter()
+            .find(|person| person.slack_id.is_none() && person.email.as_ref().is_some_and(is_theirs))
+    }
+
     /// By the object id, or by the mail address that Teams itself vouches for.
     pub fn person_by_teams(&self, id: Option<&str>, email: Option<&str>) -> Option<&Person> {
         let same = |known: &Option<String>, given: Option<&str>| {

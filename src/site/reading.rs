@@ -62,7 +62,12 @@ impl Names {
             shifts: file.shifts.iter().map(|shift| shift.value.id.clone()).collect(),
             ladders: file.ladders.keys().cloned().collect(),
             lines: file.lines.keys().cloned().collect(),
-            work_centers: file.lines.values().flat_map(|line| &line.value.work_centers).map(|at| at.value.clone()).collect(),
+            work_centers: file
+                .lines
+                .values()
+                .flat_map(|line| &line.value.work_centers)
+                .map(|at| at.value.clone())
+                .collect(),
             modules: file.modules.keys().cloned().collect(),
         }
     }

@@ -212,7 +212,8 @@ impl GateExecutor {
         if at > now {
             return park(opened, step, None, Vec::new());
         }
-        let reminded = Opened { reminded: opened.reminded + 1, ..opened.clone() };
+        // What an outage held up is said once.
+        let reminded = Opened { reminded: reminders_due(step, opened, now), ..opened.clone() };
         let mut message = ask::message(opened);
         message["title"] = json!(format!("Still open: {}", opened.ask["title"].as_str().unwrap_or_default()));
         let send =
@@ -250,8 +251,15 @@ impl GateExecutor {
                 let mut message = ask::message(&escalated);
                 let title = opened.ask["title"].as_str().unwrap_or_default();
                 message["title"] = json!(format!("Passed on to {}: {title}", rung.title));
+                let people = rung.role.as_deref().map(|role| {
+                    let excluded = ask::excluded(step, context);
+                    ask::people(role, &excluded, context, self.ladders.as_ref())
+                });
+                let names = people.iter().flatten().map(|person| person.name.as_str());
+                message["asked"] = json!(ask::in_words(&rung.title, names));
+                message["on_silence"] = json!(ask::on_silence(step, self.ladders.as_ref(), next + 1));
                 let number = ordinal(opened) + u32::try_from(escalated.rung).unwrap_or_default();
-                let send = ask::send(context, &escalated, MessageKind::Tell, number, message);
+                let send = ask::send(context, &escalated, MessageKind::Ask, number, message);
                 let note = Note::Escalated {
                     rung: escalated.rung,
                     role: rung.role,
@@ -278,6 +286,13 @@ fn park(
     let wake_at = next_reminder(step, opened).map_or(opened.expires_at, |at| at.min(opened.expires_at));
     let note = note.map(serde_json::to_value).transpose().map_err(|error| error.to_string())?;
     Ok(Outcome::Park { wake_at: Some(wake_at), note, intents })
+}
+
+/// How many reminders there should have been by now; one more than there were at least.
+fn reminders_due(step: &GateStep, opened: &Opened, now: DateTime<Utc>) -> u32 {
+    let every = step.remind.map_or(0, |every| every.as_millis()).max(1);
+    let waited = (now - opened.opened_at).to_std().unwrap_or_default().as_millis();
+    u32::try_from(waited / every).unwrap_or(u32::MAX).max(opened.reminded + 1)
 }
 
 fn next_reminder(step: &GateStep, opened: &Opened) -> Option<DateTime<Utc>> {

@@ -28,6 +28,17 @@ pub async fn shown(db: &mut PgConnection, message: Uuid, rung: i16) -> Result<()
     Ok(())
 }
 
+/// What the channel gave back for the gate's cards that show buttons.
+pub async fn open_receipts(db: &mut PgConnection, gate: Uuid, channel: &str) -> Result<Vec<Value>> {
+    let rows = sqlx::query_scalar!(
+        "select receipt from outbox
+         where gate_id = $1 and channel = $2 and card = 'open' and receipt is not null order by created_at",
+        gate,
+        channel
+    );
+    Ok(rows.fetch_all(db).await?.into_iter().flat_map(receipts_in).collect())
+}
+
 /// The cards of the gate in this channel may show buttons again.
 pub async fn shows_buttons(db: &mut PgConnection, gate: Uuid, channel: &str) -> Result<()> {
     sqlx::query!(

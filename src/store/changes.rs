@@ -28,7 +28,11 @@ pub async fn of_gate(db: &mut PgConnection, gate: GateId) -> Result<String> {
 pub async fn of_inbox(db: &mut PgConnection, roles: &[String], person: &str) -> Result<String> {
     let mark = sqlx::query_scalar!(
         r#"select coalesce((select string_agg(id || ' ' || rung || expires_at, ' ' order by expires_at, id)
-                            from gate where state = 'open' and (role = any($1) or person = $2)), '')
+                            from gate where state = 'open'
+                              and (role = any($1) or person = $2
+                                   or exists (select 1 from delegation
+                                              where delegate = $2 and ended_at is null
+                                                and takt_now() between starts_at and until))), '')
                || coalesce((select max(created_at)::text from outbox
                             where channel = 'console' and (role = any($1) or person = $2)), '') as "mark!""#,
         roles,

@@ -147,6 +147,15 @@ pub async fn receipts_of_gate(db: &mut PgConnection, gate: Uuid, channel: &str) 
     Ok(rows.fetch_all(db).await?.into_iter().flat_map(receipts_in).collect())
 }
 
+/// The word that stands for a gate in buttons, from the message that asked first.
+pub async fn token_of_gate(db: &mut PgConnection, gate: Uuid) -> Result<Option<String>> {
+    let token = sqlx::query_scalar!(
+        r#"select message ->> 'token' as "token!" from outbox where gate_id = $1 and message ->> 'token' <> '' limit 1"#,
+        gate
+    );
+    Ok(token.fetch_optional(db).await?)
+}
+
 /// One receipt, or a list of them where a message went to several places.
 pub(super) fn receipts_in(stored: Option<Value>) -> Vec<Value> {
     match stored {

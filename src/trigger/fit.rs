@@ -61,7 +61,8 @@ mod tests {
 
     #[test]
     fn events_without_a_key_do_not_share_one() {
-        let yaml = "workflow: w\nowner: me\ntrigger: { event: a.b, key: event.order }\nsteps: [{ id: a, end: x }]";
+        let yaml =
+            "workflow: w\nowner: me\ntrigger: { event: a.b, key: event.order }\nsteps: [{ id: a, end: x }]";
         let files = BTreeMap::from([("workflows/w.yaml".to_owned(), yaml.to_owned())]);
         let definition = Definition::compile(Bundle { path: "workflows/w.yaml".to_owned(), files });
         let workflow = definition.expect("it loads").workflow;

@@ -13,13 +13,17 @@ use takt::{
     connector::slack::signature,
     notify::{Button, Press},
     run::GateId,
-    site::Slack,
-    store::{events, gates},
+    site::{Site, Slack},
+    store::{audit, events, gates},
 };
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers::path};
 
 /// A console whose Slack is a server that takes everything.
 async fn console(slack: &MockServer) -> Console {
+    console_with(slack, |_| {}).await
+}
+
+async fn console_with(slack: &MockServer, change: impl FnOnce(&mut Site)) -> Console {
     Mock::given(wiremock::matchers::any())
         .respond_with(ResponseTemplate::new(200).set_body_json(json!({ "ok": true })))
         .mount(slack)
@@ -34,6 +38,7 @@ async fn console(slack: &MockServer) -> Console {
             app_token: None,
             default_channel: "#takt".into(),
         });
+        change(site);
     })
     .await
 }
@@ -49,9 +54,17 @@ fn click(user: &str, gate: GateId, button: Button, option: Option<usize>) -> Val
 
 /// Posts a payload as Slack does, signed at a time.
 async fn post(console: &Console, payload: &Value, at: i64) -> Page {
-    let form = reqwest::Url::parse_with_params("form:/", [("payload", payload.to_string())]).expect("a form");
-    let body = form.query().unwrap_or_default().to_owned();
-    let sign = signature::sign(&SecretString::from(SIGNING_SECRET.to_owned()), at, body.as_bytes());
+    post_signed(console, payload, payload, SIGNING_SECRET, at).await
+}
+
+/// Posts a payload with the signature that `signed` would have with this secret.
+async fn post_signed(console: &Console, payload: &Value, signed: &Value, secret: &str, at: i64) -> Page {
+    let body_of = |payload: &Value| {
+        let form = reqwest::Url::parse_with_params("form:/", [("payload", payload.to_string())]);
+        form.expect("a form").query().unwrap_or_default().to_owned()
+    };
+    let body = body_of(payload);
+    let sign = signature::sign(&SecretString::from(secret.to_owned()), at, body_of(signed).as_bytes());
     let request = reqwest::Client::new().post(format!("{}/slack/interactions", console.url));
     let request = request.header("x-slack-request-timestamp", at).header("x-slack-signature", sign);
     let request = request.header("content-type", "application/x-www-form-urlencoded").body(body);
@@ -92,6 +105,13 @@ async fn a_forged_or_old_click_leaves_a_count_and_nothing_else() {
     assert_eq!(unsigned.send().await.expect("an answer").status(), StatusCode::UNAUTHORIZED);
     let unreadable = post(&console, &json!({ "type": "block_actions" }), Utc::now().timestamp()).await;
     assert_eq!(unreadable.status, StatusCode::BAD_REQUEST);
+    // By another workspace, and changed on its way.
+    let now = Utc::now().timestamp();
+    let other = click("U0SAM", gate, Button::Choose, Some(2));
+    for (signed, secret) in [(&payload, "another secret"), (&other, SIGNING_SECRET)] {
+        let page = post_signed(&console, &payload, signed, secret, now).await;
+        assert_eq!(page.status, StatusCode::UNAUTHORIZED, "{}", page.text);
+    }
     assert!(vote(&console, gate).await.is_none());
     let mut db = console.store.connection().await.expect("a connection");
     let counts = events::rejections(&mut db).await.expect("counts");
@@ -99,8 +119,42 @@ async fn a_forged_or_old_click_leaves_a_count_and_nothing_else() {
         counts.iter().map(|(source, cause, count)| (source.as_str(), cause.as_str(), *count)).collect();
     assert_eq!(
         causes,
-        [("slack", "malformed", 1), ("slack", "signature-missing", 1), ("slack", "signature-too-old", 1)]
+        [
+            ("slack", "malformed", 1),
+            ("slack", "signature-invalid", 2),
+            ("slack", "signature-missing", 1),
+            ("slack", "signature-too-old", 1)
+        ]
     );
+    let trail = audit::recent(&mut db, 50).await.expect("the audit");
+    for cause in ["malformed", "signature-invalid", "signature-missing", "signature-too-old"] {
+        let is_so = |entry: &&audit::Entry| entry.detail["cause"] == cause;
+        assert!(trail.iter().any(|entry| is_so(&entry)), "{cause} is audited: {trail:#?}");
+    }
+}
+
+/// Asked in Slack by the address that Slack knows them by; they click, and Slack says whose click it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_known_by_a_mail_address_alone_answers_too() {
+    let slack = MockServer::start().await;
+    let user = json!({ "ok": true, "user": { "id": "U9SAM", "profile": { "email": "Sam@plant1.example" } } });
+    let info = Mock::given(path("/users.info")).and(wiremock::matchers::query_param("user", "U9SAM"));
+    info.respond_with(ResponseTemplate::new(200).set_body_json(user)).with_priority(1).mount(&slack).await;
+    let console = console_with(&slack, |site| {
+        for person in &mut site.people {
+            person.slack_id = person.slack_id.take().filter(|_| person.id != "sam");
+        }
+    })
+    .await;
+    let (_, gate) = seed::three_plans(&console).await;
+    let page = post(&console, &click("U9SAM", gate, Button::Choose, Some(1)), Utc::now().timestamp()).await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.text);
+    assert_eq!(vote(&console, gate).await.map(|vote| vote.person), Some("sam".to_owned()));
+    // Somebody else with the address of one who has a Slack id is not taken for them.
+    let (_, gate) = seed::three_plans(&console).await;
+    post(&console, &click("U9LEE", gate, Button::Choose, Some(1)), Utc::now().timestamp()).await;
+    assert!(whispered(&slack, "U9LEE").await.contains("does not know you"));
+    assert!(vote(&console, gate).await.is_none());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -155,6 +155,12 @@ impl SlackClient {
         id.map(str::to_owned).ok_or_else(|| incomplete("users.lookupByEmail"))
     }
 
+    /// The mail address that Slack knows of a user, where it tells.
+    pub async fn address_of(&self, user: &str) -> Result<Option<String>, NotifyError> {
+        let answer = self.get("users.info", &[("user", user)]).await?;
+        Ok(answer.pointer("/user/profile/email").and_then(Value::as_str).map(str::to_owned))
+    }
+
     /// Opens a dialog; `trigger_id` is good for three seconds.
     pub async fn open_view(&self, trigger_id: &str, view: &View) -> Result<(), NotifyError> {
         self.ask("views.open", &json!({ "trigger_id": trigger_id, "view": view })).await.map(drop)

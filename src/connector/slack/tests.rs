@@ -100,12 +100,12 @@ fn four_buttons_at_most_and_the_rest_on_the_page() {
         };
         buttons.expect("buttons").into_iter().map(label).collect::<Vec<_>>()
     };
-    assert_eq!(labels(question()), ["Choose 1", "Choose 2", "More / edit", "Reject"]);
+    assert_eq!(labels(question()), ["Choose 1", "Choose 2", "Choose 3", "Reject"]);
     let choose = Question { allow: vec![Button::Choose, Button::Reject], ..question() };
     assert_eq!(labels(choose.clone()), ["Choose 1", "Choose 2", "Choose 3", "Reject"]);
     let mut many = choose;
     many.options.extend(question().options);
-    assert_eq!(labels(many), ["Choose 1", "Choose 2", "More", "Reject"]);
+    assert_eq!(labels(many), ["Open to choose", "Reject"]);
     let approve = Question { allow: vec![Button::Approve, Button::Reject], options: vec![], ..question() };
     assert_eq!(labels(approve), ["Approve", "Reject"]);
 }

@@ -15,7 +15,7 @@ use serde_json::json;
 /// Teams takes about 28 KB with all around the card.
 pub const CARD_BYTES_MAX: usize = 25 * 1024;
 /// People who get a view of their own; Teams takes no more.
-const VIEWERS_MAX: usize = 60;
+pub(super) const VIEWERS_MAX: usize = 60;
 const BASIS_MAX: usize = 3;
 const FACT_CHARS_MAX: usize = 60;
 const FOLLOWED_MAX: usize = 5;
@@ -91,6 +91,9 @@ fn asked(question: &Question, zone: Tz, viewer: &Viewer, room: Room) -> Adaptive
     body.extend(paragraph(&question.body, room.body));
     let options = question.options.iter().take(room.options).enumerate();
     body.extend(options.map(|(at, option)| choice(at + 1, option, room)));
+    if let Some(progress) = &question.progress {
+        body.push(line(vec![Run::bold(clip(progress, room.line))]));
+    }
     let basis = question.basis.iter().take(BASIS_MAX).chain([&question.on_silence]).chain(&question.second);
     body.extend(
         basis.filter(|text| !text.is_empty()).map(|text| line(vec![Run::quiet(clip(text, room.line))])),
@@ -125,7 +128,7 @@ fn asked(question: &Question, zone: Tz, viewer: &Viewer, room: Room) -> Adaptive
             style: None,
             fallback: None,
         };
-        card.refresh = Some(Refresh { action, user_ids: asked.iter().take(VIEWERS_MAX).cloned().collect() });
+        card.refresh = Some(Refresh { action, user_ids: asked.clone() });
     }
     card
 }

@@ -17,7 +17,7 @@ use crate::{
     site::{self, Site},
 };
 use async_trait::async_trait;
-use card::{Viewer, card, summary};
+use card::{VIEWERS_MAX, Viewer, card, summary};
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use client::{Posted, TeamsClient};
@@ -78,7 +78,7 @@ impl TeamsNotifier {
         };
         // Somebody who is asked and not found in the room could not answer there.
         let ids: Option<Vec<String>> = asked.iter().map(id_of).collect();
-        Viewer::Room(ids.unwrap_or_default())
+        Viewer::Room(ids.filter(|ids| ids.len() <= VIEWERS_MAX).unwrap_or_default())
     }
 }
 

@@ -6,8 +6,8 @@ use super::{
     gate::{Asker, read_page, take},
 };
 use crate::{
-    gate::hash_of,
-    http::{auth::Fields, problem::Cause, state::Shared},
+    gate::{hash_of, stranger_refused},
+    http::{auth::Fields, problem::Cause, refusals::note, state::Shared},
     run::GateId,
     store::links,
 };
@@ -55,8 +55,14 @@ async fn asker(door: &Shared, token: &str) -> Result<Result<(Asker, GateId), Res
     }
     let mut db = door.app.store.connection().await?;
     let link = links::find(&mut db, "embed", &hash_of(token)).await?;
-    let link = link.ok_or(PageError::new(Cause::NotFound))?;
+    drop(db);
+    let Some(link) = link else {
+        note(door, stranger_refused("embed", "unknown", None, "no_such_link")).await?;
+        return Err(PageError::new(Cause::NotFound));
+    };
     if link.is_over {
+        let gate = link.gate_id.map(GateId);
+        note(door, stranger_refused("embed", "unknown", gate, "link_is_over")).await?;
         let advice = "Load the page around it again: it then gets a new one.";
         return Ok(Err(say(StatusCode::GONE, "This view has ended", advice)));
     }

@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     gate::hash_of,
-    http::{auth::Fields, problem::Cause, state::Shared},
-    run::{Actor, EventId},
+    http::{auth::Fields, problem::Cause, refusals::note, state::Shared},
+    run::{Actor, AuditRecord, EventId},
     site::PARTNERS,
     store::{StoreError, audit, clock, events, links},
 };
@@ -24,6 +24,7 @@ use axum::{
 use chrono::{NaiveDate, TimeDelta};
 use serde::Serialize;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 /// Made here and nowhere else.
 pub(in crate::http) const EVENT: &str = "partner.order_answered";
@@ -146,8 +147,18 @@ pub(in crate::http) async fn answer(
 async fn find(door: &Shared, token: &str) -> Result<Result<links::Link, Response>, PageError> {
     let mut db = door.app.store.connection().await?;
     let link = links::find(&mut db, "partner", &hash_of(token)).await?;
-    let link = link.ok_or(PageError::new(Cause::NotFound))?;
+    drop(db);
+    let refused = |link: Option<Uuid>, because: &str| {
+        let mut record = AuditRecord::new(Actor::nobody(), "partner_link.refused");
+        record.object = link.map(|link| link.to_string());
+        record.detail(json!({ "because": because }))
+    };
+    let Some(link) = link else {
+        note(door, refused(None, "no_such_link")).await?;
+        return Err(PageError::new(Cause::NotFound));
+    };
     if link.is_over {
+        note(door, refused(Some(link.id), "link_is_over")).await?;
         let advice = "Ask the plant that sent it for a new one.";
         return Ok(Err(say(StatusCode::GONE, "This link has ended", advice)));
     }

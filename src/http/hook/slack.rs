@@ -23,6 +23,7 @@ use crate::{
     },
     notify::Button,
     run::GateId,
+    site::Person,
     store::gates,
 };
 use async_trait::async_trait;
@@ -155,12 +156,12 @@ async fn take(door: &Shared, click: Click) -> Result<Option<Value>, Problem> {
         return Ok(tell(door, &click, "This question is no longer known."));
     };
     let id = GateId(gate.id);
-    let Some(person) = door.app.site.person_by_slack(&click.slack_user) else {
+    let Some(person) = whose(door, &click.slack_user).await else {
         note(door, stranger_refused(SOURCE, &click.slack_user, Some(id), "no_such_person")).await?;
         return Ok(tell(
             door,
             &click,
-            "Takt does not know you: ask for your Slack id to be added to takt.yaml.",
+            "Takt does not know you: ask for your Slack id or mail address to be added to takt.yaml.",
         ));
     };
     if click.wants_reason() && gate.state == "open" {
@@ -170,6 +171,23 @@ async fn take(door: &Shared, click: Click) -> Result<Option<Value>, Problem> {
     match answering::answer(door, id, &person.id, &answer(&click, &gate.proposal_hash)).await? {
         Ok(_) => Ok((!click.from_message).then(|| json!({ "response_action": "clear" }))),
         Err(not_taken) => Ok(tell(door, &click, &not_taken.words)),
+    }
+}
+
+/// By the id, or by the address through which somebody without one was asked: it takes a question to Slack.
+async fn whose<'a>(door: &'a Shared, user: &str) -> Option<&'a Person> {
+    let site = &door.app.site;
+    if let Some(person) = site.person_by_slack(user) {
+        return Some(person);
+    }
+    let is_asked_by_mail = |person: &Person| person.slack_id.is_none() && person.email.is_some();
+    let client = door.slack.as_ref().filter(|_| site.people.iter().any(is_asked_by_mail))?;
+    match client.address_of(user).await {
+        Ok(address) => site.person_by_slack_address(&address?),
+        Err(error) => {
+            tracing::warn!(%error, "Slack does not tell who clicked");
+            None
+        }
     }
 }
 

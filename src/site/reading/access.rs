@@ -56,11 +56,18 @@ impl Reading<'_> {
         });
         let modules = modules.collect();
         for roles in file.reading.values().filter(|roles| roles.value.is_empty()) {
-            self.problem(roles.referenced, "nobody could read this: name a role, or leave the line out for everybody");
+            self.problem(
+                roles.referenced,
+                "nobody could read this: name a role, or leave the line out for everybody",
+            );
         }
-        file.reading.values().flat_map(|roles| &roles.value).for_each(|role| self.known("role", role, &names.roles));
+        file.reading
+            .values()
+            .flat_map(|roles| &roles.value)
+            .for_each(|role| self.known("role", role, &names.roles));
         let words = |texts: Vec<Text>| texts.into_iter().map(|text| text.value).collect();
-        let reading = file.reading.into_iter().map(|(section, roles)| (section, words(roles.value))).collect();
+        let reading =
+            file.reading.into_iter().map(|(section, roles)| (section, words(roles.value))).collect();
         Access {
             lines,
             modules,

@@ -2,7 +2,7 @@
 
 use super::{Opened, outcome};
 use crate::{
-    engine::{Ladders, StepContext},
+    engine::{AskedAt, AskedPerson, Ladders, StepContext},
     expr::Scope,
     run::{Intent, MessageKind, OutboxMessage, Signal, StepPath},
     step::notify::split_title,
@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 
 /// Most options people can compare.
 const OPTIONS_MAX: usize = 3;
+/// Names on a card; the page has all of them.
+const NAMES_MAX: usize = 4;
 
 /// What a person is asked to answer for.
 pub(in crate::step) struct Proposal {
@@ -69,7 +71,7 @@ impl Ask {
             "items": items,
             "draft": draft,
             "allow": allowed(step, options.is_empty()),
-            "on_silence": on_silence(step, ladders),
+            "on_silence": on_silence(step, ladders, 0),
             "workflow": context.definition.workflow.id,
             "workflow_title": context.definition.workflow.title,
             "step": context.path,
@@ -91,7 +93,9 @@ impl Ask {
         if !basis.is_empty() {
             json["basis"] = json!(basis);
         }
-        Ok(Self { role: step.ask.clone(), excluded: excluded(step, context), json })
+        let excluded = excluded(step, context);
+        json["people"] = json!(people(&step.ask, &excluded, context, ladders));
+        Ok(Self { role: step.ask.clone(), excluded, json })
     }
 
     /// The second person sees the first one's answer and confirms or rejects it.
@@ -132,6 +136,7 @@ impl Ask {
         json["first"] = json!({ "by": by, "by_name": by_name, "decision": answer.body["decision"] });
         let mut excluded = excluded(step, context);
         excluded.extend(outcome::people(&answer.body));
+        json["people"] = json!(people(&role, &excluded, context, ladders));
         Ok(Self { role, excluded, json })
     }
 }
@@ -139,11 +144,41 @@ impl Ask {
 /// Who may not answer: the requester, and where the workflow says so, whoever wrote it.
 pub(super) fn excluded(step: &GateStep, context: &StepContext) -> Vec<String> {
     let requester = match step.form {
-        GateForm::Approve | GateForm::Choose => context.start.started_by.clone(),
-        GateForm::Acknowledge | GateForm::Form => None,
+        GateForm::Approve | GateForm::Choose | GateForm::Form => context.start.started_by.clone(),
+        GateForm::Acknowledge => None,
     };
     let author = context.definition.workflow.author.clone().filter(|_| step.not_author);
     requester.into_iter().chain(author).collect()
+}
+
+/// Those who are asked as the question stands: by shift, duty and place, without those who may not answer.
+pub(super) fn people(
+    role: &str,
+    excluded: &[String],
+    context: &StepContext,
+    ladders: &dyn Ladders,
+) -> Vec<AskedPerson> {
+    let of_trigger = |field: &str| context.start.trigger.get(field).and_then(Value::as_str);
+    let place = AskedAt {
+        workflow: &context.definition.workflow.id,
+        work_center: of_trigger("work_center").or_else(|| of_trigger("subject")),
+        at: context.clock.now(),
+    };
+    let mut people = ladders.people(role, &place);
+    people.retain(|person| !excluded.contains(&person.id));
+    people
+}
+
+/// "Production supervisor: Sam Carter, Noor Haddad".
+pub(super) fn in_words<'n>(title: &str, names: impl Iterator<Item = &'n str>) -> String {
+    let names: Vec<&str> = names.collect();
+    match (names.get(..NAMES_MAX), names.as_slice()) {
+        (_, []) => title.to_owned(),
+        (Some(first), all) if all.len() > NAMES_MAX => {
+            format!("{title}: {} and {} more", first.join(", "), all.len() - NAMES_MAX)
+        }
+        (_, all) => format!("{title}: {}", all.join(", ")),
+    }
 }
 
 fn words(
@@ -196,13 +231,14 @@ fn allowed(step: &GateStep, no_options: bool) -> Vec<Allow> {
     allow
 }
 
-fn on_silence(step: &GateStep, ladders: &dyn Ladders) -> String {
+/// What happens without an answer; `rung` is the next one of the ladder.
+pub(super) fn on_silence(step: &GateStep, ladders: &dyn Ladders, rung: usize) -> String {
     match step.on_expire {
         OnExpire::Reject => "Without an answer it counts as rejected.".into(),
         OnExpire::Fail => "Without an answer the run stops and people are told.".into(),
         OnExpire::Escalate => {
             let ladder = step.escalate.clone().or_else(|| ladders.of_role(&step.ask));
-            match ladder.and_then(|ladder| ladders.rung(&ladder, 0)) {
+            match ladder.and_then(|ladder| ladders.rung(&ladder, rung)) {
                 Some(rung) => format!("Without an answer {} is asked. Silence never approves.", rung.title),
                 None => "Without an answer the run stops and people are told.".into(),
             }
@@ -214,7 +250,10 @@ fn on_silence(step: &GateStep, ladders: &dyn Ladders) -> String {
 pub(super) fn message(opened: &Opened) -> Value {
     let mut message = opened.ask.clone();
     message["gate"] = json!(opened.gate);
-    message["asked"] = opened.ask["role_title"].clone();
+    message["asked"] = json!(in_words(
+        opened.ask["role_title"].as_str().unwrap_or_default(),
+        opened.ask["people"].as_array().into_iter().flatten().filter_map(|person| person["name"].as_str()),
+    ));
     message["asked_at"] = json!(opened.opened_at);
     message["expires_at"] = json!(opened.expires_at);
     if let Some(quorum) = opened.ask["quorum"].as_u64() {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use takt::{
     site::{Embed, Partner, Scope},
-    store::{events, gates},
+    store::{audit, events, gates},
 };
 
 const PLEX: &str = "https://plant1.on.plex.example";
@@ -92,6 +92,37 @@ async fn a_signed_question_wants_name_and_password_in_the_frame_too() {
     let signed = [&answer[..], &[("sign-name", "sam"), ("sign-password", PASSWORD)]].concat();
     assert_eq!(frame.post(&path, &signed).await.status, StatusCode::SEE_OTHER);
     assert!(gates::vote(&mut db, gate).await.expect("asking").is_some());
+}
+
+/// How often a door refused for a cause, by the trail.
+async fn refusals(console: &Console, action: &str, because: &str) -> usize {
+    let mut db = console.store.connection().await.expect("a connection");
+    let entries = audit::recent(&mut db, 200).await.expect("the audit");
+    let is_so = |entry: &&audit::Entry| entry.action == action && entry.detail["because"] == because;
+    entries.iter().filter(is_so).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn links_that_are_guessed_or_over_are_refused_and_audited() {
+    let console = console().await;
+    let (_, gate) = seed::three_plans(&console).await;
+    let make = format!("/api/gates/{gate}/embed");
+    let embedded = link(&call(&console, "POST", &make, &token_of("plex"), Some("sam"), json!({})).await);
+    let wish = json!({ "partner": "acme", "order": "PO-1", "title": "When does it come?" });
+    let partners = link(&call(&console, "POST", "/api/partner-links", &token_of("portal"), None, wish).await);
+    expire(&console).await;
+    let mut visitor = console.visitor();
+    for path in ["/embed/guessed", "/partner/guessed"] {
+        assert_eq!(visitor.get(path).await.status, StatusCode::NOT_FOUND);
+    }
+    for path in [embedded, partners] {
+        assert_eq!(visitor.get(&path).await.status, StatusCode::GONE);
+    }
+    for action in ["gate.refused", "partner_link.refused"] {
+        for because in ["no_such_link", "link_is_over"] {
+            assert_eq!(refusals(&console, action, because).await, 1, "{action} {because}");
+        }
+    }
 }
 
 async fn answers(console: &Console) -> Vec<events::StoredEvent> {

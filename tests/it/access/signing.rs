@@ -121,7 +121,8 @@ async fn evidence_shows_who_signed_what_and_a_changed_signature_is_found() {
     check(&bundle, &[public]).expect("sound");
     let signed = signatures::of_gate(&mut db, gate).await.expect("signatures").pop().expect("one");
     let text = String::from_utf8_lossy(&bundle);
-    for words in ["<th>Signed by</th>", "Sam Carter", "I release this lot for shipment", &signed.record_hash] {
+    for words in ["<th>Signed by</th>", "Sam Carter", "I release this lot for shipment", &signed.record_hash]
+    {
         assert!(text.contains(words), "{words}");
     }
     let other = "alter table gate_signature disable trigger user;

@@ -15,8 +15,8 @@ use std::{
 use takt::{
     connector::slack::SlackNotifier,
     gate::{Answer, Decision, decide},
-    run::{GateId, Reassign},
-    store::gates,
+    run::{GateId, MessageKind, OutboxMessage, Reassign},
+    store::{gates, outbox},
     workflow::GateForm,
 };
 
@@ -120,4 +120,47 @@ async fn a_card_says_how_far_it_is_answered_and_keeps_its_buttons_until_enough_a
     says(&workspace, "PRESS-4", "Lee Tanaka chose 1 at ").await;
     let card = cards(&workspace).await.into_iter().find(|card| card.to_string().contains("PRESS-4"));
     assert!(!card.expect("the card").to_string().contains("Choose 2"), "nothing is left to press");
+}
+
+/// As the step writes it: whoever is asked next can answer where they read it, with the word of the first card.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_a_question_is_passed_on_to_gets_its_buttons() {
+    let workspace = Workspace::start(None).await;
+    let settings = workspace.settings();
+    let own = settings.clone();
+    let console = Console::with(|site| site.slack = Some(own)).await;
+    let (run, gate) = seed::three_plans(&console).await;
+    queue(&console, run, gate, "slack").await;
+    let notifier = SlackNotifier::new(&settings, console.site.time_zone).expect("a notifier");
+    let running = delivery(&console, Arc::new(notifier));
+    tokio::spawn(running.run(console.hints.subscribe(), console.stop.clone()));
+    says(&workspace, "PRESS-4 down", ":choose.1").await;
+
+    let mut db = console.store.connection().await.expect("a connection");
+    let asked = gates::get(&mut db, gate).await.expect("asking").expect("a gate");
+    let next = Some("plant_scheduler".to_owned());
+    let to = Reassign { gate, role: next.clone(), person: None, rung: 1, expires_at: seed::at(3600) };
+    gates::reassign(&mut db, &to).await.expect("passed on");
+    let mut message = asked.ask.clone();
+    message["title"] = json!("Passed on to Plant scheduler: PRESS-4");
+    for (field, value) in [("gate", json!(gate)), ("asked_at", json!(asked.opened_at))] {
+        message[field] = value;
+    }
+    message["expires_at"] = json!(to.expires_at);
+    let message = OutboxMessage {
+        path: asked.step(),
+        ordinal: 1,
+        kind: MessageKind::Ask,
+        gate: Some(gate),
+        role: next,
+        person: None,
+        message,
+    };
+    outbox::queue(&mut db, run, &message, &["slack".to_owned()]).await.expect("queued");
+    console.hints.tell();
+    says(&workspace, "Passed on to Plant scheduler", &format!("{}:choose.1", seed::button_token(gate))).await;
+    says(&workspace, "PRESS-4 down", "passed on to Plant scheduler at ").await;
+    let answer = Answer { choice: Some(1), ..Answer::of(Decision::Choose, "slack", "hash-of-the-proposal") };
+    decide(&console.store, &console.site, gate, "lee", &answer).await.expect("taken");
+    says(&workspace, "Passed on to Plant scheduler", "Lee Tanaka chose 1 at ").await;
 }

@@ -15,7 +15,11 @@ use takt::{
     notify::Notifier,
     run::GateId,
     site::{Encryption, Mail},
-    store::{clock, events, gates},
+    store::{
+        clock,
+        delegations::{self, Delegation},
+        events, gates,
+    },
     workflow::GateForm,
 };
 
@@ -187,4 +191,34 @@ async fn who_comes_late_by_mail_reads_who_was_faster_and_where() {
 async fn proposal(console: &Console, gate: GateId) -> String {
     let mut db = console.store.connection().await.expect("a connection");
     gates::get(&mut db, gate).await.expect("asking").expect("a gate").proposal_hash
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_stands_in_for_somebody_gets_a_link_of_their_own() {
+    let (mut server, console, notifier) = plant().await;
+    let gate = three_plans(&console, "mail").await;
+    let mut db = console.store.connection().await.expect("a connection");
+    let now = clock::now(&mut db).await.expect("the time");
+    let handed_over = Delegation {
+        id: uuid::Uuid::new_v4(),
+        person: "sam".into(),
+        delegate: "mia".into(),
+        role: None,
+        starts_at: now,
+        until: now + chrono::TimeDelta::days(1),
+        ended_at: None,
+    };
+    delegations::start(&mut db, &handed_over).await.expect("handed over");
+    drop(db);
+    let first = mailed(&console, &mut server, &notifier).await;
+    let second = server.line().await;
+    assert_eq!(
+        (&first["to"], &second["to"]),
+        (&json!(["sam@plant1.example"]), &json!(["mia@plant1.example"]))
+    );
+    let path = link(&second, &console, "choose.2");
+    let (status, page) = follow(&mut console.visitor(), &path).await;
+    assert!(status == StatusCode::OK && page.contains("You answer as Mia Novak"), "{page}");
+    assert_ne!(link(&first, &console, "choose.2"), path);
+    assert!(vote(&console, gate).await.is_none());
 }
