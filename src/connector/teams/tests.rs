@@ -120,7 +120,7 @@ proptest! {
         let made = card(&Message::Ask(question), Chicago, &Viewer::Asked);
         prop_assert!(bytes(&made) <= CARD_BYTES_MAX, "{} bytes", bytes(&made));
         prop_assert!((1..=4).contains(&made.actions.len()));
-        let in_text = serde_json::to_string(&made.body).expect("JSON").contains("http://");
+        let in_text = serde_json::to_string(&made.body).expect("JSON").contains("https://takt.example");
         let in_buttons = made.actions.iter().any(|action| matches!(action, Action::OpenUrl { .. }));
         prop_assert!(in_text || in_buttons, "a way to the page");
     }
