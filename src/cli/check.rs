@@ -1,7 +1,7 @@
 //! `takt check`: every workflow of a site against its tools and people; no database, and no network
 //! unless the MCP servers are to be asked, too.
 
-mod formats;
+pub(in crate::cli) mod formats;
 
 use crate::{
     site::{Site, read_text},
@@ -118,12 +118,14 @@ fn tell(problems: &[&Problem], format: Format, site: &Path) -> io::Result<()> {
             writeln!(out)?;
         }
         Format::Sarif => {
-            serde_json::to_writer_pretty(&mut out, &formats::sarif(problems)).map_err(io::Error::from)?;
+            serde_json::to_writer_pretty(&mut out, &formats::sarif(problems, &formats::below_here(site)))
+                .map_err(io::Error::from)?;
             writeln!(out)?;
         }
         Format::Github => {
+            let below = formats::below_here(site);
             for problem in problems {
-                writeln!(out, "{}", formats::github(problem))?;
+                writeln!(out, "{}", formats::github(problem, &below))?;
             }
         }
     }

@@ -1,5 +1,6 @@
 //! `takt test`: plays the tests of a site's workflows; no database, no network, no model.
 
+use super::check::formats::below_here;
 use crate::{
     app::{self, AppError, Plant, SiteLadders},
     connector::native,
@@ -123,7 +124,7 @@ fn write(args: &TestArgs, stage: &Stage, suite: &SuiteResult) -> io::Result<()> 
         Format::Text => testing::text(suite, &stage.site.folder, out.is_terminal()),
         Format::Json => testing::json(suite).map_err(io::Error::from)?,
         Format::Junit => testing::junit(suite),
-        Format::Github => testing::github(suite),
+        Format::Github => testing::github(suite, &below_here(&args.site)),
     };
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         // Whoever read the beginning has seen enough.

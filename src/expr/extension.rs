@@ -16,7 +16,7 @@ pub(super) struct Extension {
 enum Gives {
     Bool,
     Int,
-    Number,
+    Double,
     Text,
     Ints,
     /// What it was given.
@@ -40,7 +40,7 @@ const EXTENSIONS: [Extension; 23] = [
     math("isFinite", &[Number], Gives::Bool),
     math("abs", &[Number], Gives::Same),
     math("sign", &[Number], Gives::Same),
-    math("sqrt", &[Number], Gives::Number),
+    math("sqrt", &[Number], Gives::Double),
     math("greatest", &[Extreme, Number], Gives::Same),
     math("least", &[Extreme, Number], Gives::Same),
     math("bitAnd", &[Int, Int], Gives::Int),
@@ -69,7 +69,7 @@ impl Extension {
         match self.gives {
             Gives::Bool => Type::Bool,
             Gives::Int => Type::Int,
-            Gives::Number => Type::Number,
+            Gives::Double => Type::Double,
             Gives::Text => Type::String,
             Gives::Ints => Type::list(Type::Int),
             Gives::Same => args.first().cloned().unwrap_or_default(),

@@ -9,6 +9,7 @@ mod calls;
 mod compare;
 mod decide;
 mod facts;
+mod format;
 mod member;
 mod origins;
 
@@ -331,7 +332,7 @@ impl<'e> Inference<'e> {
         let mut is_open = false;
         for entry in entries {
             let EntryExpr::MapEntry(entry) = &entry.expr else { continue };
-            let kind = self.node(&entry.value);
+            let kind = self.node(&entry.value).as_json();
             match literal_text(&entry.key) {
                 Some(name) => fields.push((name.to_owned(), kind)),
                 None => {
@@ -354,7 +355,14 @@ impl<'e> Inference<'e> {
         let item = match self.without_null(&loop_.iter_range, range, "cannot be gone through") {
             Type::List(item) => *item,
             Type::Object(_) => Type::String,
-            Type::Any | Type::Unset | Type::Optional(_) => Type::Any,
+            Type::Any | Type::Unset => Type::Any,
+            Type::Optional(inner) => {
+                self.undecided(&loop_.iter_range, "cannot be gone through", "[]");
+                match *inner {
+                    Type::List(item) => *item,
+                    _ => Type::Any,
+                }
+            }
             other => {
                 let message = format!("a list is needed here, this is {other}");
                 let fix = "`filter`, `map`, `all` and `exists` go through a list".to_owned();
@@ -437,7 +445,7 @@ fn of_literal(literal: &LiteralValue) -> Type {
     match literal {
         LiteralValue::Boolean(_) => Type::Bool,
         LiteralValue::Int(_) | LiteralValue::UInt(_) => Type::Int,
-        LiteralValue::Double(_) => Type::Number,
+        LiteralValue::Double(_) => Type::Double,
         LiteralValue::String(text) => Type::Word(vec![text.inner().to_string()]),
         LiteralValue::Null => Type::Null,
         LiteralValue::Bytes(_) => Type::Any,

@@ -14,6 +14,7 @@ mod functions;
 mod infer;
 mod meter;
 mod order;
+mod schema;
 mod shift;
 mod signature;
 mod template;

@@ -48,8 +48,14 @@ pub(super) enum Want {
     Sized,
     /// What turns into a number.
     Countable,
+    /// What turns into a fraction.
+    Measure,
     /// What `.?` gives.
     Optional,
+    /// A list or a text.
+    Row,
+    /// True or false, also as a text.
+    Truth,
 }
 
 pub(super) struct Signature {
@@ -88,8 +94,8 @@ const fn method(name: &'static str, wants: &'static [Want], optional: usize) -> 
 }
 
 use Want::{
-    Any, Clock, Countable, Extreme, Int, List, Number, Numbers, Optional, Ordered, Plain, Sized, Span, Text,
-    Texts, Time, Timestamp, Zone,
+    Any, Clock, Countable, Extreme, Int, List, Measure, Number, Numbers, Optional, Ordered, Plain, Row,
+    Sized, Span, Text, Texts, Time, Timestamp, Truth, Zone,
 };
 
 const SIGNATURES: [Signature; 60] = [
@@ -97,9 +103,9 @@ const SIGNATURES: [Signature; 60] = [
     method("size", &[Sized], 0),
     function("int", &[Countable], 0),
     function("uint", &[Countable], 0),
-    function("double", &[Countable], 0),
+    function("double", &[Measure], 0),
     function("string", &[Plain], 0),
-    function("bool", &[Any], 0),
+    function("bool", &[Truth], 0),
     function("type", &[Any], 0),
     function("dyn", &[Any], 0),
     function("timestamp", &[Time], 0),
@@ -132,7 +138,7 @@ const SIGNATURES: [Signature; 60] = [
     method("split", &[Text, Text, Int], 1),
     method("sort", &[Ordered], 0),
     method("distinct", &[List], 0),
-    method("reverse", &[Sized], 0),
+    method("reverse", &[Row], 0),
     method("slice", &[List, Int, Int], 0),
     method("flatten", &[List, Int], 1),
     method("orValue", &[Optional, Any], 0),
@@ -189,14 +195,19 @@ impl Want {
             Extreme => kind.is_number() || holds(kind, Type::is_number),
             List => matches!(kind, Type::List(_)),
             Time => kind.is_text() || matches!(kind, Type::Timestamp),
-            Span => kind.is_text() || matches!(kind, Type::Duration),
+            Span => kind.is_text() && !matches!(kind, Type::Time) || matches!(kind, Type::Duration),
+            Row => kind.is_text() || matches!(kind, Type::List(_)),
+            Truth => kind.is_text() && !matches!(kind, Type::Time) || matches!(kind, Type::Bool),
             Timestamp => matches!(kind, Type::Timestamp),
             Clock => matches!(kind, Type::Timestamp | Type::Duration),
             Zone => kind.is_text(),
             Plain => !matches!(kind, Type::List(_) | Type::Object(_) | Type::Null),
             Sized => kind.is_text() || matches!(kind, Type::List(_) | Type::Object(_)),
+            Measure => kind.is_text() && !matches!(kind, Type::Time) || kind.is_number(),
             Countable => {
-                kind.is_text() || kind.is_number() || matches!(kind, Type::Timestamp | Type::Duration)
+                kind.is_text() && !matches!(kind, Type::Time)
+                    || kind.is_number()
+                    || matches!(kind, Type::Timestamp | Type::Duration)
             }
         }
     }
@@ -212,10 +223,12 @@ impl Want {
             Numbers | Extreme => "give it numbers: x.map(item, item.minutes)",
             Ordered => "give it a list of numbers, texts or times: x.map(item, item.due)",
             Text => "make it a text: string(x)",
-            Number | Int | Countable => "make it a number: int(x), double(x)",
+            Number | Int | Countable | Measure => "make it a number: int(x), double(x)",
             Optional => "ask for the field with `.?`: `x.?field.orValue(…)`",
             Zone => "time zones are written 'America/Chicago', 'UTC', '-06:00'",
             Plain => "take a field of it: string(x.field); a list of texts is put together with `join`",
+            Row => "give it a list or a text",
+            Truth => "compare it with something: `x > 0`, `x == 'a'`",
             Sized | Any => "give it a text, a list or an object",
         }
     }
@@ -239,7 +252,9 @@ impl fmt::Display for Want {
             Plain => "one value",
             Span => "a duration",
             Sized => "a text, a list or an object",
-            Countable => "a number or a text",
+            Row => "a list or a text",
+            Truth => "true or false",
+            Countable | Measure => "a number or a text",
             Optional => "something that may be absent",
         })
     }
@@ -323,7 +338,7 @@ pub(super) fn of(name: &str, target: Option<&Type>, args: &[Type], second_int: O
         "size" | "int" | "indexOf" | "lastIndexOf" | "uint" | "minutes_between" => Type::Int,
         "getFullYear" | "getMonth" | "getDate" | "getDayOfMonth" | "getDayOfWeek" | "getDayOfYear"
         | "getHours" | "getMinutes" | "getSeconds" | "getMilliseconds" => Type::Int,
-        "double" | "hours_between" | "avg" => Type::Number,
+        "double" | "hours_between" | "avg" => Type::Double,
         "contains" | "startsWith" | "endsWith" | "matches" | "hasValue" | "bool" | "in_shift" | "has" => {
             Type::Bool
         }
@@ -340,10 +355,11 @@ pub(super) fn of(name: &str, target: Option<&Type>, args: &[Type], second_int: O
             args => args.iter().cloned().fold(Type::Unset, Type::join),
         },
         "sum" => match item(args.first()) {
-            Type::Int => Type::Int,
+            kind @ (Type::Int | Type::Double) => kind,
             _ => Type::Number,
         },
         "round" if args.len() < 2 || second_int == Some(0) => Type::Int,
+        "round" if second_int.is_some() => Type::Double,
         "round" => Type::Number,
         "orValue" => match target {
             Some(Type::Optional(inner)) => (**inner).clone().join(args.first().cloned().unwrap_or_default()),
@@ -354,7 +370,16 @@ pub(super) fn of(name: &str, target: Option<&Type>, args: &[Type], second_int: O
             _ => Type::Any,
         },
         "or" => target.cloned().unwrap_or_default(),
-        "flatten" | "type" | "dyn" | "bytes" | "optMap" | "optFlatMap" => Type::Any,
+        "flatten" if args.is_empty() => match subject {
+            Some(Type::List(inner)) => match &**inner {
+                Type::List(item) => Type::list((**item).clone()),
+                Type::Any | Type::Unset | Type::Nullable(_) | Type::Optional(_) => Type::list(Type::Any),
+                item => Type::list(item.clone()),
+            },
+            _ => Type::list(Type::Any),
+        },
+        "flatten" => Type::list(Type::Any),
+        "type" | "dyn" | "bytes" | "optMap" | "optFlatMap" => Type::Any,
         SORT_BY => subject.cloned().unwrap_or_default(),
         internal if internal.contains('@') => Type::Any,
         _ => return None,

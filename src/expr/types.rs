@@ -1,12 +1,13 @@
-//! Types of values, read from JSON Schemas, so that an expression can be checked before it runs.
+//! Types of values, so that an expression can be checked before it runs; `schema` reads them from JSON Schemas.
 //!
 //! A type says what is known; what a schema leaves open is [`Type::Any`] and passes every check.
 
+use super::schema;
 use imbl::{OrdMap, ordmap::DiffItem};
 use serde_json::Value;
 use std::fmt;
 
-/// How deep references between schemas are followed; deeper is left open.
+/// How deep fields are looked for; deeper is left open.
 const DEPTH_MAX: usize = 24;
 
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -18,6 +19,8 @@ pub enum Type {
     Null,
     Bool,
     Int,
+    /// A fraction for certain, also where it is 2.0: only inside of an expression, before it becomes JSON.
+    Double,
     /// Whole or fractional: JSON does not tell.
     Number,
     String,
@@ -70,18 +73,18 @@ impl Type {
     /// What a JSON Schema promises. Fields that a schema does not list count as absent, unless it says
     /// `additionalProperties`: what a tool documents is what a workflow may use.
     pub fn from_schema(schema: &Value) -> Self {
-        Reader { root: schema, all_there: false, filled: false }.read(schema, 0)
+        schema::read(schema, false, false)
     }
 
     /// What a JSON Schema promises to somebody who reads: where an object says of no field that it is
     /// required, all of them count as there.
     pub fn of_output(schema: &Value) -> Self {
-        Reader { root: schema, all_there: true, filled: true }.read(schema, 0)
+        schema::read(schema, true, true)
     }
 
     /// The same for what nobody fills in: a field that may be left out is missing then, also where it may be null.
     pub fn of_answer(schema: &Value) -> Self {
-        Reader { root: schema, all_there: true, filled: false }.read(schema, 0)
+        schema::read(schema, true, false)
     }
 
     /// The type of a value that is written out.
@@ -107,7 +110,7 @@ impl Type {
             (a, b) if a == b => a,
             (Self::Null, kind) | (kind, Self::Null) => kind.nullable(),
             (Self::Nullable(a), b) | (b, Self::Nullable(a)) => a.join(b.present()).nullable(),
-            (Self::Int | Self::Number, Self::Int | Self::Number) => Self::Number,
+            (a, b) if a.is_number() && b.is_number() => Self::Number,
             (Self::Word(mut a), Self::Word(b)) => {
                 // In the order a schema lists them, as people know them.
                 a.extend(b.into_iter().filter(|word| !a.contains(word)).collect::<Vec<_>>());
@@ -153,12 +156,24 @@ impl Type {
         }
     }
 
+    /// Once it is JSON, which does not tell whole numbers from fractions. Objects are made so from the start.
+    #[must_use]
+    pub fn as_json(self) -> Self {
+        match self {
+            Self::Double => Self::Number,
+            Self::List(item) => Self::list(item.as_json()),
+            Self::Nullable(kind) => kind.as_json().nullable(),
+            Self::Optional(kind) => Self::Optional(Box::new(kind.as_json())),
+            other => other,
+        }
+    }
+
     /// Without the exact words: what a setting may be changed to.
     #[must_use]
     pub fn widened(self) -> Self {
         match self {
             Self::Word(_) => Self::String,
-            Self::Int => Self::Number,
+            Self::Int | Self::Double => Self::Number,
             Self::List(item) => Self::list(item.widened()),
             Self::Nullable(kind) => kind.widened().nullable(),
             Self::Object(mut shape) => {
@@ -176,7 +191,7 @@ impl Type {
     }
 
     pub fn is_number(&self) -> bool {
-        matches!(self, Self::Int | Self::Number)
+        matches!(self, Self::Int | Self::Double | Self::Number)
     }
 
     pub fn is_known(&self) -> bool {
@@ -237,7 +252,7 @@ impl Type {
             }
             (Self::String, Self::Word(_) | Self::Time) | (Self::Timestamp, Self::Time) => None,
             (Self::Word(_) | Self::Time | Self::Timestamp | Self::Duration, Self::String) => None,
-            (Self::Int, Self::Number) => None,
+            (Self::Int | Self::Double, Self::Number) | (Self::Number, Self::Double) => None,
             (Self::List(item), Self::List(known)) => item.misfit(known).map(|m| m.below("[…]")),
             (Self::Object(shape), Self::Object(known)) => shape.misfits(known).into_iter().next(),
             (a, b) if std::mem::discriminant(a) == std::mem::discriminant(b) => None,
@@ -325,85 +340,6 @@ pub fn is_time(text: &str) -> bool {
     chrono::DateTime::parse_from_rfc3339(text).is_ok()
 }
 
-/// Reads a JSON Schema.
-struct Reader<'s> {
-    root: &'s Value,
-    /// Fields count as there when the object requires none.
-    all_there: bool,
-    /// What may be null is null where it is left out: tools fill their answers in.
-    filled: bool,
-}
-
-impl Reader<'_> {
-    fn read(&self, schema: &Value, depth: usize) -> Type {
-        if depth > DEPTH_MAX {
-            return Type::Any;
-        }
-        if let Some(pointer) = schema.get("$ref").and_then(Value::as_str).and_then(|r| r.strip_prefix('#')) {
-            return self.root.pointer(pointer).map_or(Type::Any, |target| self.read(target, depth + 1));
-        }
-        if let Some(value) = schema.get("const") {
-            return Type::of(value);
-        }
-        if let Some(Value::Array(values)) = schema.get("enum") {
-            return values.iter().map(Type::of).fold(Type::Unset, Type::join);
-        }
-        for union in ["anyOf", "oneOf"] {
-            if let Some(Value::Array(options)) = schema.get(union) {
-                let options = options.iter().map(|option| self.read(option, depth + 1));
-                return options.fold(Type::Unset, Type::join);
-            }
-        }
-        match schema.get("type") {
-            Some(Value::String(name)) => self.named(name, schema, depth),
-            Some(Value::Array(names)) => {
-                let names = names.iter().filter_map(Value::as_str);
-                names.map(|name| self.named(name, schema, depth)).fold(Type::Unset, Type::join)
-            }
-            _ if schema.get("properties").is_some() => self.named("object", schema, depth),
-            _ => Type::Any,
-        }
-    }
-
-    fn named(&self, name: &str, schema: &Value, depth: usize) -> Type {
-        match name {
-            "null" => Type::Null,
-            "boolean" => Type::Bool,
-            "integer" => Type::Int,
-            "number" => Type::Number,
-            "string" if schema.get("format").is_some_and(|format| format == "date-time") => Type::Time,
-            "string" => Type::String,
-            "array" => Type::list(schema.get("items").map_or(Type::Any, |items| self.read(items, depth + 1))),
-            "object" => self.object(schema, depth),
-            _ => Type::Any,
-        }
-    }
-
-    fn object(&self, schema: &Value, depth: usize) -> Type {
-        let required: Vec<&str> = match schema.get("required") {
-            Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
-            _ => Vec::new(),
-        };
-        let all_there = self.all_there && required.is_empty();
-        let properties = schema.get("properties").and_then(Value::as_object);
-        let field = |(name, schema): (&String, &Value)| {
-            let kind = self.read(schema, depth + 1);
-            let filled = self.filled && matches!(kind, Type::Nullable(_));
-            let required = all_there || filled || required.contains(&name.as_str());
-            (name.clone(), Field { kind, required })
-        };
-        let (rest, closed) = match schema.get("additionalProperties") {
-            Some(Value::Bool(true)) => (Some(Type::Any), false),
-            Some(Value::Bool(false)) => (None, true),
-            Some(schema) => (Some(self.read(schema, depth + 1)), false),
-            None if properties.is_none() || schema.get("allOf").is_some() => (Some(Type::Any), false),
-            None => (None, false),
-        };
-        let fields = properties.into_iter().flatten().map(field).collect();
-        Type::Object(Shape { fields, rest: rest.map(Box::new), closed })
-    }
-}
-
 impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -411,6 +347,7 @@ impl fmt::Display for Type {
             Self::Unset | Self::Null => f.write_str("nothing"),
             Self::Bool => f.write_str("true or false"),
             Self::Int => f.write_str("a whole number"),
+            Self::Double => f.write_str("a fractional number"),
             Self::Number => f.write_str("a number"),
             Self::String => f.write_str("a text"),
             Self::Word(words) => match words.as_slice() {

@@ -152,7 +152,7 @@ impl Node {
     fn kind(&self, types: &Types) -> Type {
         match self {
             Self::Literal(value) => Type::of(value),
-            Self::Whole(placed) => placed.expr.infer(types).0,
+            Self::Whole(placed) => placed.expr.infer(types).0.as_json(),
             Self::Mixed(_) => Type::String,
             Self::List(nodes) => {
                 Type::list(nodes.iter().map(|node| node.kind(types)).fold(Type::Unset, Type::join))

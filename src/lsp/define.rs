@@ -37,27 +37,61 @@ pub(super) fn definition(context: &Context<'_>, offset: usize) -> Option<Target>
     let is_bare = context.is_expression(&outline, &at);
     if let Some(written) = scope::expression_at(text, node, offset, is_bare) {
         let (path, _) = cel::path_at(&written.source, written.cursor)?;
-        return in_path(context, &outline, path);
+        return in_path(context, &outline, &at, path);
     }
     of_word(context, &outline, &at, node.text(text).trim())
 }
 
 /// `steps.triage.severity`, `inputs.days`, `trigger.work_center`.
-fn in_path(context: &Context<'_>, outline: &Outline<'_>, path: &str) -> Option<Target> {
-    let mut names = path.split('.').map(|name| name.trim_start_matches('?'));
-    match (names.next()?, names.next()) {
-        ("steps", Some(id)) => step(context, outline, id),
-        ("inputs", Some(name)) => {
+fn in_path(context: &Context<'_>, outline: &Outline<'_>, at: &At<'_>, path: &str) -> Option<Target> {
+    let names: Vec<&str> = path.split('.').map(|name| name.trim_start_matches('?')).collect();
+    match names.as_slice() {
+        ["steps", id, part, ..] => inside(context, outline, id, part).or_else(|| step(context, outline, id)),
+        ["steps", id] => step(context, outline, id),
+        ["inputs", name, ..] => {
             let inputs = outline.root.get("inputs")?;
-            let entry = inputs.entries().iter().find(|entry| entry.key == name)?;
+            let entry = inputs.entries().iter().find(|entry| entry.key == *name)?;
             Some(here(context, entry.key_span.clone()))
         }
-        ("trigger" | "event", _) => {
-            let event = outline.root.get("trigger")?.get("event")?.text(outline.source);
-            file(context, Path::new("events").join(format!("{event}.json")))
+        ["event", ..] => {
+            // In the `where` of a step it is what that step waits for.
+            let waited = at.way.iter().rev().find_map(|(holder, _)| holder.get("wait"));
+            match waited {
+                Some(wait) => event(context, wait.text(outline.source)),
+                None => trigger(context, outline),
+            }
         }
+        ["trigger", ..] => trigger(context, outline),
         _ => None,
     }
+}
+
+/// Where the event is described that starts the workflow; of several the first that is.
+fn trigger(context: &Context<'_>, outline: &Outline<'_>) -> Option<Target> {
+    let trigger = outline.root.get("trigger")?;
+    let any = trigger.get("any").map(Node::items).unwrap_or_default().iter();
+    let mut kinds = trigger.get("event").into_iter().chain(any.filter_map(|pattern| pattern.get("event")));
+    kinds.find_map(|kind| event(context, kind.text(outline.source)))
+}
+
+fn event(context: &Context<'_>, kind: &str) -> Option<Target> {
+    file(context, Path::new("events").join(format!("{}.json", kind.trim())))
+}
+
+/// A part of what a step puts out that is declared by itself: one of those side by side, or a step of the workflow it runs.
+fn inside(context: &Context<'_>, outline: &Outline<'_>, id: &str, part: &str) -> Option<Target> {
+    let (_, node) = outline.steps().into_iter().find(|(known, _)| *known == id)?;
+    if let Some(children) = node.get("parallel") {
+        let entry = children.entries().iter().find(|entry| entry.key == part)?;
+        return Some(here(context, entry.key_span.clone()));
+    }
+    let definition = context.plant.library.get(node.get("run")?.text(outline.source).trim())?;
+    let path = context.plant.site.folder.join(&definition.bundle.path);
+    let text = fs::read_to_string(&path).ok()?;
+    let other = Outline::parse(&text);
+    let (_, step) = other.steps().into_iter().find(|(known, _)| *known == part)?;
+    let span = step.get("id")?.span.clone();
+    Some(Target { range: Text::new(text).range(span), path })
 }
 
 fn of_word(context: &Context<'_>, outline: &Outline<'_>, at: &At<'_>, word: &str) -> Option<Target> {
@@ -86,7 +120,7 @@ fn of_word(context: &Context<'_>, outline: &Outline<'_>, at: &At<'_>, word: &str
     } else {
         match at.key() {
             Some("calendar") => in_site(context, &["calendars"], word),
-            Some("event" | "wait") => file(context, Path::new("events").join(format!("{word}.json"))),
+            Some("event" | "wait") => event(context, word),
             Some("step" | "answer") => step(context, outline, word),
             _ => None,
         }

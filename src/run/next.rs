@@ -1,7 +1,7 @@
 //! What may happen next in a run: pure changes to record, steps that are ready, a time to wake at, or the end.
 
 use super::{
-    Failure, Phase, State, StepPath,
+    Failure, Phase, State, StepPath, is_over,
     record::Change,
     scope::Names,
     walk::{Flow, Walker},
@@ -184,8 +184,7 @@ fn ended(outcome: &str) -> Plan {
 
 fn watch_sla(workflow: &Workflow, state: &State, now: DateTime<Utc>, plan: &mut Plan) {
     for sla in &workflow.sla {
-        let settled = state.status(&StepPath::root(&sla.step)).is_settled();
-        if settled || state.breached.contains(&sla.step) {
+        if state.breached.contains(&sla.step) || is_over(workflow, state, &sla.step) {
             continue;
         }
         let deadline = state.started_at + sla.within;

@@ -12,6 +12,7 @@ mod approval;
 mod compat;
 mod control;
 mod items;
+mod promises;
 
 /// A definition from the text of its steps.
 fn definition(steps: &str) -> Definition {

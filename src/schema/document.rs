@@ -87,7 +87,7 @@ impl Known<'_> {
         keys(
             &["step", "within", "escalate"],
             json!({
-                "step": text("The id of the step that must be over."),
+                "step": text("The id of the step that must be over. In a branch that is not taken it counts as over."),
                 "within": refer("duration", "How long after the start of the run."),
                 "escalate": refer("ladder", "Whose first rung is told."),
             }),

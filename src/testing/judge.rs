@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     expr::{Scope, ValueTemplate},
-    run::{Change, StepPath, machine::Status},
+    run::{Change, StepPath, StepState, is_over, machine::Status},
     workflow::{
         GateStep, Place, StepKind, Workflow,
         cases::{Calls, Escalation, Expectation, Placed, SlaWord, TestCase},
@@ -143,9 +143,11 @@ impl Judge<'_> {
             Ok(wanted) => wanted,
             Err(error) => return Some(mismatch(place, what, "a value", error.to_string())),
         };
-        let known = run.state.step(&StepPath::from(step.to_owned()));
+        let known = known(run, step);
+        let at_once = at_once(run, step);
         let got = match known {
             Some(known) if known.status == Status::Done => &known.output,
+            None if at_once.is_some() => at_once.as_ref().unwrap_or(&Value::Null),
             Some(known) => {
                 let failure = known.failure.as_ref().map_or(String::new(), |failure| format!(": {failure}"));
                 return Some(mismatch(place, what, pretty(&wanted), format!("{:?}{failure}", known.status)));
@@ -256,7 +258,7 @@ impl Judge<'_> {
     fn sla(&self, run: &PlayedRun, step: &str) -> SlaWord {
         if run.state.breached.contains(step) {
             SlaWord::Breached
-        } else if run.state.status(&StepPath::root(step)).is_settled() {
+        } else if is_over(self.workflow, &run.state, step) {
             SlaWord::Met
         } else {
             SlaWord::Open
@@ -307,7 +309,7 @@ impl Judge<'_> {
 
     fn minutes(&self, run: &PlayedRun, place: Place, step: &str, minutes: u64) -> Option<Mismatch> {
         let what = format!("minutes.{step}");
-        let done = run.state.step(&StepPath::from(step.to_owned())).and_then(|step| step.settled_at);
+        let done = known(run, step).and_then(|step| step.settled_at);
         let Some(done) = done else {
             return Some(mismatch(place, what, minutes.to_string(), "the step is not over"));
         };
@@ -374,6 +376,30 @@ impl Judge<'_> {
         scope.insert("now".into(), crate::run::scope_time(self.played.ended));
         scope
     }
+}
+
+/// A step by its path, or the end of it: ids are unique, so the id alone will do. Of several items it is the first.
+fn known<'r>(run: &'r PlayedRun, step: &str) -> Option<&'r StepState> {
+    let exact = run.state.step(&StepPath::from(step.to_owned()));
+    exact.or_else(|| {
+        let ends = format!(".{step}");
+        run.state.steps.iter().find(|(path, _)| path.as_str().ends_with(&ends)).map(|(_, known)| known)
+    })
+}
+
+/// What a `parallel` has put out, which has no record of its own.
+fn at_once(run: &PlayedRun, step: &str) -> Option<Value> {
+    let prefix = format!("{step}.");
+    let inside = run.state.steps.iter().filter_map(|(path, known)| {
+        let (_, child) = path
+            .as_str()
+            .split_once(&prefix)
+            .filter(|(before, _)| before.is_empty() || before.ends_with('.'))?;
+        (known.status == Status::Done && !child.contains(['.', '[']))
+            .then(|| (child.to_owned(), &known.output))
+    });
+    let inside: Map<String, Value> = inside.map(|(name, output)| (name, output.clone())).collect();
+    (!inside.is_empty()).then_some(Value::Object(inside))
 }
 
 fn is_reached(reached: &std::collections::BTreeSet<String>, step: &str) -> bool {

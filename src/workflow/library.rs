@@ -111,7 +111,8 @@ impl Library {
             problems.push(taken(&path, &compiled.workflow.id, &owner.bundle.path));
         }
         good.insert(compiled.workflow.id.clone(), Arc::clone(&compiled));
-        problems.extend(check::runs(&compiled, registry, site, &self.events, &good));
+        let children = check::Children::of(good);
+        problems.extend(check::runs(&compiled, registry, site, &self.events, &children, &problems));
         problems.sort_by_key(|problem| problem.place);
         (Some(compiled), problems)
     }
@@ -124,7 +125,7 @@ impl Library {
         registry: &Registry,
         site: &Site,
     ) -> Option<Types> {
-        check::names_at(definition, registry, site, &self.events, spot)
+        check::names_at(definition, registry, site, &self.events, &check::Children::of(self.good()), spot)
     }
 
     /// As [`Library::names_at`], in a text that may have mistakes elsewhere.
@@ -229,12 +230,12 @@ impl Library {
     /// Every `run:` must name a workflow of this site and give it the inputs it takes. One that is only
     /// broken has its own findings.
     fn check_runs(&mut self, registry: &Registry, site: &Site) {
-        let good = self.good();
+        let children = check::Children::of(self.good());
         let broken: BTreeSet<String> = self.files.values().filter_map(|file| file.id.clone()).collect();
         let events = std::mem::take(&mut self.events);
         for file in self.files.values_mut() {
             let Some(definition) = file.definition.clone() else { continue };
-            let found = check::runs(&definition, registry, site, &events, &good);
+            let found = check::runs(&definition, registry, site, &events, &children, &file.own);
             file.problems.extend(found.into_iter().filter(|problem| {
                 let is_broken = |id: &String| problem.message == check::no_workflow(id);
                 problem.code != "T006" || !broken.iter().any(is_broken)

@@ -6,14 +6,14 @@ use crate::expr::Expr;
 /// Parents before children, in the order they are written; `on_failure` last.
 pub fn every_step<'w>(workflow: &'w Workflow, visit: &mut dyn FnMut(&'w Step)) {
     for step in workflow.steps.iter().chain(&workflow.on_failure) {
-        descend(step, visit);
+        step_and_inside(step, visit);
     }
 }
 
-fn descend<'w>(step: &'w Step, visit: &mut dyn FnMut(&'w Step)) {
+pub(super) fn step_and_inside<'w>(step: &'w Step, visit: &mut dyn FnMut(&'w Step)) {
     visit(step);
     for list in inner_lists(step) {
-        list.iter().for_each(|inner| descend(inner, visit));
+        list.iter().for_each(|inner| step_and_inside(inner, visit));
     }
 }
 
@@ -37,7 +37,7 @@ pub(super) fn inner_lists(step: &Step) -> Vec<&[Step]> {
 /// Every expression that these steps hold, the nested ones included.
 pub(super) fn expressions<'w>(steps: &'w [Step], visit: &mut dyn FnMut(&'w Expr)) {
     for step in steps {
-        descend(step, &mut |step| {
+        step_and_inside(step, &mut |step| {
             step.condition.iter().for_each(&mut *visit);
             let mut values = Vec::new();
             match &step.kind {

@@ -180,3 +180,63 @@ fn many_mistakes_are_told_in_time_that_grows_with_their_number() {
     assert_eq!((code, err.as_str()), (1, "1 workflow checked: 20000 errors, 0 warnings\n"));
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
 }
+
+/// GitHub and code scanning name files from the repository, which is where `takt` is started.
+#[test]
+fn annotations_name_files_from_where_takt_was_started() {
+    let repository = Folder::new("check-below");
+    let site = repository.0.join("plants/one");
+    for folder in ["workflows", "connectors"] {
+        fs::create_dir_all(site.join(folder)).expect("a folder");
+    }
+    fs::write(site.join("takt.yaml"), SITE).expect("written");
+    fs::write(
+        site.join("workflows/w.yaml"),
+        "workflow: w\nowner: me\ntrigger: manual\nsteps: [{ id: x, ends: done }]\n",
+    )
+    .expect("written");
+    fs::write(site.join("workflows/w.test.yaml"), "workflow: w\ncases: [{ nam: x }]\n").expect("written");
+    let printed = |command: &str, format: &str| {
+        let args = [command, "--site", "plants/one", "--format", format];
+        let mut takt = std::process::Command::new(env!("CARGO_BIN_EXE_takt"));
+        let output = takt.args(args).current_dir(&repository.0).env_clear().output().expect("takt runs");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    let found = printed("check", "github");
+    assert!(found.starts_with("::error file=plants/one/workflows/w.yaml,line=4,"), "{found}");
+    let found = printed("test", "github");
+    assert!(found.contains("::error file=plants/one/workflows/w.test.yaml,line=2,"), "{found}");
+    let log: serde_json::Value = serde_json::from_str(&printed("check", "sarif")).expect("JSON");
+    let uri = log.pointer("/runs/0/results/0/locations/0/physicalLocation/artifactLocation/uri");
+    assert_eq!(uri, Some(&serde_json::json!("plants/one/workflows/w.yaml")));
+}
+
+/// What is said of a site's own files, each with the line and a caret.
+#[test]
+fn mistakes_of_the_sites_own_files_are_drawn() {
+    let site = Folder::new("check-drawn");
+    let wrong = [
+        ("ladder: up", "ladder: upp"),
+        ("America/Chicago", "Amerika/Chicago"),
+        ("06:00", "6 o'clock"),
+        ("roles: [lead]", "roles: [led]"),
+        ("within: 5m", "within: soon"),
+    ];
+    let broken = wrong.into_iter().fold(SITE.to_owned(), |text, (from, to)| {
+        assert!(text.contains(from), "{from}");
+        text.replace(from, to)
+    });
+    site.write("takt.yaml", &broken);
+    let (code, out, _) = check(&[], &site.0);
+    assert_eq!(code, 1);
+    insta::assert_snapshot!("T026_takt_yaml", out);
+
+    site.write("takt.yaml", &format!("{SITE}systems: {{ erp: {{ base_url: http://127.0.0.1:1 }} }}\n"));
+    site.write(
+        "connectors/erp.yaml",
+        "system: erp\nclasses: { numbr: proprietary }\ntools:\n  erp.open:\n    description: Open orders.\n    effect: read\n    input: { part: strng }\n    output: { number: string }\n    requests: [{ id: list, method: GET, path: \"orders/${{ input.prt }}\" }]\n    returns: { number: \"${{ responses.list.number\" }\n",
+    );
+    let (code, out, _) = check(&[], &site.0);
+    assert_eq!(code, 1);
+    insta::assert_snapshot!("T026_connector", out);
+}

@@ -328,3 +328,47 @@ fn what_is_tried_is_an_event_as_the_site_describes_it() {
     let said = "this is no `plex.work_center_status` as events/plex.work_center_status.json describes it: ";
     assert!(err.contains(said) && err.contains("\"work_center_id\" is a required property"), "{err}");
 }
+
+const NESTED: &str = r#"workflow: nested
+owner: me
+trigger: manual
+inputs: { big: { type: boolean } }
+sla: [{ step: ack, within: 10m, escalate: up }]
+steps:
+  - id: way
+    choose:
+      - if: inputs.big
+        steps:
+          - { id: ack, gate: acknowledge, ask: lead, message: messages/m.hbs, expires: 1h, on_expire: fail }
+  - id: both
+    parallel: { one: { run: other }, two: { run: other } }
+  - { id: rest, wait: 1h }
+on_failure:
+  - { id: told, call: notify.role, with: { role: lead, message: messages/m.hbs } }
+"#;
+
+/// A step is named by its id, wherever it stands; what is promised of it in a branch is kept there.
+#[test]
+fn steps_in_branches_and_side_by_side_are_judged_by_their_ids() {
+    let site = Site::new("nested");
+    fs::create_dir_all(site.0.join("messages")).expect("a folder");
+    site.write("messages/m.hbs", "Look.");
+    site.write("workflows/nested.yaml", NESTED);
+    site.write(
+        "workflows/other.yaml",
+        "workflow: other\nowner: me\ntrigger: manual\nsteps: [{ id: x, end: done }]\n",
+    );
+    let test = "workflow: nested\n\
+        defaults: { start: 2026-12-07T06:10:00-06:00, children: { other: { outcome: done, output: { n: 1 } } } }\n\
+        cases:\n\
+        \x20 - name: in time\n    inputs: { big: true }\n    by: bob\n    timeline: { +5m: { answer: ack, by: ann } }\n\
+        \x20   expect:\n      sla: { ack: met }\n      escalations: []\n      minutes: { ack: 5 }\n\
+        \x20     step: { ack: { decision: acknowledge }, both: { one: { n: 1 } } }\n\
+        \x20 - name: late\n    inputs: { big: true }\n    by: bob\n    timeline: { +15m: { answer: ack, by: ann } }\n\
+        \x20   expect: { sla: { ack: breached } }\n\
+        \x20 - name: another way\n    inputs: { big: false }\n    by: bob\n\
+        \x20   expect: { sla: { ack: met }, outcome: done }\n";
+    site.write("workflows/nested.test.yaml", test);
+    let (code, out, err) = takt(&["test"], &site.0);
+    assert_eq!(code, 0, "{out}{err}");
+}

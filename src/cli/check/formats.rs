@@ -5,8 +5,19 @@ use crate::workflow::{
     problem::{Problem, Severity},
 };
 use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
 
-pub(super) fn sarif(problems: &[&Problem]) -> Value {
+/// The site as it is named from the folder in which Takt was started, where it lies below: in CI that is the repository,
+/// from which annotations name their files.
+pub(in crate::cli) fn below_here(site: &Path) -> PathBuf {
+    let below = || {
+        let (site, here) = (site.canonicalize().ok()?, Path::new(".").canonicalize().ok()?);
+        site.strip_prefix(here).map(Path::to_owned).ok()
+    };
+    below().unwrap_or_default()
+}
+
+pub(super) fn sarif(problems: &[&Problem], site: &Path) -> Value {
     let rules = CODES.map(|(code, about)| json!({ "id": code, "shortDescription": { "text": about } }));
     let results: Vec<Value> = problems
         .iter()
@@ -16,7 +27,7 @@ pub(super) fn sarif(problems: &[&Problem]) -> Value {
                 "level": level(problem),
                 "message": { "text": said(problem) },
                 "locations": [{ "physicalLocation": {
-                    "artifactLocation": { "uri": problem.path, "uriBaseId": "%SRCROOT%" },
+                    "artifactLocation": { "uri": uri(&site.join(&problem.path)), "uriBaseId": "%SRCROOT%" },
                     "region": { "startLine": problem.place.line.max(1), "startColumn": problem.place.column.max(1) },
                 } }],
             })
@@ -34,11 +45,11 @@ pub(super) fn sarif(problems: &[&Problem]) -> Value {
 }
 
 /// One line per finding, which GitHub shows beside the line of the file.
-pub(super) fn github(problem: &Problem) -> String {
+pub(super) fn github(problem: &Problem, site: &Path) -> String {
     format!(
         "::{} file={},line={},col={},title={}::{}",
         level(problem),
-        property(&problem.path),
+        property(&site.join(&problem.path).to_string_lossy()),
         problem.place.line,
         problem.place.column,
         problem.code,
@@ -58,6 +69,16 @@ fn said(problem: &Problem) -> String {
         Some(fix) => format!("{}; {fix}", problem.message),
         None => problem.message.clone(),
     }
+}
+
+/// A path as part of an address.
+fn uri(path: &Path) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    let escape = |byte: u8| match is_plain(byte) {
+        true => char::from(byte).to_string(),
+        false => format!("%{byte:02X}"),
+    };
+    path.to_string_lossy().bytes().map(escape).collect()
 }
 
 fn data(text: &str) -> String {
@@ -87,7 +108,7 @@ mod tests {
     #[test]
     fn a_github_line_holds_no_line_break() {
         assert_eq!(
-            github(&problem()),
+            github(&problem(), Path::new("")),
             "::error file=workflows/a%2Cb.yaml,line=7,col=12,title=T006::100 %25 wrong:%0Ano such field; did you mean `x`?"
         );
     }
@@ -95,12 +116,14 @@ mod tests {
     #[test]
     fn a_sarif_result_points_at_its_rule_and_place() {
         let problem = problem();
-        let log = sarif(&[&problem]);
+        let log = sarif(&[&problem], Path::new("plants/a b"));
         let result = &log["runs"][0]["results"][0];
         let rules = log["runs"][0]["tool"]["driver"]["rules"].as_array().expect("rules");
         assert!(rules.iter().any(|rule| rule["id"] == result["ruleId"]));
         let region = result.pointer("/locations/0/physicalLocation/region");
         assert_eq!(region, Some(&json!({ "startLine": 7, "startColumn": 12 })));
         assert_eq!(result["level"], "error");
+        let uri = result.pointer("/locations/0/physicalLocation/artifactLocation/uri");
+        assert_eq!(uri, Some(&json!("plants/a%20b/workflows/a%2Cb.yaml")));
     }
 }

@@ -2,7 +2,7 @@
 //! built. Every mistake is collected with its place.
 
 use super::{
-    fields, file,
+    classes, fields, file,
     names::Names,
     operation::{Each, ErrorRule, KeyPlace, LookUp, Operation, Request},
     problem::Problem,
@@ -26,7 +26,7 @@ use std::{
 pub(super) struct Defaults<'f> {
     pub timeout: Duration,
     pub result_bytes_max: usize,
-    pub classes: &'f BTreeMap<String, crate::tool::DataClass>,
+    pub classes: &'f file::Classes,
     pub errors: &'f BTreeMap<u16, Spanned<file::ErrorRule>>,
 }
 
@@ -73,9 +73,9 @@ impl<'f> Compiler<'f> {
         let timeout = self.duration(tool.timeout.as_ref(), defaults.timeout);
         let ((input, accepts), (output, promises)) = (input?, output?);
         let (idempotency, key) = idempotency?;
-        let mut classes = defaults.classes.clone();
-        classes.extend(tool.classes.iter().map(|(field, class)| (field.clone(), *class)));
-        Some(Operation {
+        let mut own = classes::plain(defaults.classes);
+        own.extend(classes::plain(&tool.classes));
+        let operation = Operation {
             defaults: fields::defaults(&input),
             spec: ToolSpec {
                 name: parsed?,
@@ -88,7 +88,7 @@ impl<'f> Compiler<'f> {
                 ungated: tool.ungated.clone(),
                 timeout,
                 scopes: tool.scopes.clone(),
-                classes,
+                classes: own,
                 result_bytes_max: tool.result_bytes_max.unwrap_or(defaults.result_bytes_max),
             },
             input: accepts,
@@ -99,7 +99,9 @@ impl<'f> Compiler<'f> {
             returns: returns?,
             errors,
             look_up,
-        })
+        };
+        classes::check(self, &tool.classes, &classes::fields_of(&operation.spec));
+        Some(operation)
     }
 
     pub(in crate::connector) fn duration(

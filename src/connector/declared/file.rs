@@ -14,6 +14,9 @@ use serde_saphyr::{
 };
 use std::{collections::BTreeMap, path::Path};
 
+/// The class of each field, by its name.
+pub(in crate::connector) type Classes = BTreeMap<String, Spanned<DataClass>>;
+
 /// `T` is a tool as this kind of file writes it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -31,7 +34,7 @@ pub(in crate::connector) struct File<T> {
     pub breaker: Option<Breaker>,
     pub result_bytes_max: Option<usize>,
     #[serde(default)]
-    pub classes: BTreeMap<String, DataClass>,
+    pub classes: Classes,
     #[serde(default)]
     pub errors: BTreeMap<u16, Spanned<ErrorRule>>,
     pub tools: BTreeMap<String, Spanned<T>>,
@@ -115,7 +118,7 @@ pub(super) struct Tool {
     #[serde(default)]
     pub scopes: Vec<String>,
     #[serde(default)]
-    pub classes: BTreeMap<String, DataClass>,
+    pub classes: Classes,
     #[serde(default)]
     pub errors: BTreeMap<u16, Spanned<ErrorRule>>,
     #[serde(default)]

@@ -1,6 +1,7 @@
 //! From the text of one file to its system and its tools.
 
 use super::{
+    classes,
     compile::{Compiler, Defaults},
     file::{self, Auth, File},
     operation::{Retry, System},
@@ -21,7 +22,7 @@ use reqwest::{
 };
 use secrecy::ExposeSecret;
 use serde_saphyr::{Location, Spanned};
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 pub(in crate::connector) const TIMEOUT: Duration = Duration::from_secs(30);
 pub(in crate::connector) const RESULT_BYTES_MAX: usize = 1024 * 1024;
@@ -46,11 +47,17 @@ pub(in crate::connector) fn read(
         errors: &file.errors,
     };
     let mut tools: Vec<Arc<dyn Tool>> = Vec::new();
+    let (mut fields, mut all_read) = (BTreeSet::new(), true);
     for (name, tool) in &file.tools {
         let operation = compiler.tool(name, tool, &defaults);
+        all_read &= operation.is_some();
+        fields.extend(operation.iter().flat_map(|operation| classes::fields_of(&operation.spec)));
         if let (Some(system), Some(operation)) = (&system, operation) {
             tools.push(Arc::new(DeclaredTool::new(system.clone(), operation)));
         }
+    }
+    if all_read {
+        classes::check(&mut compiler, &file.classes, &fields);
     }
     compiler.problems.sort_by_key(|problem| (problem.line, problem.column));
     if compiler.problems.is_empty() { Ok(tools) } else { Err(compiler.problems) }

@@ -4,6 +4,7 @@
 //! Knows HTTP, never a vendor: what is special about Plex or an ERP stands in its file.
 
 mod answer;
+mod classes;
 mod compile;
 mod exchange;
 mod fields;
@@ -21,6 +22,7 @@ mod tool;
 
 pub use problem::{LoadError, Problem};
 pub(super) use {
+    classes::plain,
     compile::Compiler,
     file::{File, parse},
     load::{RESULT_BYTES_MAX, TIMEOUT, read, system},

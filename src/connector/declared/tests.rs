@@ -407,3 +407,19 @@ fn a_tool_that_only_reads_asks_by_get_or_says_so() {
     }
     assert_eq!(problem("method: POST\n        effect: read"), "");
 }
+
+#[test]
+fn a_class_whose_field_is_mistyped_is_told() {
+    let wrong = |from: &str, to: &str| {
+        assert!(ERP.contains(from), "{from}");
+        tools(&ERP.replace(from, to), "http://localhost").err().unwrap_or_default().join("\n")
+    };
+    let told = "3:19: no field is called `numbr`, so that nothing is masked: did you mean `number`?";
+    let found = wrong("system: erp", "system: erp\nclasses: { numbr: proprietary }");
+    assert!(found.ends_with(told), "{found}");
+    let found =
+        wrong("classes: { supplier: proprietary }", "classes: { prt: proprietary, part: proprietary }");
+    assert!(found.contains("no field is called `prt`") && found.ends_with("did you mean `part`?"), "{found}");
+    // A class that is of use elsewhere, or of none, harms nobody.
+    assert_eq!(wrong("system: erp", "system: erp\nclasses: { customer: customer, number: public }"), "");
+}

@@ -179,7 +179,7 @@ fn compile(
     }
     let timeout = compiler.duration(file.timeout.as_ref(), TIMEOUT);
     let timeout = compiler.duration(written.timeout.as_ref(), timeout);
-    let mut classes = file.classes.clone();
+    let mut classes = declared::plain(&file.classes);
     classes.extend(written.classes.iter().map(|(field, class)| (field.clone(), *class)));
     let fields = Classes(classes.clone());
     // What is public here says nothing about a field of the same name elsewhere.

@@ -32,6 +32,7 @@ impl Inference<'_> {
             }
             (operators::NEGATE, [value]) => {
                 let kind = self.operand(value, name);
+                let kind = self.decided(value, kind, name);
                 if kind.is_known() && !kind.is_number() && !matches!(kind, Type::Duration | Type::Optional(_))
                 {
                     let message = format!("`-` does not work on {kind}");
@@ -72,6 +73,7 @@ impl Inference<'_> {
             ) => {
                 let a = self.operand(left, name);
                 let b = self.operand(right, name);
+                let [a, b] = [(left, a), (right, b)].map(|(node, kind)| self.decided(node, kind, name));
                 self.arithmetic(node, name, &a, &b)
             }
             (operators::OPT_SELECT, [holder, field]) => {
@@ -108,6 +110,19 @@ impl Inference<'_> {
         let kind = self.without_null(holder, kind, "has no items then");
         let by = self.node(key);
         match &kind {
+            Type::Object(_) if by.is_number() || by == Type::Bool => {
+                let message = format!("the fields of an object are asked for by their names, this is {by}");
+                let fix = "write `x.field`, or `x['field']`".to_owned();
+                self.report(key, TypeProblemKind::Mismatch, message, fix);
+            }
+            other
+                if other.is_known()
+                    && !matches!(other, Type::List(_) | Type::Object(_) | Type::Optional(_) | Type::Null) =>
+            {
+                let message = format!("this is {other}, so it has no items");
+                let fix = "ask a list by number, an object by name; a text has `charAt(0)`".to_owned();
+                self.report(node, TypeProblemKind::Mismatch, message, fix);
+            }
             Type::List(_) if is_no_index(key) => {
                 let message = "the items of a list are counted from 0, in whole numbers".to_owned();
                 let fix = "the first is `list[0]`, the last `list[size(list) - 1]`".to_owned();
@@ -138,6 +153,12 @@ impl Inference<'_> {
     /// What `c ? a : b` gives.
     fn either(&mut self, node: &IdedExpr, yes: Type, no: Type) -> Type {
         let (a, b) = (yes.present_ref(), no.present_ref());
+        let may_be_absent = |kind: &Type| matches!(kind, Type::Optional(_));
+        if a.is_known() && b.is_known() && may_be_absent(a) != may_be_absent(b) {
+            let at = node_args(node).get(if may_be_absent(a) { 1 } else { 2 }).unwrap_or(node);
+            self.undecided(at, "is no value like the other side", "…");
+            return Type::Any;
+        }
         let both_known = [a, b].iter().all(|kind| kind.is_known() && !matches!(kind, Type::Null));
         if both_known && !same(a, b) {
             let message = format!("`? :` gives {a} or {b}");
@@ -167,6 +188,15 @@ impl Inference<'_> {
         self.report(node, TypeProblemKind::Mismatch, message, fix);
     }
 
+    /// What `.?` gives does not calculate.
+    fn decided(&mut self, node: &IdedExpr, kind: Type, operator_name: &str) -> Type {
+        if !matches!(kind, Type::Optional(_)) {
+            return kind;
+        }
+        self.undecided(node, &format!("is nothing for `{}`", written(operator_name)), "…");
+        Type::Any
+    }
+
     fn operand(&mut self, node: &IdedExpr, operator_name: &str) -> Type {
         let kind = self.node(node);
         let kind = if asks_for_shift(node) { kind.nullable() } else { kind };
@@ -189,7 +219,14 @@ impl Inference<'_> {
             _ => signature.map(Signature::wants).unwrap_or_default(),
         };
         for (index, arg) in target.into_iter().chain(args).enumerate() {
-            let kind = self.node(arg);
+            let kind = match &arg.expr {
+                Node::List(list) if name == "format" && index == 1 => {
+                    let items: Vec<Type> = list.elements.iter().map(|item| self.node(item)).collect();
+                    self.formatted(target, arg, &items);
+                    Type::list(items.into_iter().fold(Type::Unset, Type::join))
+                }
+                _ => self.node(arg),
+            };
             // Behind `dyn` no field is known by its name any more.
             if matches!(name, "string" | "format" | "dyn") {
                 kind.fields_below(self.texts.entry(node.id).or_default());
@@ -208,6 +245,7 @@ impl Inference<'_> {
             self.report(node, TypeProblemKind::Mismatch, message, fix);
         }
         self.orders_times(name, target, args, &kinds);
+        self.defaults(node, name, target, &kinds);
         let (target, args) = match target {
             Some(_) => (kinds.first(), &kinds[1..]),
             None => (None, kinds.as_slice()),
@@ -233,6 +271,28 @@ impl Inference<'_> {
                 self.report(node, kind, format!("there is no function `{name}`"), fix);
                 Type::Any
             }
+        }
+    }
+
+    /// `x.orValue(y)` is one or the other, so that both are of one type; and `x.value()` fails where there is none.
+    fn defaults(&mut self, node: &IdedExpr, name: &str, target: Option<&IdedExpr>, kinds: &[Type]) {
+        match (name, target, kinds) {
+            ("orValue", Some(_), [Type::Optional(inner), default]) => {
+                let (a, b) = (inner.present_ref(), default.present_ref());
+                if [a, b].iter().all(|kind| kind.is_known() && !matches!(kind, Type::Null)) && !same(a, b) {
+                    let message = format!("`orValue` gives {a} or {b}");
+                    let fix = "let the default be of the field's type".to_owned();
+                    self.report(node, TypeProblemKind::Mismatch, message, fix);
+                }
+            }
+            // What is no path was put there by `optMap`, which asks before.
+            ("value", Some(target), [Type::Optional(_)]) if !self.facts.is_there(target) => {
+                let Some(path) = path_of(target) else { return };
+                let message = format!("`{path}` may be absent, and `value` fails then");
+                let fix = "give a default: `.orValue(…)`, or ask `.hasValue()` before".to_owned();
+                self.report(node, TypeProblemKind::Mismatch, message, fix);
+            }
+            _ => {}
         }
     }
 
@@ -326,6 +386,10 @@ impl Inference<'_> {
             }
             _ => self.without_null(node, kind, &format!("`{name}` does not take null")),
         };
+        if want != Want::Optional && matches!(kind, Type::Optional(_)) {
+            self.undecided(node, &format!("is nothing for `{name}`"), "…");
+            return Type::Any;
+        }
         let of_items = matches!(want, Want::Texts | Want::Numbers | Want::Ordered | Want::Extreme);
         if let (true, Type::List(item)) = (of_items, &kind)
             && matches!(**item, Type::Nullable(_))

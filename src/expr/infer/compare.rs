@@ -15,7 +15,16 @@ impl Inference<'_> {
     pub(super) fn contained(&mut self, node: &IdedExpr, item: &Type, list: &Type) {
         let inner = match list {
             Type::List(inner) => (**inner).clone().present(),
-            Type::Object(_) | Type::Any | Type::Unset | Type::Optional(_) => return,
+            Type::Optional(_) => {
+                let list = node_args(node).get(1).unwrap_or(node);
+                return self.undecided(list, "holds nothing", "[]");
+            }
+            Type::Object(_) if item.is_known() && !item.present_ref().is_text() => {
+                let message = format!("`in` looks for a field by its name, this is {item}");
+                let fix = "write `'name' in object`".to_owned();
+                return self.report(node, TypeProblemKind::Mismatch, message, fix);
+            }
+            Type::Object(_) | Type::Any | Type::Unset => return,
             other => {
                 let message = format!("`in` looks into a list, this is {other}");
                 let fix = "write `x in ['a', 'b']`, or `text.contains('a')`".to_owned();
@@ -61,10 +70,15 @@ impl Inference<'_> {
                 return self.undecided(node, "is equal to nothing", default);
             }
         }
+        let orders = !matches!(name, operators::EQUALS | operators::NOT_EQUALS);
+        for (node, kind) in [(left_node, &left), (right_node, &right)] {
+            if orders && matches!(kind, Type::Optional(_)) {
+                return self.undecided(node, &format!("is nothing for `{}`", operator(name)), "…");
+            }
+        }
         // What is written out is what was mistyped.
         let at = [right_node, left_node].into_iter().find(|side| matches!(side.expr, Node::Literal(_)));
         let at = at.unwrap_or(node);
-        let orders = !matches!(name, operators::EQUALS | operators::NOT_EQUALS);
         let both_known = left.is_known() && right.is_known();
         let null = matches!(left, Type::Null) || matches!(right, Type::Null);
         if both_known && !null && !same(&left, &right) {
@@ -104,13 +118,8 @@ impl Inference<'_> {
     pub(super) fn arithmetic(&mut self, node: &IdedExpr, name: &str, left: &Type, right: &Type) -> Type {
         let is_sum = matches!(name, "@add" | operators::ADD);
         let is_sum_or_difference = is_sum || name == "@subtract";
-        if name == operators::MODULO && node_args(node).iter().any(is_fraction) {
-            let message = "`%` takes whole numbers only".to_owned();
-            self.report(node, TypeProblemKind::Mismatch, message, "make both whole: int(x)".to_owned());
-        }
         match (left, right) {
-            (Type::Int, Type::Int) => Type::Int,
-            (a, b) if a.is_number() && b.is_number() => Type::Number,
+            (a, b) if a.is_number() && b.is_number() => self.numbers(node, name, a, b),
             (a, b) if is_sum && a.is_text() && b.is_text() => Type::String,
             (Type::List(a), Type::List(b)) if is_sum => Type::list(a.clone().join((**b).clone())),
             (Type::Timestamp, Type::Timestamp) if name == "@subtract" => Type::Duration,
@@ -125,6 +134,38 @@ impl Inference<'_> {
                 self.report(node, TypeProblemKind::Mismatch, message, fix);
                 Type::Any
             }
+        }
+    }
+}
+
+impl Inference<'_> {
+    /// Two numbers. CEL keeps whole and fractional ones apart; of a JSON number it is not known which it is, so that only
+    /// what is certain is told, and what would depend on how it is written.
+    fn numbers(&mut self, node: &IdedExpr, name: &str, left: &Type, right: &Type) -> Type {
+        let whole = [left, right].iter().all(|kind| matches!(kind, Type::Int));
+        let fraction = [left, right].iter().any(|kind| matches!(kind, Type::Double));
+        let told = match name {
+            _ if whole => return Type::Int,
+            operators::MODULO => {
+                Some(("`%` takes whole numbers only".to_owned(), "make both whole: int(x)".to_owned()))
+            }
+            _ if fraction && [left, right].iter().any(|kind| matches!(kind, Type::Int)) => Some((
+                format!("`{}` does not mix a whole number with a fractional one", written(name)),
+                "write 2.0 for 2, and double(x) for what is counted".to_owned(),
+            )),
+            "@divide" if !fraction => Some((
+                "`/` drops the rest where both are whole, and these may be: 7 / 2 is 3".to_owned(),
+                "say which it is: double(a) / double(b), or int(a) / int(b)".to_owned(),
+            )),
+            _ => None,
+        };
+        if let Some((message, fix)) = told {
+            self.report(node, TypeProblemKind::Mismatch, message, fix);
+        }
+        match name {
+            operators::MODULO => Type::Int,
+            _ if fraction => Type::Double,
+            _ => Type::Number,
         }
     }
 }

@@ -1,6 +1,7 @@
 use super::*;
 use serde_json::json;
 
+mod held;
 mod items;
 
 fn types() -> Types {
@@ -67,9 +68,10 @@ fn types_follow_the_schema() {
     is("sum(steps.plans.options.map(o, o.overtime_hours))", Type::Number);
     is("steps.plans.extra.anything.goes > 3", Type::Bool);
     is("trigger.work_center == 'PRESS-4' && !trigger.planned", Type::Bool);
-    is("steps.plans.evaluated * 1.5", Type::Number);
-    is("round(steps.plans.evaluated / 3.0, 0)", Type::Int);
-    is("round(1.25, 1)", Type::Number);
+    is("double(steps.plans.evaluated) * 1.5", Type::Double);
+    is("steps.plans.options[0].overtime_hours * 2 + 1.5", Type::Double);
+    is("round(double(steps.plans.evaluated) / 3.0, 0)", Type::Int);
+    is("round(1.25, 1)", Type::Double);
     is("timestamp(trigger.time) + duration('2h')", Type::Timestamp);
     is("timestamp(now) - timestamp(trigger.time) > duration('1h')", Type::Bool);
     is("steps.plans.?kind.orValue('low')", Type::Word(vec!["low".into(), "high".into()]));
@@ -77,7 +79,7 @@ fn types_follow_the_schema() {
     is("trigger.x ? 'a' : 'b'", Type::Word(vec!["a".into(), "b".into()]));
     is("has(steps.plans.extra.x) || 'a' in ['a']", Type::Bool);
     is("math.greatest(1, 2) + 1", Type::Int);
-    is("math.least(steps.plans.options.map(o, 1.5))", Type::Number);
+    is("math.least(steps.plans.options.map(o, 1.5))", Type::Double);
     is("math.abs(steps.plans.evaluated)", Type::Int);
     is("math.ceil(1.5) > 1.0 && math.isNaN(0.5)", Type::Bool);
     is("lists.range(3)", Type::list(Type::Int));
@@ -427,4 +429,51 @@ fn a_text_that_is_a_time_is_no_text_to_be_compared() {
         assert_eq!(shown(right), (Type::Bool, vec![]), "{right}");
     }
     assert_eq!(shown("string(timestamp(now) + duration('1h'))"), (Type::Time, vec![]));
+}
+
+#[test]
+fn whole_and_fractional_numbers_are_told_apart_where_that_is_known() {
+    let mixed = |at: &str, operator: &str| {
+        format!(
+            "{at} `{operator}` does not mix a whole number with a fractional one; write 2.0 for 2, and double(x) for what is counted"
+        )
+    };
+    wrong("steps.plans.evaluated * 1.5", &mixed("1:23", "*"));
+    wrong("size(steps.plans.options) + 0.5", &mixed("1:27", "+"));
+    wrong("hours_between(now, now) * 60", &mixed("1:25", "*"));
+    wrong("2 - avg([1, 2])", &mixed("1:3", "-"));
+    let drops = "`/` drops the rest where both are whole, and these may be: 7 / 2 is 3; say which it is: double(a) / double(b), or int(a) / int(b)";
+    wrong("steps.plans.options[0].overtime_hours / 2", &format!("1:39 {drops}"));
+    wrong("1 / steps.plans.options[0].overtime_hours", &format!("1:3 {drops}"));
+    let whole = "`%` takes whole numbers only; make both whole: int(x)";
+    wrong("steps.plans.options[0].overtime_hours % 2", &format!("1:39 {whole}"));
+    // Which a JSON number is, is not known: it mixes with both. Comparing is no arithmetic.
+    is("steps.plans.options[0].overtime_hours * 2", Type::Number);
+    is("steps.plans.options[0].overtime_hours / 2.0", Type::Double);
+    is("steps.plans.evaluated / 2", Type::Int);
+    is("steps.plans.evaluated > 1.5 && steps.plans.evaluated in [1.0]", Type::Bool);
+    is("steps.plans.evaluated > 2 ? 1 : 0.5", Type::Number);
+    is("{'a': 1.5}.a * 2", Type::Number);
+}
+
+#[test]
+fn what_is_formatted_fits_its_place() {
+    let clauses =
+        "%s takes anything, %d %.2f %e take numbers, %b %o %x whole numbers, and %% is a percent sign";
+    is("'%d of %.1f, %s, 5 %%'.format([size(now), 1, steps.plans])", Type::String);
+    is("trigger.text.format([1])", Type::String);
+    wrong("'%d'.format([now])", &format!("1:14 `%d` does not take a time as text; {clauses}"));
+    wrong("'%y'.format([now])", &format!("1:1 `%y` is nothing that `format` knows; {clauses}"));
+    wrong(
+        "'%s and %s'.format([now])",
+        "1:1 the text has 2 of `%s` and the like, and 1 values; give one value for each, in their order; a percent sign is `%%`",
+    );
+    wrong(
+        "'%s'.format([steps.plans.nope])",
+        "1:26 no such field `nope` in `steps.plans`; it has: evaluated, extra, kind, options, rest",
+    );
+    wrong(
+        "lists.range(size(steps.plans.optoins))",
+        "1:30 no such field `optoins` in `steps.plans`; it has: evaluated, extra, kind, options, rest",
+    );
 }

@@ -122,6 +122,34 @@ fn a_name_leads_to_where_it_is_declared() {
 }
 
 #[test]
+fn a_name_leads_into_what_stands_side_by_side_and_into_other_workflows() {
+    let found = |path: &str, from: &str, to: &str| {
+        target(path, &changed(path, from, to)).unwrap_or_else(|| panic!("nowhere: {to}"))
+    };
+    let delay = "workflows/supplier_delay.yaml";
+    let (path, line) =
+        found(delay, "where: event.po_number == trigger", "where: event.po_num¦ber == trigger");
+    assert_eq!((path.as_str(), line.as_str()), ("events/erp.goods_receipt.json", "{"));
+    // Of several events the first that is described.
+    let (path, _) = found(delay, "where: event.days_late", "where: event.days¦_late");
+    assert_eq!(path, "events/supplier.asn_delayed.json");
+    let text = steps(
+        "  - id: both\n    parallel:\n      one: { call: plex.crew, with: { shift: current } }\n  - { id: x, if: steps.both.on¦e != null, end: over }\n",
+    );
+    assert_eq!(
+        target("workflows/new.yaml", &text).map(|found| found.1),
+        Some("one: { call: plex.crew, with: { shift: current } }".to_owned())
+    );
+    let text = steps(
+        "  - { id: r, run: customer_order_risk }\n  - { id: x, if: steps.r.NAME¦ != null, end: over }\n",
+    );
+    let child = PLANT.library.get("customer_order_risk").expect("bundled");
+    let step = &child.workflow.steps[0].id;
+    let (path, line) = target("workflows/new.yaml", &text.replace("NAME", step)).expect("a place");
+    assert_eq!((path, line), (child.bundle.path.clone(), format!("- id: {step}")));
+}
+
+#[test]
 fn symbols_are_the_steps_with_those_inside() {
     fn drawn(symbols: &[DocumentSymbol], depth: usize, into: &mut String) {
         for symbol in symbols {

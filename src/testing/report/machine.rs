@@ -4,6 +4,7 @@ use crate::{
     testing::{CaseResult, FileResult, Mismatch, SuiteResult},
     workflow::problem::{Problem, Severity},
 };
+use std::path::Path;
 
 pub fn json(suite: &SuiteResult) -> Result<String, serde_json::Error> {
     serde_json::to_string_pretty(suite).map(|text| text + "\n")
@@ -70,31 +71,31 @@ fn junit_case(file: &FileResult, case: &CaseResult, out: &mut String) {
     ));
 }
 
-/// Workflow commands of GitHub Actions; paths are those of the site folder.
-pub fn github(suite: &SuiteResult) -> String {
+/// Workflow commands of GitHub Actions. `site` is the folder, as the repository names it.
+pub fn github(suite: &SuiteResult, site: &Path) -> String {
     let mut out = String::new();
     for file in &suite.files {
         for problem in &file.problems {
             let level = if problem.severity == Severity::Error { "error" } else { "warning" };
             let fix = problem.fix.as_ref().map_or(String::new(), |fix| format!("\n{fix}"));
             let text = format!("{}{fix}", problem.message);
-            out.push_str(&annotation(level, &problem.path, problem.place, problem.code, &text));
+            out.push_str(&annotation(level, &site.join(&problem.path), problem.place, problem.code, &text));
         }
         for case in &file.cases {
             for mismatch in &case.mismatches {
                 let text = sentence(mismatch);
-                out.push_str(&annotation("error", &file.path, mismatch.place, &case.name, &text));
+                out.push_str(&annotation("error", &site.join(&file.path), mismatch.place, &case.name, &text));
             }
         }
     }
     out
 }
 
-fn annotation(level: &str, path: &str, place: crate::workflow::Place, title: &str, text: &str) -> String {
+fn annotation(level: &str, path: &Path, place: crate::workflow::Place, title: &str, text: &str) -> String {
     let value = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
     let property = |text: &str| value(text).replace(':', "%3A").replace(',', "%2C");
     let (line, column) = (place.line, place.column);
-    let (path, title, text) = (property(path), property(title), value(text));
+    let (path, title, text) = (property(&path.to_string_lossy()), property(title), value(text));
     format!("::{level} file={path},line={line},col={column},title={title}::{text}\n")
 }
 

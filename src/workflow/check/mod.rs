@@ -3,6 +3,7 @@
 
 mod arguments;
 mod calendars;
+mod children;
 mod constraints;
 mod events;
 mod failures;
@@ -56,6 +57,7 @@ pub fn check(definition: &Definition, registry: &Registry, site: &Site, events: 
     problems
 }
 
+pub(super) use children::Children;
 pub(super) use runs::{no_workflow, runs};
 pub use spot::Spot;
 pub(super) use spot::names_at;
@@ -82,6 +84,8 @@ struct Checker<'c> {
     /// What the inputs are made of that another workflow gives to this one.
     given_to_it: Origin,
     classes: OnceCell<Rc<Classes>>,
+    /// The other workflows of the site, where those are looked at.
+    children: Option<&'c Children>,
     problems: Vec<Problem>,
 }
 
@@ -110,6 +114,7 @@ impl<'c> Checker<'c> {
             given: Vec::new(),
             given_to_it: Origin::default(),
             classes: OnceCell::new(),
+            children: None,
             problems: Vec::new(),
         }
     }

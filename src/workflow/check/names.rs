@@ -28,7 +28,7 @@ impl<'c> Checker<'c> {
         let mut after = names.with("failure", failure_type());
         self.steps(&workflow.steps, None, &mut names);
         // A run may fail anywhere: nothing is certain then.
-        for (id, (output, origin)) in std::mem::take(&mut self.outputs) {
+        for (id, (output, origin)) in self.outputs.clone() {
             after.set_step(id, output, false);
             after.set_origin(id, origin);
         }
@@ -172,7 +172,7 @@ impl<'c> Checker<'c> {
             StepKind::Run(run) => {
                 let given = self.template(&run.with, node.and_then(|node| node.get("with")), names.types());
                 self.given.push(Given { step, node, kind: given, origin: self.origin(&run.with, names) });
-                (Type::open([("outcome", Type::String), ("run", Type::String)]), Origin::default())
+                self.run_output(run)
             }
             StepKind::End(_) => return false,
         };

@@ -1,13 +1,15 @@
 //! What a `run:` gives to another workflow of the site (T006, T009, T018), and workflows that run one another
 //! without end (T016). Looks at several workflows at once, so it comes after each was checked alone.
 
-use super::{Checker, Given, arguments::key_place, misfits::fix_for, scope::input_type};
+use super::{Checker, Children, Given, arguments::key_place, misfits::fix_for, scope::input_type};
 use crate::{
     expr::{Origin, Type},
     site::Site,
     tool::Registry,
     workflow::{
-        Definition, Events, Place, RunStep, Step, StepKind, Workflow, problem::Problem, source::Node,
+        Definition, Events, Place, RunStep, Step, StepKind, Workflow,
+        problem::{Problem, Severity},
+        source::Node,
         suggest, walk,
     },
 };
@@ -22,20 +24,24 @@ const CHILDREN_MAX: usize = 4;
 /// The workflows of a site, by id.
 type Workflows = BTreeMap<String, Arc<Definition>>;
 
+/// `told` is what was found in this workflow alone.
 pub(in crate::workflow) fn runs(
     definition: &Definition,
     registry: &Registry,
     site: &Site,
     events: &Events,
-    workflows: &Workflows,
+    children: &Children,
+    told: &[Problem],
 ) -> Vec<Problem> {
     if runs_of(&definition.workflow).is_empty() {
         return Vec::new();
     }
+    let workflows = &children.workflows;
     let mut checker = Checker::new(definition, registry, site, events);
+    checker.children = Some(children);
     checker.names();
-    // Its own findings are told already.
-    checker.problems.clear();
+    // Its own findings are told already; what is left comes of what the others put out.
+    checker.problems.retain(|problem| problem.severity == Severity::Error && !told.contains(problem));
     for Given { step, node, kind, origin } in std::mem::take(&mut checker.given) {
         let StepKind::Run(run) = &step.kind else { continue };
         let place = definition.place_of_run(step);

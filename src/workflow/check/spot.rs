@@ -1,6 +1,6 @@
 //! The names an expression may see at one place: what an editor completes. Finds nothing wrong.
 
-use super::Checker;
+use super::{Checker, Children};
 use crate::{
     expr::{Expr, Types, ValueTemplate},
     site::Site,
@@ -28,10 +28,12 @@ pub(in crate::workflow) fn names_at(
     registry: &Registry,
     site: &Site,
     events: &Events,
+    children: &Children,
     spot: &Spot,
 ) -> Option<Types> {
     let mut checker = Checker::new(definition, registry, site, events);
     checker.asked = Some(spot);
+    checker.children = Some(children);
     checker.names();
     checker.flow();
     checker.rules();

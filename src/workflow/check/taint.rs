@@ -18,6 +18,11 @@ use crate::{
 };
 use std::{collections::BTreeMap, rc::Rc};
 
+/// What Takt says of an agent's answer.
+const OWN: [&str; 5] = ["source", "model", "authored", "used_fallback", "why_fallback"];
+/// How deep a text is looked for.
+const SAID_DEPTH_MAX: usize = 8;
+
 pub(super) struct Classes {
     /// Masked by every agent.
     tools: BTreeMap<String, DataClass>,
@@ -101,9 +106,60 @@ impl<'c> Checker<'c> {
                 self.leaks_as(key, whole, &leak.field, place);
             }
         }
+        self.said_by_agents(agent, &classes, &masked, (with, names));
         let open = self.unmasked_fields(&classes, &masked, given, with);
         self.mask_names(agent, given, node, open);
         self.prompt_taint(agent, &classes, names);
+    }
+
+    /// What an earlier agent says may name what only its own tools have read: its names come back unmasked, and whoever
+    /// masks for this one has never seen them.
+    fn said_by_agents(
+        &mut self,
+        agent: &AgentStep,
+        classes: &Classes,
+        masked: &dyn Fn(&str) -> bool,
+        (with, names): (Option<&'c Node>, &Names),
+    ) {
+        for embedded in agent.with.expressions() {
+            let key = embedded.pointer.split('/').find(|part| !part.is_empty()).unwrap_or_default();
+            if masked(key)
+                || classes.of(key).is_some()
+                || !may_be_said(&embedded.expr.infer(names.types()).0, 0)
+            {
+                continue;
+            }
+            let paths = embedded.expr.paths();
+            let read = paths.iter().filter_map(|path| match path.as_slice() {
+                [_, _, field, ..] if OWN.contains(&field.as_str()) => None,
+                [steps, id, ..] if steps == "steps" => self.read_alone(id).map(|field| (id.clone(), field)),
+                _ => None,
+            });
+            let Some((id, field)) = read.into_iter().next() else { continue };
+            let class = class_word(classes.of(&field));
+            let message =
+                format!("what `{id}` says may name a `{field}` ({class}) that only its own tools have read");
+            let fix = format!("read it in a `call` before, so that it is known, or add `mask: [{key}]`");
+            self.warn("T018", key_place(with, key).unwrap_or_default(), message, fix);
+        }
+    }
+
+    /// A confidential field that this agent's tools give and no call of the workflow reads.
+    fn read_alone(&self, id: &str) -> Option<String> {
+        let (mut tools, mut called) = (Vec::new(), Vec::new());
+        walk::every_step(&self.definition.workflow, &mut |step| match &step.kind {
+            StepKind::Agent(agent) if step.id == id => tools.extend(&agent.tools),
+            StepKind::Call(call) => called.push(&call.tool),
+            _ => {}
+        });
+        tools.retain(|tool| !called.contains(tool));
+        tools.into_iter().find_map(|tool| {
+            let spec = self.registry.spec(tool)?;
+            let mut given = Vec::new();
+            Type::of_output(&spec.output).fields_below(&mut given);
+            let confidential = spec.classes.iter().filter(|(_, class)| **class != DataClass::Public);
+            confidential.map(|(field, _)| field).find(|field| given.contains(field)).cloned()
+        })
     }
 
     fn leaks_as(&mut self, key: &str, whole: bool, field: &str, place: Place) {
@@ -194,6 +250,19 @@ fn spelled_out(kind: &Type, classes: &Classes) -> Vec<Leak> {
     inside.sort();
     inside.dedup();
     inside.into_iter().map(|field| Leak { field, line: 1, column: 1 }).collect()
+}
+
+/// Whether there is a text in it that somebody may have written freely.
+fn may_be_said(kind: &Type, depth: usize) -> bool {
+    match kind {
+        _ if depth > SAID_DEPTH_MAX => true,
+        Type::String | Type::Any => true,
+        Type::List(inner) | Type::Optional(inner) | Type::Nullable(inner) => may_be_said(inner, depth + 1),
+        Type::Object(shape) => {
+            shape.rest.is_some() || shape.fields.values().any(|field| may_be_said(&field.kind, depth + 1))
+        }
+        _ => false,
+    }
 }
 
 fn class_word(class: Option<DataClass>) -> &'static str {

@@ -140,7 +140,7 @@ fn sample(kind: &Type, depth: usize) -> Value {
         Type::Null => Value::Null,
         Type::Bool => json!(true),
         Type::Int => json!(120),
-        Type::Number => json!(120.5),
+        Type::Double | Type::Number => json!(120.5),
         Type::Word(words) => json!(words.first()),
         Type::List(item) => json!([sample(item, depth + 1)]),
         Type::Object(shape) => {

@@ -98,9 +98,16 @@ impl<'c> Checker<'c> {
     /// A promise that is broken before its step begins, or that nobody can break.
     fn promise(&mut self, workflow: &Workflow, promise: &Sla, node: Option<&'c Node>) {
         let Some(node) = node else { return };
-        let Some(at) = workflow.steps.iter().position(|step| step.id == promise.step) else { return };
-        let before: Duration = workflow.steps[..at].iter().map(longest).sum();
-        let step = &workflow.steps[at];
+        let Some((before, step)) = find(&workflow.steps, &promise.step) else {
+            if find(&workflow.on_failure, &promise.step).is_some() {
+                let message =
+                    format!("nobody watches a promise about `{}`, a step of `on_failure`", promise.step);
+                let fix =
+                    "promise something of the steps before; what `on_failure` tells people comes at once";
+                self.error("T016", node.place, message, fix);
+            }
+            return;
+        };
         // A gate is answered sooner or later, and this is what is promised; what takes its own time takes it.
         let own = match &step.kind {
             StepKind::Wait(_) | StepKind::Call(_) => longest(step),
@@ -129,7 +136,7 @@ impl<'c> Checker<'c> {
                 "shorten their timeouts and retries, or promise a longer time",
             );
         }
-        if let StepKind::Gate(gate) = &workflow.steps[at].kind
+        if let StepKind::Gate(gate) = &step.kind
             && before + gate.expires < promise.within
         {
             let message = format!(
@@ -141,6 +148,36 @@ impl<'c> Checker<'c> {
             self.error("T016", node.place, message, "promise a shorter time than the gate stays open");
         }
     }
+}
+
+/// A step wherever it stands, and how long the run may be held up before it comes there.
+fn find<'s>(steps: &'s [Step], id: &str) -> Option<(Duration, &'s Step)> {
+    let mut before = Duration::ZERO;
+    for step in steps {
+        if step.id == id {
+            return Some((before, step));
+        }
+        // What is done at once, or for an item, begins with the step that holds it.
+        let inside = match &step.kind {
+            StepKind::Parallel(children) => {
+                children.iter().find_map(|child| find(std::slice::from_ref(child), id))
+            }
+            StepKind::Each(each) => find(&each.steps, id),
+            StepKind::Choose(branches) => branches.iter().find_map(|branch| find(&branch.steps, id)),
+            StepKind::Wait(wait) => find(&wait.on_timeout, id)
+                .map(|(inside, step)| (wait.timeout.unwrap_or_default() + inside, step)),
+            _ => None,
+        };
+        let failed = || match &step.on_error {
+            OnError::Steps(steps) => find(steps, id),
+            OnError::Fail | OnError::Continue => None,
+        };
+        if let Some((inside, found)) = inside.or_else(failed) {
+            return Some((before + inside, found));
+        }
+        before += longest(step);
+    }
+    None
 }
 
 /// How long the run may be held up by a step, as far as the workflow says.

@@ -15,7 +15,7 @@ use crate::{
     workflow::{Branch, CallStep, GateForm, GateStep, OnError, Place, Step, StepKind},
 };
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The scope by which a connector says that a tool needs two people.
 const HIGH_RISK: &str = "high_risk";
@@ -70,7 +70,10 @@ impl Path {
 
     /// After a condition was `outcome`: the decisions under which it can be.
     fn narrow(&mut self, condition: &Expr, outcome: bool) {
-        for (gate, decisions) in &mut self.decisions {
+        // Only the gates that it speaks of: a file may have thousands.
+        let named: BTreeSet<String> =
+            condition.paths().into_iter().filter_map(|path| path.into_iter().nth(1)).collect();
+        for (gate, decisions) in self.decisions.iter_mut().filter(|(gate, _)| named.contains(&gate.id)) {
             decisions
                 .retain(|word| condition.outcome(&|path| decisions_say(gate, word, path)) != Some(!outcome));
         }

@@ -293,3 +293,63 @@ fn a_class_that_is_none_is_told_and_does_not_count_as_public() {
     }
     assert_eq!(told(&class.replace("employe", "employee")), None);
 }
+
+#[test]
+fn what_another_workflow_puts_out_is_known() {
+    let folder = Folder::new("outputs");
+    let child = "  - { id: p, call: hr.people }\n  - { id: short, if: size(steps.p.people) == 0, end: nobody }\n  - { id: stock, call: plex.inventory, with: { work_center: P } }\n  - id: both\n    parallel: { q: { call: hr.people } }\n";
+    folder.write("workflows/b.yaml", &workflow("b", child));
+    let parent = |condition: &str| {
+        workflow(
+            "a",
+            &format!(
+                "  - {{ id: r, run: b, with: {{ part: P }} }}\n  - {{ id: x, if: \"{condition}\", end: over }}"
+            ),
+        )
+    };
+    for (condition, said) in [
+        ("steps.r.p.people.exists(one, one.shift == 'A')", None),
+        ("steps.r.outcome == 'nobody'", None),
+        ("steps.r.?stock.?free.orValue(0) > 1", None),
+        ("steps.r.p.peple.exists(one, one.shift == 'A')", Some("7:29 no such field `peple` in `steps.r.p`")),
+        ("steps.r.pp == null", Some("7:27 no such field `pp` in `steps.r`")),
+        ("steps.r.outcome == 'nobdy'", Some("7:38 it is never `nobdy`")),
+        ("steps.r.stock.free > 1", Some("7:27 the field `stock` of `steps.r` may be absent")),
+        ("steps.r.both.q != null", Some("7:27 no such field `both` in `steps.r`")),
+    ] {
+        folder.write("workflows/a.yaml", &parent(condition));
+        let library = Library::load(&registry(), &folder.site()).expect("loads");
+        let said: Vec<String> = said.into_iter().map(|said| format!("workflows/a.yaml {said}")).collect();
+        assert_eq!(messages(&library), said, "{condition}");
+        // An editor is told the same.
+        let found = library.findings("workflows/a.yaml", &parent(condition), &registry(), &folder.site());
+        assert_eq!(found.iter().filter(|found| found.severity == Severity::Error).count(), said.len());
+    }
+}
+
+#[test]
+fn what_another_workflow_has_read_is_confidential_under_any_name() {
+    let folder = Folder::new("outputs-classes");
+    fs::create_dir_all(folder.0.join("prompts")).expect("a folder");
+    fs::create_dir_all(folder.0.join("schemas")).expect("a folder");
+    folder.write("prompts/p.hbs", "Judge.");
+    folder.write("schemas/s.json", r#"{ "type": "object", "properties": { "severity": { "type": "string" } }, "required": ["severity"] }"#);
+    let child = "  - { id: p, call: hr.people }\n  - { id: names, each: \"${{ steps.p.people.map(one, {'badge': one.name, 'shift': one.shift}) }}\", as: one, steps: [{ id: g, gate: approve, draft: \"${{ one }}\", ask: lead, expires: 1h, on_expire: fail }] }\n";
+    folder.write("workflows/b.yaml", &workflow("b", child));
+    let parent = |given: &str| {
+        let agent = format!(
+            "  - {{ id: a, agent: prompts/p.hbs, output: schemas/s.json, limits: {{ turns: 3 }}, with: {{ x: \"${{{{ {given} }}}}\" }}, fallback: {{ severity: low }} }}"
+        );
+        workflow("a", &format!("  - {{ id: r, run: b, with: {{ part: P }} }}\n{agent}"))
+    };
+    folder.write("workflows/a.yaml", &parent("steps.r.names.map(one, one.g.edited)"));
+    let library = Library::load(&registry(), &folder.site()).expect("loads");
+    let found = messages(&library);
+    assert!(
+        found.iter().any(|found| found.contains("`name` (employee) would reach the model unmasked")),
+        "{found:?}"
+    );
+    folder.write("workflows/a.yaml", &parent("size(steps.r.names)"));
+    let library = Library::load(&registry(), &folder.site()).expect("loads");
+    assert_eq!(messages(&library), Vec::<String>::new());
+}

@@ -172,6 +172,18 @@ const FIXTURES: &[(&str, &str, &str)] = &[
              "workflow: w\nowner: me\ntrigger: manual\nsla: [{ step: b, within: 3h, escalate: good }]\nsteps:\n  - { id: a, call: hr.people }\n  - { id: b, wait: 2h }\n"),
     ("T016", "workflow: w\nowner: me\ntrigger: manual\nsla: [{ step: b, within: 3h, escalate: good }]\nsteps:\n  - { id: a, call: hr.people, retry: { times: 5, wait: 1h } }\n  - { id: b, wait: 2h }\n",
              "workflow: w\nowner: me\ntrigger: manual\nsla: [{ step: b, within: 9h, escalate: good }]\nsteps:\n  - { id: a, call: hr.people, retry: { times: 5, wait: 1h } }\n  - { id: b, wait: 2h }\n"),
+    ("T016", "workflow: w\nowner: me\ntrigger: manual\nsla: [{ step: ok, within: 15m, escalate: good }]\nsteps:\n  - { id: p, call: hr.people }\n  - id: c\n    choose:\n      - { if: size(steps.p.people) > 1, steps: [{ id: b, wait: 30m }, { id: ok, gate: acknowledge, ask: lead, expires: 1h, on_expire: fail }] }\n",
+             "workflow: w\nowner: me\ntrigger: manual\nsla: [{ step: ok, within: 45m, escalate: good }]\nsteps:\n  - { id: p, call: hr.people }\n  - id: c\n    choose:\n      - { if: size(steps.p.people) > 1, steps: [{ id: b, wait: 30m }, { id: ok, gate: acknowledge, ask: lead, expires: 1h, on_expire: fail }] }\n"),
+    ("T016", "workflow: w\nowner: me\ntrigger: manual\nsla: [{ step: told, within: 15m, escalate: good }]\nsteps:\n  - { id: p, call: hr.people }\non_failure:\n  - { id: told, call: notify.role, with: { role: lead, message: messages/f.hbs } }\n",
+             "workflow: w\nowner: me\ntrigger: manual\nsla: [{ step: p, within: 15m, escalate: good }]\nsteps:\n  - { id: p, call: hr.people }\non_failure:\n  - { id: told, call: notify.role, with: { role: lead, message: messages/f.hbs } }\n"),
+    ("T007", "workflow: w\nowner: me\ntrigger: { event: plex.work_center_status, key: event.work_center }\nsteps: [{ id: a, if: trigger.minutes * 1.5 > 90.0, end: x }]\n",
+             "workflow: w\nowner: me\ntrigger: { event: plex.work_center_status, key: event.work_center }\nsteps: [{ id: a, if: double(trigger.minutes) * 1.5 > 90.0, end: x }]\n"),
+    ("T007", "workflow: w\nowner: me\ntrigger: { event: erp.goods_receipt }\nsteps: [{ id: a, if: trigger.?qty.orValue(0) / 2 > 4, end: x }]\n",
+             "workflow: w\nowner: me\ntrigger: { event: erp.goods_receipt }\nsteps: [{ id: a, if: trigger.?qty.orValue(0) * 2 > 4, end: x }]\n"),
+    ("T007", "  - { id: a, call: tickets.create, with: { title: \"${{ '%d min'.format([now]) }}\" } }\n", "  - { id: a, call: tickets.create, with: { title: \"${{ '%s min'.format([now]) }}\" } }\n"),
+    ("T006", "  - { id: a, run: other, detach: true }\n  - { id: x, if: steps.a.outcome == 'done', end: x }\n", "  - { id: a, run: other }\n  - { id: x, if: steps.a.outcome == 'done', end: x }\n"),
+    ("T018", "  - { id: a, agent: prompts/p.hbs, output: schemas/s.json, limits: { turns: 3 }, tools: [hr.people], fallback: { severity: low } }\n  - { id: b, agent: prompts/p.hbs, output: schemas/s.json, limits: { turns: 3 }, with: { said: \"${{ steps.a.severity }}\" }, fallback: { severity: low } }\n",
+             "  - { id: p, call: hr.people }\n  - { id: a, agent: prompts/p.hbs, output: schemas/s.json, limits: { turns: 3 }, tools: [hr.people], with: { shift: \"${{ steps.p.people[0].shift }}\" }, fallback: { severity: low } }\n  - { id: b, agent: prompts/p.hbs, output: schemas/s.json, limits: { turns: 3 }, with: { said: \"${{ steps.a.severity }}\", by: \"${{ steps.a.source }}\" }, fallback: { severity: low } }\n"),
 ];
 
 /// Found by looking at a whole site; their tests are beside the library, and of `takt check`.
