@@ -105,6 +105,9 @@ struct World {
     now: DateTime<Utc>,
     /// Who was asked when each vote was taken, as the test sees it.
     asked_then: Vec<BTreeSet<&'static str>>,
+    /// What was shown before the last change: a card that nobody has looked at since.
+    older: String,
+    rounds: usize,
 }
 
 impl World {
@@ -136,7 +139,19 @@ impl World {
             delegations: Vec::new(),
             now,
             asked_then: Vec::new(),
+            older: "older".into(),
+            rounds: 0,
         }
+    }
+
+    /// One of several changed the draft: what it is now is a new proposal, to which all have to agree anew.
+    fn ask_again(&mut self) {
+        self.rounds += 1;
+        self.older = std::mem::replace(&mut self.gate.proposal_hash, format!("changed {}", self.rounds));
+        self.votes.clear();
+        self.asked_then.clear();
+        (self.gate.role, self.gate.rung) = (Some("lead".into()), 0);
+        (self.gate.opened_at, self.gate.expires_at) = (self.now, self.now + TimeDelta::hours(6));
     }
 
     fn in_force(&self) -> Vec<Delegation> {
@@ -197,7 +212,11 @@ impl World {
             reason_code: Some("other".into()),
             reason: Some("because".into()),
             overrides,
-            ..Answer::of(decision, "web", hash)
+            ..Answer::of(
+                decision,
+                "web",
+                if hash == "shown" { &self.gate.proposal_hash } else { &self.older },
+            )
         };
         let in_force = self.in_force();
         let asked = Asked { site: &self.site, gate: &self.gate, votes: &self.votes, delegations: &in_force };
@@ -212,8 +231,12 @@ impl World {
         let vote = answer.vote(Uuid::nil(), who, standing, self.now);
         self.votes.push(vote);
         self.taken_rightly();
-        if settled_by(&self.gate, &self.votes).is_some() {
-            self.gate.state = "answered".into();
+        if settled_by(&self.gate, &self.votes).is_none() {
+            return;
+        }
+        match says == Says::Edit && !overrides && self.gate.quorum > 1 {
+            true => self.ask_again(),
+            false => self.gate.state = "answered".into(),
         }
     }
 
@@ -260,9 +283,13 @@ impl World {
             return;
         }
         let last = self.votes.last().expect("a vote");
-        if last.overrides || last.decision == "reject" || last.decision == "edit" {
+        if last.overrides || last.decision == "reject" || (last.decision == "edit" && self.gate.quorum == 1) {
             return;
         }
+        assert!(
+            self.votes.iter().all(|vote| vote.proposal_hash == self.gate.proposal_hash),
+            "of an older proposal"
+        );
         let same: Vec<&Vote> = self
             .votes
             .iter()
@@ -316,6 +343,16 @@ fn a_quorum_an_override_and_a_stand_in_do_settle_it() {
     );
     assert_eq!(played(2, &[hand_over, answer("eve", false), answer("bob", false)]), ("answered".into(), 2));
     let to_bob = Act::HandOver { person: "ann", delegate: "bob", role: None, hours: 2 };
+    let edit = Act::Answer { person: "ann", says: Says::Edit, hash: "shown", overrides: false };
+    let stale = Act::Answer { person: "bob", says: Says::Choose(1), hash: "older", overrides: false };
+    let one = [answer("bob", false), edit.clone(), stale, answer("ann", false)];
+    assert_eq!(
+        played(2, &one),
+        ("open".into(), 1),
+        "what was said of the old draft, or is, counts for nothing"
+    );
+    assert_eq!(played(2, &[&one[..], &[answer("bob", false)]].concat()), ("answered".into(), 2));
+    assert_eq!(played(1, &[edit]), ("answered".into(), 1));
     let both = [to_bob, answer("bob", false), answer("bob", false), answer("ann", false)];
     assert_eq!(played(3, &both), ("open".into(), 2), "each in their own right, and once");
     assert_eq!(played(1, &[answer("dan", true)]), ("open".into(), 0), "who asked for it overrides nothing");
