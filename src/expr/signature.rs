@@ -310,7 +310,9 @@ fn is_duration(text: &str) -> bool {
 fn holds(list: &Type, is_one: impl Fn(&Type) -> bool) -> bool {
     match list {
         Type::List(item) => match &**item {
-            Type::Any | Type::Unset | Type::Optional(_) => true,
+            Type::Any | Type::Unset => true,
+            // What `.?` gave has no value yet.
+            Type::Optional(_) => false,
             // That an item may be null is told apart from what it is.
             Type::Nullable(item) => is_one(item),
             item => is_one(item),

@@ -309,7 +309,7 @@ impl<'a> Reading<'a> {
     fn rung(&mut self, rung: Spanned<RungFile>, names: &Names) -> Option<Rung> {
         let at = rung.referenced;
         let within = self.duration(&rung.value.within);
-        if within.is_zero() {
+        if within.is_zero() && parse_duration(&rung.value.within.value).is_ok() {
             self.problem(rung.value.within.referenced, "nobody answers in no time: give a rung at least 1m");
         }
         let (ask, name, kind, known) = match (rung.value.ask, rung.value.person) {

@@ -19,12 +19,17 @@ pub(super) fn answer(
     scope: &Scope,
     now: DateTime<Utc>,
 ) -> Result<String, String> {
-    let is_open = |run: &Live| run.gates.get(&given.gate).is_some_and(|gate| gate.state == "open");
-    let index = runs.iter().position(is_open);
-    let index = index.or_else(|| runs.iter().position(|run| run.gates.contains_key(&given.gate)));
-    let run = index.and_then(|index| runs.get_mut(index));
-    let run = run.ok_or_else(|| format!("nobody is asked `{}`", given.gate))?;
-    let gate = run.gates.get_mut(&given.gate).ok_or_else(|| format!("nobody is asked `{}`", given.gate))?;
+    let nobody = || format!("nobody is asked `{}`", given.gate);
+    // By its path, or the end of it: in a branch or a loop its id will do, and the first that is open is meant.
+    let ends = format!(".{}", given.gate);
+    let is_named = |path: &str| path == given.gate || path.ends_with(&ends);
+    let asked = runs.iter().enumerate().flat_map(|(index, run)| {
+        run.gates.iter().filter(|(path, _)| is_named(path)).map(move |(path, gate)| (index, path, gate))
+    });
+    let first = asked.min_by_key(|(_, path, gate)| (gate.state != "open", **path != given.gate));
+    let (index, path) = first.map(|(index, path, _)| (index, path.clone())).ok_or_else(nobody)?;
+    let run = runs.get_mut(index).ok_or_else(nobody)?;
+    let gate = run.gates.get_mut(&path).ok_or_else(nobody)?;
     let votes = run.votes.entry(gate.id).or_default();
     let person = site.person(&given.by).ok_or_else(|| format!("nobody here is called `{}`", given.by))?;
     let mut answer = said(gate, given, scope)?;

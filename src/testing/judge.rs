@@ -90,7 +90,8 @@ impl Judge<'_> {
                 (got != *outcome).then(|| mismatch(place, "outcome", outcome, got))
             }
             Expectation::WaitingFor(step) => {
-                let waits = run.waiting_for.contains(step);
+                let ends = format!(".{step}");
+                let waits = run.waiting_for.iter().any(|path| path == step || path.ends_with(&ends));
                 let got =
                     if run.waiting_for.is_empty() { self.outcome(run) } else { run.waiting_for.join(", ") };
                 (!waits).then(|| mismatch(place, "waiting_for", step, got))

@@ -32,8 +32,21 @@ fn ends_alike(a: &str, b: &str) -> bool {
     front + back + 2 >= a.len().max(b.len())
 }
 
+/// What two words do not share at their ends: of alike words very little is left to compare.
+fn apart<'w>(a: &'w str, b: &'w str) -> (&'w str, &'w str) {
+    if !(a.is_ascii() && b.is_ascii()) {
+        return (a, b);
+    }
+    let same = |(a, b): &(u8, u8)| a.eq_ignore_ascii_case(b);
+    let front = a.bytes().zip(b.bytes()).take_while(same).count();
+    let (a, b) = (&a[front..], &b[front..]);
+    let back = a.bytes().rev().zip(b.bytes().rev()).take_while(same).count();
+    (&a[..a.len() - back], &b[..b.len() - back])
+}
+
 /// Edits between two words; a swap of neighbours counts as one.
 fn distance(a: &str, b: &str) -> usize {
+    let (a, b) = apart(a, b);
     let (a, b): (Vec<char>, Vec<char>) =
         (a.to_lowercase().chars().collect(), b.to_lowercase().chars().collect());
     let mut rows = vec![(0..=b.len()).collect::<Vec<usize>>()];
@@ -64,6 +77,15 @@ mod tests {
         assert_eq!(closest("Gate", known), Some("gate"));
         assert_eq!(closest("timeout", known), None);
         assert_eq!(closest("x", known), None);
+        for (a, b, edits) in [
+            ("aab", "ab", 1),
+            ("abab", "ab", 2),
+            ("late_1", "late_2", 1),
+            ("acb", "abc", 1),
+            ("größe", "Größe", 0),
+        ] {
+            assert_eq!((distance(a, b), distance(b, a)), (edits, edits), "{a} {b}");
+        }
         let many: Vec<String> = (1000..3000).map(|number| format!("step_{number}")).collect();
         assert_eq!(closest("setp_2999", many.iter().map(String::as_str)), Some("step_2999"));
     }

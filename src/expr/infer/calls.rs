@@ -30,17 +30,7 @@ impl Inference<'_> {
                 let no = self.knowing(condition, false, no);
                 self.either(node, yes, no)
             }
-            (operators::NEGATE, [value]) => {
-                let kind = self.operand(value, name);
-                let kind = self.decided(value, kind, name);
-                if kind.is_known() && !kind.is_number() && !matches!(kind, Type::Duration | Type::Optional(_))
-                {
-                    let message = format!("`-` does not work on {kind}");
-                    self.report(node, TypeProblemKind::Mismatch, message, Want::Number.fix().to_owned());
-                    return Type::Any;
-                }
-                kind
-            }
+            (operators::NEGATE, [value]) => self.negated(node, value),
             (operators::LOGICAL_AND | operators::LOGICAL_OR, [left, right]) => {
                 self.condition(left);
                 let before = self.facts.clone();
@@ -70,12 +60,7 @@ impl Inference<'_> {
             (
                 "@add" | "@subtract" | "@multiply" | "@divide" | operators::ADD | operators::MODULO,
                 [left, right],
-            ) => {
-                let a = self.operand(left, name);
-                let b = self.operand(right, name);
-                let [a, b] = [(left, a), (right, b)].map(|(node, kind)| self.decided(node, kind, name));
-                self.arithmetic(node, name, &a, &b)
-            }
+            ) => self.calculated(node, name, left, right),
             (operators::OPT_SELECT, [holder, field]) => {
                 let kind = self.node(holder);
                 let name = literal_text(field).unwrap_or_default();
@@ -188,16 +173,7 @@ impl Inference<'_> {
         self.report(node, TypeProblemKind::Mismatch, message, fix);
     }
 
-    /// What `.?` gives does not calculate.
-    fn decided(&mut self, node: &IdedExpr, kind: Type, operator_name: &str) -> Type {
-        if !matches!(kind, Type::Optional(_)) {
-            return kind;
-        }
-        self.undecided(node, &format!("is nothing for `{}`", written(operator_name)), "…");
-        Type::Any
-    }
-
-    fn operand(&mut self, node: &IdedExpr, operator_name: &str) -> Type {
+    pub(super) fn operand(&mut self, node: &IdedExpr, operator_name: &str) -> Type {
         let kind = self.node(node);
         let kind = if asks_for_shift(node) { kind.nullable() } else { kind };
         self.without_null(node, kind, &format!("`{}` does not work then", written(operator_name)))

@@ -115,7 +115,40 @@ impl Inference<'_> {
         }
     }
 
-    pub(super) fn arithmetic(&mut self, node: &IdedExpr, name: &str, left: &Type, right: &Type) -> Type {
+    pub(super) fn calculated(
+        &mut self,
+        node: &IdedExpr,
+        name: &str,
+        left: &IdedExpr,
+        right: &IdedExpr,
+    ) -> Type {
+        let (a, b) = (self.operand(left, name), self.operand(right, name));
+        let (a, b) = (self.decided(left, a, name), self.decided(right, b, name));
+        self.arithmetic(node, name, &a, &b)
+    }
+
+    pub(super) fn negated(&mut self, node: &IdedExpr, value: &IdedExpr) -> Type {
+        let kind = self.operand(value, operators::NEGATE);
+        let kind = self.decided(value, kind, operators::NEGATE);
+        if kind.is_known() && !kind.is_number() && !matches!(kind, Type::Duration) {
+            let message = format!("`-` does not work on {kind}");
+            let fix = "make it a number: int(x), double(x)".to_owned();
+            self.report(node, TypeProblemKind::Mismatch, message, fix);
+            return Type::Any;
+        }
+        kind
+    }
+
+    /// What `.?` gives does not calculate.
+    fn decided(&mut self, node: &IdedExpr, kind: Type, operator_name: &str) -> Type {
+        if !matches!(kind, Type::Optional(_)) {
+            return kind;
+        }
+        self.undecided(node, &format!("is nothing for `{}`", written(operator_name)), "…");
+        Type::Any
+    }
+
+    fn arithmetic(&mut self, node: &IdedExpr, name: &str, left: &Type, right: &Type) -> Type {
         let is_sum = matches!(name, "@add" | operators::ADD);
         let is_sum_or_difference = is_sum || name == "@subtract";
         match (left, right) {

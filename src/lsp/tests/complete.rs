@@ -166,6 +166,10 @@ fn expressions_know_the_names_and_types_of_their_step() {
         &["incident", "approve"],
         &[],
     );
+    // What another workflow puts out, and how it can end.
+    let run = "  - { id: r, run: customer_order_risk, with: { order: x } }\n  - { id: x, if: \"steps.r.¦\", end: over }\n";
+    offers(NEW, &steps(run), &["position", "outcome", "run"], &["r"]);
+    offers(NEW, &steps(&run.replace("steps.r.¦", "steps.r.outcome == '¦'")), &["on_time"], &["r"]);
 }
 
 /// The rest of the file does not compile, so the last version that did has to tell.

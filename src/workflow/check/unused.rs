@@ -164,12 +164,18 @@ impl<'c> Checker<'c> {
             .filter_map(|(name, at)| Some((*name, *at.first()?)).filter(|_| at.len() == 1))
             .collect();
         for (name, place) in rare {
-            let others = places.keys().copied().filter(|other| *other != name);
+            // `late_1` and `late_2` are two words, not one and its slip.
+            let is_counted = |other: &str| without_digits(other) == without_digits(name);
+            let others = places.keys().copied().filter(|other| *other != name && !is_counted(other));
             let Some(near) = suggest::closest(name, others).map(str::to_owned) else { continue };
             let message = format!("the outcome `{name}` differs from `{near}` by a slip of the hand");
             self.warn("T021", place, message, did_you_mean(Some(near)));
         }
     }
+}
+
+fn without_digits(word: &str) -> String {
+    word.chars().filter(|c| !c.is_ascii_digit()).collect()
 }
 
 fn did_you_mean(near: Option<String>) -> String {

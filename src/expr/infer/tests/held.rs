@@ -58,6 +58,86 @@ fn values() -> Vec<Scope> {
     vec![of(json!(5), json!(null), None, "A", false), of(json!(5.5), json!("note"), Some(4), "B", true)]
 }
 
+const TRIES: u32 = 20_000;
+const LEAVES: &[&str] = &[
+    "x.i",
+    "x.n",
+    "x.s",
+    "x.w",
+    "x.b",
+    "x.li",
+    "x.ln",
+    "x.ls",
+    "x.lo",
+    "x.t",
+    "x.q",
+    "x.o",
+    "x.o.i",
+    "x.o.s",
+    "x.p",
+    "x.?p.orValue(1)",
+    "x.?p",
+    "x.li[0]",
+    "x.lo[0].s",
+    "now",
+    "1",
+    "2",
+    "1.5",
+    "'a'",
+    "'A'",
+    "true",
+    "null",
+    "[]",
+    "[1, 2]",
+    "['a']",
+    "{'k': 1}",
+    "duration('1h')",
+    "timestamp(now)",
+];
+/// What is made of one or two others, `α` and `β`, or of a third, `γ`.
+const FORMS: &[&[&str]] = &[
+    &["(α + β)", "(α - β)", "(α * β)", "(α / β)", "(α % β)"],
+    &["(α == β)", "(α != β)", "(α < β)", "(α >= β)", "(α in β)"],
+    &["(α && β)", "(α || β)", "!α", "-α", "(α ? β : γ)"],
+    &["size(α)", "int(α)", "double(α)", "string(α)", "bool(α)", "timestamp(α)", "duration(α)", "round(α)"],
+    &[
+        "sum(α)",
+        "min(α)",
+        "max(α)",
+        "avg(α)",
+        "site_time(α)",
+        "shift_at(α)",
+        "lists.range(α)",
+        "strings.quote(α)",
+    ],
+    &["math.abs(α)", "math.ceil(α)", "math.sqrt(α)", "math.isNaN(α)", "math.sign(α)", "math.bitNot(α)"],
+    &["minutes_between(α, β)", "hours_between(α, β)", "in_shift(α, β)", "round(α, β)"],
+    &["math.greatest(α, β)", "math.least(α, β)", "math.bitAnd(α, β)"],
+    &["α.size()", "α.lowerAscii()", "α.trim()", "α.sort()", "α.distinct()", "α.reverse()", "α.flatten()"],
+    &["α.hasValue()", "α.value()", "α.getFullYear()", "α.getHours()", "α.join()"],
+    &["α.contains(β)", "α.startsWith(β)", "α.matches(β)", "α.indexOf(β)", "α.join(β)", "α.split(β)"],
+    &["α.charAt(β)", "α.substring(β)", "α.orValue(β)", "α.or(β)", "α.getHours(β)"],
+    &[
+        "α.all(v, ν)",
+        "α.exists(v, ν)",
+        "α.exists_one(v, ν)",
+        "α.filter(v, ν)",
+        "α.map(v, ν)",
+        "α.sortBy(v, ν)",
+    ],
+    &["'%s'.format([α])", "'%d'.format([α])", "'%.1f'.format([α])", "'%s %d'.format([α])"],
+    &[
+        "[α][0]",
+        "α[0]",
+        "α[?0]",
+        "{'k': α}.k",
+        "α.?i",
+        "[α, α]",
+        "(has(x.p) ? x.p : β)",
+        "(α == null ? β : α)",
+    ],
+];
+
 struct Writer(StdRng);
 
 impl Writer {
@@ -67,162 +147,28 @@ impl Writer {
 
     fn expression(&mut self, depth: u32) -> String {
         if depth == 0 {
-            return self
-                .one(&[
-                    "x.i",
-                    "x.n",
-                    "x.s",
-                    "x.w",
-                    "x.b",
-                    "x.li",
-                    "x.ln",
-                    "x.ls",
-                    "x.lo",
-                    "x.t",
-                    "x.q",
-                    "x.o",
-                    "x.o.i",
-                    "x.o.s",
-                    "x.?p.orValue(1)",
-                    "x.?p",
-                    "now",
-                    "1",
-                    "2",
-                    "1.5",
-                    "'a'",
-                    "'A'",
-                    "true",
-                    "null",
-                    "[]",
-                    "[1, 2]",
-                    "['a']",
-                    "{'k': 1}",
-                    "x.li[0]",
-                    "x.lo[0].s",
-                    "duration('1h')",
-                    "timestamp(now)",
-                    "x.p",
-                ])
-                .to_owned();
+            return self.one(LEAVES).to_owned();
         }
-        let (a, b) = (self.expression(depth - 1), self.expression(depth - 1));
-        match self.0.random_range(0..16) {
-            0..=3 => {
-                let operator = self.one(&["+", "-", "*", "/", "%", "==", "!=", "<", ">=", "&&", "||", "in"]);
-                format!("({a} {operator} {b})")
+        let forms = FORMS.choose(&mut self.0).copied().unwrap_or_default();
+        let form = self.one(forms);
+        let parts = [self.expression(depth - 1), self.expression(depth - 1), self.expression(depth - 1)];
+        let of_variable = parts[1].replace("x.i", "v").replace("x.o", "v");
+        form.chars().fold(String::new(), |mut written, letter| {
+            match letter {
+                'α' => written.push_str(&parts[0]),
+                'β' => written.push_str(&parts[1]),
+                'γ' => written.push_str(&parts[2]),
+                'ν' => written.push_str(&of_variable),
+                letter => written.push(letter),
             }
-            4 => {
-                let c = self.expression(depth - 1);
-                format!("({a} ? {b} : {c})")
-            }
-            5 => {
-                let prefix = self.one(&["-", "!"]);
-                format!("{prefix}{a}")
-            }
-            6..=8 => {
-                let name = self.one(&[
-                    "size",
-                    "int",
-                    "double",
-                    "string",
-                    "timestamp",
-                    "duration",
-                    "round",
-                    "sum",
-                    "min",
-                    "max",
-                    "avg",
-                    "site_time",
-                    "shift_at",
-                    "math.abs",
-                    "math.ceil",
-                    "math.sqrt",
-                    "math.isNaN",
-                    "lists.range",
-                    "strings.quote",
-                    "math.sign",
-                    "math.bitNot",
-                    "bool",
-                ]);
-                format!("{name}({a})")
-            }
-            9 => {
-                let name = self.one(&[
-                    "minutes_between",
-                    "hours_between",
-                    "in_shift",
-                    "round",
-                    "math.greatest",
-                    "math.least",
-                    "math.bitAnd",
-                ]);
-                format!("{name}({a}, {b})")
-            }
-            10..=11 => {
-                let name = self.one(&[
-                    "size",
-                    "lowerAscii",
-                    "trim",
-                    "sort",
-                    "distinct",
-                    "reverse",
-                    "flatten",
-                    "hasValue",
-                    "value",
-                    "getFullYear",
-                    "getHours",
-                    "join",
-                ]);
-                format!("{a}.{name}()")
-            }
-            12 => {
-                let name = self.one(&[
-                    "contains",
-                    "startsWith",
-                    "matches",
-                    "indexOf",
-                    "join",
-                    "split",
-                    "charAt",
-                    "substring",
-                    "orValue",
-                    "or",
-                    "getHours",
-                ]);
-                format!("{a}.{name}({b})")
-            }
-            13 => {
-                let name = self.one(&["all", "exists", "exists_one", "filter", "map", "sortBy"]);
-                let inner = b.replace("x.i", "v").replace("x.o", "v");
-                format!("{a}.{name}(v, {inner})")
-            }
-            14 => {
-                let clause = self.one(&["%s", "%d", "%.1f", "%s %d"]);
-                format!("'{clause}'.format([{a}])")
-            }
-            _ => {
-                let form = self.one(&[
-                    "[A][0]",
-                    "A[0]",
-                    "A[?0]",
-                    "{'k': A}.k",
-                    "A.?i",
-                    "[A, A]",
-                    "has(x.p) ? x.p : B",
-                    "A == null ? B : A",
-                ]);
-                format!("({})", form.replace('A', &a).replace('B', &b))
-            }
-        }
+            written
+        })
     }
 }
 
 #[test]
 fn what_passes_the_checker_runs() {
-    let number = |name: &str, otherwise: u64| {
-        std::env::var(name).map_or(otherwise, |text| text.parse().expect("a number"))
-    };
-    let mut writer = Writer(StdRng::seed_from_u64(number("TAKT_HELD_SEED", 4)));
+    let mut writer = Writer(StdRng::seed_from_u64(4));
     let site = Type::open([("shifts", Type::list(Type::open([("id", Type::Word(vec!["A".into()]))])))]);
     let types = Types::from([
         ("x".to_owned(), Type::from_schema(&schema())),
@@ -230,26 +176,22 @@ fn what_passes_the_checker_runs() {
         ("site".to_owned(), site),
     ]);
     let scopes = values();
-    let (mut passed, mut silent, mut strict) = (0, BTreeMap::new(), BTreeMap::new());
-    for _ in 0..number("TAKT_HELD_TRIES", 20_000) {
+    let (mut passed, mut silent) = (0, BTreeMap::new());
+    for _ in 0..TRIES {
         let depth = writer.0.random_range(1..4);
         let source = writer.expression(depth);
         let Ok(expr) = Expr::parse(&source) else { continue };
-        let (_, problems) = expr.infer(&types);
-        let failed = scopes.iter().find_map(|scope| expr.eval(scope).err());
-        match (problems.first(), failed) {
-            (None, None) => passed += 1,
-            (None, Some(error))
-                if !OF_VALUES.iter().any(|word| error.message.to_lowercase().contains(word)) =>
-            {
-                silent.entry(error.message.clone()).or_insert(source);
-            }
-            (Some(problem), None) => drop(strict.entry(problem.message.clone()).or_insert(source)),
-            _ => {}
+        if !expr.infer(&types).1.is_empty() {
+            continue;
         }
-    }
-    if std::env::var("TAKT_HELD_STRICT").is_ok() {
-        strict.iter().for_each(|(message, source)| println!("STRICT {message}\n    {source}"));
+        let of_types = |error: &crate::expr::EvalError| {
+            let message = error.message.to_lowercase();
+            !OF_VALUES.iter().any(|word| message.contains(word))
+        };
+        match scopes.iter().find_map(|scope| expr.eval(scope).err().filter(of_types)) {
+            None => passed += 1,
+            Some(error) => drop(silent.entry(error.message).or_insert(source)),
+        }
     }
     let drawn: Vec<String> =
         silent.iter().map(|(message, source)| format!("{message}\n    {source}")).collect();
