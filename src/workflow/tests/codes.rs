@@ -172,6 +172,8 @@ const FIXTURES: &[(&str, &str, &str)] = &[
              "workflow: w\nowner: me\ntrigger: manual\nsla: [{ step: b, within: 3h, escalate: good }]\nsteps:\n  - { id: a, call: hr.people }\n  - { id: b, wait: 2h }\n"),
     ("T016", "workflow: w\nowner: me\ntrigger: manual\nsla: [{ step: b, within: 3h, escalate: good }]\nsteps:\n  - { id: a, call: hr.people, retry: { times: 5, wait: 1h } }\n  - { id: b, wait: 2h }\n",
              "workflow: w\nowner: me\ntrigger: manual\nsla: [{ step: b, within: 9h, escalate: good }]\nsteps:\n  - { id: a, call: hr.people, retry: { times: 5, wait: 1h } }\n  - { id: b, wait: 2h }\n"),
+    ("T027", "  - { id: a, agent: prompts/p.hbs, output: schemas/loose.json, limits: { turns: 3 }, fallback: { severity: low } }\n", "  - { id: a, agent: prompts/p.hbs, output: schemas/s.json, limits: { turns: 3 }, fallback: { severity: low } }\n"),
+    ("T027", "  - { id: a, agent: prompts/p.hbs, tools: [hr.people, schedule.resequence], output: schemas/s.json, limits: { turns: 3 }, fallback: { severity: low } }\n", "  - { id: a, agent: prompts/p.hbs, tools: [hr.people], output: schemas/s.json, limits: { turns: 3 }, fallback: { severity: low } }\n"),
 ];
 
 /// Found by looking at a whole site; their tests are beside the library, and of `takt check`.
