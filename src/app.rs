@@ -22,7 +22,8 @@ use crate::{
     notify::{Delivery, Notifier},
     site::{Environment, Overrides, Site, SiteError},
     step::{
-        AgentExecutor, AgentSettings, CallExecutor, GateExecutor, RunExecutor, WaitExecutor, notify_role,
+        AgentExecutor, AgentSettings, CallExecutor, GateExecutor, MaskKeys, RunExecutor, WaitExecutor,
+        notify_role,
     },
     store::{OpenOptions, Store, StoreError, clock, partitions},
     tool::{Registry, RegistryError},
@@ -325,6 +326,7 @@ impl App {
             endpoints: Arc::new(SharedEndpoints::new(self.store.clone())),
             spans: self.spans,
             events: self.events.clone(),
+            mask_keys: MaskKeys::Random,
         };
         Worker {
             store: self.store.clone(),

@@ -3,9 +3,9 @@
 
 use super::guard::{Corpus, Masker};
 use super::ledger::{Rejection, RejectionKind};
-use super::strict::without_absent;
 use super::task::Check;
 use super::text::{storable, too_deep};
+use crate::tool::without_absent;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -47,16 +47,20 @@ pub(super) fn answer(
 pub(super) fn arguments(
     arguments: Result<Value, String>,
     schema: &Value,
-    masker: &Masker,
+    facts: &Facts<'_>,
 ) -> Result<Value, (RejectionKind, String)> {
     let value = storable(arguments.map_err(|m| (RejectionKind::InvalidArguments, m))?);
     if let Some(why) = too_deep(&value) {
         return Err((RejectionKind::InvalidArguments, why));
     }
-    let value = restored(&value, masker).map_err(|m| (RejectionKind::Ungrounded, m))?;
+    let value = restored(&value, facts.masker).map_err(|m| (RejectionKind::Ungrounded, m))?;
     let value = without_absent(value, schema);
     conforms(&value, schema).map_err(|m| (RejectionKind::InvalidArguments, m))?;
-    Ok(value)
+    let ungrounded = facts.corpus.ungrounded(&value, schema, facts.confidential);
+    match ungrounded.is_empty() {
+        true => Ok(value),
+        false => Err((RejectionKind::Ungrounded, sentence(ungrounded))),
+    }
 }
 
 fn restored(value: &Value, masker: &Masker) -> Result<Value, String> {

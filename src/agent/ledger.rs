@@ -2,8 +2,10 @@
 //! entries: nothing else is needed to go on after a crash.
 
 use super::body::Body;
+use super::mask_key::MaskKey;
 use super::model::{ModelErrorClass, ModelProfile};
-use crate::tool::{DataClass, ToolName};
+use super::task::ToolClasses;
+use crate::tool::{DataClass, Effect, ToolName};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -38,6 +40,9 @@ pub enum Entry {
         /// The rendered prompt: a resumed step goes on with the one it began with.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         instructions: Option<String>,
+        /// Steps that began before it was kept derive the key of their tokens.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        masking: Option<Box<Masking>>,
         models: Vec<ModelProfile>,
         /// Models that this step's data may not be sent to.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -144,6 +149,17 @@ impl Entry {
     }
 }
 
+/// With what a step masks, from its begin to its end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Masking {
+    pub key: MaskKey,
+    /// Field names that the workflow masks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<String>,
+    /// What the tools said of their fields when it began.
+    pub classes: ToolClasses,
+}
+
 /// A model that was left out of a step, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Barred {
@@ -170,6 +186,8 @@ pub enum Hold {
 pub struct Offered {
     pub tool: ToolName,
     pub version: u32,
+    #[serde(default = "read")]
+    pub effect: Effect,
     /// Name on the wire, where dots are not allowed.
     pub wire_name: String,
     /// The `tools[]` item as the model sees it.
@@ -180,6 +198,11 @@ pub struct Offered {
     pub classes: BTreeMap<String, DataClass>,
     pub timeout: Duration,
     pub result_bytes_max: usize,
+}
+
+/// Entries of earlier versions do not say it.
+fn read() -> Effect {
+    Effect::Read
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

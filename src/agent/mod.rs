@@ -7,6 +7,7 @@
 mod run;
 mod task;
 mod ledger;
+mod mask_key;
 mod body;
 mod endpoints;
 mod model;
@@ -16,7 +17,6 @@ mod prompt;
 mod reply;
 mod accept;
 mod budget;
-mod strict;
 mod guard;
 mod digest;
 mod text;
@@ -31,13 +31,13 @@ pub use digest::{sha256_json, sha256_text};
 pub use endpoints::{Admission, Endpoints, Permit, Told, Unlimited};
 pub use guard::masked;
 pub use ledger::{
-    Barred, Entry, Hold, Ledger, LedgerClosed, Limits, Offered, Reason, Rejection, RejectionKind, Reserve,
-    Source, Why,
+    Barred, Entry, Hold, Ledger, LedgerClosed, Limits, Masking, Offered, Reason, Rejection, RejectionKind,
+    Reserve, Source, Why,
 };
+pub use mask_key::MaskKey;
 pub use model::{Capabilities, Finish, Model, ModelError, ModelErrorClass, ModelProfile, ModelReply, Usage};
 pub use run::{Around, Progress, run};
-pub use strict::{NotStrict, strict};
-pub use tape::{Exchange, Part, Parts, Played, Stale, Tape, TapePlayer, canonical_json, request_key};
-pub use task::{Answer, Check, Clock, Task};
+pub use tape::{Exchange, Part, Parts, Played, Stale, Tape, TapePlayer, Terms, canonical_json, request_key};
+pub use task::{Answer, Check, Clock, Task, ToolClasses};
 pub use text::{storable, too_deep, visible};
 pub use trace::Spans;

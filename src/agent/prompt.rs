@@ -8,9 +8,8 @@ use super::digest::{sha256_json, sorted_json};
 use super::guard::as_tokens;
 use super::ledger::Offered;
 use super::model::{Capabilities, ModelProfile};
-use super::strict::strict;
 use super::text::visible;
-use crate::tool::{Effect, Registry, ToolName, ToolSpec};
+use crate::tool::{Effect, Registry, ToolName, ToolSpec, strict};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
@@ -151,6 +150,7 @@ fn definition(spec: &ToolSpec, confidential: &BTreeSet<String>) -> Offered {
     Offered {
         tool: spec.name.clone(),
         version: spec.version,
+        effect: spec.effect,
         wire_name,
         definition: json!({"type": "function", "function": function}),
         input: spec.input.clone(),

@@ -7,6 +7,7 @@ use super::guard::{Corpus, Masker, confidential_fields};
 use super::ledger::{
     Barred, Entry, Hold, Limits, Offered, Reason, Rejection, RejectionKind, Reserve, Source, Why,
 };
+use super::mask_key::MaskKey;
 use super::model::{ModelErrorClass, ModelProfile};
 use super::reply::{Reply, WireCall, assistant_calls, own_id};
 use super::task::{Answer, Task};
@@ -90,7 +91,7 @@ impl<'a> Session<'a> {
         Self {
             task,
             phase: Phase::New,
-            masker: Masker::new(task.mask_key, &task.mask, &task.known),
+            masker: Masker::new(task.mask_key.bytes(), &task.mask, &[]),
             corpus,
             confidential: confidential_fields(task),
             budget: Budget::default(),
@@ -114,7 +115,10 @@ impl<'a> Session<'a> {
 
     pub(super) fn apply(&mut self, entry: &Entry) {
         match entry {
-            Entry::Started { at, instructions, models, barred, tools, limits, .. } => {
+            Entry::Started { at, instructions, masking, models, barred, tools, limits, .. } => {
+                let key =
+                    masking.as_ref().map_or_else(|| MaskKey::of_run(self.task.run), |masking| masking.key);
+                self.masker = Masker::new(key.bytes(), &self.task.mask, &self.task.known);
                 self.models.clone_from(models);
                 self.tools.clone_from(tools);
                 self.limits = *limits;
@@ -154,7 +158,7 @@ impl<'a> Session<'a> {
 
     /// Journals of earlier versions do not hold the prompt.
     fn open(&mut self, instructions: Option<&str>, barred: &[Barred]) {
-        let input = self.masker.mask(&self.task.input, &self.task.classes);
+        let input = self.masker.mask_input(&self.task.input, &self.task.classes, &self.task.public);
         let instructions = self.masker.mask_text(instructions.unwrap_or(&self.task.instructions));
         self.messages = prompt::opening(&instructions, &input);
         self.phase = match (self.models.is_empty(), barred.first()) {
@@ -173,7 +177,7 @@ impl<'a> Session<'a> {
         }
         let bytes = read.json.to_string().len();
         if let Some(price) = self.models.get(self.model) {
-            self.budget.settle(price, &self.reserve, read.usage, bytes);
+            self.budget.settle(&self.limits, price, &self.reserve, read.usage, bytes);
             self.answered_by = Some(read.model.unwrap_or_else(|| price.model.clone()));
         }
         self.turn += 1;
@@ -236,8 +240,9 @@ impl<'a> Session<'a> {
         retry_after_ms: Option<u64>,
         message: &str,
     ) {
-        if matches!(class, ModelErrorClass::Lost | ModelErrorClass::Timeout) {
-            self.budget.forfeit(&self.reserve);
+        // An answer that nobody can read was paid for all the same.
+        if matches!(class, ModelErrorClass::Lost | ModelErrorClass::Timeout | ModelErrorClass::Unparseable) {
+            self.budget.forfeit(&self.limits, &self.reserve);
         }
         if class == ModelErrorClass::Lost {
             self.phase = ask_now();

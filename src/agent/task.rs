@@ -1,6 +1,7 @@
 //! What an agent step is asked, and what comes back.
 
 use super::ledger::{Limits, Offered, Source, Why};
+use super::mask_key::MaskKey;
 use super::model::Usage;
 use crate::tool::{DataClass, ToolName};
 use chrono::{DateTime, Utc};
@@ -16,6 +17,9 @@ use uuid::Uuid;
 /// The workflow's own checks of an answer; `Err` is the sentence the model is told. Must be pure: it is
 /// evaluated again when a step resumes.
 pub type Check = Arc<dyn Fn(&Value) -> Result<(), String> + Send + Sync>;
+
+/// Class of each tool's fields, by name.
+pub type ToolClasses = BTreeMap<ToolName, BTreeMap<String, DataClass>>;
 
 #[derive(Clone)]
 pub struct Task {
@@ -33,10 +37,14 @@ pub struct Task {
     pub mask: Vec<String>,
     /// Class of fields of `input`, by name.
     pub classes: BTreeMap<String, DataClass>,
+    /// Texts and numbers that are public whatever the class of their field's name says: those who gave them say so.
+    pub public: BTreeSet<String>,
+    /// What every tool of the site says of its fields, should the step begin now.
+    pub declared: ToolClasses,
     /// Values known to be confidential, masked also inside free text: the names of people, customers.
     pub known: Vec<(DataClass, String)>,
-    /// Key of this run's tokens. The same key gives the same tokens, so a resumed run needs the same.
-    pub mask_key: [u8; 32],
+    /// Key of the step's tokens, should it begin now; one that has begun keeps its own.
+    pub mask_key: MaskKey,
     pub check: Check,
     /// The already evaluated `fallback:`.
     pub fallback: Value,
@@ -49,25 +57,32 @@ impl Task {
     pub(super) fn data_classes(&self, tools: &[Offered]) -> BTreeSet<DataClass> {
         let mut found: BTreeSet<DataClass> =
             tools.iter().flat_map(|tool| tool.classes.values().copied()).collect();
-        let mut fields = BTreeSet::new();
-        names(&self.input, &mut fields);
-        found.extend(fields.iter().filter_map(|field| self.classes.get(*field)).copied());
+        self.input_classes(&self.input, None, &mut found);
         // What anybody may see, and what is removed before anything is sent.
         found.retain(|class| !matches!(class, DataClass::Public | DataClass::Secret));
         found
     }
+
+    fn input_classes(&self, value: &Value, class: Option<DataClass>, found: &mut BTreeSet<DataClass>) {
+        match value {
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    let own = self.classes.get(name).copied().filter(|class| *class != DataClass::Public);
+                    self.input_classes(value, own.or(class), found);
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| self.input_classes(item, class, found)),
+            scalar => found.extend(class.filter(|_| !is_public(scalar, &self.public))),
+        }
+    }
 }
 
-fn names<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {
-    match value {
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                found.insert(name);
-                names(value, found);
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|item| names(item, found)),
-        _ => {}
+/// Whether a text or number is one of these.
+pub(super) fn is_public(scalar: &Value, public: &BTreeSet<String>) -> bool {
+    match scalar {
+        Value::String(text) => public.contains(text),
+        Value::Number(number) => public.contains(&number.to_string()),
+        _ => false,
     }
 }
 

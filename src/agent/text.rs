@@ -12,7 +12,8 @@ pub fn visible(text: &str) -> String {
     let invisible = |c: char| {
         (c.is_control() && c != '\n' && c != '\t')
             || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-                | '\u{feff}' | '\u{ad}' | '\u{e0000}'..='\u{e007f}')
+                | '\u{feff}' | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180b}'..='\u{180f}'
+                | '\u{3164}' | '\u{ffa0}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e01ef}')
     };
     text.chars().filter(|c| !invisible(*c)).collect()
 }

@@ -1,7 +1,7 @@
 //! What comes next in a conversation. Pure: the same entries and the same time give the same action.
 
 use super::guard::as_tokens;
-use super::ledger::{Barred, Entry, Hold, Reason, Rejection, RejectionKind, Reserve, Source, Why};
+use super::ledger::{Barred, Entry, Hold, Masking, Reason, Rejection, RejectionKind, Reserve, Source, Why};
 use super::model::{ModelErrorClass, ModelProfile};
 use super::reply::{Reply, WireCall};
 use super::session::{Calls, OpenCall, Phase, Session, why};
@@ -93,6 +93,11 @@ impl Session<'_> {
             schema_sha: digest::sha256_json(&self.task.output),
             policy_sha: digest::sha256_json(&policy),
             instructions: Some(storable_text(&self.task.instructions)),
+            masking: Some(Box::new(Masking {
+                key: self.task.mask_key,
+                fields: self.task.mask.clone(),
+                classes: self.task.declared.clone(),
+            })),
             models,
             barred,
             tools,
@@ -155,12 +160,7 @@ impl Session<'_> {
             }
             Reply::Answer(text) => {
                 let task = self.task;
-                let facts = accept::Facts {
-                    masker: &self.masker,
-                    corpus: &self.corpus,
-                    confidential: &self.confidential,
-                };
-                match accept::answer(&text, &task.output, &facts, &task.check) {
+                match accept::answer(&text, &task.output, &self.facts(), &task.check) {
                     Err(rejection) => Entry::Rejected { turn: self.turn, rejection },
                     Ok(output) => {
                         let source = if self.model == 0 { Source::Model } else { Source::FallbackModel };
@@ -220,6 +220,10 @@ impl Session<'_> {
         Action::Use { entry, call, timeout }
     }
 
+    fn facts(&self) -> accept::Facts<'_> {
+        accept::Facts { masker: &self.masker, corpus: &self.corpus, confidential: &self.confidential }
+    }
+
     /// Which offered tool a call means, and its arguments; anything else is refused and never made.
     fn permitted(&self, call: &WireCall) -> Result<(usize, Value), (RejectionKind, String)> {
         let Some(offered) = self.tools.iter().position(|tool| tool.wire_name == call.name) else {
@@ -229,7 +233,7 @@ impl Session<'_> {
             let kind = if listed { RejectionKind::NotPermitted } else { RejectionKind::UnknownTool };
             return Err((kind, message));
         };
-        let args = accept::arguments(call.arguments.clone(), &self.tools[offered].input, &self.masker)?;
+        let args = accept::arguments(call.arguments.clone(), &self.tools[offered].input, &self.facts())?;
         Ok((offered, args))
     }
 

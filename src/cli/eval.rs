@@ -128,6 +128,10 @@ pub struct FromArgs {
     #[arg(long)]
     pub with_personal_data: bool,
 
+    /// Take the new case for one of this name that is there already
+    #[arg(long)]
+    pub replace: bool,
+
     #[command(flatten)]
     pub database: DatabaseArgs,
 }
@@ -198,6 +202,10 @@ pub enum EvalError {
     Scripts(Vec<String>),
     #[error("{0}")]
     Live(String),
+    #[error("no case fits {0}: is it written right?")]
+    NoCase(String),
+    #[error("{} is there already: --replace takes the new case for it", .0.display())]
+    Exists(PathBuf),
     #[error("{path} cannot be read: {message}")]
     Read { path: PathBuf, message: String },
     #[error("{path} cannot be written: {source}")]
@@ -267,8 +275,9 @@ async fn replay_all(theatre: &Arc<Theatre>, args: &EvalArgs) -> Result<ExitCode,
             Ok((case, _, Ok(trials))) => report.add(&case, trials, &baseline),
         }
     }
+    args.must_fit(report.cases.len())?;
     report.cases.sort_by(|a, b| a.case.cmp(&b.case));
-    let is_everything = args.paths.is_empty() && args.tag.is_none() && args.split.is_none();
+    let is_everything = args.filters().is_empty();
     if is_everything {
         report.compare_names(&baseline);
     }
@@ -287,6 +296,23 @@ async fn replay_all(theatre: &Arc<Theatre>, args: &EvalArgs) -> Result<ExitCode,
 }
 
 impl EvalArgs {
+    /// What was asked for, in words.
+    fn filters(&self) -> String {
+        let paths = self.paths.iter().map(|path| path.display().to_string());
+        let tag = self.tag.iter().map(|tag| format!("--tag {tag}"));
+        let split = self.split.iter().map(|split| match split {
+            SplitArg::Dev => "--split dev".to_owned(),
+            SplitArg::Heldout => "--split heldout".to_owned(),
+        });
+        paths.chain(tag).chain(split).collect::<Vec<_>>().join(" ")
+    }
+
+    /// A filter that finds nothing is a mistake: nothing was tried, and nothing passed.
+    pub(super) fn must_fit(&self, cases: usize) -> Result<(), EvalError> {
+        let filters = self.filters();
+        if cases == 0 && !filters.is_empty() { Err(EvalError::NoCase(filters)) } else { Ok(()) }
+    }
+
     pub(super) fn is_wanted(&self, case: &Case) -> bool {
         let split = match self.split {
             None => true,

@@ -23,7 +23,7 @@ pub use formats::{
     Conversation, Imported, InspectSample, chat_lines, conversations, inspect_log, promptfoo_tests,
     read_promptfoo,
 };
-pub use record::{RecordError, Recorder, Recording};
+pub use record::{RecordError, Recorder, Recording, other_terms, terms};
 pub use replay::{ReplayError, Stage, replay};
 pub use report::{
     Baseline, BaselineError, CaseReport, Difference, Matrix, MatrixCell, Report, Summary, Trial, Verdict,

@@ -10,7 +10,8 @@ use super::case::{
 use super::score::{Replayed, entries, path};
 use super::world::{World, WorldAnswer, WorldCall};
 use crate::agent::{
-    Entry, Exchange, Model, ModelError, ModelErrorClass, ModelProfile, ModelReply, Tape, request_key,
+    Entry, Exchange, MaskKey, Model, ModelError, ModelErrorClass, ModelProfile, ModelReply, Stale, Tape,
+    Terms, request_key,
 };
 use crate::run::{Change, Failure, GateId, Record, RunId, Signal, SignalKind, StepPath};
 use crate::tool::{Call, Effect, Lookup, Registry, RegistryError, Tool, ToolError, ToolErrorKind, ToolSpec};
@@ -85,6 +86,11 @@ impl Recording {
     /// The definition that the run was pinned to.
     pub fn sha256(&self) -> &str {
         &self.sha256
+    }
+
+    /// Keys of the agent steps' tokens: what models answered is written in them.
+    pub fn mask_keys(&self) -> BTreeMap<String, MaskKey> {
+        self.tape.mask_keys.clone()
     }
 
     pub fn workflow(&self) -> &str {
@@ -203,13 +209,13 @@ impl Recording {
 
     /// Tools and models that answer from the journal and keep what they were asked.
     pub fn recorder(self) -> (Arc<Recorder>, Vec<Arc<dyn Model>>) {
-        let profiles = self.tape.models.clone();
+        let (profiles, mask_keys) = (self.tape.models.clone(), self.tape.mask_keys.clone());
         let exchanges = self.tape.exchanges.iter().cloned().map(|exchange| (exchange, false)).collect();
         let recorder = Arc::new(Recorder {
             recording: Mutex::new(self),
             exchanges: Mutex::new(exchanges),
             calls: Mutex::default(),
-            tape: Mutex::new(Tape { models: profiles.clone(), ..Tape::default() }),
+            tape: Mutex::new(Tape { models: profiles.clone(), mask_keys, ..Tape::default() }),
             problems: Mutex::default(),
         });
         let model = |profile: ModelProfile| -> Arc<dyn Model> {
@@ -268,7 +274,8 @@ impl Recorder {
         case.expect.gates = decisions(&replayed.records);
         case.expect.agents = expected_agents(&replayed.records);
         let world = World { calls: calls.into_iter().map(|(call, _)| call).collect() };
-        Ok((case, world, lock(&self.tape).clone()))
+        let tape = Tape { terms: terms(&replayed.records), ..lock(&self.tape).clone() };
+        Ok((case, world, tape))
     }
 
     fn answer(&self, spec: &ToolSpec, call: &Call, args: &Value) -> Result<Value, ToolError> {
@@ -377,10 +384,21 @@ fn tape(records: &[Record]) -> Tape {
         }
     }
     let mut tape = Tape::default();
-    for (_, list) in by_step {
-        tape.extend(Tape::from_entries(&list));
+    for (step, list) in by_step {
+        tape.extend(Tape::from_entries(&step, &list));
     }
     tape
+}
+
+/// What changed since a tape was made and stands in no request.
+pub fn other_terms(tape: &Tape, records: &[Record]) -> Vec<Stale> {
+    let started = entries(records).filter(|(_, entry)| matches!(entry, Entry::Started { .. }));
+    started.flat_map(|(step, entry)| tape.other_terms(&step, &entry)).collect()
+}
+
+/// On what terms the agent steps of a run began.
+pub fn terms(records: &[Record]) -> BTreeMap<String, Terms> {
+    entries(records).filter_map(|(step, entry)| Some((step, Terms::of(&entry)?))).collect()
 }
 
 fn decisions(records: &[Record]) -> BTreeMap<String, String> {

@@ -1,4 +1,4 @@
-use super::{Environment, ModelEndpoint, Site, environment::resolve, file::SiteFile, reading::Reading};
+use super::{Environment, ModelEndpoint, Site, file::SiteFile, reading::Reading};
 use serde_saphyr::{Location, MessageFormatter, UserMessageFormatter};
 use std::{
     fmt,
@@ -72,18 +72,17 @@ impl Site {
     }
 }
 
-/// Name and model of every declared endpoint, also of one that is off because it has no key.
-pub fn declared_models(folder: &Path, environment: &Environment) -> Result<Vec<(String, String)>, SiteError> {
+/// Every declared endpoint, also one that is off because it has no key; keys are not read.
+pub fn declared_models(folder: &Path, environment: &Environment) -> Result<Vec<ModelEndpoint>, SiteError> {
     let path = folder.join("takt.yaml");
     let text = std::fs::read_to_string(&path)
         .map_err(|e| SiteError::Unreadable { path: path.clone(), reason: e.kind().to_string() })?;
+    let shown = path.display().to_string();
     let file: SiteFile = serde_saphyr::from_str(&text)
-        .map_err(|error| SiteError::Invalid(vec![syntax_problem(&path.display().to_string(), &error)]))?;
-    let named = file.models.into_iter().map(|model| {
-        let wire_name = resolve(&model.value.model.value, environment).unwrap_or_default();
-        (model.value.name, wire_name)
-    });
-    Ok(named.collect())
+        .map_err(|error| SiteError::Invalid(vec![syntax_problem(&shown, &error)]))?;
+    let overrides = Overrides { without_secrets: true, ..Overrides::default() };
+    let reading = Reading::new(&shown, environment, &overrides);
+    Ok(reading.declared_models(file.models.into_iter().map(|model| model.value)))
 }
 
 fn syntax_problem(path: &str, error: &serde_saphyr::Error) -> SiteProblem {

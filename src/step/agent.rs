@@ -1,9 +1,10 @@
 //! `agent`: hands the step to the agent loop and keeps its ledger in the run's journal.
 
-use super::confidential;
+use super::confidential::{self, Seen};
 use crate::{
     agent::{
-        self, Around, Endpoints, Entry, Ledger, LedgerClosed, Limits, Model, Progress, Spans, Unlimited,
+        self, Around, Endpoints, Entry, Ledger, LedgerClosed, Limits, MaskKey, Model, Progress, Spans,
+        ToolClasses, Unlimited,
     },
     engine::{AGENT_CRASH_POINTS, Execute, Outcome, StepContext, crash_point},
     expr::Scope,
@@ -15,8 +16,8 @@ use crate::{
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, sync::Arc};
+use uuid::Uuid;
 
 /// What agent steps of a site share.
 #[derive(Clone)]
@@ -30,6 +31,25 @@ pub struct AgentSettings {
     pub spans: Spans,
     /// What the site describes of its events: a model is shown nothing else of them.
     pub events: CurrentEvents,
+    pub mask_keys: MaskKeys,
+}
+
+/// Where steps have the keys of their tokens from.
+#[derive(Debug, Clone, Default)]
+pub enum MaskKeys {
+    #[default]
+    Random,
+    /// A replay's: those that were recorded, by step, and for the others one that follows from the run.
+    Fixed(Arc<BTreeMap<String, MaskKey>>),
+}
+
+impl MaskKeys {
+    fn of(&self, run: Uuid, step: &str) -> MaskKey {
+        match self {
+            Self::Random => MaskKey::random(),
+            Self::Fixed(keys) => keys.get(step).copied().unwrap_or_else(|| MaskKey::of_run(run)),
+        }
+    }
 }
 
 impl Default for AgentSettings {
@@ -41,6 +61,7 @@ impl Default for AgentSettings {
             endpoints: Arc::new(Unlimited),
             spans: Spans::None,
             events: CurrentEvents::default(),
+            mask_keys: MaskKeys::default(),
         }
     }
 }
@@ -61,7 +82,8 @@ impl Execute for AgentExecutor {
             Ok(past) => past,
             Err(error) => return Outcome::fail("unreadable", format!("the agent's ledger: {error}")),
         };
-        let asked = match self.asked(step, task, context) {
+        let declared = past.iter().find_map(frozen).unwrap_or_else(|| confidential::declared(&self.tools));
+        let asked = match self.asked(step, task, context, declared) {
             Ok(asked) => asked,
             Err(message) => return Outcome::fail("expression", message),
         };
@@ -94,7 +116,13 @@ impl Execute for AgentExecutor {
 }
 
 impl AgentExecutor {
-    fn asked(&self, step: &AgentStep, task: &Task, context: &StepContext) -> Result<agent::Task, String> {
+    fn asked(
+        &self,
+        step: &AgentStep,
+        task: &Task,
+        context: &StepContext,
+        declared: ToolClasses,
+    ) -> Result<agent::Task, String> {
         let scope = &context.scope;
         let fallback = step.fallback.eval(scope).map_err(|error| error.to_string())?;
         let shown = self.shown(scope);
@@ -105,6 +133,7 @@ impl AgentExecutor {
             .map_err(|error| error.to_string())?;
         let output = context.definition.schemas.get(&step.output);
         let output = output.ok_or_else(|| format!("there is no schema `{}`", step.output))?.clone();
+        let seen = self.seen(&declared, &context.definition.workflow, scope);
         Ok(agent::Task {
             run: context.run.0,
             step: task.path.to_string(),
@@ -121,20 +150,22 @@ impl AgentExecutor {
                 ..Limits::default()
             },
             mask: step.mask.clone(),
-            classes: self.classes(),
-            known: self.known(&context.definition.workflow, scope),
-            mask_key: Sha256::digest(context.run.0.as_bytes()).into(),
+            classes: confidential::strictest(&declared),
+            public: seen.public(),
+            declared,
+            known: self.settings.known.iter().cloned().chain(seen.confidential).collect(),
+            mask_key: self.settings.mask_keys.of(context.run.0, &task.path.to_string()),
             check: check(step, (**scope).clone()),
             fallback,
             trace: trace::here().or_else(|| context.start.trace.clone()),
         })
     }
 
-    /// Those of the site, and what this run has read.
-    fn known(&self, workflow: &Workflow, scope: &Scope) -> Vec<(DataClass, String)> {
-        let mut known = self.settings.known.clone();
-        known.extend(confidential::values(&self.tools, workflow, scope));
-        known
+    /// What this run has read so far.
+    fn seen(&self, declared: &ToolClasses, workflow: &Workflow, scope: &Scope) -> Seen {
+        let kind = scope.get("trigger").and_then(|event| event.get("type")).and_then(Value::as_str);
+        let event = kind.and_then(|kind| self.settings.events.classes(kind));
+        Seen::of(declared, workflow, scope, event.as_ref())
     }
 
     /// The scope with no more of the event than its type describes.
@@ -145,10 +176,13 @@ impl AgentExecutor {
         }
         shown
     }
+}
 
-    /// What the tools say of their fields holds for the step's input too: it is made of their outputs.
-    fn classes(&self) -> BTreeMap<String, DataClass> {
-        self.tools.specs().flat_map(|spec| spec.classes.clone()).collect()
+/// What the tools said of their fields when the step began.
+fn frozen(entry: &Entry) -> Option<ToolClasses> {
+    match entry {
+        Entry::Started { masking, .. } => masking.as_ref().map(|masking| masking.classes.clone()),
+        _ => None,
     }
 }
 

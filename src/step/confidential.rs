@@ -1,7 +1,9 @@
-//! What an agent's masker is told beforehand: the confidential values that the run has read so far. Under a name of their
-//! own, in a text or in another list they are found by what they are, where their fields do not say it any more.
+//! What an agent's masker is told beforehand: the confidential values that the run has read so far, and the public ones.
+//! Under a name of their own, in a text or in another list they are known by what they are, where their fields do not
+//! say it any more, or say it of something else.
 
 use crate::{
+    agent::ToolClasses,
     expr::Scope,
     tool::{DataClass, Registry},
     workflow::{Step, StepKind, Workflow, every_step},
@@ -9,59 +11,103 @@ use crate::{
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Texts of classified fields in the outputs of calls, each by the classes of its own tool.
-pub(super) fn values(tools: &Registry, workflow: &Workflow, scope: &Scope) -> Vec<(DataClass, String)> {
-    let mut found = BTreeSet::new();
-    let Some(outputs) = scope.get("steps") else { return Vec::new() };
-    every_step(workflow, &mut |step| {
-        if let Some(output) = outputs.get(&step.id) {
-            of_step(step, output, tools, &mut found);
-        }
-    });
-    found.into_iter().collect()
+/// What a run has read, by what the one who gave it says of its fields.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// Texts of confidential fields.
+    pub confidential: BTreeSet<(DataClass, String)>,
+    /// Texts and numbers of confidential fields.
+    closed: BTreeSet<String>,
+    open: BTreeSet<String>,
 }
 
-fn of_step(step: &Step, output: &Value, tools: &Registry, found: &mut BTreeSet<(DataClass, String)>) {
-    match &step.kind {
-        StepKind::Call(call) => {
-            if let Some(spec) = tools.spec(&call.tool) {
-                collect(output, None, &spec.classes, found);
+impl Seen {
+    /// What calls have read so far, each by the classes of its own tool, and what the event told, by its description.
+    pub(super) fn of(
+        tools: &ToolClasses,
+        workflow: &Workflow,
+        scope: &Scope,
+        event: Option<&BTreeMap<String, DataClass>>,
+    ) -> Self {
+        let mut seen = Self::default();
+        if let Some((event, classes)) = scope.get("trigger").zip(event) {
+            seen.collect(event, None, classes);
+        }
+        let outputs = scope.get("steps");
+        every_step(workflow, &mut |step| {
+            if let Some(output) = outputs.and_then(|outputs| outputs.get(&step.id)) {
+                seen.step(step, output, tools);
             }
-        }
-        StepKind::Parallel(children) => {
-            let inner = children.iter().filter_map(|child| Some((child, output.get(&child.id)?)));
-            inner.for_each(|(child, output)| of_step(child, output, tools, found));
-        }
-        StepKind::Each(each) => {
-            for item in output.as_array().into_iter().flatten() {
-                let inner = each.steps.iter().filter_map(|step| Some((step, item.get(&step.id)?)));
-                inner.for_each(|(step, output)| of_step(step, output, tools, found));
+        });
+        seen
+    }
+
+    /// Values that stood only where their giver calls them public.
+    pub(super) fn public(&self) -> BTreeSet<String> {
+        self.open.difference(&self.closed).cloned().collect()
+    }
+
+    fn step(&mut self, step: &Step, output: &Value, tools: &ToolClasses) {
+        match &step.kind {
+            StepKind::Call(call) => {
+                self.collect(output, None, tools.get(&call.tool).unwrap_or(&BTreeMap::new()));
             }
+            StepKind::Parallel(children) => {
+                let inner = children.iter().filter_map(|child| Some((child, output.get(&child.id)?)));
+                inner.for_each(|(child, output)| self.step(child, output, tools));
+            }
+            StepKind::Each(each) => {
+                for item in output.as_array().into_iter().flatten() {
+                    let inner = each.steps.iter().filter_map(|step| Some((step, item.get(&step.id)?)));
+                    inner.for_each(|(step, output)| self.step(step, output, tools));
+                }
+            }
+            _ => {}
         }
-        _ => {}
+    }
+
+    fn collect(&mut self, value: &Value, class: Option<DataClass>, classes: &BTreeMap<String, DataClass>) {
+        match value {
+            Value::Object(fields) => {
+                for (name, field) in fields {
+                    let own = classes.get(name).copied().filter(|class| *class != DataClass::Public);
+                    self.collect(field, own.or(class), classes);
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| self.collect(item, class, classes)),
+            Value::String(_) | Value::Number(_) => {
+                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                match class {
+                    None => {
+                        self.open.insert(text);
+                    }
+                    Some(class) => {
+                        self.closed.insert(text.clone());
+                        if value.is_string() {
+                            self.confidential.insert((class, text));
+                        }
+                    }
+                }
+            }
+            Value::Null | Value::Bool(_) => {}
+        }
     }
 }
 
-fn collect(
-    value: &Value,
-    class: Option<DataClass>,
-    classes: &BTreeMap<String, DataClass>,
-    found: &mut BTreeSet<(DataClass, String)>,
-) {
-    match value {
-        Value::Object(fields) => {
-            for (name, field) in fields {
-                collect(field, classes.get(name).copied().or(class), classes, found);
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|item| collect(item, class, classes, found)),
-        Value::String(text) => {
-            if let Some(class) = class.filter(|class| *class != DataClass::Public) {
-                found.insert((class, text.clone()));
-            }
-        }
-        _ => {}
+/// What the tools say of their fields; those that say nothing are left out.
+pub(super) fn declared(tools: &Registry) -> ToolClasses {
+    let specs = tools.specs().filter(|spec| !spec.classes.is_empty());
+    specs.map(|spec| (spec.name.clone(), spec.classes.clone())).collect()
+}
+
+/// One class for each field name, whoever declares it: the strictest, so that nobody unmasks the fields of others.
+pub(super) fn strictest(tools: &ToolClasses) -> BTreeMap<String, DataClass> {
+    let mut classes: BTreeMap<String, DataClass> = BTreeMap::new();
+    for (field, class) in tools.values().flatten() {
+        let known = classes.entry(field.clone()).or_insert(*class);
+        *known = (*known).max(*class);
     }
+    classes
 }
 
 #[cfg(test)]
@@ -82,8 +128,19 @@ mod tests {
             "gone": people("Dan"),
         });
         let scope = Scope::from_iter([("steps".to_owned(), steps)]);
-        let found = values(&registry(), &definition.workflow, &scope);
+        let seen = Seen::of(&declared(&registry()), &definition.workflow, &scope, None);
         let employee = |name: &str| (DataClass::Employee, name.to_owned());
-        assert_eq!(found, [employee("Ann"), employee("Bea"), employee("Cid")]);
+        assert_eq!(seen.confidential, [employee("Ann"), employee("Bea"), employee("Cid")].into());
+        // A machine's name is no person's name, though both are called `name`.
+        assert_eq!(seen.public(), ["A".to_owned(), "PRESS-4".to_owned()].into());
+    }
+    #[test]
+    fn one_system_cannot_unmask_the_fields_of_another() {
+        let mut tools = declared(&registry());
+        for name in ["a.a", "z.z"] {
+            let public = [("name".to_owned(), DataClass::Public)].into();
+            tools.insert(name.parse().unwrap(), public);
+        }
+        assert_eq!(strictest(&tools)["name"], DataClass::Employee);
     }
 }

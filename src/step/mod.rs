@@ -15,7 +15,7 @@ mod run;
 mod shadow;
 mod wait;
 
-pub use agent::{AgentExecutor, AgentSettings};
+pub use agent::{AgentExecutor, AgentSettings, MaskKeys};
 pub use call::CallExecutor;
 pub use gate::GateExecutor;
 pub use notify::notify_role;

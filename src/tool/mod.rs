@@ -8,6 +8,7 @@ mod fit;
 mod registry;
 mod spec;
 mod stand_in;
+mod strict;
 mod typed;
 
 pub use error::{ToolError, ToolErrorKind};
@@ -15,6 +16,7 @@ pub use fit::misfits;
 pub use registry::{Registry, RegistryError};
 pub use spec::{DataClass, Effect, Idempotency, ToolName, ToolNameError, ToolSpec};
 pub use stand_in::stand_in;
+pub use strict::{NotStrict, strict, without_absent};
 pub use typed::{Typed, schema_of};
 
 use async_trait::async_trait;

@@ -66,6 +66,12 @@ impl CurrentEvents {
         self.0.read().unwrap_or_else(PoisonError::into_inner).misfit(kind, data)
     }
 
+    /// Confidential fields of an event that the site describes, at any depth.
+    pub fn classes(&self, kind: &str) -> Option<BTreeMap<String, DataClass>> {
+        let events = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        events.get(kind).map(|kind| kind.classes.clone())
+    }
+
     /// An event with only what every event has and what the site describes of its type: the rest has no class, and nobody
     /// has said who may see it. A site that describes no event at all has not begun to.
     pub fn described(&self, event: &Value) -> Value {

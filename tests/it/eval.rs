@@ -14,11 +14,11 @@ use takt::{
     app::{Plant, SiteLadders, executors},
     connector::openai::OpenAi,
     engine::{Definitions, Ladders, NoPast},
-    eval::{Case, RecordError, Recording, Replayed, Stage, World, WorldTools, replay, score},
+    eval::{Case, RecordError, Recording, Replayed, Stage, World, WorldTools, other_terms, replay, score},
     run::RunId,
     simulator::{Handle, Simulator, SimulatorConfig, model},
     site::{EndpointOptions, Environment, ModelEndpoint, Overrides},
-    step::AgentSettings,
+    step::{AgentSettings, MaskKeys},
     tool::Registry,
     workflow::CurrentEvents,
 };
@@ -32,7 +32,13 @@ pub fn plant(simulator: Option<String>) -> Plant {
     Plant::load(folder, &Environment::default(), &overrides).unwrap_or_else(|e| panic!("{e}"))
 }
 
-fn stage(plant: &Plant, workflow: &str, tools: &Registry, models: Vec<Arc<dyn Model>>) -> Stage {
+fn stage(
+    plant: &Plant,
+    workflow: &str,
+    tools: &Registry,
+    models: Vec<Arc<dyn Model>>,
+    mask_keys: MaskKeys,
+) -> Stage {
     let definitions = Arc::new(Definitions::default());
     definitions.publish_in_memory(plant.library.definitions().cloned().collect());
     let ladders: Arc<dyn Ladders> = Arc::new(SiteLadders(plant.site.clone()));
@@ -40,6 +46,7 @@ fn stage(plant: &Plant, workflow: &str, tools: &Registry, models: Vec<Arc<dyn Mo
         models,
         known: plant.site.known_names(),
         events: CurrentEvents::new(plant.library.events().clone()),
+        mask_keys,
         ..AgentSettings::default()
     };
     Stage {
@@ -68,7 +75,8 @@ async fn live(plant: &Plant, case: &Case) -> Replayed {
         options: EndpointOptions::default(),
     };
     let models: Vec<Arc<dyn Model>> = vec![Arc::new(OpenAi::new(&authored).unwrap())];
-    let replayed = replay(case, stage(plant, &case.workflow, &plant.tools, models)).await.unwrap();
+    let replayed =
+        replay(case, stage(plant, &case.workflow, &plant.tools, models, MaskKeys::Random)).await.unwrap();
     endpoint.stop().await;
     replayed
 }
@@ -118,18 +126,21 @@ async fn supplier_delay(simulator: &Handle) -> Case {
 async fn record(plant: &Plant, live: &Replayed) -> (Case, World, Tape) {
     let recording = Recording::read(RunId(RUN), &live.records).unwrap();
     let case = recording.case("recorded");
+    let keys = MaskKeys::Fixed(Arc::new(recording.mask_keys()));
     let (recorder, models) = recording.recorder();
     let tools = recorder.registry(&plant.tools).unwrap();
-    let again = replay(&case, stage(plant, &case.workflow, &tools, models)).await.unwrap();
+    let again = replay(&case, stage(plant, &case.workflow, &tools, models, keys)).await.unwrap();
     recorder.finish(case, &again).unwrap()
 }
 
 pub async fn replay_offline(plant: &Plant, case: &Case, world: World, tape: Tape) -> Replayed {
-    let (tools, player) = (WorldTools::new(world), TapePlayer::new(tape));
+    let keys = MaskKeys::Fixed(Arc::new(tape.mask_keys.clone()));
+    let (tools, player) = (WorldTools::new(world), TapePlayer::new(tape.clone()));
     let registry = tools.registry(&plant.tools).unwrap();
-    let mut replayed = replay(case, stage(plant, &case.workflow, &registry, player.models())).await.unwrap();
+    let mut replayed =
+        replay(case, stage(plant, &case.workflow, &registry, player.models(), keys)).await.unwrap();
     replayed.calls = tools.made();
-    replayed.stale = [tools.stale(), player.stale()].concat();
+    replayed.stale = [tools.stale(), player.stale(), other_terms(&tape, &replayed.records)].concat();
     replayed
 }
 

@@ -1,8 +1,11 @@
 //! Cases in the formats of others, and what becomes of a live recording. The live model is a local endpoint that plays
 //! hand-written transcripts.
 
-use crate::eval::copy_site;
-use serde_json::Value;
+use crate::{
+    eval::copy_site,
+    support::wire::{Said, Wire},
+};
+use serde_json::{Value, json};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -179,5 +182,65 @@ async fn a_live_recording_is_an_attempt_until_it_is_promoted() {
         "a recording is one of its model: {}",
         text(&elsewhere.stdout)
     );
+    fs::remove_dir_all(&site).unwrap();
+}
+
+/// The replay's clock jumps over a wait; the endpoint's does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_call_waits_as_long_as_the_endpoint_asks() {
+    let site = copy_site();
+    let refused = std::sync::atomic::AtomicBool::new(true);
+    let wire = Wire::start(move |_| match refused.swap(false, std::sync::atomic::Ordering::SeqCst) {
+        true => {
+            Said::json(429, &json!({ "error": { "message": "slow down" } })).with("retry-after-ms", "1200")
+        }
+        false => Said::json(401, &json!({ "error": { "message": "no" } })),
+    })
+    .await;
+    let environment =
+        [("OPENAI_BASE_URL", wire.url.as_str()), ("OPENAI_API_KEY", "local"), ("TAKT_MODEL", "m")];
+    let case = site.join(LOOKS_UP);
+    let output = takt(&site, &["--live", case.to_str().unwrap()], &environment);
+    fs::remove_dir_all(&site).unwrap();
+    let seen = wire.seen();
+    assert_eq!(seen.len(), 2, "{}", text(&output.stderr));
+    let waited = seen[1].at - seen[0].at;
+    assert!(waited >= std::time::Duration::from_millis(1200), "it asked again after {waited:?}");
+}
+
+#[test]
+fn a_filter_that_fits_no_case_is_a_mistake() {
+    let site = copy_site();
+    for filter in [&["--tag", "injektion"][..], &["--split", "heldout", "--tag", "f1"], &["evals/attempts"]] {
+        let folder = site.join("evals/attempts");
+        fs::create_dir_all(&folder).unwrap();
+        let filter: Vec<&str> = filter
+            .iter()
+            .map(|word| if word.starts_with("evals") { folder.to_str().unwrap() } else { word })
+            .collect();
+        let output = takt(&site, &filter, &[]);
+        assert_eq!(output.status.code(), Some(2), "{filter:?}: {}", text(&output.stdout));
+        assert!(text(&output.stderr).contains("no case fits"), "{}", text(&output.stderr));
+    }
+    fs::remove_dir_all(&site).unwrap();
+}
+
+/// What vanished from a case is named, and is a regression until it is accepted.
+#[test]
+fn an_expectation_that_vanished_is_a_regression() {
+    let site = copy_site();
+    let case = site.join(LOOKS_UP);
+    let committed = fs::read_to_string(&case).unwrap();
+    let never = committed.lines().find(|line| line.trim_start().starts_with("never: ")).unwrap();
+    fs::write(&case, committed.replacen(&format!("{never}\n"), "", 1)).unwrap();
+    let output = takt(&site, &[case.to_str().unwrap()], &[]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stdout));
+    assert!(
+        text(&output.stdout).contains("`expect.never[0]` is no longer expected"),
+        "{}",
+        text(&output.stdout)
+    );
+    takt(&site, &["--accept", case.to_str().unwrap()], &[]);
+    assert_eq!(takt(&site, &[case.to_str().unwrap()], &[]).status.code(), Some(0));
     fs::remove_dir_all(&site).unwrap();
 }

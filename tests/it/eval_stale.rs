@@ -12,7 +12,7 @@ use takt::{
 
 const EVALS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/evals");
 
-fn requests(replayed: &Replayed) -> Vec<Value> {
+pub fn requests(replayed: &Replayed) -> Vec<Value> {
     let notes = replayed.records.iter().filter_map(|record| match &record.change {
         Change::Noted { note } => Entry::deserialize(note).ok(),
         _ => None,
@@ -193,6 +193,37 @@ fn one_byte_of_a_file_makes_every_affected_case_stale_and_no_other() {
         ("schemas/handover_note.json", "6000", "6001", "shift_handover", "schema"),
         ("connectors/andon.yaml", "days, open or not", "days, open or shut", "downtime_escalation", "tool"),
         ("connectors/cmms.yaml", "newest first", "oldest first", "downtime_escalation", "tool"),
+        // What stands in no request: guards of a schema, what a tool declares, limits and masks of the step.
+        ("schemas/supplier_plan.json", "\"x-takt-entity\": true, ", "", "supplier_delay", "schema"),
+        (
+            "schemas/triage.json",
+            "\"x-takt-grounded\": true",
+            "\"x-takt-grounded\": false",
+            "downtime_escalation",
+            "schema",
+        ),
+        (
+            "connectors/cmms.yaml",
+            "  tool: proprietary",
+            "  tool: proprietary\n  feedback: proprietary",
+            "downtime_escalation",
+            "tool",
+        ),
+        ("connectors/cmms.yaml", "timeout: 20s", "timeout: 21s", "downtime_escalation", "tool"),
+        (
+            "workflows/downtime_escalation.yaml",
+            "turns: 8, time: 90s",
+            "turns: 9, time: 90s",
+            "downtime_escalation",
+            "settings",
+        ),
+        (
+            "workflows/supplier_delay.yaml",
+            "mask: [customer]",
+            "mask: [customer, carrier]",
+            "supplier_delay",
+            "settings",
+        ),
     ] {
         let (code, stale) = stale_after(file, |text| text.replacen(from, to, 1));
         let expected = with_tape(workflow);
@@ -219,6 +250,10 @@ fn another_model_in_the_site_makes_its_recordings_stale() {
         1,
     );
     assert_ne!(text, recorded);
+    // As takt.yaml says it of its endpoint.
+    let recorded = recorded
+        .replacen("\"usd_per_million_input\": 0.0", "\"usd_per_million_input\": 0.4", 1)
+        .replacen("\"usd_per_million_output\": 0.0", "\"usd_per_million_output\": 1.6", 1);
     fs::write(&tape, recorded).unwrap();
     let takt = |model: &str| {
         let case = site.join("evals/downtime_escalation/near_miss.case.yaml");
@@ -232,5 +267,25 @@ fn another_model_in_the_site_makes_its_recordings_stale() {
     let (code, report) = takt("authorex");
     assert_eq!(code, Some(3), "{report}");
     assert!(report.contains("the model: authored → authorex"), "{report}");
+    let yaml = fs::read_to_string(site.join("takt.yaml")).unwrap();
+    for (from, to, named) in [
+        ("usd_per_million_output: 1.60", "usd_per_million_output: 1.70", "the price of `openai`"),
+        (
+            "usd_per_million_output: 1.60",
+            "usd_per_million_output: 1.60\n    data: [employee]",
+            "classes of data",
+        ),
+        (
+            "usd_per_million_output: 1.60",
+            "usd_per_million_output: 1.60\n    can: { strict: false }",
+            "what the server of",
+        ),
+    ] {
+        assert!(yaml.contains(from), "{from}");
+        fs::write(site.join("takt.yaml"), yaml.replacen(from, to, 1)).unwrap();
+        let (code, report) = takt("authored");
+        assert_eq!(code, Some(3), "{to}: {report}");
+        assert!(report.contains(named), "{named}: {report}");
+    }
     fs::remove_dir_all(&site).unwrap();
 }

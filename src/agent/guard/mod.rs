@@ -4,6 +4,7 @@ mod claims;
 mod confidential;
 mod dlp;
 mod grounding;
+mod ids;
 mod outside;
 
 pub(super) use confidential::{as_tokens, confidential_fields};

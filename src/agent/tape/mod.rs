@@ -5,17 +5,20 @@
 mod key;
 mod parts;
 mod player;
+mod terms;
 
 pub use key::{canonical_json, request_key};
 pub use parts::{Part, Parts, Stale};
 pub use player::TapePlayer;
+pub use terms::Terms;
 
 use super::digest::sha256_json;
 use super::ledger::Entry;
+use super::mask_key::MaskKey;
 use super::model::{ModelError, ModelErrorClass, ModelProfile, ModelReply};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,6 +28,12 @@ pub struct Tape {
     /// SHA-256 of the hand-written replies that it was made from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replies_sha: Option<String>,
+    /// Key of each step's tokens, by its path; of a step without one it follows from the run.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub mask_keys: BTreeMap<String, MaskKey>,
+    /// On what terms each step was recorded, by its path.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub terms: BTreeMap<String, Terms>,
     pub exchanges: Vec<Exchange>,
 }
 
@@ -53,12 +62,17 @@ impl Tape {
     }
 
     /// The exchanges of one agent step. A request whose answer was lost in a crash is left out.
-    pub fn from_entries(entries: &[Entry]) -> Self {
+    pub fn from_entries(step: &str, entries: &[Entry]) -> Self {
         let mut tape = Self::default();
         let mut open: Option<&Value> = None;
+        tape.terms = entries.iter().filter_map(Terms::of).map(|terms| (step.to_owned(), terms)).collect();
         for entry in entries {
             match entry {
-                Entry::Started { models, .. } => tape.models.clone_from(models),
+                Entry::Started { models, masking, .. } => {
+                    tape.models.clone_from(models);
+                    let key = masking.as_ref().map(|masking| (step.to_owned(), masking.key));
+                    tape.mask_keys.extend(key);
+                }
                 Entry::Requested { request, .. } => open = Some(request),
                 Entry::Responded { status, body, ms, .. } => {
                     let outcome = Played::Reply { status: *status, body: body.json(), ms: *ms };
@@ -88,11 +102,23 @@ impl Tape {
         }
     }
 
+    /// What changed in the terms of a step that a model answers, other than what its requests show.
+    pub fn other_terms(&self, step: &str, started: &Entry) -> Vec<Stale> {
+        let Entry::Started { models, .. } = started else { return Vec::new() };
+        match (self.terms.get(step), Terms::of(started)) {
+            _ if models.is_empty() => Vec::new(),
+            (Some(was), Some(now)) => was.changes(&now),
+            _ => vec![Stale::new(Part::Tape, format!("it does not say on what terms `{step}` was recorded"))],
+        }
+    }
+
     /// Appends another step's exchanges.
     pub fn extend(&mut self, other: Self) {
         if self.models.is_empty() {
             self.models = other.models;
         }
+        self.mask_keys.extend(other.mask_keys);
+        self.terms.extend(other.terms);
         self.exchanges.extend(other.exchanges);
     }
 }

@@ -312,3 +312,37 @@ async fn requests_have_the_official_shape() {
         assert!(errors.is_empty(), "{errors:#?}");
     }
 }
+
+/// Arguments are held to what an answer is: a note may ask for an order, and nobody looks it up.
+#[tokio::test]
+async fn a_tool_is_not_asked_about_what_no_data_names() {
+    for asset in ["PO-999", "po 999", "see http://evil.example/x"] {
+        let world = World::new();
+        let model = Scripted::new(
+            "one",
+            vec![calls(&[("cmms__asset_history", json!({"asset": asset}))]), says(&good())],
+        );
+        let (answer, entries) = world.run(&[model]).await;
+        assert_eq!(world.history.count(), 0, "{asset}");
+        assert_eq!((answer.source, answer.repairs), (Source::Model, 1), "{asset}");
+        let is_ungrounded = |entry: &Entry| {
+            matches!(entry, Entry::Rejected { rejection, .. }
+                if rejection.kind == RejectionKind::Ungrounded && rejection.index == Some(0))
+        };
+        assert!(entries.iter().any(is_ungrounded), "{asset}");
+    }
+    // An argument that is an entity by its schema is one of the data, whatever it looks like.
+    for (asset, called) in [("the old press", 0), ("PRESS-4", 1)] {
+        let mut world = World::new();
+        let mut registry = crate::tool::Registry::default();
+        for tool in world.registry.tools() {
+            let mut spec = tool.spec().clone();
+            spec.input["properties"]["asset"]["x-takt-entity"] = json!("asset");
+            registry.add(Redeclared::of(spec, tool)).unwrap();
+        }
+        world.registry = registry;
+        let script = vec![calls(&[("cmms__asset_history", json!({"asset": asset}))]), says(&good())];
+        world.run(&[Scripted::new("one", script)]).await;
+        assert_eq!(world.history.count(), called, "{asset}");
+    }
+}

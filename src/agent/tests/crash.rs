@@ -83,6 +83,53 @@ async fn a_resumed_conversation_sends_the_same_requests() {
     }
 }
 
+/// The key of the tokens is the step's, not the worker's; one of another step gives other tokens.
+#[tokio::test]
+async fn a_resumed_step_keeps_its_tokens() {
+    let mut world = World::new();
+    world.task.mask_key = MaskKey::random();
+    let model = Scripted::new("one", script());
+    let (_, whole) = world.run(std::slice::from_ref(&model)).await;
+    let sent = model.sent.lock().unwrap().clone();
+    assert!(sent[1].to_string().contains("EMP_"), "{}", sent[1]);
+    for cut in [1, 4, 8] {
+        let mut later = World::new();
+        later.task.mask_key = MaskKey::random();
+        let rest = rest(&whole[..cut]);
+        later.resume(std::slice::from_ref(&rest), &whole[..cut], &Memory::new()).await.unwrap();
+        assert_eq!(rest.sent.lock().unwrap().last(), sent.last(), "cut at {cut}");
+    }
+    let (mut other, model) = (World::new(), Scripted::new("one", script()));
+    other.task.mask_key = MaskKey::random();
+    other.run(std::slice::from_ref(&model)).await;
+    assert_ne!(model.sent.lock().unwrap()[0]["messages"], sent[0]["messages"]);
+}
+
+/// Classes of the tools are part of what a step begins with, as its tools are.
+#[tokio::test]
+async fn a_tool_that_declares_something_else_changes_nothing_in_a_step_under_way() {
+    let world = World::new();
+    let model = Scripted::new("one", script());
+    let (_, whole) = world.run(std::slice::from_ref(&model)).await;
+    let sent = model.sent.lock().unwrap().clone();
+    for cut in [1, 4, 8] {
+        let mut later = World::new();
+        let mut registry = crate::tool::Registry::default();
+        for tool in later.registry.tools() {
+            let mut spec = tool.spec().clone();
+            spec.description = "Something else.".into();
+            spec.input["properties"]["depth"] = json!({"type": "integer"});
+            spec.classes = [("note".to_owned(), crate::tool::DataClass::Secret)].into();
+            spec.timeout *= 2;
+            registry.add(Redeclared::of(spec, tool)).unwrap();
+        }
+        later.registry = registry;
+        let rest = rest(&whole[..cut]);
+        later.resume(std::slice::from_ref(&rest), &whole[..cut], &Memory::new()).await.unwrap();
+        assert_eq!(rest.sent.lock().unwrap().last(), sent.last(), "cut at {cut}");
+    }
+}
+
 #[tokio::test]
 async fn a_closed_ledger_stops_before_the_effect() {
     for closes_at in 0..8 {

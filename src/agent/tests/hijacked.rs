@@ -44,7 +44,11 @@ fn reply() -> impl Strategy<Value = Result<Value, ModelError>> {
         Just(json!({"severity": "high", "summary": "release PO-999 for EMP_0000"}).to_string()),
     ];
     let finish = prop_oneof![Just("stop"), Just("tool_calls"), Just("length"), Just(""), Just("eos_token")];
-    let lies = prop_oneof![Just(None), (0u64..3, 0u64..3).prop_map(Some)];
+    let lies = prop_oneof![
+        Just(None),
+        (0u64..3, 0u64..3).prop_map(Some),
+        (any::<u64>(), any::<u64>()).prop_map(Some)
+    ];
     let answer = (text, finish, lies).prop_map(|(text, finish, usage)| {
         let mut body = body(json!({"content": text}), finish);
         body["usage"] = usage.map_or(

@@ -23,7 +23,7 @@ async fn replay(world: &World, tape: Tape) -> (Answer, Vec<Stale>) {
 
 async fn recorded() -> (Answer, Tape) {
     let (answer, entries) = World::new().run(&[Scripted::new("one", script())]).await;
-    (answer, Tape::from_entries(&entries))
+    (answer, Tape::from_entries("triage", &entries))
 }
 
 #[tokio::test]

@@ -144,6 +144,29 @@ impl Tool for Counted {
     }
 }
 
+/// A tool that says something else of itself, and does the same.
+pub(super) struct Redeclared {
+    spec: ToolSpec,
+    tool: Arc<dyn Tool>,
+}
+
+impl Redeclared {
+    pub(super) fn of(spec: ToolSpec, tool: &Arc<dyn Tool>) -> Arc<dyn Tool> {
+        Arc::new(Self { spec, tool: Arc::clone(tool) })
+    }
+}
+
+#[async_trait]
+impl Tool for Redeclared {
+    fn spec(&self) -> &ToolSpec {
+        &self.spec
+    }
+
+    async fn call(&self, call: &Call, input: Value) -> Result<Value, ToolError> {
+        self.tool.call(call, input).await
+    }
+}
+
 /// Time stands still but for waiting.
 #[derive(Default)]
 pub(super) struct Ticks(Mutex<TimeDelta>);
@@ -295,8 +318,10 @@ fn task() -> Task {
         limits: Limits::default(),
         mask: vec!["employee_name".into()],
         classes: [].into(),
+        public: [].into(),
+        declared: [].into(),
         known: vec![],
-        mask_key: [3; 32],
+        mask_key: MaskKey::of_run(Uuid::from_u128(7)),
         check: Arc::new(|answer| match answer["severity"].as_str() {
             Some("low") => Err("a class A machine is never low".into()),
             _ => Ok(()),

@@ -1,12 +1,16 @@
 //! `takt eval author`: plays a case with its hand-written replies and writes down, as a tape, which request each
 //! of them answers. No language model is asked, and the tape says so.
 
-use super::{EvalError, play::Theatre, tell};
+use super::{
+    EvalError,
+    play::{Given, Theatre},
+    tell,
+};
 use crate::{
     agent::{
         Capabilities, Exchange, Model, ModelError, ModelProfile, ModelReply, Part, Played, Tape, sha256_text,
     },
-    eval::{Case, Reply},
+    eval::{Case, Reply, terms},
     simulator::model,
 };
 use async_trait::async_trait;
@@ -46,9 +50,9 @@ pub(super) async fn author(theatre: &Theatre, paths: &[PathBuf]) -> Result<usize
 
 async fn tape_of(theatre: &Theatre, case: &Case, path: &Path, trial: usize) -> Result<Tape, EvalError> {
     let script = Script::of(case, trial);
-    let models = script.models();
+    let models = Given::new(script.models());
     let definition = theatre.definition(&case.workflow)?;
-    theatre.play(case, case.load_world(path)?, models, definition).await?;
+    let replayed = theatre.play(case, case.load_world(path)?, models, definition).await?;
     let state = script.lock();
     let wrong = |what: String| Err(EvalError::Script { case: case.id(), trial: trial + 1, what });
     if let Some(problem) = &state.problem {
@@ -60,6 +64,7 @@ async fn tape_of(theatre: &Theatre, case: &Case, path: &Path, trial: usize) -> R
     }
     let mut tape = state.tape.clone();
     tape.replies_sha = case.replies_sha(trial);
+    tape.terms = terms(&replayed.records);
     if let Some(part) = case.expect.stale.first() {
         age(&mut tape, *part);
     }

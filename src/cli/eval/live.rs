@@ -1,13 +1,20 @@
 //! `takt eval --live`: the same cases with the site's language models. Only when asked for, only with a key, and
 //! never on a build server. What they answered is kept as an attempt; a clean one may replace the case's tape.
 
-use super::{EvalArgs, EvalError, finish, play::Theatre, record, tell};
+use super::{
+    EvalArgs, EvalError, finish,
+    play::{Given, Theatre},
+    record, tell,
+};
 use crate::{
-    agent::{Exchange, Model, ModelError, ModelProfile, ModelReply, Played, Tape},
+    agent::{
+        Admission, Endpoints, Exchange, Model, ModelError, ModelProfile, ModelReply, Played, Tape, Told,
+    },
     connector::openai::OpenAi,
-    eval::{Baseline, Case, Report, Trial, scan, unclean},
+    eval::{Baseline, Case, Report, Trial, scan, terms, unclean},
 };
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use std::{
@@ -19,6 +26,11 @@ use std::{
 
 /// The money given with `--max-usd` is spent.
 const EXIT_BUDGET: u8 = 5;
+/// After a failure without a time to come back.
+const RETRY_WAIT: Duration = Duration::from_millis(500);
+const RETRY_WAIT_MAX: Duration = Duration::from_secs(8);
+/// A longer wait is told to whoever sits before it.
+const WORTH_TELLING: Duration = Duration::from_secs(5);
 
 #[derive(Debug, clap::Args)]
 pub struct LiveArgs {
@@ -69,6 +81,7 @@ pub(super) async fn run(theatre: &Theatre, args: &EvalArgs) -> Result<ExitCode, 
         spent += trials.iter().map(|trial| trial.score.metrics.cost_usd).sum::<f64>();
         report.add(&case, trials, &baseline);
     }
+    args.must_fit(report.cases.len())?;
     finish(&report, args)?;
     Ok(ExitCode::from(report.exit_code()))
 }
@@ -99,8 +112,8 @@ async fn ask(
     let (mut trials, mut tapes, mut problems) = (Vec::new(), Vec::new(), Vec::new());
     for n in 0..args.live.trials {
         let taping = Taping::of(models);
-        let replayed =
-            theatre.play(case, case.load_world(path)?, taping.models(models), definition.clone()).await?;
+        let given = Given { endpoints: Arc::new(Patient::default()), ..Given::new(taping.models(models)) };
+        let replayed = theatre.play(case, case.load_world(path)?, given, definition.clone()).await?;
         let trial = Trial::of(&replayed, &case.expect);
         if !trial.passed {
             problems.push(format!("trial {} did not pass", n + 1));
@@ -110,7 +123,8 @@ async fn ask(
             0 => format!("{}.tape.json", case.case),
             n => format!("{}.t{}.tape.json", case.case, n + 1),
         };
-        let text = taping.tape().to_text().map_err(|e| EvalError::Text(e.to_string()))?;
+        let tape = Tape { terms: terms(&replayed.records), ..taping.tape() };
+        let text = tape.to_text().map_err(|e| EvalError::Text(e.to_string()))?;
         let found = scan(&name, &text, &theatre.confidential());
         problems.extend(found.secrets.into_iter().chain(found.personal));
         tapes.push((name, text));
@@ -132,6 +146,45 @@ async fn ask(
         }
     }
     Ok(trials)
+}
+
+/// Waits as long as an endpoint asks, in the time of this world: the replay's clock only jumps there.
+#[derive(Default)]
+struct Patient {
+    failures: Mutex<u32>,
+}
+
+impl Patient {
+    fn wait(&self, told: Told) -> Option<Duration> {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        match told {
+            Told::Answered { pause } => {
+                *failures = 0;
+                pause
+            }
+            Told::Failed { retry_after: Some(wait), .. } => Some(wait),
+            Told::Failed { class, .. } if class.is_transient() => {
+                *failures += 1;
+                Some(RETRY_WAIT.saturating_mul(2u32.saturating_pow(*failures - 1)).min(RETRY_WAIT_MAX))
+            }
+            Told::Failed { .. } => None,
+        }
+    }
+}
+
+#[async_trait]
+impl Endpoints for Patient {
+    async fn admit(&self, _endpoint: &str, _has_turn: bool, _now: DateTime<Utc>) -> Admission {
+        Admission::Go(Box::new(()))
+    }
+
+    async fn tell(&self, endpoint: &str, told: Told, _now: DateTime<Utc>) {
+        let Some(wait) = self.wait(told) else { return };
+        if wait >= WORTH_TELLING {
+            tell(&format!("{endpoint} asks to be left alone for {} s", wait.as_secs()));
+        }
+        tokio::time::sleep(wait).await;
+    }
 }
 
 /// Keeps what models are asked and answer.

@@ -2,23 +2,39 @@
 
 use super::EvalError;
 use crate::{
-    agent::{Model, Part, Stale, Tape, TapePlayer},
+    agent::{Endpoints, MaskKey, Model, ModelProfile, Part, Stale, Tape, TapePlayer, Unlimited},
     app::{self, Plant, SiteLadders},
+    connector::openai,
     engine::{Definitions, Ladders, NoPast},
-    eval::{Case, Replayed, Stage, Trial, World, WorldTools, replay},
+    eval::{Case, Replayed, Stage, Trial, World, WorldTools, other_terms, replay},
     site::{Environment, declared_models},
-    step::AgentSettings,
+    step::{AgentSettings, MaskKeys},
     tool::Registry,
     workflow::{CurrentEvents, Definition},
 };
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+/// Who answers in a replay.
+pub(super) struct Given {
+    pub models: Vec<Arc<dyn Model>>,
+    /// Key of each step's tokens, where it was recorded.
+    pub mask_keys: BTreeMap<String, MaskKey>,
+    pub endpoints: Arc<dyn Endpoints>,
+}
+
+impl Given {
+    /// Models that nobody has to wait for.
+    pub(super) fn new(models: Vec<Arc<dyn Model>>) -> Self {
+        Self { models, mask_keys: BTreeMap::new(), endpoints: Arc::new(Unlimited) }
+    }
+}
 
 pub(super) struct Theatre {
     pub plant: Plant,
     definitions: Arc<Definitions>,
     ladders: Arc<dyn Ladders>,
-    /// Name and model of each endpoint of `takt.yaml`.
-    declared: Vec<(String, String)>,
+    /// Each endpoint of `takt.yaml`, on its terms.
+    declared: Vec<ModelProfile>,
 }
 
 impl Theatre {
@@ -26,6 +42,7 @@ impl Theatre {
         let definitions = Arc::new(Definitions::default());
         definitions.publish_in_memory(plant.library.definitions().cloned().collect());
         let declared = declared_models(site, &Environment::of_process()).map_err(app::AppError::from)?;
+        let declared = declared.iter().map(openai::profile).collect();
         let ladders = Arc::new(SiteLadders(plant.site.clone()));
         Ok(Self { plant, definitions, ladders, declared })
     }
@@ -57,8 +74,11 @@ impl Theatre {
         definition: Arc<Definition>,
     ) -> Result<Replayed, EvalError> {
         let mut other_models = self.other_models(&tape);
-        let player = TapePlayer::new(tape);
-        let mut replayed = self.play(case, world, player.models(), definition).await?;
+        let player = TapePlayer::new(tape.clone());
+        let given = Given { mask_keys: tape.mask_keys.clone(), ..Given::new(player.models()) };
+        let mut replayed = self.play(case, world, given, definition).await?;
+        let other_terms = other_terms(&tape, &replayed.records);
+        replayed.stale.extend(other_terms);
         replayed.stale.extend(player.stale());
         replayed.stale.append(&mut other_models);
         Ok(replayed)
@@ -69,12 +89,12 @@ impl Theatre {
         &self,
         case: &Case,
         world: World,
-        models: Vec<Arc<dyn Model>>,
+        given: Given,
         definition: Arc<Definition>,
     ) -> Result<Replayed, EvalError> {
         let tools = WorldTools::new(world);
         let registry = tools.registry(&self.plant.tools)?;
-        let mut replayed = replay(case, self.stage(&registry, models, definition)).await?;
+        let mut replayed = replay(case, self.stage(&registry, given, definition)).await?;
         replayed.calls = tools.made();
         replayed.stale = tools.stale();
         replayed.confidential = self.confidential();
@@ -82,16 +102,13 @@ impl Theatre {
     }
 
     /// What a worker of this site would have, with other tools and models.
-    pub(super) fn stage(
-        &self,
-        tools: &Registry,
-        models: Vec<Arc<dyn Model>>,
-        definition: Arc<Definition>,
-    ) -> Stage {
+    pub(super) fn stage(&self, tools: &Registry, given: Given, definition: Arc<Definition>) -> Stage {
         let settings = AgentSettings {
-            models,
+            models: given.models,
             known: self.plant.site.known_names(),
             events: CurrentEvents::new(self.plant.library.events().clone()),
+            mask_keys: MaskKeys::Fixed(Arc::new(given.mask_keys)),
+            endpoints: given.endpoints,
             ..AgentSettings::default()
         };
         let past = Arc::new(NoPast);
@@ -114,14 +131,31 @@ impl Theatre {
     fn other_models(&self, tape: &Tape) -> Vec<Stale> {
         let recorded = tape.models.iter().filter(|profile| !profile.authored);
         let compared = recorded.filter_map(|profile| {
-            let declared = self.declared.iter().find(|(name, _)| *name == profile.endpoint);
-            match declared {
-                Some((_, model)) if *model == profile.model => None,
-                Some((_, model)) => Some(format!("the model: {} → {model}", profile.model)),
+            match self.declared.iter().find(|declared| declared.endpoint == profile.endpoint) {
+                Some(declared) => other_endpoint(profile, declared),
                 None => Some(format!("takt.yaml has no model endpoint `{}` any more", profile.endpoint)),
             }
         });
         compared.map(|detail| Stale::new(Part::Model, detail)).collect()
+    }
+}
+
+/// What takt.yaml says of an endpoint now and did not say when it was recorded.
+fn other_endpoint(was: &ModelProfile, is: &ModelProfile) -> Option<String> {
+    let price = |profile: &ModelProfile| {
+        format!("{}/{}", profile.usd_per_million_input, profile.usd_per_million_output)
+    };
+    let name = &was.endpoint;
+    match () {
+        () if was.model != is.model => Some(format!("the model: {} → {}", was.model, is.model)),
+        () if price(was) != price(is) => {
+            Some(format!("the price of `{name}`: {} → {} USD per million tokens", price(was), price(is)))
+        }
+        () if was.capabilities.data != is.capabilities.data => {
+            Some(format!("the classes of data that `{name}` may be sent"))
+        }
+        () if was.capabilities != is.capabilities => Some(format!("what the server of `{name}` can")),
+        () => None,
     }
 }
 
@@ -130,4 +164,37 @@ pub(super) fn problems(trial: &Trial) -> Vec<String> {
     let failing = trial.score.checks.iter().filter(|(_, check)| !check.holds);
     let failing = failing.map(|(name, check)| format!("{name}: {}", check.detail));
     trial.stale.iter().map(ToString::to_string).chain(failing).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{agent::Capabilities, tool::DataClass};
+
+    type Change = fn(&mut ModelProfile);
+
+    /// A recording is one of an endpoint as it was.
+    #[test]
+    fn whatever_is_said_of_an_endpoint_counts() {
+        let was = ModelProfile {
+            endpoint: "plant".into(),
+            model: "small".into(),
+            authored: false,
+            usd_per_million_input: 1.0,
+            usd_per_million_output: 4.0,
+            capabilities: Capabilities::default(),
+        };
+        assert_eq!(other_endpoint(&was, &was.clone()), None);
+        let changes: [(&str, Change); 4] = [
+            ("the model", |is| is.model = "large".into()),
+            ("the price", |is| is.usd_per_million_output = 5.0),
+            ("the classes", |is| is.capabilities.data = [DataClass::Customer].into()),
+            ("the server", |is| is.capabilities.strict = false),
+        ];
+        for (named, change) in changes {
+            let mut is = was.clone();
+            change(&mut is);
+            assert!(other_endpoint(&was, &is).is_some_and(|said| said.contains(named)), "{named}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 
 use super::{
     AdoptArgs, EvalError, FromArgs,
-    play::{self, Theatre},
+    play::{self, Given, Theatre},
     tell,
 };
 use crate::{
@@ -120,10 +120,11 @@ async fn make(theatre: &Theatre, store: &Store, run: RunId, name: &str) -> Resul
     let recording = Recording::read(run, &records)?;
     let bundle = versions::load(&mut db, recording.sha256()).await?.ok_or(EvalError::NoDefinition)?;
     let definition = Arc::new(Definition::compile(bundle).map_err(|_| EvalError::NoDefinition)?);
-    let case = recording.case(name);
+    let (case, keys) = (recording.case(name), recording.mask_keys());
     let (recorder, models) = recording.recorder();
+    let given = Given { mask_keys: keys, ..Given::new(models) };
     let registry = recorder.registry(&theatre.plant.tools)?;
-    let replayed = replay(&case, theatre.stage(&registry, models, definition.clone())).await?;
+    let replayed = replay(&case, theatre.stage(&registry, given, definition.clone())).await?;
     let (case, world, tape) = recorder.finish(case, &replayed)?;
     Ok(Made { case, world, tape, records, definition })
 }
@@ -133,6 +134,11 @@ async fn promote(theatre: &Theatre, site: &Path, made: &Made, from: &FromArgs) -
     let evals = site.join("evals");
     let attempt = evals.join(ATTEMPTS).join(&made.case.workflow);
     let files = files_of(&made.case, &made.world, &made.tape)?;
+    let folder = evals.join(&made.case.workflow);
+    let existing = files.iter().map(|(name, _)| folder.join(name)).find(|path| path.exists());
+    if let Some(existing) = existing.filter(|_| !from.replace) {
+        return Err(EvalError::Exists(existing));
+    }
     save(&attempt, &files)?;
 
     let tape = made.tape.clone();
@@ -159,7 +165,6 @@ async fn promote(theatre: &Theatre, site: &Path, made: &Made, from: &FromArgs) -
     if !problems.is_empty() {
         return Err(EvalError::NotPromoted { kept: attempt, problems });
     }
-    let folder = evals.join(&made.case.workflow);
     save(&folder, &files)?;
     for (name, _) in &files {
         // An attempt that stays behind harms nobody.

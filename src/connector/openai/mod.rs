@@ -48,17 +48,22 @@ struct Door {
     timeouts: ModelTimeouts,
 }
 
+/// Who answers there, on what terms.
+pub fn profile(endpoint: &ModelEndpoint) -> ModelProfile {
+    ModelProfile {
+        endpoint: endpoint.name.clone(),
+        model: endpoint.model.clone(),
+        authored: endpoint.authored,
+        usd_per_million_input: endpoint.usd_per_million_input,
+        usd_per_million_output: endpoint.usd_per_million_output,
+        capabilities: server::capabilities(&endpoint.options),
+    }
+}
+
 impl OpenAi {
     pub fn new(endpoint: &ModelEndpoint) -> Result<Self, reqwest::Error> {
         Ok(Self {
-            profile: ModelProfile {
-                endpoint: endpoint.name.clone(),
-                model: endpoint.model.clone(),
-                authored: endpoint.authored,
-                usd_per_million_input: endpoint.usd_per_million_input,
-                usd_per_million_output: endpoint.usd_per_million_output,
-                capabilities: server::capabilities(&endpoint.options),
-            },
+            profile: profile(endpoint),
             door: Arc::new(Door {
                 name: endpoint.name.clone(),
                 http: http::client_connecting_within(endpoint.options.timeouts.connect)?,

@@ -35,7 +35,7 @@ pub struct Case {
     pub origin: Origin,
     /// When the run starts. Its clock stands still but for jumps to the next thing that happens.
     pub starts: DateTime<FixedOffset>,
-    /// The run's id: call keys and masked names follow from it.
+    /// The run's id: call keys follow from it, and masked names where the tape has no key for them.
     pub run: Uuid,
     #[serde(default)]
     pub trigger: Value,

@@ -5,6 +5,7 @@ mod junit;
 mod matrix;
 mod summary;
 mod text;
+mod vanished;
 
 pub use html::html;
 pub use junit::junit;
@@ -15,7 +16,12 @@ use super::case::{Case, Expect, Label, Split};
 use super::score::{Answered, Check, Metrics, Passes, Replayed, Score, answered, score, stale_as_expected};
 use crate::agent::Stale;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fs, io, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    path::Path,
+};
+use vanished::{expectations, vanished};
 
 pub const EXIT_OK: u8 = 0;
 pub const EXIT_REGRESSION: u8 = 1;
@@ -33,6 +39,9 @@ pub struct Baseline {
 #[serde(deny_unknown_fields)]
 pub struct BaselineCase {
     pub checks: BTreeMap<String, bool>,
+    /// Where the case's expectations stand: one that is gone is missed.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub expects: BTreeSet<String>,
     pub metrics: Metrics,
 }
 
@@ -120,6 +129,9 @@ pub struct CaseReport {
     pub problems: Vec<String>,
     /// Why the recording says nothing any more.
     pub stale: Vec<Stale>,
+    /// Where the case's expectations stand.
+    #[serde(skip)]
+    pub expects: BTreeSet<String>,
     /// What differs from the baseline.
     pub changed: Vec<Difference>,
     pub trials: Vec<Trial>,
@@ -174,8 +186,11 @@ impl Report {
             }
         }
         let failing = || score.checks.iter().filter(|(_, check)| !check.holds);
+        let expects = expectations(case);
+        let gone = known.map(|known| vanished(known, &score, &expects)).unwrap_or_default();
+        let verdict = verdict(&score, !stale.is_empty(), !gone.is_empty(), known);
         let problems = match stale.is_empty() {
-            true => failing().map(|(name, check)| format!("{name}: {}", check.detail)).collect(),
+            true => failing().map(|(name, check)| format!("{name}: {}", check.detail)).chain(gone).collect(),
             false => stale.iter().map(ToString::to_string).collect(),
         };
         let passed = trials.iter().filter(|trial| trial.passed).count();
@@ -186,7 +201,8 @@ impl Report {
             split: case.split,
             tags: case.tags.clone(),
             labels: case.labels.clone(),
-            verdict: verdict(&score, !stale.is_empty(), known),
+            verdict,
+            expects,
             passes: Passes::of(passed, trials.len()),
             problems,
             changed: known.map(|known| differences(known, &score)).unwrap_or_default(),
@@ -205,6 +221,7 @@ impl Report {
             tags: Vec::new(),
             labels: Vec::new(),
             verdict: Verdict::Broken,
+            expects: BTreeSet::new(),
             passes: Passes::of(0, 0),
             score: None,
             problems: vec![problem],
@@ -239,6 +256,7 @@ impl Report {
             let entry = match fresh {
                 Some(score) => Some(BaselineCase {
                     checks: score.checks.iter().map(|(name, check)| (name.clone(), check.holds)).collect(),
+                    expects: case.expects.clone(),
                     metrics: score.metrics.clone(),
                 }),
                 None => old.cases.get(&case.case).cloned(),
@@ -251,11 +269,14 @@ impl Report {
     }
 }
 
-fn verdict(score: &Score, is_stale: bool, known: Option<&BaselineCase>) -> Verdict {
+fn verdict(score: &Score, is_stale: bool, demands_less: bool, known: Option<&BaselineCase>) -> Verdict {
     let held = |name: &String| known.and_then(|known| known.checks.get(name)).copied();
     let mut failing = score.checks.iter().filter(|(_, check)| !check.holds).peekable();
     if is_stale {
         return Verdict::Stale;
+    }
+    if demands_less {
+        return Verdict::Regressed;
     }
     if failing.peek().is_some() {
         let is_worse = failing.any(|(name, _)| held(name) != Some(false));

@@ -60,6 +60,32 @@ fn verdicts_and_exit_codes() {
     assert_eq!(verdict(Some(good), good, &["the prompt"]), (Verdict::Stale, 3));
 }
 
+/// Nothing fails of what nobody looks at any more.
+#[test]
+fn a_check_or_an_expectation_that_vanished_is_a_regression() {
+    let was: &[(&str, bool)] = &[("path", true), ("writes", true)];
+    assert_eq!(verdict(Some(was), &[("path", true)], &[]), (Verdict::Regressed, 1));
+    let known = |less: bool| {
+        let mut case = case("c");
+        case.expect.never = ["a.b", "c.d"].map(|tool| tool.parse().unwrap()).into();
+        let mut report = Report::default();
+        report.add(&case, vec![trial(was, &[])], &Baseline::default());
+        let baseline = report.baseline(&Baseline::default());
+        if less {
+            case.expect.never.pop();
+        }
+        let mut report = Report::default();
+        report.add(&case, vec![trial(was, &[])], &baseline);
+        report
+    };
+    assert_eq!(known(false).exit_code(), EXIT_OK);
+    let report = known(true);
+    assert_eq!(report.exit_code(), EXIT_REGRESSION);
+    assert_eq!(report.cases[0].problems, ["`expect.never[1]` is no longer expected"]);
+    // Whoever accepts it means it.
+    assert!(!report.baseline(&Baseline::default()).cases["w/c"].expects.contains("expect.never[1]"));
+}
+
 #[test]
 fn worse_news_wins() {
     let mut report = Report::default();

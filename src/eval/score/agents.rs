@@ -62,7 +62,7 @@ impl AgentRun {
             Entry::Responded { body, turn, ms, .. } => {
                 let usage = body.read().usage;
                 self.turns = self.turns.max(turn);
-                self.tokens += usage.map_or(0, Usage::total);
+                self.tokens = self.tokens.saturating_add(usage.map_or(0, Usage::total));
                 self.answer_ms.push(ms);
                 if let (Some(price), Some(usage)) = (self.models.get(self.model), usage) {
                     let cost = usage.input_tokens as f64 * price.usd_per_million_input

@@ -16,6 +16,14 @@ const CLASSES: [DataClass; 5] =
     [DataClass::Public, DataClass::Employee, DataClass::Customer, DataClass::Proprietary, DataClass::Secret];
 
 impl Reading<'_> {
+    /// Every endpoint, also one that is off because it has no key. What is wrong with them is told elsewhere.
+    pub(in crate::site) fn declared_models(
+        mut self,
+        files: impl Iterator<Item = ModelFile>,
+    ) -> Vec<ModelEndpoint> {
+        files.filter_map(|file| self.model(ModelFile { optional: false, ..file })).collect()
+    }
+
     pub(super) fn model(&mut self, file: ModelFile) -> Option<ModelEndpoint> {
         if file.optional
             && let Err(why) = resolve(&file.api_key.value, self.environment)

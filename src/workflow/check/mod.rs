@@ -17,6 +17,7 @@ mod rules;
 mod runs;
 mod scope;
 mod spot;
+mod strictness;
 mod taint;
 mod templates;
 mod times;

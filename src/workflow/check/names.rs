@@ -260,6 +260,7 @@ impl<'c> Checker<'c> {
         self.prompt_words(agent, at("with"));
         self.rendered(&agent.prompt, names.types());
         self.agent_tools(agent, at("tools"));
+        self.strictness(agent, at("tools"));
         let output = self.agent_output(agent);
         let schema = self.definition.schemas.get(&agent.output).map_or(Type::Any, Type::of_answer);
         let answered = names.with("output", schema.clone());

@@ -34,6 +34,10 @@ pub(super) fn bundle(yaml: &str) -> Bundle {
         ),
         ("messages/f.hbs", "It failed: {{failure.message}}"),
         ("schemas/s.json", schema),
+        (
+            "schemas/loose.json",
+            "{\n  \"type\": \"object\",\n  \"required\": [\"severity\"],\n  \"properties\": {\n    \"severity\": { \"type\": \"string\" },\n    \"facts\": { \"type\": \"object\", \"additionalProperties\": { \"type\": \"string\" } }\n  }\n}",
+        ),
         ("rules/staged.yaml", rule),
     ];
     Bundle {

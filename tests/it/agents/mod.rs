@@ -3,6 +3,7 @@
 mod boundaries;
 mod described;
 mod hijacked;
+mod official;
 mod spans;
 mod storm;
 mod wire;

@@ -363,6 +363,15 @@ async fn the_official_client_takes_the_good_answers_and_not_the_others() {
     assert_eq!(paths, ["/v1/chat/completions".to_owned()].into());
 }
 
+/// The API's own description of a part.
+pub fn described(name: &str) -> jsonschema::Validator {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/openai/chat_completions_subset.openapi.json");
+    let text = std::fs::read_to_string(path).expect("the description");
+    let mut document = with_nulls(&serde_json::from_str(&text).expect("JSON"));
+    document["$ref"] = json!(format!("#/components/schemas/{name}"));
+    jsonschema::validator_for(&document).expect("a schema")
+}
+
 /// OpenAPI 3.0 says `nullable: true` where JSON Schema has a type.
 fn with_nulls(schema: &Value) -> Value {
     match schema {
@@ -385,11 +394,7 @@ fn with_nulls(schema: &Value) -> Value {
 
 #[test]
 fn the_good_answers_fit_the_description_of_the_api() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/openai/chat_completions_subset.openapi.json");
-    let text = std::fs::read_to_string(path).expect("the description");
-    let mut document = with_nulls(&serde_json::from_str(&text).expect("JSON"));
-    document["$ref"] = json!("#/components/schemas/CreateChatCompletionResponse");
-    let validator = jsonschema::validator_for(&document).expect("a schema");
+    let validator = described("CreateChatCompletionResponse");
     for (name, body, _) in good_answers() {
         let errors: Vec<String> =
             validator.iter_errors(&body).map(|error| format!("{}: {error}", error.instance_path())).collect();

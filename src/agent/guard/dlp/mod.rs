@@ -4,15 +4,19 @@
 //! `EMP_7F3A` in every message, and nothing outside the run can compute it.
 
 mod hidden;
+mod reading;
 
-use crate::agent::text::visible;
+use crate::agent::{task::is_public, text::visible};
 use crate::tool::DataClass;
 use hmac::{Hmac, KeyInit, Mac};
+use reading::Reading;
+pub(super) use reading::plain;
 use regex::Regex;
 use serde_json::{Map, Value};
 use sha2::Sha256;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    ops::Range,
     sync::LazyLock,
 };
 
@@ -26,6 +30,8 @@ const LETTERS_APART_MIN: usize = 8;
 /// Values that one finder looks for; more at once would be too large a pattern.
 const FINDER_WORDS_MAX: usize = 100;
 const REMOVED: &str = "[removed]";
+/// A text in which there is always one more thing to replace does not leave.
+const ROUNDS_MAX: usize = 16;
 
 static TOKEN: LazyLock<Regex> =
     LazyLock::new(|| regex(r"(?i)\b(?:EMP|CUST|PROP|MASK|MAIL|TEL)_[0-9A-Za-z]+"));
@@ -81,13 +87,34 @@ impl Kind {
     }
 }
 
+/// Something confidential in a text.
+#[derive(Debug, Clone, PartialEq)]
+enum Found {
+    /// It leaves no token: a key, or a word that hides something.
+    Removed,
+    /// An address or a number, known by its form.
+    Value(Kind, String),
+    /// A value of the dictionary, as it reads without case and separators.
+    Known(String),
+}
+
+/// What a field's name makes of the values below it.
+#[derive(Debug, Clone, Copy)]
+struct Marked {
+    kind: Kind,
+    /// The workflow's author named the field.
+    is_asked: bool,
+}
+
 /// The tokens of one run.
 pub(in crate::agent) struct Masker {
     key: [u8; 32],
     mask: BTreeSet<String>,
+    /// While the step's input is masked: its values that are public, whatever else bears the name of their field.
+    public: BTreeSet<String>,
     tokens: HashMap<(Kind, String), String>,
     originals: HashMap<String, Value>,
-    /// Every known value that is long enough to be looked for in text, by how it reads without separators.
+    /// Every known value that is long enough to be looked for in text, by each way it reads without separators.
     dictionary: HashMap<String, (String, Kind)>,
     /// Values that no finder knows yet.
     fresh: Vec<String>,
@@ -105,6 +132,7 @@ impl Masker {
         let mut masker = Self {
             key,
             mask: mask.iter().cloned().collect(),
+            public: BTreeSet::new(),
             tokens: HashMap::new(),
             originals: HashMap::new(),
             dictionary: HashMap::new(),
@@ -128,23 +156,34 @@ impl Masker {
         self.replace(data, None, classes)
     }
 
+    /// The same for data of several givers: a value that its own giver calls public is not masked for its field's name.
+    /// The names under `mask:` and values that are known from elsewhere are masked all the same.
+    pub(in crate::agent) fn mask_input(
+        &mut self,
+        data: &Value,
+        classes: &BTreeMap<String, DataClass>,
+        public: &BTreeSet<String>,
+    ) -> Value {
+        self.public.clone_from(public);
+        let masked = self.mask(data, classes);
+        self.public.clear();
+        masked
+    }
+
     pub(in crate::agent) fn mask_text(&mut self, text: &str) -> String {
         // First, or a name with something invisible in it would be found by nobody and read by everybody.
-        let text = visible(text);
+        let mut text = visible(text);
         if self.is_blind && !text.is_empty() {
             return REMOVED.to_owned();
         }
-        let text = SECRET.replace_all(&text, REMOVED).into_owned();
-        let text = hidden::without(&text, |inside| self.is_confidential(inside));
-        let text = self.tokenize(&MAIL, Kind::Mail, &text);
-        let text = self.tokenize(&PHONE, Kind::Phone, &text);
-        let mut masked = text;
-        for finder in &self.finders {
-            let replaced =
-                finder.replace_all(&masked, |found: &regex::Captures<'_>| self.token_of_text(&found[0]));
-            masked = replaced.into_owned();
+        for _ in 0..ROUNDS_MAX {
+            let found = self.found_in(&text);
+            if found.is_empty() {
+                return text;
+            }
+            text = self.replaced(&text, found);
         }
-        masked
+        REMOVED.to_owned()
     }
 
     /// Masks what a model said: the names of its fields teach nothing.
@@ -163,8 +202,70 @@ impl Masker {
 
     /// Whether something in a text would be masked.
     pub(in crate::agent) fn is_confidential(&self, text: &str) -> bool {
-        [&*SECRET, &*MAIL, &*PHONE].iter().any(|pattern| pattern.is_match(text))
-            || self.finders.iter().any(|finder| finder.is_match(text))
+        !self.found_in(&visible(text)).is_empty()
+    }
+
+    /// What the first reading of a text shows that shows anything.
+    fn found_in(&self, text: &str) -> Vec<(Range<usize>, Found)> {
+        if text.is_ascii() && !text.contains(['\\', '%', '&']) {
+            return self.found(text);
+        }
+        let readings = Reading::all(text).into_iter().map(|reading| {
+            let found = self.found(&reading.text).into_iter();
+            found.map(|(part, what)| (reading.original(&part), what)).collect::<Vec<_>>()
+        });
+        let mut found = readings.into_iter().find(|found| !found.is_empty()).unwrap_or_default();
+        // Two characters of a reading may stand for the same part of the text.
+        found.dedup_by(|later, earlier| later.0.start < earlier.0.end);
+        found
+    }
+
+    /// Confidential parts of a text, in order, as it stands there.
+    fn found(&self, text: &str) -> Vec<(Range<usize>, Found)> {
+        let mut found: Vec<(Range<usize>, Found)> = Vec::new();
+        let mut add = |part: Range<usize>, what: Found| {
+            if found.iter().all(|(known, _)| part.end <= known.start || known.end <= part.start) {
+                found.push((part, what));
+            }
+        };
+        SECRET.find_iter(text).for_each(|m| add(m.range(), Found::Removed));
+        let hides = |inside: &str| self.is_confidential(inside);
+        hidden::parts(text, &hides).into_iter().for_each(|part| add(part, Found::Removed));
+        for (pattern, kind) in [(&*MAIL, Kind::Mail), (&*PHONE, Kind::Phone)] {
+            let value = |m: regex::Match<'_>| Found::Value(kind, m.as_str().to_owned());
+            pattern.find_iter(text).for_each(|m| add(m.range(), value(m)));
+        }
+        for finder in &self.finders {
+            finder.find_iter(text).for_each(|m| add(m.range(), Found::Known(folded(m.as_str()))));
+        }
+        found.sort_by_key(|(part, _)| part.start);
+        found
+    }
+
+    fn replaced(&mut self, text: &str, found: Vec<(Range<usize>, Found)>) -> String {
+        let (mut out, mut from) = (String::with_capacity(text.len()), 0);
+        for (part, what) in found {
+            out.push_str(text.get(from..part.start).unwrap_or_default());
+            out.push_str(&self.token_of(what));
+            from = part.end;
+        }
+        out.push_str(text.get(from..).unwrap_or_default());
+        out
+    }
+
+    fn token_of(&mut self, what: Found) -> String {
+        let token = match what {
+            Found::Removed => None,
+            Found::Value(kind, value) => {
+                self.learn(kind, &Value::from(value.as_str()));
+                self.tokens.get(&(kind, value))
+            }
+            Found::Known(folded) => {
+                let entry = self.dictionary.get(&folded);
+                entry.and_then(|(value, kind)| self.tokens.get(&(*kind, value.clone())))
+            }
+        };
+        token.cloned().unwrap_or_else(|| REMOVED.to_owned())
     }
 
     /// Puts values back. Only exact tokens of this run: a changed one must not pass as a name.
@@ -174,26 +275,38 @@ impl Masker {
         if unknown.is_empty() { Ok(restored) } else { Err(UnknownTokens(unknown)) }
     }
 
-    fn kind_of(&self, field: &str, classes: &BTreeMap<String, DataClass>) -> Option<Kind> {
-        let declared = classes.get(field).and_then(|class| Kind::of(*class));
-        let masked = || match field {
+    fn kind_of(&self, field: &str, classes: &BTreeMap<String, DataClass>) -> Option<Marked> {
+        let by_class = classes.get(field).and_then(|class| Kind::of(*class));
+        let by_name = self.mask.contains(field).then(|| match field {
             f if f.contains("employee") || f.contains("operator") => Kind::Employee,
             f if f.contains("customer") => Kind::Customer,
             _ => Kind::Masked,
-        };
-        declared.or_else(|| self.mask.contains(field).then(masked))
+        });
+        let is_asked = by_name.is_some();
+        by_class.or(by_name).map(|kind| Marked { kind, is_asked })
     }
 
-    fn collect(&mut self, value: &Value, kind: Option<Kind>, classes: &BTreeMap<String, DataClass>) {
+    /// What a scalar under a marked field is masked as.
+    fn kind_here(&self, marked: Option<Marked>, scalar: &Value) -> Option<Kind> {
+        let marked = marked?;
+        let is_public = !marked.is_asked && is_public(scalar, &self.public) && !self.knows(scalar);
+        (!is_public).then_some(marked.kind)
+    }
+
+    fn knows(&self, scalar: &Value) -> bool {
+        scalar.as_str().is_some_and(|text| self.dictionary.contains_key(&folded(&reading::plain(text))))
+    }
+
+    fn collect(&mut self, value: &Value, marked: Option<Marked>, classes: &BTreeMap<String, DataClass>) {
         match value {
             Value::Object(fields) => {
                 for (field, value) in fields {
-                    self.collect(value, self.kind_of(field, classes).or(kind), classes);
+                    self.collect(value, self.kind_of(field, classes).or(marked), classes);
                 }
             }
-            Value::Array(items) => items.iter().for_each(|item| self.collect(item, kind, classes)),
+            Value::Array(items) => items.iter().for_each(|item| self.collect(item, marked, classes)),
             scalar => {
-                if let Some(kind) = kind {
+                if let Some(kind) = self.kind_here(marked, scalar) {
                     self.learn(kind, scalar);
                 }
             }
@@ -209,10 +322,12 @@ impl Masker {
         self.originals.insert(token.clone(), value.clone());
         self.tokens.insert((kind, text.clone()), token);
         if value.is_string() && text.chars().filter(|c| c.is_alphanumeric()).count() >= TEXT_CHARS_MIN {
-            let folded = folded(&text);
-            if !self.dictionary.contains_key(&folded) {
-                self.fresh.push(text.clone());
-                self.dictionary.insert(folded, (text, kind));
+            for spelling in reading::spellings(&text) {
+                let folded = folded(&spelling);
+                if !self.dictionary.contains_key(&folded) {
+                    self.fresh.push(spelling);
+                    self.dictionary.insert(folded, (text.clone(), kind));
+                }
             }
         }
     }
@@ -239,7 +354,7 @@ impl Masker {
         let mut fresh = std::mem::take(&mut self.fresh);
         fresh.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         for words in fresh.chunks(FINDER_WORDS_MAX) {
-            let words: Vec<String> = words.iter().map(|value| variants(value)).collect();
+            let words: Vec<String> = words.iter().map(|spelling| variants(spelling)).collect();
             match Regex::new(&format!("(?i){}", words.join("|"))) {
                 Ok(finder) => self.finders.push(finder),
                 Err(_) => self.is_blind = true,
@@ -247,37 +362,23 @@ impl Masker {
         }
     }
 
-    fn token_of_text(&self, found: &str) -> String {
-        let entry = self.dictionary.get(&folded(found));
-        let token = entry.and_then(|(value, kind)| self.tokens.get(&(*kind, value.clone())));
-        token.cloned().unwrap_or_else(|| REMOVED.to_owned())
-    }
-
-    fn tokenize(&mut self, pattern: &Regex, kind: Kind, text: &str) -> String {
-        let found: Vec<String> = pattern.find_iter(text).map(|m| m.as_str().to_owned()).collect();
-        for value in found {
-            self.learn(kind, &Value::from(value));
-        }
-        pattern
-            .replace_all(text, |found: &regex::Captures<'_>| {
-                self.tokens.get(&(kind, found[0].to_owned())).cloned().unwrap_or_else(|| REMOVED.to_owned())
-            })
-            .into_owned()
-    }
-
-    fn replace(&mut self, value: &Value, kind: Option<Kind>, classes: &BTreeMap<String, DataClass>) -> Value {
+    fn replace(
+        &mut self,
+        value: &Value,
+        marked: Option<Marked>,
+        classes: &BTreeMap<String, DataClass>,
+    ) -> Value {
         match value {
             Value::Object(fields) => {
                 let mut masked = Map::new();
                 for (field, value) in fields {
-                    let kind = self.kind_of(field, classes).or(kind);
-                    let value = self.replace(value, kind, classes);
+                    let value = self.replace(value, self.kind_of(field, classes).or(marked), classes);
                     masked.insert(self.mask_text(field), value);
                 }
                 Value::Object(masked)
             }
-            Value::Array(items) => items.iter().map(|item| self.replace(item, kind, classes)).collect(),
-            scalar => match (kind, scalar) {
+            Value::Array(items) => items.iter().map(|item| self.replace(item, marked, classes)).collect(),
+            scalar => match (self.kind_here(marked, scalar), scalar) {
                 (None, Value::String(text)) => Value::from(self.mask_text(text)),
                 (None, scalar) => scalar.clone(),
                 (Some(Kind::Secret), Value::Null) => Value::Null,

@@ -40,6 +40,30 @@ fn mask_names_from_the_workflow_count_like_classes() {
     assert_eq!(masked["team"], json!(["A"]));
 }
 
+/// A field of the input bears the name that somebody else calls a person's; its own giver calls it public.
+#[test]
+fn a_machines_name_is_not_masked_as_a_persons() {
+    let input = json!({
+        "machine": {"name": "Hydraulic Press 4", "number": 7},
+        "asked": {"name": "Ivo Brand", "number": 4711},
+        "note": "Ivo Brand stands at Hydraulic Press 4",
+    });
+    let classes = [("name", DataClass::Employee), ("number", DataClass::Employee)]
+        .map(|(field, class)| (field.to_owned(), class))
+        .into();
+    let public = ["Hydraulic Press 4".to_owned(), "7".to_owned(), "Mia Keller".to_owned()].into();
+    let mut masker = masker();
+    let masked = masker.mask_input(&input, &classes, &public);
+    assert_eq!(masked["machine"], input["machine"]);
+    let token = masked["asked"]["name"].as_str().unwrap();
+    assert!(token.starts_with("EMP_") && masked["asked"]["number"].is_string(), "{masked}");
+    assert_eq!(masked["note"], format!("{token} stands at Hydraulic Press 4"));
+    // A known person's name stays one, and what the author masks is masked.
+    let named = json!({"name": "Mia Keller", "employee_name": "Hydraulic Press 4"});
+    let masked = masker.mask_input(&named, &classes, &public);
+    assert!(masked.as_object().unwrap().values().all(|value| value.as_str().unwrap().starts_with("EMP_")));
+}
+
 #[test]
 fn secrets_mail_and_phone_never_leave() {
     let mut masker = masker();
@@ -51,6 +75,24 @@ fn secrets_mail_and_phone_never_leave() {
         assert!(!note.contains(leaked), "{note}");
     }
     assert_eq!(masked["api_key"], REMOVED);
+}
+
+#[test]
+fn addresses_and_keys_are_known_in_every_spelling() {
+    let mut masker = masker();
+    for (spelled, leaked) in [
+        ("a.b＠plant.example", "plant"),
+        ("a.b%40plant.example", "plant"),
+        ("a.b&commat;plant.example", "plant"),
+        ("＋１５５５１２３４５６７", "５５５"),
+        ("whsec\\u005faGVsbG8gd29ybGQh", "aGVsbG8"),
+        ("ｗｈｓｅｃ＿aGVsbG8gd29ybGQh", "aGVsbG8"),
+        ("d2hzZWNfYUdWc2JHOGdkMjl5YkdRaA==", "d2hzZW"),
+    ] {
+        let masked = masker.mask_text(&format!("use {spelled} now"));
+        assert!(!masked.contains(leaked), "{spelled}: {masked}");
+        assert!(masked.starts_with("use ") && masked.ends_with(" now"), "{spelled}: {masked}");
+    }
 }
 
 #[test]
@@ -122,11 +164,24 @@ fn a_name_is_found_in_every_spelling() {
         "M i a K e l l e r",
         "M\u{200b}ia\u{200d} Ke\u{ad}ller",
         "TWlhIEtlbGxlcg==",
+        "Miа Kеllеr",
+        "Ｍｉａ　Ｋｅｌｌｅｒ",
+        "𝐌𝐢𝐚 𝐊𝐞𝐥𝐥𝐞𝐫",
+        "Mía Kéller",
+        "Миа Келлер",
+        "M\\u0069a Keller",
+        "Mia%20Keller",
+        "Mia%2520K%2565ller",
+        "M&#105;a&nbsp;Keller",
+        "4d6961204b656c6c6572",
+        "4d 69 61 20 4b 65 6c 6c 65 72",
+        "VFdsaElFdGxiR3hsY2c9PQ==",
     ] {
         let masked = masker.mask_text(&format!("Ask {spelled} about it"));
         assert!(masked.contains("EMP_") || masked.contains(REMOVED), "{spelled}: {masked}");
-        let flat: String = masked.to_lowercase().chars().filter(|c| c.is_alphanumeric()).collect();
-        assert!(!flat.contains("keller") && !flat.contains("twlh"), "{spelled}: {masked}");
+        let rest = masked.replace(REMOVED, "");
+        let rest = rest.strip_prefix("Ask ").and_then(|rest| rest.strip_suffix(" about it")).unwrap();
+        assert!(rest.is_empty() || (rest.starts_with("EMP_") && rest.is_ascii()), "{spelled}: {masked}");
     }
     // A word that only looks like it stays.
     assert_eq!(masker.mask_text("Cafeteria Kellergasse"), "Cafeteria Kellergasse");

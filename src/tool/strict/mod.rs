@@ -48,6 +48,8 @@ const REFUSED: [&str; 12] = [
 #[error("the schema at `{pointer}` {why}")]
 pub struct NotStrict {
     pub pointer: String,
+    /// The keyword that cannot be said, where it is one.
+    pub keyword: Option<&'static str>,
     pub why: String,
 }
 
@@ -77,7 +79,7 @@ pub fn without_absent(value: Value, schema: &Value) -> Value {
 fn convert(schema: &Value, at: &str) -> Result<Value, NotStrict> {
     let Value::Object(fields) = schema else { return Err(refuse(at, "allows anything")) };
     if let Some(keyword) = REFUSED.iter().find(|keyword| fields.contains_key(**keyword)) {
-        return Err(refuse(at, &format!("uses `{keyword}`")));
+        return Err(NotStrict { keyword: Some(*keyword), ..refuse(at, &format!("uses `{keyword}`")) });
     }
     let mut out = Map::new();
     for keyword in KEPT {
@@ -124,7 +126,11 @@ fn convert(schema: &Value, at: &str) -> Result<Value, NotStrict> {
 fn object(fields: &Map<String, Value>, at: &str, out: &mut Map<String, Value>) -> Result<(), NotStrict> {
     match fields.get("additionalProperties") {
         None | Some(Value::Bool(false)) => {}
-        Some(_) => return Err(refuse(at, "is a map: its keys are not fixed")),
+        Some(_) => {
+            let keyword = Some("additionalProperties");
+            let why = "is a map: with `additionalProperties` its keys are not fixed";
+            return Err(NotStrict { keyword, ..refuse(at, why) });
+        }
     }
     let empty = Map::new();
     let properties = match fields.get("properties") {
@@ -202,7 +208,7 @@ fn prune(value: Value, schema: &Value, root: &Value) -> Value {
 }
 
 fn refuse(pointer: &str, why: &str) -> NotStrict {
-    NotStrict { pointer: pointer.to_owned(), why: why.to_owned() }
+    NotStrict { pointer: pointer.to_owned(), keyword: None, why: why.to_owned() }
 }
 
 #[cfg(test)]

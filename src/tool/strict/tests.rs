@@ -36,7 +36,7 @@ fn shapes_that_strict_cannot_express_are_refused_with_their_place() {
     assert_eq!(refused(of(json!({}))), "the schema at `/properties/x` allows anything");
     assert_eq!(
         refused(of(json!({"type": "object", "additionalProperties": {"type": "string"}}))),
-        "the schema at `/properties/x` is a map: its keys are not fixed"
+        "the schema at `/properties/x` is a map: with `additionalProperties` its keys are not fixed"
     );
     assert_eq!(refused(of(json!({"type": "array"}))), "the schema at `/properties/x` is a list of anything");
     assert_eq!(refused(of(json!({"not": {"type": "string"}}))), "the schema at `/properties/x` uses `not`");
