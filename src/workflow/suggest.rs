@@ -47,6 +47,12 @@ fn apart<'w>(a: &'w str, b: &'w str) -> (&'w str, &'w str) {
 /// Edits between two words; a swap of neighbours counts as one.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b) = apart(a, b);
+    match (a.len(), b.len()) {
+        (0, _) => return b.chars().count(),
+        (_, 0) => return a.chars().count(),
+        (1, 1) => return usize::from(!a.eq_ignore_ascii_case(b)),
+        _ => {}
+    }
     let (a, b): (Vec<char>, Vec<char>) =
         (a.to_lowercase().chars().collect(), b.to_lowercase().chars().collect());
     let mut rows = vec![(0..=b.len()).collect::<Vec<usize>>()];

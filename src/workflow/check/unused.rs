@@ -165,7 +165,7 @@ impl<'c> Checker<'c> {
             .collect();
         for (name, place) in rare {
             // `late_1` and `late_2` are two words, not one and its slip.
-            let is_counted = |other: &str| without_digits(other) == without_digits(name);
+            let is_counted = |other: &str| without_digits(other).eq(without_digits(name));
             let others = places.keys().copied().filter(|other| *other != name && !is_counted(other));
             let Some(near) = suggest::closest(name, others).map(str::to_owned) else { continue };
             let message = format!("the outcome `{name}` differs from `{near}` by a slip of the hand");
@@ -174,8 +174,8 @@ impl<'c> Checker<'c> {
     }
 }
 
-fn without_digits(word: &str) -> String {
-    word.chars().filter(|c| !c.is_ascii_digit()).collect()
+fn without_digits(word: &str) -> impl Iterator<Item = u8> {
+    word.bytes().filter(|byte| !byte.is_ascii_digit())
 }
 
 fn did_you_mean(near: Option<String>) -> String {

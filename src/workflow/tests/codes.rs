@@ -186,6 +186,7 @@ const FIXTURES: &[(&str, &str, &str)] = &[
              "  - { id: p, call: hr.people }\n  - { id: a, agent: prompts/p.hbs, output: schemas/s.json, limits: { turns: 3 }, tools: [hr.people], with: { shift: \"${{ steps.p.people[0].shift }}\" }, fallback: { severity: low } }\n  - { id: b, agent: prompts/p.hbs, output: schemas/s.json, limits: { turns: 3 }, with: { said: \"${{ steps.a.severity }}\", by: \"${{ steps.a.source }}\" }, fallback: { severity: low } }\n"),
     ("T027", "  - { id: a, agent: prompts/p.hbs, output: schemas/loose.json, limits: { turns: 3 }, fallback: { severity: low } }\n", "  - { id: a, agent: prompts/p.hbs, output: schemas/s.json, limits: { turns: 3 }, fallback: { severity: low } }\n"),
     ("T027", "  - { id: a, agent: prompts/p.hbs, tools: [hr.people, schedule.resequence], output: schemas/s.json, limits: { turns: 3 }, fallback: { severity: low } }\n", "  - { id: a, agent: prompts/p.hbs, tools: [hr.people], output: schemas/s.json, limits: { turns: 3 }, fallback: { severity: low } }\n"),
+    ("T021", "  - { id: x, if: trigger.a == 1, end: late_day }\n  - { id: y, end: lat_day }\n", "  - { id: x, if: trigger.a == 1, end: late_1 }\n  - { id: y, end: late_2 }\n"),
 ];
 
 /// Found by looking at a whole site; their tests are beside the library, and of `takt check`.
