@@ -328,16 +328,11 @@ impl App {
             events: self.events.clone(),
             mask_keys: MaskKeys::Random,
         };
+        let past = Arc::new(StoredPast(self.store.clone()));
         Worker {
             store: self.store.clone(),
             definitions: self.definitions.clone(),
-            executors: executors(
-                &self.tools,
-                &self.definitions,
-                &ladders,
-                settings,
-                Arc::new(StoredPast(self.store.clone())),
-            ),
+            executors: executors(&self.tools, &self.definitions, &ladders, settings, past),
             ladders,
             site: self.site.scope(),
             clock: self.clock.clone(),

@@ -219,8 +219,8 @@ fn one_byte_of_a_file_makes_every_affected_case_stale_and_no_other() {
         ),
         (
             "workflows/supplier_delay.yaml",
-            "mask: [customer]",
-            "mask: [customer, carrier]",
+            "turns: 10, time: 2m",
+            "turns: 9, time: 2m",
             "supplier_delay",
             "settings",
         ),
