@@ -4,6 +4,8 @@
 default:
     @just --list
 
+export CARGO_INCREMENTAL := "1"
+
 # Does it compile?
 check:
     cargo check --all-targets

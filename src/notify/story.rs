@@ -55,12 +55,35 @@ fn new_lines(lines: Vec<Line>, told: i32) -> Vec<String> {
     let matters = |line: &Line| {
         matches!(line.mark, Mark::Asked | Mark::Answered | Mark::Wrote | Mark::Trouble | Mark::Ended)
     };
-    let mut new: Vec<String> =
-        lines.into_iter().filter(|line| !is_told(line) && matters(line)).map(|line| line.text).collect();
-    if new.len() > LINES_MAX {
-        let more = new.len() - LINES_MAX;
-        new.truncate(LINES_MAX);
-        new.push(format!("… and {more} more"));
+    let mut new: Vec<Line> = lines.into_iter().filter(|line| !is_told(line) && matters(line)).collect();
+    let more = new.len().saturating_sub(LINES_MAX);
+    // Questions have cards of their own; what was done, what went wrong and the end stand nowhere else here.
+    for _ in 0..more {
+        let has_card = new.iter().position(|line| matches!(line.mark, Mark::Asked | Mark::Answered));
+        new.remove(has_card.unwrap_or(0));
     }
-    new
+    let mut told: Vec<String> = new.into_iter().map(|line| line.text).collect();
+    if more > 0 {
+        told.push(format!("… and {more} more"));
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::DateTime;
+
+    #[test]
+    fn what_was_written_is_told_however_much_happened_at_once() {
+        let line = |seq: u32, mark: Mark| {
+            let text = format!("{mark:?} {seq}");
+            Line { seq, at: DateTime::UNIX_EPOCH, path: None, mark, text }
+        };
+        let mut lines: Vec<Line> = (0..12).map(|seq| line(seq, Mark::Asked)).collect();
+        lines.extend([line(12, Mark::Wrote), line(13, Mark::Ended)]);
+        let told = new_lines(lines, 2);
+        assert_eq!(told.len(), LINES_MAX + 1);
+        assert_eq!(told[LINES_MAX - 2..], ["Wrote 12", "Ended 13", "… and 4 more"]);
+    }
 }

@@ -93,6 +93,10 @@ pub enum UnfitError {
     )]
     NotMigrated { found: i64, needed: i64 },
     #[error(
+        "nothing has run on this database yet: start `takt serve` first (`--demo` looks among the demo's runs)"
+    )]
+    Empty,
+    #[error(
         "the schema is at migration {found} and this takt needs {needed}: start `takt serve`, which brings it up to \
          date, or use the takt of the process that serves it"
     )]
@@ -139,6 +143,7 @@ impl Store {
         let mut db = store.connection().await?;
         check(&mut db).await?;
         match behind(&mut db).await? {
+            Some((0, _)) => Err(UnfitError::Empty.into()),
             Some((found, needed)) => Err(UnfitError::Behind { found, needed }.into()),
             None => Ok(store),
         }

@@ -14,7 +14,7 @@ use crate::{
 use chrono::TimeDelta;
 use proptest::{collection::vec, prelude::*, sample::select};
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::LazyLock};
 use uuid::Uuid;
 
 /// `ann`, `bob`, `cat` and `dan` are asked; `eve` is not; `max` may override. `dan` started the run, `cat` is asked
@@ -98,7 +98,7 @@ fn act() -> impl Strategy<Value = Act> {
 }
 
 struct World {
-    site: Site,
+    site: &'static Site,
     gate: Gate,
     votes: Vec<Vote>,
     delegations: Vec<Delegation>,
@@ -112,10 +112,14 @@ struct World {
 
 impl World {
     fn new(quorum: i16, excluded: Vec<String>) -> Self {
-        let site = Site::parse("takt.yaml", SITE, &Environment::of([]), &Overrides::default());
+        // Read once: a site costs more than a whole sequence of acts.
+        static PLANT: LazyLock<Site> = LazyLock::new(|| {
+            let site = Site::parse("takt.yaml", SITE, &Environment::of([]), &Overrides::default());
+            site.unwrap_or_else(|error| panic!("{error}"))
+        });
         let now: DateTime<Utc> = "2026-11-27T16:00:00Z".parse().expect("a time");
         Self {
-            site: site.unwrap_or_else(|error| panic!("{error}")),
+            site: &PLANT,
             gate: Gate {
                 id: Uuid::nil(),
                 run_id: Uuid::nil(),
@@ -219,7 +223,7 @@ impl World {
             )
         };
         let in_force = self.in_force();
-        let asked = Asked { site: &self.site, gate: &self.gate, votes: &self.votes, delegations: &in_force };
+        let asked = Asked { site: self.site, gate: &self.gate, votes: &self.votes, delegations: &in_force };
         let who = self.site.person(person).expect("a person");
         let checked = check(&asked, who, &answer, self.now);
         let is_good = matches!(says, Says::Choose(1 | 2)) && hash == "shown" && !overrides;
