@@ -105,8 +105,8 @@ impl<'a> Reading<'a> {
             &people,
             &names,
         );
-        let (limits, retention) = (self.limits(file.limits), self.retention(file.retention));
-        let audit = self.audit(file.audit);
+        let (limits, retention, audit) =
+            (self.limits(file.limits), self.retention(file.retention), self.audit(file.audit));
         let models = match &self.overrides.models {
             Some(models) => models.clone(),
             None => file.models.into_iter().filter_map(|model| self.model(model.value)).collect(),
@@ -114,8 +114,7 @@ impl<'a> Reading<'a> {
         let slack = file.slack.and_then(|slack| self.slack(slack.value));
         let mcp = file.mcp.map(|mcp| self.mcp(mcp));
         let teams = file.teams.and_then(|teams| self.teams(teams.value));
-        let teams_webhook =
-            file.teams_webhook.and_then(|webhook| self.teams_webhook(webhook.value, &names.roles));
+        let teams_webhook = file.teams_webhook.and_then(|hook| self.teams_webhook(hook.value, &names.roles));
         let mail = file.mail.and_then(|mail| self.mail(mail.value));
         let sources = self.sources(file.sources);
         let systems = file.systems.into_iter().map(|(name, system)| (name, self.system(system))).collect();
