@@ -7,6 +7,14 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use std::{any::Any, time::Duration};
 
+const RETRY_WAIT: Duration = Duration::from_millis(500);
+const RETRY_WAIT_MAX: Duration = Duration::from_secs(8);
+
+/// How long an endpoint that does not say is left alone, after so many failures before this one.
+pub fn retry_wait(failures: u32) -> Duration {
+    RETRY_WAIT.saturating_mul(2u32.saturating_pow(failures)).min(RETRY_WAIT_MAX)
+}
+
 /// Held while a request is under way; dropping it makes room for another.
 pub type Permit = Box<dyn Any + Send + Sync>;
 

@@ -3,6 +3,7 @@
 
 use super::body::Body;
 use super::budget::Budget;
+use super::endpoints::retry_wait;
 use super::guard::{Corpus, Masker, confidential_fields};
 use super::ledger::{
     Barred, Entry, Hold, Limits, Offered, Reason, Rejection, RejectionKind, Reserve, Source, Why,
@@ -19,9 +20,6 @@ use std::{
     time::Duration,
 };
 use uuid::Uuid;
-
-const RETRY_WAIT: Duration = Duration::from_millis(500);
-const RETRY_WAIT_MAX: Duration = Duration::from_secs(8);
 
 pub(super) struct Session<'a> {
     pub(super) task: &'a Task,
@@ -248,8 +246,7 @@ impl<'a> Session<'a> {
             self.phase = ask_now();
             return;
         }
-        let backoff = RETRY_WAIT.saturating_mul(2u32.saturating_pow(self.failures)).min(RETRY_WAIT_MAX);
-        let wait = retry_after_ms.map_or(backoff, Duration::from_millis);
+        let wait = retry_after_ms.map_or_else(|| retry_wait(self.failures), Duration::from_millis);
         let again = TimeDelta::from_std(wait).ok().and_then(|wait| at.checked_add_signed(wait));
         self.failures += 1;
         match again {

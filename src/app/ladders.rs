@@ -29,6 +29,7 @@ impl Ladders for SiteLadders {
     fn role_title(&self, role: &str) -> String {
         self.0.role_title(role).to_owned()
     }
+
     fn people(&self, role: &str, place: &AskedAt<'_>) -> Vec<AskedPerson> {
         let at = Place { work_center: place.work_center, workflow: Some(place.workflow) };
         let asked = self.0.people_asked(role, place.at, &at);

@@ -94,7 +94,12 @@ pub enum Refusal {
 
 /// Where a question belongs: the work center of what triggered its run, else the run's subject; and its workflow.
 pub fn place_of(gate: &Gate) -> Place<'_> {
-    let text = |field: &str| gate.ask.get(field).and_then(Value::as_str);
+    place_in(&gate.ask)
+}
+
+/// The place of what is asked, before there is a gate of it.
+pub fn place_in(ask: &Value) -> Place<'_> {
+    let text = |field: &str| ask.get(field).and_then(Value::as_str);
     Place { work_center: text("work_center").or_else(|| text("subject")), workflow: text("workflow") }
 }
 

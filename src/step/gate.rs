@@ -253,7 +253,7 @@ impl GateExecutor {
                 message["title"] = json!(format!("Passed on to {}: {title}", rung.title));
                 let people = rung.role.as_deref().map(|role| {
                     let excluded = ask::excluded(step, context);
-                    ask::people(role, &excluded, context, self.ladders.as_ref())
+                    ask::people(role, &excluded, &opened.ask, context, self.ladders.as_ref())
                 });
                 let names = people.iter().flatten().map(|person| person.name.as_str());
                 message["asked"] = json!(ask::in_words(&rung.title, names));

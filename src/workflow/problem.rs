@@ -16,6 +16,21 @@ pub struct Problem {
     pub fix: Option<String>,
 }
 
+impl Problem {
+    /// Something wrong in a file of the site that is no workflow: takt.yaml, or one of connectors/.
+    pub fn of_site(path: &str, (line, column): (u64, u64), message: impl Into<String>) -> Self {
+        let number = |number: u64| u32::try_from(number).unwrap_or(1).max(1);
+        Self {
+            code: "T026",
+            severity: Severity::Error,
+            path: path.to_owned(),
+            place: Place { line: number(line), column: number(column) },
+            message: message.into(),
+            fix: None,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {

@@ -2,6 +2,7 @@
 //! words. Each must stand in a structured field of what the run was told. Other sentences are not looked at: a
 //! number in them may be a sum, and a model may count.
 
+use super::regex;
 use regex::Regex;
 use serde_json::Value;
 use std::{
@@ -17,10 +18,6 @@ const NUMBER_MIN: f64 = 10.0;
 
 static NUMBER: LazyLock<Regex> = LazyLock::new(|| regex(r"\d+(?:[.,]\d+)*"));
 static NAME: LazyLock<Regex> = LazyLock::new(|| regex(r"\p{Lu}\p{Ll}+(?:[ \-]\p{Lu}\p{Ll}+)+"));
-
-fn regex(pattern: &str) -> Regex {
-    Regex::new(pattern).unwrap_or_else(|e| unreachable!("{pattern}: {e}"))
-}
 
 /// Numbers and words of structured fields.
 #[derive(Debug, Clone, Default)]

@@ -1,7 +1,7 @@
 //! Ids and addresses as texts name them, however they are spelled, and which fields are written by people outside.
 //! An id in such a field is a claim: whoever wrote it may have made it up.
 
-use super::dlp::plain;
+use super::{dlp::plain, regex};
 use regex::Regex;
 use std::{
     collections::{BTreeSet, HashSet},
@@ -68,10 +68,6 @@ static ADDRESS: LazyLock<Regex> = LazyLock::new(|| {
         r#"|\b(?:[a-z0-9\-]+\.)+[a-z]{2,24}/[^\s"'<>()\[\]]*"#,
     ))
 });
-
-fn regex(pattern: &str) -> Regex {
-    Regex::new(pattern).unwrap_or_else(|e| unreachable!("{pattern}: {e}"))
-}
 
 /// Ids and addresses that structured fields have named.
 #[derive(Debug, Clone, Default)]

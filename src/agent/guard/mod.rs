@@ -7,7 +7,14 @@ mod grounding;
 mod ids;
 mod outside;
 
+use regex::Regex;
+
 pub(super) use confidential::{as_tokens, confidential_fields};
 pub(super) use dlp::Masker;
 pub(super) use grounding::Corpus;
 pub use outside::masked;
+
+/// The guards' patterns are constants; a test compiles each.
+fn regex(pattern: &str) -> Regex {
+    Regex::new(pattern).unwrap_or_else(|e| unreachable!("{pattern}: {e}"))
+}

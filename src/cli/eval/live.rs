@@ -9,6 +9,7 @@ use super::{
 use crate::{
     agent::{
         Admission, Endpoints, Exchange, Model, ModelError, ModelProfile, ModelReply, Played, Tape, Told,
+        retry_wait,
     },
     connector::openai::OpenAi,
     eval::{Baseline, Case, Report, Trial, scan, terms, unclean},
@@ -26,9 +27,6 @@ use std::{
 
 /// The money given with `--max-usd` is spent.
 const EXIT_BUDGET: u8 = 5;
-/// After a failure without a time to come back.
-const RETRY_WAIT: Duration = Duration::from_millis(500);
-const RETRY_WAIT_MAX: Duration = Duration::from_secs(8);
 /// A longer wait is told to whoever sits before it.
 const WORTH_TELLING: Duration = Duration::from_secs(5);
 
@@ -165,7 +163,7 @@ impl Patient {
             Told::Failed { retry_after: Some(wait), .. } => Some(wait),
             Told::Failed { class, .. } if class.is_transient() => {
                 *failures += 1;
-                Some(RETRY_WAIT.saturating_mul(2u32.saturating_pow(*failures - 1)).min(RETRY_WAIT_MAX))
+                Some(retry_wait(*failures - 1))
             }
             Told::Failed { .. } => None,
         }

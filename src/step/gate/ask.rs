@@ -4,6 +4,7 @@ use super::{Opened, outcome};
 use crate::{
     engine::{AskedAt, AskedPerson, Ladders, StepContext},
     expr::Scope,
+    gate::place_in,
     run::{Intent, MessageKind, OutboxMessage, Signal, StepPath},
     step::notify::split_title,
     workflow::{Allow, GateForm, GateStep, OnExpire, form},
@@ -94,7 +95,7 @@ impl Ask {
             json["basis"] = json!(basis);
         }
         let excluded = excluded(step, context);
-        json["people"] = json!(people(&step.ask, &excluded, context, ladders));
+        json["people"] = json!(people(&step.ask, &excluded, &json, context, ladders));
         Ok(Self { role: step.ask.clone(), excluded, json })
     }
 
@@ -136,7 +137,7 @@ impl Ask {
         json["first"] = json!({ "by": by, "by_name": by_name, "decision": answer.body["decision"] });
         let mut excluded = excluded(step, context);
         excluded.extend(outcome::people(&answer.body));
-        json["people"] = json!(people(&role, &excluded, context, ladders));
+        json["people"] = json!(people(&role, &excluded, &json, context, ladders));
         Ok(Self { role, excluded, json })
     }
 }
@@ -155,15 +156,13 @@ pub(super) fn excluded(step: &GateStep, context: &StepContext) -> Vec<String> {
 pub(super) fn people(
     role: &str,
     excluded: &[String],
+    ask: &Value,
     context: &StepContext,
     ladders: &dyn Ladders,
 ) -> Vec<AskedPerson> {
-    let of_trigger = |field: &str| context.start.trigger.get(field).and_then(Value::as_str);
-    let place = AskedAt {
-        workflow: &context.definition.workflow.id,
-        work_center: of_trigger("work_center").or_else(|| of_trigger("subject")),
-        at: context.clock.now(),
-    };
+    let workflow = &context.definition.workflow.id;
+    let work_center = place_in(ask).work_center;
+    let place = AskedAt { workflow, work_center, at: context.clock.now() };
     let mut people = ladders.people(role, &place);
     people.retain(|person| !excluded.contains(&person.id));
     people

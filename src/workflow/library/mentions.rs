@@ -1,6 +1,6 @@
 //! Workflows and tools that `takt.yaml` names and that are not there.
 
-use super::{Place, Problem, Severity};
+use super::Problem;
 use crate::{
     site::{Mentioned, Site},
     tool::Registry,
@@ -22,14 +22,7 @@ pub(super) fn dangling(site: &Site, workflows: &BTreeSet<&str>, tools: &Registry
         _ => None,
     };
     let mentions = site.mentions.iter().filter_map(|mention| Some((mention, missing(&mention.of)?)));
-    let number = |number: u64| u32::try_from(number).unwrap_or(1).max(1);
-    let told = mentions.map(|(mention, message)| Problem {
-        code: "T026",
-        severity: Severity::Error,
-        path: "takt.yaml".to_owned(),
-        place: Place { line: number(mention.line), column: number(mention.column) },
-        message,
-        fix: None,
-    });
-    told.collect()
+    mentions
+        .map(|(mention, message)| Problem::of_site("takt.yaml", (mention.line, mention.column), message))
+        .collect()
 }

@@ -1,7 +1,7 @@
 //! Cards follow their gate whatever became of it, also where no step says so: an answer whose worker is gone, a question
 //! that was passed on, a run that was cancelled.
 
-use super::{delivery, queue};
+use super::{delivery, queue, queue_nth};
 use crate::support::{
     console::Console,
     seed::{self, Question},
@@ -15,10 +15,18 @@ use std::{
 use takt::{
     connector::slack::SlackNotifier,
     gate::{Answer, Decision, decide},
-    run::{GateId, MessageKind, OutboxMessage, Reassign},
-    store::{gates, outbox},
+    run::{GateId, Reassign},
+    store::gates,
     workflow::GateForm,
 };
+
+/// Delivers to the console's Slack until it stops.
+fn deliver(console: &Console) {
+    let settings = console.site.slack.as_ref().expect("Slack");
+    let notifier = SlackNotifier::new(settings, console.site.time_zone).expect("a notifier");
+    let running = delivery(console, Arc::new(notifier));
+    tokio::spawn(running.run(console.hints.subscribe(), console.stop.clone()));
+}
 
 async fn cards(workspace: &Workspace) -> Vec<Value> {
     let read = reqwest::get(format!("{}/messages", workspace.base_url)).await.expect("an answer");
@@ -42,8 +50,7 @@ async fn says(workspace: &Workspace, title: &str, words: &str) -> Duration {
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_became_of_a_question_its_card_says_so_without_a_step() {
     let workspace = Workspace::start(None).await;
-    let settings = workspace.settings();
-    let own = settings.clone();
+    let own = workspace.settings();
     let console = Console::with(|site| site.slack = Some(own)).await;
     let (run, _) = seed::three_plans(&console).await;
     let mut asked: Vec<GateId> = Vec::new();
@@ -56,9 +63,7 @@ async fn whatever_became_of_a_question_its_card_says_so_without_a_step() {
         queue(&console, run, gate, "slack").await;
         asked.push(gate);
     }
-    let notifier = SlackNotifier::new(&settings, console.site.time_zone).expect("a notifier");
-    let running = delivery(&console, Arc::new(notifier));
-    tokio::spawn(running.run(console.hints.subscribe(), console.stop.clone()));
+    deliver(&console);
     for title in ["Lot 7", "Lot 8", "Lot 9"] {
         says(&workspace, title, ":approve").await;
     }
@@ -88,8 +93,7 @@ async fn whatever_became_of_a_question_its_card_says_so_without_a_step() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_card_says_how_far_it_is_answered_and_keeps_its_buttons_until_enough_agree() {
     let workspace = Workspace::start(None).await;
-    let settings = workspace.settings();
-    let own = settings.clone();
+    let own = workspace.settings();
     let console = Console::with(|site| {
         site.slack = Some(own);
         let lee = site.people.iter_mut().find(|person| person.id == "lee").expect("Lee");
@@ -103,9 +107,7 @@ async fn a_card_says_how_far_it_is_answered_and_keeps_its_buttons_until_enough_a
         .await
         .expect("a quorum");
     queue(&console, run, gate, "slack").await;
-    let notifier = SlackNotifier::new(&settings, console.site.time_zone).expect("a notifier");
-    let running = delivery(&console, Arc::new(notifier));
-    tokio::spawn(running.run(console.hints.subscribe(), console.stop.clone()));
+    deliver(&console);
     says(&workspace, "PRESS-4", "Choose 1").await;
 
     let answer = Answer { choice: Some(1), ..Answer::of(Decision::Choose, "mail", "hash-of-the-proposal") };
@@ -126,37 +128,19 @@ async fn a_card_says_how_far_it_is_answered_and_keeps_its_buttons_until_enough_a
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_a_question_is_passed_on_to_gets_its_buttons() {
     let workspace = Workspace::start(None).await;
-    let settings = workspace.settings();
-    let own = settings.clone();
+    let own = workspace.settings();
     let console = Console::with(|site| site.slack = Some(own)).await;
     let (run, gate) = seed::three_plans(&console).await;
     queue(&console, run, gate, "slack").await;
-    let notifier = SlackNotifier::new(&settings, console.site.time_zone).expect("a notifier");
-    let running = delivery(&console, Arc::new(notifier));
-    tokio::spawn(running.run(console.hints.subscribe(), console.stop.clone()));
+    deliver(&console);
     says(&workspace, "PRESS-4 down", ":choose.1").await;
 
     let mut db = console.store.connection().await.expect("a connection");
-    let asked = gates::get(&mut db, gate).await.expect("asking").expect("a gate");
-    let next = Some("plant_scheduler".to_owned());
-    let to = Reassign { gate, role: next.clone(), person: None, rung: 1, expires_at: seed::at(3600) };
+    let role = Some("plant_scheduler".to_owned());
+    let to = Reassign { gate, role, person: None, rung: 1, expires_at: seed::at(3600) };
     gates::reassign(&mut db, &to).await.expect("passed on");
-    let mut message = asked.ask.clone();
-    message["title"] = json!("Passed on to Plant scheduler: PRESS-4");
-    for (field, value) in [("gate", json!(gate)), ("asked_at", json!(asked.opened_at))] {
-        message[field] = value;
-    }
-    message["expires_at"] = json!(to.expires_at);
-    let message = OutboxMessage {
-        path: asked.step(),
-        ordinal: 1,
-        kind: MessageKind::Ask,
-        gate: Some(gate),
-        role: next,
-        person: None,
-        message,
-    };
-    outbox::queue(&mut db, run, &message, &["slack".to_owned()]).await.expect("queued");
+    let title = json!("Passed on to Plant scheduler: PRESS-4");
+    queue_nth(&console, run, gate, "slack", 1, |message| message["title"] = title).await;
     console.hints.tell();
     says(&workspace, "Passed on to Plant scheduler", &format!("{}:choose.1", seed::button_token(gate))).await;
     says(&workspace, "PRESS-4 down", "passed on to Plant scheduler at ").await;

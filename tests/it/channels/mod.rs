@@ -32,17 +32,29 @@ fn delivery(console: &Console, notifier: Arc<dyn Notifier>) -> Delivery {
 
 /// Queues the message of an open gate, as its step writes it.
 async fn queue(console: &Console, run: RunId, gate: GateId, channel: &str) {
+    queue_nth(console, run, gate, channel, 0, |message| message["token"] = json!(button_token(gate))).await;
+}
+
+/// Queues one of several messages of a gate, as it stands now; the first one has the word of its buttons.
+async fn queue_nth(
+    console: &Console,
+    run: RunId,
+    gate: GateId,
+    channel: &str,
+    ordinal: u32,
+    change: impl FnOnce(&mut Value),
+) {
     let mut db = console.store.connection().await.expect("a connection");
     let asked = gates::get(&mut db, gate).await.expect("asking").expect("a gate");
     let mut message = asked.ask.clone();
     message["gate"] = json!(gate);
-    message["token"] = json!(button_token(gate));
     message["asked"] = asked.ask["role_title"].clone();
     message["asked_at"] = json!(asked.opened_at);
     message["expires_at"] = json!(asked.expires_at);
+    change(&mut message);
     let message = OutboxMessage {
         path: asked.step(),
-        ordinal: 0,
+        ordinal,
         kind: MessageKind::Ask,
         gate: Some(gate),
         role: asked.role,

@@ -1,7 +1,7 @@
 //! Words that hide what they say: a name or a secret in base64 or hexadecimal, and keys of no known form, which are
 //! long and look like dice.
 
-use super::regex;
+use crate::agent::guard::regex;
 use base64::{
     Engine as _, alphabet,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},

@@ -6,7 +6,7 @@
 mod hidden;
 mod reading;
 
-use crate::agent::{task::is_public, text::visible};
+use crate::agent::{guard::regex, task::is_public, text::visible};
 use crate::tool::DataClass;
 use hmac::{Hmac, KeyInit, Mac};
 use reading::Reading;
@@ -47,11 +47,6 @@ static SECRET: LazyLock<Regex> = LazyLock::new(|| {
         r"|-----BEGIN [A-Z ]+-----[\s\S]*?(?:-----END [A-Z ]+-----|$)",
     ))
 });
-
-/// These patterns are constants; a test compiles each.
-fn regex(pattern: &str) -> Regex {
-    Regex::new(pattern).unwrap_or_else(|e| unreachable!("{pattern}: {e}"))
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Kind {
