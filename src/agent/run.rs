@@ -243,6 +243,8 @@ async fn call_tool(
         timeout,
         now,
         trace: task.trace.clone(),
+        // It only reads.
+        lease: Arc::default(),
     };
     let output = match tokio::time::timeout(timeout, tool.call(&request, call.args.clone())).await {
         Ok(result) => result.map_err(|error| (error.class().to_owned(), error))?,

@@ -1,10 +1,17 @@
-//! The HTTP client that every room shares, and reading answers within limits.
+//! The HTTP client that every room shares, bodies that leave only under a lease, and reading answers within limits.
 
+use crate::tool::Lease;
 use bytes::{Bytes, BytesMut};
 use chrono::DateTime;
+use http_body::{Frame, SizeHint};
 use reqwest::{Client, Response, header::HeaderMap, redirect::Policy};
 use rustls::crypto::{CryptoProvider, ring};
-use std::time::Duration;
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -26,6 +33,45 @@ pub fn client_connecting_within(connect: Duration) -> Result<Client, reqwest::Er
         .retry(reqwest::retry::never())
         .user_agent(concat!("takt/", env!("CARGO_PKG_VERSION")))
         .build()
+}
+
+/// A body that leaves this process only while the lease holds. A request waits for its connection's task after its step
+/// was last asked, and a process may be frozen in between; the task asks for the body in the moment it writes.
+pub fn under(lease: &Arc<Lease>, body: Vec<u8>) -> reqwest::Body {
+    reqwest::Body::wrap(Leased { lease: lease.clone(), left: Bytes::from(body) })
+}
+
+struct Leased {
+    lease: Arc<Lease>,
+    left: Bytes,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("nothing was sent: the run belongs to another worker")]
+struct LeaseOver;
+
+impl http_body::Body for Leased {
+    type Data = Bytes;
+    type Error = LeaseOver;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, LeaseOver>>> {
+        if !self.lease.holds() {
+            return Poll::Ready(Some(Err(LeaseOver)));
+        }
+        let left = std::mem::take(&mut self.left);
+        Poll::Ready((!left.is_empty()).then(|| Ok(Frame::data(left))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left.len() as u64)
+    }
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -1,7 +1,7 @@
 //! Drives one claimed run in memory: plan, execute what is ready, journal what happened, until it parks or ends.
 
 use super::{
-    Brakes, Caps, Clock, CommitError, Executors, Journal, Ladders, Lease, Outcome, RowChange, StepContext,
+    Brakes, Caps, Clock, CommitError, Executors, Journal, Ladders, Outcome, RowChange, StepContext,
     caps::{Size, bytes_of_records},
     execute::NoteRequest,
     fault, observe,
@@ -13,6 +13,7 @@ use crate::{
         Change, Failure, Intent, Leaf, MessageKind, NewRun, OutboxMessage, Phase, Plan, Record, RunId,
         Signal, SignalKind, State, StepPath, Task, approval_of, machine::Status, plan, retry,
     },
+    tool::Lease,
     workflow::{Autonomy, Definition, WaitFor},
 };
 use chrono::{DateTime, Utc};
@@ -271,6 +272,7 @@ impl Driver {
             },
             generation: known.map_or(0, |step| step.generation),
             repeats: !task.new_attempt || task.attempt > task.keyed_from + 1,
+            lease: self.services.lease.clone(),
             note_to: self.note_to.clone(),
         }
     }

@@ -4,7 +4,7 @@ use super::Clock;
 use crate::{
     expr::Scope,
     run::{Approval, Change, Failure, Intent, RunId, Signal, StartedRun, StepPath, Task},
-    tool::ToolError,
+    tool::{Lease, ToolError},
     workflow::Definition,
 };
 use async_trait::async_trait;
@@ -118,6 +118,7 @@ pub struct StepContext {
     pub generation: u32,
     /// An earlier attempt was made under the same key: it may have taken effect.
     pub repeats: bool,
+    pub lease: Arc<Lease>,
     pub(super) note_to: mpsc::Sender<NoteRequest>,
 }
 

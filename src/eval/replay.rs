@@ -4,7 +4,7 @@
 use super::case::{AnswerMoment, Case, ChildMoment, CrashPoint, EventMoment, Moment};
 use super::score::Replayed;
 use crate::engine::{
-    Caps, Clock, Commit, CommitError, Driven, Driver, Executors, Journal, Ladders, Lease, MemoryJournal,
+    Caps, Clock, Commit, CommitError, Driven, Driver, Executors, Journal, Ladders, MemoryJournal,
     RowChange, Services,
 };
 use crate::run::{
@@ -59,7 +59,7 @@ pub async fn replay(case: &Case, stage: Stage) -> Result<Replayed, ReplayError> 
     let services = Arc::new(Services {
         journal: journal.clone(),
         clock: clock.clone(),
-        lease: Arc::new(Lease::forever()),
+        lease: Arc::default(),
         executors: stage.executors,
         ladders: stage.ladders,
         site: stage.site,

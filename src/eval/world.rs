@@ -226,6 +226,7 @@ mod tests {
             timeout: Duration::from_secs(1),
             now: DateTime::UNIX_EPOCH,
             trace: None,
+            lease: Arc::default(),
         };
         let tool = registry.get(&tool.parse().unwrap()).unwrap();
         tool.call(&call, args).await.map_err(|error| error.kind)

@@ -88,6 +88,7 @@ impl CallExecutor {
             timeout: task.timeout.unwrap_or(tool.spec().timeout),
             now: context.now,
             trace: trace::traceparent(&span).or_else(|| context.start.trace.clone()),
+            lease: context.lease.clone(),
         };
         if context.repeats
             && let Some(outcome) = look_up(tool, &call, input).await?

@@ -116,6 +116,7 @@ async fn check(
             timeout: tool.spec().timeout,
             now: context.clock.now(),
             trace: trace::here().or_else(|| context.start.trace.clone()),
+            lease: context.lease.clone(),
         };
         let answer = tokio::time::timeout(tool.spec().timeout, tool.call(&call, input)).await;
         // A rule that cannot be read is not a rule that holds: the write is tried again later, not let through.

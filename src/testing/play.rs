@@ -13,7 +13,7 @@ use super::{
     world::World,
 };
 use crate::{
-    engine::{Clock, Driven, Driver, Lease, Services},
+    engine::{Clock, Driven, Driver, Services},
     expr::Scope,
     run::{Intent, RunId, Signal, SignalKind, State, inputs_from},
     workflow::{
@@ -431,7 +431,7 @@ fn services(
     Ok(Arc::new(Services {
         journal: journal.clone(),
         clock: clock.clone(),
-        lease: Arc::new(Lease::forever()),
+        lease: Arc::default(),
         executors,
         ladders: stage.ladders.clone(),
         site: stage.site.scope(),

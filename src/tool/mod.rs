@@ -1,10 +1,11 @@
 //! What a tool is: the trait every connector and algorithm implements, its declared effect and
-//! idempotency, its schemas, its errors, and the registry the engine, the checker and the agent read.
+//! idempotency, its schemas, its errors, how long its caller may act, and the registry the engine, the checker and the agent read.
 //!
 //! Nothing here knows a vendor, a workflow or a database.
 
 mod error;
 mod fit;
+mod lease;
 mod registry;
 mod spec;
 mod stand_in;
@@ -13,6 +14,7 @@ mod typed;
 
 pub use error::{ToolError, ToolErrorKind};
 pub use fit::misfits;
+pub use lease::Lease;
 pub use registry::{Registry, RegistryError};
 pub use spec::{DataClass, Effect, Idempotency, ToolName, ToolNameError, ToolSpec};
 pub use stand_in::stand_in;
@@ -22,7 +24,7 @@ pub use typed::{Typed, schema_of};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use uuid::Uuid;
 
 /// One call of a tool, as the engine makes it. The key is the same for every attempt of one step,
@@ -38,6 +40,8 @@ pub struct Call {
     pub now: DateTime<Utc>,
     /// W3C `traceparent`, passed on to the other system.
     pub trace: Option<String>,
+    /// Nothing may be changed for the caller once it is over.
+    pub lease: Arc<Lease>,
 }
 
 /// What a read-back after an unknown outcome found.

@@ -2,7 +2,7 @@
 
 use crate::sample_site::{registry, site};
 use serde_json::{Value, json};
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use takt::{
     simulator::{Handle, Simulator, SimulatorConfig},
     tool::{Call, Effect, Lookup, Registry, ToolError, ToolErrorKind},
@@ -103,6 +103,7 @@ fn context(key: &str) -> Call {
         timeout: Duration::from_secs(60),
         now: SimulatorConfig::demo_start(),
         trace: None,
+        lease: Arc::default(),
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 };
 use takt::{
     engine::{
-        Caps, Clock, Commit, CommitError, Driven, Driver, Execute, Executors, Journal, Lease, Outcome,
+        Caps, Clock, Commit, CommitError, Driven, Driver, Execute, Executors, Journal, Outcome,
         Services, StepContext,
     },
     run::{Change, Record, RunId, StartedRun, State, Task},
@@ -78,7 +78,7 @@ fn lab(steps: &[&str], refuses: bool) -> Lab {
     let services = Services {
         journal: disk.clone(),
         clock: Arc::new(Clock::standing(now)),
-        lease: Arc::new(Lease::forever()),
+        lease: Arc::default(),
         executors: Executors::from([("call", Arc::new(Steps(log.clone())) as Arc<dyn Execute>)]),
         ladders: Arc::new(()),
         site: json!({}),

@@ -4,18 +4,20 @@
 use super::{answer::Answer, operation::System, request::Prepared};
 use crate::{
     connector::http::{self, BodyError},
-    tool::{ToolError, ToolErrorKind},
+    tool::{Lease, ToolError, ToolErrorKind},
 };
 use bytes::Bytes;
 use governor::clock::{Clock, DefaultClock};
 use reqwest::{StatusCode, header};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep};
 
 /// An error body is read this far, to tell people what the system said.
 const ERROR_BYTES_MAX: usize = 64 * 1024;
 
 pub(super) struct Bounds {
+    /// Writes go out under it.
+    pub lease: Arc<Lease>,
     pub deadline: Instant,
     pub bytes_max: usize,
 }
@@ -103,7 +105,12 @@ impl System {
             builder = builder.query(&request.query);
         }
         if let Some(body) = &request.body {
-            builder = builder.json(body);
+            builder = match request.write {
+                true => builder
+                    .header(header::CONTENT_TYPE, "application/json")
+                    .body(http::under(&bounds.lease, body.to_string().into_bytes())),
+                false => builder.json(body),
+            };
         }
         let response = builder
             .send()

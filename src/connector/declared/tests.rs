@@ -2,12 +2,16 @@ use super::load::read;
 use crate::{
     connector::http,
     site::{Environment, Overrides, Site, System},
-    tool::{Call, Effect, Idempotency, Lookup, Tool, ToolError, ToolErrorKind},
+    tool::{Call, Effect, Idempotency, Lease, Lookup, Tool, ToolError, ToolErrorKind},
 };
 use chrono::{TimeZone, Utc};
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use uuid::Uuid;
 use wiremock::{
     Mock, MockServer, ResponseTemplate,
@@ -111,6 +115,7 @@ fn call() -> Call {
         timeout: Duration::from_secs(5),
         now: Utc.with_ymd_and_hms(2026, 11, 23, 12, 10, 0).single().expect("a time"),
         trace: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
+        lease: Arc::default(),
     }
 }
 
@@ -422,4 +427,21 @@ fn a_class_whose_field_is_mistyped_is_told() {
     assert!(found.contains("no field is called `prt`") && found.ends_with("did you mean `part`?"), "{found}");
     // A class that is of use elsewhere, or of none, harms nobody.
     assert_eq!(wrong("system: erp", "system: erp\nclasses: { customer: customer, number: public }"), "");
+}
+
+#[tokio::test]
+async fn a_write_that_waits_for_its_connection_is_not_sent_after_its_lease() {
+    let server = MockServer::start().await;
+    answer(&server, "POST", ResponseTemplate::new(200).set_body_json(json!({ "data": { "name": "MR-1" } }))).await;
+    let tool = tool("erp.create_requisition", &server.uri());
+    let lease = Arc::new(Lease::until(Instant::now() + Duration::from_secs(3600)));
+    let call = Call { lease: lease.clone(), ..call() };
+    tool.call(&call, json!({ "part": "P-1" })).await.expect("a requisition");
+    // The connection is open now: the second request is handed to its task at once, and waits there for its turn.
+    let mut second = tool.call(&call, json!({ "part": "P-2" }));
+    assert!(futures::poll!(&mut second).is_pending());
+    lease.renew(Instant::now());
+    let error = second.await.expect_err("its lease is over");
+    let sent = server.received_requests().await.expect("requests").len();
+    assert_eq!((sent, error.kind), (1, ToolErrorKind::OutcomeUnknown), "{error}");
 }

@@ -120,7 +120,7 @@ impl Server {
                 params: params.clone(),
                 mirrored: &[],
                 trace: None,
-                write: false,
+                write: None,
                 deadline,
                 bytes_max: LIST_BYTES_MAX,
             };

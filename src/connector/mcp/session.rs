@@ -8,10 +8,13 @@ use super::{
     server::Server,
     wire::{Heard, Post, Reply, post},
 };
-use crate::tool::{ToolError, ToolErrorKind};
+use crate::tool::{Lease, ToolError, ToolErrorKind};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 use tokio::time::{Instant, timeout_at};
 
 pub const MODERN: &str = "2026-07-28";
@@ -42,7 +45,8 @@ pub(super) struct Ask<'a> {
     /// Arguments that are repeated as headers.
     pub mirrored: &'a [Param],
     pub trace: Option<&'a str>,
-    pub write: bool,
+    /// May change something over there, under this lease.
+    pub write: Option<&'a Arc<Lease>>,
     pub deadline: Instant,
     pub bytes_max: usize,
 }
@@ -94,7 +98,7 @@ impl Server {
             params,
             mirrored: &[],
             trace: None,
-            write: false,
+            write: None,
             deadline,
             bytes_max: GREETING_BYTES_MAX,
         };
@@ -197,7 +201,7 @@ impl Server {
 
     fn refused(&self, ask: &Ask<'_>, reply: &Reply, heard: &Heard) -> ToolError {
         let (name, method, status) = (&self.system.name, ask.method, reply.status.as_u16());
-        let unsure = if ask.write { ToolErrorKind::OutcomeUnknown } else { ToolErrorKind::Transient };
+        let unsure = if ask.write.is_some() { ToolErrorKind::OutcomeUnknown } else { ToolErrorKind::Transient };
         let kind = match (status, heard) {
             (401 | 403, _) => ToolErrorKind::Denied,
             (429, _) => ToolErrorKind::RateLimited { retry_after: reply.retry_after },

@@ -49,7 +49,7 @@ impl Tool for McpTool {
             params: json!({ "name": self.pin.name(), "arguments": input }),
             mirrored: &self.mirrored,
             trace: call.trace.as_deref(),
-            write: is_write,
+            write: is_write.then_some(&call.lease),
             deadline,
             bytes_max: self.spec.result_bytes_max,
         };

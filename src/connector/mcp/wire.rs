@@ -3,7 +3,7 @@
 
 use crate::{
     connector::{declared::System, http},
-    tool::{ToolError, ToolErrorKind},
+    tool::{Lease, ToolError, ToolErrorKind},
 };
 use bytes::BytesMut;
 use reqwest::{
@@ -11,7 +11,7 @@ use reqwest::{
     header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue},
 };
 use serde_json::Value;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 const ERROR_BYTES_MAX: usize = 64 * 1024;
@@ -25,8 +25,8 @@ pub(super) struct Post<'a> {
     pub body: &'a Value,
     /// Of a request; a notification has none, and no answer.
     pub id: Option<u64>,
-    /// What is sent may change something over there.
-    pub write: bool,
+    /// What is sent may change something over there, and leaves only under this lease.
+    pub write: Option<&'a Arc<Lease>>,
     pub deadline: Instant,
     pub bytes_max: usize,
 }
@@ -75,10 +75,16 @@ async fn exchange(system: &System, post: &Post<'_>) -> Result<Reply, ToolError> 
         let message = format!("no time was left to ask {} ({})", system.name, post.what);
         return Err(ToolError::new(ToolErrorKind::Transient, message));
     }
-    let lost = |error| system.not_answered(post.what, post.write, error, left);
+    let lost = |error| system.not_answered(post.what, post.write.is_some(), error, left);
     let request = system.client.post(post.url).timeout(left).headers(system.headers.clone());
     let request = request.headers(post.headers.clone()).header(ACCEPT, "application/json, text/event-stream");
-    let response = request.json(post.body).send().await.map_err(lost)?;
+    let request = match post.write {
+        Some(lease) => request
+            .header(CONTENT_TYPE, "application/json")
+            .body(http::under(lease, post.body.to_string().into_bytes())),
+        None => request.json(post.body),
+    };
+    let response = request.send().await.map_err(lost)?;
     let status = response.status();
     if status.is_redirection() {
         let message = format!(
@@ -124,7 +130,7 @@ async fn events(
     let left = post.deadline.saturating_duration_since(Instant::now());
     let (mut rest, mut data, mut read) = (BytesMut::new(), Vec::new(), 0);
     while let Some(chunk) =
-        response.chunk().await.map_err(|error| system.not_answered(post.what, post.write, error, left))?
+        response.chunk().await.map_err(|error| system.not_answered(post.what, post.write.is_some(), error, left))?
     {
         read += chunk.len();
         if read > post.bytes_max {
@@ -187,7 +193,7 @@ fn hear(system: &System, post: &Post<'_>, body: &[u8], reply: &mut Reply) -> Res
 
 /// After a write nobody knows what an answer that cannot be read would have said.
 fn lost_or(post: &Post<'_>, kind: ToolErrorKind) -> ToolErrorKind {
-    if post.write { ToolErrorKind::OutcomeUnknown } else { kind }
+    if post.write.is_some() { ToolErrorKind::OutcomeUnknown } else { kind }
 }
 
 fn unreadable(system: &System, post: &Post<'_>, why: &str) -> ToolError {

@@ -104,7 +104,17 @@ async fn make(
     }
     let run = Uuid::now_v7();
     let timeout = spec.timeout.min(TIME_MAX);
-    let call = Call { run, step: "mcp".to_owned(), attempt: 1, key: run.to_string(), timeout, now, trace };
+    let call = Call {
+        run,
+        step: "mcp".to_owned(),
+        attempt: 1,
+        key: run.to_string(),
+        timeout,
+        now,
+        trace,
+        // It only reads.
+        lease: Arc::default(),
+    };
     match tokio::time::timeout(timeout, tool.call(&call, storable(arguments))).await {
         Ok(made) => made,
         Err(_) => {

@@ -103,6 +103,7 @@ async fn call_within(tool: &Arc<dyn Tool>, input: Value, timeout: Duration) -> R
         timeout,
         now: chrono::DateTime::UNIX_EPOCH,
         trace: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
+        lease: Arc::default(),
     };
     tool.call(&call, input).await
 }

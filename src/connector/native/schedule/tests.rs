@@ -4,7 +4,7 @@ use crate::{
     tool::{Call, ToolName},
 };
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 fn model() -> Value {
     let order = |id: &str| {
@@ -43,6 +43,7 @@ async fn call(name: &str, input: Value) -> Result<Value, ToolError> {
         timeout: Duration::from_secs(30),
         now: "2026-11-23T06:00:00Z".parse().unwrap(),
         trace: None,
+        lease: Arc::default(),
     };
     let answer = tool.call(&call, input).await?;
     assert!(

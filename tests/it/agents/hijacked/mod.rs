@@ -20,7 +20,7 @@ use takt::{
     agent::{Capabilities, Entry, Model, ModelErrorClass, ModelProfile, Source},
     app::executors,
     engine::{
-        Caps, Clock, Definitions, Driven, Driver, Ladders, Lease, MemoryJournal, NoPast, RowChange, Services,
+        Caps, Clock, Definitions, Driven, Driver, Ladders, MemoryJournal, NoPast, RowChange, Services,
     },
     run::{Change, GateId, Intent, NewGate, Record, RunId, Signal, SignalKind, StartedRun, State, has_nul},
     step::AgentSettings,
@@ -222,7 +222,7 @@ impl Session {
         Arc::new(Services {
             journal: journal.clone(),
             clock: clock.clone(),
-            lease: Arc::new(Lease::forever()),
+            lease: Arc::default(),
             executors: executors(&tools, &lab.definitions, &ladders, settings, Arc::new(NoPast)),
             ladders,
             site: json!({}),

@@ -12,12 +12,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 use takt::{
     app::executors,
-    engine::{Brakes, Caps, Clock, CommitError, Driven, Lease, NoPast, RowChange, Services},
+    engine::{Brakes, Caps, Clock, CommitError, Driven, NoPast, RowChange, Services},
     run::{Change, RunId},
     step::AgentSettings,
+    tool::Lease,
 };
 use tokio::task::JoinHandle;
 use uuid::Uuid;
@@ -297,7 +298,7 @@ impl<'p> Schedule<'p> {
         world.store.tenures.insert(tenure, Tenure { lease_until, is_valid: true });
         let clock = Arc::new(Clock::standing(world.now));
         drop(world);
-        let lease = Arc::new(Lease::forever());
+        let lease = Arc::new(Lease::until(Instant::now()));
         let plant = self.plant;
         let settings = AgentSettings::default();
         let tools = tools(&plant.tools, &self.world, tenure);
