@@ -8,6 +8,10 @@
 //! The modules stand in reading order, lowest first. ARCHITECTURE.md follows one alarm through them and says
 //! which may import which; `tests/it/architecture.rs` holds that table.
 
+#[cfg(test)]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 pub mod expr;
 pub mod tool;
 pub mod schedule;

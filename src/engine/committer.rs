@@ -14,11 +14,12 @@ use crate::{
     run::{Intent, RunId, Signal, SignalKind},
     store::{
         PgConnection, Store, StoreError, audit,
-        commits::{self, Fence, Settled, Starts, Written},
+        commits::{self, Fence, Over, Settled, Starts, Written},
         control, events, gates, journal, lanes, outbox, signals,
     },
 };
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use serde_json::json;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -239,10 +240,11 @@ fn has_news(commit: &Commit) -> bool {
 
 /// More than rows of runs and journal: it takes statements of its own.
 fn needs_more(commit: &Commit) -> bool {
-    let starts_and_stops =
-        commit.start.is_some() && (commit.row != RowChange::Keep || !commit.intents.is_empty());
+    let is_settled = !matches!(&commit.row, RowChange::Keep | RowChange::End { is_untidy: false, .. })
+        || !commit.intents.is_empty()
+        || !commit.heard.is_empty();
     let leaves_lane = matches!(&commit.row, RowChange::End { lane: Some(_), .. });
-    has_news(commit) || tells_parent(commit) || starts_and_stops || leaves_lane
+    has_news(commit) || tells_parent(commit) || (commit.start.is_some() && is_settled) || leaves_lane
 }
 
 /// The lanes of runs that end, once for each.
@@ -283,14 +285,23 @@ fn starts_of(commits: &[&Commit]) -> Result<Starts, StoreError> {
     for commit in commits {
         if let Some(run) = &commit.start {
             let at = commit.records.first().map(|record| record.at).unwrap_or_default();
+            let over = match &commit.row {
+                RowChange::End { outcome, .. } => Some(Over { at: ended_at(commit), outcome }),
+                RowChange::Keep | RowChange::Park { .. } => None,
+            };
             // A run that waits for a lane or its time does not begin in a worker's hands.
-            starts.add(run, at, &commit.records, commits::Place::default())?;
+            starts.add(run, at, &commit.records, commits::Place::default(), over)?;
         }
     }
     Ok(starts)
 }
 
-/// What commits write besides their intents, by column. Runs that begin bring their records with their start.
+fn ended_at(commit: &Commit) -> DateTime<Utc> {
+    commit.records.last().map(|record| record.at).unwrap_or_default()
+}
+
+/// What commits write besides their intents, by column. Runs that begin bring their records with their start, and
+/// their end where it comes with it.
 fn columns(commits: &[&Commit]) -> Result<(journal::Rows, Settled), StoreError> {
     let (mut rows, mut settled) = (journal::Rows::default(), Settled::default());
     for commit in commits {
@@ -312,9 +323,11 @@ fn columns(commits: &[&Commit]) -> Result<(journal::Rows, Settled), StoreError> 
                 settled.parked.waiting_for.push(waiting_for.clone());
             }
             RowChange::End { outcome, is_untidy, .. } => {
-                settled.ended.run.push(commit.run.0);
-                settled.ended.at.push(commit.records.last().map(|record| record.at).unwrap_or_default());
-                settled.ended.outcome.push(outcome.clone());
+                if commit.start.is_none() {
+                    settled.ended.run.push(commit.run.0);
+                    settled.ended.at.push(ended_at(commit));
+                    settled.ended.outcome.push(outcome.clone());
+                }
                 if *is_untidy {
                     settled.untidy.push(commit.run.0);
                 }

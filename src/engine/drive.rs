@@ -20,7 +20,6 @@ use chrono::{DateTime, Utc};
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use serde_json::{Value, json};
 use std::{
-    any::Any,
     collections::{BTreeMap, BTreeSet},
     panic::AssertUnwindSafe,
     sync::Arc,
@@ -33,6 +32,8 @@ use uuid::Uuid;
 const ORDINALS_PER_GENERATION: u32 = 1_000;
 /// A run of so many steps lets others go on before each plan.
 const LARGE: usize = 200;
+/// So many records are written before more steps go on, however quick those are.
+const UNWRITTEN_MAX: usize = 256;
 
 /// What every run of a worker shares.
 pub struct Services {
@@ -239,7 +240,8 @@ impl Driver {
             }
             let executed =
                 AssertUnwindSafe(lease.guard(executor.execute(&task, &context))).catch_unwind().await;
-            let outcome = executed.unwrap_or_else(|panic| Some(panicked(context.run, panic.as_ref())));
+            let outcome =
+                executed.unwrap_or_else(|panic| Some(observe::panicked(context.run, panic.as_ref())));
             (context.path, outcome.unwrap_or(Outcome::Lost))
         };
         self.tasks.push(Box::pin(executed.instrument(span)));
@@ -277,7 +279,22 @@ impl Driver {
         }
     }
 
+    /// Settles what has come to its end; false when nothing has.
+    fn settle_ready(&mut self) -> Result<bool, CommitError> {
+        let mut is_settled = false;
+        // All of it goes into the same plan: one for each would look at all items each time.
+        while let Some(Some((path, outcome))) = self.tasks.next().now_or_never() {
+            self.settle(path, outcome)?;
+            is_settled = true;
+        }
+        Ok(is_settled)
+    }
+
     async fn wait(&mut self, wake_at: Option<DateTime<Utc>>) -> Result<Next, CommitError> {
+        // Steps that need no waiting are written with what comes before them: a run of such steps is one commit.
+        if self.unwritten.records.len() < UNWRITTEN_MAX && self.settle_ready()? {
+            return Ok(Next::Again);
+        }
         let pause = wake_at.and_then(|at| (at - self.services.clock.now()).to_std().ok());
         tokio::select! {
             // First, so that what is known is on its way before the steps go on.
@@ -302,10 +319,7 @@ impl Driver {
             }
             Some((path, outcome)) = self.tasks.next() => {
                 self.settle(path, outcome)?;
-                // What came to its end with it goes into the same plan: one for each would look at all items each time.
-                while let Some(Some((path, outcome))) = self.tasks.next().now_or_never() {
-                    self.settle(path, outcome)?;
-                }
+                self.settle_ready()?;
                 Ok(Next::Again)
             }
             else => Ok(Next::Again),
@@ -462,14 +476,6 @@ impl Driver {
             }),
         })));
     }
-}
-
-/// A step that panicked is a defect of ours: it fails visibly instead of taking the worker down.
-fn panicked(run: RunId, panic: &(dyn Any + Send)) -> Outcome {
-    let words = panic.downcast_ref::<String>().map(String::as_str);
-    let words = words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-    tracing::error!(run.id = %run, panic = words, "a step panicked");
-    Outcome::fail("panic", "the step crashed inside Takt; see the log")
 }
 
 enum Next {

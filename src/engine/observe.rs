@@ -1,8 +1,8 @@
 //! What the engine's motions are called in metrics and traces: one line at the place where they happen.
 
-use super::{CommitError, Driven};
+use super::{CommitError, Driven, Outcome};
 use crate::{
-    run::{Change, Leaf, Record, State, Task},
+    run::{Change, Leaf, Record, RunId, State, Task},
     store::StoreError,
     telemetry::{
         metrics,
@@ -10,7 +10,7 @@ use crate::{
     },
 };
 use chrono::{DateTime, Utc};
-use std::time::Instant;
+use std::{any::Any, time::Instant};
 use tracing::Span;
 
 /// Measures a group commit of so many outcomes.
@@ -67,4 +67,12 @@ pub(super) fn failed(task: &Task, change: &Change) {
     if let (Change::Retrying { .. }, Leaf::Call(call)) = (change, &task.leaf) {
         metrics::step_retried(call.tool.as_str());
     }
+}
+
+/// A step that panicked is a defect of ours: it fails visibly instead of taking the worker down.
+pub(super) fn panicked(run: RunId, panic: &(dyn Any + Send)) -> Outcome {
+    let words = panic.downcast_ref::<String>().map(String::as_str);
+    let words = words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+    tracing::error!(run.id = %run, panic = words, "a step panicked");
+    Outcome::fail("panic", "the step crashed inside Takt; see the log")
 }

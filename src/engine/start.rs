@@ -103,7 +103,7 @@ async fn queue_runs(
     for run in runs {
         let place = admit(db, run, now).await?;
         joined.extend(place.lane);
-        starts.add(run, now, &[first_record(run, now).0], place)?;
+        starts.add(run, now, &[first_record(run, now).0], place, None)?;
     }
     let begun = commits::start(db, None, &starts).await?;
     match begun.unknown.into_iter().next() {

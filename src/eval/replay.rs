@@ -4,8 +4,8 @@
 use super::case::{AnswerMoment, Case, ChildMoment, CrashPoint, EventMoment, Moment};
 use super::score::Replayed;
 use crate::engine::{
-    Caps, Clock, Commit, CommitError, Driven, Driver, Executors, Journal, Ladders, MemoryJournal,
-    RowChange, Services,
+    Caps, Clock, Commit, CommitError, Driven, Driver, Executors, Journal, Ladders, MemoryJournal, RowChange,
+    Services,
 };
 use crate::run::{
     Change, GateId, Intent, NewGate, Record, RunId, Signal, SignalKind, StartedRun, State, StepPath,

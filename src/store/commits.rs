@@ -1,12 +1,13 @@
 //! What a worker's commits write, set-based over many runs. What every run does, to begin, to get on and to end, is one
-//! statement each; keys, large bodies, parking and what is left behind add theirs.
+//! statement each, and one for both where a run is over with its first commit; keys, large bodies, parking and what is
+//! left behind add theirs.
 //!
 //! The first statement begins with the worker's row, locked against a takeover until the transaction ends: where its
 //! epoch is no longer the worker's, nothing is written.
 
 mod starts;
 
-pub use starts::{Begun, Place, Starts, start};
+pub use starts::{Begun, Over, Place, Starts, start};
 
 use super::{
     PgConnection, Result,

@@ -156,13 +156,33 @@ async fn settle(
     site: &Value,
     now: DateTime<Utc>,
 ) -> Result<usize, StoreError> {
-    let schedule = &plan.schedule;
-    let starts = Starts::new(site);
     let mut tx = store.begin().await?;
-    schedules::begin(&mut tx, schedule.workflow(), &schedule.spec(), now).await?;
-    // Another process is on it.
-    let Some(mut standing) = schedules::try_lock(&mut tx, schedule.workflow()).await? else { return Ok(0) };
-    let mut decided = start_waiting(&mut tx, schedule, &starts, standing.pause.is_some(), now).await?;
+    match settle_in(&mut tx, &plan.schedule, site, now).await {
+        Ok(Some((decided, next))) => {
+            tx.commit().await?;
+            plan.due = next;
+            Ok(decided)
+        }
+        Ok(None) => Ok(0),
+        Err(error) => {
+            // Now, not when the connection is next used: whoever tries again finds the row locked until then.
+            tx.rollback().await?;
+            Err(error)
+        }
+    }
+}
+
+/// How many firings were decided, and when to look again; `None` when another process is on it.
+async fn settle_in(
+    tx: &mut PgConnection,
+    schedule: &Schedule,
+    site: &Value,
+    now: DateTime<Utc>,
+) -> Result<Option<(usize, Next)>, StoreError> {
+    let starts = Starts::new(site);
+    schedules::begin(tx, schedule.workflow(), &schedule.spec(), now).await?;
+    let Some(mut standing) = schedules::try_lock(tx, schedule.workflow()).await? else { return Ok(None) };
+    let mut decided = start_waiting(tx, schedule, &starts, standing.pause.is_some(), now).await?;
     let spec = schedule.spec();
     let is_edited = standing.spec.as_ref().is_some_and(|known| *known != spec);
     if is_edited {
@@ -173,7 +193,7 @@ async fn settle(
         Ok(times) => {
             let due = decide(times, schedule.trigger.catch_up, &standing, now);
             decided += due.verdicts.len();
-            fire_due(&mut tx, schedule, &starts, &due.verdicts, now).await?;
+            fire_due(tx, schedule, &starts, &due.verdicts, now).await?;
             if let Some((last, _)) = due.verdicts.last() {
                 standing.through = *last;
             }
@@ -181,12 +201,10 @@ async fn settle(
         }
     };
     if decided > 0 || is_edited || standing.spec.is_none() {
-        schedules::advance(&mut tx, schedule.workflow(), standing.through, &spec).await?;
+        schedules::advance(tx, schedule.workflow(), standing.through, &spec).await?;
     }
-    starts.settle(&mut tx).await?;
-    tx.commit().await?;
-    plan.due = next;
-    Ok(decided)
+    starts.settle(tx).await?;
+    Ok(Some((decided, next)))
 }
 
 async fn fire_due(

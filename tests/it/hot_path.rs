@@ -101,7 +101,7 @@ async fn drive(db: &mut PgConnection, fence: Fence, runs: &[NewRun], now: DateTi
     let mut starts = Starts::default();
     for run in runs {
         let first = takt_first(run, now);
-        starts.add(run, now, &[first], Place::default()).expect("columns");
+        starts.add(run, now, &[first], Place::default(), None).expect("columns");
     }
     let begun = commits::start(db, Some(fence), &starts).await.expect("starting");
     assert_eq!(begun.runs.len(), runs.len());
@@ -165,7 +165,7 @@ async fn a_worker_whose_epoch_is_over_writes_nothing_by_any_statement() {
     let mine = [new_run(now, None)];
     let starts = |run: &NewRun| {
         let mut starts = Starts::default();
-        starts.add(run, now, &[takt_first(run, now)], Place::default()).expect("columns");
+        starts.add(run, now, &[takt_first(run, now)], Place::default(), None).expect("columns");
         starts
     };
     commits::start(&mut db, Some(fence), &starts(&mine[0])).await.expect("starting");

@@ -11,6 +11,9 @@
     reason = "tests read their environment and ask the database in run-time strings"
 )]
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 mod access;
 mod agents;
 mod architecture;

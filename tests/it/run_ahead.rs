@@ -5,12 +5,14 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
+    future::poll_fn,
     sync::{Arc, Mutex},
+    task::Poll,
 };
 use takt::{
     engine::{
-        Caps, Clock, Commit, CommitError, Driven, Driver, Execute, Executors, Journal, Outcome,
-        Services, StepContext,
+        Caps, Clock, Commit, CommitError, Driven, Driver, Execute, Executors, Journal, Outcome, Services,
+        StepContext,
     },
     run::{Change, Record, RunId, StartedRun, State, Task},
     workflow::{Bundle, Definition},
@@ -43,13 +45,23 @@ impl Journal for SlowDisk {
     }
 }
 
-/// Steps whose names begin with `write` may change something; `lost` loses its run.
+/// Steps whose names begin with `write` may change something; `quick` ones need no waiting; `lost` loses its run.
 struct Steps(Log);
 
 #[async_trait]
 impl Execute for Steps {
     async fn execute(&self, task: &Task, _: &StepContext) -> Outcome {
         self.0.lock().expect("the log").push(task.path.to_string());
+        let mut is_ready = task.path.as_str().starts_with("quick");
+        poll_fn(|context| {
+            if is_ready {
+                return Poll::Ready(());
+            }
+            is_ready = true;
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
         if task.path.as_str() == "lost" { Outcome::Lost } else { Outcome::done(json!({})) }
     }
 
@@ -132,6 +144,28 @@ async fn steps_that_read_go_on_while_the_disk_works_and_a_write_waits_for_it() {
         log.last().is_some_and(|line| line.starts_with("durable: ")),
         "the run ends with its last commit"
     );
+}
+
+#[tokio::test]
+async fn a_run_of_steps_that_need_no_waiting_is_one_commit() {
+    let Lab { log, disk, driver } = lab(&["quick1", "quick2", "quick3"], false);
+    let mut driving = Box::pin(driver.drive(Vec::new()));
+    assert!(futures::poll!(&mut driving).is_pending(), "nobody is told before the disk has it");
+    assert_eq!(logged(&log), ["quick1", "quick2", "quick3"]);
+    disk.permits.add_permits(1);
+    assert!(matches!(driving.await, Driven::Ended { .. }));
+    assert_eq!(logged(&log).last().map(String::as_str), Some("durable: quick1 quick2 quick3"));
+}
+
+#[tokio::test]
+async fn many_quick_steps_are_written_on_the_way() {
+    let steps: Vec<String> = (0..300).map(|step| format!("quick{step}")).collect();
+    let steps: Vec<&str> = steps.iter().map(String::as_str).collect();
+    let Lab { log, disk, driver } = lab(&steps, false);
+    disk.permits.add_permits(99);
+    assert!(matches!(driver.drive(Vec::new()).await, Driven::Ended { .. }));
+    let commits = logged(&log).iter().filter(|line| line.starts_with("durable: ")).count();
+    assert!((3..=9).contains(&commits), "{commits} commits of 600 records");
 }
 
 #[tokio::test]

@@ -44,7 +44,8 @@ impl<'c> Exchange<'c> {
         scope.insert("responses".to_owned(), Value::Object(Map::new()));
         scope.insert("values".to_owned(), Value::Object(Map::new()));
         let deadline = Instant::now() + call.timeout.min(operation.spec.timeout);
-        let bounds = Bounds { lease: call.lease.clone(), deadline, bytes_max: operation.spec.result_bytes_max };
+        let bounds =
+            Bounds { lease: call.lease.clone(), deadline, bytes_max: operation.spec.result_bytes_max };
         Self { system, operation, call, scope, bounds, writes_accepted: 0, parts: BTreeSet::new() }
     }
 

@@ -432,7 +432,8 @@ fn a_class_whose_field_is_mistyped_is_told() {
 #[tokio::test]
 async fn a_write_that_waits_for_its_connection_is_not_sent_after_its_lease() {
     let server = MockServer::start().await;
-    answer(&server, "POST", ResponseTemplate::new(200).set_body_json(json!({ "data": { "name": "MR-1" } }))).await;
+    answer(&server, "POST", ResponseTemplate::new(200).set_body_json(json!({ "data": { "name": "MR-1" } })))
+        .await;
     let tool = tool("erp.create_requisition", &server.uri());
     let lease = Arc::new(Lease::until(Instant::now() + Duration::from_secs(3600)));
     let call = Call { lease: lease.clone(), ..call() };

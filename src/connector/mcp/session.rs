@@ -201,7 +201,8 @@ impl Server {
 
     fn refused(&self, ask: &Ask<'_>, reply: &Reply, heard: &Heard) -> ToolError {
         let (name, method, status) = (&self.system.name, ask.method, reply.status.as_u16());
-        let unsure = if ask.write.is_some() { ToolErrorKind::OutcomeUnknown } else { ToolErrorKind::Transient };
+        let unsure =
+            if ask.write.is_some() { ToolErrorKind::OutcomeUnknown } else { ToolErrorKind::Transient };
         let kind = match (status, heard) {
             (401 | 403, _) => ToolErrorKind::Denied,
             (429, _) => ToolErrorKind::RateLimited { retry_after: reply.retry_after },

@@ -129,8 +129,10 @@ async fn events(
 ) -> Result<(), ToolError> {
     let left = post.deadline.saturating_duration_since(Instant::now());
     let (mut rest, mut data, mut read) = (BytesMut::new(), Vec::new(), 0);
-    while let Some(chunk) =
-        response.chunk().await.map_err(|error| system.not_answered(post.what, post.write.is_some(), error, left))?
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| system.not_answered(post.what, post.write.is_some(), error, left))?
     {
         read += chunk.len();
         if read > post.bytes_max {

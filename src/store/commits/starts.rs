@@ -29,6 +29,9 @@ pub struct Starts {
     fair: Vec<i32>,
     lane: Vec<Option<i64>>,
     not_before: Vec<Option<DateTime<Utc>>>,
+    /// Of runs that are over with the commit they begin with.
+    ended_at: Vec<Option<DateTime<Utc>>>,
+    outcome: Vec<Option<String>>,
     /// A person who started it by hand, for the audit; its children are the run's doing.
     started_by: Vec<Option<String>>,
     /// What kind of a name that is, and who vouched for it.
@@ -46,8 +49,22 @@ pub struct Place {
     pub not_before: Option<DateTime<Utc>>,
 }
 
+/// How a run ended that is over with the commit it begins with: it has no hot row.
+#[derive(Debug, Clone, Copy)]
+pub struct Over<'a> {
+    pub at: DateTime<Utc>,
+    pub outcome: &'a str,
+}
+
 impl Starts {
-    pub fn add(&mut self, run: &NewRun, at: DateTime<Utc>, records: &[Record], place: Place) -> Result<()> {
+    pub fn add(
+        &mut self,
+        run: &NewRun,
+        at: DateTime<Utc>,
+        records: &[Record],
+        place: Place,
+        over: Option<Over<'_>>,
+    ) -> Result<()> {
         self.run.push(run.id.0);
         self.sha256.push(run.sha256.clone());
         self.workflow.push(run.workflow.clone());
@@ -62,6 +79,8 @@ impl Starts {
         self.fair.push(run.turn.fair);
         self.lane.push(place.lane);
         self.not_before.push(place.not_before);
+        self.ended_at.push(over.map(|over| over.at));
+        self.outcome.push(over.map(|over| over.outcome.to_owned()));
         let started_by = run.started_by.clone().filter(|_| run.parent.is_none());
         let via = run.trigger.get("via").filter(|_| started_by.is_some()).and_then(|via| via.as_str());
         self.started_via.push(via.map(str::to_owned));
@@ -132,14 +151,17 @@ async fn insert(db: &mut PgConnection, fence: Option<Fence>, starts: &Starts) ->
              select new.*, version.id as version_id
              from unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::uuid[],
                          $10::text[], $11::uuid[], $12::timestamptz[],
-                         $17::smallint[], $18::int[], $19::bigint[], $20::timestamptz[], $21::text[], $22::text[], $23::text[])
+                         $17::smallint[], $18::int[], $19::bigint[], $20::timestamptz[], $21::text[], $22::text[],
+                         $23::text[], $24::timestamptz[], $25::text[])
                   as new (id, sha256, workflow, title, subject, key, parent_run, parent_path, event_id, started_at,
-                          priority, fair, lane, not_before, started_by, started_kind, started_via)
+                          priority, fair, lane, not_before, started_by, started_kind, started_via, ended_at, outcome)
              left join workflow_version version on version.sha256 = new.sha256
              where $1::bigint is null or exists (select from fence)
          ), begun as (
-             insert into run_summary (id, workflow, title, subject, key, parent_run, parent_path, event_id, started_at)
-             select id, workflow, title, subject, key, parent_run, parent_path, event_id, started_at from new
+             insert into run_summary (id, workflow, title, subject, key, parent_run, parent_path, event_id, started_at,
+                                      ended_at, outcome)
+             select id, workflow, title, subject, key, parent_run, parent_path, event_id, started_at, ended_at, outcome
+             from new
              where version_id is not null
                and (key is null or exists (select from open_key where open_key.run_id = new.id))
                and not exists (select from run_summary known where known.id = new.id)
@@ -152,7 +174,7 @@ async fn insert(db: &mut PgConnection, fence: Option<Fence>, starts: &Starts) ->
                     case when lane is not null then 'queued' when not_before is not null then 'parked'
                          when $1::bigint is null then 'ready' else 'running' end,
                     case when lane is null and not_before is null then $1 end
-             from new join begun using (id)
+             from new join begun using (id) where ended_at is null
          ), journaled as (
              insert into journal (run_id, seq, at, records)
              select run_id, seq, at, records::json
@@ -189,7 +211,9 @@ async fn insert(db: &mut PgConnection, fence: Option<Fence>, starts: &Starts) ->
         &starts.not_before as &[Option<DateTime<Utc>>],
         &starts.started_by as &[Option<String>],
         &starts.started_kind as &[Option<&'static str>],
-        &starts.started_via as &[Option<String>]
+        &starts.started_via as &[Option<String>],
+        &starts.ended_at as &[Option<DateTime<Utc>>],
+        &starts.outcome as &[Option<String>]
     )
     .fetch_one(db)
     .await?;

@@ -15,7 +15,7 @@ use std::{
 };
 use takt::{
     gate::{Answer, Asked, Decision, ItemAnswer, decide},
-    run::{Change, GateId, Record, RunId, State},
+    run::{GateId, Record, RunId},
     simulator::{Handle, Simulator, SimulatorConfig},
     site::{Environment, Overrides, Site},
     store::{Store, clock, gates, hints, journal, summaries},
@@ -333,15 +333,15 @@ impl Plant {
         let begun = Instant::now();
         let mut is_back = false;
         while begun.elapsed() < PATIENCE {
-            let records = self.records(run).await;
-            let state = State::fold(&records).expect("a journal that folds");
-            if let Some(Change::RunEnded { outcome }) = records.last().map(|record| &record.change) {
-                return outcome.clone();
+            // Not the journal: to read it again and again costs more than the run.
+            let mut db = self.store.connection().await.expect("a connection");
+            let summary = summaries::get(&mut db, run).await.expect("a look").expect("the run");
+            drop(db);
+            if let Some(outcome) = summary.outcome {
+                return outcome;
             }
-            let waits = |path: &str| {
-                state.status(&takt::run::StepPath::root(path)) == takt::run::machine::Status::Waiting
-            };
-            if waits("back_up") && !is_back {
+            let waiting_for = summary.waiting_for.unwrap_or_default();
+            if waiting_for.split(", ").any(|step| step == "back_up") && !is_back {
                 self.fire(&json!({ "event": "machine_up", "work_center": "PRESS-4" })).await;
                 is_back = true;
             }

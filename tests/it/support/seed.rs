@@ -54,7 +54,7 @@ pub async fn run(console: &Console, workflow: &str, title: &str, trigger: Value)
     let mut db = console.store.connection().await.expect("a connection");
     let first = Record { seq: 0, at: start(), path: None, attempt: 0, change: started };
     let mut starts = commits::Starts::default();
-    starts.add(&new, start(), &[first], commits::Place::default()).expect("columns");
+    starts.add(&new, start(), &[first], commits::Place::default(), None).expect("columns");
     let begun = commits::start(&mut db, None, &starts).await.expect("a run");
     assert!(begun.runs.contains(&id.0));
     id

@@ -19,9 +19,7 @@ use std::{
 use takt::{
     agent::{Capabilities, Entry, Model, ModelErrorClass, ModelProfile, Source},
     app::executors,
-    engine::{
-        Caps, Clock, Definitions, Driven, Driver, Ladders, MemoryJournal, NoPast, RowChange, Services,
-    },
+    engine::{Caps, Clock, Definitions, Driven, Driver, Ladders, MemoryJournal, NoPast, RowChange, Services},
     run::{Change, GateId, Intent, NewGate, Record, RunId, Signal, SignalKind, StartedRun, State, has_nul},
     step::AgentSettings,
     tool::{Call, DataClass, Effect, Idempotency, Registry, Tool, ToolError, ToolErrorKind, ToolSpec},
