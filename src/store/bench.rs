@@ -118,6 +118,21 @@ pub async fn latencies(db: &mut PgConnection, workflow: &str, count: i64) -> Res
         workflow,
         count
     );
-    let seconds = seconds.fetch_all(db).await?;
-    Ok(seconds.into_iter().map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()).collect())
+    Ok(durations(seconds.fetch_all(db).await?))
+}
+
+/// From the start of each of the newest runs to the first thing that its worker did.
+pub async fn claims(db: &mut PgConnection, workflow: &str, count: i64) -> Result<Vec<Duration>> {
+    let seconds = sqlx::query_scalar!(
+        r#"select extract(epoch from first.at - summary.started_at)::double precision as "seconds!"
+           from run_summary summary join journal first on first.run_id = summary.id and first.seq = 1
+           where workflow = $1 and ended_at is not null order by summary.id desc limit $2"#,
+        workflow,
+        count
+    );
+    Ok(durations(seconds.fetch_all(db).await?))
+}
+
+fn durations(seconds: Vec<f64>) -> Vec<Duration> {
+    seconds.into_iter().map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()).collect()
 }

@@ -108,6 +108,8 @@ pub struct Measured {
     pub time: Duration,
     /// Start to end of each run; empty in bulk.
     pub latencies: Vec<Duration>,
+    /// From being stored to the first step of each run that waited to be claimed; empty where none did, and in bulk.
+    pub claims: Vec<Duration>,
 }
 
 pub struct Bench {
@@ -227,7 +229,7 @@ impl Bench {
         while let Some(finished) = loops.join_next().await {
             latencies.extend(finished.map_err(|error| BenchError::Outcome(error.to_string()))??);
         }
-        Ok(Measured { runs, time: began.elapsed(), latencies })
+        Ok(Measured { runs, time: began.elapsed(), latencies, claims: Vec::new() })
     }
 
     /// All runs are stored ready, then the worker claims and drives them; storing is not measured.
@@ -240,7 +242,7 @@ impl Bench {
         let began = Instant::now();
         self.hints.tell();
         self.all_ended(&mut db, steps, before, runs).await?;
-        Ok(Measured { runs, time: began.elapsed(), latencies: Vec::new() })
+        Ok(Measured { runs, time: began.elapsed(), latencies: Vec::new(), claims: Vec::new() })
     }
 
     /// So many runs are stored ready each second, as events make them; the worker claims them.
@@ -257,9 +259,10 @@ impl Bench {
         }
         self.all_ended(&mut db, steps, before, runs).await?;
         let time = began.elapsed();
-        let latencies =
-            bench::latencies(&mut db, steps.workflow(), i64::try_from(runs).unwrap_or(i64::MAX)).await?;
-        Ok(Measured { runs, time, latencies })
+        let count = i64::try_from(runs).unwrap_or(i64::MAX);
+        let latencies = bench::latencies(&mut db, steps.workflow(), count).await?;
+        let claims = bench::claims(&mut db, steps.workflow(), count).await?;
+        Ok(Measured { runs, time, latencies, claims })
     }
 
     async fn store_ready(&self, db: &mut PgConnection, steps: Steps, count: usize) -> Result<(), BenchError> {

@@ -29,6 +29,9 @@ pub struct Level {
     /// Start to end of a run, in milliseconds.
     p50_ms: Option<f64>,
     p99_ms: Option<f64>,
+    /// From being stored to the first step, of runs that wait to be claimed (`--rate`).
+    claim_p50_ms: Option<f64>,
+    claim_p99_ms: Option<f64>,
     transactions_per_run: f64,
     transactions_per_step: f64,
     wal_bytes_per_run: f64,
@@ -54,12 +57,8 @@ impl Level {
         let runs = measured.runs as f64;
         let all_steps = runs * STEPS as f64;
         let per_second = runs / measured.time.as_secs_f64();
-        let mut latencies = measured.latencies.clone();
-        latencies.sort_unstable();
-        let at = |share: f64| {
-            let index = ((latencies.len() as f64 * share) as usize).min(latencies.len().saturating_sub(1));
-            latencies.get(index).map(Duration::as_secs_f64).map(|seconds| seconds * 1000.0)
-        };
+        let (latencies, claims) = (sorted(&measured.latencies), sorted(&measured.claims));
+        let at = |share| percentile(&latencies, share);
         let limit = |clients| limits.iter().find(|commits| commits.clients == clients);
         let per_1000 = |seconds: f64| seconds * 1_000_000.0 / all_steps;
         Self {
@@ -71,6 +70,8 @@ impl Level {
             steps_per_second: per_second * STEPS as f64,
             p50_ms: at(0.5),
             p99_ms: at(0.99),
+            claim_p50_ms: percentile(&claims, 0.5),
+            claim_p99_ms: percentile(&claims, 0.99),
             p50_ms_per_step: at(0.5).map(|run| run / STEPS as f64),
             transactions_per_run: spent.transactions / runs,
             transactions_per_step: spent.transactions / all_steps,
@@ -127,11 +128,35 @@ impl Report {
                 optional(level.cpu_ms_per_1000_steps_postgres, 0),
             );
         }
+        self.print_claims();
+    }
+
+    fn print_claims(&self) {
+        for level in self.levels.iter().filter(|level| level.claim_p50_ms.is_some()) {
+            println!(
+                "  {}: from being stored to its first step p50 {} ms, p99 {} ms",
+                level.steps.word(),
+                optional(level.claim_p50_ms, 1),
+                optional(level.claim_p99_ms, 1)
+            );
+        }
     }
 
     fn is_bulk(&self) -> bool {
         self.levels.iter().any(|level| level.bulk)
     }
+}
+
+fn sorted(times: &[Duration]) -> Vec<Duration> {
+    let mut sorted = times.to_vec();
+    sorted.sort_unstable();
+    sorted
+}
+
+/// In milliseconds; none of nothing.
+fn percentile(sorted: &[Duration], share: f64) -> Option<f64> {
+    let index = ((sorted.len() as f64 * share) as usize).min(sorted.len().saturating_sub(1));
+    sorted.get(index).map(|time| time.as_secs_f64() * 1000.0)
 }
 
 fn optional(value: Option<f64>, digits: usize) -> String {

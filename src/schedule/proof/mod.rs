@@ -10,7 +10,7 @@ use super::plan::PlanFile;
 use super::{Problem, resequence, sample};
 
 /// Plants in a normal test run.
-const INSTANCES: u64 = 300;
+const INSTANCES: u64 = 150;
 
 #[expect(clippy::disallowed_methods, reason = "how long a test runs is the environment's to say")]
 fn instances() -> u64 {

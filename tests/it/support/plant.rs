@@ -24,6 +24,9 @@ use takt::{
 /// A bound, not a wait: every look is for a condition.
 const PATIENCE: Duration = Duration::from_secs(300);
 
+/// How the folders of sites begin that tests may change.
+const OWN_SITE: &str = "takt-test-site-";
+
 pub struct Plant {
     pub database: Database,
     pub store: Store,
@@ -60,7 +63,11 @@ impl Plant {
         })
         .await
         .expect("the plant simulator");
-        let log = std::env::temp_dir().join(format!("takt-test-serve-{}.log", address.port()));
+        let log = std::env::temp_dir().join(format!(
+            "takt-test-serve-{}-{}.log",
+            std::process::id(),
+            address.port()
+        ));
         let client = reqwest::Client::new();
         Self {
             database,
@@ -233,11 +240,8 @@ impl Plant {
 
     /// Gives this plant a copy of the sample site that a test may change.
     pub fn own_site(&mut self) -> PathBuf {
-        let copy = std::env::temp_dir().join(format!(
-            "takt-test-site-{}-{}",
-            std::process::id(),
-            self.address.port()
-        ));
+        let copy =
+            std::env::temp_dir().join(format!("{OWN_SITE}{}-{}", std::process::id(), self.address.port()));
         copy_sample_site(&copy);
         // Tests bring events of their own, which no schema describes.
         std::fs::remove_dir_all(copy.join("events")).expect("removed");
@@ -374,7 +378,11 @@ impl Serving {
     pub async fn start(plant: &Plant, arguments: &[&str]) -> Self {
         let address =
             std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port");
-        let log = std::env::temp_dir().join(format!("takt-test-serve-{}.log", address.port()));
+        let log = std::env::temp_dir().join(format!(
+            "takt-test-serve-{}-{}.log",
+            std::process::id(),
+            address.port()
+        ));
         let child = Command::new(env!("CARGO_BIN_EXE_takt"))
             .args(["serve", "--bind", &address.to_string(), "--site"])
             .arg(&plant.site_folder)
@@ -404,6 +412,11 @@ impl Drop for Serving {
         let _ = self.child.wait();
         if !std::thread::panicking() {
             let _ = std::fs::remove_file(&self.log);
+            let is_own =
+                self.site_folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with(OWN_SITE));
+            if is_own {
+                let _ = std::fs::remove_dir_all(&self.site_folder);
+            }
         }
     }
 }

@@ -55,7 +55,7 @@ fn prepare() -> PathBuf {
     }
     let made = Command::new("python3").args(["-m", "venv", "--clear"]).arg(home.join("venv")).output();
     check("python3 -m venv (Debian: apt install python3-venv)", made);
-    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile", "-r"];
     let installed = Command::new(&python).args(pip).arg(script("requirements.txt")).output();
     check("pip install -r tests/peers/requirements.txt", installed);
     fs::write(&marker, wanted).expect("the marker");
