@@ -38,7 +38,7 @@ pub struct Answer {
     /// `web`, `slack`, …
     pub channel: String,
     pub proposal_hash: String,
-    /// The service account that says whose answer this is; nobody else's word is needed for the others.
+    /// The program that says whose answer this is; nobody else's word is needed for the others.
     pub named_by: Option<String>,
     /// Where the question wants one.
     pub signature: Option<Signature>,
@@ -91,6 +91,7 @@ pub struct ItemAnswer {
     pub note: Option<String>,
 }
 
+            named_by: self.named_by.clone(),
 /// The answer that counts, which may be an earlier one of the same person (a double click).
 #[derive(Debug, Clone)]
 pub struct Decided {
@@ -226,7 +227,7 @@ pub fn signal(
             json!({
                 "by": vote.person, "by_name": name_of(site, &vote.person), "on_behalf_of": vote.on_behalf_of,
                 "on_behalf_of_name": vote.on_behalf_of.as_deref().map(|other| name_of(site, other)),
-                "at": vote.at, "channel": vote.channel,
+                "at": vote.at, "channel": vote.channel, "named_by": vote.named_by,
                 "signature": signed.iter().find(|one| one.person == vote.person),
             })
         })

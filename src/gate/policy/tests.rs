@@ -61,6 +61,23 @@ fn only_the_asked_may_answer_and_only_once_each() {
     assert_eq!(checked(&gate(now), "lee", &choose(1), now), Err(Refusal::SamePerson));
 }
 
+/// The second of two is another person, and not by the word of the program that named the first one.
+#[test]
+fn who_named_the_first_one_names_no_second() {
+    let now = Utc::now();
+    let first = json!({ "by": "lee", "named_by": ["mes"] });
+    let ask = json!({ "allow": ["approve", "reject"], "first": first });
+    let second = Gate { ask, ..gate(now) };
+    let by = |program: Option<&str>| Answer {
+        named_by: program.map(str::to_owned),
+        ..Answer::of(Decision::Approve, "api", "h")
+    };
+    let program = "mes".to_owned();
+    assert_eq!(checked(&second, "sam", &by(Some("mes")), now), Err(Refusal::SameProgram { program }));
+    assert_eq!(checked(&second, "sam", &by(Some("erp")), now), Ok(()));
+    assert_eq!(checked(&second, "sam", &by(None), now), Ok(()));
+}
+
 #[test]
 fn late_changed_or_unoffered_answers_are_refused() {
     let now = Utc::now();

@@ -65,6 +65,12 @@ pub(super) fn people(answer: &Value) -> Vec<String> {
     people
 }
 
+/// The programs that said whose answers these are.
+pub(super) fn programs(answer: &Value) -> Vec<&str> {
+    let agreed = answer["agreed"].as_array().into_iter().flatten();
+    agreed.filter_map(|voice| voice["named_by"].as_str()).collect()
+}
+
 /// What the step puts out.
 pub(super) fn output(first: &Opened, answer: &Signal, second: Option<(&Opened, &Signal)>) -> Value {
     let body = &answer.body;
