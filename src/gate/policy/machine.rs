@@ -232,7 +232,7 @@ impl World {
         }
         let Ok(standing) = checked else { return };
         self.asked_then.push(self.asked());
-        let vote = answer.vote(Uuid::nil(), who, standing, self.now);
+        let vote = answer.vote(&self.gate, who, standing, self.now);
         self.votes.push(vote);
         self.taken_rightly();
         if settled_by(&self.gate, &self.votes).is_none() {

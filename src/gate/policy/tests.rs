@@ -245,7 +245,7 @@ fn whoever_is_asked_answers_in_their_own_right_whatever_was_handed_to_them() {
     };
     assert_eq!(may("bob", &[]), Ok(Standing::default()), "what Eve did keeps nobody else from answering");
     assert_eq!(may("eve", &[]), Err(Refusal::SamePerson), "who started it answers for nobody");
-    let vote = choose(1).vote(uuid::Uuid::nil(), site.person("bob").expect("Bob"), Standing::default(), now);
+    let vote = choose(1).vote(&gate, site.person("bob").expect("Bob"), Standing::default(), now);
     assert_eq!(may("ann", std::slice::from_ref(&vote)), Ok(Standing::default()), "two people, two answers");
     assert!(matches!(may("bob", &[vote]), Err(Refusal::Counted { .. })), "and none of them twice");
 }
@@ -277,7 +277,7 @@ fn an_answer_for_somebody_counts_both() {
     assert_eq!(may("eve", &open(&["ann"]), &[]), Ok(for_whom("bob")), "Ann may not, so nobody may for her");
     assert_eq!(may("eve", &open(&["ann", "bob"]), &[]), Err(Refusal::SamePerson));
     let eve = site.person("eve").expect("Eve");
-    let vote = choose(1).vote(uuid::Uuid::nil(), eve, for_whom("ann"), now);
+    let vote = choose(1).vote(&open(&[]), eve, for_whom("ann"), now);
     for person in ["ann", "eve"] {
         let again = may(person, &open(&[]), std::slice::from_ref(&vote));
         assert!(matches!(again, Err(Refusal::Counted { .. })), "{person}");

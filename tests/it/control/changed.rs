@@ -5,8 +5,9 @@ use crate::support::plant::Plant;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use takt::{
-    run::{RunId, StepPath},
-    store::gates,
+    gate::edited_hash,
+    run::{GateId, RunId, StepPath, digest_of},
+    store::{audit, gates},
 };
 
 /// A ticket that can be undone, a question about it, a read that can be made to fail, and what was asked for.
@@ -97,4 +98,32 @@ async fn a_proposal_that_changed_since_it_was_approved_is_not_written() {
     answer(&plant, &second, "approve", json!({})).await;
     assert_eq!(ended(&plant, run).await, "done");
     assert_eq!(work_orders(&plant).await, 1);
+}
+
+/// `proposal_hash` says what somebody looked at; what they made of it has a hash of its own, wherever it is kept.
+#[tokio::test]
+async fn a_changed_draft_has_its_own_hash_in_answer_trail_and_step() {
+    let mut plant = plant_with(&[("about_a_ticket.yaml", ABOUT_A_TICKET)]).await;
+    plant.serve(None).await;
+    let run = start(&mut plant, "seal").await;
+    waits_at(&plant, run, "ask").await;
+    let gate = asked(&plant, run).await;
+    let edit = json!({ "edited": "Repair on Friday", "reason_code": "other", "reason": "no parts before" });
+    answer(&plant, &gate, "edit", edit).await;
+    assert_eq!(ended(&plant, run).await, "done");
+
+    let mut changed = gate.ask.clone();
+    changed["draft"] = json!("Repair on Friday");
+    let hash = digest_of(&changed);
+    assert_eq!(hash, edited_hash(&gate.ask, &json!("Repair on Friday")));
+    assert_ne!(hash, edited_hash(&gate.ask, &json!("Repair on Monday")));
+    let mut db = plant.store.connection().await.expect("a connection");
+    let vote = gates::vote(&mut db, GateId(gate.id)).await.expect("asking").expect("a vote");
+    assert_eq!((&vote.body["edited_hash"], &vote.proposal_hash), (&json!(hash), &gate.proposal_hash));
+    let filter = audit::Filter { action: Some("gate.edit".to_owned()), ..audit::Filter::default() };
+    let [sealed] =
+        audit::list(&mut db, &filter, 10).await.expect("the trail").try_into().expect("one answer");
+    assert_eq!(sealed.detail["answer"]["edited_hash"], json!(hash));
+    let output = state(&plant, run).await.step(&StepPath::root("ask")).expect("answered").output.clone();
+    assert_eq!((&output["edited"], &output["edited_hash"]), (&json!("Repair on Friday"), &json!(hash)));
 }
