@@ -13,6 +13,7 @@
 
 mod access;
 mod agents;
+mod answered;
 mod architecture;
 mod audit;
 mod care;
