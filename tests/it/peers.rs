@@ -138,7 +138,7 @@ async fn a_bolt_app_takes_the_simulators_clicks_and_no_forged_ones() {
     listening(port).await;
 
     let notifier = SlackNotifier::new(&workspace.settings(), Chicago).expect("a notifier");
-    let to = Destination::Room { id: "#takt".to_owned(), asked: vec![] };
+    let to = Destination::Room { id: "#takt".to_owned(), asked: vec![], later: vec![] };
     let (message, id) = (message(question()), uuid::Uuid::new_v4());
     let sending = Sending { message: &message, to: &to, id, tried: false, reference: None };
     let receipt = notifier.send(&sending).await.expect("posted").0;

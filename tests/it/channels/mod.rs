@@ -7,6 +7,7 @@ mod mail;
 mod socket;
 mod teams;
 
+mod viewers;
 use crate::support::{
     console::Console,
     seed::{self, button_token},
