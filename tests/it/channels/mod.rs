@@ -2,12 +2,13 @@
 //! clients of others on the other side.
 
 mod cards;
+mod doors;
 mod everywhere;
 mod mail;
 mod socket;
 mod teams;
-
 mod viewers;
+
 use crate::support::{
     console::Console,
     seed::{self, button_token},
