@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     engine::crash_point,
-    run::{GateId, RunId, Signal, SignalKind, StepPath},
+    run::{GateId, RunId, Signal, SignalKind, StepPath, digest_of},
     site::{Person, Site},
     store::{PgConnection, Store, StoreError, audit, delegations, gates, outbox, signals, signatures},
 };
@@ -38,7 +38,7 @@ pub struct Answer {
     /// `web`, `slack`, …
     pub channel: String,
     pub proposal_hash: String,
-    /// The service account that says whose answer this is; nobody else's word is needed for the others.
+    /// The program that says whose answer this is; nobody else's word is needed for the others.
     pub named_by: Option<String>,
     /// Where the question wants one.
     pub signature: Option<Signature>,
@@ -62,24 +62,36 @@ impl Answer {
         }
     }
 
-    /// The answer as it counts: given by this person, for whom, and when.
-    /// What was answered, beside the decision itself.
-    fn body(&self) -> Value {
-        json!({ "choice": self.choice, "edited": self.edited, "items": self.items, "fields": self.fields })
+    /// What was answered, beside the decision itself. Of a change also the hash of what it makes of the question:
+    /// `proposal_hash` is that of the draft nobody agreed to.
+    fn body(&self, gate: &gates::Gate) -> Value {
+        let mut body = json!({ "choice": self.choice, "edited": self.edited, "items": self.items, "fields": self.fields });
+        if let Some(edited) = &self.edited {
+            body["edited_hash"] = json!(edited_hash(&gate.ask, edited));
+        }
+        body
     }
 
-    pub fn vote(&self, gate: Uuid, person: &Person, standing: Standing, at: DateTime<Utc>) -> gates::Vote {
+    /// The answer as it counts: given by this person, for whom, and when.
+    pub fn vote(
+        &self,
+        gate: &gates::Gate,
+        person: &Person,
+        standing: Standing,
+        at: DateTime<Utc>,
+    ) -> gates::Vote {
         gates::Vote {
-            gate_id: gate,
+            gate_id: gate.id,
             person: person.id.clone(),
             on_behalf_of: standing.on_behalf_of,
             decision: self.decision.word().to_owned(),
-            body: self.body(),
+            body: self.body(gate),
             reason_code: self.reason_code.clone(),
             reason: self.reason.clone(),
             overrides: self.overrides,
             channel: self.channel.clone(),
             proposal_hash: self.proposal_hash.clone(),
+            named_by: self.named_by.clone(),
             at,
         }
     }
@@ -138,7 +150,7 @@ pub(super) async fn take(
         Ok(standing) => standing,
         Err(refusal) => return refused(site, asked, votes, person, answer, refusal),
     };
-    let vote = answer.vote(gate.0, person, standing, now);
+    let vote = answer.vote(&asked, person, standing, now);
     gates::add_vote(&mut tx, &vote).await?;
     let signed = sign::signed(&asked, &vote, person, answer);
     let records = super::audited::accepted(&asked, &vote, signed.as_ref(), answer.named_by.as_deref());
@@ -169,6 +181,13 @@ pub(super) async fn take(
     Ok(Decided { gate: asked, vote, progress: more })
 }
 
+/// Of the question with the changed draft in it. Anybody can work it out again from what was asked and what was answered.
+pub fn edited_hash(ask: &Value, edited: &Value) -> String {
+    let mut changed = ask.clone();
+    changed["draft"] = edited.clone();
+    digest_of(&changed)
+}
+
 /// A double click is the same answer; whoever else comes late learns who was faster.
 fn refused(
     site: &Site,
@@ -182,7 +201,7 @@ fn refused(
         vote.person == person.id
             && vote.decision == answer.decision.word()
             && vote.overrides == answer.overrides
-            && vote.body == answer.body()
+            && vote.body == answer.body(&gate)
     };
     if let Some(vote) = votes.iter().find(is_same) {
         let more = if gate.state == "open" { progress(site, &gate, &votes) } else { None };
@@ -226,7 +245,7 @@ pub fn signal(
             json!({
                 "by": vote.person, "by_name": name_of(site, &vote.person), "on_behalf_of": vote.on_behalf_of,
                 "on_behalf_of_name": vote.on_behalf_of.as_deref().map(|other| name_of(site, other)),
-                "at": vote.at, "channel": vote.channel,
+                "at": vote.at, "channel": vote.channel, "named_by": vote.named_by,
                 "signature": signed.iter().find(|one| one.person == vote.person),
             })
         })
@@ -238,6 +257,9 @@ pub fn signal(
         body["decision"] = json!(vote.decision);
         for field in ["choice", "edited", "items", "fields"] {
             body[field] = vote.body.get(field).cloned().unwrap_or_default();
+        }
+        if let Some(hash) = vote.body.get("edited_hash") {
+            body["edited_hash"] = hash.clone();
         }
         let title = vote.reason_code.as_deref().and_then(|code| site.answering.reason(code));
         body["reason_code"] = json!(vote.reason_code);

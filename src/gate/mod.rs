@@ -15,7 +15,7 @@ mod token;
 mod words;
 
 pub use audited::{decide, stranger_refused};
-pub use decide::{Answer, DecideError, Decided, ItemAnswer, signal};
+pub use decide::{Answer, DecideError, Decided, ItemAnswer, edited_hash, signal};
 pub use delegate::{DelegationError, HandOver, end_delegation, hand_over};
 pub use policy::{Decision, Refusal, check, place_in, place_of};
 pub use review::{REVIEW_WORKFLOW, review_of};

@@ -61,6 +61,11 @@ pub enum Refusal {
     #[error("{by} has answered already, and that counts for you: another one must agree")]
     Counted { by: String },
     #[error(
+        "the program `{program}` has said already whose answer this is: somebody else answers in the console, in a chat \
+         or by mail"
+    )]
+    SameProgram { program: String },
+    #[error(
         "you may not decide this alone: takt.yaml names the roles that may, under `overrides`, and where they count"
     )]
     NoOverride,
@@ -126,6 +131,7 @@ pub fn check(
     if gate.proposal_hash != answer.proposal_hash {
         return Err(Refusal::Changed);
     }
+    speaks_for_one(asked, answer)?;
     if !list(&gate.ask, "allow").iter().any(|word| word == answer.decision.word()) {
         return Err(Refusal::NotOffered);
     }
@@ -146,6 +152,16 @@ pub fn check(
     // Last, so that nobody is asked to sign what would not be taken.
     super::sign::check(gate, person, answer.signature.as_ref(), now)?;
     Ok(standing)
+}
+
+/// A program is believed whom it names. That makes one person of a quorum, or of the two of a second approval, and never
+/// the other ones too.
+fn speaks_for_one(asked: &Asked<'_>, answer: &Answer) -> Result<(), Refusal> {
+    let Some(program) = &answer.named_by else { return Ok(()) };
+    let of_first = asked.gate.ask.get("first").map_or(&[][..], |first| list(first, "named_by"));
+    let has_spoken = asked.votes.iter().any(|vote| vote.named_by.as_ref() == Some(program))
+        || of_first.iter().any(|other| other == program);
+    if has_spoken { Err(Refusal::SameProgram { program: program.clone() }) } else { Ok(()) }
 }
 
 /// Only a choice carries a number; any other answer with one would be another answer than the same without.

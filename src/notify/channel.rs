@@ -16,6 +16,8 @@ pub enum Destination {
     Room {
         id: String,
         asked: Vec<Contact>,
+        /// Who is not asked yet, and will be before the time is over.
+        later: Vec<Contact>,
     },
     Person(Contact),
 }

@@ -1,7 +1,7 @@
 //! Takes messages out of the outbox and gives them to their channels; what fails stays and is tried again. Each channel
 //! has a loop of its own, so that a slow one holds up nobody else.
 
-use super::{Destination, Message, Notifier, NotifyError, Receipt, Sending, try_again};
+use super::{Contact, Destination, Message, Notifier, NotifyError, Receipt, Sending, try_again};
 use crate::{
     engine::Definitions,
     gate::{Asked, Token, place_of},
@@ -12,6 +12,7 @@ use crate::{
     },
     telemetry::metrics,
 };
+use chrono::{DateTime, Utc};
 use futures::{StreamExt, future::join_all, stream};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -290,7 +291,9 @@ impl Delivery {
     ) -> Result<Result<(), NotifyError>, StoreError> {
         let channel = notifier.channel();
         let places = match &message {
-            Message::Follow(_) => vec![Destination::Room { id: String::new(), asked: Vec::new() }],
+            Message::Follow(_) => {
+                vec![Destination::Room { id: String::new(), asked: Vec::new(), later: Vec::new() }]
+            }
             _ => self.places(notifier, queued, asked),
         };
         let asked = asked.map(|(gate, _)| gate);
@@ -355,6 +358,7 @@ impl Delivery {
         let mut places = notifier.destinations(&self.site, role, person, at);
         let Some((gate, delegates)) = asked else { return places };
         places.retain(|place| self.is_theirs(place, role, gate));
+        self.add_later(notifier, &mut places, gate, at);
         let may_answer = |delegate: &&String| !gate.excluded.contains(delegate);
         let of_delegate = |delegate: &String| notifier.destinations(&self.site, None, Some(delegate), at);
         for place in delegates.iter().filter(may_answer).flat_map(of_delegate) {
@@ -369,6 +373,31 @@ impl Delivery {
             }
         }
         places
+    }
+
+    /// Who comes on shift before the time is over may answer too: what a room shows them is theirs already.
+    fn add_later(
+        &self,
+        notifier: &dyn Notifier,
+        places: &mut [Destination],
+        gate: &gates::Gate,
+        at: DateTime<Utc>,
+    ) {
+        let (Some(Destination::Room { asked, later, .. }), Some(role)) = (places.first_mut(), &gate.role)
+        else {
+            return;
+        };
+        for person in self.site.people_in_role_until(role, at, gate.expires_at) {
+            let known = |contact: &Contact| contact.person == person.id;
+            let theirs = notifier.destinations(&self.site, None, Some(&person.id), at);
+            for place in theirs {
+                if let Destination::Person(contact) = place
+                    && !asked.iter().any(known)
+                {
+                    later.push(contact);
+                }
+            }
+        }
     }
 
     /// Nobody is asked by name what they may not answer: of another place, or kept from it.

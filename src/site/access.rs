@@ -9,6 +9,9 @@ use std::{
     time::Duration,
 };
 
+/// The program that has the site's own token, `TAKT_API_TOKEN`: what it vouches for is recorded as that of an account.
+pub const ROOT_ACCOUNT: &str = "root";
+
 #[derive(Debug, Clone, Default)]
 pub struct Access {
     pub lines: BTreeMap<String, Line>,

@@ -53,6 +53,7 @@ fn a_slip_that_would_make_one_person_another_is_told_where_it_stands() {
         ("bob@x.example", "\"bob@x.example\\r\\nBcc: y\"", "takt.yaml:8:49", "is no mail address"),
         ("${env:TWO}", "${env:ONE}", "takt.yaml:14:34", "have the same token"),
         ("erp: {", "'e p': {", "takt.yaml:15:10", "`e p` is no id"),
+        ("erp: {", "root: {", "takt.yaml:15:9", "TAKT_API_TOKEN: call it otherwise"),
         (
             "${env:TWO}\", scopes: [\"runs:read\"]",
             "${env:TWO}\", scopes: []",

@@ -32,7 +32,8 @@ mod identity_tests;
 mod tests;
 
 pub use access::{
-    Access, Claim, Embed, Line, Module, Oidc, Partner, Place, Reach, Scope, Section, ServiceAccount, SignIn,
+    Access, Claim, Embed, Line, Module, Oidc, Partner, Place, ROOT_ACCOUNT, Reach, Scope, Section,
+    ServiceAccount, SignIn,
 };
 pub use answering::{Answering, OTHER, Reason};
 pub use audit::Audit;

@@ -3,8 +3,13 @@ use super::{
     model::{Person, RoleShift, Shift, Site},
 };
 use crate::tool::DataClass;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
+
+/// No shift is shorter.
+const LOOK_EVERY: TimeDelta = TimeDelta::minutes(15);
+/// In a week and a day everybody's turn has come.
+const LOOK_AHEAD_MAX: TimeDelta = TimeDelta::days(8);
 
 impl Site {
     pub fn person(&self, id: &str) -> Option<&Person> {
@@ -57,6 +62,26 @@ impl Site {
         }
         let holds = |person: &&Person| person.roles.iter().any(|held| held == role);
         self.people.iter().filter(|person| on_call.contains(&person.id.as_str())).filter(holds).collect()
+    }
+
+    /// Who fills a role at some time from one moment to another: also those whose shift or duty begins meanwhile.
+    pub fn people_in_role_until(
+        &self,
+        role: &str,
+        from: DateTime<Utc>,
+        until: DateTime<Utc>,
+    ) -> Vec<&Person> {
+        let mut people = self.people_in_role(role, from);
+        let last = until.min(from + LOOK_AHEAD_MAX);
+        let looks = std::iter::successors(Some(from), |at| at.checked_add_signed(LOOK_EVERY));
+        for at in looks.skip(1).take_while(|at| *at < last) {
+            for person in self.people_in_role(role, at) {
+                if !people.iter().any(|known| known.id == person.id) {
+                    people.push(person);
+                }
+            }
+        }
+        people
     }
 
     pub fn holds_role(&self, person: &str, role: &str, at: DateTime<Utc>) -> bool {

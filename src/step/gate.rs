@@ -78,13 +78,15 @@ impl GateExecutor {
     async fn go_on(&self, step: &GateStep, context: &StepContext) -> Result<Outcome, String> {
         let (first, second) = asked_so_far(&context.notes)?;
         let Some(first) = first else { return self.open(step, context).await };
+        let mut excluded = ask::excluded(step, context);
         let Some(first_answer) = answer_to(&first, &context.signals) else {
-            return self.still_waiting(step, &first, context);
+            return self.still_waiting(step, &first, &excluded, context);
         };
+        excluded.extend(outcome::people(&first_answer.body));
         let confirmed = match &second {
             Some(second) => match answer_to(second, &context.signals) {
                 Some(answer) => Some((second, answer)),
-                None => return self.still_waiting(step, second, context),
+                None => return self.still_waiting(step, second, &excluded, context),
             },
             None => None,
         };
@@ -197,16 +199,17 @@ impl GateExecutor {
         (opened, vec![gate, send])
     }
 
-    /// No answer yet: remind, escalate, reject, fail, or go on waiting.
+    /// No answer yet: remind, escalate, reject, fail, or go on waiting. `excluded` may not answer, whoever is asked next.
     fn still_waiting(
         &self,
         step: &GateStep,
         opened: &Opened,
+        excluded: &[String],
         context: &StepContext,
     ) -> Result<Outcome, String> {
         let now = context.clock.now();
         if now >= opened.expires_at {
-            return self.expired(step, opened, context);
+            return self.expired(step, opened, excluded, context);
         }
         let Some(at) = next_reminder(step, opened) else { return park(opened, step, None, Vec::new()) };
         if at > now {
@@ -222,7 +225,13 @@ impl GateExecutor {
         park(&reminded, step, Some(note), vec![send])
     }
 
-    fn expired(&self, step: &GateStep, opened: &Opened, context: &StepContext) -> Result<Outcome, String> {
+    fn expired(
+        &self,
+        step: &GateStep,
+        opened: &Opened,
+        excluded: &[String],
+        context: &StepContext,
+    ) -> Result<Outcome, String> {
         let close = Intent::CloseGate(opened.gate);
         match step.on_expire {
             OnExpire::Reject => Ok(outcome::rejected_by_silence(opened, close, context)),
@@ -251,10 +260,9 @@ impl GateExecutor {
                 let mut message = ask::message(&escalated);
                 let title = opened.ask["title"].as_str().unwrap_or_default();
                 message["title"] = json!(format!("Passed on to {}: {title}", rung.title));
-                let people = rung.role.as_deref().map(|role| {
-                    let excluded = ask::excluded(step, context);
-                    ask::people(role, &excluded, &opened.ask, context, self.ladders.as_ref())
-                });
+                let asked_next =
+                    |role| ask::people(role, excluded, &opened.ask, context, self.ladders.as_ref());
+                let people = rung.role.as_deref().map(asked_next);
                 let names = people.iter().flatten().map(|person| person.name.as_str());
                 message["asked"] = json!(ask::in_words(&rung.title, names));
                 message["on_silence"] = json!(ask::on_silence(step, self.ladders.as_ref(), next + 1));

@@ -5,6 +5,9 @@ use serde_json::Value;
 use std::time::Duration;
 use uuid::Uuid;
 
+/// Cards of one gate in one channel.
+const KNOWN_MAX: usize = 200;
+
 /// A card that shows buttons nobody can use any more.
 #[derive(Debug, Clone)]
 pub struct Stale {
@@ -46,6 +49,42 @@ pub async fn shows_buttons(db: &mut PgConnection, gate: Uuid, channel: &str) -> 
          where gate_id = $1 and channel = $2 and card = 'settled'",
         gate,
         channel
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// A card of the gate that is not among the known ones, of which `find` makes a receipt: it is changed with those of the
+/// same message from now on, at once where the gate has moved on. Two at the same time: one of them comes again.
+pub async fn take_in(
+    db: &mut PgConnection,
+    gate: Uuid,
+    channel: &str,
+    find: impl Fn(&[Value]) -> Option<Value>,
+) -> Result<()> {
+    let rows = sqlx::query!(
+        r#"select id, receipt as "receipt!" from outbox
+           where gate_id = $1 and channel = $2 and state = 'sent' and card is not null and receipt is not null
+           order by created_at desc"#,
+        gate,
+        channel
+    );
+    let rows = rows.fetch_all(&mut *db).await?;
+    let known: Vec<Value> = rows.iter().flat_map(|row| receipts_in(Some(row.receipt.clone()))).collect();
+    let Some(found) = find(&known).filter(|_| known.len() < KNOWN_MAX) else { return Ok(()) };
+    let is_beside = |receipts: &Value| find(&receipts_in(Some(receipts.clone()))).is_some();
+    let Some(beside) = rows.iter().find(|row| is_beside(&row.receipt)) else { return Ok(()) };
+    let mut receipts = match beside.receipt.clone() {
+        Value::Array(receipts) => receipts,
+        one => vec![one],
+    };
+    receipts.push(found);
+    sqlx::query!(
+        "update outbox set receipt = $2, card = 'open', next_at = takt_now() where id = $1 and receipt = $3",
+        beside.id,
+        Value::Array(receipts),
+        beside.receipt
     )
     .execute(db)
     .await?;

@@ -46,6 +46,8 @@ pub struct Vote {
     pub overrides: bool,
     pub channel: String,
     pub proposal_hash: String,
+    /// The program that says whose answer it is: a service account, or the one with the site's own token.
+    pub named_by: Option<String>,
     pub at: DateTime<Utc>,
 }
 
@@ -144,8 +146,8 @@ pub async fn lock(db: &mut PgConnection, id: GateId) -> Result<Option<(Gate, Dat
 pub async fn add_vote(db: &mut PgConnection, vote: &Vote) -> Result<()> {
     sqlx::query!(
         "insert into gate_vote (gate_id, person, on_behalf_of, decision, body, reason_code, reason, overrides,
-                                channel, proposal_hash, at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+                                channel, proposal_hash, named_by, at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         vote.gate_id,
         vote.person,
         vote.on_behalf_of,
@@ -156,6 +158,7 @@ pub async fn add_vote(db: &mut PgConnection, vote: &Vote) -> Result<()> {
         vote.overrides,
         vote.channel,
         vote.proposal_hash,
+        vote.named_by,
         vote.at
     )
     .execute(db)
@@ -174,7 +177,7 @@ pub async fn vote(db: &mut PgConnection, id: GateId) -> Result<Option<Vote>> {
     let found = sqlx::query_as!(
         Vote,
         "select gate_id, vote.person, on_behalf_of, decision, body, reason_code, reason, overrides, channel,
-                vote.proposal_hash, at
+                vote.proposal_hash, named_by, at
          from gate_vote vote join gate on gate.id = gate_id
          where gate_id = $1 and gate.state = 'answered' order by seq desc limit 1",
         id.0
@@ -187,7 +190,7 @@ pub async fn votes(db: &mut PgConnection, id: GateId) -> Result<Vec<Vote>> {
     let rows = sqlx::query_as!(
         Vote,
         "select gate_id, person, on_behalf_of, decision, body, reason_code, reason, overrides, channel,
-                proposal_hash, at
+                proposal_hash, named_by, at
          from gate_vote where gate_id = $1 order by seq",
         id.0
     );

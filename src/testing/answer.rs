@@ -36,7 +36,7 @@ pub(super) fn answer(
     answer.signature = Signature::in_play(site, &given.by, gate, now);
     let asked = Asked { site, gate, votes, delegations: &[] };
     let standing = check(&asked, person, &answer, now).map_err(|refusal| refusal.to_string())?;
-    votes.push(answer.vote(gate.id, person, standing, now));
+    votes.push(answer.vote(gate, person, standing, now));
     let Some(agreed) = settled_by(gate, votes) else {
         return Ok(format!(
             "{} answers `{}`: {}, not the last",

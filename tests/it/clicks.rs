@@ -43,7 +43,7 @@ async fn console_with(slack: &MockServer, change: impl FnOnce(&mut Site)) -> Con
     .await
 }
 
-fn click(user: &str, gate: GateId, button: Button, option: Option<usize>) -> Value {
+pub fn click(user: &str, gate: GateId, button: Button, option: Option<usize>) -> Value {
     let value = Press { token: seed::button_token(gate), button, option }.value();
     json!({
         "type": "block_actions", "user": { "id": user }, "trigger_id": "1.2.abc",
@@ -53,7 +53,7 @@ fn click(user: &str, gate: GateId, button: Button, option: Option<usize>) -> Val
 }
 
 /// Posts a payload as Slack does, signed at a time.
-async fn post(console: &Console, payload: &Value, at: i64) -> Page {
+pub async fn post(console: &Console, payload: &Value, at: i64) -> Page {
     post_signed(console, payload, payload, SIGNING_SECRET, at).await
 }
 
@@ -215,4 +215,57 @@ async fn a_rejection_asks_for_its_reason_first() {
     let vote = vote(&console, gate).await.expect("an answer");
     let words = (vote.decision.as_str(), vote.reason_code.as_deref(), vote.reason.as_deref());
     assert_eq!(words, ("reject", Some("facts_wrong"), Some("the tool is fixed")));
+}
+
+/// Slack shows people an error after three seconds, so the acknowledgement does not wait for a database that is held up;
+/// the answer is taken behind it, and who was not heard is told then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_click_is_acknowledged_in_time_while_the_database_is_held_up() {
+    let slack = MockServer::start().await;
+    let console = console(&slack).await;
+    let now = Utc::now().timestamp();
+    let (_, on_card) = seed::three_plans(&console).await;
+    let (_, in_dialog) = seed::three_plans(&console).await;
+    let mut held = console.store.pool().begin().await.expect("a transaction");
+    sqlx::query("select 1 from gate for update").execute(&mut *held).await.expect("both gates are held");
+
+    let carried =
+        json!({ "value": format!("{}:reject", seed::button_token(in_dialog)), "channel": "C1", "ts": "1.2" });
+    let dialog = json!({ "type": "view_submission", "user": { "id": "U0SAM" }, "view": {
+        "callback_id": "takt.answer", "private_metadata": carried.to_string(),
+        "state": { "values": { "code": { "code": { "selected_option": { "value": "not_now" } } },
+                               "reason": { "reason": { "value": "a visit" } } } } } });
+    let timed = async |payload: Value| {
+        let begun = std::time::Instant::now();
+        let page = post(&console, &payload, now).await;
+        (page, begun.elapsed())
+    };
+    let (on_card_said, in_dialog_said, not_asked_said) = tokio::join!(
+        timed(click("U0SAM", on_card, Button::Choose, Some(2))),
+        timed(dialog),
+        timed(click("U0MIA", on_card, Button::Choose, Some(1))),
+    );
+    for (what, (page, took)) in
+        [("a click", &on_card_said), ("a dialog", &in_dialog_said), ("another one", &not_asked_said)]
+    {
+        assert_eq!(page.status, StatusCode::OK, "{what}: {}", page.text);
+        assert!(*took < std::time::Duration::from_secs(3), "{what} was acknowledged after {took:?}");
+        assert!(*took > std::time::Duration::from_secs(2), "{what} was held up by nothing: {took:?}");
+    }
+    assert_eq!(in_dialog_said.0.text, r#"{"response_action":"clear"}"#, "the dialog closes");
+    assert!(vote(&console, on_card).await.is_none() && vote(&console, in_dialog).await.is_none());
+
+    held.commit().await.expect("let go");
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    for (gate, decision) in [(on_card, "choose"), (in_dialog, "reject")] {
+        let taken = loop {
+            if let Some(taken) = vote(&console, gate).await {
+                break taken;
+            }
+            assert!(std::time::Instant::now() < until, "{decision} was lost");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        };
+        assert_eq!((taken.person.as_str(), taken.decision.as_str()), ("sam", decision));
+    }
+    assert!(!whispered(&slack, "U0MIA").await.is_empty(), "who was not heard is told why");
 }

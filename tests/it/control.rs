@@ -1,5 +1,6 @@
 //! What people order of runs, through the real binary: cancelled, paused, retried, moved, quarantined.
 
+mod changed;
 mod command;
 mod many;
 
@@ -305,18 +306,8 @@ async fn an_order_over_many_says_first_what_it_would_do() {
     assert_eq!(status, StatusCode::BAD_REQUEST, "every run there is must be meant");
     // The command line does the same, straight in the database.
     let out = std::process::Command::new(env!("CARGO_BIN_EXE_takt"))
-        .args([
-            "run",
-            "cancel",
-            "--workflow",
-            "control_sample",
-            "--state",
-            "paused",
-            "--reason",
-            "a test",
-            "--by",
-            "sam",
-        ])
+        .args("run cancel --workflow control_sample --state paused --by sam".split(' '))
+        .args(["--reason", "a test"])
         .env_clear()
         .env("DATABASE_URL", &plant.database.url)
         .output()

@@ -16,6 +16,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod access;
 mod agents;
+mod answered;
 mod architecture;
 mod audit;
 mod care;

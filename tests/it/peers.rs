@@ -1,6 +1,7 @@
 //! Official Python libraries judge what Takt and its Slack simulator put on the wire.
 
 use crate::support::{
+    node,
     python::{ask, interpreter, script},
     slack::{BOT_TOKEN, SIGNING_SECRET, Workspace},
 };
@@ -10,11 +11,14 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use std::process::Stdio;
 use takt::{
-    connector::slack::{
-        SlackNotifier,
-        card::Card,
-        interaction::{Click, Interaction, parse},
-        modal, signature,
+    connector::{
+        slack::{
+            SlackNotifier,
+            card::Card,
+            interaction::{Click, Interaction, parse},
+            modal, signature,
+        },
+        teams::card::{self as teams, Viewer},
     },
     notify::{Button, Destination, Message, Notifier, Press, Sending},
     simulator,
@@ -138,7 +142,7 @@ async fn a_bolt_app_takes_the_simulators_clicks_and_no_forged_ones() {
     listening(port).await;
 
     let notifier = SlackNotifier::new(&workspace.settings(), Chicago).expect("a notifier");
-    let to = Destination::Room { id: "#takt".to_owned(), asked: vec![] };
+    let to = Destination::Room { id: "#takt".to_owned(), asked: vec![], later: vec![] };
     let (message, id) = (message(question()), uuid::Uuid::new_v4());
     let sending = Sending { message: &message, to: &to, id, tried: false, reference: None };
     let receipt = notifier.send(&sending).await.expect("posted").0;
@@ -178,4 +182,126 @@ async fn listening(port: u16) {
         assert!(std::time::Instant::now() < within, "the Bolt app does not listen");
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
+}
+
+/// One of each message that goes out, in all its forms and up to more than any card takes.
+fn every_kind() -> Vec<Value> {
+    let asked = |more: Value| {
+        let mut whole = question();
+        // As they are added when it is sent.
+        whole["reasons"] = json!(takt::site::Answering::default().reasons);
+        whole.as_object_mut().expect("fields").extend(more.as_object().expect("fields").clone());
+        whole
+    };
+    let long = |length: usize| "Wörter & <mehr> ".repeat(length / 16 + 1);
+    let options = |count: usize, text: &str| {
+        let fact = json!({ "label": text, "value": text });
+        json!(vec![json!({ "title": text, "rationale": text, "facts": vec![fact; 12] }); count])
+    };
+    let all = json!(["acknowledge", "approve", "choose", "edit", "reject"]);
+    let mut kinds = vec![
+        asked(json!({})),
+        asked(json!({ "allow": ["approve", "reject"], "options": [] })),
+        asked(json!({ "allow": ["approve", "edit", "reject"], "options": [], "draft": "Say it so." })),
+        asked(
+            json!({ "allow": ["approve", "edit"], "options": [], "draft": { "summary": "a", "points": ["b"] } }),
+        ),
+        asked(
+            json!({ "allow": ["acknowledge"], "options": [], "items": ["The guard is closed", { "title": "Clean" }] }),
+        ),
+        asked(
+            json!({ "allow": ["reject"], "options": [], "fields": { "type": "object" }, "basis": ["Fill it in"] }),
+        ),
+        asked(json!({ "sign": "I release this lot for shipment" })),
+        asked(
+            json!({ "progress": "1 of 2 chose 1: Sam Carter", "second": "2 people have to give the same answer" }),
+        ),
+        asked(
+            json!({ "link": "http://127.0.0.1:4000/answer/1/x", "asked": "", "on_silence": "", "body": "" }),
+        ),
+        asked(json!({ "allow": all, "options": options(3, "Wait"), "draft": "Say it so." })),
+        asked(json!({ "title": " ", "url": null, "token": "" })),
+        json!({ "kind": "tell", "title": "PRESS-4 runs again", "body": "Down for 2 h 48 min." }),
+        json!({ "kind": "tell", "title": long(400), "body": long(9_000), "url": "http://127.0.0.1:4000/runs/1" }),
+        json!({ "kind": "follow", "lines": ["Plex updated", long(900), "Ended"], "thread": {} }),
+    ];
+    // Each step of what is left out when it would be too much.
+    for size in [100, 300, 900, 3_000] {
+        let text = long(size);
+        kinds.push(asked(json!({
+            "title": text, "body": long(size * 10), "allow": all, "options": options(12, &text), "asked": text,
+            "on_silence": text, "basis": vec![text.clone(); 9], "progress": text, "second": text, "draft": text,
+        })));
+    }
+    let at = "2026-11-23T12:18:00Z";
+    let mut ends = vec![
+        json!({ "passed_on": { "to": "Plant scheduler", "at": at } }),
+        json!({ "closed": { "why": "The run was cancelled.", "at": at } }),
+    ];
+    for button in ["acknowledge", "approve", "choose", "edit", "reject"] {
+        let option = (button == "choose").then_some(2);
+        ends.push(
+            json!({ "answered": { "by": "Sam", "button": button, "option": option, "at": at, "channel": "web",
+            "reason": "no parts" } }),
+        );
+    }
+    for settled in ends {
+        let followed = vec![long(500); 9];
+        kinds.push(
+            json!({ "kind": "decided", "title": "PRESS-4 down", "body": long(5_000), "settled": settled,
+            "followed": followed, "url": "http://127.0.0.1:4000/gates/1" }),
+        );
+    }
+    kinds
+}
+
+/// Whoever looks at it, in whatever size: Microsoft's own parser has nothing to say.
+#[test]
+fn adaptivecards_reads_every_kind_of_card_for_every_viewer() {
+    let someone = || vec!["29:sam".to_owned(), "29:noor".to_owned()];
+    let viewers = [
+        Viewer::Asked,
+        Viewer::Own(someone()),
+        Viewer::Room(vec![]),
+        Viewer::Room(someone()),
+        Viewer::Outbound,
+    ];
+    let mut cards = Vec::new();
+    for kind in every_kind() {
+        let message = message(kind);
+        cards.extend(viewers.iter().map(|viewer| json!(teams::card(&message, Chicago, viewer))));
+    }
+    let judged = node::ask("adaptive_cards.js", &json!({ "cards": cards }));
+    let judged = judged.as_array().expect("answers");
+    assert_eq!(judged.len(), cards.len());
+    for (card, said) in cards.iter().zip(judged) {
+        assert_eq!(said["wrong"], json!([]), "{card:#}");
+        let (items, actions) = (card["body"].as_array().map_or(0, Vec::len), card["actions"].as_array());
+        assert_eq!(said["items"], json!(items), "{card:#}");
+        assert_eq!(said["actions"], json!(actions.map_or(0, Vec::len)), "{card:#}");
+        assert!(
+            actions.is_none_or(|actions| actions.len() <= 4)
+                && card.to_string().len() <= teams::CARD_BYTES_MAX
+        );
+    }
+}
+
+#[test]
+fn slack_sdk_reads_every_kind_of_card_and_dialog() {
+    let kinds = every_kind();
+    let cards: Vec<_> = kinds.iter().map(|kind| Card::of(&message(kind.clone()), Chicago).blocks).collect();
+    let edit = Press { button: Button::Edit, ..reject() };
+    let mut reasons = takt::site::Answering::default().reasons;
+    let known = reasons.clone();
+    let more = (0..130).flat_map(|_| known.clone());
+    reasons.extend(more);
+    let long = "Wörter & mehr ".repeat(400);
+    let mut views = Vec::new();
+    for (press, draft) in [(reject(), None), (edit.clone(), Some("Draft")), (edit, Some(long.as_str()))] {
+        for title in ["PRESS-4 down", "", long.as_str()] {
+            views.push(modal::reason(&press, &reasons, Some("C1"), Some("1.2"), title, draft));
+        }
+    }
+    let answer = ask("slack_blocks.py", &json!({ "cards": cards, "views": views }));
+    assert_eq!(answer, json!({ "cards": kinds.len(), "views": views.len() }));
 }

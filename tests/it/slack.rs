@@ -114,7 +114,7 @@ async fn the_workspace_refuses_what_slack_refuses() {
     settings.bot_token = SecretString::from("xoxb-stolen".to_owned());
     let notifier = SlackNotifier::new(&settings, Chicago).expect("a notifier");
     let told = message(json!({ "kind": "tell", "title": "hello" }));
-    let room = Destination::Room { id: "#takt".to_owned(), asked: vec![] };
+    let room = Destination::Room { id: "#takt".to_owned(), asked: vec![], later: vec![] };
     let error = send(&notifier, &told, &room).await.expect_err("refused");
     assert_eq!(
         error.message,

@@ -16,6 +16,7 @@ ENDORSED = ["msteams", "webchat"]
 calls, keys, tokens = [], {}, set()
 fetched = {"token": 0, "keys": 0}
 members = []
+lost = [0]
 
 
 def make(kid, endorsements, published=True):
@@ -72,9 +73,15 @@ async def connector(request):
         found = [member for member in members if path.endswith("/members/" + member["id"])]
         return web.json_response(found[0] if found else {}, status=200 if found else 404)
     if path == "conversations":
-        return web.json_response({"id": f"a:conversation-{number}"}, status=201)
+        # The same person, the same conversation.
+        return web.json_response({"id": "a:" + body["members"][0]["id"]}, status=201)
     if request.method == "PUT":
         return web.json_response({"id": path.rsplit("/", 1)[1]})
+    if lost[0] > 0:
+        # The card is there, and whoever sent it never hears of it.
+        lost[0] -= 1
+        calls[-1]["lost"] = f"activity-{number}"
+        return web.Response(status=504)
     return web.json_response({"id": f"activity-{number}"}, status=201)
 
 
@@ -116,6 +123,11 @@ async def know(request):
     return web.json_response({})
 
 
+async def lose(request):
+    lost[0] = (await request.json())["answers"]
+    return web.json_response({})
+
+
 async def rotate(request):
     asked = await request.json()
     make(asked["kid"], ENDORSED)
@@ -136,6 +148,7 @@ app.add_routes([
     web.get("/metadata", metadata), web.get("/keys", published), web.post("/token", sign_in),
     web.route("*", "/v3/{path:.*}", connector), web.post("/_sign", sign), web.post("/_judge", judge),
     web.post("/_members", know), web.post("/_rotate", rotate), web.get("/_log", log), web.post("/_revoke", revoke),
+    web.post("/_lose", lose),
 ])
 
 

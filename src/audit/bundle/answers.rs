@@ -177,6 +177,9 @@ fn of_signal(gate: &str, said: &Value) -> Value {
     for field in ["choice", "edited", "items", "fields"] {
         body.insert(field.to_owned(), said[field].clone());
     }
+    if let Some(hash) = said.get("edited_hash") {
+        body.insert("edited_hash".to_owned(), hash.clone());
+    }
     json!({
         "gate_id": gate, "person": said["by"], "decision": said["decision"], "channel": said["channel"],
         "proposal_hash": said["proposal_hash"], "body": body, "overrides": said["overridden"],

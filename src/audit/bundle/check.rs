@@ -163,6 +163,10 @@ fn chain(files: &Files, keys: &[PublicKey]) -> Result<Held, Broken> {
     let mut by_seq: BTreeMap<i64, &SealedRecord> =
         records.iter().map(|record| (record.seq, record)).collect();
     let mut details: BTreeMap<i64, Detail> = details.into_iter().map(|detail| (detail.seq, detail)).collect();
+    let is_shifted = |(number, step): (i64, &Step)| step.seq != before.seq + number;
+    if !steps.is_empty() && (1..).zip(&steps).all(is_shifted) {
+        return Err(Broken::file(CHAIN, "does not go on where it says that it begins"));
+    }
     let (mut seq, mut hash, mut purged) = (before.seq, before.hash, 0);
     for step in &steps {
         seq += 1;
@@ -172,6 +176,11 @@ fn chain(files: &Files, keys: &[PublicKey]) -> Result<Held, Broken> {
         }
         if let Some(record) = by_seq.remove(&seq) {
             if hex::encode(digest_of_record(record)) != step.digest {
+                if record.detail.is_some() && !details.contains_key(&seq) {
+                    // Its own detail stands under another number: then that is what was changed.
+                    let why = format!("has a record {seq} that is not the one in the chain");
+                    return Err(Broken::file(RECORDS, why));
+                }
                 return broken("was changed: its digest is not the one in the chain");
             }
             match (&record.detail, details.remove(&seq)) {
@@ -190,17 +199,31 @@ fn chain(files: &Files, keys: &[PublicKey]) -> Result<Held, Broken> {
         let digest = digest.and_then(|digest| <[u8; 32]>::try_from(digest).ok());
         let next = previous.zip(digest).map(|(previous, digest)| hex::encode(link(&previous, &digest)));
         if next.as_ref() != Some(&step.hash) {
+            if seq == before.seq + 1 && goes_on(&steps, &checkpoint) {
+                return Err(Broken::file(CHAIN, "says otherwise what its first link goes on from"));
+            }
             return broken("has a link in the chain that does not hold");
         }
         hash.clone_from(&step.hash);
     }
-    if let Some(seq) = by_seq.keys().chain(details.keys()).next() {
-        return Err(Broken::record(*seq, "is not part of the chain that is shown"));
+    let odd = by_seq.keys().map(|seq| (RECORDS, seq)).chain(details.keys().map(|seq| (DETAILS, seq))).next();
+    if let Some((file, seq)) = odd {
+        let why = format!("has a record {seq} that is not part of what is shown");
+        return Err(Broken::file(file, why));
     }
     if seq != checkpoint.checkpoint.seq || hash != checkpoint.checkpoint.hash {
         return Err(Broken::record(seq, "is not the one that the signed checkpoint names"));
     }
     Ok(Held { records: records.len(), purged, links: steps.len(), checkpoint })
+}
+
+/// Whether what comes after the first link goes on from it.
+fn goes_on(steps: &[Step], checkpoint: &Signed) -> bool {
+    let [first, rest @ ..] = steps else { return false };
+    let Some(second) = rest.first() else { return first.hash == checkpoint.checkpoint.hash };
+    let (hash, digest) = (hex::decode(&first.hash).ok(), hex::decode(&second.digest).ok());
+    let digest = digest.and_then(|digest| <[u8; 32]>::try_from(digest).ok());
+    hash.zip(digest).is_some_and(|(hash, digest)| hex::encode(link(&hash, &digest)) == second.hash)
 }
 
 /// Whoever signed the bundle: what it tells of questions, answers and writes must be what was sealed.

@@ -119,5 +119,5 @@ pub fn destination(site: &Site, role: Option<&str>, person: Option<&str>) -> Opt
     }
     let of_role = role.and_then(|role| site.roles.get(role)?.slack_channel.clone());
     let id = of_role.or_else(|| Some(site.slack.as_ref()?.default_channel.clone()))?;
-    Some(Destination::Room { id, asked: Vec::new() })
+    Some(Destination::Room { id, asked: Vec::new(), later: Vec::new() })
 }

@@ -17,6 +17,8 @@ pub const REASON: &str = "reason";
 /// The changed text of a draft.
 pub(super) const DRAFT: &str = "draft";
 const TEXT_CHARS_MAX: usize = 500;
+/// Slack takes no more in one list.
+const CHOICES_MAX: usize = 100;
 
 /// What a dialog carries until it is sent: the button that opened it and the message it stood in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +41,8 @@ pub fn reason(
         Carried { value: press.value(), channel: channel.map(str::to_owned), ts: ts.map(str::to_owned) };
     let edits = press.button == Button::Edit;
     let (heading, submit) = if edits { ("Edit", "Send") } else { ("Reject", "Reject") };
+    // Slack opens no dialog with an empty text.
+    let title = if title.trim().is_empty() { heading } else { title };
     let mut blocks = vec![section(&escape(&clip(title, TEXT_CHARS_MAX)))];
     if edits {
         let text = Element::PlainTextInput {
@@ -54,7 +58,7 @@ pub fn reason(
     let select = Element::StaticSelect {
         action_id: CODE.to_owned(),
         placeholder: plain("Choose a reason", BUTTON_CHARS_MAX),
-        options: reasons.iter().map(choice).collect(),
+        options: reasons.iter().take(CHOICES_MAX).map(choice).collect(),
     };
     blocks.push(input(CODE, "Reason", select, false));
     let words = Element::PlainTextInput {

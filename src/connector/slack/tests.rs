@@ -237,7 +237,7 @@ fn slack(server: &MockServer) -> site::Slack {
 }
 
 fn room() -> Destination {
-    Destination::Room { id: "#takt".to_owned(), asked: vec![] }
+    Destination::Room { id: "#takt".to_owned(), asked: vec![], later: vec![] }
 }
 
 fn sending<'a>(message: &'a Message, to: &'a Destination) -> Sending<'a> {
@@ -389,7 +389,7 @@ async fn a_channel_that_had_too_much_waits_and_others_go_on() {
     // Not asked again before its time; that is no failed attempt.
     let error = notifier.send(&sending(&ask, &room())).await.expect_err("still too much");
     assert!(error.waits && error.retry_after > Some(Duration::from_secs(29)), "{error:?}");
-    let other = Destination::Room { id: "#other".to_owned(), asked: vec![] };
+    let other = Destination::Room { id: "#other".to_owned(), asked: vec![], later: vec![] };
     notifier.send(&sending(&ask, &other)).await.expect("another channel");
 }
 

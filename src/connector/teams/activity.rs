@@ -28,6 +28,8 @@ pub struct Activity {
     pub value: Value,
     /// Of an `installationUpdate`: `add` or `remove`.
     pub action: Option<String>,
+    /// The message whose card was clicked or looked at.
+    pub reply_to_id: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

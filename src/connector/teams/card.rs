@@ -28,6 +28,8 @@ const REASON_CHARS_MAX: usize = 500;
 pub enum Viewer {
     /// They get buttons.
     Asked,
+    /// The one person of a conversation: buttons, and a look at how it stands whenever the card is shown.
+    Own(Vec<String>),
     /// A room: these people are asked and get buttons in a view of their own, others see how it stands. Where it is not
     /// known who they are, everybody sees the buttons.
     Room(Vec<String>),
@@ -102,7 +104,7 @@ fn asked(question: &Question, zone: Tz, viewer: &Viewer, room: Room) -> Adaptive
         body.push(line(vec![Run::plain(format!("Signed on the page: {}", clip(meaning, room.line)))]));
     }
     let has_buttons = match viewer {
-        Viewer::Asked => true,
+        Viewer::Asked | Viewer::Own(_) => true,
         Viewer::Room(asked) => asked.is_empty(),
         Viewer::Outbound => false,
     };
@@ -118,8 +120,8 @@ fn asked(question: &Question, zone: Tz, viewer: &Viewer, room: Room) -> Adaptive
         (false, Some(url)) if *viewer == Viewer::Outbound => vec![page("Open to answer", url)],
         (false, _) => Vec::new(),
     };
-    if let Viewer::Room(asked) = viewer
-        && !asked.is_empty()
+    if let Viewer::Room(viewers) | Viewer::Own(viewers) = viewer
+        && !viewers.is_empty()
     {
         let action = Action::Execute {
             title: "Refresh".to_owned(),
@@ -128,7 +130,7 @@ fn asked(question: &Question, zone: Tz, viewer: &Viewer, room: Room) -> Adaptive
             style: None,
             fallback: None,
         };
-        card.refresh = Some(Refresh { action, user_ids: asked.clone() });
+        card.refresh = Some(Refresh { action, user_ids: viewers.clone() });
     }
     card
 }

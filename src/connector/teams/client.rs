@@ -43,6 +43,22 @@ pub struct Posted {
     /// Who gets a view of their own there; `None` in a conversation with one person.
     #[serde(default)]
     pub asked: Option<Vec<String>>,
+    /// Whose conversation it is, as far as Teams says so: their card asks how it stands whenever it is shown.
+    #[serde(default)]
+    pub own: Vec<String>,
+}
+
+/// The receipt of a card that nobody knew of, beside those of its question that are known. When Teams takes a card and its
+/// answer is lost, the card is sent again, and of the first one no id was ever heard: there is none to send with a card,
+/// and no list to look it up in. Whoever looks at it or presses its button names it.
+pub fn twin(known: &[Value], conversation: &str, activity: &str) -> Option<Value> {
+    let is = |receipt: &&Value, field: &str, text: &str| receipt[field] == text;
+    if activity.is_empty() || known.iter().any(|receipt| is(&receipt, "activity", activity)) {
+        return None;
+    }
+    let mut twin = known.iter().find(|receipt| is(receipt, "conversation", conversation))?.clone();
+    twin["activity"] = json!(activity);
+    Some(twin)
 }
 
 /// Somebody in a conversation.
@@ -103,6 +119,7 @@ impl TeamsClient {
             conversation: conversation.to_owned(),
             activity: id.to_owned(),
             asked: None,
+            own: Vec::new(),
         })
     }
 

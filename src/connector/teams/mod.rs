@@ -61,9 +61,23 @@ impl TeamsNotifier {
         }
     }
 
+    /// Whose conversation it is: who wrote to the bot there, else the only one in it.
+    async fn owner(&self, sending: &Sending<'_>, service_url: &str, conversation: &str) -> Vec<String> {
+        let told = sending.reference.and_then(|known| known.pointer("/user/id")?.as_str());
+        if let Some(id) = told.filter(|id| !id.is_empty()) {
+            return vec![id.to_owned()];
+        }
+        let members = self.client.roster(service_url, conversation).await;
+        match members.as_slice() {
+            [one] => vec![one.id.clone()],
+            _ => Vec::new(),
+        }
+    }
+
     async fn viewer(&self, sending: &Sending<'_>, service_url: &str, conversation: &str) -> Viewer {
-        let (Message::Ask(_), Destination::Room { asked, .. }) = (sending.message, sending.to) else {
-            return Viewer::Asked;
+        let Message::Ask(_) = sending.message else { return Viewer::Asked };
+        let Destination::Room { asked, later, .. } = sending.to else {
+            return Viewer::Own(self.owner(sending, service_url, conversation).await);
         };
         let roster = self.client.roster(service_url, conversation).await;
         let id_of = |contact: &Contact| {
@@ -78,7 +92,15 @@ impl TeamsNotifier {
         };
         // Somebody who is asked and not found in the room could not answer there.
         let ids: Option<Vec<String>> = asked.iter().map(id_of).collect();
-        Viewer::Room(ids.filter(|ids| ids.len() <= VIEWERS_MAX).unwrap_or_default())
+        let mut ids = ids.filter(|ids| ids.len() <= VIEWERS_MAX).unwrap_or_default();
+        if !ids.is_empty() {
+            for id in later.iter().filter_map(id_of) {
+                if ids.len() < VIEWERS_MAX && !ids.contains(&id) {
+                    ids.push(id);
+                }
+            }
+        }
+        Viewer::Room(ids)
     }
 }
 
@@ -112,17 +134,18 @@ impl Notifier for TeamsNotifier {
         let card = card(sending.message, self.zone, &viewer);
         let summary = summary(sending.message, self.zone);
         let mut posted = self.client.send(&service_url, &conversation, &card, &summary).await?;
-        posted.asked = match viewer {
-            Viewer::Room(asked) => Some(asked),
-            Viewer::Asked | Viewer::Outbound => None,
-        };
+        match viewer {
+            Viewer::Room(asked) => posted.asked = Some(asked),
+            Viewer::Own(own) => posted.own = own,
+            Viewer::Asked | Viewer::Outbound => {}
+        }
         Ok(Receipt(json!(posted)))
     }
 
     async fn update(&self, receipt: &Receipt, message: &Message) -> Result<(), NotifyError> {
         let posted: Posted = serde_json::from_value(receipt.0.clone())
             .map_err(|_| NotifyError::lasting("this receipt is not from Teams"))?;
-        let viewer = posted.asked.clone().map_or(Viewer::Asked, Viewer::Room);
+        let viewer = posted.asked.clone().map_or_else(|| Viewer::Own(posted.own.clone()), Viewer::Room);
         let card = card(message, self.zone, &viewer);
         self.client.update(&posted, &card, &summary(message, self.zone)).await
     }
@@ -143,7 +166,7 @@ fn destinations(
         role.map(|role| site.people_in_role(role, at)).unwrap_or_default().into_iter().map(contact).collect();
     let of_role = role.and_then(|role| site.roles.get(role)?.teams_conversation.clone());
     match of_role.or_else(|| site.teams.as_ref()?.default_conversation.clone()) {
-        Some(id) => vec![Destination::Room { id, asked }],
+        Some(id) => vec![Destination::Room { id, asked, later: Vec::new() }],
         None => asked.into_iter().map(Destination::Person).collect(),
     }
 }

@@ -49,7 +49,7 @@ impl Notifier for WebhookNotifier {
         _at: DateTime<Utc>,
     ) -> Vec<Destination> {
         let own = role.filter(|role| self.settings.roles.contains_key(*role));
-        vec![Destination::Room { id: own.unwrap_or(ALL).to_owned(), asked: Vec::new() }]
+        vec![Destination::Room { id: own.unwrap_or(ALL).to_owned(), asked: Vec::new(), later: Vec::new() }]
     }
 
     fn carries(&self, message: &Message, _of_gate: bool) -> bool {

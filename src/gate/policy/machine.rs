@@ -49,6 +49,8 @@ enum Act {
         says: Says,
         hash: &'static str,
         overrides: bool,
+        /// The program that says that it is theirs.
+        program: Option<&'static str>,
     },
     HandOver {
         person: &'static str,
@@ -69,6 +71,9 @@ enum Act {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Says {
     Choose(usize),
+    /// A form, with so many pieces: two at most.
+    Fill(u8),
+    Approve,
     Edit,
     Reject,
     Acknowledge,
@@ -78,16 +83,21 @@ fn act() -> impl Strategy<Value = Act> {
     let person = || select(PEOPLE.to_vec());
     let says = prop_oneof![
         6 => (1_usize..=3).prop_map(Says::Choose),
+        6 => (1_u8..=3).prop_map(Says::Fill),
+        4 => Just(Says::Approve),
         1 => Just(Says::Edit),
         1 => Just(Says::Reject),
         1 => Just(Says::Acknowledge),
     ];
     let hash = prop_oneof![8 => Just("shown"), 1 => Just("older")];
-    let answer = (person(), says, hash, prop::bool::weighted(0.15));
+    let program = prop_oneof![2 => Just(None), 1 => select(vec![Some("mes"), Some("erp")])];
+    let answer = (person(), says, hash, prop::bool::weighted(0.15), program);
     let hand_over =
         (person(), person(), select(vec![None, Some("lead"), Some("night_lead"), Some("other")]), 1_i64..30);
     prop_oneof![
-        8 => answer.prop_map(|(person, says, hash, overrides)| Act::Answer { person, says, hash, overrides }),
+        8 => answer.prop_map(|(person, says, hash, overrides, program)| {
+            Act::Answer { person, says, hash, overrides, program }
+        }),
         3 => hand_over
             .prop_filter("nobody hands over to themselves", |(person, delegate, ..)| person != delegate)
             .prop_map(|(person, delegate, role, hours)| Act::HandOver { person, delegate, role, hours }),
@@ -108,16 +118,38 @@ struct World {
     /// What was shown before the last change: a card that nobody has looked at since.
     older: String,
     rounds: usize,
+    kind: Kind,
+    /// What settled the first question, while the second one is asked.
+    first: Vec<Vote>,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Kind {
+    /// Filled in instead of chosen.
+    is_form: bool,
+    /// Somebody else must confirm.
+    has_second: bool,
+}
+
+const PLAIN: Kind = Kind { is_form: false, has_second: false };
+
 impl World {
-    fn new(quorum: i16, excluded: Vec<String>) -> Self {
+    fn new(quorum: i16, excluded: Vec<String>, kind: Kind) -> Self {
         // Read once: a site costs more than a whole sequence of acts.
         static PLANT: LazyLock<Site> = LazyLock::new(|| {
             let site = Site::parse("takt.yaml", SITE, &Environment::of([]), &Overrides::default());
             site.unwrap_or_else(|error| panic!("{error}"))
         });
         let now: DateTime<Utc> = "2026-11-27T16:00:00Z".parse().expect("a time");
+        let mut ask = json!({
+            "allow": ["choose", "edit", "reject"], "options": [{}, {}], "draft": "a draft", "requested_by": "dan",
+        });
+        if kind.is_form {
+            ask["allow"] = json!(["approve", "reject"]);
+            let pieces = json!({ "type": "integer", "maximum": 2 });
+            ask["fields"] =
+                json!({ "type": "object", "properties": { "pieces": pieces }, "required": ["pieces"] });
+        }
         Self {
             site: &PLANT,
             gate: Gate {
@@ -129,10 +161,7 @@ impl World {
                 role: Some("lead".into()),
                 person: None,
                 excluded,
-                ask: json!({
-                    "allow": ["choose", "edit", "reject"], "options": [{}, {}], "draft": "a draft",
-                    "requested_by": "dan",
-                }),
+                ask,
                 proposal_hash: "shown".into(),
                 rung: 0,
                 quorum,
@@ -145,13 +174,33 @@ impl World {
             asked_then: Vec::new(),
             older: "older".into(),
             rounds: 0,
+            kind,
+            first: Vec::new(),
         }
+    }
+
+    /// As the step does once the first question has its yes: those who gave it, and for whom, are out, and so is every
+    /// program that said whose it was.
+    fn ask_second(&mut self, agreed: Vec<Vote>) {
+        let programs: Vec<_> = agreed.iter().filter_map(|vote| vote.named_by.as_deref()).collect();
+        self.gate.ask = json!({
+            "allow": ["approve", "reject"], "options": [], "requested_by": "dan", "first": { "named_by": programs },
+        });
+        let people = agreed.iter().flat_map(|vote| vote.people()).map(str::to_owned);
+        self.gate.excluded.extend(people);
+        self.gate.quorum = 1;
+        self.begin_anew("second".into());
+        self.first = agreed;
     }
 
     /// One of several changed the draft: what it is now is a new proposal, to which all have to agree anew.
     fn ask_again(&mut self) {
         self.rounds += 1;
-        self.older = std::mem::replace(&mut self.gate.proposal_hash, format!("changed {}", self.rounds));
+        self.begin_anew(format!("changed {}", self.rounds));
+    }
+
+    fn begin_anew(&mut self, hash: String) {
+        self.older = std::mem::replace(&mut self.gate.proposal_hash, hash);
         self.votes.clear();
         self.asked_then.clear();
         (self.gate.role, self.gate.rung) = (Some("lead".into()), 0);
@@ -199,13 +248,23 @@ impl World {
                     given.ended_at.get_or_insert(self.now);
                 }
             }
-            Act::Answer { person, says, hash, overrides } => self.answer(person, *says, hash, *overrides),
+            Act::Answer { person, says, hash, overrides, program } => {
+                self.answer(person, *says, hash, *overrides, *program);
+            }
         }
     }
 
-    fn answer(&mut self, person: &'static str, says: Says, hash: &str, overrides: bool) {
+    fn answer(
+        &mut self,
+        person: &'static str,
+        says: Says,
+        hash: &str,
+        overrides: bool,
+        program: Option<&'static str>,
+    ) {
         let (decision, choice) = match says {
             Says::Choose(choice) => (Decision::Choose, Some(choice)),
+            Says::Fill(_) | Says::Approve => (Decision::Approve, None),
             Says::Edit => (Decision::Edit, None),
             Says::Reject => (Decision::Reject, None),
             Says::Acknowledge => (Decision::Acknowledge, None),
@@ -213,6 +272,8 @@ impl World {
         let answer = Answer {
             choice,
             edited: (says == Says::Edit).then(|| json!("mine")),
+            fields: if let Says::Fill(pieces) = says { Some(json!({ "pieces": pieces })) } else { None },
+            named_by: program.map(str::to_owned),
             reason_code: Some("other".into()),
             reason: Some("because".into()),
             overrides,
@@ -226,22 +287,37 @@ impl World {
         let asked = Asked { site: self.site, gate: &self.gate, votes: &self.votes, delegations: &in_force };
         let who = self.site.person(person).expect("a person");
         let checked = check(&asked, who, &answer, self.now);
-        let is_good = matches!(says, Says::Choose(1 | 2)) && hash == "shown" && !overrides;
-        if is_good && self.is_open_to(person) {
+        let fits = match says {
+            Says::Choose(1 | 2) => !self.kind.is_form && self.first.is_empty(),
+            Says::Fill(1 | 2) => self.kind.is_form && self.first.is_empty(),
+            Says::Approve => !self.first.is_empty(),
+            _ => false,
+        };
+        if fits && hash == "shown" && !overrides && self.is_open_to(person) && self.is_new(program) {
             assert!(checked.is_ok(), "{person} is asked and free, and was refused: {checked:?}");
         }
         let Ok(standing) = checked else { return };
         self.asked_then.push(self.asked());
-        let vote = answer.vote(Uuid::nil(), who, standing, self.now);
+        let vote = answer.vote(&self.gate, who, standing, self.now);
         self.votes.push(vote);
         self.taken_rightly();
-        if settled_by(&self.gate, &self.votes).is_none() {
-            return;
-        }
+        let Some(agreed) = settled_by(&self.gate, &self.votes) else { return };
+        let agreed: Vec<Vote> = agreed.into_iter().cloned().collect();
+        let needs_second = self.kind.has_second && self.first.is_empty() && says != Says::Reject;
         match says == Says::Edit && !overrides && self.gate.quorum > 1 {
             true => self.ask_again(),
+            false if needs_second && !overrides => {
+                self.agreed_rightly();
+                self.ask_second(agreed);
+            }
             false => self.gate.state = "answered".into(),
         }
+    }
+
+    /// Whether no answer that counts here is by the word of this program.
+    fn is_new(&self, program: Option<&str>) -> bool {
+        let said = self.first.iter().chain(&self.votes).filter_map(|vote| vote.named_by.as_deref());
+        program.is_none_or(|program| !said.into_iter().any(|known| known == program))
     }
 
     /// Somebody asked in their own right, whom nothing but what others handed over could stand in the way of.
@@ -287,7 +363,26 @@ impl World {
             return;
         }
         let last = self.votes.last().expect("a vote");
-        if last.overrides || last.decision == "reject" || (last.decision == "edit" && self.gate.quorum == 1) {
+        if last.overrides || last.decision == "reject" {
+            return;
+        }
+        assert_eq!(self.kind.has_second, !self.first.is_empty(), "nobody confirmed it");
+        for vote in &self.first {
+            for person in last.people() {
+                assert!(vote.people().all(|first| first != person), "{person} confirms their own answer");
+            }
+        }
+        self.agreed_rightly();
+    }
+
+    /// By one change, or by a quorum of different people who said the same, each program for one of them at most.
+    fn agreed_rightly(&self) {
+        let mut programs = BTreeSet::new();
+        for program in self.first.iter().chain(&self.votes).filter_map(|vote| vote.named_by.as_deref()) {
+            assert!(programs.insert(program), "{program} speaks for two");
+        }
+        let last = self.votes.last().expect("a vote");
+        if last.decision == "edit" && self.gate.quorum == 1 {
             return;
         }
         assert!(
@@ -298,6 +393,7 @@ impl World {
             .votes
             .iter()
             .filter(|vote| vote.decision == last.decision && vote.body["choice"] == last.body["choice"])
+            .filter(|vote| vote.body["fields"] == last.body["fields"])
             .collect();
         assert!(same.len() >= usize::try_from(self.gate.quorum).expect("a quorum"), "too few agree");
         let mut counted = BTreeSet::new();
@@ -314,9 +410,11 @@ proptest! {
     fn nothing_people_do_approves_without_a_quorum_of_those_who_may(
         quorum in 1_i16..=3,
         excluded in select(vec![vec!["dan"], vec!["dan", "ann"], vec![]]),
-        acts in vec(act(), 1..30),
+        (is_form, has_second) in (any::<bool>(), any::<bool>()),
+        acts in vec(act(), 1..40),
     ) {
-        let mut world = World::new(quorum, excluded.into_iter().map(str::to_owned).collect());
+        let excluded = excluded.into_iter().map(str::to_owned).collect();
+        let mut world = World::new(quorum, excluded, Kind { is_form, has_second });
         for act in &acts {
             let before = (world.gate.state.clone(), world.votes.len());
             world.play(act);
@@ -331,12 +429,19 @@ proptest! {
 /// The property above would hold if nothing could ever be answered.
 #[test]
 fn a_quorum_an_override_and_a_stand_in_do_settle_it() {
-    let answer = |person, overrides| Act::Answer { person, says: Says::Choose(1), hash: "shown", overrides };
-    let played = |quorum, acts: &[Act]| {
-        let mut world = World::new(quorum, vec!["dan".into()]);
+    let answer = |person, overrides| Act::Answer {
+        person,
+        says: Says::Choose(1),
+        hash: "shown",
+        overrides,
+        program: None,
+    };
+    let play = |quorum, kind, acts: &[Act]| {
+        let mut world = World::new(quorum, vec!["dan".into()], kind);
         acts.iter().for_each(|act| world.play(act));
         (world.gate.state.clone(), world.votes.len())
     };
+    let played = |quorum, acts: &[Act]| play(quorum, PLAIN, acts);
     let hand_over = Act::HandOver { person: "ann", delegate: "eve", role: Some("lead"), hours: 2 };
     assert_eq!(played(2, &[answer("ann", false), answer("bob", false)]), ("answered".into(), 2));
     assert_eq!(played(2, &[answer("ann", false), answer("ann", false)]), ("open".into(), 1));
@@ -347,8 +452,9 @@ fn a_quorum_an_override_and_a_stand_in_do_settle_it() {
     );
     assert_eq!(played(2, &[hand_over, answer("eve", false), answer("bob", false)]), ("answered".into(), 2));
     let to_bob = Act::HandOver { person: "ann", delegate: "bob", role: None, hours: 2 };
-    let edit = Act::Answer { person: "ann", says: Says::Edit, hash: "shown", overrides: false };
-    let stale = Act::Answer { person: "bob", says: Says::Choose(1), hash: "older", overrides: false };
+    let says = |person, says, hash, program| Act::Answer { person, says, hash, overrides: false, program };
+    let edit = says("ann", Says::Edit, "shown", None);
+    let stale = says("bob", Says::Choose(1), "older", None);
     let one = [answer("bob", false), edit.clone(), stale, answer("ann", false)];
     assert_eq!(
         played(2, &one),
@@ -360,4 +466,17 @@ fn a_quorum_an_override_and_a_stand_in_do_settle_it() {
     let both = [to_bob, answer("bob", false), answer("bob", false), answer("ann", false)];
     assert_eq!(played(3, &both), ("open".into(), 2), "each in their own right, and once");
     assert_eq!(played(1, &[answer("dan", true)]), ("open".into(), 0), "who asked for it overrides nothing");
+
+    let second = Kind { has_second: true, ..PLAIN };
+    let yes = |person, program| says(person, Says::Approve, "shown", program);
+    let first = says("ann", Says::Choose(1), "shown", Some("mes"));
+    assert_eq!(play(1, second, &[first.clone()]), ("open".into(), 0), "somebody else must confirm");
+    assert_eq!(play(1, second, &[first.clone(), yes("ann", None)]), ("open".into(), 0));
+    assert_eq!(play(1, second, &[first.clone(), yes("bob", Some("mes"))]), ("open".into(), 0));
+    assert_eq!(play(1, second, &[first.clone(), yes("bob", Some("erp"))]), ("answered".into(), 1));
+    assert_eq!(play(2, PLAIN, &[first.clone(), says("bob", Says::Choose(1), "shown", Some("mes"))]).1, 1);
+    let form = Kind { is_form: true, has_second: false };
+    let fill = |person, pieces| says(person, Says::Fill(pieces), "shown", None);
+    assert_eq!(play(2, form, &[fill("ann", 3), fill("ann", 1), fill("bob", 2)]), ("open".into(), 2));
+    assert_eq!(play(2, form, &[fill("ann", 1), fill("bob", 1)]), ("answered".into(), 2));
 }

@@ -61,6 +61,23 @@ fn only_the_asked_may_answer_and_only_once_each() {
     assert_eq!(checked(&gate(now), "lee", &choose(1), now), Err(Refusal::SamePerson));
 }
 
+/// The second of two is another person, and not by the word of the program that named the first one.
+#[test]
+fn who_named_the_first_one_names_no_second() {
+    let now = Utc::now();
+    let first = json!({ "by": "lee", "named_by": ["mes"] });
+    let ask = json!({ "allow": ["approve", "reject"], "first": first });
+    let second = Gate { ask, ..gate(now) };
+    let by = |program: Option<&str>| Answer {
+        named_by: program.map(str::to_owned),
+        ..Answer::of(Decision::Approve, "api", "h")
+    };
+    let program = "mes".to_owned();
+    assert_eq!(checked(&second, "sam", &by(Some("mes")), now), Err(Refusal::SameProgram { program }));
+    assert_eq!(checked(&second, "sam", &by(Some("erp")), now), Ok(()));
+    assert_eq!(checked(&second, "sam", &by(None), now), Ok(()));
+}
+
 #[test]
 fn late_changed_or_unoffered_answers_are_refused() {
     let now = Utc::now();
@@ -228,7 +245,7 @@ fn whoever_is_asked_answers_in_their_own_right_whatever_was_handed_to_them() {
     };
     assert_eq!(may("bob", &[]), Ok(Standing::default()), "what Eve did keeps nobody else from answering");
     assert_eq!(may("eve", &[]), Err(Refusal::SamePerson), "who started it answers for nobody");
-    let vote = choose(1).vote(uuid::Uuid::nil(), site.person("bob").expect("Bob"), Standing::default(), now);
+    let vote = choose(1).vote(&gate, site.person("bob").expect("Bob"), Standing::default(), now);
     assert_eq!(may("ann", std::slice::from_ref(&vote)), Ok(Standing::default()), "two people, two answers");
     assert!(matches!(may("bob", &[vote]), Err(Refusal::Counted { .. })), "and none of them twice");
 }
@@ -260,7 +277,7 @@ fn an_answer_for_somebody_counts_both() {
     assert_eq!(may("eve", &open(&["ann"]), &[]), Ok(for_whom("bob")), "Ann may not, so nobody may for her");
     assert_eq!(may("eve", &open(&["ann", "bob"]), &[]), Err(Refusal::SamePerson));
     let eve = site.person("eve").expect("Eve");
-    let vote = choose(1).vote(uuid::Uuid::nil(), eve, for_whom("ann"), now);
+    let vote = choose(1).vote(&open(&[]), eve, for_whom("ann"), now);
     for person in ["ann", "eve"] {
         let again = may(person, &open(&[]), std::slice::from_ref(&vote));
         assert!(matches!(again, Err(Refusal::Counted { .. })), "{person}");

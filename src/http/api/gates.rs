@@ -78,7 +78,7 @@ pub(in crate::http) async fn answer(
     let unnamed = || {
         Problem::new(Cause::NoSuchPerson, "a program never answers as itself: say who with `X-Takt-Person`")
     };
-    let account = caller.service.as_ref().map(|account| account.id.clone());
+    let program = caller.named_by().map(str::to_owned);
     let person = caller.person.ok_or_else(unnamed)?;
     let Json(given) = given.map_err(|rejection| unread(&rejection))?;
     let answer = Answer {
@@ -89,7 +89,7 @@ pub(in crate::http) async fn answer(
         reason_code: given.reason_code,
         reason: given.reason,
         overrides: given.overrides,
-        named_by: account,
+        named_by: program,
         ..Answer::of(given.decision, caller.channel, &given.proposal_hash)
     };
     let decided = decide(&door.app.store, &door.app.site, gate, &person.id, &answer).await?;

@@ -6,7 +6,7 @@ use crate::{
         state::Shared,
     },
     run::Actor,
-    site::{Person, Scope, ServiceAccount},
+    site::{Person, ROOT_ACCOUNT, Scope, ServiceAccount},
 };
 use axum::{
     extract::FromRequestParts,
@@ -14,6 +14,8 @@ use axum::{
 };
 use secrecy::ExposeSecret;
 
+/// The channel of programs, with or without an account.
+const API: &str = "api";
 const PERSON_HEADER: &str = "x-takt-person";
 const CSRF_HEADER: &str = "x-csrf-token";
 
@@ -47,6 +49,14 @@ impl Caller {
             .map_or_else(|| self.channel.to_owned(), |account| format!("service:{}", account.id))
     }
 
+    /// The program whose word it is that this person answers; nobody's where they signed in.
+    pub(in crate::http) fn named_by(&self) -> Option<&str> {
+        match &self.service {
+            Some(account) => Some(&account.id),
+            None => (self.channel == API).then_some(ROOT_ACCOUNT),
+        }
+    }
+
     /// Whether a service account has a scope; people have them all, as far as their roles go.
     pub(in crate::http) fn has(&self, scope: Scope) -> bool {
         self.service.as_ref().is_none_or(|account| account.scopes.contains(&scope))
@@ -71,11 +81,11 @@ fn by_token(authorization: &str, parts: &Parts, door: &Shared) -> Result<Caller,
     let service = if is_own { None } else { Some(account(given, parts, door)?) };
     let service = service.cloned();
     let Some(name) = parts.headers.get(PERSON_HEADER) else {
-        return Ok(Caller { person: None, service, channel: "api" });
+        return Ok(Caller { person: None, service, channel: API });
     };
     let person = name.to_str().ok().and_then(|name| door.app.site.person(name)).cloned();
     let unknown = || Problem::new(Cause::NoSuchPerson, "`X-Takt-Person` names nobody in takt.yaml");
-    Ok(Caller { person: Some(person.ok_or_else(unknown)?), service, channel: "api" })
+    Ok(Caller { person: Some(person.ok_or_else(unknown)?), service, channel: API })
 }
 
 /// The account of this token, if it has the scope of the route.

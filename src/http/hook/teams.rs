@@ -10,6 +10,7 @@ use crate::{
         CHANNEL, Inbound,
         activity::{Activity, Did},
         card::{Viewer, card},
+        client::twin,
         replaced, said,
         token::TokenError,
     },
@@ -22,7 +23,7 @@ use crate::{
     notify::{Button, Decided, Message, Press, Question, Settled},
     run::GateId,
     site::Person,
-    store::{clock, conversations, delegations, gates},
+    store::{cards, clock, conversations, delegations, gates},
 };
 use axum::{
     Json,
@@ -96,10 +97,10 @@ async fn take(door: &Shared, teams: &Inbound, activity: &Activity) -> Result<Res
             note(door, stranger_refused(CHANNEL, id, None, "no_such_person")).await?;
             said(&unknown(activity))
         }
-        (Did::Looked { token }, Some(person)) => look(door, person, &token).await?,
+        (Did::Looked { token }, Some(person)) => look(door, activity, person, &token).await?,
         (Did::Pressed { press, code, reason }, Some(person)) => {
             let said = Said { choice: press.option, code, reason, edited: None };
-            decide(door, person, &press, said).await?
+            decide(door, activity, person, &press, said).await?
         }
     };
     if activity.kind == "invoke" {
@@ -149,11 +150,20 @@ async fn gate_of(door: &Shared, token: &str) -> Result<Option<gates::Gate>, Prob
     Ok(gates::get(&mut db, id).await?)
 }
 
+/// A card that Teams has and Takt never heard of follows its question from now on, like the one that was sent after it.
+async fn adopt(door: &Shared, activity: &Activity, gate: &gates::Gate) -> Result<(), Problem> {
+    let card = activity.reply_to_id.as_deref().unwrap_or_default();
+    let conversation = activity.conversation_id();
+    let mut db = door.app.store.connection().await?;
+    Ok(cards::take_in(&mut db, gate.id, CHANNEL, |known| twin(known, conversation, card)).await?)
+}
+
 /// The card as it is for this person now: with buttons for those who may answer.
-async fn look(door: &Shared, person: &Person, token: &str) -> Result<Value, Problem> {
+async fn look(door: &Shared, activity: &Activity, person: &Person, token: &str) -> Result<Value, Problem> {
     let Some(gate) = gate_of(door, token).await? else {
         return Ok(said("This question is no longer known."));
     };
+    adopt(door, activity, &gate).await?;
     let mut db = door.app.store.connection().await?;
     let now = clock::now(&mut db).await?;
     if gate.state != "open" {
@@ -182,11 +192,18 @@ async fn look(door: &Shared, person: &Person, token: &str) -> Result<Value, Prob
     Ok(replaced(&card))
 }
 
-async fn decide(door: &Shared, person: &Person, press: &Press, told: Said) -> Result<Value, Problem> {
+async fn decide(
+    door: &Shared,
+    activity: &Activity,
+    person: &Person,
+    press: &Press,
+    told: Said,
+) -> Result<Value, Problem> {
     let Some(gate) = gate_of(door, &press.token).await? else {
         note(door, stranger_refused(CHANNEL, &person.id, None, "no_such_gate")).await?;
         return Ok(said("This question is no longer known."));
     };
+    adopt(door, activity, &gate).await?;
     if press.button == Button::Edit {
         return Ok(said("A draft is changed on the question's page."));
     }

@@ -1,7 +1,7 @@
 //! Service accounts of takt.yaml: what each program may do, and where.
 
 use super::{Names, Reading, people::is_id};
-use crate::site::{Scope, ServiceAccount, access_file::ServiceAccountFile, load::did_you_mean};
+use crate::site::{ROOT_ACCOUNT, Scope, ServiceAccount, access_file::ServiceAccountFile, load::did_you_mean};
 use secrecy::{ExposeSecret, SecretString};
 use serde_saphyr::Spanned;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +17,11 @@ impl Reading<'_> {
         for (id, file) in files {
             if !is_id(&id) {
                 let message = format!("`{id}` is no id: write lower-case letters, digits, `_`, `.` or `-`");
+                self.problem(file.referenced, message);
+            }
+            if id == ROOT_ACCOUNT {
+                let message =
+                    format!("`{id}` is whoever has the site's own token, TAKT_API_TOKEN: call it otherwise");
                 self.problem(file.referenced, message);
             }
             let at = file.value.token_hash.referenced;

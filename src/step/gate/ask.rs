@@ -135,6 +135,10 @@ impl Ask {
             fields.remove("quorum");
         }
         json["first"] = json!({ "by": by, "by_name": by_name, "decision": answer.body["decision"] });
+        let programs = outcome::programs(&answer.body);
+        if !programs.is_empty() {
+            json["first"]["named_by"] = json!(programs);
+        }
         let mut excluded = excluded(step, context);
         excluded.extend(outcome::people(&answer.body));
         json["people"] = json!(people(&role, &excluded, &json, context, ladders));

@@ -65,6 +65,12 @@ pub(super) fn people(answer: &Value) -> Vec<String> {
     people
 }
 
+/// The programs that said whose answers these are.
+pub(super) fn programs(answer: &Value) -> Vec<&str> {
+    let agreed = answer["agreed"].as_array().into_iter().flatten();
+    agreed.filter_map(|voice| voice["named_by"].as_str()).collect()
+}
+
 /// What the step puts out.
 pub(super) fn output(first: &Opened, answer: &Signal, second: Option<(&Opened, &Signal)>) -> Value {
     let body = &answer.body;
@@ -74,9 +80,10 @@ pub(super) fn output(first: &Opened, answer: &Signal, second: Option<(&Opened, &
         Value::Null => first.ask["draft"].clone(),
         edited => edited.clone(),
     };
+    let edited_hash = body.get("edited_hash").filter(|hash| !hash.is_null());
     let overridden =
         body["overridden"] == true || second.is_some_and(|(_, answer)| answer.body["overridden"] == true);
-    json!({
+    let mut output = json!({
         "decision": last["decision"],
         "by": body["by"],
         "by_name": names(body),
@@ -92,7 +99,11 @@ pub(super) fn output(first: &Opened, answer: &Signal, second: Option<(&Opened, &
         "agreed": people(body),
         "overridden": overridden,
         "second_by": second.map(|(_, answer)| answer.body["by"].clone()),
-    })
+    });
+    if let Some(hash) = edited_hash {
+        output["edited_hash"] = hash.clone();
+    }
+    output
 }
 
 pub(super) fn decided(

@@ -1,9 +1,9 @@
 //! Every route against every kind of caller. A route that is not in the table fails the test.
 
-use super::{call, service, token_of, two_lines};
+use super::{call, release, service, token_of, two_lines};
 use crate::support::{
     console::{Console, Page, Visitor},
-    seed,
+    seed::{self, Question},
 };
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -12,12 +12,13 @@ use takt::{
     http::routes,
     run::{GateId, RunId},
     site::{Embed, McpServer, Partner, Scope, Section},
+    workflow::GateForm,
 };
 
 /// Sam is an operator and is asked; Mia is neither, and may read events; Noor is an operator of another line; Gus may do
 /// everything. `no-csrf` is Sam without the page's token. The service accounts have no scope, `runs:read`, all scopes, all
 /// of them for the workflow `shift_handover` only, and all of them while they name Mia; the others name nobody. Events and
-/// evals are for the plant manager and maintenance. One status stands for all callers. After `@` stands what is put into
+/// evals are for the plant manager and maintenance. Gus may decide alone, and gives the second of two approvals. One status stands for all callers. After `@` stands what is put into
 /// the path: an action, a workflow, a thing that is there.
 const TABLE: &str = "
 #                                        nobody expired no-csrf mia noor sam gus none reader all limited mia-by-all
@@ -58,6 +59,13 @@ POST /api/runs/{id}/{action}@cancel      401 401 403 403 403 200 200 403 403 200
 POST /api/runs/bulk                      401 401 403 403 403 400 400 403 403 400 403 403
 GET  /api/gates/{id}                     401 401 200 200 200 200 200 403 403 200 403 200
 POST /api/gates/{id}/answer              401 401 403 422 422 200 409 403 403 403 403 409
+POST /api/gates/{id}/answer@approve      401 401 403 422 422 200 409 403 403 403 403 409
+POST /api/gates/{id}/answer@edit         401 401 403 422 422 200 409 403 403 403 403 409
+POST /api/gates/{id}/answer@acknowledge  401 401 403 422 422 200 409 403 403 403 403 409
+POST /api/gates/{id}/answer@reject       401 401 403 422 422 200 409 403 403 403 403 409
+POST /api/gates/{id}/answer@override     401 401 403 422 422 422 200 403 403 403 403 409
+POST /api/gates/{id}/answer@second       401 401 403 422 422 422 200 403 403 403 403 409
+POST /api/gates/{id}/answer@sign         401 401 403 422 422 422 422 403 403 403 403 422
 POST /api/gates/{id}/embed               401 401 403 201 201 201 201 403 403 403 403 201
 GET  /api/delegations                    401 401 200 200 200 200 200 403 403 403 403 200
 POST /api/delegations                    401 401 403 201 201 201 201 403 403 403 403 409
@@ -96,6 +104,13 @@ POST /events/{id}/fire-again             401 401 403 403 403 403 303 401 401 401
 GET  /gates/{id}                         303 303 200 200 200 200 200 303 303 303 303 303
 GET  /gates/{id}/sign                    303 303 404 404 404 404 404 303 303 303 303 303
 POST /gates/{id}/answer                  401 401 403 409 409 303 409 401 401 401 401 401
+POST /gates/{id}/answer@approve          401 401 403 409 409 303 409 401 401 401 401 401
+POST /gates/{id}/answer@edit             401 401 403 409 409 303 409 401 401 401 401 401
+POST /gates/{id}/answer@acknowledge      401 401 403 409 409 303 409 401 401 401 401 401
+POST /gates/{id}/answer@reject           401 401 403 409 409 303 409 401 401 401 401 401
+POST /gates/{id}/answer@override         401 401 403 409 409 409 303 401 401 401 401 401
+POST /gates/{id}/answer@second           401 401 403 409 409 409 303 401 401 401 401 401
+POST /gates/{id}/answer@sign             401 401 403 409 409 200 409 401 401 401 401 401
 GET  /delegations                        303 303 200 200 200 200 200 303 303 303 303 303
 POST /delegations                        401 401 403 409 409 409 409 401 401 401 401 401
 POST /delegations/{id}/end               401 401 403 404 404 404 404 401 401 401 401 401
@@ -112,6 +127,9 @@ GET  /live/{*topic}                      303 303 404 404 404 404 404 303 303 303
 GET  /live/{*topic}@inbox                303 303 200 200 200 200 200 303 303 303 303 303
 GET  /live/{*topic}@runs                 303 303 200 200 200 200 200 303 303 303 303 303
 GET  /live/{*topic}@events               303 303 403 200 403 403 200 303 303 303 303 303
+GET  /live/{*topic}@schedules            303 303 200 200 200 200 200 303 303 303 303 303
+GET  /live/{*topic}@runs/it              303 303 200 200 200 200 200 303 303 303 303 303
+GET  /live/{*topic}@gates/it             303 303 200 200 200 200 200 303 303 303 303 303
 POST /sign-out                           401 401 403 303 303 303 303 401 401 401 401 401
 ";
 
@@ -129,6 +147,8 @@ struct World {
     runs: [RunId; 3],
     /// One to be answered on the page, one through the API.
     gates: [GateId; 2],
+    /// The same, for each way to decide.
+    decisions: BTreeMap<&'static str, [GateId; 2]>,
     people: BTreeMap<&'static str, Visitor>,
     /// Words of links.
     links: BTreeMap<&'static str, String>,
@@ -138,6 +158,8 @@ impl World {
     async fn start() -> Self {
         let console = Console::with(|site| {
             two_lines(site);
+            site.answering.overrides = vec!["plant_manager".to_owned()];
+            site.answering.override_review = Some("shift_lead".to_owned());
             let readers = vec!["plant_manager".to_owned(), "maintenance_on_call".to_owned()];
             site.access.reading =
                 BTreeMap::from([(Section::Evals, readers.clone()), (Section::Events, readers)]);
@@ -155,6 +177,10 @@ impl World {
         let (_, in_api) = seed::three_plans(&console).await;
         let (by_api, _) = seed::three_plans(&console).await;
         let (by_page, _) = seed::three_plans(&console).await;
+        let mut decisions = BTreeMap::new();
+        for word in DECISIONS {
+            decisions.insert(word, [to_decide(&console, word).await, to_decide(&console, word).await]);
+        }
         let mut people = BTreeMap::from([("nobody", console.visitor())]);
         let signed_in =
             [("expired", "lee"), ("mia", "mia"), ("noor", "noor"), ("sam", "sam"), ("gus", "gus")];
@@ -175,13 +201,14 @@ impl World {
             let url = made["url"].as_str().unwrap_or_else(|| panic!("a link: {made}"));
             links.insert(kind, url.rsplit('/').next().unwrap_or_default().to_owned());
         }
-        Self { console, runs: [run, by_api, by_page], gates: [on_page, in_api], people, links }
+        Self { console, runs: [run, by_api, by_page], gates: [on_page, in_api], decisions, people, links }
     }
 
     /// A path with things that are there, where looking is enough or the table names one, and with others where something
     /// would be changed.
     fn path(&self, method: &str, route: &str, word: Option<&str>) -> String {
-        let [on_page, in_api] = self.gates.map(|gate| gate.to_string());
+        let gates = word.and_then(|word| self.decisions.get(word)).unwrap_or(&self.gates);
+        let [on_page, in_api] = gates.map(|gate| gate.to_string());
         let [run, by_api, by_page] = self.runs.map(|run| run.to_string());
         let id = match route {
             _ if route.starts_with("/api/gates") => in_api,
@@ -200,14 +227,19 @@ impl World {
             [("{token}", token), ("{workflow}", word.unwrap_or("nothing")), ("{*path}", "console.css")];
         let path =
             known.iter().chain(&more).fold(route.to_owned(), |path, (name, value)| path.replace(name, value));
-        path.replace("{*topic}", &format!("{}?seen=x", word.unwrap_or("nothing")))
+        let topic = match word {
+            Some("runs/it") => format!("runs/{}", self.runs[0]),
+            Some("gates/it") => format!("gates/{}", self.gates[0]),
+            word => word.unwrap_or("nothing").to_owned(),
+        };
+        path.replace("{*topic}", &format!("{topic}?seen=x"))
     }
 
-    async fn ask(&mut self, caller: &str, method: &str, route: &str, word: Option<&str>) -> Page {
+    async fn ask(&mut self, caller: &str, method: &str, route: &str, word: Option<&'static str>) -> Page {
         let path = self.path(method, route, word);
         if SERVICES.iter().any(|(id, _)| *id == caller) {
             let person = caller.strip_suffix("-by-all");
-            return call(&self.console, method, &path, &token_of(caller), person, body(route)).await;
+            return call(&self.console, method, &path, &token_of(caller), person, body(route, word)).await;
         }
         let visitor = self.people.get_mut(caller).expect("a caller");
         if method == "GET" {
@@ -218,21 +250,78 @@ impl World {
             _ => visitor.get("/me").await.field("csrf"),
         };
         if route.starts_with("/api/") || route == "/mcp" {
-            return visitor.post_json(&path, &csrf, &body(route)).await;
+            return visitor.post_json(&path, &csrf, &body(route, word)).await;
         }
         let mut fields = vec![("csrf", csrf.as_str()), ("reason", "a test"), ("action", "cancel")];
-        fields.extend([("proposal", "hash-of-the-proposal"), ("decision", "choose"), ("choice", "1")]);
+        fields.push(("proposal", "hash-of-the-proposal"));
+        match word.filter(|word| DECISIONS.contains(word)) {
+            None => fields.extend([("decision", "choose"), ("choice", "1")]),
+            Some(word) => {
+                fields.extend([
+                    ("decision", decision(word)),
+                    ("draft", "another one"),
+                    ("reason_code", "other"),
+                ]);
+                fields.extend((word == "override").then_some(("override", "on")));
+            }
+        }
         fields.extend([("input-order", "SO-4001-1"), ("at", "2036-11-24T12:10:00Z")]);
         fields.extend([("from", "2036-11-23T00:00"), ("to", "2036-11-24T00:00"), ("do", "look")]);
         visitor.post(&path, &fields).await
     }
 }
 
+const DECISIONS: [&str; 7] = ["approve", "edit", "acknowledge", "reject", "override", "second", "sign"];
+
+/// What is said for a word: the last three are ways to approve.
+fn decision(word: &'static str) -> &'static str {
+    match word {
+        "override" | "second" | "sign" => "approve",
+        word => word,
+    }
+}
+
+/// A question that can be decided this way, asked of the supervisors. What one of them confirms a second time was decided by
+/// Sam, so it is asked of the plant manager.
+async fn to_decide(console: &Console, word: &'static str) -> GateId {
+    if word == "sign" {
+        return release(console).await;
+    }
+    let (run, _) = seed::three_plans(console).await;
+    let mut ask = json!({
+        "title": "A lot", "body": "", "options": [], "items": [], "draft": "as it is", "subject": "PRESS-4",
+        "allow": ["approve", "edit", "acknowledge", "reject"], "workflow": "downtime_escalation",
+        "role_title": "Production supervisor",
+    });
+    if word == "second" {
+        ask["first"] = json!({ "by": "sam", "by_name": "Sam Carter", "decision": "approve" });
+    }
+    let role = if word == "second" { "plant_manager" } else { "production_supervisor" };
+    let question = Question { path: "decide", form: GateForm::Approve, role, ask, minutes: 15 };
+    let gate = seed::ask(console, run, question).await;
+    if word == "second" {
+        let first = sqlx::query("update gate set excluded = '{sam}' where id = $1").bind(gate.0);
+        first.execute(console.store.pool()).await.expect("the first one is out");
+    }
+    gate
+}
+
 fn partner_link() -> Value {
     json!({ "partner": "acme", "order": "PO-1", "title": "When does it come?" })
 }
 
-fn body(route: &str) -> Value {
+fn body(route: &str, word: Option<&'static str>) -> Value {
+    let decided = word.filter(|word| DECISIONS.contains(word));
+    match (route, decided) {
+        ("/api/gates/{id}/answer", Some(word)) => json!({
+            "decision": decision(word), "edited": (word == "edit").then_some("another one"), "override": word == "override",
+            "reason_code": "other", "reason": "a test", "proposal_hash": "hash-of-the-proposal",
+        }),
+        (route, _) => body_of(route),
+    }
+}
+
+fn body_of(route: &str) -> Value {
     match route {
         "/api/gates/{id}/answer" => {
             json!({ "decision": "choose", "choice": 1, "proposal_hash": "hash-of-the-proposal" })

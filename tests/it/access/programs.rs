@@ -1,13 +1,17 @@
 //! What a program does in somebody's name says both, and what strangers are refused fills no trail.
 
 use super::{call, service, token_of};
-use crate::support::{console::Console, seed};
+use crate::support::{
+    console::{API_TOKEN, Console},
+    seed,
+};
 use reqwest::StatusCode;
 use serde_json::json;
 use std::collections::BTreeSet;
 use takt::{
+    run::GateId,
     site::{McpServer, Scope},
-    store::{audit, events},
+    store::{audit, events, gates},
 };
 
 async fn with_programs() -> Console {
@@ -77,6 +81,50 @@ async fn what_a_program_does_for_a_person_says_both() {
     let entry = of_action(&console, "run.start").await.into_iter().next().expect("a start");
     let said = (entry.actor.as_str(), entry.actor_kind.as_str(), entry.auth.as_deref());
     assert_eq!(said, ("service:mes", "service", Some("api")));
+}
+
+/// Two supervisors of a quorum, and a program that knows both of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_is_believed_for_one_person_of_a_question() {
+    let console = Console::with(|site| {
+        let lee = site.people.iter_mut().find(|person| person.id == "lee").expect("Lee");
+        lee.roles.push("production_supervisor".into());
+        site.access.service_accounts = vec![service("mes", &Scope::ALL), service("erp", &Scope::ALL)];
+    })
+    .await;
+    let two = async |gate: GateId| {
+        let two = sqlx::query("update gate set quorum = 2 where id = $1").bind(gate.0);
+        two.execute(console.store.pool()).await.expect("a quorum");
+    };
+    let answer = async |gate: GateId, token: &str, person: &str| {
+        let body = json!({ "decision": "choose", "choice": 1, "proposal_hash": "hash-of-the-proposal" });
+        let page =
+            call(&console, "POST", &format!("/api/gates/{gate}/answer"), token, Some(person), body).await;
+        (page.status, page.text)
+    };
+    let (_, gate) = seed::three_plans(&console).await;
+    two(gate).await;
+    assert_eq!(answer(gate, &token_of("mes"), "sam").await.0, StatusCode::OK);
+    assert_eq!(answer(gate, &token_of("mes"), "sam").await.0, StatusCode::OK, "the same answer once more");
+    let (status, problem) = answer(gate, &token_of("mes"), "lee").await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem}");
+    assert!(problem.contains("the program `mes` has said already whose answer this is"), "{problem}");
+    let refused = of_action(&console, "gate.refused").await.into_iter().next().expect("it is audited");
+    assert_eq!((refused.actor.as_str(), &refused.detail["via"]), ("lee", &json!("service:mes")));
+    let (status, said) = answer(gate, &token_of("erp"), "lee").await;
+    assert_eq!(status, StatusCode::OK, "another program does not share its word: {said}");
+    let mut db = console.store.connection().await.expect("a connection");
+    assert_eq!(gates::get(&mut db, gate).await.expect("asking").expect("the gate").state, "answered");
+
+    // The site's own token is one more program, and leaves its name as well.
+    let (_, gate) = seed::three_plans(&console).await;
+    two(gate).await;
+    assert_eq!(answer(gate, API_TOKEN, "lee").await.0, StatusCode::OK);
+    let named = of_action(&console, "gate.answered_for").await.into_iter().next().expect("a record");
+    assert_eq!((named.actor.as_str(), named.actor_kind.as_str()), ("service:root", "service"));
+    assert_eq!(named.detail["for"], json!("lee"));
+    let (status, problem) = answer(gate, API_TOKEN, "sam").await;
+    assert!(status == StatusCode::UNPROCESSABLE_ENTITY && problem.contains("`root`"), "{problem}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,10 +2,12 @@
 //! clients of others on the other side.
 
 mod cards;
+mod doors;
 mod everywhere;
 mod mail;
 mod socket;
 mod teams;
+mod viewers;
 
 use crate::support::{
     console::Console,

@@ -318,7 +318,7 @@ async fn the_bots_token_goes_to_allowed_addresses_only_and_is_fetched_again_when
     let notifier = TeamsNotifier::new(&settings(&url), chrono_tz::UTC).expect("a notifier");
     let told: Message =
         serde_json::from_value(json!({ "kind": "tell", "title": "PRESS-4 runs again" })).expect("a message");
-    let to = Destination::Room { id: ROOM.into(), asked: vec![] };
+    let to = Destination::Room { id: ROOM.into(), asked: vec![], later: vec![] };
     let sending = Sending { message: &told, to: &to, id: uuid::Uuid::nil(), tried: false, reference: None };
     for _ in 0..3 {
         notifier.send(&sending).await.expect("sent");

@@ -359,6 +359,7 @@ pub async fn finish(console: &Console, run: RunId, gate: GateId) {
         reason: None,
         channel: "slack".to_owned(),
         proposal_hash: "hash-of-the-proposal".to_owned(),
+        named_by: None,
         at: at(420),
     };
     let mut db = console.store.connection().await.expect("a connection");

@@ -1,0 +1,148 @@
+//! Reminders and a whole ladder, to its end, on the two nights on which the clocks change: what was promised in minutes
+//! comes after so many minutes, and goes to whoever is there then.
+
+use super::{begin, open, plant_with, replaced};
+use crate::support::{peer::Peer, plant::Plant};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::Value;
+use takt::{
+    run::{Change, RunId},
+    store::{clock, gates, hints},
+};
+
+fn asks(expires: &str) -> String {
+    format!(
+        "
+workflow: lot
+title: Lot
+owner: test
+trigger: {{ event: test.ask }}
+steps:
+  - id: agree
+    gate: approve
+    ask: production_supervisor
+    remind: 20m
+    expires: {expires}
+    on_expire: escalate
+"
+    )
+}
+
+/// The night shift ends at half past two: in March half an hour of it is never on the clock, in November an hour of it
+/// twice. Kai leads it; Sam is the supervisor of the morning, and Ivo its shift lead.
+fn site(yaml: &str, mail: &Value) -> String {
+    let days = "days: [mon, tue, wed, thu, fri]";
+    let week = [
+        (
+            format!("starts: \"06:00\", ends: \"14:00\", {days}, overtime: [sat]"),
+            "starts: \"02:30\", ends: \"14:00\"",
+        ),
+        (
+            format!("starts: \"14:00\", ends: \"22:00\", {days}, overtime: [sat]"),
+            "starts: \"14:00\", ends: \"22:00\"",
+        ),
+        (format!("starts: \"22:00\", ends: \"06:00\", {days}"), "starts: \"22:00\", ends: \"02:30\""),
+    ];
+    let yaml = week.iter().fold(yaml.to_owned(), |yaml, (from, to)| replaced(&yaml, from, to));
+    let ladder = "production_ladder:\n    - { ask: plant_scheduler, within: 15m }";
+    let yaml = replaced(&yaml, ladder, "production_ladder:\n    - { ask: shift_lead, within: 45m }");
+    let server = "  host: ${env:SMTP_HOST}\n  user: ${env:SMTP_USER}\n  password: ${env:SMTP_PASSWORD}\n";
+    replaced(&yaml, server, &format!("  host: 127.0.0.1\n  port: \"{mail}\"\n  encryption: none\n"))
+}
+
+async fn set(plant: &Plant, to: DateTime<Utc>) {
+    let mut db = plant.store.connection().await.expect("a connection");
+    clock::set(&mut db, to).await.expect("the clock is set");
+    hints::send(&plant.store).await.expect("a hint");
+}
+
+/// Kind, and minutes after the question, of everything that was said about it.
+async fn said(plant: &Plant, gate: &gates::Gate) -> Vec<(String, TimeDelta)> {
+    let said = "select message ->> 'kind', created_at from outbox where gate_id = $1 and channel = 'console'
+                order by created_at";
+    let said: Vec<(String, DateTime<Utc>)> =
+        sqlx::query_as(said).bind(gate.id).fetch_all(plant.store.pool()).await.expect("messages");
+    said.into_iter().map(|(kind, at)| (kind, at - gate.opened_at)).collect()
+}
+
+/// Asks at this time, and then moves the clock to each of these minutes: who is written to, and how it begins.
+async fn night(asked_at: &str, expires: &str, then: &[(i64, &str, &str)], ends_after: i64) {
+    let mut mails = Peer::start("mail_server.py").await;
+    let mut plant = plant_with(&asks(expires), |yaml| site(&yaml, &mails.ready)).await;
+    set(&plant, asked_at.parse().expect("a time")).await;
+    plant.serve(None).await;
+    begin(&plant, "lot 7").await;
+    let gate = open(&plant, "the question", |_| true).await;
+    let mut heard = async |minutes: i64, person: &str, begins: &str| {
+        let mail = mails.line().await;
+        assert_eq!(
+            mail["to"],
+            serde_json::json!([format!("{person}@plant1.example")]),
+            "+{minutes}: {mail:#}"
+        );
+        let subject = mail["subject"].as_str().unwrap_or_default();
+        assert!(subject.contains(begins), "+{minutes}: {subject}");
+    };
+    heard(0, "kai", "Lot: agree").await;
+    for (minutes, person, begins) in then {
+        set(&plant, gate.opened_at + TimeDelta::minutes(*minutes)).await;
+        heard(*minutes, person, begins).await;
+    }
+    set(&plant, gate.opened_at + TimeDelta::minutes(ends_after)).await;
+    let outcome = plant
+        .until("the run to end", async || match &plant.records(RunId(gate.run_id)).await.last()?.change {
+            Change::RunEnded { outcome } => Some(outcome.clone()),
+            _ => None,
+        })
+        .await;
+    assert_eq!(outcome, "failed", "nobody answered, and silence approves nothing");
+
+    let said = said(&plant, &gate).await;
+    let expected = |begins: &str| if begins.starts_with("Still open") { "tell" } else { "ask" };
+    let kinds: Vec<&str> = said.iter().map(|(kind, _)| kind.as_str()).collect();
+    let wanted: Vec<&str> =
+        std::iter::once("ask").chain(then.iter().map(|(.., begins)| expected(begins))).collect();
+    assert_eq!(kinds, wanted, "once each, and nothing else: {said:#?}");
+    for ((_, after), (minutes, ..)) in said.iter().skip(1).zip(then) {
+        let early = *after - TimeDelta::minutes(*minutes);
+        assert!((TimeDelta::zero()..TimeDelta::minutes(5)).contains(&early), "+{minutes}: {after}");
+    }
+}
+
+const REMINDED: &str = "Still open: Lot: agree";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_the_night_that_is_an_hour_shorter_the_morning_shift_is_reminded_at_three() {
+    // 01:40 in Chicago; twenty minutes later it is three o'clock, and the night shift has gone home.
+    let then = [
+        (20, "sam", REMINDED),
+        (40, "sam", REMINDED),
+        (50, "ivo", "Passed on to Shift lead: Lot: agree"),
+        (60, "ivo", REMINDED),
+        (80, "ivo", REMINDED),
+        (95, "gus", "Passed on to Gus Meyer: Lot: agree"),
+        (100, "gus", REMINDED),
+        (120, "gus", REMINDED),
+    ];
+    night("2027-03-14T07:40:00Z", "50m", &then, 125).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_the_night_that_is_an_hour_longer_the_night_shift_is_reminded_until_its_end() {
+    // 01:40 in Chicago for the first time; the night shift ends an hour and fifty minutes later.
+    let then = [
+        (20, "kai", REMINDED),
+        (40, "kai", REMINDED),
+        (60, "kai", REMINDED),
+        (80, "kai", REMINDED),
+        (100, "kai", REMINDED),
+        (120, "sam", REMINDED),
+        (130, "ivo", "Passed on to Shift lead: Lot: agree"),
+        (140, "ivo", REMINDED),
+        (160, "ivo", REMINDED),
+        (175, "gus", "Passed on to Gus Meyer: Lot: agree"),
+        (180, "gus", REMINDED),
+        (200, "gus", REMINDED),
+    ];
+    night("2027-11-07T06:40:00Z", "130m", &then, 205).await;
+}
