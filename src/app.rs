@@ -324,6 +324,7 @@ impl App {
             models: self.models.clone(),
             known: self.site.known_names(),
             endpoints: Arc::new(SharedEndpoints::new(self.store.clone())),
+            onlookers: Arc::new(self.hints.onlookers.clone()),
             spans: self.spans,
             events: self.events.clone(),
             mask_keys: MaskKeys::Random,

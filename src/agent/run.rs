@@ -3,6 +3,7 @@
 use super::endpoints::{Admission, Endpoints, Told};
 use super::ledger::{Entry, Hold, Ledger, LedgerClosed, Offered};
 use super::model::{Model, ModelError, ModelErrorClass, ModelProfile, ModelReply};
+use super::onlookers::{Onlookers, Screen};
 use super::session::{OpenCall, Session};
 use super::task::{Answer, Clock, Task};
 use super::text::{storable, storable_text, too_deep};
@@ -22,6 +23,7 @@ pub struct Around<'a> {
     pub ledger: &'a dyn Ledger,
     pub clock: &'a dyn Clock,
     pub endpoints: &'a dyn Endpoints,
+    pub onlookers: &'a dyn Onlookers,
     pub spans: Spans,
 }
 
@@ -123,7 +125,8 @@ async fn ask_once(
     };
     keep(session, around.ledger, ask.entry(clock.now())).await?;
     let span = trace::chat(task, &profile, ask, around.spans);
-    let result = send(around.models, &profile, &ask.request, timeout).instrument(span.clone()).await;
+    let screen = around.onlookers.screen(task.run, &task.step);
+    let result = send(around.models, &profile, &ask.request, timeout, screen).instrument(span.clone()).await;
     let told = told(&result);
     let entry = answered(result, (ask.turn, ask.attempt), clock.now());
     trace::chat_ended(&span, &entry, around.spans);
@@ -150,6 +153,7 @@ async fn send(
     profile: &ModelProfile,
     request: &Value,
     timeout: Duration,
+    screen: Option<Arc<dyn Screen>>,
 ) -> Result<ModelReply, ModelError> {
     let same =
         |m: &&Arc<dyn Model>| m.profile().endpoint == profile.endpoint && m.profile().model == profile.model;
@@ -162,7 +166,11 @@ async fn send(
             message,
         });
     };
-    match tokio::time::timeout(timeout, model.complete(request, timeout)).await {
+    let answer = match screen {
+        None => model.complete(request, timeout),
+        Some(screen) => model.complete_shown(request, timeout, screen),
+    };
+    match tokio::time::timeout(timeout, answer).await {
         Ok(result) => result,
         Err(_) => Err(ModelError {
             class: ModelErrorClass::Timeout,

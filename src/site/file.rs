@@ -177,6 +177,8 @@ pub(super) struct CanFile {
     pub tool_choice: Option<bool>,
     pub max_completion_tokens: Option<bool>,
     pub store: Option<bool>,
+    /// Its answers may come in pieces while somebody looks on.
+    pub stream: Option<bool>,
 }
 
 #[derive(Deserialize, Default)]

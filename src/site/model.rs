@@ -149,6 +149,8 @@ pub struct EndpointOptions {
     /// Classes of data that may be sent there, masked as they are; empty means all.
     pub data: Vec<DataClass>,
     pub timeouts: ModelTimeouts,
+    /// Whether it may be asked to stream while somebody looks on; `None` means what is usual for its kind.
+    pub stream: Option<bool>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -10,6 +10,7 @@ mod confidential;
 mod endpoints;
 mod gate;
 mod notify;
+mod onlookers;
 mod rules;
 mod run;
 mod shadow;

@@ -43,6 +43,7 @@ impl Reading<'_> {
             },
             data: file.data.iter().filter_map(|class| self.data_class(class)).collect(),
             timeouts: self.model_timeouts(&file.timeouts),
+            stream: file.can.stream,
         };
         Some(ModelEndpoint {
             name: file.name,

@@ -6,6 +6,7 @@ mod hijacked;
 mod official;
 mod spans;
 mod storm;
+mod streams;
 mod wire;
 
 use crate::support::{plant::Plant, wire::Wire};

@@ -15,8 +15,8 @@ use std::{
 };
 use takt::{
     agent::{
-        Answer, Around, Clock, Endpoints, Entry, Ledger, LedgerClosed, Limits, Model, Progress, Reason,
-        Source, Spans, Task, run,
+        Answer, Around, Clock, Endpoints, Entry, Ledger, LedgerClosed, Limits, Model, Nobody, Progress,
+        Reason, Source, Spans, Task, run,
     },
     connector::openai::OpenAi,
     engine::SharedEndpoints,
@@ -86,6 +86,7 @@ async fn agent(
             ledger: &ledger,
             clock: &Now,
             endpoints: endpoints.as_ref(),
+            onlookers: &Nobody,
             spans: Spans::None,
         };
         match run(&task, &past, &around).await.expect("an open ledger") {
