@@ -35,7 +35,7 @@ pub(super) struct SiteFile {
     #[serde(default)]
     pub sources: BTreeMap<String, Spanned<SourceFile>>,
     #[serde(default)]
-    pub systems: BTreeMap<String, SystemFile>,
+    pub systems: BTreeMap<String, Spanned<SystemFile>>,
     #[serde(default)]
     pub on_call: BTreeMap<String, Spanned<super::on_call::RotaFile>>,
     #[serde(default)]
@@ -204,7 +204,14 @@ pub(super) struct SlackFile {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SystemFile {
-    pub base_url: Text,
+    pub base_url: Option<Text>,
+    /// A program that serves tools, instead of an address.
+    pub command: Option<Text>,
+    #[serde(default)]
+    pub args: Vec<Text>,
+    /// All it is given of an environment.
+    #[serde(default)]
+    pub env: BTreeMap<String, Text>,
     #[serde(default)]
     pub secrets: BTreeMap<String, Text>,
     #[serde(default)]

@@ -210,13 +210,34 @@ pub struct System {
     pub base_url: String,
     /// Credentials by the name a connector file uses.
     pub secrets: BTreeMap<String, SecretString>,
+    /// Empty for a program.
     /// True where the other side is Takt's plant simulator.
+    /// Started by Takt instead of reached at an address.
+    pub command: Option<Command>,
     pub simulator: bool,
 }
 
 #[derive(Debug, Clone)]
 pub struct Limits {
     pub event_bytes_max: usize,
+/// A program that serves tools.
+#[derive(Debug, Clone)]
+pub struct Command {
+    /// A path, from the site's folder on; or a name that the `PATH` of `env` finds.
+    pub program: String,
+    pub args: Vec<String>,
+    /// All it is given of an environment.
+    pub env: BTreeMap<String, SecretString>,
+    /// Those of `env` that are references: they are kept out of logs and errors.
+    pub references: Vec<String>,
+}
+
+impl Command {
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretString> {
+        self.references.iter().filter_map(|name| self.env.get(name))
+    }
+}
+
     /// One output, note, input or message.
     pub payload_bytes_max: usize,
     /// Everything in the journal of one run.

@@ -39,6 +39,10 @@ pub(in crate::connector) fn read(
 ) -> Result<Vec<Arc<dyn Tool>>, Vec<Problem>> {
     let file: File<file::Tool> = file::parse(path, text).map_err(|problem| vec![problem])?;
     let mut compiler = Compiler::new(path);
+    if site.systems.get(&file.system.value).is_some_and(|system| system.command.is_some()) {
+        let message = "this system is a program (`command` in takt.yaml): only a file with `mcp:` can use it";
+        compiler.report(file.system.referenced, message);
+    }
     let system = system(&mut compiler, &file, site, client).map(Arc::new);
     let defaults = Defaults {
         timeout: compiler.duration(file.timeout.as_ref(), TIMEOUT),
@@ -88,7 +92,8 @@ pub(in crate::connector) fn system<T>(
             _ => compiler.report(name.referenced, format!("`{header}: {value}` is not a header")),
         }
     }
-    let mut redactor = Redactor::new(declared.secrets.values());
+    let given = declared.command.iter().flat_map(|command| command.secrets());
+    let mut redactor = Redactor::new(declared.secrets.values().chain(given));
     if let Some((header, value)) = authentication(compiler, &file.auth, declared, name)? {
         let bare = value.rsplit(' ').next().unwrap_or(&value);
         redactor = redactor.also(bare);

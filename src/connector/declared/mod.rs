@@ -24,7 +24,7 @@ pub use problem::{LoadError, Problem};
 pub(super) use {
     classes::plain,
     compile::Compiler,
-    file::{File, parse},
+    file::{Auth, File, parse},
     load::{RESULT_BYTES_MAX, TIMEOUT, read, system},
     operation::System,
 };

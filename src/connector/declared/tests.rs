@@ -90,7 +90,8 @@ fn site(base_url: &str) -> Site {
     let mut site = Site::parse("takt.yaml", takt, &Environment::of([]), &Overrides::default()).expect("site");
     let secrets = [("api_key", "key-1234"), ("api_secret", "secret-5678")];
     let secrets = secrets.map(|(name, value)| (name.to_owned(), SecretString::from(value.to_owned())));
-    let system = System { base_url: base_url.to_owned(), secrets: secrets.into(), simulator: true };
+    let system =
+        System { base_url: base_url.to_owned(), command: None, secrets: secrets.into(), simulator: true };
     site.systems.insert("erp".to_owned(), system);
     site
 }
@@ -432,7 +433,8 @@ fn a_class_whose_field_is_mistyped_is_told() {
 #[tokio::test]
 async fn a_write_that_waits_for_its_connection_is_not_sent_after_its_lease() {
     let server = MockServer::start().await;
-    answer(&server, "POST", ResponseTemplate::new(200).set_body_json(json!({ "data": { "name": "MR-1" } }))).await;
+    answer(&server, "POST", ResponseTemplate::new(200).set_body_json(json!({ "data": { "name": "MR-1" } })))
+        .await;
     let tool = tool("erp.create_requisition", &server.uri());
     let lease = Arc::new(Lease::until(Instant::now() + Duration::from_secs(3600)));
     let call = Call { lease: lease.clone(), ..call() };
