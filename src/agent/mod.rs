@@ -29,7 +29,7 @@ mod tests;
 
 pub use body::{Body, ReadBody};
 pub use digest::{sha256_json, sha256_text};
-pub use endpoints::{Admission, Endpoints, Permit, Told, Unlimited, retry_wait};
+pub use endpoints::{Admission, Endpoints, Permit, Told, Unlimited, Wanted, retry_wait};
 pub use guard::masked;
 pub use ledger::{
     Barred, Entry, Hold, Ledger, LedgerClosed, Limits, Masking, Offered, Reason, Rejection, RejectionKind,

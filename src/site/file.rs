@@ -167,6 +167,16 @@ pub(super) struct ModelFile {
     pub data: Vec<Text>,
     #[serde(default)]
     pub timeouts: ModelTimeoutsFile,
+    #[serde(default)]
+    pub rate: ModelRateFile,
+}
+
+/// What it may be asked by all workers together, as `60 per 1m`.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ModelRateFile {
+    pub requests: Option<Text>,
+    pub tokens: Option<Text>,
 }
 
 #[derive(Deserialize, Default)]

@@ -151,6 +151,9 @@ pub struct EndpointOptions {
     pub timeouts: ModelTimeouts,
     /// Whether it may be asked to stream while somebody looks on; `None` means what is usual for its kind.
     pub stream: Option<bool>,
+    /// Of all workers together; `None` means that the site says nothing.
+    pub requests: Option<super::Rate>,
+    pub tokens: Option<super::Rate>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -207,19 +210,16 @@ pub struct Slack {
 
 #[derive(Debug, Clone)]
 pub struct System {
-    pub base_url: String,
-    /// Credentials by the name a connector file uses.
-    pub secrets: BTreeMap<String, SecretString>,
     /// Empty for a program.
-    /// True where the other side is Takt's plant simulator.
+    pub base_url: String,
     /// Started by Takt instead of reached at an address.
     pub command: Option<Command>,
+    /// Credentials by the name a connector file uses.
+    pub secrets: BTreeMap<String, SecretString>,
+    /// True where the other side is Takt's plant simulator.
     pub simulator: bool,
 }
 
-#[derive(Debug, Clone)]
-pub struct Limits {
-    pub event_bytes_max: usize,
 /// A program that serves tools.
 #[derive(Debug, Clone)]
 pub struct Command {
@@ -238,6 +238,9 @@ impl Command {
     }
 }
 
+#[derive(Debug, Clone)]
+pub struct Limits {
+    pub event_bytes_max: usize,
     /// One output, note, input or message.
     pub payload_bytes_max: usize,
     /// Everything in the journal of one run.

@@ -18,6 +18,7 @@ mod wait;
 
 pub use agent::{AgentExecutor, AgentSettings, MaskKeys};
 pub use call::CallExecutor;
+pub use endpoints::model_endpoint;
 pub use gate::GateExecutor;
 pub use notify::notify_role;
 pub use run::RunExecutor;

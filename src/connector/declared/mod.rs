@@ -13,7 +13,6 @@ mod load;
 mod names;
 mod operation;
 mod problem;
-mod rate;
 mod request;
 mod send;
 #[cfg(test)]

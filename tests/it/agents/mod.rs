@@ -4,6 +4,7 @@ mod boundaries;
 mod described;
 mod hijacked;
 mod official;
+mod rates;
 mod recorded;
 mod spans;
 mod storm;

@@ -49,7 +49,7 @@ impl Ledger for Kept {
     }
 }
 
-fn task(number: usize, time: Duration) -> Task {
+pub fn task(number: usize, time: Duration) -> Task {
     Task {
         run: Uuid::from_u128(number as u128 + 1),
         step: "triage".into(),
@@ -72,7 +72,7 @@ fn task(number: usize, time: Duration) -> Task {
 }
 
 /// One agent as a worker runs it: parked, and taken up again when its time has come.
-async fn agent(
+pub async fn agent(
     task: Task,
     models: Vec<Arc<dyn Model>>,
     endpoints: Arc<dyn Endpoints>,
@@ -143,7 +143,7 @@ async fn storm(wire: &Wire, time: Duration) -> Storm {
     storm
 }
 
-fn good() -> Said {
+pub fn good() -> Said {
     Said::json(200, &answer(&json!({ "summary": "Bad." })))
 }
 
