@@ -159,7 +159,9 @@ impl Onlookers {
 fn keep(looked_at: &LookedAt, runs: impl IntoIterator<Item = RunId>, now: Instant) -> bool {
     let mut looked_at = looked_at.lock().unwrap_or_else(PoisonError::into_inner);
     looked_at.retain(|_, until| *until > now);
-    runs.into_iter().fold(false, |is_new, run| looked_at.insert(run, now + LOOKS_FOR).is_none() || is_new)
+    let known = looked_at.len();
+    looked_at.extend(runs.into_iter().map(|run| (run, now + LOOKS_FOR)));
+    looked_at.len() > known
 }
 
 fn is_kept(looked_at: &LookedAt, run: RunId, now: Instant) -> bool {

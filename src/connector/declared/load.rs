@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     connector::{breaker::Breaker, redact::Redactor},
-    site::{self, Rate, Site, parse_rate},
+    site::{self, Command, Rate, Site, parse_rate},
     tool::Tool,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -91,7 +91,7 @@ pub(in crate::connector) fn system<T>(
             _ => compiler.report(name.referenced, format!("`{header}: {value}` is not a header")),
         }
     }
-    let given = declared.command.iter().flat_map(|command| command.secrets());
+    let given = declared.command.iter().flat_map(Command::secrets);
     let mut redactor = Redactor::new(declared.secrets.values().chain(given));
     if let Some((header, value)) = authentication(compiler, &file.auth, declared, name)? {
         let bare = value.rsplit(' ').next().unwrap_or(&value);

@@ -120,7 +120,7 @@ pub(super) fn open(path: &Path, text: &str, site: &Site, client: &Client) -> Res
     let (Some(system), true) = (system, compiler.problems.is_empty()) else { return Err(compiler.problems) };
     let command = site.systems.get(&system.name).and_then(|system| system.command.clone());
     let way = match (command, mcp.and_then(|mcp| mcp.path.as_deref())) {
-        (Some(command), _) => Way::Program(Program::new(&system, command, &site.folder)),
+        (Some(command), _) => Way::Program(Box::new(Program::new(&system, command, &site.folder))),
         (None, Some(path)) => Way::Http(format!("{}/{}", system.base_url, path.trim_start_matches('/'))),
         (None, None) => Way::Http(system.base_url.clone()),
     };

@@ -41,7 +41,7 @@ pub(super) struct Server {
 pub(super) enum Way {
     /// Its address.
     Http(String),
-    Program(Program),
+    Program(Box<Program>),
 }
 
 /// The tools of a server by its own names for them.
