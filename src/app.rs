@@ -20,16 +20,18 @@ use crate::{
     },
     http,
     notify::{Delivery, Notifier},
-    site::{Environment, Overrides, Site, SiteError},
+    run::{Quota, Share},
+    site::{Environment, ModelEndpoint, Overrides, Rate, Site, SiteError},
     step::{
         AgentExecutor, AgentSettings, CallExecutor, GateExecutor, MaskKeys, RunExecutor, WaitExecutor,
-        notify_role,
+        model_endpoint, notify_role,
     },
     store::{OpenOptions, Store, StoreError, clock, partitions},
     tool::{Registry, RegistryError},
     trigger::{self, Router, Scheduler},
     workflow::{CurrentEvents, Definition, Library, problem::Problem},
 };
+use chrono::TimeDelta;
 pub use ladders::SiteLadders;
 use secrecy::SecretString;
 use std::{
@@ -323,7 +325,8 @@ impl App {
         let settings = AgentSettings {
             models: self.models.clone(),
             known: self.site.known_names(),
-            endpoints: Arc::new(SharedEndpoints::new(self.store.clone())),
+            endpoints: Arc::new(SharedEndpoints::new(self.store.clone()).with_quotas(quotas_of(&self.site))),
+            onlookers: Arc::new(self.hints.onlookers.clone()),
             spans: self.spans,
             events: self.events.clone(),
             mask_keys: MaskKeys::Random,
@@ -449,6 +452,19 @@ pub fn executors(
 /// The site's limits as the engine applies them to one run.
 pub fn caps_of(site: &Site) -> Caps {
     trigger::caps_of(&site.limits)
+}
+
+/// What the site's models may be asked by all workers together.
+fn quotas_of(site: &Site) -> Vec<(String, Quota)> {
+    let share = |rate: Rate| Share {
+        count: rate.calls.get(),
+        period: TimeDelta::from_std(rate.period).unwrap_or(TimeDelta::MAX),
+    };
+    let quota = |model: &ModelEndpoint| Quota {
+        requests: model.options.requests.map(share),
+        tokens: model.options.tokens.map(share),
+    };
+    site.models.iter().map(|model| (model_endpoint(&model.name), quota(model))).collect()
 }
 
 /// How long the site keeps things.

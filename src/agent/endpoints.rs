@@ -40,12 +40,22 @@ pub enum Told {
     },
 }
 
+/// A request that wants to leave.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    pub endpoint: &'a str,
+    /// At most what it costs.
+    pub tokens: u64,
+    /// An earlier question was told to wait for this very moment.
+    pub has_turn: bool,
+}
+
 #[async_trait]
 pub trait Endpoints: Send + Sync {
-    /// `has_turn` when an earlier question was told to wait for this very moment.
-    async fn admit(&self, endpoint: &str, has_turn: bool, now: DateTime<Utc>) -> Admission;
+    async fn admit(&self, wanted: &Wanted<'_>, now: DateTime<Utc>) -> Admission;
 
-    async fn tell(&self, endpoint: &str, told: Told, now: DateTime<Utc>);
+    /// `unused` are tokens that were wanted and not needed.
+    async fn tell(&self, endpoint: &str, told: Told, unused: u64, now: DateTime<Utc>);
 }
 
 /// Nobody counts: replays and tests.
@@ -54,9 +64,9 @@ pub struct Unlimited;
 
 #[async_trait]
 impl Endpoints for Unlimited {
-    async fn admit(&self, _endpoint: &str, _has_turn: bool, _now: DateTime<Utc>) -> Admission {
+    async fn admit(&self, _wanted: &Wanted<'_>, _now: DateTime<Utc>) -> Admission {
         Admission::Go(Box::new(()))
     }
 
-    async fn tell(&self, _endpoint: &str, _told: Told, _now: DateTime<Utc>) {}
+    async fn tell(&self, _endpoint: &str, _told: Told, _unused: u64, _now: DateTime<Utc>) {}
 }

@@ -11,6 +11,7 @@ mod mask_key;
 mod body;
 mod endpoints;
 mod model;
+mod onlookers;
 mod turns;
 mod session;
 mod prompt;
@@ -28,7 +29,7 @@ mod tests;
 
 pub use body::{Body, ReadBody};
 pub use digest::{sha256_json, sha256_text};
-pub use endpoints::{Admission, Endpoints, Permit, Told, Unlimited, retry_wait};
+pub use endpoints::{Admission, Endpoints, Permit, Told, Unlimited, Wanted, retry_wait};
 pub use guard::masked;
 pub use ledger::{
     Barred, Entry, Hold, Ledger, LedgerClosed, Limits, Masking, Offered, Reason, Rejection, RejectionKind,
@@ -36,6 +37,7 @@ pub use ledger::{
 };
 pub use mask_key::MaskKey;
 pub use model::{Capabilities, Finish, Model, ModelError, ModelErrorClass, ModelProfile, ModelReply, Usage};
+pub use onlookers::{Nobody, Onlookers, Screen};
 pub use run::{Around, Progress, run};
 pub use tape::{Exchange, Part, Parts, Played, Stale, Tape, TapePlayer, Terms, canonical_json, request_key};
 pub use task::{Answer, Check, Clock, Task, ToolClasses};

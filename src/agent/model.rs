@@ -2,12 +2,14 @@
 //! journal are the loop's business; HTTP is the connector's.
 
 use super::body::Body;
+use super::onlookers::Screen;
 use crate::tool::DataClass;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -72,6 +74,16 @@ pub trait Model: Send + Sync {
 
     /// `request` is the whole body of a chat completion; it is sent as it is.
     async fn complete(&self, request: &Value, timeout: Duration) -> Result<ModelReply, ModelError>;
+
+    /// The same while somebody looks on: who can, shows what comes in. The reply is what it would be otherwise.
+    async fn complete_shown(
+        &self,
+        request: &Value,
+        timeout: Duration,
+        _screen: Arc<dyn Screen>,
+    ) -> Result<ModelReply, ModelError> {
+        self.complete(request, timeout).await
+    }
 }
 
 /// An answer with HTTP status 2xx, whatever stands in it: nobody has read it yet.

@@ -1,8 +1,9 @@
 //! Does what `turns` decides: writes entries, asks models, calls tools.
 
-use super::endpoints::{Admission, Endpoints, Told};
+use super::endpoints::{Admission, Endpoints, Told, Wanted};
 use super::ledger::{Entry, Hold, Ledger, LedgerClosed, Offered};
 use super::model::{Model, ModelError, ModelErrorClass, ModelProfile, ModelReply};
+use super::onlookers::{Onlookers, Screen};
 use super::session::{OpenCall, Session};
 use super::task::{Answer, Clock, Task};
 use super::text::{storable, storable_text, too_deep};
@@ -22,6 +23,7 @@ pub struct Around<'a> {
     pub ledger: &'a dyn Ledger,
     pub clock: &'a dyn Clock,
     pub endpoints: &'a dyn Endpoints,
+    pub onlookers: &'a dyn Onlookers,
     pub spans: Spans,
 }
 
@@ -109,7 +111,9 @@ async fn ask_once(
 ) -> Result<(), LedgerClosed> {
     let profile = session.models[ask.model].clone();
     let clock = around.clock;
-    let admitted = around.endpoints.admit(&profile.endpoint, has_turn, clock.now());
+    let tokens = ask.reserve.input_tokens.saturating_add(ask.reserve.output_tokens);
+    let wanted = Wanted { endpoint: &profile.endpoint, tokens, has_turn };
+    let admitted = around.endpoints.admit(&wanted, clock.now());
     let permit = match tokio::time::timeout(session.time_left(clock.now()), admitted).await {
         Ok(Admission::Go(permit)) => permit,
         Ok(Admission::Later { until, by }) => {
@@ -123,12 +127,13 @@ async fn ask_once(
     };
     keep(session, around.ledger, ask.entry(clock.now())).await?;
     let span = trace::chat(task, &profile, ask, around.spans);
-    let result = send(around.models, &profile, &ask.request, timeout).instrument(span.clone()).await;
-    let told = told(&result);
+    let screen = around.onlookers.screen(task.run, &task.step);
+    let result = send(around.models, &profile, &ask.request, timeout, screen).instrument(span.clone()).await;
+    let (told, unused) = (told(&result), unused(&result, tokens));
     let entry = answered(result, (ask.turn, ask.attempt), clock.now());
     trace::chat_ended(&span, &entry, around.spans);
     let kept = keep(session, around.ledger, entry).await;
-    around.endpoints.tell(&profile.endpoint, told, clock.now()).await;
+    around.endpoints.tell(&profile.endpoint, told, unused, clock.now()).await;
     // Its place is free only when the next one knows what came of it.
     drop(permit);
     kept
@@ -144,12 +149,19 @@ fn told(result: &Result<ModelReply, ModelError>) -> Told {
     }
 }
 
+/// Of what was wanted, if the endpoint says what it took.
+fn unused(result: &Result<ModelReply, ModelError>, wanted: u64) -> u64 {
+    let usage = result.as_ref().ok().and_then(|reply| reply.body.read().usage);
+    usage.map_or(0, |usage| wanted.saturating_sub(usage.total()))
+}
+
 /// The endpoint is looked up by name: a resumed step keeps the models it began with.
 async fn send(
     models: &[Arc<dyn Model>],
     profile: &ModelProfile,
     request: &Value,
     timeout: Duration,
+    screen: Option<Arc<dyn Screen>>,
 ) -> Result<ModelReply, ModelError> {
     let same =
         |m: &&Arc<dyn Model>| m.profile().endpoint == profile.endpoint && m.profile().model == profile.model;
@@ -162,7 +174,11 @@ async fn send(
             message,
         });
     };
-    match tokio::time::timeout(timeout, model.complete(request, timeout)).await {
+    let answer = match screen {
+        None => model.complete(request, timeout),
+        Some(screen) => model.complete_shown(request, timeout, screen),
+    };
+    match tokio::time::timeout(timeout, answer).await {
         Ok(result) => result,
         Err(_) => Err(ModelError {
             class: ModelErrorClass::Timeout,

@@ -14,6 +14,9 @@ use serde_json::{Value, json};
 use std::{collections::BTreeSet, time::Duration};
 use uuid::Uuid;
 
+/// So late it may be taken up again and still have its turn.
+const TURN_KEPT: TimeDelta = TimeDelta::seconds(3);
+
 pub(super) enum Action {
     /// Something was decided: write it down.
     Record(Entry),
@@ -117,6 +120,8 @@ impl Session<'_> {
             let why = why(Reason::Turns, &format!("no answer after {} turns", self.turn));
             return Action::Record(self.fallback(now, why));
         }
+        // A turn that was missed long ago is none: others have theirs by now.
+        let has_turn = has_turn && not_before.is_some_and(|at| now - at <= TURN_KEPT);
         let Some(profile) = self.models.get(self.model) else {
             return Action::Record(self.fallback(now, why(Reason::NoModel, "no model is left")));
         };

@@ -2,7 +2,7 @@
 //! many requests this process has under way there. Which requests, and what they say, is not known here.
 
 use crate::{
-    run::{EndpointState, Leave},
+    run::{Leave, Quota, Wish},
     store::{Result, Store, endpoints},
 };
 use chrono::{DateTime, Utc};
@@ -35,28 +35,48 @@ pub enum Reaction {
 /// Shared by every step of a process.
 pub struct SharedEndpoints {
     store: Store,
+    /// What the site says of some of them.
+    quotas: BTreeMap<String, Quota>,
     windows: Mutex<BTreeMap<String, Arc<Window>>>,
 }
 
 impl SharedEndpoints {
     pub fn new(store: Store) -> Self {
-        Self { store, windows: Mutex::default() }
+        Self { store, quotas: BTreeMap::new(), windows: Mutex::default() }
+    }
+
+    pub fn with_quotas(self, quotas: impl IntoIterator<Item = (String, Quota)>) -> Self {
+        Self { quotas: quotas.into_iter().collect(), ..self }
+    }
+
+    fn quota(&self, name: &str) -> Quota {
+        self.quotas.get(name).copied().unwrap_or_default()
     }
 
     /// Waits for room in this process, then asks whether a request may leave now. Without the database the request
     /// may: what it would be told is a courtesy, and the journal refuses what must not happen.
-    pub async fn leave(&self, name: &str, has_turn: bool, now: DateTime<Utc>) -> (Leave, Option<Place>) {
+    pub async fn leave(
+        &self,
+        name: &str,
+        tokens: u64,
+        has_turn: bool,
+        now: DateTime<Utc>,
+    ) -> (Leave, Option<Place>) {
         let place = self.window(name).enter().await;
-        let leave = self.ask(name, has_turn, now).await.unwrap_or_else(|error| {
-            tracing::warn!(endpoint = name, %error, "what is known of an endpoint cannot be read");
-            Leave::Now
-        });
+        let leave = self
+            .ask(name, &Wish { quota: self.quota(name), tokens, has_turn }, now)
+            .await
+            .unwrap_or_else(|error| {
+                tracing::warn!(endpoint = name, %error, "what is known of an endpoint cannot be read");
+                Leave::Now
+            });
         (leave, (leave == Leave::Now).then_some(place))
     }
 
-    pub async fn tell(&self, name: &str, outcome: Reaction, now: DateTime<Utc>) {
+    /// `unused` are tokens that it was asked for and did not cost.
+    pub async fn tell(&self, name: &str, outcome: Reaction, unused: u64, now: DateTime<Utc>) {
         self.window(name).learn(outcome);
-        if let Err(error) = self.keep(name, outcome, now).await {
+        if let Err(error) = self.keep(name, outcome, unused, now).await {
             tracing::warn!(endpoint = name, %error, "what is known of an endpoint cannot be written");
         }
     }
@@ -66,16 +86,17 @@ impl SharedEndpoints {
         windows.entry(name.to_owned()).or_default().clone()
     }
 
-    async fn ask(&self, name: &str, has_turn: bool, now: DateTime<Utc>) -> Result<Leave> {
+    async fn ask(&self, name: &str, wish: &Wish, now: DateTime<Utc>) -> Result<Leave> {
         let mut db = self.store.connection().await?;
-        if endpoints::look(&mut db, name).await?.is_quiet(now) {
+        let is_free = wish.has_turn || wish.quota == Quota::default();
+        if is_free && endpoints::look(&mut db, name).await?.is_quiet(now) {
             return Ok(Leave::Now);
         }
         drop(db);
         let mut tx = self.store.begin().await?;
         let was = endpoints::lock(&mut tx, name).await?;
         let mut state = was;
-        let leave = state.leave(now, has_turn);
+        let leave = state.leave(now, wish);
         if state != was {
             endpoints::save(&mut tx, name, &state).await?;
         }
@@ -83,11 +104,14 @@ impl SharedEndpoints {
         Ok(leave)
     }
 
-    async fn keep(&self, name: &str, outcome: Reaction, now: DateTime<Utc>) -> Result<()> {
+    async fn keep(&self, name: &str, outcome: Reaction, unused: u64, now: DateTime<Utc>) -> Result<()> {
+        let quota = self.quota(name);
+        let unused = if quota.tokens.is_some() { unused } else { 0 };
         // An answer of an endpoint that is well says nothing new.
-        if outcome == (Reaction::Answered { pause: None }) {
+        if outcome == (Reaction::Answered { pause: None }) && unused == 0 {
             let mut db = self.store.connection().await?;
-            if endpoints::look(&mut db, name).await? == EndpointState::default() {
+            let known = endpoints::look(&mut db, name).await?;
+            if known.is_well() {
                 return Ok(());
             }
         }
@@ -99,6 +123,7 @@ impl SharedEndpoints {
             Reaction::Failed => state.failed(now),
             Reaction::Exhausted => state.exhausted(now),
         }
+        state.unused(&quota, unused);
         endpoints::save(&mut tx, name, &state).await?;
         tx.commit().await?;
         Ok(())

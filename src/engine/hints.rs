@@ -1,6 +1,7 @@
 //! "Look now": wakes the loops of this process at once and, through a coalesced NOTIFY outside every write,
 //! those of others. Only a hint: each loop also looks by itself from time to time.
 
+use super::onlookers::Onlookers;
 use crate::store::{Store, hints};
 use chrono::{DateTime, Utc};
 use std::{
@@ -23,11 +24,18 @@ pub struct Hints {
     wake: watch::Sender<u64>,
     timer: Arc<Timer>,
     outgoing: Arc<Notify>,
+    /// Told over the same channel.
+    pub onlookers: Onlookers,
 }
 
 impl Default for Hints {
     fn default() -> Self {
-        Self { wake: watch::Sender::new(0), timer: Arc::default(), outgoing: Arc::new(Notify::new()) }
+        Self {
+            wake: watch::Sender::new(0),
+            timer: Arc::default(),
+            outgoing: Arc::new(Notify::new()),
+            onlookers: Onlookers::default(),
+        }
     }
 }
 
@@ -66,8 +74,11 @@ impl Hints {
             loop {
                 match hints::listen(&store).await {
                     Ok(Some(mut listener)) => {
-                        while hints::next(&mut listener).await.is_ok() {
-                            self.wake.send_modify(|count| *count += 1);
+                        while let Ok(payload) = hints::next(&mut listener).await {
+                            match payload.as_str() {
+                                "" => self.wake.send_modify(|count| *count += 1),
+                                word => self.onlookers.hear(word),
+                            }
                         }
                     }
                     // NOTIFY is off: the loops look by themselves.
@@ -85,6 +96,13 @@ impl Hints {
                 let _ = hints::send(&store).await;
             }
         };
-        tokio::join!(listen, send);
+        let show = async {
+            loop {
+                let word = self.onlookers.next_word().await;
+                // What nobody hears is not seen; the journal has it soon.
+                let _ = hints::say(&store, &word).await;
+            }
+        };
+        tokio::join!(listen, send, show);
     }
 }

@@ -30,7 +30,7 @@ mod tests;
 pub use approval::{Approval, approval_of};
 pub use audit::{Actor, ActorKind, AuditRecord, TAKT};
 pub use canonical::{canonical, digest_of};
-pub use endpoint::{Closed, EndpointState, Leave};
+pub use endpoint::{Closed, EndpointState, Leave, Quota, Share, Wish};
 pub use id::{EventId, GateId, RunId, WorkerId};
 pub use inputs::{inputs_from, inputs_from_text};
 pub use intent::{Intent, MessageKind, NewGate, NewRun, OutboxMessage, Reassign};

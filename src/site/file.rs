@@ -35,7 +35,7 @@ pub(super) struct SiteFile {
     #[serde(default)]
     pub sources: BTreeMap<String, Spanned<SourceFile>>,
     #[serde(default)]
-    pub systems: BTreeMap<String, SystemFile>,
+    pub systems: BTreeMap<String, Spanned<SystemFile>>,
     #[serde(default)]
     pub on_call: BTreeMap<String, Spanned<super::on_call::RotaFile>>,
     #[serde(default)]
@@ -167,6 +167,16 @@ pub(super) struct ModelFile {
     pub data: Vec<Text>,
     #[serde(default)]
     pub timeouts: ModelTimeoutsFile,
+    #[serde(default)]
+    pub rate: ModelRateFile,
+}
+
+/// What it may be asked by all workers together, as `60 per 1m`.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ModelRateFile {
+    pub requests: Option<Text>,
+    pub tokens: Option<Text>,
 }
 
 #[derive(Deserialize, Default)]
@@ -177,6 +187,8 @@ pub(super) struct CanFile {
     pub tool_choice: Option<bool>,
     pub max_completion_tokens: Option<bool>,
     pub store: Option<bool>,
+    /// Its answers may come in pieces while somebody looks on.
+    pub stream: Option<bool>,
 }
 
 #[derive(Deserialize, Default)]
@@ -202,7 +214,14 @@ pub(super) struct SlackFile {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SystemFile {
-    pub base_url: Text,
+    pub base_url: Option<Text>,
+    /// A program that serves tools, instead of an address.
+    pub command: Option<Text>,
+    #[serde(default)]
+    pub args: Vec<Text>,
+    /// All it is given of an environment.
+    #[serde(default)]
+    pub env: BTreeMap<String, Text>,
     #[serde(default)]
     pub secrets: BTreeMap<String, Text>,
     #[serde(default)]

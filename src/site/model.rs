@@ -149,6 +149,11 @@ pub struct EndpointOptions {
     /// Classes of data that may be sent there, masked as they are; empty means all.
     pub data: Vec<DataClass>,
     pub timeouts: ModelTimeouts,
+    /// Whether it may be asked to stream while somebody looks on; `None` means what is usual for its kind.
+    pub stream: Option<bool>,
+    /// Of all workers together; `None` means that the site says nothing.
+    pub requests: Option<super::Rate>,
+    pub tokens: Option<super::Rate>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -205,11 +210,32 @@ pub struct Slack {
 
 #[derive(Debug, Clone)]
 pub struct System {
+    /// Empty for a program.
     pub base_url: String,
+    /// Started by Takt instead of reached at an address.
+    pub command: Option<Command>,
     /// Credentials by the name a connector file uses.
     pub secrets: BTreeMap<String, SecretString>,
     /// True where the other side is Takt's plant simulator.
     pub simulator: bool,
+}
+
+/// A program that serves tools.
+#[derive(Debug, Clone)]
+pub struct Command {
+    /// A path, from the site's folder on; or a name that the `PATH` of `env` finds.
+    pub program: String,
+    pub args: Vec<String>,
+    /// All it is given of an environment.
+    pub env: BTreeMap<String, SecretString>,
+    /// Those of `env` that are references: they are kept out of logs and errors.
+    pub references: Vec<String>,
+}
+
+impl Command {
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretString> {
+        self.references.iter().filter_map(|name| self.env.get(name))
+    }
 }
 
 #[derive(Debug, Clone)]

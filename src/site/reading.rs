@@ -12,6 +12,7 @@ mod on_call;
 mod people;
 mod shifts;
 mod sources;
+mod systems;
 
 use super::{
     Calendar, Environment, Mention, Mentioned, Overrides, ReferenceError, Shutdown, SiteProblem,
@@ -387,27 +388,6 @@ impl Reading<'_> {
 
 /// What holds references into the environment.
 impl Reading<'_> {
-    fn system(&mut self, file: SystemFile) -> System {
-        let at = file.base_url.referenced;
-        let declared = self.text(&file.base_url);
-        let base_url = match (&self.overrides.simulator, declared.split_once("://")) {
-            _ if !declared.is_empty() && !address::is_plain(&declared) => {
-                let message = "base_url must be a whole address, like https://connect.plex.com, without a name, a \
-                               password or a query in it: secrets go under `secrets`";
-                self.problem(at, message);
-                declared
-            }
-            (Some(origin), Some((_, rest))) if file.simulator => {
-                let path = rest.find('/').map_or("", |slash| &rest[slash..]);
-                format!("{}{path}", origin.trim_end_matches('/'))
-            }
-            _ => declared,
-        };
-        let secrets: BTreeMap<_, _> =
-            file.secrets.into_iter().map(|(name, secret)| (name, self.secret(&secret))).collect();
-        System { base_url: base_url.trim_end_matches('/').to_owned(), secrets, simulator: file.simulator }
-    }
-
     /// Whether every variable and file that a text names is there; where not, that has been said already.
     fn is_resolved(&self, text: &Text) -> bool {
         resolve(&text.value, self.environment).is_ok()

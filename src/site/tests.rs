@@ -325,3 +325,19 @@ fn the_audit_is_signed_with_a_key_from_elsewhere() {
     assert!(wrong("  details: 3h\n").contains("at least 1d"));
     assert!(wrong("  sign: x\n").contains("signing_key"));
 }
+
+#[test]
+fn what_a_model_may_be_asked_is_a_rate() {
+    let model = |rate: &str| {
+        format!(
+            "models:\n  - {{ name: m, base_url: 'http://m.example', model: s, api_key: '${{env:MODEL_KEY:-k}}', \
+             usd_per_million_input: 0, usd_per_million_output: 0, rate: {rate} }}\nsystems:\n"
+        )
+    };
+    let site = parse(&SMALL.replacen("systems:\n", &model("{ requests: 60 per 1m }"), 1)).unwrap();
+    let options = &site.models[0].options;
+    let rate = options.requests.expect("a rate");
+    assert_eq!((rate.calls.get(), rate.period, options.tokens), (60, Duration::from_secs(60), None));
+    let said = wrong("systems:\n", &model("{ tokens: many }"));
+    assert!(said.contains("`many` is not a rate: write `200 per 1m`"), "{said}");
+}

@@ -3,8 +3,8 @@
 use super::confidential::{self, Seen};
 use crate::{
     agent::{
-        self, Around, Endpoints, Entry, Ledger, LedgerClosed, Limits, MaskKey, Model, Progress, Spans,
-        ToolClasses, Unlimited,
+        self, Around, Endpoints, Entry, Ledger, LedgerClosed, Limits, MaskKey, Model, Nobody, Onlookers,
+        Progress, Spans, ToolClasses, Unlimited,
     },
     engine::{AGENT_CRASH_POINTS, Execute, Outcome, StepContext, crash_point},
     expr::Scope,
@@ -28,6 +28,8 @@ pub struct AgentSettings {
     pub known: Vec<(DataClass, String)>,
     /// What all workers know of the models' endpoints.
     pub endpoints: Arc<dyn Endpoints>,
+    /// Who looks on while a model answers.
+    pub onlookers: Arc<dyn Onlookers>,
     pub spans: Spans,
     /// What the site describes of its events: a model is shown nothing else of them.
     pub events: CurrentEvents,
@@ -53,12 +55,13 @@ impl MaskKeys {
 }
 
 impl Default for AgentSettings {
-    /// No models, and nobody who counts.
+    /// No models, nobody who counts, and nobody who looks on.
     fn default() -> Self {
         Self {
             models: vec![],
             known: vec![],
             endpoints: Arc::new(Unlimited),
+            onlookers: Arc::new(Nobody),
             spans: Spans::None,
             events: CurrentEvents::default(),
             mask_keys: MaskKeys::default(),
@@ -94,6 +97,7 @@ impl Execute for AgentExecutor {
             ledger: &notes,
             clock: &clock,
             endpoints: self.settings.endpoints.as_ref(),
+            onlookers: self.settings.onlookers.as_ref(),
             spans: self.settings.spans,
         };
         let answer = match agent::run(&asked, &past, &around).await {

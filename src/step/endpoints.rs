@@ -1,7 +1,7 @@
 //! The endpoints of models as the agent loop asks for them, kept by the engine with all other endpoints.
 
 use crate::{
-    agent::{Admission, Endpoints, Hold, ModelErrorClass, Told},
+    agent::{Admission, Endpoints, Hold, ModelErrorClass, Told, Wanted},
     engine::{Reaction, SharedEndpoints},
     run::{Closed, Leave},
 };
@@ -10,8 +10,9 @@ use chrono::{DateTime, Utc};
 
 #[async_trait]
 impl Endpoints for SharedEndpoints {
-    async fn admit(&self, endpoint: &str, has_turn: bool, now: DateTime<Utc>) -> Admission {
-        let (leave, place) = self.leave(&name(endpoint), has_turn, now).await;
+    async fn admit(&self, wanted: &Wanted<'_>, now: DateTime<Utc>) -> Admission {
+        let Wanted { endpoint, tokens, has_turn } = *wanted;
+        let (leave, place) = self.leave(&model_endpoint(endpoint), tokens, has_turn, now).await;
         match leave {
             Leave::Now => Admission::Go(Box::new(place)),
             Leave::Turn { at, refused: true } => Admission::Later { until: at, by: Hold::RateLimited },
@@ -21,7 +22,7 @@ impl Endpoints for SharedEndpoints {
         }
     }
 
-    async fn tell(&self, endpoint: &str, told: Told, now: DateTime<Utc>) {
+    async fn tell(&self, endpoint: &str, told: Told, unused: u64, now: DateTime<Utc>) {
         let outcome = match told {
             Told::Answered { pause } => Reaction::Answered { pause },
             Told::Failed { class, retry_after } => match class {
@@ -36,10 +37,11 @@ impl Endpoints for SharedEndpoints {
                 _ => Reaction::Failed,
             },
         };
-        SharedEndpoints::tell(self, &name(endpoint), outcome, now).await;
+        SharedEndpoints::tell(self, &model_endpoint(endpoint), outcome, unused, now).await;
     }
 }
 
-fn name(endpoint: &str) -> String {
+/// Its name among all endpoints.
+pub fn model_endpoint(endpoint: &str) -> String {
     format!("model:{endpoint}")
 }

@@ -10,6 +10,7 @@ mod confidential;
 mod endpoints;
 mod gate;
 mod notify;
+mod onlookers;
 mod rules;
 mod run;
 mod shadow;
@@ -17,6 +18,7 @@ mod wait;
 
 pub use agent::{AgentExecutor, AgentSettings, MaskKeys};
 pub use call::CallExecutor;
+pub use endpoints::model_endpoint;
 pub use gate::GateExecutor;
 pub use notify::notify_role;
 pub use run::RunExecutor;

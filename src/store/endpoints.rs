@@ -12,6 +12,8 @@ struct Row {
     failures: i32,
     closed_until: Option<DateTime<Utc>>,
     closed_for: Option<String>,
+    requests_at: Option<DateTime<Utc>>,
+    tokens_at: Option<DateTime<Utc>>,
 }
 
 impl Row {
@@ -28,6 +30,8 @@ impl Row {
             answered: count(self.answered),
             failures: count(self.failures),
             closed: self.closed_until.map(|until| (until, why)),
+            requests_at: self.requests_at,
+            tokens_at: self.tokens_at,
         }
     }
 }
@@ -36,7 +40,8 @@ impl Row {
 pub async fn look(db: &mut PgConnection, name: &str) -> Result<EndpointState> {
     let row = sqlx::query_as!(
         Row,
-        "select not_before, gap_ms, next_turn, answered, failures, closed_until, closed_for
+        "select not_before, gap_ms, next_turn, answered, failures, closed_until, closed_for,
+             requests_at, tokens_at
          from endpoint where name = $1",
         name
     );
@@ -50,7 +55,8 @@ pub async fn lock(db: &mut PgConnection, name: &str) -> Result<EndpointState> {
         Row,
         "insert into endpoint (name) values ($1)
          on conflict (name) do update set name = excluded.name
-         returning not_before, gap_ms, next_turn, answered, failures, closed_until, closed_for",
+         returning not_before, gap_ms, next_turn, answered, failures, closed_until, closed_for,
+             requests_at, tokens_at",
         name
     );
     Ok(row.fetch_one(db).await?.state())
@@ -64,7 +70,7 @@ pub async fn save(db: &mut PgConnection, name: &str, state: &EndpointState) -> R
     };
     sqlx::query!(
         "update endpoint set not_before = $2, gap_ms = $3, next_turn = $4, answered = $5, failures = $6,
-             closed_until = $7, closed_for = $8
+             closed_until = $7, closed_for = $8, requests_at = $9, tokens_at = $10
          where name = $1",
         name,
         state.not_before,
@@ -73,7 +79,9 @@ pub async fn save(db: &mut PgConnection, name: &str, state: &EndpointState) -> R
         count(state.answered),
         count(state.failures),
         state.closed.map(|(until, _)| until),
-        state.closed.map(|(_, why)| word(why))
+        state.closed.map(|(_, why)| word(why)),
+        state.requests_at,
+        state.tokens_at
     )
     .execute(db)
     .await?;

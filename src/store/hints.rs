@@ -16,16 +16,21 @@ pub async fn listen(store: &Store) -> Result<Option<PgListener>> {
     Ok(Some(listener))
 }
 
-pub async fn next(listener: &mut PgListener) -> Result<()> {
-    listener.recv().await?;
-    Ok(())
+/// What was said with it; a mere hint says nothing.
+pub async fn next(listener: &mut PgListener) -> Result<String> {
+    Ok(listener.recv().await?.payload().to_owned())
 }
 
 pub async fn send(store: &Store) -> Result<()> {
+    say(store, "").await
+}
+
+/// Fewer than 8,000 bytes.
+pub async fn say(store: &Store, payload: &str) -> Result<()> {
     if matches!(store.listen, Listen::Off) {
         return Ok(());
     }
     let mut db = store.connection().await?;
-    sqlx::query!(r#"select pg_notify($1, '') as "sent!: ()""#, CHANNEL).fetch_one(&mut *db).await?;
+    sqlx::query!(r#"select pg_notify($1, $2) as "sent!: ()""#, CHANNEL, payload).fetch_one(&mut *db).await?;
     Ok(())
 }

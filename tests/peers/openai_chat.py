@@ -1,5 +1,5 @@
-"""Asks a server with the official client and says what the client makes of the answers: one question per scenario, and
-whole requests as they are given."""
+"""Asks a server with the official client and says what the client makes of the answers: one question per scenario, whole requests as
+they are given, and streams that it puts together."""
 
 import json
 import sys
@@ -29,5 +29,21 @@ answers = {
     scenario: ask({"model": scenario, "messages": [{"role": "user", "content": "hello"}]})
     for scenario in asked.get("scenarios", [])
 }
+
+
+def put_together(scenario):
+    """The whole answer as the client puts it together from a stream."""
+    request = {"model": scenario, "messages": [{"role": "user", "content": "hello"}]}
+    try:
+        with client.chat.completions.stream(**request, stream_options={"include_usage": True}) as stream:
+            for _ in stream:
+                pass
+            choice = stream.get_final_completion().choices[0].model_dump()
+    except Exception as error:
+        return {"why": f"{type(error).__name__}: {error}"}
+    return {**choice["message"], "finish_reason": choice["finish_reason"]}
+
+
+answers["streams"] = {scenario: put_together(scenario) for scenario in asked.get("streams", [])}
 answers["requests"] = [ask(request) for request in asked.get("requests", [])]
 json.dump(answers, sys.stdout)

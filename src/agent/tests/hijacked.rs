@@ -6,8 +6,9 @@
 
 use super::world::*;
 use crate::agent::*;
-use proptest::prelude::*;
+use proptest::{prelude::*, test_runner::TestRunner};
 use serde_json::{Value, json};
+use std::{cell::RefCell, collections::BTreeMap};
 
 fn arguments() -> impl Strategy<Value = Value> {
     prop_oneof![
@@ -84,45 +85,59 @@ fn sessions() -> u32 {
     std::env::var("TAKT_HIJACK_SESSIONS").ok().and_then(|count| count.parse().ok()).unwrap_or(512)
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: sessions(), ..ProptestConfig::default() })]
+#[test]
+fn nothing_a_model_says_breaks_out() {
+    let (cases, begun) = (sessions(), std::time::Instant::now());
+    let ended = RefCell::new(BTreeMap::<String, u32>::new());
+    let config = ProptestConfig { source_file: Some(file!()), ..ProptestConfig::with_cases(cases) };
+    let sessions = (prop::collection::vec(reply(), 1..12), 0usize..40);
+    let tried = TestRunner::new(config).run(&sessions, |(script, cut)| {
+        let source = session(script, cut)?;
+        *ended.borrow_mut().entry(format!("{source:?}")).or_default() += 1;
+        Ok(())
+    });
+    tried.unwrap_or_else(|broken| panic!("{broken}"));
+    let ended = ended.into_inner();
+    println!("{cases} conversations, each also cut and resumed, in {:?}: {ended:?}", begun.elapsed());
+    assert_eq!(ended.values().sum::<u32>(), cases);
+    // The dice do reach an answer that is taken, and one that is not.
+    assert!(ended.contains_key("Model") && ended.contains_key("Rules"), "{ended:?}");
+}
 
-    #[test]
-    fn nothing_a_model_says_breaks_out(script in prop::collection::vec(reply(), 1..12), cut in 0usize..40) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        runtime.block_on(async {
-            let world = World::new();
-            let model = Scripted::new("one", script.clone());
-            let (answer, entries) = world.run(std::slice::from_ref(&model)).await;
-            let limits = world.task.limits;
+fn session(script: Vec<Result<Value, ModelError>>, cut: usize) -> Result<Source, TestCaseError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async {
+        let world = World::new();
+        let model = Scripted::new("one", script.clone());
+        let (answer, entries) = world.run(std::slice::from_ref(&model)).await;
+        let limits = world.task.limits;
 
-            prop_assert_eq!(world.write.count() + world.elsewhere.count(), 0);
-            prop_assert!(answer.turns <= limits.turns);
-            prop_assert!(answer.tool_calls <= limits.tool_calls);
-            prop_assert!(answer.repairs <= limits.repairs + 1);
-            prop_assert!(answer.usage.total() <= limits.tokens);
-            prop_assert!(answer.cost_usd <= limits.cost_usd);
-            let attempts = (limits.turns + 1) * (limits.retries + 1);
-            prop_assert!(model.calls() <= attempts as usize);
+        prop_assert_eq!(world.write.count() + world.elsewhere.count(), 0);
+        prop_assert!(answer.turns <= limits.turns);
+        prop_assert!(answer.tool_calls <= limits.tool_calls);
+        prop_assert!(answer.repairs <= limits.repairs + 1);
+        prop_assert!(answer.usage.total() <= limits.tokens);
+        prop_assert!(answer.cost_usd <= limits.cost_usd);
+        let attempts = (limits.turns + 1) * (limits.retries + 1);
+        prop_assert!(model.calls() <= attempts as usize);
 
-            let valid = jsonschema::is_valid(&world.task.output, &answer.output);
-            prop_assert!(valid, "{:?}", answer.output);
-            prop_assert!(!answer.output.to_string().contains("PO-999"));
-            for request in model.sent.lock().unwrap().iter() {
-                let wire = request.to_string();
-                prop_assert!(!wire.contains("Keller") && !wire.contains("Ivo Brand"), "{wire}");
-            }
+        let valid = jsonschema::is_valid(&world.task.output, &answer.output);
+        prop_assert!(valid, "{:?}", answer.output);
+        prop_assert!(!answer.output.to_string().contains("PO-999"));
+        for request in model.sent.lock().unwrap().iter() {
+            let wire = request.to_string();
+            prop_assert!(!wire.contains("Keller") && !wire.contains("Ivo Brand"), "{wire}");
+        }
 
-            // A crash anywhere changes none of this.
-            let cut = cut.min(entries.len());
-            let again = World::new();
-            let rest = Scripted::new("one", script);
-            let resumed = again.resume(&[rest], &entries[..cut], &Memory::new()).await.unwrap();
-            prop_assert_eq!(again.write.count(), 0);
-            prop_assert!(resumed.turns <= limits.turns);
-            prop_assert!(resumed.usage.total() <= limits.tokens);
-            prop_assert!(jsonschema::is_valid(&world.task.output, &resumed.output));
-            Ok(())
-        })?;
-    }
+        // A crash anywhere changes none of this.
+        let cut = cut.min(entries.len());
+        let again = World::new();
+        let rest = Scripted::new("one", script);
+        let resumed = again.resume(&[rest], &entries[..cut], &Memory::new()).await.unwrap();
+        prop_assert_eq!(again.write.count(), 0);
+        prop_assert!(resumed.turns <= limits.turns);
+        prop_assert!(resumed.usage.total() <= limits.tokens);
+        prop_assert!(jsonschema::is_valid(&world.task.output, &resumed.output));
+        Ok(answer.source)
+    })
 }

@@ -96,19 +96,14 @@ async fn held_endpoints_are_waited_for_or_passed_over() {
 
     #[async_trait::async_trait]
     impl Endpoints for Held {
-        async fn admit(
-            &self,
-            endpoint: &str,
-            _has_turn: bool,
-            now: chrono::DateTime<chrono::Utc>,
-        ) -> Admission {
-            match self.0.lock().unwrap().pop().filter(|_| endpoint == "one") {
+        async fn admit(&self, wanted: &Wanted<'_>, now: chrono::DateTime<chrono::Utc>) -> Admission {
+            match self.0.lock().unwrap().pop().filter(|_| wanted.endpoint == "one") {
                 Some(by) => Admission::Later { until: now + chrono::TimeDelta::seconds(10), by },
                 None => Admission::Go(Box::new(())),
             }
         }
 
-        async fn tell(&self, _: &str, _: Told, _: chrono::DateTime<chrono::Utc>) {}
+        async fn tell(&self, _: &str, _: Told, _: u64, _: chrono::DateTime<chrono::Utc>) {}
     }
 
     for (by, source, passed) in [

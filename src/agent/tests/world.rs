@@ -279,6 +279,7 @@ impl World {
             ledger,
             clock: &self.clock,
             endpoints,
+            onlookers: &Nobody,
             spans: Spans::None,
         };
         loop {

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     agent::{
         Admission, Endpoints, Exchange, Model, ModelError, ModelProfile, ModelReply, Played, Tape, Told,
-        retry_wait,
+        Wanted, retry_wait,
     },
     connector::openai::OpenAi,
     eval::{Baseline, Case, Report, Trial, scan, terms, unclean},
@@ -172,11 +172,11 @@ impl Patient {
 
 #[async_trait]
 impl Endpoints for Patient {
-    async fn admit(&self, _endpoint: &str, _has_turn: bool, _now: DateTime<Utc>) -> Admission {
+    async fn admit(&self, _wanted: &Wanted<'_>, _now: DateTime<Utc>) -> Admission {
         Admission::Go(Box::new(()))
     }
 
-    async fn tell(&self, endpoint: &str, told: Told, _now: DateTime<Utc>) {
+    async fn tell(&self, endpoint: &str, told: Told, _unused: u64, _now: DateTime<Utc>) {
         let Some(wait) = self.wait(told) else { return };
         if wait >= WORTH_TELLING {
             tell(&format!("{endpoint} asks to be left alone for {} s", wait.as_secs()));

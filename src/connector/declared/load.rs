@@ -6,12 +6,11 @@ use super::{
     file::{self, Auth, File},
     operation::{Retry, System},
     problem::Problem,
-    rate,
     tool::DeclaredTool,
 };
 use crate::{
     connector::{breaker::Breaker, redact::Redactor},
-    site::{self, Site},
+    site::{self, Command, Rate, Site, parse_rate},
     tool::Tool,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -40,6 +39,10 @@ pub(in crate::connector) fn read(
     let file: File<file::Tool> = file::parse(path, text).map_err(|problem| vec![problem])?;
     let mut compiler = Compiler::new(path);
     let system = system(&mut compiler, &file, site, client).map(Arc::new);
+    if site.systems.get(&file.system.value).is_some_and(|system| system.command.is_some()) {
+        let message = "this system is a program (`command` in takt.yaml): only a file with `mcp:` can use it";
+        compiler.report(file.system.referenced, message);
+    }
     let defaults = Defaults {
         timeout: compiler.duration(file.timeout.as_ref(), TIMEOUT),
         result_bytes_max: file.result_bytes_max.unwrap_or(RESULT_BYTES_MAX),
@@ -88,7 +91,8 @@ pub(in crate::connector) fn system<T>(
             _ => compiler.report(name.referenced, format!("`{header}: {value}` is not a header")),
         }
     }
-    let mut redactor = Redactor::new(declared.secrets.values());
+    let given = declared.command.iter().flat_map(Command::secrets);
+    let mut redactor = Redactor::new(declared.secrets.values().chain(given));
     if let Some((header, value)) = authentication(compiler, &file.auth, declared, name)? {
         let bare = value.rsplit(' ').next().unwrap_or(&value);
         redactor = redactor.also(bare);
@@ -126,8 +130,8 @@ pub(in crate::connector) fn system<T>(
 
 fn limiter(compiler: &mut Compiler<'_>, rate: Option<&Spanned<String>>) -> Option<DefaultDirectRateLimiter> {
     let written = rate?;
-    match rate::rate(&written.value) {
-        Ok(rate::Rate { calls, period }) => {
+    match parse_rate(&written.value) {
+        Ok(Rate { calls, period }) => {
             let quota = Quota::with_period(period / calls.get())?.allow_burst(calls);
             Some(RateLimiter::direct(quota))
         }

@@ -13,7 +13,6 @@ mod load;
 mod names;
 mod operation;
 mod problem;
-mod rate;
 mod request;
 mod send;
 #[cfg(test)]
@@ -24,7 +23,7 @@ pub use problem::{LoadError, Problem};
 pub(super) use {
     classes::plain,
     compile::Compiler,
-    file::{File, parse},
+    file::{Auth, File, parse},
     load::{RESULT_BYTES_MAX, TIMEOUT, read, system},
     operation::System,
 };

@@ -90,7 +90,8 @@ fn site(base_url: &str) -> Site {
     let mut site = Site::parse("takt.yaml", takt, &Environment::of([]), &Overrides::default()).expect("site");
     let secrets = [("api_key", "key-1234"), ("api_secret", "secret-5678")];
     let secrets = secrets.map(|(name, value)| (name.to_owned(), SecretString::from(value.to_owned())));
-    let system = System { base_url: base_url.to_owned(), secrets: secrets.into(), simulator: true };
+    let system =
+        System { base_url: base_url.to_owned(), command: None, secrets: secrets.into(), simulator: true };
     site.systems.insert("erp".to_owned(), system);
     site
 }

@@ -4,11 +4,12 @@ use super::{
     definition::Definition,
     fields::{Classes, shown},
     lock::{self, Lock},
-    server::Server,
+    program::Program,
+    server::{Server, Way},
     tool::McpTool,
 };
 use crate::{
-    connector::declared::{self, Compiler, File, Problem, RESULT_BYTES_MAX, TIMEOUT},
+    connector::declared::{self, Auth, Compiler, File, Problem, RESULT_BYTES_MAX, TIMEOUT},
     site::Site,
     tool::{DataClass, Effect, Idempotency, Tool, ToolName, ToolSpec},
 };
@@ -106,17 +107,24 @@ pub(super) fn open(path: &Path, text: &str, site: &Site, client: &Client) -> Res
         compiler.report(at, "`errors` is for HTTP systems: an MCP server has its own errors");
     }
     let mcp = file.mcp.as_ref().map(|mcp| &mcp.value);
+    let is_program = site.systems.get(&file.system.value).is_some_and(|system| system.command.is_some());
+    let is_addressed = mcp.is_some_and(|mcp| mcp.path.is_some()) || !file.headers.is_empty();
+    if is_program && (is_addressed || !matches!(file.auth, Auth::None)) {
+        compiler.report(at, "`path`, `auth` and `headers` are for a server with an address: a program gets what takt.yaml lists under `env`");
+    }
     let check_every = compiler.duration(mcp.and_then(|mcp| mcp.check_every.as_ref()), CHECK_EVERY);
     let mut declared = Vec::new();
     for (tool, written) in &file.tools {
         declared.extend(declare(&mut compiler, &file.system.value, tool, written));
     }
     let (Some(system), true) = (system, compiler.problems.is_empty()) else { return Err(compiler.problems) };
-    let url = match mcp.and_then(|mcp| mcp.path.as_deref()) {
-        Some(path) => format!("{}/{}", system.base_url, path.trim_start_matches('/')),
-        None => system.base_url.clone(),
+    let command = site.systems.get(&system.name).and_then(|system| system.command.clone());
+    let way = match (command, mcp.and_then(|mcp| mcp.path.as_deref())) {
+        (Some(command), _) => Way::Program(Box::new(Program::new(&system, command, &site.folder))),
+        (None, Some(path)) => Way::Http(format!("{}/{}", system.base_url, path.trim_start_matches('/'))),
+        (None, None) => Way::Http(system.base_url.clone()),
     };
-    Ok(Opened { server: Server::new(system, url, check_every), file, declared })
+    Ok(Opened { server: Server::new(system, way, check_every), file, declared })
 }
 
 fn declare(

@@ -2,6 +2,7 @@
 
 use super::{
     definition::{Definition, Unfit, name_of},
+    program::Program,
     session::{Ask, Era},
 };
 use crate::{
@@ -27,21 +28,29 @@ const HASH_CHARS: usize = 12;
 
 pub(super) struct Server {
     pub system: System,
-    pub url: String,
+    pub way: Way,
     /// How old what is known of the list may be when a tool that reads is called.
     pub check_every: Duration,
-    pub era: Mutex<Option<Era>>,
+    /// With the life of the process that was greeted.
+    pub era: Mutex<Option<(u64, Era)>>,
     pub ids: AtomicU64,
     offer: Mutex<Option<(Instant, Arc<Offer>)>>,
+}
+
+/// How it is reached.
+pub(super) enum Way {
+    /// Its address.
+    Http(String),
+    Program(Box<Program>),
 }
 
 /// The tools of a server by its own names for them.
 pub(super) type Offer = BTreeMap<String, Result<Definition, Unfit>>;
 
 impl Server {
-    pub(super) fn new(system: System, url: String, check_every: Duration) -> Self {
+    pub(super) fn new(system: System, way: Way, check_every: Duration) -> Self {
         let (era, ids, offer) = (Mutex::default(), AtomicU64::new(1), Mutex::default());
-        Self { system, url, check_every, era, ids, offer }
+        Self { system, way, check_every, era, ids, offer }
     }
 
     /// Refuses a tool that is no longer what was accepted. What is known may be `age_max` old.

@@ -5,7 +5,7 @@
 
 use super::{
     headers::{Param, encode},
-    server::Server,
+    server::{Server, Way},
     wire::{Heard, Post, Reply, post},
 };
 use crate::tool::{Lease, ToolError, ToolErrorKind};
@@ -28,6 +28,9 @@ const INVALID_PARAMS: i64 = -32602;
 const INTERNAL: i64 = -32603;
 /// Greetings are short.
 const GREETING_BYTES_MAX: usize = 256 * 1024;
+/// A program that has not answered the first greeting by then is greeted the older way.
+const SILENCE: Duration = Duration::from_secs(5);
+const INITIALIZED: &str = "notifications/initialized";
 /// A cancelled call is mentioned to the server for no longer than this.
 const GOODBYE: Duration = Duration::from_secs(2);
 const SAID_CHARS_MAX: usize = 300;
@@ -55,15 +58,20 @@ impl Server {
     pub(super) async fn ask(&self, ask: &Ask<'_>) -> Result<Value, ToolError> {
         let mut again = true;
         loop {
-            let era = self.era(ask.deadline).await?;
+            let (life, era) = self.era(ask.deadline).await?;
             let id = self.ids.fetch_add(1, Ordering::Relaxed);
-            let reply = self.put(&era, ask, Some(id)).await;
-            let reply = reply.inspect_err(|error| self.gave_up(&era, id, error))?;
+            let reply = match self.put((life, &era), ask, Some(id)).await {
+                Ok(reply) => reply,
+                Err(error) => {
+                    self.gave_up(&era, id, &error).await;
+                    return Err(error);
+                }
+            };
             if reply.list_changed {
                 self.forget_offer().await;
             }
             // The session has ended, or another server stands there now: nothing was done, greet it anew.
-            if again && is_strange(&era, &reply) {
+            if again && (reply.is_another || is_strange(&era, &reply)) {
                 again = false;
                 self.forget_era().await;
                 continue;
@@ -78,21 +86,25 @@ impl Server {
         }
     }
 
-    async fn era(&self, deadline: Instant) -> Result<Era, ToolError> {
+    async fn era(&self, deadline: Instant) -> Result<(u64, Era), ToolError> {
         let mut known = timeout_at(deadline, self.era.lock()).await.map_err(|_| self.late())?;
-        if let Some(era) = &*known {
-            return Ok(era.clone());
+        let life = match &self.way {
+            Way::Http(_) => 0,
+            Way::Program(program) => program.life(deadline).await?,
+        };
+        if let Some((greeted, era)) = known.as_ref().filter(|(greeted, _)| *greeted == life) {
+            return Ok((*greeted, era.clone()));
         }
-        let era = self.greet(deadline).await?;
-        *known = Some(era.clone());
-        Ok(era)
+        let era = self.greet(life, deadline).await?;
+        *known = Some((life, era.clone()));
+        Ok((life, era))
     }
 
     async fn forget_era(&self) {
         *self.era.lock().await = None;
     }
 
-    async fn greet(&self, deadline: Instant) -> Result<Era, ToolError> {
+    async fn greet(&self, life: u64, deadline: Instant) -> Result<Era, ToolError> {
         let ask = |method, params| Ask {
             method,
             params,
@@ -102,9 +114,20 @@ impl Server {
             deadline,
             bytes_max: GREETING_BYTES_MAX,
         };
-        let discover = ask("server/discover", json!({}));
+        let mut discover = ask("server/discover", json!({}));
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
-        let reply = self.put(&Era::Modern, &discover, Some(id)).await?;
+        if matches!(self.way, Way::Program(_)) {
+            // An old one may pass over in silence what it does not know, and has no status to say so.
+            discover.deadline = deadline.min(Instant::now() + SILENCE);
+        }
+        let reply = match self.put((life, &Era::Modern), &discover, Some(id)).await {
+            Err(_) if discover.deadline < deadline && Instant::now() >= discover.deadline => {
+                return self
+                    .shake_hands(life, &ask("initialize", hello()), &ask(INITIALIZED, json!({})))
+                    .await;
+            }
+            reply => reply?,
+        };
         let speaks = |versions: &Value, wanted: &[&str]| {
             let mut versions = versions.as_array().into_iter().flatten().filter_map(Value::as_str);
             versions.any(|version| wanted.contains(&version))
@@ -124,16 +147,13 @@ impl Server {
             }
             _ => {}
         }
-        let hello = json!({
-            "protocolVersion": LEGACY[0], "capabilities": {}, "clientInfo": client_info(),
-        });
-        self.shake_hands(&ask("initialize", hello), &ask("notifications/initialized", json!({}))).await
+        self.shake_hands(life, &ask("initialize", hello()), &ask(INITIALIZED, json!({}))).await
     }
 
-    async fn shake_hands(&self, hello: &Ask<'_>, thanks: &Ask<'_>) -> Result<Era, ToolError> {
+    async fn shake_hands(&self, life: u64, hello: &Ask<'_>, thanks: &Ask<'_>) -> Result<Era, ToolError> {
         let offered = Era::Legacy { version: HeaderValue::from_static(LEGACY[0]), session: None };
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
-        let reply = self.put(&offered, hello, Some(id)).await?;
+        let reply = self.put((life, &offered), hello, Some(id)).await?;
         let Heard::Result(found) = &reply.heard else {
             return Err(self.refused(hello, &reply, &reply.heard));
         };
@@ -143,14 +163,19 @@ impl Server {
             return Err(ToolError::new(ToolErrorKind::Permanent, message));
         };
         let era = Era::Legacy { version: HeaderValue::from_static(version), session: reply.session.clone() };
-        let taken = self.put(&era, thanks, None).await?;
+        let taken = self.put((life, &era), thanks, None).await?;
         if !taken.status.is_success() {
             return Err(self.refused(thanks, &taken, &taken.heard));
         }
         Ok(era)
     }
 
-    async fn put(&self, era: &Era, ask: &Ask<'_>, id: Option<u64>) -> Result<Reply, ToolError> {
+    async fn put(
+        &self,
+        (life, era): (u64, &Era),
+        ask: &Ask<'_>,
+        id: Option<u64>,
+    ) -> Result<Reply, ToolError> {
         let mut body = json!({ "jsonrpc": "2.0", "method": ask.method });
         if let Some(id) = id {
             body["id"] = json!(id);
@@ -169,7 +194,6 @@ impl Server {
             body["params"]["_meta"] = meta;
         }
         let request = Post {
-            url: &self.url,
             what: ask.method,
             headers: headers(era, ask),
             body: &body,
@@ -177,20 +201,26 @@ impl Server {
             write: ask.write,
             deadline: ask.deadline,
             bytes_max: ask.bytes_max,
+            life,
         };
-        post(&self.system, &request).await
+        post(&self.system, &self.way, &request).await
     }
 
-    /// In the older era a closed connection is not yet a cancelled request: the server is told.
-    fn gave_up(&self, era: &Era, id: u64, error: &ToolError) {
-        if !matches!(era, Era::Legacy { .. }) || matches!(error.kind, ToolErrorKind::Permanent) {
+    /// In the older era a closed connection is not yet a cancelled request, and a program has none: the server is told.
+    async fn gave_up(&self, era: &Era, id: u64, error: &ToolError) {
+        let is_told = matches!(era, Era::Legacy { .. }) || matches!(self.way, Way::Program(_));
+        if !is_told || matches!(error.kind, ToolErrorKind::Permanent) {
             return;
         }
         let body = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled",
             "params": { "requestId": id, "reason": "no answer in time" } });
+        let url = match &self.way {
+            Way::Http(url) => url,
+            Way::Program(program) => return program.mention(&body).await,
+        };
         let mut headers = self.system.headers.clone();
         add_era(&mut headers, era);
-        let goodbye = self.system.client.post(&self.url).timeout(GOODBYE).headers(headers).json(&body);
+        let goodbye = self.system.client.post(url).timeout(GOODBYE).headers(headers).json(&body);
         tokio::spawn(goodbye.send());
     }
 
@@ -264,6 +294,10 @@ fn add_era(headers: &mut HeaderMap, era: &Era) {
             }
         }
     }
+}
+
+fn hello() -> Value {
+    json!({ "protocolVersion": LEGACY[0], "capabilities": {}, "clientInfo": client_info() })
 }
 
 fn client_info() -> Value {

@@ -1,6 +1,7 @@
-//! One POST to an MCP server and the one message that answers it, as JSON or as a stream of events. Whatever comes is
-//! read within bounds; redirects are not followed.
+//! One question to an MCP server and the one message that answers it: a POST, answered as JSON or as a stream of events, or
+//! a line to a program (`program`). Whatever comes is read within bounds; redirects are not followed.
 
+use super::server::Way;
 use crate::{
     connector::{declared::System, http},
     tool::{Lease, ToolError, ToolErrorKind},
@@ -18,7 +19,6 @@ const ERROR_BYTES_MAX: usize = 64 * 1024;
 pub(super) const LIST_CHANGED: &str = "notifications/tools/list_changed";
 
 pub(super) struct Post<'a> {
-    pub url: &'a str,
     /// For messages to people.
     pub what: &'a str,
     pub headers: HeaderMap,
@@ -29,6 +29,8 @@ pub(super) struct Post<'a> {
     pub write: Option<&'a Arc<Lease>>,
     pub deadline: Instant,
     pub bytes_max: usize,
+    /// Of a program: the process that was greeted.
+    pub life: u64,
 }
 
 pub(super) struct Reply {
@@ -38,6 +40,8 @@ pub(super) struct Reply {
     pub heard: Heard,
     /// The server mentioned on the way that its list of tools is another now.
     pub list_changed: bool,
+    /// Another process is there than the one that was greeted: it was not asked.
+    pub is_another: bool,
 }
 
 #[derive(Debug)]
@@ -53,10 +57,13 @@ pub(super) enum Heard {
 }
 
 /// Sends it once. `Err` is what no message can say: nothing came, or nothing that can be read.
-pub(super) async fn post(system: &System, post: &Post<'_>) -> Result<Reply, ToolError> {
+pub(super) async fn post(system: &System, way: &Way, post: &Post<'_>) -> Result<Reply, ToolError> {
     system.turn(post.deadline).await?;
     system.admitted()?;
-    let result = exchange(system, post).await;
+    let result = match way {
+        Way::Http(url) => exchange(system, url, post).await,
+        Way::Program(program) => program.exchange(system, post).await,
+    };
     let now = Instant::now().into_std();
     match &result {
         Ok(reply) if reply.status.is_server_error() => system.breaker.failed(now),
@@ -69,14 +76,14 @@ pub(super) async fn post(system: &System, post: &Post<'_>) -> Result<Reply, Tool
     result
 }
 
-async fn exchange(system: &System, post: &Post<'_>) -> Result<Reply, ToolError> {
+async fn exchange(system: &System, url: &str, post: &Post<'_>) -> Result<Reply, ToolError> {
     let left = post.deadline.saturating_duration_since(Instant::now());
     if left.is_zero() {
         let message = format!("no time was left to ask {} ({})", system.name, post.what);
         return Err(ToolError::new(ToolErrorKind::Transient, message));
     }
     let lost = |error| system.not_answered(post.what, post.write.is_some(), error, left);
-    let request = system.client.post(post.url).timeout(left).headers(system.headers.clone());
+    let request = system.client.post(url).timeout(left).headers(system.headers.clone());
     let request = request.headers(post.headers.clone()).header(ACCEPT, "application/json, text/event-stream");
     let request = match post.write {
         Some(lease) => request
@@ -99,6 +106,7 @@ async fn exchange(system: &System, post: &Post<'_>) -> Result<Reply, ToolError> 
         retry_after: http::retry_after(response.headers()),
         heard: Heard::Nothing,
         list_changed: false,
+        is_another: false,
     };
     let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     if status.is_success() && kind.starts_with("text/event-stream") {
@@ -158,7 +166,12 @@ async fn events(
 }
 
 /// Takes one message: the answer to this request, or something else on the way to it.
-fn hear(system: &System, post: &Post<'_>, body: &[u8], reply: &mut Reply) -> Result<(), ToolError> {
+pub(super) fn hear(
+    system: &System,
+    post: &Post<'_>,
+    body: &[u8],
+    reply: &mut Reply,
+) -> Result<(), ToolError> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Ok(());
     }
@@ -194,7 +207,7 @@ fn hear(system: &System, post: &Post<'_>, body: &[u8], reply: &mut Reply) -> Res
 }
 
 /// After a write nobody knows what an answer that cannot be read would have said.
-fn lost_or(post: &Post<'_>, kind: ToolErrorKind) -> ToolErrorKind {
+pub(super) fn lost_or(post: &Post<'_>, kind: ToolErrorKind) -> ToolErrorKind {
     if post.write.is_some() { ToolErrorKind::OutcomeUnknown } else { kind }
 }
 
@@ -203,7 +216,7 @@ fn unreadable(system: &System, post: &Post<'_>, why: &str) -> ToolError {
     ToolError::new(lost_or(post, ToolErrorKind::Permanent), message)
 }
 
-fn too_large(system: &System, post: &Post<'_>) -> ToolError {
+pub(super) fn too_large(system: &System, post: &Post<'_>) -> ToolError {
     let message = format!("{} answered {} with more than {} bytes", system.name, post.what, post.bytes_max);
     ToolError::new(lost_or(post, ToolErrorKind::TooLarge), message)
 }

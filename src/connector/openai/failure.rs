@@ -5,6 +5,16 @@ use crate::agent::ModelErrorClass;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
+/// Words in `error.code` or `error.type` that stand for a status, where an error comes in the middle of a stream.
+const MEANT: [(&str, u16); 6] = [
+    ("rate_limit_exceeded", 429),
+    ("rate_limit_error", 429),
+    ("slow_down", 429),
+    ("content_filter", 400),
+    ("context_length_exceeded", 400),
+    ("invalid_request_error", 400),
+];
+
 const SAID_CHARS_MAX: usize = 300;
 
 /// Words in `error.code` or `error.type` that mean: no money or quota left.
@@ -36,6 +46,17 @@ pub(super) fn classify(status: u16, headers: &HeaderMap, body: &[u8]) -> Failure
         (_, class) => class,
     };
     Failure { class, what: what(status, error, code, kind) }
+}
+
+/// An error that came instead of the next chunk: the status was sent long before, so its words count.
+pub(super) fn in_stream(error: &Value) -> Failure {
+    let word = |key: &str| error.get(key).and_then(Value::as_str).unwrap_or_default();
+    let (code, kind) = (word("code"), word("type"));
+    let number = error.get("code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
+    let meant = MEANT.iter().find(|(word, _)| *word == code || *word == kind).map(|(_, status)| *status);
+    let status = number.filter(|code| (400..600).contains(code)).or(meant).unwrap_or(200);
+    let what = what(200, error, code, kind).replacen("answered 200", "broke its answer off with an error", 1);
+    Failure { class: class(status, code, kind), what }
 }
 
 fn class(status: u16, code: &str, kind: &str) -> ModelErrorClass {

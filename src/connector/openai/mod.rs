@@ -5,9 +5,11 @@
 //! because the crate retries by itself and loses statuses. What an answer says is read elsewhere, after it was
 //! written down. The environment is never read.
 
+mod chunks;
 mod failure;
 mod headers;
 mod server;
+mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -16,12 +18,13 @@ use super::{
     redact::Redactor,
 };
 use crate::{
-    agent::{Body, Model, ModelError, ModelErrorClass, ModelProfile, ModelReply},
+    agent::{Body, Model, ModelError, ModelErrorClass, ModelProfile, ModelReply, Screen},
     site::{ModelEndpoint, ModelTimeouts},
     telemetry::metrics,
 };
 use async_openai::{Client, error::OpenAIError, middleware::HttpRequestFactory};
 use async_trait::async_trait;
+use bytes::Bytes;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 use server::Address;
@@ -29,6 +32,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
+use stream::Broken;
 use tower::service_fn;
 
 /// An answer is kept whole; one that a journal could not hold is none.
@@ -36,6 +40,7 @@ const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
 pub struct OpenAi {
     profile: ModelProfile,
+    streams: bool,
     door: Arc<Door>,
 }
 
@@ -64,6 +69,7 @@ impl OpenAi {
     pub fn new(endpoint: &ModelEndpoint) -> Result<Self, reqwest::Error> {
         Ok(Self {
             profile: profile(endpoint),
+            streams: server::streams(&endpoint.options),
             door: Arc::new(Door {
                 name: endpoint.name.clone(),
                 http: http::client_connecting_within(endpoint.options.timeouts.connect)?,
@@ -114,6 +120,7 @@ impl Door {
         &self,
         mut request: reqwest::Request,
         timeout: Duration,
+        screen: Option<Arc<dyn Screen>>,
     ) -> Result<ModelReply, ModelError> {
         let started = Instant::now();
         let total = timeout.min(self.timeouts.total);
@@ -128,27 +135,41 @@ impl Door {
             }
         };
         let (code, headers) = (response.status(), response.headers().clone());
-        let body = match http::read_body(response, ANSWER_BYTES_MAX).await {
-            Ok(body) => body,
-            Err(BodyError::Lost(error)) => return Err(self.unreached(error)),
-            Err(error @ BodyError::TooLarge { .. }) => {
-                return Err(self.error(
-                    ModelErrorClass::Unparseable,
-                    Some(code.as_u16()),
-                    &error.to_string(),
-                ));
+        let body = match screen.filter(|_| code.is_success() && stream::is_stream(&response)) {
+            Some(screen) => self.streamed(response, screen.as_ref()).await?,
+            None => {
+                let body = self.whole(response).await?;
+                if !code.is_success() {
+                    return Err(self.refused(code.as_u16(), &headers, &body));
+                }
+                Body::of_bytes(&body)
             }
         };
-        if !code.is_success() {
-            return Err(self.refused(code.as_u16(), &headers, &body));
-        }
         let headers = headers::kept(&headers);
         Ok(ModelReply {
             status: code.as_u16(),
             pause: headers::pause(&headers),
             headers,
-            body: Body::of_bytes(&body),
+            body,
             ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        })
+    }
+
+    async fn whole(&self, response: reqwest::Response) -> Result<Bytes, ModelError> {
+        let status = response.status().as_u16();
+        http::read_body(response, ANSWER_BYTES_MAX).await.map_err(|error| match error {
+            BodyError::Lost(error) => self.unreached(error),
+            error @ BodyError::TooLarge { .. } => {
+                self.error(ModelErrorClass::Unparseable, Some(status), &error.to_string())
+            }
+        })
+    }
+
+    async fn streamed(&self, response: reqwest::Response, screen: &dyn Screen) -> Result<Body, ModelError> {
+        let status = response.status().as_u16();
+        stream::read(response, screen).await.map_err(|broken| match broken {
+            Broken::Lost(error) => self.unreached(error),
+            Broken::Said { class, what } => self.error(class, Some(status), &what),
         })
     }
 }
@@ -160,7 +181,26 @@ impl Model for OpenAi {
     }
 
     async fn complete(&self, request: &Value, timeout: Duration) -> Result<ModelReply, ModelError> {
-        let answer = self.ask(request, timeout).await;
+        let answer = self.ask(request, timeout, None).await;
+        self.counted(answer)
+    }
+
+    async fn complete_shown(
+        &self,
+        request: &Value,
+        timeout: Duration,
+        screen: Arc<dyn Screen>,
+    ) -> Result<ModelReply, ModelError> {
+        if !self.streams {
+            return self.complete(request, timeout).await;
+        }
+        let answer = self.ask(&stream::streamed(request), timeout, Some(screen)).await;
+        self.counted(answer)
+    }
+}
+
+impl OpenAi {
+    fn counted(&self, answer: Result<ModelReply, ModelError>) -> Result<ModelReply, ModelError> {
         let outcome = match &answer {
             Ok(reply) => reply.body.read().failure().map_or("ok", |(class, _)| class.word()),
             Err(error) => error.class.word(),
@@ -168,18 +208,21 @@ impl Model for OpenAi {
         metrics::model_called(&self.door.name, outcome);
         answer
     }
-}
 
-impl OpenAi {
     /// The crate builds the request; what came of it takes a way of its own, because the crate would read it.
-    async fn ask(&self, request: &Value, timeout: Duration) -> Result<ModelReply, ModelError> {
+    async fn ask(
+        &self,
+        request: &Value,
+        timeout: Duration,
+        screen: Option<Arc<dyn Screen>>,
+    ) -> Result<ModelReply, ModelError> {
         let came = Arc::new(Mutex::new(None));
         let (door, slot) = (self.door.clone(), came.clone());
         let service = service_fn(move |factory: HttpRequestFactory| {
-            let (door, slot) = (door.clone(), slot.clone());
+            let (door, slot, screen) = (door.clone(), slot.clone(), screen.clone());
             async move {
                 let request = factory.build().await?;
-                let sent = door.attempt(request, timeout).await;
+                let sent = door.attempt(request, timeout, screen).await;
                 *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(sent);
                 Ok::<_, OpenAIError>(axum::http::Response::new("null").into())
             }

@@ -37,6 +37,12 @@ pub(super) fn capabilities(options: &EndpointOptions) -> Capabilities {
     }
 }
 
+/// Whether it is asked for its answer in pieces while somebody looks on. A server of which nothing is known may refuse
+/// a question for the two fields that say so.
+pub(super) fn streams(options: &EndpointOptions) -> bool {
+    options.stream.unwrap_or(options.server != ModelServer::Compatible)
+}
+
 /// Where requests go and who they are from. The crate's own configuration takes gaps from the environment; this one
 /// has none.
 #[derive(Clone)]

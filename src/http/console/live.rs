@@ -1,7 +1,13 @@
-//! Server-sent events: the word `changed`, when a page would look different. The page is then fetched again.
+//! Server-sent events: the word `changed`, when a page would look different. The page is then fetched again. The page of
+//! a run is also shown what a model says before it has said it all; that is not written down, and gone with the next
+//! `changed`.
 
-use super::{PageError, template::Live};
+use super::{
+    PageError,
+    template::{Live, escaped},
+};
 use crate::{
+    engine::{Onlookers, Sight},
     http::{auth::SignedIn, problem::Cause, state::Shared},
     run::{GateId, RunId},
     site::{Person, Section},
@@ -17,8 +23,11 @@ use axum::{
 use futures::{StreamExt, stream};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use std::{convert::Infallible, time::Duration};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use std::{collections::BTreeMap, convert::Infallible, time::Duration};
+use tokio::{
+    sync::broadcast::{Receiver, error::RecvError},
+    time::{Instant, MissedTickBehavior, interval},
+};
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The browser connects again after it, and its session is checked again.
@@ -102,6 +111,66 @@ async fn is_open(door: &Shared, session: &str) -> bool {
     find.await.is_ok_and(|found| found.is_some())
 }
 
+enum Next {
+    Tick(Instant),
+    Shown(String),
+}
+
+/// What somebody sees of a run's models while they speak; through the window of another page there is nothing to see.
+struct Window(Option<Looking>);
+
+struct Looking {
+    run: RunId,
+    onlookers: Onlookers,
+    sights: Receiver<Sight>,
+    /// By step: several may speak at a time.
+    texts: BTreeMap<String, String>,
+}
+
+impl Window {
+    fn of(topic: &Topic, onlookers: &Onlookers) -> Self {
+        let Topic::Run(run) = topic else { return Self(None) };
+        let looking = Looking {
+            run: *run,
+            onlookers: onlookers.clone(),
+            sights: onlookers.sights(),
+            texts: BTreeMap::new(),
+        };
+        Self(Some(looking))
+    }
+
+    fn look(&self) {
+        if let Some(looking) = &self.0 {
+            looking.onlookers.look(looking.run);
+        }
+    }
+
+    async fn next(&mut self) -> String {
+        let Some(looking) = &mut self.0 else { return std::future::pending().await };
+        loop {
+            match looking.sights.recv().await {
+                Ok(sight) if sight.run == looking.run => {
+                    looking.texts.insert(sight.step, sight.text);
+                    return shown(&looking.texts);
+                }
+                Ok(_) | Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return std::future::pending().await,
+            }
+        }
+    }
+}
+
+/// As HTML; a line break of SSE is one of ours only.
+fn shown(texts: &BTreeMap<String, String>) -> String {
+    let step = |(step, text): (&String, &String)| {
+        let (step, text) = (escaped(step), escaped(text));
+        format!(
+            "<p><strong>{step}</strong> <span class=\"muted\">as it comes in, not accepted yet</span></p><pre>{text}</pre>"
+        )
+    };
+    texts.iter().map(step).collect::<String>().replace('\r', " ")
+}
+
 /// The mark of the page as it was rendered.
 #[derive(Debug, Deserialize)]
 pub(in crate::http) struct Seen {
@@ -122,17 +191,31 @@ pub(in crate::http) async fn stream(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let end = Instant::now() + STREAM_LENGTH_MAX;
     let session = who.token_hash;
-    let changes = stream::unfold((seen.seen, ticks), move |(seen, mut ticks)| {
+    let window = Window::of(&topic, &door.app.hints.onlookers);
+    let changes = stream::unfold((seen.seen, ticks, window), move |(seen, mut ticks, mut window)| {
         let (door, topic, session) = (door.clone(), topic.clone(), session.clone());
         async move {
             loop {
-                let tick = door.app.stop.run_until_cancelled(ticks.tick()).await?;
+                let next = async {
+                    tokio::select! {
+                        tick = ticks.tick() => Next::Tick(tick),
+                        shown = window.next() => Next::Shown(shown),
+                    }
+                };
+                let tick = match door.app.stop.run_until_cancelled(next).await? {
+                    Next::Tick(tick) => tick,
+                    Next::Shown(shown) => {
+                        let told = (Event::default().event("saying").data(shown), (seen, ticks, window));
+                        return is_open(&door, &session).await.then_some(told);
+                    }
+                };
                 if tick >= end {
                     return None;
                 }
+                window.look();
                 match topic.mark(&door).await {
                     Ok(mark) if mark != seen => {
-                        let told = (Event::default().event("changed").data("1"), (mark, ticks));
+                        let told = (Event::default().event("changed").data("1"), (mark, ticks, window));
                         return is_open(&door, &session).await.then_some(told);
                     }
                     Ok(_) => {}

@@ -18,7 +18,7 @@ struct Files;
 static TEMPLATES: LazyLock<Handlebars<'static>> = LazyLock::new(|| {
     let mut templates = Handlebars::new();
     templates.set_strict_mode(true);
-    templates.register_escape_fn(|text| html_escape(&visible(text)));
+    templates.register_escape_fn(escaped);
     for path in Files::iter() {
         let Some((name, file)) = path.strip_suffix(".hbs").zip(Files::get(&path)) else { continue };
         let text = String::from_utf8_lossy(&file.data);
@@ -76,6 +76,11 @@ impl Frame {
         self.live = Some(live);
         self
     }
+}
+
+/// Text as a page may hold it.
+pub(super) fn escaped(text: &str) -> String {
+    html_escape(&visible(text))
 }
 
 /// Renders a page; its template sees the fields of `data`, and `frame`.

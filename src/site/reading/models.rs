@@ -1,7 +1,10 @@
 //! `models:` of a site: which language models there are, and what their servers can.
 
 use super::*;
-use crate::tool::DataClass;
+use crate::{
+    site::{Rate, parse_rate},
+    tool::DataClass,
+};
 
 const SERVERS: [(&str, ModelServer); 6] = [
     ("openai", ModelServer::OpenAi),
@@ -43,6 +46,9 @@ impl Reading<'_> {
             },
             data: file.data.iter().filter_map(|class| self.data_class(class)).collect(),
             timeouts: self.model_timeouts(&file.timeouts),
+            stream: file.can.stream,
+            requests: self.rate(file.rate.requests.as_ref()),
+            tokens: self.rate(file.rate.tokens.as_ref()),
         };
         Some(ModelEndpoint {
             name: file.name,
@@ -64,6 +70,11 @@ impl Reading<'_> {
             self.problem(word.referenced, message);
             ModelServer::default()
         })
+    }
+
+    fn rate(&mut self, text: Option<&Text>) -> Option<Rate> {
+        let text = text?;
+        parse_rate(&text.value).map_err(|message| self.problem(text.referenced, message)).ok()
     }
 
     fn data_class(&mut self, word: &Text) -> Option<DataClass> {

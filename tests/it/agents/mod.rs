@@ -4,8 +4,11 @@ mod boundaries;
 mod described;
 mod hijacked;
 mod official;
+mod rates;
+mod recorded;
 mod spans;
 mod storm;
+mod streams;
 mod wire;
 
 use crate::support::{plant::Plant, wire::Wire};

@@ -15,8 +15,8 @@ use std::{
 };
 use takt::{
     agent::{
-        Answer, Around, Clock, Endpoints, Entry, Ledger, LedgerClosed, Limits, Model, Progress, Reason,
-        Source, Spans, Task, run,
+        Answer, Around, Clock, Endpoints, Entry, Ledger, LedgerClosed, Limits, Model, Nobody, Progress,
+        Reason, Source, Spans, Task, run,
     },
     connector::openai::OpenAi,
     engine::SharedEndpoints,
@@ -49,7 +49,7 @@ impl Ledger for Kept {
     }
 }
 
-fn task(number: usize, time: Duration) -> Task {
+pub fn task(number: usize, time: Duration) -> Task {
     Task {
         run: Uuid::from_u128(number as u128 + 1),
         step: "triage".into(),
@@ -72,7 +72,7 @@ fn task(number: usize, time: Duration) -> Task {
 }
 
 /// One agent as a worker runs it: parked, and taken up again when its time has come.
-async fn agent(
+pub async fn agent(
     task: Task,
     models: Vec<Arc<dyn Model>>,
     endpoints: Arc<dyn Endpoints>,
@@ -86,6 +86,7 @@ async fn agent(
             ledger: &ledger,
             clock: &Now,
             endpoints: endpoints.as_ref(),
+            onlookers: &Nobody,
             spans: Spans::None,
         };
         match run(&task, &past, &around).await.expect("an open ledger") {
@@ -142,7 +143,7 @@ async fn storm(wire: &Wire, time: Duration) -> Storm {
     storm
 }
 
-fn good() -> Said {
+pub fn good() -> Said {
     Said::json(200, &answer(&json!({ "summary": "Bad." })))
 }
 

@@ -29,11 +29,11 @@ enum Expected {
 
 use Expected::{Failed, Good, Lenient, Wait};
 
-fn error(code: &str, kind: &str) -> Value {
+pub fn error(code: &str, kind: &str) -> Value {
     json!({ "error": { "message": "no", "type": kind, "param": null, "code": code } })
 }
 
-fn says(text: &str) -> Value {
+pub fn says(text: &str) -> Value {
     json!({ "role": "assistant", "content": text, "refusal": null })
 }
 
@@ -47,7 +47,7 @@ fn without(mut body: Value, parent: &str, field: &str) -> Value {
     body
 }
 
-fn good_answers() -> Vec<(&'static str, Value, Finish)> {
+pub fn good_answers() -> Vec<(&'static str, Value, Finish)> {
     let plain = || completion(&says("{}"), "stop");
     let refusal = json!({ "role": "assistant", "content": null, "refusal": "I cannot help with that." });
     let mut counted = plain();
@@ -257,7 +257,7 @@ fn empty_accounts() -> Scenarios {
     ]
 }
 
-fn endpoint(url: &str) -> ModelEndpoint {
+pub fn endpoint(url: &str) -> ModelEndpoint {
     ModelEndpoint {
         name: "plant".to_owned(),
         base_url: url.to_owned(),
@@ -274,7 +274,7 @@ fn model(url: &str) -> OpenAi {
     OpenAi::new(&endpoint(url)).expect("a client")
 }
 
-fn question(scenario: &str) -> Value {
+pub fn question(scenario: &str) -> Value {
     json!({ "model": scenario, "messages": [{ "role": "user", "content": "hello" }] })
 }
 

@@ -3,6 +3,7 @@
 mod agent;
 mod client;
 mod hostile;
+mod program;
 mod server;
 
 use crate::support::python::{interpreter, script};
