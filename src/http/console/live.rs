@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 use std::{convert::Infallible, time::Duration};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_secs(9);
 /// The browser connects again after it, and its session is checked again.
 const STREAM_LENGTH_MAX: Duration = Duration::from_secs(600);
 
