@@ -470,7 +470,11 @@ fn a_quorum_an_override_and_a_stand_in_do_settle_it() {
     let second = Kind { has_second: true, ..PLAIN };
     let yes = |person, program| says(person, Says::Approve, "shown", program);
     let first = says("ann", Says::Choose(1), "shown", Some("mes"));
-    assert_eq!(play(1, second, std::slice::from_ref(&first)), ("open".into(), 0), "somebody else must confirm");
+    assert_eq!(
+        play(1, second, std::slice::from_ref(&first)),
+        ("open".into(), 0),
+        "somebody else must confirm"
+    );
     assert_eq!(play(1, second, &[first.clone(), yes("ann", None)]), ("open".into(), 0));
     assert_eq!(play(1, second, &[first.clone(), yes("bob", Some("mes"))]), ("open".into(), 0));
     assert_eq!(play(1, second, &[first.clone(), yes("bob", Some("erp"))]), ("answered".into(), 1));
