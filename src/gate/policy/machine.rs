@@ -186,7 +186,7 @@ impl World {
         self.gate.ask = json!({
             "allow": ["approve", "reject"], "options": [], "requested_by": "dan", "first": { "named_by": programs },
         });
-        let people = agreed.iter().flat_map(|vote| vote.people()).map(str::to_owned);
+        let people = agreed.iter().flat_map(Vote::people).map(str::to_owned);
         self.gate.excluded.extend(people);
         self.gate.quorum = 1;
         self.begin_anew("second".into());
@@ -470,7 +470,11 @@ fn a_quorum_an_override_and_a_stand_in_do_settle_it() {
     let second = Kind { has_second: true, ..PLAIN };
     let yes = |person, program| says(person, Says::Approve, "shown", program);
     let first = says("ann", Says::Choose(1), "shown", Some("mes"));
-    assert_eq!(play(1, second, &[first.clone()]), ("open".into(), 0), "somebody else must confirm");
+    assert_eq!(
+        play(1, second, std::slice::from_ref(&first)),
+        ("open".into(), 0),
+        "somebody else must confirm"
+    );
     assert_eq!(play(1, second, &[first.clone(), yes("ann", None)]), ("open".into(), 0));
     assert_eq!(play(1, second, &[first.clone(), yes("bob", Some("mes"))]), ("open".into(), 0));
     assert_eq!(play(1, second, &[first.clone(), yes("bob", Some("erp"))]), ("answered".into(), 1));
