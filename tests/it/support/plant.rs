@@ -412,11 +412,6 @@ impl Drop for Serving {
         let _ = self.child.wait();
         if !std::thread::panicking() {
             let _ = std::fs::remove_file(&self.log);
-            let is_own =
-                self.site_folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with(OWN_SITE));
-            if is_own {
-                let _ = std::fs::remove_dir_all(&self.site_folder);
-            }
         }
     }
 }
@@ -476,6 +471,11 @@ impl Drop for Plant {
         self.kill();
         if !std::thread::panicking() {
             let _ = std::fs::remove_file(&self.log);
+            let is_own =
+                self.site_folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with(OWN_SITE));
+            if is_own {
+                let _ = std::fs::remove_dir_all(&self.site_folder);
+            }
         }
     }
 }
