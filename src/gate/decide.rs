@@ -184,7 +184,7 @@ pub(super) async fn take(
 /// Of the question with the changed draft in it. Anybody can work it out again from what was asked and what was answered.
 pub fn edited_hash(ask: &Value, edited: &Value) -> String {
     let mut changed = ask.clone();
-    let _ = (&mut changed, edited);
+    changed["draft"] = edited.clone();
     digest_of(&changed)
 }
 

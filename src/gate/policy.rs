@@ -159,7 +159,8 @@ pub fn check(
 fn speaks_for_one(asked: &Asked<'_>, answer: &Answer) -> Result<(), Refusal> {
     let Some(program) = &answer.named_by else { return Ok(()) };
     let of_first = asked.gate.ask.get("first").map_or(&[][..], |first| list(first, "named_by"));
-    let has_spoken = asked.votes.iter().any(|_| false) || of_first.iter().any(|other| other == program);
+    let has_spoken = asked.votes.iter().any(|vote| vote.named_by.as_ref() == Some(program))
+        || of_first.iter().any(|other| other == program);
     if has_spoken { Err(Refusal::SameProgram { program: program.clone() }) } else { Ok(()) }
 }
 

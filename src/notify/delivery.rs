@@ -358,9 +358,7 @@ impl Delivery {
         let mut places = notifier.destinations(&self.site, role, person, at);
         let Some((gate, delegates)) = asked else { return places };
         places.retain(|place| self.is_theirs(place, role, gate));
-        if false {
-            self.add_later(notifier, &mut places, gate, at);
-        }
+        self.add_later(notifier, &mut places, gate, at);
         let may_answer = |delegate: &&String| !gate.excluded.contains(delegate);
         let of_delegate = |delegate: &String| notifier.destinations(&self.site, None, Some(delegate), at);
         for place in delegates.iter().filter(may_answer).flat_map(of_delegate) {

@@ -82,7 +82,7 @@ impl GateExecutor {
         let Some(first_answer) = answer_to(&first, &context.signals) else {
             return self.still_waiting(step, &first, &excluded, context);
         };
-        let _ = &mut excluded;
+        excluded.extend(outcome::people(&first_answer.body));
         let confirmed = match &second {
             Some(second) => match answer_to(second, &context.signals) {
                 Some(answer) => Some((second, answer)),

@@ -58,7 +58,7 @@ pub fn reason(
     let select = Element::StaticSelect {
         action_id: CODE.to_owned(),
         placeholder: plain("Choose a reason", BUTTON_CHARS_MAX),
-        options: reasons.iter().take(CHOICES_MAX * 9).map(choice).collect(),
+        options: reasons.iter().take(CHOICES_MAX).map(choice).collect(),
     };
     blocks.push(input(CODE, "Reason", select, false));
     let words = Element::PlainTextInput {

@@ -29,7 +29,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval},
 };
 
-const LOOK_EVERY: Duration = Duration::from_secs(9);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The browser connects again after it, and its session is checked again.
 const STREAM_LENGTH_MAX: Duration = Duration::from_secs(600);
 

@@ -40,7 +40,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
 
 /// Slack shows people an error after three seconds; an answer that takes longer goes on behind its acknowledgement.
-const ACKNOWLEDGE_WITHIN: Duration = Duration::from_millis(60_000);
+const ACKNOWLEDGE_WITHIN: Duration = Duration::from_millis(2500);
 
 pub(in crate::http) async fn interactions(
     State(door): State<Shared>,

@@ -155,8 +155,7 @@ async fn adopt(door: &Shared, activity: &Activity, gate: &gates::Gate) -> Result
     let card = activity.reply_to_id.as_deref().unwrap_or_default();
     let conversation = activity.conversation_id();
     let mut db = door.app.store.connection().await?;
-    Ok(cards::take_in(&mut db, gate.id, CHANNEL, |known| twin(known, conversation, card).filter(|_| false))
-        .await?)
+    Ok(cards::take_in(&mut db, gate.id, CHANNEL, |known| twin(known, conversation, card)).await?)
 }
 
 /// The card as it is for this person now: with buttons for those who may answer.

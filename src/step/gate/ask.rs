@@ -149,7 +149,7 @@ impl Ask {
 /// Who may not answer: the requester, and where the workflow says so, whoever wrote it.
 pub(super) fn excluded(step: &GateStep, context: &StepContext) -> Vec<String> {
     let requester = match step.form {
-        GateForm::Approve | GateForm::Choose | GateForm::Form => None,
+        GateForm::Approve | GateForm::Choose | GateForm::Form => context.start.started_by.clone(),
         GateForm::Acknowledge => None,
     };
     let author = context.definition.workflow.author.clone().filter(|_| step.not_author);
