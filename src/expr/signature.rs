@@ -183,6 +183,12 @@ impl Want {
         if matches!(kind, Type::Any | Type::Unset | Type::Optional(_)) {
             return true;
         }
+        // A text that is written out is looked at by itself, see `wrong_literal`.
+        if let (Time | Span, Type::Word(words)) = (self, kind)
+            && words.len() > 1
+        {
+            return words.iter().any(|word| if self == Time { is_time(word) } else { is_duration(word) });
+        }
         match self {
             Any => true,
             Optional => false,
@@ -264,13 +270,16 @@ impl fmt::Display for Want {
 pub(super) fn wrong_literal(name: &str, text: &str) -> Option<String> {
     match name {
         "timestamp" | "minutes_between" | "hours_between" | "shift_at" | "site_time" => {
-            let is_time = chrono::DateTime::parse_from_rfc3339(text).is_ok();
-            (!is_time).then(|| format!("`{text}` is not a time"))
+            (!is_time(text)).then(|| format!("`{text}` is not a time"))
         }
         "duration" => (!is_duration(text)).then(|| format!("`{text}` is not a duration")),
         _ if name.starts_with("get") => (!is_zone(text)).then(|| format!("`{text}` is not a time zone")),
         _ => None,
     }
+}
+
+fn is_time(text: &str) -> bool {
+    chrono::DateTime::parse_from_rfc3339(text).is_ok()
 }
 
 /// `America/Chicago`, `-06:00`: what CEL reads as a time zone.

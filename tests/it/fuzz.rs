@@ -210,14 +210,14 @@ fn expressions() -> Vec<String> {
         .collect()
 }
 
-/// Mutates for `TAKT_FUZZ_SECONDS` (20 when it is not set) from `TAKT_FUZZ_SEED`: always the same texts unless it is
+/// Mutates for `TAKT_FUZZ_SECONDS` (5 when it is not set, 20 in CI) from `TAKT_FUZZ_SEED`: always the same texts unless it is
 /// set, as `.ci/long` does, so that a change is not refused for what it did not do.
 fn fuzz(name: &str, seeds: Vec<String>, target: fn(&str)) {
     let number = |name: &str, otherwise: u64| {
         std::env::var(name).map_or(otherwise, |text| text.parse().expect("a whole number"))
     };
     let seed = number("TAKT_FUZZ_SEED", 2026);
-    let seconds = Duration::from_secs(number("TAKT_FUZZ_SECONDS", 20));
+    let seconds = Duration::from_secs(number("TAKT_FUZZ_SECONDS", 5));
     tell(&format!("{name}: TAKT_FUZZ_SEED={seed}"));
     let mut mutator = Mutator::new(seed, seeds);
     // Kept before it is tried: an overflowing stack ends the process.

@@ -113,6 +113,10 @@ fn what_does_not_fit_is_told() {
         "steps.plans.evaluated == 'x'",
         "1:26 `==` compares a whole number with the text `x`; compare values of one type",
     );
+    wrong(
+        "site_time(steps.plans.kind)",
+        "1:23 `site_time` needs a time here, this is one of low, high; times are RFC 3339 text like 2026-11-23T06:10:00-06:00; timestamp(x) reads one",
+    );
     wrong("steps.plans.kind == 'hihg'", "1:21 it is never `hihg`; it is one of low, high");
     wrong(
         "timestamp(now) > trigger.time",

@@ -4,7 +4,7 @@ use crate::{
     testing::{CaseResult, FileResult, Mismatch, SuiteResult},
     workflow::problem::{Problem, Severity},
 };
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 pub fn json(suite: &SuiteResult) -> Result<String, serde_json::Error> {
     serde_json::to_string_pretty(suite).map(|text| text + "\n")
@@ -14,7 +14,7 @@ pub fn json(suite: &SuiteResult) -> Result<String, serde_json::Error> {
 pub fn junit(suite: &SuiteResult) -> String {
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     let broken = suite.files.iter().filter(|file| is_broken(file)).count();
-    let total: f64 = suite.files.iter().map(seconds).sum();
+    let total = suite.files.iter().map(seconds).fold(0.0, std::ops::Add::add);
     out.push_str(&format!(
         "<testsuites tests=\"{}\" failures=\"{}\" errors=\"{broken}\" time=\"{total:.3}\">\n",
         suite.cases() + broken,
@@ -104,7 +104,8 @@ fn is_broken(file: &FileResult) -> bool {
 }
 
 fn seconds(file: &FileResult) -> f64 {
-    file.cases.iter().map(|case| case.took.as_secs_f64()).sum()
+    // The sum of no floats is -0.
+    file.cases.iter().map(|case| case.took).sum::<Duration>().as_secs_f64()
 }
 
 fn problem_line(problem: &Problem) -> String {

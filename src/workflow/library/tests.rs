@@ -202,6 +202,9 @@ fn what_no_workflow_names_and_no_test_covers_is_told() {
     folder.write("workflows/a.test.yaml", case);
     assert_eq!(untested(&library), ["T024 6:21 no test covers a rejection of `ok`"]);
     insta::assert_snapshot!("T024_no_rejection", drawn(&library));
+    folder.write("workflows/a.test.yaml", "a: [b");
+    let unread = "T024 1:1 workflows/a.test.yaml cannot be read, so no test covers this workflow";
+    assert_eq!(untested(&library), [unread]);
     folder.write("workflows/a.test.yaml", &case.replace(", expect: refused", ""));
     assert_eq!(untested(&library), Vec::<String>::new());
 }

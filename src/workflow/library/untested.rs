@@ -24,8 +24,11 @@ pub(super) fn untested(site: &Path, definition: &Definition) -> Vec<Problem> {
         let fix = format!("write {test}; `takt test` plays it");
         return vec![warning(path, Place { line: 1, column: 1 }, message, fix)];
     };
-    // What is wrong with the test itself is told where it is played.
-    let Ok(document) = Document::parse(&test, &text) else { return Vec::new() };
+    let Ok(document) = Document::parse(&test, &text) else {
+        let message = format!("{test} cannot be read, so no test covers this workflow");
+        let fix = "`takt test` says where it breaks".to_owned();
+        return vec![warning(path, Place { line: 1, column: 1 }, message, fix)];
+    };
     let mut answers = Vec::new();
     collect(&document.root, &mut answers);
     let mut found = Vec::new();

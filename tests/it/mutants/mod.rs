@@ -2,7 +2,7 @@
 //!
 //! Every token is mistyped in several ways, one at a time, and the checker sees each file as an editor would.
 //! What it does not report is in the committed list, with the reason: a mutant that begins to pass, or is
-//! found at last, changes the list.
+//! found at last, changes the list. `TAKT_MUTANTS=all` tries all of them, as CI does; otherwise every fourth is tried.
 
 mod slips;
 mod tokens;
@@ -17,6 +17,8 @@ use takt::{
 use tokens::{Kind, Token, tokens};
 
 const WORKFLOWS: [&str; 3] = ["downtime_escalation", "supplier_delay", "shift_handover"];
+
+const EVERY: usize = 4;
 
 /// How far beside the token a finding may point: an operator, a quote or a dot lies between.
 const BESIDE: u32 = 3;
@@ -53,14 +55,26 @@ fn a_slip_of_the_hand_is_told_where_it_stands() {
     }
     let (list, report) = summary(&mutants);
     println!("{report}");
-    insta::assert_snapshot!("passing", list);
+    if wants_all() {
+        insta::assert_snapshot!("passing", list);
+    } else {
+        let known = include_str!("snapshots/it__mutants__passing.snap");
+        let passes = |line: &&str| !line.starts_with('#') && !known.lines().any(|known| known == *line);
+        let new: Vec<&str> = list.lines().filter(passes).collect();
+        assert!(new.is_empty(), "these pass, and are not in the list:\n{}", new.join("\n"));
+    }
     let here = mutants.iter().filter(|mutant| mutant.told == Told::Here).count();
     let harmless = mutants.iter().filter(|mutant| is_harmless(mutant)).count();
-    assert!(mutants.len() > 2_000, "{} mutants", mutants.len());
+    let least = if wants_all() { 2_000 } else { 2_000 / EVERY };
+    assert!(mutants.len() > least, "{} mutants", mutants.len());
     assert!(here * 100 >= (mutants.len() - harmless) * 95, "{report}");
     let unexplained: Vec<&Mutant> =
         mutants.iter().filter(|mutant| mutant.told != Told::Here && reason(mutant).is_none()).collect();
     assert!(unexplained.is_empty(), "no reason is known for {} mutants:\n{list}", unexplained.len());
+}
+
+fn wants_all() -> bool {
+    std::env::var("TAKT_MUTANTS").is_ok_and(|which| which == "all")
 }
 
 /// It passes, and nothing that Takt does changes.
@@ -79,6 +93,9 @@ fn mutate(
     let mut jobs: Vec<(Token, String)> = Vec::new();
     for (index, token) in tokens(text).into_iter().enumerate() {
         jobs.extend(slips::slips(&token, index).into_iter().map(|slip| (token.clone(), slip)));
+    }
+    if !wants_all() {
+        jobs = jobs.into_iter().step_by(EVERY).collect();
     }
     let lines: Vec<&str> = text.lines().collect();
     let workers = thread::available_parallelism().map_or(2, usize::from);

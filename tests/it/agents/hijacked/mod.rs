@@ -27,7 +27,7 @@ use takt::{
 };
 use uuid::Uuid;
 
-const SESSIONS: u64 = 2_000;
+const SESSIONS: u64 = 500;
 /// Stays of the run in memory; each is bounded, and so must their number be.
 const STAYS_MAX: usize = 80;
 
