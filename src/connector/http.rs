@@ -4,8 +4,13 @@ use crate::tool::Lease;
 use bytes::{Bytes, BytesMut};
 use chrono::DateTime;
 use http_body::{Frame, SizeHint};
-use reqwest::{Client, Response, header::HeaderMap, redirect::Policy};
+use reqwest::{
+    Client, RequestBuilder, Response,
+    header::{CONTENT_TYPE, HeaderMap},
+    redirect::Policy,
+};
 use rustls::crypto::{CryptoProvider, ring};
+use serde_json::Value;
 use std::{
     pin::Pin,
     sync::Arc,
@@ -35,10 +40,13 @@ pub fn client_connecting_within(connect: Duration) -> Result<Client, reqwest::Er
         .build()
 }
 
-/// A body that leaves this process only while the lease holds. A request waits for its connection's task after its step
-/// was last asked, and a process may be frozen in between; the task asks for the body in the moment it writes.
-pub fn under(lease: &Arc<Lease>, body: Vec<u8>) -> reqwest::Body {
-    reqwest::Body::wrap(Leased { lease: lease.clone(), left: Bytes::from(body) })
+/// With this body; of a write it leaves this process only while the lease holds. A request waits for its connection's task
+/// after its step was last asked, and a process may be frozen in between; the task asks for the body in the moment it
+/// writes.
+pub fn with_json(request: RequestBuilder, body: &Value, write: Option<&Arc<Lease>>) -> RequestBuilder {
+    let Some(lease) = write else { return request.json(body) };
+    let leased = Leased { lease: lease.clone(), left: Bytes::from(body.to_string()) };
+    request.header(CONTENT_TYPE, "application/json").body(reqwest::Body::wrap(leased))
 }
 
 struct Leased {

@@ -5,6 +5,7 @@
 
 pub mod breaker;
 pub mod declared;
+mod events;
 pub mod http;
 pub mod jws;
 mod load;

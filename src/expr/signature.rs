@@ -1,6 +1,6 @@
 //! What the functions of the language take and return, for the type checker.
 
-use super::types::{Shape, Type};
+use super::types::{Shape, Type, is_time};
 use cel::common::ast::operators;
 use std::fmt;
 
@@ -276,10 +276,6 @@ pub(super) fn wrong_literal(name: &str, text: &str) -> Option<String> {
         _ if name.starts_with("get") => (!is_zone(text)).then(|| format!("`{text}` is not a time zone")),
         _ => None,
     }
-}
-
-fn is_time(text: &str) -> bool {
-    chrono::DateTime::parse_from_rfc3339(text).is_ok()
 }
 
 /// `America/Chicago`, `-06:00`: what CEL reads as a time zone.

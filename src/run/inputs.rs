@@ -1,7 +1,7 @@
 //! The inputs of a run: what was given, completed by the declared defaults.
 
 use super::{NESTING_MAX, nesting_of};
-use crate::workflow::Workflow;
+use crate::{expr::is_time, workflow::Workflow};
 use serde_json::{Map, Value};
 
 /// Refuses unknown inputs and wrong types, in words for whoever gave them.
@@ -55,7 +55,7 @@ pub fn inputs_from_text(workflow: &Workflow, typed: &[(String, String)]) -> Resu
 fn is_of(value: &Value, kind: &str) -> bool {
     match kind {
         "string" => value.is_string(),
-        "time" => value.as_str().is_some_and(|text| chrono::DateTime::parse_from_rfc3339(text).is_ok()),
+        "time" => value.as_str().is_some_and(is_time),
         "number" => value.is_number(),
         "integer" => value.is_i64() || value.is_u64(),
         "boolean" => value.is_boolean(),

@@ -105,12 +105,7 @@ impl System {
             builder = builder.query(&request.query);
         }
         if let Some(body) = &request.body {
-            builder = match request.write {
-                true => builder
-                    .header(header::CONTENT_TYPE, "application/json")
-                    .body(http::under(&bounds.lease, body.to_string().into_bytes())),
-                false => builder.json(body),
-            };
+            builder = http::with_json(builder, body, request.write.then_some(&bounds.lease));
         }
         let response = builder
             .send()

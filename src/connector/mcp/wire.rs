@@ -3,10 +3,9 @@
 
 use super::server::Way;
 use crate::{
-    connector::{declared::System, http},
+    connector::{declared::System, events::Events, http},
     tool::{Lease, ToolError, ToolErrorKind},
 };
-use bytes::BytesMut;
 use reqwest::{
     Response, StatusCode,
     header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue},
@@ -85,13 +84,7 @@ async fn exchange(system: &System, url: &str, post: &Post<'_>) -> Result<Reply, 
     let lost = |error| system.not_answered(post.what, post.write.is_some(), error, left);
     let request = system.client.post(url).timeout(left).headers(system.headers.clone());
     let request = request.headers(post.headers.clone()).header(ACCEPT, "application/json, text/event-stream");
-    let request = match post.write {
-        Some(lease) => request
-            .header(CONTENT_TYPE, "application/json")
-            .body(http::under(lease, post.body.to_string().into_bytes())),
-        None => request.json(post.body),
-    };
-    let response = request.send().await.map_err(lost)?;
+    let response = http::with_json(request, post.body, post.write).send().await.map_err(lost)?;
     let status = response.status();
     if status.is_redirection() {
         let message = format!(
@@ -136,7 +129,7 @@ async fn events(
     reply: &mut Reply,
 ) -> Result<(), ToolError> {
     let left = post.deadline.saturating_duration_since(Instant::now());
-    let (mut rest, mut data, mut read) = (BytesMut::new(), Vec::new(), 0);
+    let (mut events, mut read) = (Events::default(), 0);
     while let Some(chunk) = response
         .chunk()
         .await
@@ -146,19 +139,11 @@ async fn events(
         if read > post.bytes_max {
             return Err(too_large(system, post));
         }
-        rest.extend_from_slice(&chunk);
-        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-            let line = rest.split_to(end + 1);
-            let line = line.trim_ascii_end();
-            if let Some(more) = line.strip_prefix(b"data:") {
-                data.extend_from_slice(more.trim_ascii_start());
-                data.push(b'\n');
-            } else if line.is_empty() && !data.is_empty() {
-                hear(system, post, &data, reply)?;
-                data.clear();
-                if !matches!(reply.heard, Heard::Nothing) {
-                    return Ok(());
-                }
+        events.feed(&chunk);
+        while let Some(data) = events.next() {
+            hear(system, post, &data, reply)?;
+            if !matches!(reply.heard, Heard::Nothing) {
+                return Ok(());
             }
         }
     }
