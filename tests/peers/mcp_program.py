@@ -1,11 +1,13 @@
 """A library as a program that is started: `mcp_program.py MODE [FILE]`. `official` is the official server, which speaks both
-eras. Every other mode is written by hand, speaks the older era only, and does one thing that a program should not; it writes
-a line into FILE each time it is started and each time it lends."""
+eras; as `slow` it hears nothing until it has been greeted both ways. Every other mode is written by hand, speaks the older
+era only, and does one thing that a program should not; it writes a line into FILE each time it is started and each time it
+lends."""
 
 import json
 import os
 import subprocess
 import sys
+import threading
 import time
 
 mode, file = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else None
@@ -17,7 +19,7 @@ def note(word):
             notes.write(word + "\n")
 
 
-if mode == "official":
+if mode in ("official", "slow"):
     from mcp.server.mcpserver import MCPServer
     from pydantic import BaseModel
 
@@ -43,6 +45,17 @@ if mode == "official":
             raise ValueError(f"there is no {id}")
         return f"{id} is yours"
 
+    if mode == "slow":
+        given, (heard, hears) = os.dup(0), os.pipe()
+        os.dup2(heard, 0)
+
+        def pass_on():
+            with open(given, "rb") as lines, open(hears, "wb", buffering=0) as server_hears:
+                server_hears.write(lines.readline() + lines.readline())
+                for line in lines:
+                    server_hears.write(line)
+
+        threading.Thread(target=pass_on, daemon=True).start()
     server.run("stdio")
     sys.exit()
 

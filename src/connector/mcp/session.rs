@@ -128,10 +128,6 @@ impl Server {
             }
             reply => reply?,
         };
-        let speaks = |versions: &Value, wanted: &[&str]| {
-            let mut versions = versions.as_array().into_iter().flatten().filter_map(Value::as_str);
-            versions.any(|version| wanted.contains(&version))
-        };
         match &reply.heard {
             Heard::Result(found) if speaks(&found["supportedVersions"], &[MODERN]) => return Ok(Era::Modern),
             Heard::Error { code: UNSUPPORTED_VERSION, data, .. } if !speaks(&data["supported"], &LEGACY) => {
@@ -154,8 +150,13 @@ impl Server {
         let offered = Era::Legacy { version: HeaderValue::from_static(LEGACY[0]), session: None };
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
         let reply = self.put((life, &offered), hello, Some(id)).await?;
-        let Heard::Result(found) = &reply.heard else {
-            return Err(self.refused(hello, &reply, &reply.heard));
+        let found = match &reply.heard {
+            Heard::Result(found) => found,
+            // A program that was slow to start has heard the first greeting meanwhile, and keeps to it.
+            Heard::Error { code: UNSUPPORTED_VERSION, data, .. } if speaks(&data["supported"], &[MODERN]) => {
+                return Ok(Era::Modern);
+            }
+            refused => return Err(self.refused(hello, &reply, refused)),
         };
         let version = found["protocolVersion"].as_str().unwrap_or_default();
         let Some(version) = LEGACY.into_iter().find(|known| *known == version) else {
@@ -254,6 +255,11 @@ impl Server {
         };
         ToolError::new(kind, self.system.redactor.redact(&message))
     }
+}
+
+fn speaks(versions: &Value, wanted: &[&str]) -> bool {
+    let mut versions = versions.as_array().into_iter().flatten().filter_map(Value::as_str);
+    versions.any(|version| wanted.contains(&version))
 }
 
 /// The request was turned away before anybody looked at what it asks.

@@ -142,6 +142,14 @@ async fn who_does_not_know_the_newer_greeting_may_pass_over_it_in_silence() {
     assert_eq!(call(&library.find(), query()).await.expect("found"), json!({ "text": "leak" }));
 }
 
+/// Its interpreter takes longer to start than anybody waits for an answer to the first greeting.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_slow_to_start_is_asked_in_the_newer_era_all_the_same() {
+    let library = Library::new("slow").await;
+    let found = call(&library.find(), query()).await.expect("found");
+    assert_eq!(found["hits"][0]["id"], "DOC-7");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_of_our_environment_is_inherited() {
     let library = Library::new("environment").await;
