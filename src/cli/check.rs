@@ -58,6 +58,10 @@ pub enum CheckError {
         "{path} is no workflow of the site {site}: give a file or folder below its workflows/, or name the site it belongs to with --site"
     )]
     NotInSite { path: PathBuf, site: PathBuf },
+    #[error("there is no {0}: correct the path")]
+    NotThere(PathBuf),
+    #[error("{test} holds tests: `takt test {workflow}` checks and plays them")]
+    IsTest { test: PathBuf, workflow: PathBuf },
     #[error("the findings cannot be written: {0}")]
     Write(#[from] io::Error),
 }
@@ -66,10 +70,11 @@ pub enum CheckError {
 pub fn run(args: &CheckArgs, site: &Site, tools: &Registry) -> Result<ExitCode, CheckError> {
     let unreadable = |cause| CheckError::Unreadable { folder: site.folder.clone(), cause };
     let library = Library::load(tools, site).map_err(unreadable)?;
-    let chosen = args.path.as_deref().map(|path| in_site(path, &site.folder)).transpose()?;
+    let in_site = |path| in_site(path, &site.folder).ok_or_else(|| not_checked(path, site));
+    let chosen = args.path.as_deref().map(in_site).transpose()?;
     let is_chosen = |path: &str| chosen.as_ref().is_none_or(|chosen| Path::new(path).starts_with(chosen));
     if let (Some(path), false) = (&args.path, library.paths().any(is_chosen)) {
-        return Err(CheckError::NotInSite { path: path.clone(), site: site.folder.clone() });
+        return Err(not_checked(path, site));
     }
     let untested = library.untested(site);
     let of_tests = |path: &str| untested.get(path).into_iter().flatten();
@@ -80,13 +85,26 @@ pub fn run(args: &CheckArgs, site: &Site, tools: &Registry) -> Result<ExitCode, 
     if args.path.is_none() {
         problems.extend(library.around());
     }
-    tell(&problems, args.format, &site.folder)?;
+    match tell(&problems, args.format, &site.folder) {
+        // Whoever reads has seen enough; the exit code says the rest.
+        Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => {}
+        told => told?,
+    }
     let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
     let files = library.paths().filter(|path| is_chosen(path)).count();
     let warnings = problems.len() - errors;
     let (files, errors_found) = (count(files, "workflow"), count(errors, "error"));
     writeln!(io::stderr(), "{files} checked: {errors_found}, {}", count(warnings, "warning"))?;
     Ok(if errors == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+fn not_checked(path: &Path, site: &Site) -> CheckError {
+    let workflow = path.to_str().and_then(|path| path.strip_suffix(".test.yaml"));
+    match workflow.map(|workflow| PathBuf::from(format!("{workflow}.yaml"))) {
+        _ if !path.exists() => CheckError::NotThere(path.to_owned()),
+        Some(workflow) => CheckError::IsTest { test: path.to_owned(), workflow },
+        None => CheckError::NotInSite { path: path.to_owned(), site: site.folder.clone() },
+    }
 }
 
 /// Findings that keep the site itself from being checked, told as all others are.
@@ -137,11 +155,9 @@ fn count(number: usize, word: &str) -> String {
 }
 
 /// The path below the site folder, however it was given.
-fn in_site(path: &Path, site: &Path) -> Result<PathBuf, CheckError> {
-    let outside = || CheckError::NotInSite { path: path.to_owned(), site: site.to_owned() };
-    let site = site.canonicalize().map_err(|_| outside())?;
-    let path = path.canonicalize().map_err(|_| outside())?;
-    path.strip_prefix(&site).map(Path::to_owned).map_err(|_| outside())
+fn in_site(path: &Path, site: &Path) -> Option<PathBuf> {
+    let (site, path) = (site.canonicalize().ok()?, path.canonicalize().ok()?);
+    path.strip_prefix(&site).ok().map(Path::to_owned)
 }
 
 /// A template may be named relative to `workflows/` or `prompts/`.

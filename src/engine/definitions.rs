@@ -1,8 +1,9 @@
 //! Compiled definitions: the current one of each workflow, and every pinned one that a live run needs.
 
 use crate::{
+    run::StartedRun,
     store::{PgConnection, StoreError, lanes, versions},
-    workflow::Definition,
+    workflow::{Autonomy, Definition},
 };
 use std::{
     collections::BTreeMap,
@@ -29,6 +30,14 @@ pub enum DefinitionError {
     Broken { sha256: String, problem: String },
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// What a run in shadow begins is in shadow too.
+pub(super) fn as_begun(definition: Arc<Definition>, start: &StartedRun) -> Arc<Definition> {
+    if start.shadow && definition.workflow.autonomy != Autonomy::Shadow {
+        return Arc::new(definition.with_autonomy(Autonomy::Shadow));
+    }
+    definition
 }
 
 impl Definitions {

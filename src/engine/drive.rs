@@ -3,6 +3,7 @@
 use super::{
     Brakes, Caps, Clock, CommitError, Executors, Journal, Ladders, Outcome, RowChange, StepContext,
     caps::{Size, bytes_of_records},
+    definitions::as_begun,
     execute::NoteRequest,
     fault, observe,
     start::first_record,
@@ -91,7 +92,7 @@ impl Driver {
         let unwritten = Unwritten::new(services.clone(), run);
         Self {
             services,
-            definition,
+            definition: as_begun(definition, &state.start),
             run,
             state,
             signals_seen,

@@ -33,6 +33,7 @@ pub(super) fn first_record(run: &NewRun, at: DateTime<Utc>) -> (Record, StartedR
         inputs: run.inputs.clone(),
         parent: run.parent.clone(),
         approved: run.approved,
+        shadow: run.shadow,
         started_by: run.started_by.clone(),
         trace: run.trace.clone(),
     };

@@ -187,6 +187,7 @@ impl<'a> Play<'a> {
             inputs,
             parent: None,
             approved: false,
+            shadow: false,
             started_by: None,
             trace: None,
         };

@@ -62,6 +62,7 @@ pub(super) async fn begin(
         }),
         parent: None,
         approved: false,
+        shadow: false,
         started_by: Some(vote.person.clone()),
         event: None,
         trace: None,

@@ -71,6 +71,7 @@ pub struct NewRun {
     pub inputs: Value,
     pub parent: Option<Parent>,
     pub approved: bool,
+    pub shadow: bool,
     /// Who started it by hand; may not approve it.
     pub started_by: Option<String>,
     pub event: Option<Uuid>,

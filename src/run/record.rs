@@ -148,6 +148,9 @@ pub struct StartedRun {
     /// A person already answered for what this run does (it is a child of a run with a decided gate).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub approved: bool,
+    /// What began it is in shadow, so it writes nothing and asks nobody, whatever its own workflow may do.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shadow: bool,
     /// Who started it by hand; may not approve it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_by: Option<String>,

@@ -42,6 +42,7 @@ impl Bench {
             inputs: json!({}),
             parent: None,
             approved: false,
+            shadow: false,
             started_by: None,
             trace: None,
         };

@@ -5,6 +5,7 @@ use crate::{
     engine::{Definitions, Execute, Outcome, StepContext},
     run::{Intent, Leaf, NewRun, Parent, RunId, SignalKind, Task, Turn, inputs_from},
     telemetry::trace,
+    workflow::Autonomy,
 };
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -59,6 +60,7 @@ impl Execute for RunExecutor {
             inputs,
             parent,
             approved: approval::of(context).is_ok(),
+            shadow: context.definition.workflow.autonomy == Autonomy::Shadow,
             started_by: context.start.started_by.clone(),
             event: None,
             trace: trace::here().or_else(|| context.start.trace.clone()),

@@ -19,36 +19,32 @@ pub(super) fn answer(
     scope: &Scope,
     now: DateTime<Utc>,
 ) -> Result<String, String> {
-    let nobody = || format!("nobody is asked `{}`", given.gate);
+    let (name, by) = (given.gate.it.as_str(), given.by.it.as_str());
+    let nobody = || format!("nobody is asked `{name}`");
     // By its path, or the end of it: in a branch or a loop its id will do, and the first that is open is meant.
-    let ends = format!(".{}", given.gate);
-    let is_named = |path: &str| path == given.gate || path.ends_with(&ends);
+    let ends = format!(".{name}");
+    let is_named = |path: &str| path == name || path.ends_with(&ends);
     let asked = runs.iter().enumerate().flat_map(|(index, run)| {
         run.gates.iter().filter(|(path, _)| is_named(path)).map(move |(path, gate)| (index, path, gate))
     });
-    let first = asked.min_by_key(|(_, path, gate)| (gate.state != "open", **path != given.gate));
+    let first = asked.min_by_key(|(_, path, gate)| (gate.state != "open", path.as_str() != name));
     let (index, path) = first.map(|(index, path, _)| (index, path.clone())).ok_or_else(nobody)?;
     let run = runs.get_mut(index).ok_or_else(nobody)?;
     let gate = run.gates.get_mut(&path).ok_or_else(nobody)?;
     let votes = run.votes.entry(gate.id).or_default();
-    let person = site.person(&given.by).ok_or_else(|| format!("nobody here is called `{}`", given.by))?;
+    let person = site.person(by).ok_or_else(|| format!("nobody here is called `{by}`"))?;
     let mut answer = said(gate, given, scope)?;
-    answer.signature = Signature::in_play(site, &given.by, gate, now);
+    answer.signature = Signature::in_play(site, by, gate, now);
     let asked = Asked { site, gate, votes, delegations: &[] };
     let standing = check(&asked, person, &answer, now).map_err(|refusal| refusal.to_string())?;
     votes.push(answer.vote(gate, person, standing, now));
     let Some(agreed) = settled_by(gate, votes) else {
-        return Ok(format!(
-            "{} answers `{}`: {}, not the last",
-            given.by,
-            given.gate,
-            answer.decision.word()
-        ));
+        return Ok(format!("{by} answers `{name}`: {}, not the last", answer.decision.word()));
     };
     gate.state = "answered".into();
     let signal = signal(site, gate, &agreed, &[]);
     run.inbox.push(signal);
-    Ok(format!("{} answers `{}`: {}", given.by, given.gate, answer.decision.word()))
+    Ok(format!("{by} answers `{name}`: {}", answer.decision.word()))
 }
 
 fn said(gate: &Gate, given: &GivenAnswer, scope: &Scope) -> Result<Answer, String> {

@@ -55,6 +55,7 @@ impl Live {
             inputs,
             parent: None,
             approved: false,
+            shadow: false,
             started_by,
             trace: None,
         };

@@ -339,27 +339,27 @@ impl<'p> Play<'p> {
                         self.beside.push((now, line));
                         Ok(())
                     }
-                    (Ok(_), Some(_)) => Err(format!("the answer of {} was taken", answer.by)),
-                    (Err(why), None) => Err(format!("the answer of {} was refused: {why}", answer.by)),
+                    (Ok(_), Some(_)) => Err(format!("the answer of {} was taken", answer.by.it)),
+                    (Err(why), None) => Err(format!("the answer of {} was refused: {why}", answer.by.it)),
                     (Err(why), Some(because)) => {
                         let fits = because.as_ref().is_none_or(|because| why.contains(because.as_str()));
-                        self.beside
-                            .push((now, format!("{} answers `{}`: refused, {why}", answer.by, answer.gate)));
+                        let (by, gate) = (&answer.by.it, &answer.gate.it);
+                        self.beside.push((now, format!("{by} answers `{gate}`: refused, {why}")));
                         if fits { Ok(()) } else { Err(format!("the answer was refused because {why}")) }
                     }
                 }
             }
-            Happening::Event { event, subject, data } => match data.eval(&self.scope()) {
-                Ok(data) => self.event(event, subject.as_deref(), &data),
+            Happening::Event { event, subject, data } => match data.it.eval(&self.scope()) {
+                Ok(data) => self.event(&event.it, subject.as_deref(), &data),
                 Err(error) => Err(error.to_string()),
             },
             Happening::Cancel { by, reason } => {
                 let mut any = false;
                 for run in self.runs.iter_mut().filter(|run| !run.has_ended) {
-                    run.cancel(by, reason);
+                    run.cancel(&by.it, reason);
                     any = true;
                 }
-                self.beside.push((now, format!("{by} cancels")));
+                self.beside.push((now, format!("{} cancels", by.it)));
                 if any { Ok(()) } else { Err("there is no open run to cancel".to_owned()) }
             }
             Happening::Tools(mocks) => {

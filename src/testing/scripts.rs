@@ -98,7 +98,7 @@ impl Model for ScriptedModel {
                 Ok(message) => Ok(reply(message, "tool_calls")),
                 Err(why) => Err(self.broken(why)),
             },
-            Script::Answer { output, .. } => match output.eval(&self.scope) {
+            Script::Answer { output, .. } => match output.it.eval(&self.scope) {
                 Ok(output) => {
                     Ok(reply(json!({ "role": "assistant", "content": output.to_string() }), "stop"))
                 }

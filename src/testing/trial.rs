@@ -11,7 +11,7 @@ use crate::{
     run::{Change, Phase},
     workflow::{
         Autonomy, Definition, Place, Step, StepKind, Trigger,
-        cases::{Child, Mock, Placed, Script, Setting, TestCase},
+        cases::{Child, Mock, NamedValues, Placed, Script, Setting, TestCase},
         every_step,
     },
 };
@@ -120,7 +120,6 @@ fn case(stage: &Stage, definition: &Definition, trial: Trial) -> TestCase {
         }
         _ => {}
     });
-    let literal = |value: Value| Placed { place, it: ValueTemplate::literal(value) };
     TestCase {
         name: "trial".to_owned(),
         place,
@@ -131,10 +130,10 @@ fn case(stage: &Stage, definition: &Definition, trial: Trial) -> TestCase {
             children,
             past: BTreeMap::new(),
         },
-        trigger: Some(literal(trial.data)),
+        trigger: Some(NamedValues::literal(place, trial.data)),
         event: trial.event.map(|it| Placed { place, it }),
         subject: trial.subject.map(|it| Placed { place, it }),
-        inputs: Some(literal(trial.inputs)),
+        inputs: Some(NamedValues::literal(place, trial.inputs)),
         by: Some(Placed { place, it: trial.by }),
         timeline: Vec::new(),
         crash: None,

@@ -82,6 +82,7 @@ pub fn by_hand(
         inputs,
         parent: None,
         approved: false,
+        shadow: false,
         started_by: Some(by.name().to_owned()),
         event: None,
         trace: None,

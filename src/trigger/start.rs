@@ -118,6 +118,7 @@ pub(super) async fn start(
         inputs,
         parent: None,
         approved: false,
+        shadow: false,
         started_by: wish.started_by,
         event: wish.event,
         trace: wish.trace,

@@ -6,9 +6,31 @@ use std::time::Duration;
 const UNITS: [(&str, u64); 6] =
     [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000), ("w", 604_800_000)];
 
+const YEARS_TEN: u64 = 10 * 366 * 86_400_000;
+
 /// `None` when it is no duration, or none that fits ten years.
 pub(super) fn parse(text: &str) -> Option<Duration> {
-    const YEARS_TEN: u64 = 10 * 366 * 86_400_000;
+    let total = millis(text)?;
+    (total <= YEARS_TEN).then(|| Duration::from_millis(total))
+}
+
+/// It is written as a duration, however long.
+pub(super) fn is_meant(text: &str) -> bool {
+    millis(text).is_some()
+}
+
+/// What is wrong with a text that is no duration, and what to do.
+pub(super) fn wrong(text: &str) -> (String, &'static str) {
+    let example = "write a number and a unit: 90s, 2m, 12h, 21d";
+    match millis(text) {
+        _ if text.trim().is_empty() => ("a duration is missing here".to_owned(), example),
+        Some(_) => (format!("`{text}` is longer than ten years"), "write a shorter time"),
+        None => (format!("`{text}` is not a duration"), example),
+    }
+}
+
+/// As many as there can be when it is more.
+fn millis(text: &str) -> Option<u64> {
     let (mut rest, mut total) = (text.trim(), 0u64);
     if rest.is_empty() {
         return None;
@@ -19,17 +41,26 @@ pub(super) fn parse(text: &str) -> Option<Duration> {
         let unit = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
         let (unit, next) = after.split_at(unit);
         let (_, millis) = UNITS.iter().find(|(name, _)| *name == unit)?;
-        total = count.parse::<u64>().ok()?.checked_mul(*millis)?.checked_add(total)?;
+        let count = count.parse::<u64>().unwrap_or(u64::MAX);
+        total = count.saturating_mul(*millis).saturating_add(total);
         rest = next.trim_start();
     }
-    (total <= YEARS_TEN).then(|| Duration::from_millis(total))
+    Some(total)
 }
 
-/// `10 per 10m`.
-pub(super) fn parse_rate(text: &str) -> Option<Rate> {
-    let (count, within) = text.split_once(" per ")?;
-    let rate = Rate { count: count.trim().parse().ok()?, within: parse(within)? };
-    (rate.count > 0 && !rate.within.is_zero()).then_some(rate)
+/// `10 per 10m`; the error says what is wrong, and what to do.
+pub(super) fn parse_rate(text: &str) -> Result<Rate, (String, &'static str)> {
+    let example = "write it like `10 per 10m`";
+    let read = || {
+        let (count, within) = text.split_once(" per ")?;
+        Some(Rate { count: count.trim().parse().ok()?, within: parse(within)? })
+    };
+    match read() {
+        None => Err((format!("`{text}` is not a rate"), example)),
+        Some(rate) if rate.count == 0 => Err((format!("`{text}` lets nothing through"), example)),
+        Some(rate) if rate.within.is_zero() => Err((format!("`{text}` is no limit"), example)),
+        Some(rate) => Ok(rate),
+    }
 }
 
 /// `12h`, `1h30m`: as people would have written it.
@@ -74,11 +105,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wrong_is_named() {
+        assert_eq!(wrong("").0, "a duration is missing here");
+        assert_eq!(wrong("99999999999999999999d").0, "`99999999999999999999d` is longer than ten years");
+        assert_eq!(wrong("2 minutes").0, "`2 minutes` is not a duration");
+        let wrong = |text| parse_rate(text).map_err(|(message, _)| message);
+        assert_eq!(wrong("0 per 10m"), Err("`0 per 10m` lets nothing through".to_owned()));
+        assert_eq!(wrong("10 per 0s"), Err("`10 per 0s` is no limit".to_owned()));
+    }
+
+    #[test]
     fn rates() {
         let rate = Rate { count: 10, within: Duration::from_secs(600) };
-        assert_eq!(parse_rate("10 per 10m"), Some(rate));
+        assert_eq!(parse_rate("10 per 10m"), Ok(rate));
         for wrong in ["10", "per 10m", "0 per 1m", "10 per 0s", "10 per"] {
-            assert_eq!(parse_rate(wrong), None, "{wrong}");
+            assert!(parse_rate(wrong).is_err(), "{wrong}");
         }
     }
 

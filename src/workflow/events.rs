@@ -14,7 +14,7 @@ use crate::{
     tool::DataClass,
 };
 use jsonschema::{Validator, error::ValidationErrorKind};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
@@ -137,11 +137,14 @@ impl Events {
 
     /// Why data is not what the schema of this type wants, without the values in it; nothing where there is none.
     pub fn misfit(&self, kind: &str, data: &Value) -> Option<String> {
-        self.misfits(kind, data, |_| true)
+        let found: Vec<String> =
+            self.misfits(kind, data, |_| true).into_iter().map(|(_, message)| message).collect();
+        (!found.is_empty()).then(|| found.join("; "))
     }
 
     /// Why a part of an event's data cannot be one: what is left out is not told, as tests write only what matters.
-    pub fn misfit_of_part(&self, kind: &str, data: &Value) -> Option<String> {
+    /// Each with the JSON pointer to it.
+    pub fn misfits_of_part(&self, kind: &str, data: &Value) -> Vec<(String, String)> {
         self.misfits(kind, data, |kind| !matches!(kind, ValidationErrorKind::Required { .. }))
     }
 
@@ -150,16 +153,22 @@ impl Events {
         kind: &str,
         data: &Value,
         is_told: impl Fn(&ValidationErrorKind) -> bool,
-    ) -> Option<String> {
-        let errors = self.kinds.get(kind)?.shape.iter_errors(data);
-        let errors = errors.filter(|error| is_told(error.kind())).take(MISFITS_MAX);
-        let found: Vec<String> = errors
-            .map(|error| match error.instance_path().to_string() {
-                at if at.is_empty() => error.masked().to_string(),
-                at => format!("{at}: {}", error.masked()),
-            })
-            .collect();
-        (!found.is_empty()).then(|| found.join("; "))
+    ) -> Vec<(String, String)> {
+        let Some(kind) = self.kinds.get(kind) else { return Vec::new() };
+        let errors = kind.shape.iter_errors(data).filter(|error| is_told(error.kind())).take(MISFITS_MAX);
+        let told = errors.map(|error| match error.instance_path().to_string() {
+            at if at.is_empty() => (at, error.masked().to_string()),
+            at => {
+                let message = format!("{at}: {}", error.masked());
+                (at, message)
+            }
+        });
+        told.collect()
+    }
+
+    /// The fields that the schema of this type describes by name.
+    pub fn fields(&self, kind: &str) -> Option<&Map<String, Value>> {
+        self.kinds.get(kind)?.schema.get("properties")?.as_object()
     }
 
     fn described(&self, event: &Value) -> Value {

@@ -329,8 +329,12 @@ impl<'t> Reader<'t> {
                 "`: ` is missing behind this key".to_owned(),
                 "write `key: value`, with a space behind the colon",
             ),
-            info if info.contains("quoted scalar") => {
-                ("the quote before is not closed".to_owned(), "close it, or indent what belongs to the text")
+            info if info.contains("quoted scalar") || info.contains("unclosed quote") => {
+                let fix = "close it, or indent what belongs to the text";
+                return match open_quote(self.text, at.line) {
+                    Some(opened) => self.problem(opened, "this quote is not closed", fix),
+                    None => self.problem(at, "the quote before is not closed", fix),
+                };
             }
             info if info.contains("mapping values are not allowed") => {
                 ("a `: ` cannot stand here".to_owned(), fix)
@@ -354,6 +358,23 @@ fn syntax(path: &str, place: Place, message: String, fix: &str) -> Problem {
         message,
         fix: Some(fix.to_owned()),
     }
+}
+
+/// The double quote that is still open at the end of this line, by what most people write: one that does not end in its own
+/// line ends in the next line with an odd one.
+fn open_quote(text: &str, line: u32) -> Option<Place> {
+    let mut open = None;
+    for (number, line) in (1..=line).zip(text.lines()) {
+        let is_remark = line.trim_start().starts_with('#');
+        let code = if is_remark { "" } else { line.split(" #").next().unwrap_or(line) };
+        let quotes: Vec<usize> =
+            code.match_indices('"').map(|(at, _)| at).filter(|at| !code[..*at].ends_with('\\')).collect();
+        if let (Some(last), 1) = (quotes.last(), quotes.len() % 2) {
+            let column = code[..*last].chars().count() as u32 + 1;
+            open = if open.is_none() { Some(Place { line: number, column }) } else { None };
+        }
+    }
+    open
 }
 
 fn tabs(path: &str, text: &str) -> Vec<Problem> {

@@ -5,8 +5,24 @@ const LENGTH_MAX: usize = 200;
 /// A file of ten thousand steps with a slip in each is checked in seconds, too.
 const LOOKED_MAX: usize = 200;
 
+/// A shorter beginning could be that of anything.
+const BEGINNING_MIN: usize = 4;
+
 /// `None` when nothing is close enough to be what was meant.
 pub(super) fn closest<'k>(wrong: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    let is_long_enough = wrong.chars().count() >= BEGINNING_MIN;
+    let mut longer = Vec::new();
+    let known = known.into_iter().inspect(|word| {
+        if is_long_enough && longer.len() < 2 && word.starts_with(wrong) {
+            longer.push(*word);
+        }
+    });
+    let near = nearest(wrong, known);
+    // A word cut short, when only one begins so.
+    near.or(if let [only] = longer[..] { Some(only) } else { None })
+}
+
+fn nearest<'k>(wrong: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     let length = wrong.chars().count();
     let limit = (length / 3).max(1);
     // Two words are as far apart as their lengths at least, and nobody slips a hundred times in one.
@@ -14,7 +30,7 @@ pub(super) fn closest<'k>(wrong: &str, known: impl IntoIterator<Item = &'k str>)
         let other = word.chars().count();
         length.abs_diff(other) <= limit && length.max(other) <= LENGTH_MAX
     };
-    let known = known.into_iter().filter(may_be_near);
+    let known = known.filter(may_be_near);
     let near = known.scan(0, |looked, word| {
         *looked += 1;
         // Of very many words only those that read alike at both ends are compared letter by letter.
@@ -83,6 +99,8 @@ mod tests {
         assert_eq!(closest("Gate", known), Some("gate"));
         assert_eq!(closest("timeout", known), None);
         assert_eq!(closest("x", known), None);
+        assert_eq!(closest("on_fail", ["on_failure", "owner"]), Some("on_failure"));
+        assert_eq!(closest("step", ["steps_done", "steps_open"]), None, "it may be either");
         for (a, b, edits) in [
             ("aab", "ab", 1),
             ("abab", "ab", 2),

@@ -4,6 +4,7 @@ use crate::support::site::takt;
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -61,6 +62,23 @@ fn a_broken_workflow_is_told_at_its_place() {
     let (code, _, err) = check(&["/etc/hosts"], &site);
     assert_eq!(code, 1);
     assert!(err.contains("/etc/hosts is no workflow of the site"), "{err}");
+    let (code, _, err) = check(&["workflows/v.yaml"], &site);
+    assert_eq!((code, err.as_str()), (1, "takt: there is no workflows/v.yaml: correct the path\n"));
+    fs::write(site.join("workflows/w.test.yaml"), "").expect("written");
+    let (test, workflow) = (site.join("workflows/w.test.yaml"), file.display());
+    let (code, _, err) = check(&[test.to_str().expect("UTF-8")], &site);
+    let told =
+        format!("takt: {} holds tests: `takt test {workflow}` checks and plays them\n", test.display());
+    assert_eq!((code, err), (1, told));
+
+    // `| head` has read enough.
+    let (reader, closed) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_takt"));
+    command.args(["check", "--format", "sarif", "--site"]).arg(&site).stdout(closed);
+    let output = command.output().expect("takt runs");
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), &*err), (Some(1), "1 workflow checked: 1 error, 0 warnings\n"));
     fs::remove_dir_all(&site).expect("removed");
 }
 

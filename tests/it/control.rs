@@ -420,6 +420,7 @@ async fn an_answer_to_one_question_lets_no_other_write_pass() {
         inputs: Value::Null,
         parent: None,
         approved: false,
+        shadow: false,
         started_by: None,
         event: None,
         trace: None,

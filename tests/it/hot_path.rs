@@ -40,6 +40,7 @@ fn new_run(now: DateTime<Utc>, key: Option<&str>) -> NewRun {
         inputs: Value::Null,
         parent: None,
         approved: false,
+        shadow: false,
         started_by: None,
         event: None,
         trace: None,
@@ -145,6 +146,7 @@ fn takt_first(run: &NewRun, at: DateTime<Utc>) -> Record {
         inputs: run.inputs.clone(),
         parent: None,
         approved: false,
+        shadow: false,
         started_by: None,
         trace: None,
     };

@@ -3,8 +3,8 @@
 use crate::support::{plant::Plant, slack};
 use serde_json::{Value, json};
 use takt::{
-    run::{Change, StepPath},
-    store::{events, gates, outbox},
+    run::{Change, RunId, StepPath},
+    store::{events, gates, outbox, summaries},
 };
 
 fn slack_of(plant: &mut Plant, workspace: &slack::Workspace) {
@@ -164,4 +164,59 @@ async fn in_shadow_nothing_is_written_and_nobody_hears_of_it() {
     });
     let kept = kept.expect("the write that was not made");
     assert!(!kept["not_written"]["sequence"].as_array().expect("a plan").is_empty(), "{kept:#}");
+}
+
+const OUTER: &str = "workflow: outer
+owner: me
+autonomy: shadow
+trigger: manual
+steps:
+  - { id: apart, run: inner, detach: true }
+  - { id: within, run: inner }
+on_failure:
+  - { id: failed, call: notify.role, with: { role: production_supervisor, message: messages/run_failed.hbs } }
+";
+
+const INNER: &str = "workflow: inner
+owner: me
+autonomy: assist
+trigger: manual
+steps:
+  - { id: ticket, call: tickets.create, with: { title: A test, urgency: low, work_center: PRESS-4 } }
+  - { id: ask, gate: approve, ask: production_supervisor, expires: 1h, on_expire: fail }
+  - { id: tell, call: notify.role, with: { role: production_supervisor, message: messages/a_test.hbs } }
+on_failure:
+  - { id: failed, call: notify.role, with: { role: production_supervisor, message: messages/run_failed.hbs } }
+";
+
+/// Its own workflow would ask and write.
+#[tokio::test]
+async fn what_a_run_in_shadow_starts_is_in_shadow_too() {
+    let mut plant = Plant::new().await;
+    let site = plant.own_site();
+    std::fs::write(site.join("workflows/outer.yaml"), OUTER).expect("written");
+    std::fs::write(site.join("workflows/inner.yaml"), INNER).expect("written");
+    std::fs::write(site.join("messages/a_test.hbs"), "It goes on.\n").expect("written");
+    plant.arguments = vec!["--api-token".into(), "a-token-of-this-test".into()];
+    plant.serve(None).await;
+    let url = format!("http://{}/api/workflows/outer/runs", plant.address);
+    let request = reqwest::Client::new().post(&url).bearer_auth("a-token-of-this-test");
+    let answer = request.header("x-takt-person", "sam").json(&json!({})).send().await.expect("an answer");
+    assert_eq!(answer.status(), 201, "{:?}", answer.text().await);
+    let inner = summaries::Filter { workflow: Some("inner".to_owned()), ..summaries::Filter::default() };
+    let children = plant.until("two children", async || {
+        let mut db = plant.store.connection().await.expect("a connection");
+        let runs = summaries::list(&mut db, &inner, 3).await.expect("runs");
+        (runs.len() == 2).then(|| runs.into_iter().map(|run| RunId(run.id)))
+    });
+    let mut db = plant.store.connection().await.expect("a connection");
+    for child in children.await {
+        assert_eq!(plant.to_the_end(child).await, "done");
+        assert!(gates::of_run(&mut db, child).await.expect("gates").is_empty());
+    }
+    let writes = plant.get(&format!("{}/sim/writes", plant.simulator.base_url)).await;
+    assert_eq!(writes["writes"], json!([]));
+    let messages: i64 =
+        sqlx::query_scalar("select count(*) from outbox").fetch_one(&mut *db).await.expect("a count");
+    assert_eq!(messages, 0);
 }

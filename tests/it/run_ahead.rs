@@ -104,6 +104,7 @@ fn lab(steps: &[&str], refuses: bool) -> Lab {
         inputs: json!({}),
         parent: None,
         approved: false,
+        shadow: false,
         started_by: None,
         trace: None,
     };

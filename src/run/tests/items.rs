@@ -39,6 +39,7 @@ impl Run {
             inputs: json!({}),
             parent: None,
             approved: false,
+            shadow: false,
             started_by: None,
             trace: None,
         };

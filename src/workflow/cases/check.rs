@@ -56,7 +56,7 @@ impl<'c> Check<'c> {
         for (id, script) in &setting.agents {
             let agents = self.ids(|kind| matches!(kind, StepKind::Agent(_)));
             if self.known(script.place, "agent step", id, &agents) {
-                self.script(id, &script.it, script.place);
+                self.script(id, &script.it);
             }
         }
         for (id, past) in &setting.past {
@@ -92,12 +92,12 @@ impl<'c> Check<'c> {
         }
     }
 
-    fn script(&mut self, id: &str, script: &Script, place: Place) {
+    fn script(&mut self, id: &str, script: &Script) {
         let Some(StepKind::Agent(agent)) = self.steps.get(id).map(|step| &step.kind) else { return };
         match script {
             Script::InTurn(scripts) => {
                 for script in scripts {
-                    self.script(id, &script.it, script.place);
+                    self.script(id, &script.it);
                 }
             }
             Script::Answer { calls, output } => {
@@ -109,13 +109,14 @@ impl<'c> Check<'c> {
                     }
                 }
                 // An answer with expressions in it is judged when the case is played.
-                if !output.expressions().is_empty() {
+                if !output.it.expressions().is_empty() {
                     return;
                 }
                 let Some(schema) = self.definition.schemas.get(&agent.output) else { return };
                 let Ok(validator) = jsonschema::validator_for(schema) else { return };
-                for error in validator.iter_errors(output.raw()) {
+                for error in validator.iter_errors(output.it.raw()) {
                     let at = error.instance_path().to_string();
+                    let place = output.place_of(&at);
                     let at = if at.is_empty() {
                         String::new()
                     } else {
@@ -138,7 +139,7 @@ impl<'c> Check<'c> {
         for moment in &case.timeline {
             match &moment.happens {
                 Happening::Answer(answer) => self.answer(answer, moment.place),
-                Happening::Cancel { by, .. } => self.person(by, moment.place),
+                Happening::Cancel { by, .. } => self.person(by),
                 Happening::Tools(mocks) => self.mocks(mocks),
                 Happening::Event { .. } => {}
             }
@@ -194,29 +195,30 @@ impl<'c> Check<'c> {
             && let Some(fields) = given.it.raw().as_object()
         {
             for name in fields.keys() {
-                self.known(given.place, "input", name, &inputs);
+                self.known(given.place_of(name), "input", name, &inputs);
             }
         }
         if let Some(by) = &case.by {
-            self.person(&by.it, by.place);
+            self.person(by);
         }
     }
 
     fn answer(&mut self, answer: &GivenAnswer, place: Place) {
-        self.person(&answer.by, place);
-        let (path, is_second) = match answer.gate.strip_suffix(".second") {
+        self.person(&answer.by);
+        let (path, is_second) = match answer.gate.it.strip_suffix(".second") {
             Some(path) => (path, true),
-            None => (answer.gate.as_str(), false),
+            None => (answer.gate.it.as_str(), false),
         };
         let gates = self.ids(|kind| matches!(kind, StepKind::Gate(_)));
         let id = leaf(path);
         let Some(StepKind::Gate(gate)) = self.steps.get(id).map(|step| &step.kind) else {
-            self.unknown("T006", place, "gate", path, &gates);
+            self.unknown("T006", answer.gate.place, "gate", path, &gates);
             return;
         };
         let gate: &GateStep = gate;
         if is_second && gate.second.is_none() {
-            self.error("T006", place, format!("`{path}` asks no second person"), format!("answer `{path}`"));
+            let message = format!("`{path}` asks no second person");
+            self.error("T006", answer.gate.place, message, format!("answer `{path}`"));
             return;
         }
         let word = match answer.says {
@@ -300,9 +302,9 @@ impl<'c> Check<'c> {
         }
     }
 
-    fn person(&mut self, person: &str, place: Place) {
+    fn person(&mut self, person: &Placed<String>) {
         let people: Vec<&str> = self.site.people.iter().map(|person| person.id.as_str()).collect();
-        self.known(place, "person", person, &people);
+        self.known(person.place, "person", &person.it, &people);
     }
 
     fn ids(&self, is_wanted: impl Fn(&StepKind) -> bool) -> Vec<&'c str> {

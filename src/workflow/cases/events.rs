@@ -1,10 +1,10 @@
 //! The events of a test against what the site says of them, and expectations that no run could break.
 
-use super::{Crash, Expectation, Happening, Placed, TestCase, check::Check};
+use super::{Crash, Expectation, Happening, NamedValues, Placed, TestCase, check::Check};
 use crate::{
-    expr::{Types, ValueTemplate},
+    expr::Types,
     tool::Effect,
-    workflow::{Place, StepKind, Trigger},
+    workflow::{StepKind, Trigger, suggest},
 };
 
 impl Check<'_> {
@@ -14,34 +14,49 @@ impl Check<'_> {
             let own = case.event.as_ref().map(|event| event.it.as_str());
             let first = trigger.patterns.first().map(|pattern| pattern.event.as_str());
             if let Some(kind) = own.or(first) {
-                self.data_of(kind, &data.it, data.place);
+                self.data_of(kind, data);
             }
         }
         for moment in &case.timeline {
             let Happening::Event { event, data, .. } = &moment.happens else { continue };
             let names: Vec<&str> = self.events.names().collect();
-            if names.is_empty() || self.known_event(event, moment.place, &names) {
-                self.data_of(event, data, moment.place);
+            if names.is_empty() || self.known_event(event, &names) {
+                self.data_of(&event.it, data);
             }
         }
     }
 
-    fn known_event(&mut self, event: &str, place: Place, names: &[&str]) -> bool {
-        let is_known = names.contains(&event);
+    fn known_event(&mut self, event: &Placed<String>, names: &[&str]) -> bool {
+        let is_known = names.contains(&event.it.as_str());
         if !is_known {
-            self.unknown("T020", place, "event", event, names);
+            self.unknown("T020", event.place, "event", &event.it, names);
         }
         is_known
     }
 
     /// Data with expressions in it is known when the case is played.
-    fn data_of(&mut self, kind: &str, data: &ValueTemplate, place: Place) {
-        if !data.expressions().is_empty() {
+    fn data_of(&mut self, kind: &str, data: &NamedValues) {
+        self.slips(kind, data);
+        if !data.it.expressions().is_empty() {
             return;
         }
-        if let Some(misfit) = self.events.misfit_of_part(kind, data.raw()) {
+        for (pointer, misfit) in self.events.misfits_of_part(kind, data.it.raw()) {
             let message = format!("this is no `{kind}` as events/{kind}.json describes it: {misfit}");
-            self.error("T020", place, message, "write the data as it really comes".to_owned());
+            let fix = "write the data as it really comes".to_owned();
+            self.error("T020", data.place_of(&pointer), message, fix);
+        }
+    }
+
+    /// A real event may have fields that nobody described; one that is nearly a described one is a slip.
+    fn slips(&mut self, kind: &str, data: &NamedValues) {
+        let events = self.events;
+        let (Some(described), Some(given)) = (events.fields(kind), data.it.raw().as_object()) else { return };
+        let missing = || described.keys().map(String::as_str).filter(|name| !given.contains_key(*name));
+        for name in given.keys().filter(|name| !described.contains_key(name.as_str())) {
+            if let Some(near) = suggest::closest(name, missing()) {
+                let message = format!("events/{kind}.json describes no `{name}`");
+                self.error("T020", data.place_of(name), message, format!("did you mean `{near}`?"));
+            }
         }
     }
 

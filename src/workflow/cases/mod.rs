@@ -10,13 +10,14 @@ use super::{
     PastAnswers, Place,
     decode::Decoder,
     problem::{Problem, Severity},
-    source::Document,
+    source::{Data, Document, Node},
 };
 use crate::{
     expr::{Expr, ValueTemplate},
     tool::ToolName,
 };
 use chrono::{DateTime, FixedOffset};
+use serde_json::Value;
 use std::{collections::BTreeMap, time::Duration};
 
 pub use check::check_cases;
@@ -31,6 +32,36 @@ pub struct Placed<T> {
 impl<T> Placed<T> {
     pub(super) fn new(place: Place, it: T) -> Self {
         Self { place, it }
+    }
+}
+
+/// Named values, and where each of them is written.
+#[derive(Debug, Clone)]
+pub struct NamedValues {
+    pub it: ValueTemplate,
+    pub(super) place: Place,
+    names: BTreeMap<String, Place>,
+}
+
+impl NamedValues {
+    pub(super) fn written(node: &Node, it: ValueTemplate) -> Self {
+        let entries = match &node.data {
+            Data::Map(entries) => entries.as_slice(),
+            Data::Scalar(_) | Data::List(_) => &[],
+        };
+        let names = entries.iter().map(|(key, _)| (key.name.clone(), key.place)).collect();
+        Self { it, place: node.place, names }
+    }
+
+    /// Values that stand in no file.
+    pub fn literal(place: Place, value: Value) -> Self {
+        Self { it: ValueTemplate::literal(value), place, names: BTreeMap::new() }
+    }
+
+    /// Where the outermost name of a JSON pointer is written; the place of all of them where it is not.
+    pub(super) fn place_of(&self, pointer: &str) -> Place {
+        let name = pointer.trim_start_matches('/').split('/').next().unwrap_or_default();
+        self.names.get(name).copied().unwrap_or(self.place)
     }
 }
 
@@ -64,11 +95,11 @@ pub struct TestCase {
     pub place: Place,
     pub setting: Setting,
     /// The event's data, or more of what a schedule's run sees as `trigger`.
-    pub trigger: Option<Placed<ValueTemplate>>,
+    pub trigger: Option<NamedValues>,
     /// The event type, where the workflow listens to several.
     pub event: Option<Placed<String>>,
     pub subject: Option<Placed<String>>,
-    pub inputs: Option<Placed<ValueTemplate>>,
+    pub inputs: Option<NamedValues>,
     /// Who starts it by hand.
     pub by: Option<Placed<String>>,
     /// In the order of time.
@@ -105,7 +136,7 @@ pub struct MockError {
 pub enum Script {
     Answer {
         calls: Vec<ScriptedCall>,
-        output: ValueTemplate,
+        output: NamedValues,
     },
     /// The model cannot be reached, or refuses: a word of `ModelErrorClass`.
     Error(String),
@@ -140,12 +171,12 @@ pub struct Moment {
 pub enum Happening {
     Answer(GivenAnswer),
     Event {
-        event: String,
+        event: Placed<String>,
         subject: Option<String>,
-        data: ValueTemplate,
+        data: NamedValues,
     },
     Cancel {
-        by: String,
+        by: Placed<String>,
         reason: String,
     },
     /// From now on these tools answer so.
@@ -155,8 +186,8 @@ pub enum Happening {
 #[derive(Debug, Clone)]
 pub struct GivenAnswer {
     /// A gate's path, `.second` behind it for its second question.
-    pub gate: String,
-    pub by: String,
+    pub gate: Placed<String>,
+    pub by: Placed<String>,
     pub says: Says,
     pub reason: Option<String>,
     /// One of the site's reasons; `other` when left out.

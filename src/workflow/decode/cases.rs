@@ -4,8 +4,8 @@ use super::Decoder;
 use crate::workflow::{
     PastAnswers,
     cases::{
-        Child, Crash, GivenAnswer, Happening, ItemSaid, Mock, MockError, Moment, Placed, Says, Script,
-        ScriptedCall, Setting, TestCase, TestFile,
+        Child, Crash, GivenAnswer, Happening, ItemSaid, Mock, MockError, Moment, NamedValues, Placed, Says,
+        Script, ScriptedCall, Setting, TestCase, TestFile,
     },
     duration,
     source::{Data, Node},
@@ -44,7 +44,7 @@ impl<'d> Decoder<'d> {
         let root = self.root();
         let mut fields = self.fields(root, "a test file")?;
         let workflow = self.required(&mut fields, "workflow", "the id of the workflow that is tested");
-        let workflow = workflow.and_then(|node| Some(Placed::new(node.place, self.text(node)?)));
+        let workflow = workflow.and_then(|node| self.placed(node));
         let defaults = fields.get("defaults").and_then(|node| self.defaults(node)).unwrap_or_default();
         let cases = self.required(&mut fields, "cases", "a list of cases");
         let listed = cases.and_then(|node| self.list(node, "cases")).unwrap_or_default();
@@ -129,16 +129,11 @@ impl<'d> Decoder<'d> {
         let name = self.required(&mut fields, "name", "what it shows").and_then(|node| self.text(node));
         let setting = self.setting(&mut fields);
         let trigger = fields.get("trigger").and_then(|node| self.data(node, "`trigger`"));
-        let placed = |this: &mut Self, node: Option<&'d Node>| {
-            node.and_then(|node| Some(Placed::new(node.place, this.text(node)?)))
-        };
         let event = fields.get("event");
         let event = event.and_then(|node| Some(Placed::new(node.place, self.event_type(node)?)));
-        let subject = fields.get("subject");
-        let subject = placed(self, subject);
+        let subject = fields.get("subject").and_then(|node| self.placed(node));
         let inputs = fields.get("inputs").and_then(|node| self.data(node, "`inputs`"));
-        let by = fields.get("by");
-        let by = placed(self, by);
+        let by = fields.get("by").and_then(|node| self.placed(node));
         let timeline = fields.get("timeline").map(|node| self.timeline(node)).unwrap_or_default();
         let crash = fields.get("crash").and_then(|node| Some(Placed::new(node.place, self.crash(node)?)));
         let stop_at = fields.get("stop_at").and_then(|node| self.offset_of_node(node));
@@ -161,9 +156,13 @@ impl<'d> Decoder<'d> {
         })
     }
 
-    fn data(&mut self, node: &'d Node, what: &str) -> Option<Placed<ValueTemplate>> {
+    fn placed(&mut self, node: &'d Node) -> Option<Placed<String>> {
+        Some(Placed::new(node.place, self.text(node)?))
+    }
+
+    fn data(&mut self, node: &'d Node, what: &str) -> Option<NamedValues> {
         self.map(node, what)?;
-        Some(Placed::new(node.place, self.template(node)?))
+        Some(NamedValues::written(node, self.template(node)?))
     }
 
     pub(super) fn mocks(&mut self, node: &'d Node) -> BTreeMap<ToolName, Placed<Mock>> {
@@ -250,12 +249,11 @@ impl<'d> Decoder<'d> {
             let reads = fields.get("reads").and_then(|node| self.list(node, "reads")).unwrap_or_default();
             let calls = reads.iter().filter_map(|node| self.scripted_call(node)).collect();
             let output = self.required(&mut fields, "answer", "what it answers then");
-            let output = output.and_then(|node| self.template(node));
+            let output = output.and_then(|node| Some(NamedValues::written(node, self.template(node)?)));
             self.finish(&fields, "an agent's answer");
             return Some(Script::Answer { calls, output: output? });
         }
-        self.map(node, "an agent's answer")?;
-        Some(Script::Answer { calls: Vec::new(), output: self.template(node)? })
+        Some(Script::Answer { calls: Vec::new(), output: self.data(node, "an agent's answer")? })
     }
 
     fn scripted_call(&mut self, node: &'d Node) -> Option<ScriptedCall> {
@@ -308,7 +306,7 @@ impl<'d> Decoder<'d> {
             ["event"] => self.event_moment(node),
             ["cancel"] => {
                 let mut fields = self.fields(node, "a cancel")?;
-                let by = fields.get("cancel").and_then(|node| self.text(node));
+                let by = fields.get("cancel").and_then(|node| self.placed(node));
                 let reason = fields.get("reason").map_or(Some(String::new()), |node| self.text(node));
                 self.finish(&fields, "a cancel");
                 Some(Happening::Cancel { by: by?, reason: reason? })
@@ -328,7 +326,8 @@ impl<'d> Decoder<'d> {
     }
 
     fn event_moment(&mut self, node: &'d Node) -> Option<Happening> {
-        let event = node.get("event").and_then(|node| self.event_type(node));
+        let event = node.get("event");
+        let event = event.and_then(|node| Some(Placed::new(node.place, self.event_type(node)?)));
         let subject = match node.get("subject") {
             Some(node) => Some(self.text(node)?),
             None => None,
@@ -338,14 +337,14 @@ impl<'d> Decoder<'d> {
             fields.remove("event");
             fields.remove("subject");
         }
-        let data = ValueTemplate::parse(data).ok()?;
+        let data = NamedValues::written(node, ValueTemplate::parse(data).ok()?);
         Some(Happening::Event { event: event?, subject, data })
     }
 
     fn given_answer(&mut self, node: &'d Node) -> Option<GivenAnswer> {
         let mut fields = self.fields(node, "an answer")?;
-        let gate = fields.get("answer").and_then(|node| self.text(node));
-        let by = self.required(&mut fields, "by", "the id of a person").and_then(|node| self.text(node));
+        let gate = fields.get("answer").and_then(|node| self.placed(node));
+        let by = self.required(&mut fields, "by", "the id of a person").and_then(|node| self.placed(node));
         let choose = fields.get("choose").map(|node| self.whole(node).map(Says::Choose));
         let edit = fields.get("edit").map(|node| self.template(node).map(Says::Edit));
         let reject = fields.get("reject").map(|node| self.text(node));

@@ -48,8 +48,8 @@ impl<'d> Decoder<'d> {
         let scalar = self.scalar(node, "a duration")?;
         let found = duration::parse(&scalar.text);
         if found.is_none() {
-            let message = format!("`{}` is not a duration", scalar.text);
-            self.error("T002", node.place, message, "write a number and a unit: 90s, 2m, 12h, 21d");
+            let (message, fix) = duration::wrong(&scalar.text);
+            self.error("T002", node.place, message, fix);
         }
         found
     }
@@ -57,11 +57,7 @@ impl<'d> Decoder<'d> {
     /// `10 per 10m`.
     pub(super) fn rate(&mut self, code: &'static str, node: &'d Node) -> Option<Rate> {
         let text = self.text(node)?;
-        let found = duration::parse_rate(&text);
-        if found.is_none() {
-            self.error(code, node.place, format!("`{text}` is not a rate"), "write it like `10 per 10m`");
-        }
-        found
+        duration::parse_rate(&text).map_err(|(message, fix)| self.error(code, node.place, message, fix)).ok()
     }
 
     pub(in crate::workflow) fn whole<T: TryFrom<u64>>(&mut self, node: &'d Node) -> Option<T> {

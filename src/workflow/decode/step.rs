@@ -160,9 +160,10 @@ impl<'d> Decoder<'d> {
     ) -> Option<WaitStep> {
         let until = if fields.has("wait") {
             let text = self.text(node)?;
-            match duration::parse(&text) {
-                Some(duration) => Some(WaitFor::Duration(duration)),
-                None => self.event_wait(fields, node).map(WaitFor::Event),
+            if duration::is_meant(&text) {
+                self.duration(node).map(WaitFor::Duration)
+            } else {
+                self.event_wait(fields, node).map(WaitFor::Event)
             }
         } else {
             self.expr(node).map(WaitFor::Until)

@@ -33,6 +33,19 @@ fn places_inside_scalars_of_every_style() {
 }
 
 #[test]
+fn an_open_quote_is_told_where_it_opens() {
+    let fix = "close it, or indent what belongs to the text";
+    for (text, told) in [
+        (r#"a: "open"#, "1:4 this quote is not closed"),
+        ("a: 1\nb: { c: \"open, d: 2 }\ne: \"x\"\nf: \"y\"\n", "2:9 this quote is not closed"),
+        ("a: \"two\n  lines\"\n# a \" in a remark\nb: \"open\nc: 1\n", "4:4 this quote is not closed"),
+        ("a: 'open\nb: 1\n", "2:1 the quote before is not closed"),
+    ] {
+        assert_eq!(problems(text), [format!("{told} | {fix}")], "{text}");
+    }
+}
+
+#[test]
 fn what_yaml_does_behind_the_back_is_refused() {
     insta::assert_debug_snapshot!([
         problems("if: !event.planned"),

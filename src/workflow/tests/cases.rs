@@ -1,25 +1,31 @@
 //! Tests of workflows, checked before they are played: what no event is, and what cannot fail.
 
 use super::support::{compile, events, registry, site};
-use crate::workflow::cases::{TestFile, check_cases};
+use crate::workflow::{
+    cases::{TestFile, check_cases},
+    problem::Problem,
+};
 
 const WORKFLOW: &str = "workflow: w\nowner: me\ntrigger: { event: plex.work_center_status, key: event.work_center }\nsteps:\n  - { id: p, call: hr.people }\n  - { id: b, wait: erp.goods_receipt, where: event.po == trigger.work_center, timeout: 1h }\n";
 const DOWN: &str =
     "{ work_center: P, status: DOWN, planned: false, minutes: 3, operator: Lee, note: jammed }";
 
-fn found(case: &str) -> String {
+fn problems(case: &str) -> Vec<Problem> {
     let text = format!(
         "workflow: w\ndefaults: {{ start: 2026-11-30T13:45:00-06:00 }}\ncases:\n  - name: one\n{case}"
     );
     let definition = compile(WORKFLOW).expect("it compiles");
-    let problems = match TestFile::parse("workflows/w.test.yaml", &text) {
+    match TestFile::parse("workflows/w.test.yaml", &text) {
         Ok((file, warnings)) => {
             let found = check_cases(&file, &definition, &registry(), &site(), &events());
             warnings.into_iter().chain(found).collect()
         }
         Err(problems) => problems,
-    };
-    problems
+    }
+}
+
+fn found(case: &str) -> String {
+    problems(case)
         .iter()
         .map(|problem| format!("{} {} {}", problem.code, problem.place.line, problem.message))
         .collect::<Vec<_>>()
@@ -47,6 +53,42 @@ fn events_of_a_test_are_as_the_site_describes_them() {
         case(&DOWN.replace("DOWN", "DOWM"), receipt)
             .starts_with("T020 5 this is no `plex.work_center_status` as events/plex.work_center_status.json describes it: /status")
     );
+}
+
+#[test]
+fn a_slip_in_a_case_is_told_where_it_stands() {
+    let case = |trigger: &str, moment: &str| {
+        let case = format!(
+            "    trigger: {trigger}\n    timeline:\n      +1m: {moment}\n    expect: {{ outcome: done }}\n"
+        );
+        let told = problems(&case).into_iter().map(|problem| {
+            let at = (problem.place.line, problem.place.column);
+            (problem.code, at, problem.message, problem.fix.unwrap_or_default())
+        });
+        told.collect::<Vec<_>>()
+    };
+    let told = |code, at, message: &str, fix: &str| vec![(code, at, message.to_owned(), fix.to_owned())];
+    let receipt = "{ event: erp.goods_receipt, po: P }";
+    assert_eq!(
+        case(&DOWN.replace("minutes: 3", "minuts: 3"), receipt),
+        told(
+            "T020",
+            (5, 62),
+            "events/plex.work_center_status.json describes no `minuts`",
+            "did you mean `minutes`?"
+        )
+    );
+    // A real event may carry what nobody described.
+    assert_eq!(case(&DOWN.replace("note: jammed", "note: jammed, colour: red"), receipt), []);
+    assert_eq!(case(&DOWN.replace("note: jammed", "note: jammed, minuts: 3"), receipt), []);
+    let [status] = &case(&DOWN.replace("DOWN", "DOWM"), receipt)[..] else { panic!("one finding") };
+    assert_eq!(status.1, (5, 32), "at the field: {status:?}");
+    let [kind] = &case(DOWN, "{ event: erp.goods_reciept, po: P }")[..] else { panic!("one finding") };
+    assert_eq!(kind.1, (7, 21), "{kind:?}");
+    let [gate, person] = &case(DOWN, "{ answer: b, by: nobody }")[..] else { panic!("two findings") };
+    assert_eq!((gate.1, person.1), ((7, 22), (7, 29)), "{gate:?} {person:?}");
+    let [person] = &case(DOWN, "{ cancel: nobody }")[..] else { panic!("one finding") };
+    assert_eq!(person.1, (7, 22), "{person:?}");
 }
 
 #[test]

@@ -16,11 +16,20 @@ use takt::{
     eval::Case,
     simulator::model,
 };
+use tokio::sync::OnceCell;
 
 const EVALS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/evals");
 
-/// Every request of the bundled cases, with what their tapes hold, and whether its server keeps to the protocol.
-async fn asked() -> Vec<(String, bool, Vec<Value>, Vec<Exchange>)> {
+/// A case, whether the server of its tape keeps to the protocol, every request, and what the tape holds.
+type Asked = (String, bool, Vec<Value>, Vec<Exchange>);
+
+/// All of the bundled cases, replayed once for every test here.
+async fn asked() -> &'static [Asked] {
+    static ASKED: OnceCell<Vec<Asked>> = OnceCell::const_new();
+    ASKED.get_or_init(replay_all).await
+}
+
+async fn replay_all() -> Vec<Asked> {
     let (plant, mut found) = (plant(None), Vec::new());
     for path in Case::find(&[EVALS.into()]).expect("cases") {
         let case = Case::load(&path).expect("a case");
@@ -44,7 +53,7 @@ async fn every_request_fits_the_description_of_the_api() {
     for (case, _, requests, _) in asked().await {
         for request in requests {
             let errors: Vec<String> = validator
-                .iter_errors(&request)
+                .iter_errors(request)
                 .map(|error| format!("{}: {error}", error.instance_path()).chars().take(300).collect())
                 .collect();
             assert!(errors.is_empty(), "{case}: {errors:#?}");
@@ -58,11 +67,11 @@ async fn every_request_fits_the_description_of_the_api() {
 
 #[tokio::test]
 async fn the_official_client_sends_our_requests_and_takes_what_our_tapes_answer() {
-    let good = asked().await.into_iter().filter(|(_, is_good, ..)| *is_good);
+    let good = asked().await.iter().filter(|(_, is_good, ..)| *is_good);
     let (mut asked, mut tapes) = (Vec::new(), Vec::new());
     for (_, _, requests, exchanges) in good {
-        asked.extend(requests);
-        tapes.extend(exchanges);
+        asked.extend(requests.clone());
+        tapes.extend(exchanges.clone());
     }
     let wire = Wire::start(move |seen| {
         // A client that changed one byte of a request would not be answered.
@@ -88,11 +97,9 @@ async fn the_official_client_takes_what_the_authored_endpoint_answers() {
     let transcripts = model::Transcripts::load(&transcripts).expect("transcripts");
     let endpoint =
         model::start("127.0.0.1:0".parse().expect("an address"), transcripts).await.expect("a server");
-    let first = asked()
-        .await
-        .into_iter()
-        .filter(|(case, is_good, ..)| *is_good && case.starts_with("supplier_delay/"));
-    let first: Vec<Value> = first.filter_map(|(_, _, requests, _)| requests.into_iter().next()).collect();
+    let first =
+        asked().await.iter().filter(|(case, is_good, ..)| *is_good && case.starts_with("supplier_delay/"));
+    let first: Vec<&Value> = first.filter_map(|(_, _, requests, _)| requests.first()).collect();
     let question = json!({ "base_url": endpoint.base_url, "requests": first });
     let answers = python_asks(question).await;
     endpoint.stop().await;

@@ -20,6 +20,7 @@ fn start() -> Change {
         inputs: Value::Null,
         parent: None,
         approved: false,
+        shadow: false,
         started_by: None,
         trace: None,
     }))

@@ -27,6 +27,7 @@ async fn queue_up(console: &Console, runs: usize) -> Vec<RunId> {
             inputs: json!({}),
             parent: None,
             approved: false,
+            shadow: false,
             started_by: None,
             event: None,
             trace: None,

@@ -85,6 +85,7 @@ impl Store {
             inputs: run.inputs.clone(),
             parent: run.parent.clone(),
             approved: run.approved,
+            shadow: run.shadow,
             started_by: run.started_by.clone(),
             trace: None,
         };

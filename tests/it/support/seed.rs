@@ -36,6 +36,7 @@ pub async fn run(console: &Console, workflow: &str, title: &str, trigger: Value)
         inputs: json!({}),
         parent: None,
         approved: false,
+        shadow: false,
         started_by: None,
         event: None,
         trace: None,
@@ -48,6 +49,7 @@ pub async fn run(console: &Console, workflow: &str, title: &str, trigger: Value)
         inputs: json!({}),
         parent: None,
         approved: false,
+        shadow: false,
         started_by: None,
         trace: None,
     }));

@@ -240,6 +240,7 @@ impl Session {
             inputs: json!({}),
             parent: None,
             approved: false,
+            shadow: false,
             started_by: None,
             trace: None,
         };

@@ -147,6 +147,7 @@ impl Schedule<'_> {
             inputs,
             parent: None,
             approved: false,
+            shadow: false,
             started_by: None,
             event: None,
             trace: None,
