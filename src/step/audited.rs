@@ -8,8 +8,8 @@ use crate::{
 };
 use serde_json::{Value, json};
 
-/// Arguments above this size are kept as their digest only.
-const KEPT_BYTES_MAX: usize = 32 * 1024;
+/// Arguments above this size are kept as their digest only; a plan that moves every operation of a large plant is below it.
+const KEPT_BYTES_MAX: usize = 256 * 1024;
 /// Fields under which systems name what was written, most telling first.
 const NAMES: [&str; 12] = [
     "external_id",
