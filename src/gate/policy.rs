@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     run::{NESTING_MAX, nesting_of},
-    site::{OTHER, Person, Place, Site},
+    site::{OTHER, Person, Place, ROOT_ACCOUNT, Site},
     store::gates::Gate,
     workflow::form,
 };
@@ -61,8 +61,8 @@ pub enum Refusal {
     #[error("{by} has answered already, and that counts for you: another one must agree")]
     Counted { by: String },
     #[error(
-        "the program `{program}` has said already whose answer this is: somebody else answers in the console, in a chat \
-         or by mail"
+        "the program `{program}` has spoken for somebody else here already: this one answers in the console, in a chat or \
+         by mail"
     )]
     SameProgram { program: String },
     #[error(
@@ -154,14 +154,21 @@ pub fn check(
     Ok(standing)
 }
 
-/// A program is believed whom it names. That makes one person of a quorum, or of the two of a second approval, and never
-/// the other ones too.
+/// A program is believed whom it names. That makes one person of a quorum, of the two of a second approval, or of the one who
+/// asks and the one who approves, and never the other ones too.
 fn speaks_for_one(asked: &Asked<'_>, answer: &Answer) -> Result<(), Refusal> {
     let Some(program) = &answer.named_by else { return Ok(()) };
+    let requested_via = asked.gate.ask.get("requested_via").and_then(|via| via.as_str());
+    let has_asked = answer.decision != Decision::Acknowledge && requested_via == Some(&via_of(program));
     let of_first = asked.gate.ask.get("first").map_or(&[][..], |first| list(first, "named_by"));
     let has_spoken = asked.votes.iter().any(|vote| vote.named_by.as_ref() == Some(program))
         || of_first.iter().any(|other| other == program);
-    if has_spoken { Err(Refusal::SameProgram { program: program.clone() }) } else { Ok(()) }
+    if has_spoken || has_asked { Err(Refusal::SameProgram { program: program.clone() }) } else { Ok(()) }
+}
+
+/// How a door records that a program said who somebody is: the site's own token has no account.
+pub(super) fn via_of(program: &str) -> String {
+    if program == ROOT_ACCOUNT { "api".to_owned() } else { format!("service:{program}") }
 }
 
 /// Only a choice carries a number; any other answer with one would be another answer than the same without.

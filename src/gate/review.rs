@@ -5,7 +5,7 @@
 //! a run brings what a review needs: an inbox, a time, reminders, a ladder and a journal. Who decided alone is who
 //! started it, and the one who starts a run cannot answer its approval.
 
-use super::{DecideError, did, standing::name_of};
+use super::{DecideError, did, policy::via_of, standing::name_of};
 use crate::{
     engine::start_run,
     run::{NewRun, RunId, Turn},
@@ -55,7 +55,10 @@ pub(super) async fn begin(
         subject: Some(text("subject")).filter(|subject| !subject.is_empty()).map(str::to_owned),
         key: None,
         sha256,
-        trigger: json!({ "type": "takt.override", "by": vote.person, "subject": gate.ask.get("subject") }),
+        trigger: json!({
+            "type": "takt.override", "by": vote.person, "via": vote.named_by.as_deref().map(via_of),
+            "subject": gate.ask.get("subject"),
+        }),
         inputs: json!({
             "name": name_of(site, &vote.person), "title": title, "did": did(vote), "asked": text("role_title"),
             "reason": vote.reason, "link": format!("/gates/{}", gate.id),

@@ -78,6 +78,24 @@ fn who_named_the_first_one_names_no_second() {
     assert_eq!(checked(&second, "sam", &by(None), now), Ok(()));
 }
 
+/// Nor does a program that began the run in somebody's name approve it in another's.
+#[test]
+fn who_named_the_requester_names_nobody_who_approves() {
+    let now = Utc::now();
+    let answer = |via: &str, program: Option<&str>, decision| {
+        let ask = json!({ "allow": ["approve", "acknowledge"], "requested_by": "lee", "requested_via": via });
+        let answer = Answer { named_by: program.map(str::to_owned), ..Answer::of(decision, "api", "h") };
+        checked(&Gate { ask, ..gate(now) }, "sam", &answer, now)
+    };
+    let refused = |program: &str| Err(Refusal::SameProgram { program: program.to_owned() });
+    assert_eq!(answer("service:mes", Some("mes"), Decision::Approve), refused("mes"));
+    assert_eq!(answer("api", Some(ROOT_ACCOUNT), Decision::Approve), refused(ROOT_ACCOUNT));
+    for (via, program) in [("service:mes", Some("erp")), ("service:mes", None), ("web", Some("mes"))] {
+        assert_eq!(answer(via, program, Decision::Approve), Ok(()), "{via} {program:?}");
+    }
+    assert_eq!(answer("service:mes", Some("mes"), Decision::Acknowledge), Ok(()));
+}
+
 #[test]
 fn late_changed_or_unoffered_answers_are_refused() {
     let now = Utc::now();

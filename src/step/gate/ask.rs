@@ -80,6 +80,10 @@ impl Ask {
             "requested_by": context.start.started_by,
             "sign": step.sign,
         });
+        // The program that said who began it: `gate::policy` reads it.
+        if let (Some(_), Some(via)) = (&context.start.started_by, context.start.trigger.get("via")) {
+            json["requested_via"] = via.clone();
+        }
         // Whose line it is: `gate::place_of` reads it.
         if let Some(work_center) = context.start.trigger.get("work_center").filter(|at| at.is_string()) {
             json["work_center"] = work_center.clone();

@@ -108,7 +108,7 @@ async fn a_program_is_believed_for_one_person_of_a_question() {
     assert_eq!(answer(gate, &token_of("mes"), "sam").await.0, StatusCode::OK, "the same answer once more");
     let (status, problem) = answer(gate, &token_of("mes"), "lee").await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem}");
-    assert!(problem.contains("the program `mes` has said already whose answer this is"), "{problem}");
+    assert!(problem.contains("the program `mes` has spoken for somebody else here already"), "{problem}");
     let refused = of_action(&console, "gate.refused").await.into_iter().next().expect("it is audited");
     assert_eq!((refused.actor.as_str(), &refused.detail["via"]), ("lee", &json!("service:mes")));
     let (status, said) = answer(gate, &token_of("erp"), "lee").await;

@@ -42,7 +42,7 @@ async fn the_second_one_is_another_person_named_by_somebody_else() {
     let second = open(&plant, "the second question", |gate| gate.ask["first"]["by"] == "mia").await;
     let (status, said) = answer(&plant, MES, &second, "pat", yes()).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{said}");
-    assert!(said.contains("the program `mes` has said already whose answer this is"), "{said}");
+    assert!(said.contains("the program `mes` has spoken for somebody else here already"), "{said}");
     let mut db = plant.store.connection().await.expect("a connection");
     let refused = audit::Filter { action: Some("gate.refused".to_owned()), ..audit::Filter::default() };
     let [refused] =
