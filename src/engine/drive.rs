@@ -29,8 +29,8 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::Instrument;
 use uuid::Uuid;
 
-/// More messages than one step sends.
-const ORDINALS_PER_GENERATION: u32 = 1_000;
+/// More messages than one step sends: `step::gate` counts its rounds below.
+const ORDINALS_PER_GENERATION: u64 = 1 << 48;
 /// A run of so many steps lets others go on before each plan.
 const LARGE: usize = 200;
 /// So many records are written before more steps go on, however quick those are.
@@ -394,7 +394,7 @@ impl Driver {
         let generation = self.state.step(path).map_or(0, |step| step.generation);
         self.unwritten.intents.extend(intents.into_iter().map(|mut intent| {
             if let Intent::Send(message) = &mut intent {
-                message.ordinal += generation * ORDINALS_PER_GENERATION;
+                message.ordinal += u64::from(generation) * ORDINALS_PER_GENERATION;
             }
             intent
         }));

@@ -222,7 +222,7 @@ async fn overridden(
     gate: &gates::Gate,
     vote: &gates::Vote,
 ) -> Result<(), DecideError> {
-    let review = review::review_of(gate.id);
+    let review = review::review_of(RunId(gate.run_id), gate.id);
     let detail = json!({
         "run": gate.run_id, "step": gate.path, "decision": vote.decision, "choice": vote.body["choice"],
         "reason": vote.reason, "channel": vote.channel, "proposal_hash": vote.proposal_hash,

@@ -8,7 +8,7 @@
 use super::{DecideError, did, policy::via_of, standing::name_of};
 use crate::{
     engine::start_run,
-    run::{NewRun, RunId, Turn},
+    run::{NewRun, RunId, StepPath, Turn},
     site::Site,
     store::{PgConnection, StoreError, gates, versions},
     workflow::Bundle,
@@ -21,9 +21,9 @@ pub const REVIEW_WORKFLOW: &str = "override_review";
 const WORKFLOW: &str = include_str!("review/override_review.yaml");
 const MESSAGE: &str = include_str!("review/override_review.hbs");
 
-/// The run that reviews what was decided at this gate.
-pub fn review_of(gate: Uuid) -> RunId {
-    RunId(Uuid::new_v5(&gate, REVIEW_WORKFLOW.as_bytes()))
+/// The run that reviews what was decided at this gate of a run, in the partition of that run.
+pub fn review_of(run: RunId, gate: Uuid) -> RunId {
+    RunId::child_of(run, &StepPath::from(format!("{gate}.{REVIEW_WORKFLOW}")))
 }
 
 /// The workflow, which asks the role that the site names.
@@ -49,7 +49,7 @@ pub(super) async fn begin(
     let text = |field: &str| gate.ask.get(field).and_then(|text| text.as_str()).unwrap_or_default();
     let title = text("title");
     let run = NewRun {
-        id: review_of(gate.id),
+        id: review_of(RunId(gate.run_id), gate.id),
         workflow: REVIEW_WORKFLOW.to_owned(),
         title: format!("Review: {title}"),
         subject: Some(text("subject")).filter(|subject| !subject.is_empty()).map(str::to_owned),

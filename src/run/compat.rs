@@ -4,7 +4,7 @@
 use super::{State, StepPath, machine::Status, story::find};
 use crate::{
     expr::Expr,
-    workflow::{Step, StepKind, WaitFor, Workflow, every_step},
+    workflow::{Autonomy, Step, StepKind, WaitFor, Workflow, every_step},
 };
 use regex::Regex;
 use serde::Serialize;
@@ -27,11 +27,19 @@ pub enum Incompatible {
     Output { step: StepPath, reads: String },
     #[error("it needs the input `{input}`, which the run was not given")]
     Input { input: String },
+    #[error(
+        "one of the two versions is in shadow, and what a run has only rehearsed is not there for one that acts"
+    )]
+    Shadow,
 }
 
 /// Every reason against it; none means that the run may be pinned to `new`.
 pub fn incompatibilities(old: &Workflow, new: &Workflow, state: &State) -> Vec<Incompatible> {
     let mut found = Vec::new();
+    let in_shadow = |workflow: &Workflow| workflow.autonomy == Autonomy::Shadow;
+    if !state.start.shadow && in_shadow(old) != in_shadow(new) {
+        found.push(Incompatible::Shadow);
+    }
     for (path, step) in &state.steps {
         if step.status != Status::Pending && path.leaf() != "undo" {
             found.extend(same_step(old, new, path, step.branch));

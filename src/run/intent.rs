@@ -94,7 +94,7 @@ pub enum MessageKind {
 #[derive(Debug, Clone, PartialEq)]
 pub struct OutboxMessage {
     pub path: StepPath,
-    pub ordinal: u32,
+    pub ordinal: u64,
     pub kind: MessageKind,
     pub gate: Option<GateId>,
     pub role: Option<String>,

@@ -160,8 +160,8 @@ fn plan_unwinding<'a>(
     let undoable = passed.undoable;
 
     for path in state.done.iter().rev() {
-        let Some(step) = undoable.get(path) else { continue };
-        match walker.leaf(step, &path.child("undo"), &names) {
+        let Some((step, names)) = undoable.get(path) else { continue };
+        match walker.leaf(step, &path.child("undo"), names) {
             // An undo that failed is in the journal and in what people are told; the others still run.
             Flow::Through | Flow::Failed(..) => {}
             Flow::Blocked | Flow::Ended(_) => return walker.finish(),

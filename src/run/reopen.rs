@@ -24,6 +24,13 @@ pub enum Obstacle {
     NotReached(StepPath),
     #[error("`{0}` has already acted on items of its list, which could be others now: start a new run")]
     ItemsDone(StepPath),
+    #[error(
+        "`{0}` started a run with what was known and approved then, which could be something else now: rerun from `{0}` itself, \
+         or start a new run"
+    )]
+    ChildBegun(StepPath),
+    #[error("`{0}` started a run that ended well, and would do all of it a second time: start a new run")]
+    ChildDone(StepPath),
 }
 
 /// Steps to be done again, in the order of their paths; true where they get a new key.
@@ -69,10 +76,14 @@ pub fn rerun(workflow: &Workflow, state: &State, from: &StepPath) -> Result<Reop
     }
     reopening.forget_on_failure(state);
     for each in reopening.resets.keys().filter(|path| is_each(workflow, path)) {
+        // A call that was tried may have taken effect, and a child run has begun, whatever became of them.
         let acted = |(path, step): (&StepPath, &super::StepState)| {
-            step.status == Status::Done
+            !matches!(step.status, Status::Pending | Status::Skipped)
                 && path.below(each).is_some()
-                && matches!(find(workflow, path).map(|step| &step.kind), Some(StepKind::Call(_)))
+                && matches!(
+                    find(workflow, path).map(|step| &step.kind),
+                    Some(StepKind::Call(_) | StepKind::Run(_))
+                )
                 && reopening.resets.get(path) != Some(&true)
         };
         if state.steps.iter().any(acted) {

@@ -31,6 +31,8 @@ struct Bench {
     records: Vec<Record>,
     now: DateTime<Utc>,
     executed: Vec<StepPath>,
+    /// What calls were given, or why that could not be told.
+    given: BTreeMap<StepPath, Result<Value, String>>,
 }
 
 impl Bench {
@@ -53,7 +55,13 @@ impl Bench {
             attempt: 0,
             change: Change::RunStarted(Box::new(start)),
         };
-        Self { definition, records: vec![first], now: midnight(), executed: Vec::new() }
+        Self {
+            definition,
+            records: vec![first],
+            now: midnight(),
+            executed: Vec::new(),
+            given: BTreeMap::new(),
+        }
     }
 
     fn state(&self) -> State {
@@ -96,6 +104,10 @@ impl Bench {
                     self.add(Some(task.path.clone()), task.attempt, Change::Started);
                 }
                 self.executed.push(task.path.clone());
+                if let Leaf::Call(call) = &task.leaf {
+                    let given = call.with.eval(&task.scope).map_err(|error| error.to_string());
+                    self.given.insert(task.path.clone(), given);
+                }
                 let change = outcome(&task.path, &task.leaf);
                 self.add(Some(task.path), task.attempt, change);
             }

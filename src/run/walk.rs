@@ -46,8 +46,8 @@ pub(super) struct Walker<'a> {
     unsettled: usize,
     /// Items of lists that this plan begins with.
     listed: usize,
-    /// Done calls that declare an `undo`, as calls of their own.
-    pub undoable: BTreeMap<StepPath, Step>,
+    /// Done calls that declare an `undo`, as calls of their own, with the names that are seen where they stand.
+    pub undoable: BTreeMap<StepPath, (Step, Names<'a>)>,
 }
 
 static NOTHING: BTreeSet<StepPath> = BTreeSet::new();
@@ -170,13 +170,15 @@ impl<'a> Walker<'a> {
         if done.status == Status::Done {
             names.set_step(&step.id, Cow::Borrowed(&done.output));
         }
+        // What was only rehearsed has nothing to be taken back.
         if let StepKind::Call(CallStep { undo: Some(undo), .. }) = &step.kind
             && done.status == Status::Done
+            && done.output.get("shadow") != Some(&Value::Bool(true))
         {
             let call =
                 CallStep { tool: undo.tool.clone(), with: undo.with.clone(), rules: Vec::new(), undo: None };
             let undo = Step { kind: StepKind::Call(call), condition: None, ..step.clone() };
-            self.undoable.insert(path.clone(), undo);
+            self.undoable.insert(path.clone(), (undo, names.clone()));
         }
         if let StepKind::Wait(wait) = &step.kind
             && done.output.get("timed_out") == Some(&Value::Bool(true))

@@ -42,6 +42,8 @@ impl Execute for CallExecutor {
     }
 }
 
+const NOT_WRITTEN: &str = "not written: ";
+
 fn failure(class: &str, message: impl Into<String>) -> StepError {
     failed(Failure::new(class, message))
 }
@@ -76,9 +78,6 @@ impl CallExecutor {
         task: &Task,
         context: &StepContext,
     ) -> Result<Outcome, StepError> {
-        if tool.spec().effect == Effect::Write {
-            self.permit(step, tool.as_ref(), input, context).await?;
-        }
         let span = trace::span(Kind::Client, &format!("call {}", step.tool), None);
         let call = Call {
             run: context.run.0,
@@ -90,10 +89,14 @@ impl CallExecutor {
             trace: trace::traceparent(&span).or_else(|| context.start.trace.clone()),
             lease: context.lease.clone(),
         };
-        if context.repeats
-            && let Some(outcome) = look_up(tool, &call, input).await?
-        {
-            return Ok(outcome);
+        // What is there already is there, whatever the rules would say to it now.
+        let earlier = if context.repeats { look_up(tool, &call, input).await? } else { Earlier::Absent };
+        if let Earlier::Done(output) = earlier {
+            return Ok(Outcome::done(output));
+        }
+        if tool.spec().effect == Effect::Write {
+            let permitted = self.permit(step, tool.as_ref(), input, context).await;
+            permitted.map_err(|refused| in_doubt(refused, &earlier, step.tool.as_str()))?;
         }
         crash_point("before_call");
         let begun = Instant::now();
@@ -123,7 +126,7 @@ impl CallExecutor {
         // Journaled before the step goes on or fails, so that the run shows which rule spoke.
         let noted = context.note(note).await;
         match verdicts.refusal() {
-            Some(because) => Err(failure("rule", format!("not written: {because}"))),
+            Some(because) => Err(failure("rule", format!("{NOT_WRITTEN}{because}"))),
             None if noted.is_none() => Err(failure("lost", "the run belongs to another worker")),
             None => Ok(()),
         }
@@ -135,15 +138,41 @@ fn approved_at(context: &StepContext) -> Option<&str> {
     context.approval.as_ref().map(|approval| approval.gate.as_str())
 }
 
-/// Before a write is repeated: did the first attempt take effect? `None` means that it may be made (again).
-async fn look_up(tool: &Arc<dyn Tool>, call: &Call, input: &Value) -> Result<Option<Outcome>, StepError> {
+/// What became of the attempts before.
+enum Earlier {
+    Done(Value),
+    Absent,
+    /// It may be made again: the other side recognises it.
+    Unknown,
+}
+
+/// A rule that refuses says "not written", which nobody knows here.
+fn in_doubt(mut refused: StepError, earlier: &Earlier, tool: &str) -> StepError {
+    if refused.failure.class == "rule" && matches!(earlier, Earlier::Unknown) {
+        let because = refused.failure.message.trim_start_matches(NOT_WRITTEN);
+        refused.failure = Failure::new(
+            "needs_person",
+            format!(
+                "nobody knows whether `{tool}` took effect when it was tried before, and it is not tried again, \
+                 since {because}: a person must look"
+            ),
+        );
+    }
+    refused
+}
+
+/// Before a write is repeated: did the first attempt take effect?
+async fn look_up(tool: &Arc<dyn Tool>, call: &Call, input: &Value) -> Result<Earlier, StepError> {
     let class = tool.spec().idempotency;
-    if tool.spec().effect != Effect::Write || class == Idempotency::Idempotent {
-        return Ok(None);
+    if tool.spec().effect != Effect::Write {
+        return Ok(Earlier::Absent);
+    }
+    if class == Idempotency::Idempotent {
+        return Ok(Earlier::Unknown);
     }
     match tool.look_up(call, input).await? {
-        Lookup::Found(output) => Ok(Some(Outcome::done(output))),
-        Lookup::Absent => Ok(None),
+        Lookup::Found(output) => Ok(Earlier::Done(output)),
+        Lookup::Absent => Ok(Earlier::Absent),
         Lookup::Unknown if class == Idempotency::Unsafe => Err(failure(
             "needs_person",
             format!(
@@ -152,7 +181,7 @@ async fn look_up(tool: &Arc<dyn Tool>, call: &Call, input: &Value) -> Result<Opt
             ),
         )),
         // The other side recognises the key.
-        Lookup::Unknown => Ok(None),
+        Lookup::Unknown => Ok(Earlier::Unknown),
     }
 }
 

@@ -219,8 +219,13 @@ impl GateExecutor {
         let reminded = Opened { reminded: reminders_due(step, opened, now), ..opened.clone() };
         let mut message = ask::message(opened);
         message["title"] = json!(format!("Still open: {}", opened.ask["title"].as_str().unwrap_or_default()));
-        let send =
-            ask::send(context, opened, MessageKind::Tell, ordinal(opened) + 50 + reminded.reminded, message);
+        let send = ask::send(
+            context,
+            opened,
+            MessageKind::Tell,
+            ordinal(opened) + REMINDERS + u64::from(reminded.reminded),
+            message,
+        );
         let note = Note::Reminded(reminded.reminded);
         park(&reminded, step, Some(note), vec![send])
     }
@@ -266,7 +271,7 @@ impl GateExecutor {
                 let names = people.iter().flatten().map(|person| person.name.as_str());
                 message["asked"] = json!(ask::in_words(&rung.title, names));
                 message["on_silence"] = json!(ask::on_silence(step, self.ladders.as_ref(), next + 1));
-                let number = ordinal(opened) + u32::try_from(escalated.rung).unwrap_or_default();
+                let number = ordinal(opened) + u64::try_from(escalated.rung).unwrap_or_default();
                 let send = ask::send(context, &escalated, MessageKind::Ask, number, message);
                 let note = Note::Escalated {
                     rung: escalated.rung,
@@ -280,9 +285,15 @@ impl GateExecutor {
     }
 }
 
-/// Messages of the second question are numbered from 100, those of a question that is asked again from 1000.
-fn ordinal(opened: &Opened) -> u32 {
-    opened.round * 1000 + if opened.ask.get("first").is_some() { 100 } else { 0 }
+/// Reminders are numbered from here: below are the question itself, its rungs and its end.
+const REMINDERS: u64 = 1_000;
+const SECOND_QUESTION: u64 = 1 << 33;
+/// A question that is asked again.
+const ROUND: u64 = 1 << 34;
+
+/// From which number on the messages of this question are counted: no two of one step may have the same.
+fn ordinal(opened: &Opened) -> u64 {
+    u64::from(opened.round) * ROUND + if opened.ask.get("first").is_some() { SECOND_QUESTION } else { 0 }
 }
 
 fn park(

@@ -5,7 +5,7 @@ use crate::{
     engine::Definitions,
     run::{MessageKind, OutboxMessage, RunId, StepPath},
     store::{PgConnection, StoreError, floods, floods::Flood, outbox},
-    workflow::{Definition, StepKind, every_step},
+    workflow::{Autonomy, Definition, StepKind, every_step},
 };
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -20,6 +20,10 @@ pub(super) async fn tell(
     let ended = floods::take_ended(db).await?;
     for flood in &ended {
         let definition = definitions.current(&flood.workflow);
+        // In shadow nobody hears of anything.
+        if definition.as_ref().is_some_and(|known| known.workflow.autonomy == Autonomy::Shadow) {
+            continue;
+        }
         let role = definition.as_ref().and_then(|definition| first_role(definition));
         let (Some(definition), Some(role), Some(run)) = (definition, role, flood.run) else {
             tracing::warn!(

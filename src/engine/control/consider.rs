@@ -6,7 +6,7 @@ use crate::{
     run::{
         Change, Record, RunId, SignalKind, State, StepPath,
         compat::incompatibilities,
-        reopen::{self, Reopening},
+        reopen::{self, Obstacle, Reopening},
         story::find,
     },
     store::{PgConnection, StoreError, clock, control, control::Target, journal},
@@ -180,7 +180,7 @@ async fn reopened(
         Ok(new) => new,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    let mut reopening = match from {
+    let reopening = match from {
         Some(from) => match reopen::rerun(&old.workflow, &state, from) {
             Ok(reopening) => reopening,
             Err(obstacle) => return Ok(Err(obstacle.into())),
@@ -190,7 +190,10 @@ async fn reopened(
             Err(obstacle) => return Ok(Err(obstacle.into())),
         },
     };
-    let children = children(db, definitions, run, &state, &old, &mut reopening, order).await?;
+    let children = match children(db, definitions, run, &state, &old, &reopening, order).await? {
+        Ok(children) => children,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
     let at = clock::now(db).await?;
     let draft = draft(state, at, order, from, &reopening, &old, new.as_deref());
     let (records, sha256) = match draft {
@@ -229,36 +232,45 @@ fn draft(
     Ok(draft)
 }
 
-/// Child runs that go on where they failed; a step whose child cannot do that starts a new one.
+/// Child runs that go on where they failed. None is begun a second time, and none goes on before its parent has come to it
+/// again: what it was given, and who approved it, could be something else by then.
 async fn children(
     db: &mut PgConnection,
     definitions: &Definitions,
     run: RunId,
     state: &State,
     definition: &Definition,
-    reopening: &mut Reopening,
+    reopening: &Reopening,
     order: &Order,
-) -> Result<Vec<Reopened>, ControlError> {
+) -> Considered<Vec<Reopened>> {
     let mut all = Vec::new();
+    let from = if let Action::Rerun { from, .. } = &order.action { Some(from) } else { None };
     let retry = Order { action: Action::Retry, ..order.clone() };
-    for (path, renewed) in &mut reopening.resets {
-        let is_run =
-            find(&definition.workflow, path).is_some_and(|step| matches!(step.kind, StepKind::Run(_)));
+    for path in reopening.resets.keys() {
+        // A detached one is nobody's to wait for: its id keeps it from being begun twice.
+        let is_run = find(&definition.workflow, path)
+            .is_some_and(|step| matches!(&step.kind, StepKind::Run(run) if !run.detach));
         if !is_run {
             continue;
         }
         let generation = state.step(path).map_or(0, |step| step.generation);
         let child = RunId::child_of(run, &path.of_generation(generation));
         let Some(found) = control::lock(db, &[child.0]).await?.pop() else { continue };
+        if from.is_some_and(|from| from != path) {
+            return Ok(Err(Obstacle::ChildBegun(path.clone()).into()));
+        }
         if found.ended_at.is_none() {
             continue;
         }
         match Box::pin(reopened(db, definitions, &found, &retry)).await? {
             Ok(reopened) => all.extend(reopened),
-            Err(_) => *renewed = true,
+            Err(Refusal::Obstacle(Obstacle::NothingFailed)) => {
+                return Ok(Err(Obstacle::ChildDone(path.clone()).into()));
+            }
+            Err(refusal) => return Ok(Err(refusal)),
         }
     }
-    Ok(all)
+    Ok(Ok(all))
 }
 
 async fn migrated(

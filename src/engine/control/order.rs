@@ -130,6 +130,8 @@ impl Refusal {
             Self::Obstacle(Obstacle::NoSuchStep(_)) => "no_such_step",
             Self::Obstacle(Obstacle::NotReached(_)) => "not_reached",
             Self::Obstacle(Obstacle::ItemsDone(_)) => "items_done",
+            Self::Obstacle(Obstacle::ChildBegun(_)) => "child_begun",
+            Self::Obstacle(Obstacle::ChildDone(_)) => "child_done",
         }
     }
 }

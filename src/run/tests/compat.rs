@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::run::compat::{Incompatible, incompatibilities};
+use crate::workflow::Autonomy;
 
 const OLD: &str = "
   - { id: a, call: x.read }
@@ -32,6 +33,17 @@ fn reasons(new: &str) -> Vec<String> {
     assert_eq!(bench.state().status(&StepPath::root("g")), Status::Waiting);
     let found = incompatibilities(&bench.definition.workflow, &definition(new).workflow, &bench.state());
     found.iter().map(Incompatible::to_string).collect()
+}
+
+#[test]
+fn a_run_in_shadow_stays_in_it_and_one_that_acts_stays_out() {
+    let assist = definition(OLD);
+    let shadow = assist.with_autonomy(Autonomy::Shadow);
+    let state = Bench::new(definition(OLD)).state();
+    for (old, new) in [(&assist, &shadow), (&shadow, &assist)] {
+        assert_eq!(incompatibilities(&old.workflow, &new.workflow, &state), [Incompatible::Shadow]);
+    }
+    assert_eq!(incompatibilities(&shadow.workflow, &shadow.workflow, &state), []);
 }
 
 #[test]

@@ -105,6 +105,65 @@ fn an_undo_of_unknown_outcome_needs_a_person() {
     assert_eq!(refused, Err(Obstacle::UndoUnknown(StepPath::root("a"))));
 }
 
+/// In a list and beside others, too.
+#[test]
+fn an_undo_sees_the_names_of_its_own_place() {
+    let mut bench = Bench::new(definition(
+        "
+  - id: l
+    each: ${{ ['A', 'B'] }}
+    as: name
+    steps:
+      - { id: w, call: x.write, undo: { call: x.unwrite, with: { made: \"${{ steps.w.made }}\", of: \"${{ name }}\" } } }
+  - id: p
+    parallel:
+      one: { call: x.write, undo: { call: x.unwrite, with: { made: \"${{ steps.one.made }}\" } } }
+  - { id: c, call: x.write }
+",
+    ));
+    let ended = bench.run(&mut |path, _| match path.as_str() {
+        "c" => failed("permanent"),
+        path => done(json!({ "made": path })),
+    });
+    assert_eq!(ended.as_deref(), Some("failed"));
+    assert_eq!(bench.executed()[3..], ["c", "p.one.undo", "l[1].w.undo", "l[0].w.undo"]);
+    let given = |path: &str| bench.given[&StepPath::from(path.to_owned())].clone();
+    assert_eq!(given("p.one.undo"), Ok(json!({ "made": "p.one" })));
+    assert_eq!(given("l[0].w.undo"), Ok(json!({ "made": "l[0].w", "of": "A" })));
+    assert_eq!(given("l[1].w.undo"), Ok(json!({ "made": "l[1].w", "of": "B" })));
+}
+
+#[test]
+fn what_was_only_rehearsed_is_not_undone() {
+    let mut bench = Bench::new(definition(THREE));
+    bench.run(&mut |path, _| match path.as_str() {
+        "c" => failed("permanent"),
+        _ => done(json!({ "shadow": true })),
+    });
+    assert_eq!(bench.executed(), ["a", "b", "c", "on_failure.tell"]);
+}
+
+/// Another list could have another item in this place, which would find its effect and be called done.
+#[test]
+fn a_list_whose_items_were_tried_is_not_made_anew() {
+    const LIST: &str = "
+  - { id: a, call: x.read }
+  - { id: l, each: \"${{ [1, 2] }}\", as: n, steps: [STEP] }
+";
+    for (step, leaf) in [("{ id: w, call: x.write }", "l[0].w"), ("{ id: r, run: other }", "l[0].r")] {
+        let mut bench = Bench::new(definition(&LIST.replace("STEP", step)));
+        let ended = bench.run(&mut |path, _| match path.as_str() {
+            "a" => done(json!({})),
+            _ => failed("outcome_unknown"),
+        });
+        assert_eq!(ended.as_deref(), Some("failed"), "{leaf}");
+        assert_ne!(bench.state().status(&StepPath::from(leaf.to_owned())), Status::Pending);
+        let refused = reopen::rerun(&bench.definition.workflow, &bench.state(), &StepPath::root("a"));
+        assert_eq!(refused, Err(Obstacle::ItemsDone(StepPath::root("l"))), "{leaf}");
+        assert!(reopen::retry(&bench.definition.workflow, &bench.state()).is_ok(), "{leaf}");
+    }
+}
+
 #[test]
 fn steps_are_reset_only_when_a_person_reopened_the_run() {
     let mut bench = Bench::new(definition(THREE));

@@ -291,7 +291,7 @@ pub(super) fn send(
     context: &StepContext,
     opened: &Opened,
     kind: MessageKind,
-    ordinal: u32,
+    ordinal: u64,
     message: Value,
 ) -> Intent {
     Intent::Send(Box::new(OutboxMessage {

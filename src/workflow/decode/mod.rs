@@ -25,9 +25,34 @@ use super::{
 use std::collections::BTreeMap;
 
 /// Names that mean something else where a step id could stand; the second line cannot follow a dot in CEL.
-const RESERVED: [&str; 22] = [
-    "trigger", "inputs", "steps", "site", "now", "event", "answer", "output", "failure", "reads", "write",
-    "true", "false", "null", "in", "as", "break", "else", "for", "if", "import", "return",
+const RESERVED: [&str; 27] = [
+    "trigger",
+    "inputs",
+    "steps",
+    "site",
+    "now",
+    "event",
+    "answer",
+    "output",
+    "failure",
+    "reads",
+    "write",
+    "undo",
+    "on_error",
+    "on_timeout",
+    "on_failure",
+    "second",
+    "true",
+    "false",
+    "null",
+    "in",
+    "as",
+    "break",
+    "else",
+    "for",
+    "if",
+    "import",
+    "return",
 ];
 
 const INPUT_TYPES: [&str; 7] = ["string", "time", "number", "integer", "boolean", "list", "object"];

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use takt::{
     gate::review_of,
-    run::Change,
+    run::{Change, RunId},
     store::{audit, gates},
 };
 
@@ -51,7 +51,7 @@ async fn a_decision_alone_is_reviewed_by_others_and_climbs_after_a_day() {
     let (status, said) = answer(&plant, TOKEN, &asked, "gus", alone).await;
     assert_eq!(status, StatusCode::OK, "{said}");
 
-    let run = review_of(asked.id);
+    let run = review_of(RunId(asked.run_id), asked.id);
     let review = open(&plant, "the review", |gate| gate.run_id == run.0).await;
     assert_eq!(review.role.as_deref(), Some("production_supervisor"));
     let time = review.expires_at - review.opened_at;
@@ -96,7 +96,7 @@ async fn a_decision_alone_is_reviewed_by_others_and_climbs_after_a_day() {
     let asked = open(&plant, "another question", |gate| gate.path == "agree").await;
     let alone = json!({ "decision": "approve", "override": true, "reason": "once more" });
     assert_eq!(answer(&plant, TOKEN, &asked, "gus", alone).await.0, StatusCode::OK);
-    let run = review_of(asked.id);
+    let run = review_of(RunId(asked.run_id), asked.id);
     let review = open(&plant, "its review", |gate| gate.run_id == run.0).await;
     plant.advance(Duration::from_secs(24 * 3600)).await;
     let review = open(&plant, "its next rung", |gate| gate.id == review.id && gate.rung == 1).await;

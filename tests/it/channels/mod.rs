@@ -56,7 +56,7 @@ async fn queue_nth(
     change(&mut message);
     let message = OutboxMessage {
         path: asked.step(),
-        ordinal,
+        ordinal: ordinal.into(),
         kind: MessageKind::Ask,
         gate: Some(gate),
         role: asked.role,

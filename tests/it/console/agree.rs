@@ -9,7 +9,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use takt::{
     gate::review_of,
-    run::GateId,
+    run::{GateId, RunId},
     store::{audit, gates, summaries},
     workflow::GateForm,
 };
@@ -196,8 +196,10 @@ async fn the_plant_manager_decides_alone_and_is_reviewed() {
     assert!(page.contains("decided alone") && page.contains("The customer&#x27;s line stands"), "{page}");
 
     let mut db = console.store.connection().await.expect("a connection");
-    let review =
-        summaries::get(&mut db, review_of(gate.0)).await.expect("asking").expect("a review was begun");
+    let run = RunId(gates::get(&mut db, gate).await.expect("asking").expect("the gate").run_id);
+    let review = review_of(run, gate.0);
+    assert_eq!(review.0.as_bytes()[..6], run.0.as_bytes()[..6], "in the same partition");
+    let review = summaries::get(&mut db, review).await.expect("asking").expect("a review was begun");
     assert_eq!(review.workflow, "override_review");
     let row = audit::recent(&mut db, 20).await.expect("the audit");
     let row = row.into_iter().find(|row| row.action == "gate_overridden").expect("it is audited");

@@ -13,6 +13,7 @@ use crate::{
         runs::title_of,
         when::{Clock, When},
     },
+    run::RunId,
     schedule::gantt::{self, Plan},
     site::{OTHER, Site},
     store::{
@@ -404,7 +405,7 @@ fn given(vote: &Vote, seen: &Seen, site: &Site) -> Given {
     });
     Given {
         overrides: vote.overrides,
-        review: review_of(vote.gate_id).to_string(),
+        review: review_of(RunId(seen.gate.run_id), vote.gate_id).to_string(),
         name: if names.is_empty() { who(site, vote) } else { names.join(" and ") },
         did: did(&vote.decision, choice, ask),
         at: clock.when(vote.at),
