@@ -80,7 +80,14 @@ fn nature(step: &Step) -> String {
     match &step.kind {
         StepKind::Call(call) => format!("a call of {}", call.tool),
         StepKind::Agent(_) => "an agent".to_owned(),
-        StepKind::Gate(gate) => format!("a gate that asks for {:?}", gate.form).to_lowercase(),
+        // A yes counts for as many people as it was asked of.
+        StepKind::Gate(gate) => {
+            let form = format!("a gate that asks for {:?}", gate.form).to_lowercase();
+            let quorum = if gate.quorum > 1 { format!(" of {} people", gate.quorum) } else { String::new() };
+            let second = if gate.second.is_some() { " and a second person" } else { "" };
+            let sign = if gate.sign.is_some() { " with a signature" } else { "" };
+            format!("{form}{quorum}{second}{sign}")
+        }
         StepKind::Wait(wait) => match &wait.until {
             WaitFor::Event(wait) => format!("a wait for {}", wait.event),
             WaitFor::Duration(_) | WaitFor::Until(_) => "a wait for a time".to_owned(),

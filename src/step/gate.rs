@@ -344,3 +344,37 @@ fn answer_to<'a>(opened: &Opened, signals: &'a [Signal]) -> Option<&'a Signal> {
     let gate = json!(opened.gate);
     signals.iter().find(|signal| signal.kind == SignalKind::Answer && signal.body.get("gate") == Some(&gate))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use std::collections::BTreeSet;
+
+    /// A number that comes twice is a message that is never sent.
+    #[test]
+    fn no_two_messages_of_a_question_have_the_same_number() {
+        let opened = |round: u32, ask: Value| Opened {
+            gate: GateId(uuid::Uuid::nil()),
+            role: None,
+            person: None,
+            opened_at: DateTime::UNIX_EPOCH,
+            expires_at: DateTime::UNIX_EPOCH,
+            rung: 0,
+            reminded: 0,
+            round,
+            ask,
+        };
+        let mut seen = BTreeSet::new();
+        for round in 0..3 {
+            for ask in [json!({}), json!({ "first": {} })] {
+                let base = ordinal(&opened(round, ask));
+                let own = (0..10).chain(90..94).chain((1..2_000).map(|reminder| REMINDERS + reminder));
+                for number in own.map(|number| base + number) {
+                    assert!(seen.insert(number), "{number} of round {round}");
+                }
+            }
+        }
+        assert!(seen.last() < Some(&(1 << 48)), "what a step that is done anew counts from");
+    }
+}

@@ -96,20 +96,24 @@ pub async fn members(db: &mut PgConnection, workflow: &str, key: &str) -> Result
     Ok(rows.fetch_all(db).await?.into_iter().map(RunId).collect())
 }
 
-/// Takes a queued run out of the queue, ready to hear that it was cancelled. False when it is not queued.
-pub async fn leave_queue(db: &mut PgConnection, run: RunId) -> Result<bool> {
-    let lane = sqlx::query_scalar!("select lane from run where id = $1 and state = 'queued'", run.0)
-        .fetch_optional(&mut *db)
-        .await?;
-    let Some(lane) = lane.flatten() else { return Ok(false) };
-    lock(db, &[lane]).await?;
-    let done = sqlx::query!(
-        "update run set state = 'ready', lane = null, next_at = takt_now() where id = $1 and state = 'queued'",
-        run.0
+/// Takes those of these runs that queue out of their queues, ready to hear that they were cancelled.
+pub async fn leave_queue(db: &mut PgConnection, runs: &[Uuid]) -> Result<()> {
+    let lanes = sqlx::query_scalar!(
+        r#"select distinct lane as "lane!" from run where id = any($1) and state = 'queued' and lane is not null"#,
+        runs
+    );
+    let lanes = lanes.fetch_all(&mut *db).await?;
+    if lanes.is_empty() {
+        return Ok(());
+    }
+    lock(db, &lanes).await?;
+    sqlx::query!(
+        "update run set state = 'ready', lane = null, next_at = takt_now() where id = any($1) and state = 'queued'",
+        runs
     )
     .execute(db)
     .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(())
 }
 
 /// Puts the limits of published workflows in force, for runs that already queue as well. A workflow without

@@ -31,7 +31,7 @@ fn kind_of(word: &str) -> SignalKind {
 pub async fn send(db: &mut PgConnection, run: RunId, signal: &Signal) -> Result<bool> {
     if signal.kind == SignalKind::Cancel {
         // It has done nothing yet: it need not wait for its lane to hear that it ends.
-        lanes::leave_queue(db, run).await?;
+        lanes::leave_queue(db, &[run.0]).await?;
     }
     // The run's row is locked first, so that a park in the same moment sees the count.
     let woken = sqlx::query!(

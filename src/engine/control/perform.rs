@@ -3,7 +3,7 @@
 use super::{ControlError, Order, Refusal, consider::Intended};
 use crate::{
     run::{Actor, Record, RunId, Signal, SignalKind},
-    store::{PgConnection, StoreError, audit, control, control::Target, journal, signals},
+    store::{PgConnection, StoreError, audit, control, control::Target, journal, lanes, signals},
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -105,6 +105,8 @@ async fn signal(
 ) -> Result<(), ControlError> {
     if kind == SignalKind::Cancel {
         runs = with_descendants(tx, runs).await?;
+        // Who has done nothing yet need not wait for a lane to hear that it ends.
+        lanes::leave_queue(tx, &runs).await?;
     }
     let body: Value = json!({ "by": order.by, "reason": order.reason });
     control::send(tx, &runs, kind, &body).await?;

@@ -49,6 +49,7 @@ pub(in crate::http) async fn embed(
     let vouched = Some(caller.channel.to_owned());
     let account = caller.service.as_ref().map(|account| Actor::service(&account.id).vouched_by(vouched));
     let by = account.or_else(|| caller.actor()).ok_or_else(unnamed)?;
+    let named_by = caller.named_by().map(str::to_owned);
     let person = caller.person.ok_or_else(unnamed)?;
     if door.app.site.access.embed.is_none() {
         return Err(Problem::new(Cause::NotPossible, "takt.yaml declares no `embed`"));
@@ -61,7 +62,8 @@ pub(in crate::http) async fn embed(
         gate_id: Some(gate.0),
         partner: None,
         subject: None,
-        ask: json!({}),
+        // An answer through it is the person's by this program's word.
+        ask: json!({ "named_by": named_by }),
         created_by: by.name().to_owned(),
         length: EMBED_LENGTH,
     };

@@ -70,8 +70,9 @@ async fn asker(door: &Shared, token: &str) -> Result<Result<(Asker, GateId), Res
     let person = person.ok_or(PageError::new(Cause::NoSuchPerson))?;
     let gate = GateId(link.gate_id.ok_or(PageError::new(Cause::NotFound))?);
     let path = format!("/embed/{token}");
-    let asker =
-        Asker { person, session: None, action: path.clone(), back: path, channel: "embed", is_bare: true };
+    let named_by = link.ask["named_by"].as_str().map(str::to_owned);
+    let (action, back) = (path.clone(), path);
+    let asker = Asker { person, session: None, action, back, channel: "embed", named_by, is_bare: true };
     Ok(Ok((asker, gate)))
 }
 

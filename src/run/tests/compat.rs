@@ -69,6 +69,10 @@ fn every_reason_is_told() {
             OLD.replace("gate: approve", "gate: acknowledge"),
             "`g` has begun as a gate that asks for approve, and is a gate that asks for acknowledge in the other version",
         ),
+        (
+            OLD.replace("gate: approve, ask: r", "gate: approve, quorum: 2, ask: r"),
+            "`g` has begun as a gate that asks for approve, and is a gate that asks for approve of 2 people in the other version",
+        ),
         (OLD.replace("steps.a.n > 0", "steps.a.n > 7"), "the branch that `c` took is another one, or gone"),
         (
             OLD.replace("  - id: c", "  - { id: new, call: x.read }\n  - id: c"),

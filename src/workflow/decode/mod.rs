@@ -25,35 +25,12 @@ use super::{
 use std::collections::BTreeMap;
 
 /// Names that mean something else where a step id could stand; the second line cannot follow a dot in CEL.
-const RESERVED: [&str; 27] = [
-    "trigger",
-    "inputs",
-    "steps",
-    "site",
-    "now",
-    "event",
-    "answer",
-    "output",
-    "failure",
-    "reads",
-    "write",
-    "undo",
-    "on_error",
-    "on_timeout",
-    "on_failure",
-    "second",
-    "true",
-    "false",
-    "null",
-    "in",
-    "as",
-    "break",
-    "else",
-    "for",
-    "if",
-    "import",
-    "return",
+const RESERVED: [&str; 22] = [
+    "trigger", "inputs", "steps", "site", "now", "event", "answer", "output", "failure", "reads", "write",
+    "true", "false", "null", "in", "as", "break", "else", "for", "if", "import", "return",
 ];
+/// What stands in paths of steps that the engine makes: an `undo` needs no approval.
+const OF_PATHS: [&str; 4] = ["undo", "on_error", "on_timeout", "on_failure"];
 
 const INPUT_TYPES: [&str; 7] = ["string", "time", "number", "integer", "boolean", "list", "object"];
 
@@ -188,7 +165,7 @@ impl<'d> Decoder<'d> {
         if !snake {
             let message = format!("`{id}` is not an id");
             self.error("T003", place, message, "use lower case letters, digits and `_`, a letter first");
-        } else if RESERVED.contains(&id) {
+        } else if RESERVED.contains(&id) || OF_PATHS.contains(&id) {
             let message = format!("`{id}` is a name of the language");
             self.error("T003", place, message, "choose another id");
             return false;

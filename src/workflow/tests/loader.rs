@@ -40,7 +40,10 @@ const CASES: &[(&str, &str)] = &[
     ),
     ("T002 header", "workflw: w\ntitle: A\ntrigger: manual\nsteps: []"),
     ("T003 twice", "  - { id: a, end: x }\n  - id: b\n    choose:\n      - { else: [{ id: a, end: y }] }"),
-    ("T003 reserved", "  - { id: in, end: x }\n  - { id: trigger, end: x }\n  - { id: Push-it, end: x }"),
+    (
+        "T003 reserved",
+        "  - { id: in, end: x }\n  - { id: undo, end: x }\n  - { id: trigger, end: x }\n  - { id: Push-it, end: x }",
+    ),
     ("T004 plain", "  - { id: a, if: trigger.x = 1, end: x }"),
     ("T004 quoted", "  - id: a\n    if: 'trigger.x == ''a'' and true'\n    end: x"),
     (

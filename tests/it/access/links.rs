@@ -67,6 +67,11 @@ async fn an_embedded_question_is_answered_without_a_cookie_by_the_person_it_is_f
     let mut db = console.store.connection().await.expect("a connection");
     let vote = gates::vote(&mut db, gate).await.expect("asking").expect("an answer");
     assert_eq!((vote.person.as_str(), vote.channel.as_str()), ("sam", "embed"));
+    assert_eq!(
+        vote.named_by.as_deref(),
+        Some("plex"),
+        "by the word of the program, which speaks for one person only"
+    );
     assert!(frame.get(&sams).await.text.contains("on an embedded page"));
 
     expire(&console).await;

@@ -239,3 +239,24 @@ steps: [{ id: ask, gate: acknowledge, ask: supervisor, expires: 1h, on_expire: f
     lab.route().await;
     assert_eq!(messages().await.len(), 4, "one message a flood and channel");
 }
+
+#[tokio::test]
+async fn a_flood_of_a_workflow_in_shadow_is_told_to_nobody() {
+    let yaml = "workflow: press_down
+owner: me
+autonomy: shadow
+trigger: { event: machine.stopped, flood: 1 per 10m }
+steps: [{ id: ask, gate: acknowledge, ask: supervisor, expires: 1h, on_expire: fail }]
+";
+    let lab = Lab::new(&[yaml]).await;
+    for _ in 0..3 {
+        lab.event("machine.stopped", json!({ "machine": "PRESS-1" })).await;
+    }
+    lab.route().await;
+    assert_eq!(lab.count("select count(*) from flood").await, 1);
+    lab.advance(601).await;
+    lab.route().await;
+    lab.route().await;
+    assert_eq!(lab.count("select count(*) from flood").await, 0, "it is over");
+    assert_eq!(lab.count("select count(*) from outbox").await, 0);
+}

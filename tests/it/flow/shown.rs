@@ -69,6 +69,15 @@ async fn a_queued_run_says_what_it_waits_for_and_when_it_is_its_turn() {
     let listed = get("/api/runs".to_owned()).await;
     let queued = listed["runs"].as_array().expect("a list").iter().filter(|run| !run["queued"].is_null());
     assert_eq!(queued.count(), 3);
+
+    // Who is cancelled in line need not come to its turn to end.
+    let cancel = format!("{}/api/runs/{}/cancel", console.url, runs[3]);
+    let order = reqwest::Client::new().post(cancel).bearer_auth(API_TOKEN).header("x-takt-person", "sam");
+    let answer = order.json(&json!({ "reason": "a test" })).send().await.expect("an answer");
+    assert!(answer.status().is_success(), "{:?}", answer.text().await);
+    let left = sqlx::query_as::<_, (String, Option<i64>)>("select state, lane from run where id = $1");
+    let left = left.bind(runs[3].0).fetch_one(console.store.pool()).await.expect("its row");
+    assert_eq!(left, ("ready".to_owned(), None));
 }
 
 #[tokio::test]

@@ -42,6 +42,8 @@ pub(super) struct Asker {
     /// The page of the question.
     pub back: String,
     pub channel: &'static str,
+    /// The program whose word it is that this is the person.
+    pub named_by: Option<String>,
     /// The page stands alone: nothing leads from it into the console.
     pub is_bare: bool,
 }
@@ -54,6 +56,7 @@ impl Asker {
             action: format!("/gates/{gate}/answer"),
             back: format!("/gates/{gate}"),
             channel: "web",
+            named_by: None,
             is_bare: false,
         }
     }
@@ -106,6 +109,7 @@ pub(super) async fn take(
         Err(mistake) => return refuse(door, asker, id, &mistake.to_string(), typed).await,
     };
     answer.channel = asker.channel.to_owned();
+    answer.named_by.clone_from(&asker.named_by);
     answer.signature = match signing::read(door, asker, &gate, &fields).await? {
         Ok(signature) => signature,
         Err(wrong) => return signing::dialog(door, asker, &gate, &answer, &fields, Some(wrong)),
