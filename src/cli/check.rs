@@ -85,11 +85,7 @@ pub fn run(args: &CheckArgs, site: &Site, tools: &Registry) -> Result<ExitCode, 
     if args.path.is_none() {
         problems.extend(library.around());
     }
-    match tell(&problems, args.format, &site.folder) {
-        // Whoever reads has seen enough; the exit code says the rest.
-        Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => {}
-        told => told?,
-    }
+    tell(&problems, args.format, &site.folder)?;
     let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
     let files = library.paths().filter(|path| is_chosen(path)).count();
     let warnings = problems.len() - errors;
@@ -115,11 +111,19 @@ pub fn refused(problems: &[Problem], args: &CheckArgs) -> Result<ExitCode, Check
     Ok(ExitCode::from(1))
 }
 
+/// Whoever closes the pipe has seen enough; the exit code says the rest.
+fn tell(problems: &[&Problem], format: Format, site: &Path) -> io::Result<()> {
+    match write_all(problems, format, site) {
+        Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        told => told,
+    }
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "https://no-color.org is a matter of the terminal, not of the site"
 )]
-fn tell(problems: &[&Problem], format: Format, site: &Path) -> io::Result<()> {
+fn write_all(problems: &[&Problem], format: Format, site: &Path) -> io::Result<()> {
     let mut out = io::stdout().lock();
     match format {
         Format::Text => {

@@ -453,8 +453,9 @@ impl Driver {
             _ => {}
         }
         let Some(path) = signal.path.clone() else { return };
-        if matches!(self.state.status(&path), Status::Running | Status::Waiting) {
-            self.record(Some(path), 0, Change::Signalled(signal));
+        let change = Change::Signalled(signal);
+        if self.state.status(&path).apply(&change).is_ok() {
+            self.record(Some(path), 0, change);
         }
     }
 

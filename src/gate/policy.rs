@@ -159,7 +159,8 @@ pub fn check(
 fn speaks_for_one(asked: &Asked<'_>, answer: &Answer) -> Result<(), Refusal> {
     let Some(program) = &answer.named_by else { return Ok(()) };
     let requested_via = asked.gate.ask.get("requested_via").and_then(|via| via.as_str());
-    let has_asked = answer.decision != Decision::Acknowledge && requested_via == Some(&via_of(program));
+    let is_yes = !matches!(answer.decision, Decision::Acknowledge | Decision::Reject);
+    let has_asked = is_yes && requested_via == Some(&via_of(program));
     let of_first = asked.gate.ask.get("first").map_or(&[][..], |first| list(first, "named_by"));
     let has_spoken = asked.votes.iter().any(|vote| vote.named_by.as_ref() == Some(program))
         || of_first.iter().any(|other| other == program);

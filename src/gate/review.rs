@@ -48,6 +48,11 @@ pub(super) async fn begin(
     versions::save(db, REVIEW_WORKFLOW, &sha256, &bundle).await?;
     let text = |field: &str| gate.ask.get(field).and_then(|text| text.as_str()).unwrap_or_default();
     let title = text("title");
+    let mut trigger =
+        json!({ "type": "takt.override", "by": vote.person, "subject": gate.ask.get("subject") });
+    if let Some(program) = &vote.named_by {
+        trigger["via"] = json!(via_of(program));
+    }
     let run = NewRun {
         id: review_of(RunId(gate.run_id), gate.id),
         workflow: REVIEW_WORKFLOW.to_owned(),
@@ -55,10 +60,7 @@ pub(super) async fn begin(
         subject: Some(text("subject")).filter(|subject| !subject.is_empty()).map(str::to_owned),
         key: None,
         sha256,
-        trigger: json!({
-            "type": "takt.override", "by": vote.person, "via": vote.named_by.as_deref().map(via_of),
-            "subject": gate.ask.get("subject"),
-        }),
+        trigger,
         inputs: json!({
             "name": name_of(site, &vote.person), "title": title, "did": did(vote), "asked": text("role_title"),
             "reason": vote.reason, "link": format!("/gates/{}", gate.id),

@@ -1,6 +1,6 @@
 //! The only place a step's status changes: a total match over what may happen to it.
 
-use super::record::Change;
+use super::{SignalKind, record::Change};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -45,6 +45,8 @@ impl Status {
             // An interrupted attempt hears its news too: a crash must not lose an answer.
             (Running, Change::Signalled(_)) => Ok(Running),
             (Waiting, Change::Signalled(_)) => Ok(Waiting),
+            // A child that went on with its reopened parent may end before the parent has come to it again.
+            (Pending, Change::Signalled(signal)) if signal.kind == SignalKind::Child => Ok(Pending),
             (Waiting, Change::Noted { .. }) => Ok(Waiting),
             (Running | Waiting, Change::Retrying { .. }) => Ok(Backoff),
             (Running | Waiting | Open, Change::Done { .. }) => Ok(Done),

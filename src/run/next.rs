@@ -105,17 +105,12 @@ fn planned<'a>(workflow: &'a Workflow, state: &'a State, site: &Value, walker: W
         }
         Phase::Main => plan_main(workflow, state, &mut names, walker),
         Phase::Failing { step, failure } => {
-            names.set_variable(
-                "failure",
-                Cow::Owned(json!({
-                    "step": step, "class": failure.class, "message": failure.message,
-                })),
-            );
-            plan_unwinding(workflow, state, names, walker, "failed")
+            let why = json!({ "step": step, "class": failure.class, "message": failure.message });
+            plan_unwinding(workflow, state, names, walker, ("failed", "failure", why))
         }
         Phase::Cancelling { by, reason } => {
-            names.set_variable("cancelled", Cow::Owned(json!({ "by": by, "reason": reason })));
-            plan_unwinding(workflow, state, names, walker, "cancelled")
+            let why = json!({ "by": by, "reason": reason });
+            plan_unwinding(workflow, state, names, walker, ("cancelled", "cancelled", why))
         }
     }
 }
@@ -150,7 +145,7 @@ fn plan_unwinding<'a>(
     state: &'a State,
     mut names: Names<'a>,
     mut walker: Walker<'a>,
-    outcome: &str,
+    (outcome, variable, why): (&str, &'static str, Value),
 ) -> Plan {
     if !walker.in_flight.is_empty() {
         return Plan::default();
@@ -158,10 +153,14 @@ fn plan_unwinding<'a>(
     let mut passed = Walker::passive(state, walker.now);
     passed.list(&workflow.steps, None, &mut names);
     let undoable = passed.undoable;
+    // On the way stood what failed before, and was handled.
+    names.set_variable(variable, Cow::Owned(why.clone()));
 
     for path in state.done.iter().rev() {
         let Some((step, names)) = undoable.get(path) else { continue };
-        match walker.leaf(step, &path.child("undo"), names) {
+        let (mut names, undo) = (names.clone(), path.child("undo"));
+        names.set_variable(variable, Cow::Owned(why.clone()));
+        match walker.leaf(step, &undo, &names) {
             // An undo that failed is in the journal and in what people are told; the others still run.
             Flow::Through | Flow::Failed(..) => {}
             Flow::Blocked | Flow::Ended(_) => return walker.finish(),

@@ -93,6 +93,11 @@ pub fn rerun(workflow: &Workflow, state: &State, from: &StepPath) -> Result<Reop
     Ok(reopening)
 }
 
+/// Whether it is known of every undo that it was carried out, or was not.
+pub fn is_undone(state: &State) -> Result<(), Obstacle> {
+    Reopening::default().take_back_undone(state)
+}
+
 impl Reopening {
     /// What was undone is not there any more: it is done again, as a new effect.
     fn take_back_undone(&mut self, state: &State) -> Result<(), Obstacle> {

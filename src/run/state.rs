@@ -83,7 +83,7 @@ pub struct StepState {
     pub items: Vec<Value>,
     /// How often its effect was undone and asked for anew; part of its idempotency key.
     pub generation: u32,
-    /// Attempts made under an earlier key.
+    /// Attempts made under an earlier key, or that ended before anything was sent.
     pub keyed_from: u32,
     /// Attempts made before the run was last reopened: `retry:` counts from here.
     pub retried_from: u32,
@@ -244,7 +244,7 @@ impl State {
                 step.fresh = false;
             }
             Change::Retrying { failure, wake_at } => {
-                step.failure = Some(failure.clone());
+                step.fail(failure);
                 step.wake_at = Some(*wake_at);
             }
             Change::Signalled(signal) => {
@@ -264,7 +264,7 @@ impl State {
                 self.items_listed += items.len();
                 step.items.clone_from(items);
             }
-            Change::Failed { failure } => step.failure = Some(failure.clone()),
+            Change::Failed { failure } => step.fail(failure),
             Change::Done { output } => {
                 step.output = output.clone();
                 self.done.push(path);
@@ -279,7 +279,17 @@ impl State {
     }
 }
 
+/// Classes of failures of a call that was not made.
+const NOT_SENT: [&str; 3] = ["rule", "not_approved", "expression"];
+
 impl StepState {
+    fn fail(&mut self, failure: &Failure) {
+        if NOT_SENT.contains(&failure.class.as_str()) && self.attempt == self.keyed_from + 1 {
+            self.keyed_from = self.attempt;
+        }
+        self.failure = Some(failure.clone());
+    }
+
     /// As before its first attempt, but for what its key and its attempts are counted from.
     fn reset(&self, renewed: bool) -> Self {
         Self {

@@ -146,9 +146,10 @@ enum Earlier {
     Unknown,
 }
 
-/// A rule that refuses says "not written", which nobody knows here.
+/// Whoever refuses says "not written", which nobody knows here.
 fn in_doubt(mut refused: StepError, earlier: &Earlier, tool: &str) -> StepError {
-    if refused.failure.class == "rule" && matches!(earlier, Earlier::Unknown) {
+    let says_so = ["rule", "not_approved"].contains(&refused.failure.class.as_str());
+    if says_so && matches!(earlier, Earlier::Unknown) {
         let because = refused.failure.message.trim_start_matches(NOT_WRITTEN);
         refused.failure = Failure::new(
             "needs_person",

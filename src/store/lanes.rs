@@ -96,17 +96,9 @@ pub async fn members(db: &mut PgConnection, workflow: &str, key: &str) -> Result
     Ok(rows.fetch_all(db).await?.into_iter().map(RunId).collect())
 }
 
-/// Takes those of these runs that queue out of their queues, ready to hear that they were cancelled.
+/// Takes those of these runs that queue out of their queues, ready to hear that they were cancelled. No lane is waited for:
+/// nobody's place becomes free, and whoever orders this holds runs that a lane's owner may be waiting for.
 pub async fn leave_queue(db: &mut PgConnection, runs: &[Uuid]) -> Result<()> {
-    let lanes = sqlx::query_scalar!(
-        r#"select distinct lane as "lane!" from run where id = any($1) and state = 'queued' and lane is not null"#,
-        runs
-    );
-    let lanes = lanes.fetch_all(&mut *db).await?;
-    if lanes.is_empty() {
-        return Ok(());
-    }
-    lock(db, &lanes).await?;
     sqlx::query!(
         "update run set state = 'ready', lane = null, next_at = takt_now() where id = any($1) and state = 'queued'",
         runs

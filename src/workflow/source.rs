@@ -360,8 +360,8 @@ fn syntax(path: &str, place: Place, message: String, fix: &str) -> Problem {
     }
 }
 
-/// The double quote that is still open at the end of this line, by what most people write: one that does not end in its own
-/// line ends in the next line with an odd one.
+/// The double quote that is still open at the end of this line, by what most people write: one that opens a value and does not
+/// end in its own line ends in the next line with an odd one.
 fn open_quote(text: &str, line: u32) -> Option<Place> {
     let mut open = None;
     for (number, line) in (1..=line).zip(text.lines()) {
@@ -369,7 +369,13 @@ fn open_quote(text: &str, line: u32) -> Option<Place> {
         let code = if is_remark { "" } else { line.split(" #").next().unwrap_or(line) };
         let quotes: Vec<usize> =
             code.match_indices('"').map(|(at, _)| at).filter(|at| !code[..*at].ends_with('\\')).collect();
-        if let (Some(last), 1) = (quotes.last(), quotes.len() % 2) {
+        let opens = |at: usize| {
+            let before = code[..at].trim_end();
+            before.is_empty() || before.ends_with([':', '-', ',', '[', '{'])
+        };
+        if let (Some(last), 1) = (quotes.last(), quotes.len() % 2)
+            && (open.is_some() || opens(*last))
+        {
             let column = code[..*last].chars().count() as u32 + 1;
             open = if open.is_none() { Some(Place { line: number, column }) } else { None };
         }

@@ -22,6 +22,15 @@ pub(super) fn closest<'k>(wrong: &str, known: impl IntoIterator<Item = &'k str>)
     near.or(if let [only] = longer[..] { Some(only) } else { None })
 }
 
+/// Of shorter words two may well differ by a letter.
+const SLIP_MIN: usize = 5;
+
+/// The known word that differs by one slip of the finger, where one may be missing without harm.
+pub(super) fn one_slip<'k>(wrong: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    let long = wrong.chars().count() >= SLIP_MIN;
+    known.into_iter().find(|word| long && wrong.len().abs_diff(word.len()) <= 1 && distance(wrong, word) == 1)
+}
+
 fn nearest<'k>(wrong: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     let length = wrong.chars().count();
     let limit = (length / 3).max(1);

@@ -1,6 +1,7 @@
 //! What people order of runs, through the real binary: cancelled, paused, retried, moved, quarantined.
 
 mod changed;
+mod children;
 mod command;
 mod many;
 

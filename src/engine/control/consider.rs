@@ -180,7 +180,7 @@ async fn reopened(
         Ok(new) => new,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    let reopening = match from {
+    let mut reopening = match from {
         Some(from) => match reopen::rerun(&old.workflow, &state, from) {
             Ok(reopening) => reopening,
             Err(obstacle) => return Ok(Err(obstacle.into())),
@@ -190,7 +190,7 @@ async fn reopened(
             Err(obstacle) => return Ok(Err(obstacle.into())),
         },
     };
-    let children = match children(db, definitions, run, &state, &old, &reopening, order).await? {
+    let children = match children(db, definitions, run, &state, &old, &mut reopening, order).await? {
         Ok(children) => children,
         Err(refusal) => return Ok(Err(refusal)),
     };
@@ -232,25 +232,27 @@ fn draft(
     Ok(draft)
 }
 
-/// Child runs that go on where they failed. None is begun a second time, and none goes on before its parent has come to it
-/// again: what it was given, and who approved it, could be something else by then.
+/// Child runs that go on where they failed; one that was cancelled undid what it had done, and is begun anew. None that ended
+/// well is begun a second time, and none goes on before its parent has come to it again: what it was given, and who approved
+/// it, could be something else by then.
 async fn children(
     db: &mut PgConnection,
     definitions: &Definitions,
     run: RunId,
     state: &State,
     definition: &Definition,
-    reopening: &Reopening,
+    reopening: &mut Reopening,
     order: &Order,
 ) -> Considered<Vec<Reopened>> {
     let mut all = Vec::new();
     let from = if let Action::Rerun { from, .. } = &order.action { Some(from) } else { None };
     let retry = Order { action: Action::Retry, ..order.clone() };
-    for path in reopening.resets.keys() {
+    for (path, renewed) in &mut reopening.resets {
         // A detached one is nobody's to wait for: its id keeps it from being begun twice.
         let is_run = find(&definition.workflow, path)
             .is_some_and(|step| matches!(&step.kind, StepKind::Run(run) if !run.detach));
-        if !is_run {
+        // What is renewed begins another one.
+        if !is_run || *renewed {
             continue;
         }
         let generation = state.step(path).map_or(0, |step| step.generation);
@@ -264,6 +266,18 @@ async fn children(
         }
         match Box::pin(reopened(db, definitions, &found, &retry)).await? {
             Ok(reopened) => all.extend(reopened),
+            Err(Refusal::Obstacle(Obstacle::NothingFailed))
+                if found.outcome.as_deref() == Some("cancelled") =>
+            {
+                let (child, _) = match known(db, definitions, child).await? {
+                    Ok(known) => known,
+                    Err(refusal) => return Ok(Err(refusal)),
+                };
+                if let Err(obstacle) = reopen::is_undone(&child) {
+                    return Ok(Err(obstacle.into()));
+                }
+                *renewed = true;
+            }
             Err(Refusal::Obstacle(Obstacle::NothingFailed)) => {
                 return Ok(Err(Obstacle::ChildDone(path.clone()).into()));
             }

@@ -93,7 +93,10 @@ fn who_named_the_requester_names_nobody_who_approves() {
     for (via, program) in [("service:mes", Some("erp")), ("service:mes", None), ("web", Some("mes"))] {
         assert_eq!(answer(via, program, Decision::Approve), Ok(()), "{via} {program:?}");
     }
-    assert_eq!(answer("service:mes", Some("mes"), Decision::Acknowledge), Ok(()));
+    for decision in [Decision::Acknowledge, Decision::Reject] {
+        let refusal = answer("service:mes", Some("mes"), decision).err();
+        assert!(!matches!(refusal, Some(Refusal::SameProgram { .. })), "{decision:?}: {refusal:?}");
+    }
 }
 
 #[test]

@@ -134,11 +134,31 @@ fn an_undo_sees_the_names_of_its_own_place() {
 }
 
 #[test]
+fn a_child_that_ends_before_its_reopened_parent_comes_to_it_is_heard() {
+    let mut bench = Bench::new(definition("  - { id: a, call: x.read }\n  - { id: r, run: other }\n"));
+    bench.run(&mut |path, _| if path.as_str() == "r" { failed("child_failed") } else { done(json!({})) });
+    let reopening = reopen::retry(&bench.definition.workflow, &bench.state()).expect("a way on");
+    bench.reopen(&reopening);
+    let path = StepPath::root("r");
+    let news = |kind| Signal { id: uuid::Uuid::now_v7(), kind, path: Some(path.clone()), body: json!({}) };
+    let pending = Status::Pending;
+    assert!(
+        pending.apply(&Change::Signalled(news(SignalKind::Answer))).is_err(),
+        "nobody asked anything yet"
+    );
+    bench.add(Some(path.clone()), 0, Change::Signalled(news(SignalKind::Child)));
+    let plan = bench.plan();
+    let task = plan.ready.first().expect("the step is next");
+    bench.add(Some(path.clone()), task.attempt, Change::Started);
+    assert_eq!(bench.state().step(&path).expect("it runs").signals.len(), 1);
+}
+
+#[test]
 fn what_was_only_rehearsed_is_not_undone() {
     let mut bench = Bench::new(definition(THREE));
     bench.run(&mut |path, _| match path.as_str() {
         "c" => failed("permanent"),
-        _ => done(json!({ "shadow": true })),
+        _ => done(json!({ "shadow": true, "not_written": {} })),
     });
     assert_eq!(bench.executed(), ["a", "b", "c", "on_failure.tell"]);
 }

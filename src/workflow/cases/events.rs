@@ -47,13 +47,13 @@ impl Check<'_> {
         }
     }
 
-    /// A real event may have fields that nobody described; one that is nearly a described one is a slip.
+    /// A real event may have fields that nobody described; one that is a described one but for a letter is a slip.
     fn slips(&mut self, kind: &str, data: &NamedValues) {
         let events = self.events;
         let (Some(described), Some(given)) = (events.fields(kind), data.it.raw().as_object()) else { return };
         let missing = || described.keys().map(String::as_str).filter(|name| !given.contains_key(*name));
         for name in given.keys().filter(|name| !described.contains_key(name.as_str())) {
-            if let Some(near) = suggest::closest(name, missing()) {
+            if let Some(near) = suggest::one_slip(name, missing()) {
                 let message = format!("events/{kind}.json describes no `{name}`");
                 self.error("T020", data.place_of(name), message, format!("did you mean `{near}`?"));
             }

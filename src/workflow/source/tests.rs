@@ -39,6 +39,7 @@ fn an_open_quote_is_told_where_it_opens() {
         (r#"a: "open"#, "1:4 this quote is not closed"),
         ("a: 1\nb: { c: \"open, d: 2 }\ne: \"x\"\nf: \"y\"\n", "2:9 this quote is not closed"),
         ("a: \"two\n  lines\"\n# a \" in a remark\nb: \"open\nc: 1\n", "4:4 this quote is not closed"),
+        ("a: 12\" pipe\nb: \"open\nc: 1\n", "2:4 this quote is not closed"),
         ("a: 'open\nb: 1\n", "2:1 the quote before is not closed"),
     ] {
         assert_eq!(problems(text), [format!("{told} | {fix}")], "{text}");
