@@ -16,6 +16,7 @@ steps:
   - { id: before, wait: 1ms }
   - { id: part, run: inner }
 on_failure:
+  - { id: tell, call: notify.role, with: { role: production_supervisor, message: messages/run_failed.hbs } }
   - { id: help, run: helper }
 ";
 const INNER: &str = "workflow: inner
