@@ -17,7 +17,7 @@ mod words;
 pub use audited::{decide, stranger_refused};
 pub use decide::{Answer, DecideError, Decided, ItemAnswer, edited_hash, signal};
 pub use delegate::{DelegationError, HandOver, end_delegation, hand_over};
-pub use policy::{Decision, Refusal, check, place_in, place_of};
+pub use policy::{Decision, Refusal, check, place_in, place_of, via_of};
 pub use review::{REVIEW_WORKFLOW, review_of};
 pub use sign::{FRESH, SignMethod, Signature, is_intact, meaning_of};
 pub use standing::{Asked, Standing};

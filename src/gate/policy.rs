@@ -168,7 +168,7 @@ fn speaks_for_one(asked: &Asked<'_>, answer: &Answer) -> Result<(), Refusal> {
 }
 
 /// How a door records that a program said who somebody is: the site's own token has no account.
-pub(super) fn via_of(program: &str) -> String {
+pub fn via_of(program: &str) -> String {
     if program == ROOT_ACCOUNT { "api".to_owned() } else { format!("service:{program}") }
 }
 

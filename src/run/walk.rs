@@ -171,11 +171,11 @@ impl<'a> Walker<'a> {
             names.set_step(&step.id, Cow::Borrowed(&done.output));
         }
         // What was only rehearsed has nothing to be taken back.
-        let is_rehearsed = ["shadow", "not_written"].iter().all(|field| done.output.get(field).is_some());
+        let is_rehearsed = || ["shadow", "not_written"].iter().all(|field| done.output.get(field).is_some());
         if let StepKind::Call(CallStep { undo: Some(undo), .. }) = &step.kind
             && self.passive
             && done.status == Status::Done
-            && !is_rehearsed
+            && !is_rehearsed()
         {
             let call =
                 CallStep { tool: undo.tool.clone(), with: undo.with.clone(), rules: Vec::new(), undo: None };

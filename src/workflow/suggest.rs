@@ -10,16 +10,15 @@ const BEGINNING_MIN: usize = 4;
 
 /// `None` when nothing is close enough to be what was meant.
 pub(super) fn closest<'k>(wrong: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    let known: Vec<&str> = known.into_iter().collect();
+    nearest(wrong, known.iter().copied()).or_else(|| cut_short(wrong, &known))
+}
+
+/// The only known word that begins so.
+fn cut_short<'k>(wrong: &str, known: &[&'k str]) -> Option<&'k str> {
     let is_long_enough = wrong.chars().count() >= BEGINNING_MIN;
-    let mut longer = Vec::new();
-    let known = known.into_iter().inspect(|word| {
-        if is_long_enough && longer.len() < 2 && word.starts_with(wrong) {
-            longer.push(*word);
-        }
-    });
-    let near = nearest(wrong, known);
-    // A word cut short, when only one begins so.
-    near.or(if let [only] = longer[..] { Some(only) } else { None })
+    let mut longer = known.iter().copied().filter(|word| is_long_enough && word.starts_with(wrong));
+    longer.next().filter(|_| longer.next().is_none())
 }
 
 /// Of shorter words two may well differ by a letter.

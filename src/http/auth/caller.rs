@@ -1,6 +1,6 @@
 use super::{Needs, SignedIn, is_same_secret};
 use crate::{
-    gate::hash_of,
+    gate::{hash_of, via_of},
     http::{
         problem::{Cause, Problem},
         state::Shared,
@@ -44,9 +44,7 @@ impl Caller {
 
     /// The account that names a person, else the door.
     pub(in crate::http) fn via(&self) -> String {
-        self.service
-            .as_ref()
-            .map_or_else(|| self.channel.to_owned(), |account| format!("service:{}", account.id))
+        self.named_by().map_or_else(|| self.channel.to_owned(), via_of)
     }
 
     /// The program whose word it is that this person answers; nobody's where they signed in.
