@@ -3,6 +3,7 @@
 
 pub(in crate::cli) mod formats;
 
+use super::output::out;
 use crate::{
     site::{Site, read_text},
     tool::Registry,
@@ -111,23 +112,16 @@ pub fn refused(problems: &[Problem], args: &CheckArgs) -> Result<ExitCode, Check
     Ok(ExitCode::from(1))
 }
 
-/// Whoever closes the pipe has seen enough; the exit code says the rest.
-fn tell(problems: &[&Problem], format: Format, site: &Path) -> io::Result<()> {
-    match write_all(problems, format, site) {
-        Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        told => told,
-    }
-}
-
 #[expect(
     clippy::disallowed_methods,
     reason = "https://no-color.org is a matter of the terminal, not of the site"
 )]
-fn write_all(problems: &[&Problem], format: Format, site: &Path) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+fn tell(problems: &[&Problem], format: Format, site: &Path) -> io::Result<()> {
+    let mut out = out();
     match format {
         Format::Text => {
-            let colour = out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+            let colour =
+                io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
             let mut sources: BTreeMap<&str, Vec<String>> = BTreeMap::new();
             for problem in problems {
                 let lines = sources.entry(&problem.path).or_insert_with(|| lines_of(&problem.path, site));

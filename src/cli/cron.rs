@@ -2,7 +2,7 @@
 //!
 //! What is asked for here is started by whichever `takt serve` works on that database, now or later.
 
-use super::database::DatabaseArgs;
+use super::{database::DatabaseArgs, output::out};
 use crate::{
     app::{AppError, Plant},
     postgres::ClusterError,
@@ -175,7 +175,7 @@ impl Output {
     fn json(&self, value: &impl serde::Serialize) -> Result<bool, std::io::Error> {
         if self.format == Format::Json {
             let text = serde_json::to_string_pretty(value)?;
-            writeln!(std::io::stdout(), "{text}")?;
+            writeln!(out(), "{text}")?;
         }
         Ok(self.format == Format::Json)
     }
@@ -184,14 +184,14 @@ impl Output {
         if self.json(&serde_json::json!({ "done": sentence }))? {
             return Ok(());
         }
-        writeln!(std::io::stdout(), "{sentence}")
+        writeln!(out(), "{sentence}")
     }
 
     fn list(&self, views: &[View]) -> Result<(), std::io::Error> {
         if self.json(&views)? {
             return Ok(());
         }
-        let mut out = std::io::stdout().lock();
+        let mut out = out();
         if views.is_empty() {
             return writeln!(out, "no workflow of this site has a cron trigger");
         }
@@ -212,7 +212,7 @@ impl Output {
         if self.json(view)? {
             return Ok(());
         }
-        let mut out = std::io::stdout().lock();
+        let mut out = out();
         writeln!(out, "{}  {}", view.workflow, view.title)?;
         writeln!(out, "fires     {} in {}", view.cron, view.time_zone)?;
         if let (Some(calendar), Some(on_closed)) = (&view.calendar, view.on_closed) {
@@ -251,7 +251,7 @@ impl Output {
         if self.json(backfill)? {
             return Ok(());
         }
-        let mut out = std::io::stdout().lock();
+        let mut out = out();
         for at in &backfill.starts {
             writeln!(out, "{verb}  {}", self.time(*at))?;
         }

@@ -9,7 +9,7 @@ use tokio::process::Command;
 use crate::postgres::{self, Cluster, ClusterError, DATABASE, StopIf, StopOutcome};
 use crate::store::StoreError;
 
-use super::{cluster::ClusterArgs, purge::PurgeArgs};
+use super::{cluster::ClusterArgs, output::out, purge::PurgeArgs};
 
 /// Looks inside Takt's private PostgreSQL
 #[derive(Debug, clap::Args)]
@@ -108,7 +108,7 @@ pub async fn run(args: DbArgs) -> Result<ExitCode, DbError> {
 
 fn status(cluster: &ClusterArgs, is_foreign: bool) -> Result<ExitCode, DbError> {
     let status = postgres::status(&cluster.data())?;
-    let mut out = std::io::stdout().lock();
+    let mut out = out();
     if is_foreign {
         writeln!(out, "DATABASE_URL is set: Takt uses that database, not this cluster")?;
     }
@@ -137,7 +137,7 @@ fn stop(cluster: &ClusterArgs, stop_if: StopIf) -> Result<ExitCode, DbError> {
         StopOutcome::WasNotRunning => "was not running",
         StopOutcome::InUse => return Err(DbError::InUse),
     };
-    writeln!(std::io::stdout(), "PostgreSQL in {} {sentence}", cluster.data().display())?;
+    writeln!(out(), "PostgreSQL in {} {sentence}", cluster.data().display())?;
     Ok(ExitCode::SUCCESS)
 }
 

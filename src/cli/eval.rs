@@ -8,7 +8,7 @@ mod play;
 mod record;
 
 use self::play::Theatre;
-use super::database::DatabaseArgs;
+use super::{database::DatabaseArgs, output::out};
 use crate::{
     app::{AppError, Plant},
     eval::{
@@ -358,11 +358,8 @@ fn cases_of(site: &Path, paths: &[PathBuf]) -> Result<Vec<PathBuf>, EvalError> {
 }
 
 fn emit(text: &str) -> Result<(), EvalError> {
-    match io::stdout().write_all(text.as_bytes()) {
-        // Whoever read the beginning has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.map_err(|source| EvalError::Write { path: "standard output".into(), source }),
-    }
+    let written = out().write_all(text.as_bytes());
+    written.map_err(|source| EvalError::Write { path: "standard output".into(), source })
 }
 
 /// A hint beside the data; nobody is harmed when it cannot be read.

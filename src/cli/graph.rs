@@ -1,5 +1,6 @@
 //! `takt graph`: a workflow as a picture.
 
+use super::output::out;
 use crate::{
     app::AppError,
     graph::{mermaid, picture, svg},
@@ -61,7 +62,7 @@ pub fn run(args: &GraphArgs) -> Result<(), GraphError> {
     };
     match &args.output {
         Some(path) => fs::write(path, text)?,
-        None => io::stdout().write_all(text.as_bytes())?,
+        None => out().write_all(text.as_bytes())?,
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! `takt mcp`: what an MCP server offers beside what was accepted, and accepting it. Only here is a lock file written.
 
-use super::fail;
+use super::{fail, output::out};
 use crate::{
     connector::mcp::{Desk, DeskError, Line, Pinned},
     site::{Environment, Overrides, Site, SiteError},
@@ -85,7 +85,7 @@ pub async fn check(site: &Site) -> ExitCode {
 /// Exit code 1 when something declared is not what was accepted.
 async fn list(desk: &Desk, full: bool) -> Result<ExitCode, McpError> {
     let lines = desk.look().await?;
-    let mut out = io::stdout().lock();
+    let mut out = out();
     let width = lines.iter().map(|line| line.name.len()).max().unwrap_or(0);
     for line in &lines {
         let declared = line.tool.as_deref().map_or("not declared".to_owned(), |tool| format!("as {tool}"));
@@ -102,7 +102,7 @@ async fn list(desk: &Desk, full: bool) -> Result<ExitCode, McpError> {
 
 async fn accept(desk: &mut Desk, tool: Option<&str>) -> Result<ExitCode, McpError> {
     let accepted = desk.accept(tool).await?;
-    let mut out = io::stdout().lock();
+    let mut out = out();
     for line in &accepted {
         writeln!(out, "{}: {}", line.name, state(line))?;
         match (&line.pinned, &line.offered) {

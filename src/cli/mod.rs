@@ -5,6 +5,9 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the door for terminals")]
 
+#[macro_use]
+mod output;
+
 mod audit;
 mod bench;
 mod broken;

@@ -4,6 +4,7 @@
 use super::{
     database::DatabaseArgs,
     db::{DbArgs, DbError},
+    output::out,
 };
 use crate::{
     engine::upkeep::{Freed, Policy, Progress, clean},
@@ -72,7 +73,7 @@ fn tell(progress: &Progress<'_>, dry_run: bool, is_terminal: bool) {
 }
 
 fn report(freed: &Freed, dry_run: bool) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
+    let mut out = out();
     let (dropped, deleted) = if dry_run { ("would free", "would delete") } else { ("freed", "deleted") };
     writeln!(out, "{dropped} {} in {} partitions", size(freed.bytes()), freed.days.len())?;
     for (what, rows) in &freed.rows {

@@ -1,5 +1,6 @@
 //! `takt schema`: the JSON Schema of a site's workflow files for editors, or the same as a reference for people.
 
+use super::output::out;
 use crate::{
     app::AppError,
     schema::{language_reference, workflow_schema},
@@ -52,7 +53,7 @@ pub fn run(args: &SchemaArgs) -> Result<(), SchemaError> {
     };
     match &args.output {
         Some(path) => fs::write(path, text)?,
-        None => io::stdout().write_all(text.as_bytes())?,
+        None => out().write_all(text.as_bytes())?,
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! `takt test`: plays the tests of a site's workflows; no database, no network, no model.
 
-use super::check::formats::below_here;
+use super::{check::formats::below_here, output::out};
 use crate::{
     app::{self, AppError, Plant, SiteLadders},
     connector::native,
@@ -119,18 +119,15 @@ async fn once(args: &TestArgs) -> Result<ExitCode, TestError> {
 }
 
 fn write(args: &TestArgs, stage: &Stage, suite: &SuiteResult) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = out();
     let text = match args.format {
-        Format::Text => testing::text(suite, &stage.site.folder, out.is_terminal()),
+        Format::Text => testing::text(suite, &stage.site.folder, io::stdout().is_terminal()),
         Format::Json => testing::json(suite).map_err(io::Error::from)?,
         Format::Junit => testing::junit(suite),
         Format::Github => testing::github(suite, &below_here(&args.site)),
     };
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        // Whoever read the beginning has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written,
-    }
+    out.write_all(text.as_bytes())?;
+    out.flush()
 }
 
 /// What a worker of this site would have, but for what reaches outside.

@@ -1,6 +1,6 @@
 //! `takt try`: one run of a workflow in shadow, over a simulated plant of its own, told as a story.
 
-use super::{run::start::name_and_value, test::stage_of};
+use super::{output::out, run::start::name_and_value, test::stage_of};
 use crate::{
     app::{AppError, Plant},
     connector::http,
@@ -109,7 +109,7 @@ pub async fn run(args: &TryArgs) -> Result<ExitCode, TryError> {
     let tried = attempt(args, &simulator.base_url).await;
     simulator.stop().await;
     let tried = tried?;
-    let mut out = io::stdout().lock();
+    let mut out = out();
     if args.json {
         serde_json::to_writer_pretty(&mut out, &tried).map_err(io::Error::from)?;
         writeln!(out)?;

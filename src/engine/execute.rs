@@ -3,7 +3,7 @@
 use super::Clock;
 use crate::{
     expr::Scope,
-    run::{Approval, Change, Failure, Intent, RunId, Signal, StartedRun, StepPath, Task},
+    run::{Approval, Change, Failure, Intent, RunId, Sent, Signal, StartedRun, StepPath, Task},
     tool::{Lease, ToolError},
     workflow::Definition,
 };
@@ -118,6 +118,8 @@ pub struct StepContext {
     pub generation: u32,
     /// An earlier attempt was made under the same key: it may have taken effect.
     pub repeats: bool,
+    /// What was sent under the same key.
+    pub sent: Option<Sent>,
     pub lease: Arc<Lease>,
     pub(super) note_to: mpsc::Sender<NoteRequest>,
 }

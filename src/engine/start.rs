@@ -36,6 +36,7 @@ pub(super) fn first_record(run: &NewRun, at: DateTime<Utc>) -> (Record, StartedR
         shadow: run.shadow,
         started_by: run.started_by.clone(),
         trace: run.trace.clone(),
+        rank: run.turn.rank(),
     };
     let change = Change::RunStarted(Box::new(start.clone()));
     (Record { seq: 0, at, path: None, attempt: 0, change }, start)

@@ -190,6 +190,7 @@ impl<'a> Play<'a> {
             shadow: false,
             started_by: None,
             trace: None,
+            rank: crate::run::Rank::default(),
         };
         let change = Change::RunStarted(Box::new(start));
         Ok(Self {

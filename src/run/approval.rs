@@ -7,6 +7,7 @@
 use super::{State, StepPath, machine::Status};
 use crate::workflow::{EachStep, GateForm, GateStep, OnError, Step, StepKind, Workflow};
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Decisions that let a write go out. To acknowledge is to have seen it, no more.
@@ -16,6 +17,8 @@ const POSITIVE: [&str; 4] = ["approve", "choose", "edit", "auto"];
 #[derive(Debug, Clone)]
 pub struct Approval {
     pub gate: StepPath,
+    /// How often it was asked anew.
+    pub round: u32,
     pub step: GateStep,
     /// The time its expressions saw.
     pub asked_at: DateTime<Utc>,
@@ -23,6 +26,24 @@ pub struct Approval {
     pub asked: Option<Value>,
     /// What the gate put out; `null` where it failed.
     pub output: Value,
+}
+
+/// What a write was about to send, and whose answer let it: noted just before it goes out, and kept while its effect may stand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sent {
+    pub gate: StepPath,
+    pub round: u32,
+    /// Of the arguments.
+    pub digest: String,
+}
+
+impl Sent {
+    /// Under which name it stands in a note.
+    pub const NOTE: &str = "sent";
+
+    pub(super) fn of_note(note: &Value) -> Option<Self> {
+        Self::deserialize(note.get(Self::NOTE)?).ok()
+    }
 }
 
 impl Approval {
@@ -47,6 +68,7 @@ pub fn approval_of(workflow: &Workflow, state: &State, path: &StepPath) -> Optio
     let asked = known.notes.iter().rev().find_map(|note| note.get("opened")?.get("ask")).cloned();
     Some(Approval {
         step: step.clone(),
+        round: known.generation,
         asked_at: known.started_at?,
         asked,
         output: if known.status == Status::Done { known.output.clone() } else { Value::Null },

@@ -27,7 +27,7 @@ pub mod story;
 #[cfg(test)]
 mod tests;
 
-pub use approval::{Approval, approval_of};
+pub use approval::{Approval, Sent, approval_of};
 pub use audit::{Actor, ActorKind, AuditRecord, TAKT};
 pub use canonical::{canonical, digest_of};
 pub use endpoint::{Closed, EndpointState, Leave, Quota, Share, Wish};
@@ -37,7 +37,7 @@ pub use intent::{Intent, MessageKind, NewGate, NewRun, OutboxMessage, Reassign};
 pub use next::{Finish, Leaf, Plan, Task, plan, plan_of};
 pub use path::StepPath;
 pub use promise::is_over;
-pub use record::{Change, Failure, Parent, Record, Signal, SignalKind, StartedRun};
+pub use record::{Change, Failure, Parent, Rank, Record, Signal, SignalKind, StartedRun};
 pub use scope::scope_time;
 pub use state::{FoldError, Pause, Phase, State, StepState};
 pub use storable::{NESTING_MAX, has_nul, nesting_of};

@@ -1,8 +1,10 @@
 //! What may happen next in a run: pure changes to record, steps that are ready, a time to wake at, or the end.
 
 use super::{
-    Failure, Phase, State, StepPath, is_over,
+    Failure, Phase, State, StepPath, StepState, is_over,
+    machine::Status,
     record::Change,
+    reopen::is_handled,
     scope::Names,
     walk::{Flow, Walker},
 };
@@ -28,6 +30,8 @@ pub struct Task {
     pub retried_from: u32,
     /// Attempts made under an earlier idempotency key.
     pub keyed_from: u32,
+    /// The run is being unwound: it is only found out whether an earlier attempt took effect.
+    pub only_settles: bool,
     pub scope: Arc<Scope>,
 }
 
@@ -104,11 +108,11 @@ fn planned<'a>(workflow: &'a Workflow, state: &'a State, site: &Value, walker: W
             Plan { finish: Some(Finish { outcome: outcome.clone() }), ..Plan::default() }
         }
         Phase::Main => plan_main(workflow, state, &mut names, walker),
-        Phase::Failing { step, failure } => {
+        Phase::Failing { step, failure, .. } => {
             let why = json!({ "step": step, "class": failure.class, "message": failure.message });
             plan_unwinding(workflow, state, names, walker, ("failed", "failure", why))
         }
-        Phase::Cancelling { by, reason } => {
+        Phase::Cancelling { by, reason, .. } => {
             let why = json!({ "by": by, "reason": reason });
             plan_unwinding(workflow, state, names, walker, ("cancelled", "cancelled", why))
         }
@@ -131,12 +135,43 @@ fn plan_main<'a>(
     match flow {
         Flow::Blocked => plan,
         _ if !is_idle => Plan { ready: Vec::new(), ..plan },
+        Flow::Through | Flow::Ended(_) if left_standing(state).is_some() => failing(left_standing(state)),
         Flow::Through => ended("done"),
         Flow::Ended(outcome) => ended(&outcome),
-        Flow::Failed(step, failure) => {
-            Plan { changes: vec![(None, Change::RunFailing { step, failure })], ..Plan::default() }
-        }
+        Flow::Failed(step, failure) => failing(Some((step, failure))),
     }
+}
+
+fn failing(why: Option<(StepPath, Failure)>) -> Plan {
+    let change = why.map(|(step, failure)| (None, Change::RunFailing { step, failure }));
+    Plan { changes: change.into_iter().collect(), ..Plan::default() }
+}
+
+/// A write that a reopened run does not come to any more, though what it wrote before stands.
+fn left_standing(state: &State) -> Option<(StepPath, Failure)> {
+    let stands =
+        |step: &StepState| step.sent.is_some() && matches!(step.status, Status::Pending | Status::Skipped);
+    let (path, _) = state.steps.iter().find(|(_, step)| stands(step))?;
+    let words = format!(
+        "what `{path}` wrote before the run was reopened stands, and the run does not come to it any more: put that right in the \
+         other system"
+    );
+    Some((path.clone(), Failure::new("needs_person", words)))
+}
+
+/// A call of which nobody knows what it left behind, or an undo that failed: whoever cancels a run must hear of it.
+fn left_in_doubt(workflow: &Workflow, state: &State) -> Option<(StepPath, Failure)> {
+    let Phase::Cancelling { at, .. } = state.phase else { return None };
+    let is_left = |(path, step): &(&StepPath, &StepState)| {
+        let failed_at = step.settled_at.filter(|_| step.status == Status::Failed);
+        let class = step.failure.as_ref().map_or("", |failure| failure.class.as_str());
+        let is_unknown = ["outcome_unknown", "needs_person"].contains(&class);
+        failed_at.is_some_and(|failed_at| {
+            path.leaf() == "undo" || (is_unknown && (failed_at >= at || !is_handled(workflow, path)))
+        })
+    };
+    let (path, step) = state.steps.iter().find(is_left)?;
+    Some((path.clone(), step.failure.clone()?))
 }
 
 /// Undo in reverse order, then the workflow's `on_failure` (a cancelled run only undoes).
@@ -152,7 +187,14 @@ fn plan_unwinding<'a>(
     }
     let mut passed = Walker::passive(state, walker.now);
     passed.list(&workflow.steps, None, &mut names);
-    let undoable = passed.undoable;
+    let (undoable, in_doubt) = (passed.undoable, passed.in_doubt);
+    // Whoever looks back at a step sees it as it was then.
+    if !in_doubt.is_empty() && walker.only.is_none_or(|only| in_doubt.contains_key(only)) {
+        for (path, (step, names)) in &in_doubt {
+            walker.settle(step, path, names);
+        }
+        return walker.finish();
+    }
     // On the way stood what failed before, and was handled.
     names.set_variable(variable, Cow::Owned(why.clone()));
 
@@ -174,7 +216,13 @@ fn plan_unwinding<'a>(
             Flow::Through | Flow::Failed(..) => {}
         }
     }
-    if walker.plan.changes.is_empty() { ended(outcome) } else { walker.finish() }
+    if !walker.plan.changes.is_empty() {
+        return walker.finish();
+    }
+    match left_in_doubt(workflow, state) {
+        None => ended(outcome),
+        left => failing(left),
+    }
 }
 
 fn ended(outcome: &str) -> Plan {

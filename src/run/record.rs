@@ -156,6 +156,25 @@ pub struct StartedRun {
     pub started_by: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<String>,
+    /// Where it stands among others, also when it is reopened.
+    #[serde(default, skip_serializing_if = "Rank::is_default")]
+    pub rank: Rank,
+}
+
+/// What of a run's [`super::Turn`] outlives its start.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Rank {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lane: Option<String>,
+    pub priority: i16,
+    pub fair: i32,
+}
+
+impl Rank {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@
 //! step whose effect stands keeps its key by construction, and the whole story stays in one journal. Only steps
 //! whose effect was undone, and questions, get a new generation and with it a new key.
 
-use super::{State, StepPath, machine::Status, story::find};
+use super::{Phase, State, StepPath, machine::Status, story::find};
 use crate::workflow::{OnError, Step, StepKind, Workflow};
 use std::collections::BTreeMap;
 
@@ -39,9 +39,10 @@ pub struct Reopening {
     pub resets: BTreeMap<StepPath, bool>,
 }
 
-/// Goes on from where the run failed. What succeeded and was not undone stays done.
+/// Goes on from where the run failed or was cancelled. What succeeded and was not undone stays done.
 pub fn retry(workflow: &Workflow, state: &State) -> Result<Reopening, Obstacle> {
-    if state.failing.is_none() {
+    let is_cancelled = matches!(&state.phase, Phase::Ended { outcome } if outcome == "cancelled");
+    if state.failing.is_none() && !is_cancelled {
         return Err(Obstacle::NothingFailed);
     }
     let mut reopening = Reopening::default();
@@ -93,11 +94,6 @@ pub fn rerun(workflow: &Workflow, state: &State, from: &StepPath) -> Result<Reop
     Ok(reopening)
 }
 
-/// Whether it is known of every undo that it was carried out, or was not.
-pub fn is_undone(state: &State) -> Result<(), Obstacle> {
-    Reopening::default().take_back_undone(state)
-}
-
 impl Reopening {
     /// What was undone is not there any more: it is done again, as a new effect.
     fn take_back_undone(&mut self, state: &State) -> Result<(), Obstacle> {
@@ -141,7 +137,7 @@ fn is_each(workflow: &Workflow, path: &StepPath) -> bool {
 }
 
 /// Whether something between a failed step and the top took its failure for granted.
-fn is_handled(workflow: &Workflow, path: &StepPath) -> bool {
+pub(super) fn is_handled(workflow: &Workflow, path: &StepPath) -> bool {
     let text = path.as_str();
     let ends = text.char_indices().filter(|(_, letter)| ['.', '['].contains(letter)).map(|(at, _)| at);
     ends.chain([text.len()]).any(|end| {

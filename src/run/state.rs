@@ -1,7 +1,7 @@
 //! A run's state: the fold of its journal, and nothing that is not in it.
 
 use super::{
-    Failure, Record, Signal, SignalKind, StartedRun, StepPath,
+    Failure, Record, Sent, Signal, SignalKind, StartedRun, StepPath,
     machine::{Illegal, Status},
     record::Change,
 };
@@ -21,11 +21,13 @@ pub enum Phase {
     Failing {
         step: StepPath,
         failure: Failure,
+        at: DateTime<Utc>,
     },
     /// A person stopped it: undo, then end.
     Cancelling {
         by: String,
         reason: String,
+        at: DateTime<Utc>,
     },
     Ended {
         outcome: String,
@@ -87,6 +89,10 @@ pub struct StepState {
     pub keyed_from: u32,
     /// Attempts made before the run was last reopened: `retry:` counts from here.
     pub retried_from: u32,
+    /// What was sent under its key and may stand.
+    pub sent: Option<Sent>,
+    /// What this attempt is about to send.
+    sending: Option<Sent>,
 }
 
 #[derive(Debug, Clone, thiserror::Error)]
@@ -189,11 +195,11 @@ impl State {
             }
             Change::RunFailing { step, failure } => {
                 self.failing = Some((step.clone(), failure.clone()));
-                self.phase = Phase::Failing { step: step.clone(), failure: failure.clone() };
+                self.phase = Phase::Failing { step: step.clone(), failure: failure.clone(), at: record.at };
             }
             Change::CancelRequested { by, reason } => {
                 self.paused = None;
-                self.phase = Phase::Cancelling { by: by.clone(), reason: reason.clone() };
+                self.phase = Phase::Cancelling { by: by.clone(), reason: reason.clone(), at: record.at };
             }
             Change::Paused { by, reason } => {
                 self.paused = Some(Pause { by: by.clone(), reason: reason.clone() });
@@ -238,7 +244,10 @@ impl State {
                 step.started_at = Some(record.at);
                 step.wake_at = None;
             }
-            Change::Noted { note } => step.notes.push(note.clone()),
+            Change::Noted { note } => {
+                step.sending = Sent::of_note(note).or_else(|| step.sending.take());
+                step.notes.push(note.clone());
+            }
             Change::Waiting { wake_at } => {
                 step.wake_at = *wake_at;
                 step.fresh = false;
@@ -267,6 +276,7 @@ impl State {
             Change::Failed { failure } => step.fail(failure),
             Change::Done { output } => {
                 step.output = output.clone();
+                step.sent = step.sending.take().or_else(|| step.sent.take());
                 self.done.push(path);
             }
             _ => {}
@@ -281,11 +291,19 @@ impl State {
 
 /// Classes of failures of a call that was not made.
 const NOT_SENT: [&str; 3] = ["rule", "not_approved", "expression"];
+/// Classes of failures of a call that changed nothing.
+const WITHOUT_EFFECT: [&str; 5] = ["invalid", "not_found", "denied", "rate_limited", "transient"];
 
 impl StepState {
     fn fail(&mut self, failure: &Failure) {
         if NOT_SENT.contains(&failure.class.as_str()) && self.attempt == self.keyed_from + 1 {
             self.keyed_from = self.attempt;
+        }
+        let class = failure.class.as_str();
+        match self.sending.take() {
+            Some(_) if NOT_SENT.contains(&class) || WITHOUT_EFFECT.contains(&class) => {}
+            Some(sent) => self.sent = Some(sent),
+            None => {}
         }
         self.failure = Some(failure.clone());
     }
@@ -297,6 +315,7 @@ impl StepState {
             retried_from: self.attempt,
             generation: self.generation + u32::from(renewed),
             keyed_from: if renewed { self.attempt } else { self.keyed_from },
+            sent: self.sending.clone().or_else(|| self.sent.clone()).filter(|_| !renewed),
             ..Self::default()
         }
     }

@@ -1,6 +1,6 @@
 use super::{
-    Change, Failure, Finish, Leaf, Plan, Record, Signal, SignalKind, StartedRun, State, StepPath,
-    machine::Status, plan,
+    Change, Failure, Finish, Leaf, Plan, Record, Sent, Signal, SignalKind, StartedRun, State, StepPath,
+    approval_of, digest_of, machine::Status, plan,
 };
 use crate::workflow::{Bundle, Definition};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -13,6 +13,7 @@ mod compat;
 mod control;
 mod items;
 mod promises;
+mod standing;
 
 /// A definition from the text of its steps.
 fn definition(steps: &str) -> Definition {
@@ -47,6 +48,7 @@ impl Bench {
             shadow: false,
             started_by: None,
             trace: None,
+            rank: crate::run::Rank::default(),
         };
         let first = Record {
             seq: 0,
@@ -106,6 +108,9 @@ impl Bench {
                 self.executed.push(task.path.clone());
                 if let Leaf::Call(call) = &task.leaf {
                     let given = call.with.eval(&task.scope).map_err(|error| error.to_string());
+                    if call.tool.as_str() == "x.send" && !task.only_settles {
+                        self.note_sent(&task.path, &given);
+                    }
                     self.given.insert(task.path.clone(), given);
                 }
                 let change = outcome(&task.path, &task.leaf);
@@ -113,6 +118,14 @@ impl Bench {
             }
         }
         panic!("the run never ended");
+    }
+
+    /// As a gated write does before it goes out.
+    fn note_sent(&mut self, path: &StepPath, given: &Result<Value, String>) {
+        let approval = approval_of(&self.definition.workflow, &self.state(), path).expect("it was approved");
+        let digest = digest_of(&json!(given));
+        let sent = Sent { gate: approval.gate, round: approval.round, digest };
+        self.add(Some(path.clone()), 0, Change::Noted { note: json!({ "sent": sent }) });
     }
 
     fn executed(&self) -> Vec<&str> {

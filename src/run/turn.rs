@@ -1,6 +1,7 @@
 //! How a run takes its turn: what its workflow's `flow:` comes to for this event and these inputs.
 //! Evaluated once, before the run begins; who keeps count is `store`'s business.
 
+use super::Rank;
 use crate::{
     expr::{Expr, Scope},
     workflow::{Excess, Flow, Gather, Rate, Workflow},
@@ -54,6 +55,11 @@ impl Turn {
     /// Whether the run may have to wait before its first step.
     pub fn may_wait(&self) -> bool {
         self.lane.is_some() || self.throttle.is_some()
+    }
+
+    pub fn rank(&self) -> Rank {
+        let lane = self.lane.as_ref().map(|lane| lane.key.clone());
+        Rank { lane, priority: self.priority, fair: self.fair }
     }
 
     /// `trigger` is what expressions see as `event`.

@@ -4,7 +4,7 @@
 mod items;
 
 use super::{
-    Failure, State, StepPath, StepState,
+    Failure, Phase, State, StepPath, StepState,
     machine::Status,
     next::{Leaf, Plan, Task, expression_failure},
     record::Change,
@@ -38,7 +38,7 @@ pub(super) struct Walker<'a> {
     /// Only collects names and undoable steps; starts nothing.
     passive: bool,
     /// Somebody asks for this step, and for no other.
-    only: Option<&'a StepPath>,
+    pub only: Option<&'a StepPath>,
     pub plan: Plan,
     /// What is ready, and what it will see at which time.
     tasks: Vec<(Task, Names<'a>, DateTime<Utc>)>,
@@ -48,6 +48,8 @@ pub(super) struct Walker<'a> {
     listed: usize,
     /// Done calls that declare an `undo`, as calls of their own, with the names that are seen where they stand.
     pub undoable: BTreeMap<StepPath, (Step, Names<'a>)>,
+    /// Calls that were under way or about to be repeated when the run was stopped.
+    pub in_doubt: BTreeMap<StepPath, (&'a Step, Names<'a>)>,
 }
 
 static NOTHING: BTreeSet<StepPath> = BTreeSet::new();
@@ -65,6 +67,7 @@ impl<'a> Walker<'a> {
             unsettled: 0,
             listed: 0,
             undoable: BTreeMap::new(),
+            in_doubt: BTreeMap::new(),
         }
     }
 
@@ -113,7 +116,11 @@ impl<'a> Walker<'a> {
         }
         let untouched = self.state.status(path) == Status::Pending && !self.has_begun(path);
         if untouched {
-            if self.passive || self.is_full() {
+            if self.passive {
+                self.look_inside(step, path, names);
+                return Flow::Blocked;
+            }
+            if self.is_full() {
                 return Flow::Blocked;
             }
             match self.condition(step, names) {
@@ -130,12 +137,48 @@ impl<'a> Walker<'a> {
             StepKind::Parallel(children) => self.parallel(step, children, path, names),
             StepKind::Each(each) => self.each(step, each, path, names),
             StepKind::Choose(_) => self.choose(step, path, names),
+            StepKind::Call(call) if self.passive && self.is_in_doubt(call, path) => {
+                self.in_doubt.insert(path.clone(), (step, names.clone()));
+                Flow::Blocked
+            }
             _ => self.leaf(step, path, names),
         };
+        if self.passive
+            && let OnError::Steps(steps) = &step.on_error
+            && !matches!(flow, Flow::Failed(..))
+        {
+            self.list(steps, Some(&path.child("on_error")), &mut names.clone());
+        }
         match flow {
             Flow::Failed(at, failure) => self.failed(step, path, names, at, failure),
             Flow::Through => self.passed(step, path, names),
             flow => flow,
+        }
+    }
+
+    /// Nothing in it has begun since the run was reopened; what was sent before that may still be in doubt.
+    fn look_inside(&mut self, step: &'a Step, path: &StepPath, names: &Names<'a>) {
+        match &step.kind {
+            StepKind::Call(call) if self.is_in_doubt(call, path) => {
+                self.in_doubt.insert(path.clone(), (step, names.clone()));
+            }
+            StepKind::Parallel(children) => {
+                for child in children {
+                    self.step(child, &path.child(&child.id), &mut names.clone());
+                }
+            }
+            StepKind::Choose(branches) => {
+                for branch in branches {
+                    self.list(&branch.steps, Some(path), &mut names.clone());
+                }
+            }
+            StepKind::Wait(wait) => {
+                self.list(&wait.on_timeout, Some(&path.child("on_timeout")), &mut names.clone());
+            }
+            _ => {}
+        }
+        if let OnError::Steps(steps) = &step.on_error {
+            self.list(steps, Some(&path.child("on_error")), &mut names.clone());
         }
     }
 
@@ -252,6 +295,16 @@ impl<'a> Walker<'a> {
     fn choose(&mut self, step: &'a Step, path: &StepPath, names: &mut Names<'a>) -> Flow {
         let StepKind::Choose(branches) = &step.kind else { return Flow::Through };
         let status = self.state.status(path);
+        let taken = self.state.step(path).and_then(|step| step.branch);
+        if self.passive {
+            // Another branch may have been taken before the run was reopened.
+            for (_, branch) in branches.iter().enumerate().filter(|(index, _)| Some(*index) != taken) {
+                self.list(&branch.steps, Some(path), &mut names.clone());
+            }
+        }
+        if status == Status::Pending && self.passive {
+            return Flow::Blocked;
+        }
         if status == Status::Pending {
             let scope = names.at(self.now);
             for (index, branch) in branches.iter().enumerate() {
@@ -265,7 +318,6 @@ impl<'a> Walker<'a> {
             }
             return self.change(path, Change::BranchTaken { index: None });
         }
-        let taken = self.state.step(path).and_then(|step| step.branch);
         let inner = match taken.and_then(|index| branches.get(index)) {
             Some(branch) => self.list(&branch.steps, Some(path), names),
             None => Flow::Through,
@@ -282,6 +334,44 @@ impl<'a> Walker<'a> {
         let step = self.state.step(path).filter(|step| step.status == Status::Failed)?;
         let failure = step.failure.clone().unwrap_or_else(|| Failure::new("unknown", "the step failed"));
         Some(Flow::Failed(path.clone(), failure))
+    }
+
+    fn is_in_doubt(&self, call: &CallStep, path: &StepPath) -> bool {
+        self.state.step(path).is_some_and(|step| {
+            let is_open = match step.status {
+                Status::Running | Status::Backoff => true,
+                // Reset, and not come to since.
+                Status::Pending => step.sent.is_some() || call.undo.is_some(),
+                _ => false,
+            };
+            is_open && step.attempt > step.keyed_from
+        })
+    }
+
+    /// Finds out what became of a call in doubt: at once, and again when its retry is due.
+    pub(super) fn settle(&mut self, step: &Step, path: &StepPath, names: &Names<'a>) {
+        let Some(known) = self.state.step(path) else { return };
+        let is_due = match self.state.phase {
+            Phase::Cancelling { at, .. } | Phase::Failing { at, .. } if known.started_at < Some(at) => true,
+            _ => known.wake_at.is_none_or(|at| at <= self.now),
+        };
+        let is_asked_for = self.only.is_none_or(|only| only == path);
+        if !is_due || !is_asked_for {
+            return self.wait_for(path, known);
+        }
+        if !self.is_full() {
+            self.ready(step, path, names, known, known.status != Status::Running);
+            if let Some((task, ..)) = self.tasks.last_mut() {
+                task.only_settles = true;
+            }
+        }
+    }
+
+    fn wait_for(&mut self, path: &StepPath, known: &StepState) {
+        self.plan.waiting_for.push(path.clone());
+        if let Some(at) = known.wake_at {
+            self.plan.wake_at = Some(self.plan.wake_at.map_or(at, |earliest| earliest.min(at)));
+        }
     }
 
     /// A step that is executed: ready, under way, waiting, or settled.
@@ -309,10 +399,7 @@ impl<'a> Walker<'a> {
                     self.ready(step, path, names, known, new_attempt);
                 }
             } else {
-                self.plan.waiting_for.push(path.clone());
-                if let Some(at) = known.wake_at {
-                    self.plan.wake_at = Some(self.plan.wake_at.map_or(at, |earliest| earliest.min(at)));
-                }
+                self.wait_for(path, known);
             }
         }
         if runs_beside { Flow::Through } else { Flow::Blocked }
@@ -345,6 +432,7 @@ impl<'a> Walker<'a> {
             retry: step.retry.clone(),
             retried_from: known.retried_from,
             keyed_from: known.keyed_from,
+            only_settles: false,
             scope: Arc::default(),
         };
         self.tasks.push((task, names.clone(), now));

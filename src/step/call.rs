@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     engine::{Execute, Outcome, StepContext, StepError, crash_point},
-    run::{Failure, Leaf, Task},
+    run::{Failure, Leaf, Sent, Task, digest_of},
     telemetry::{
         metrics,
         trace::{self, Kind},
@@ -58,11 +58,17 @@ impl CallExecutor {
             .tools
             .get(&step.tool)
             .ok_or_else(|| failure("not_found", format!("there is no tool `{}`", step.tool)))?;
+        let is_rehearsal = context.definition.workflow.autonomy == Autonomy::Shadow;
+        if task.only_settles
+            && (tool.spec().effect != Effect::Write || is_rehearsal || notify::is_notification(&step.tool))
+        {
+            return Err(failure("cancelled", "the run was stopped before it was done"));
+        }
         let input = step.with.eval(&context.scope).map_err(|e| failure("expression", e.to_string()))?;
         if notify::is_notification(&step.tool) {
             return notify::send(&input, context).map_err(|e| failure("expression", e));
         }
-        if tool.spec().effect == Effect::Write && context.definition.workflow.autonomy == Autonomy::Shadow {
+        if tool.spec().effect == Effect::Write && is_rehearsal {
             return shadow::rehearse(step, tool.spec(), input, &self.tools, context).await.map_err(failed);
         }
         let result = self.perform(step, tool, &input, task, context).await;
@@ -89,6 +95,12 @@ impl CallExecutor {
             trace: trace::traceparent(&span).or_else(|| context.start.trace.clone()),
             lease: context.lease.clone(),
         };
+        if task.only_settles {
+            return settle(tool, &call, input).await;
+        }
+        if tool.spec().effect == Effect::Write {
+            is_the_same(tool.as_ref(), context, input)?;
+        }
         // What is there already is there, whatever the rules would say to it now.
         let earlier = if context.repeats { look_up(tool, &call, input).await? } else { Earlier::Absent };
         if let Earlier::Done(output) = earlier {
@@ -116,13 +128,13 @@ impl CallExecutor {
         input: &Value,
         context: &StepContext,
     ) -> Result<(), StepError> {
-        // An undo takes back what was approved, and needs no approval of its own.
-        if tool.spec().ungated.is_none() && context.path.leaf() != "undo" {
+        if needs_approval(tool, context) {
             approval::of(context).map_err(|refused| failure("not_approved", refused.sentence(&step.tool)))?;
         }
         let verdicts =
             Verdicts::of(step, input, &self.tools, context, Until::FirstRefusal).await.map_err(failed)?;
-        let Some(note) = verdicts.note(approved_at(context)) else { return Ok(()) };
+        let approved_at = context.approval.as_ref().map(|approval| &approval.gate);
+        let Some(note) = verdicts.note(approved_at, sent(tool, context, input)) else { return Ok(()) };
         // Journaled before the step goes on or fails, so that the run shows which rule spoke.
         let noted = context.note(note).await;
         match verdicts.refusal() {
@@ -133,9 +145,56 @@ impl CallExecutor {
     }
 }
 
-/// The gate that answers for a write, for the record.
-fn approved_at(context: &StepContext) -> Option<&str> {
-    context.approval.as_ref().map(|approval| approval.gate.as_str())
+/// An undo takes back what was approved, and needs no approval of its own.
+fn needs_approval(tool: &dyn Tool, context: &StepContext) -> bool {
+    tool.spec().ungated.is_none() && context.path.leaf() != "undo"
+}
+
+/// What goes out because somebody approved it.
+fn sent(tool: &dyn Tool, context: &StepContext, input: &Value) -> Option<Sent> {
+    let approval = context.approval.as_ref().filter(|_| needs_approval(tool, context))?;
+    Some(Sent { gate: approval.gate.clone(), round: approval.round, digest: digest_of(input) })
+}
+
+/// Asked anew, somebody may have approved something else than what was sent under this key, and that may stand.
+fn is_the_same(tool: &dyn Tool, context: &StepContext, input: &Value) -> Result<(), StepError> {
+    let (Some(before), Some(now)) = (&context.sent, sent(tool, context, input)) else { return Ok(()) };
+    let is_asked_anew = (&before.gate, before.round) != (&now.gate, now.round);
+    if is_asked_anew && before.digest != now.digest {
+        return Err(failure(
+            "not_approved",
+            format!(
+                "{NOT_WRITTEN}what was approved at `{}` differs from what this step has sent before, and that was not undone: put it right in \
+                 the other system, and start a new run",
+                now.gate
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// The run was stopped, and an attempt before may have taken effect: asks, and writes nothing.
+async fn settle(tool: &Arc<dyn Tool>, call: &Call, input: &Value) -> Result<Outcome, StepError> {
+    let name = &tool.spec().name;
+    match tool.look_up(call, input).await {
+        Ok(Lookup::Found(output)) => Ok(Outcome::done(output)),
+        Ok(Lookup::Absent) => Err(failure("cancelled", format!("{NOT_WRITTEN}the run was stopped"))),
+        Ok(Lookup::Unknown) => Err(failure(
+            "needs_person",
+            format!(
+                "the run was stopped, nobody knows whether `{name}` took effect, and it cannot be read back: a person must look"
+            ),
+        )),
+        Err(error) => {
+            let mut failed = StepError::from(error);
+            let because = &failed.failure.message;
+            failed.failure = Failure::new(
+                "outcome_unknown",
+                format!("the run was stopped, and nobody knows whether `{name}` took effect: {because}"),
+            );
+            Err(failed)
+        }
+    }
 }
 
 /// What became of the attempts before.

@@ -3,7 +3,7 @@
 use crate::{
     engine::StepContext,
     expr::Scope,
-    run::Failure,
+    run::{Failure, Sent, StepPath},
     telemetry::trace,
     tool::{Call, Effect, Registry},
     workflow::{CallStep, Rule},
@@ -80,10 +80,20 @@ impl Verdicts {
         self.0.iter().find(|verdict| !verdict.holds).map(|verdict| verdict.because.as_str())
     }
 
-    /// What goes into the journal; nothing where the write has no rules.
-    pub(super) fn note(&self, approved_at: Option<&str>) -> Option<Value> {
+    /// What goes into the journal; nothing where the write has no rules and nobody was asked about it.
+    pub(super) fn note(&self, approved_at: Option<&StepPath>, sent: Option<Sent>) -> Option<Value> {
+        if self.0.is_empty() && sent.is_none() {
+            return None;
+        }
         let verdicts: Vec<Value> = self.0.iter().map(Verdict::to_json).collect();
-        (!verdicts.is_empty()).then(|| json!({ "rules": verdicts, "approved_at": approved_at }))
+        let mut note = json!({ "approved_at": approved_at });
+        if !verdicts.is_empty() {
+            note["rules"] = Value::Array(verdicts);
+        }
+        if let Some(sent) = sent.filter(|_| self.refusal().is_none()) {
+            note[Sent::NOTE] = json!(sent);
+        }
+        Some(note)
     }
 }
 

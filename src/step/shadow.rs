@@ -22,7 +22,7 @@ pub(super) async fn rehearse(
     context: &StepContext,
 ) -> Result<Outcome, Failure> {
     let verdicts = Verdicts::of(step, &input, tools, context, Until::End).await?;
-    if let Some(note) = verdicts.note(None) {
+    if let Some(note) = verdicts.note(None, None) {
         context.note(note).await;
     }
     let refused = verdicts.refusal();

@@ -1,7 +1,7 @@
 //! What people order of runs: holding, reopening, moving and releasing them, and orders over many.
 
 use super::{PgConnection, Result, StoreError, signals::kind_word};
-use crate::run::{Failure, RunId, SignalKind, StepPath, WorkerId};
+use crate::run::{Failure, Rank, RunId, SignalKind, StepPath, WorkerId};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
@@ -165,8 +165,15 @@ pub async fn failed(db: &mut PgConnection, run: RunId, step: &StepPath, failure:
     Ok(())
 }
 
-/// Puts an ended run back among the live ones, pinned to a version. False when an open run has its key.
-pub async fn reopen(tx: &mut PgConnection, run: RunId, sha256: &str) -> Result<bool> {
+/// Puts an ended run back among the live ones, pinned to a version; with a lane into its queue, see [`super::lanes::settle`].
+/// False when an open run has its key.
+pub async fn reopen(
+    tx: &mut PgConnection,
+    run: RunId,
+    sha256: &str,
+    rank: &Rank,
+    lane: Option<i64>,
+) -> Result<bool> {
     let keyed = sqlx::query!(
         "insert into open_key (workflow, key, run_id)
          select workflow, key, id from run_summary where id = $1 and key is not null
@@ -183,11 +190,16 @@ pub async fn reopen(tx: &mut PgConnection, run: RunId, sha256: &str) -> Result<b
              where id = $1 and ended_at is not null and (key is null or $3)
              returning id
          )
-         insert into run (id, version_id, state, next_at)
-         select reopened.id, version.id, 'ready', takt_now() from reopened, workflow_version version where version.sha256 = $2",
+         insert into run (id, version_id, state, next_at, priority, fair, lane)
+         select reopened.id, version.id, case when $6::bigint is null then 'ready' else 'queued' end,
+                case when $6::bigint is null then takt_now() end, $4, $5, $6
+         from reopened, workflow_version version where version.sha256 = $2",
         run.0,
         sha256,
-        keyed.rows_affected() == 1
+        keyed.rows_affected() == 1,
+        rank.priority,
+        rank.fair,
+        lane
     )
     .execute(&mut *tx)
     .await?;

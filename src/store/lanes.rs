@@ -96,11 +96,13 @@ pub async fn members(db: &mut PgConnection, workflow: &str, key: &str) -> Result
     Ok(rows.fetch_all(db).await?.into_iter().map(RunId).collect())
 }
 
-/// Takes those of these runs that queue out of their queues, ready to hear that they were cancelled. No lane is waited for:
+/// Takes those of these runs that queue and have done nothing yet out of their queues, ready to hear that they were cancelled;
+/// a reopened one has something to undo, and waits for its place. No lane is waited for:
 /// nobody's place becomes free, and whoever orders this holds runs that a lane's owner may be waiting for.
 pub async fn leave_queue(db: &mut PgConnection, runs: &[Uuid]) -> Result<()> {
     sqlx::query!(
-        "update run set state = 'ready', lane = null, next_at = takt_now() where id = any($1) and state = 'queued'",
+        "update run set state = 'ready', lane = null, next_at = takt_now() where id = any($1) and state = 'queued'
+             and not exists (select from journal where journal.run_id = run.id and seq > 0)",
         runs
     )
     .execute(db)

@@ -197,7 +197,9 @@ pub async fn count(db: &mut PgConnection, what: Trimmed, before: DateTime<Utc>) 
         }
         Trimmed::Messages => {
             let count = sqlx::query_scalar!(
-                r#"select count(*) as "count!" from outbox where created_at < $1 and state in ('sent', 'failed')"#,
+                r#"select count(*) as "count!" from outbox
+                   where created_at < $1 and state in ('sent', 'failed')
+                     and not exists (select from gate where gate.id = outbox.gate_id and gate.state = 'open')"#,
                 before
             );
             count.fetch_one(db).await?
@@ -239,6 +241,7 @@ pub async fn trim(db: &mut PgConnection, what: Trimmed, before: DateTime<Utc>) -
                  )
                  delete from outbox where id in (
                      select id from outbox where created_at < $1 and state in ('sent', 'failed')
+                       and not exists (select from gate where gate.id = outbox.gate_id and gate.state = 'open')
                      order by created_at limit $2)",
                 before,
                 BATCH

@@ -105,8 +105,15 @@ impl From<StandingRow> for Standing {
 pub struct Waiting {
     pub nominal: DateTime<Utc>,
     pub origin: Origin,
-    pub asked_by: Option<String>,
+    pub asked: Option<Asker>,
     pub state: FiringState,
+}
+
+/// Who asked for a firing, and the door or program that says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asker {
+    pub by: String,
+    pub via: Option<String>,
 }
 
 /// A firing and what became of its run.
@@ -221,17 +228,18 @@ pub async fn add(
     workflow: &str,
     nominal: &[DateTime<Utc>],
     state: FiringState,
-    asked: (Origin, Option<&str>),
+    asked: (Origin, Option<&Asker>),
 ) -> Result<Vec<DateTime<Utc>>> {
-    let (origin, by) = asked;
+    let (origin, asker) = asked;
     let added = sqlx::query_scalar!(
-        "insert into firing (workflow, nominal, origin, asked_by, state)
-         select $1, nominal, $3, $4, $5 from unnest($2::timestamptz[]) as new (nominal)
+        "insert into firing (workflow, nominal, origin, asked_by, asked_via, state)
+         select $1, nominal, $3, $4, $5, $6 from unnest($2::timestamptz[]) as new (nominal)
          on conflict do nothing returning nominal",
         workflow,
         nominal,
         origin.word(),
-        by,
+        asker.map(|asker| asker.by.as_str()),
+        asker.and_then(|asker| asker.via.as_deref()),
         state.word()
     );
     Ok(added.fetch_all(db).await?)
@@ -242,18 +250,19 @@ pub async fn backfill(
     db: &mut PgConnection,
     workflow: &str,
     nominal: &[DateTime<Utc>],
-    by: &str,
+    asker: &Asker,
 ) -> Result<Vec<DateTime<Utc>>> {
     let asked = sqlx::query_scalar!(
-        "insert into firing (workflow, nominal, origin, asked_by, state)
-         select $1, nominal, 'backfill', $3, 'buffered' from unnest($2::timestamptz[]) as new (nominal)
+        "insert into firing (workflow, nominal, origin, asked_by, asked_via, state)
+         select $1, nominal, 'backfill', $3, $4, 'buffered' from unnest($2::timestamptz[]) as new (nominal)
          on conflict (workflow, nominal) do update
-             set origin = 'backfill', asked_by = $3, state = 'buffered', note = null, at = takt_now()
+             set origin = 'backfill', asked_by = $3, asked_via = $4, state = 'buffered', note = null, at = takt_now()
              where firing.state in ('missed', 'paused', 'skipped', 'failed')
          returning nominal",
         workflow,
         nominal,
-        by
+        asker.by,
+        asker.via.as_deref()
     );
     Ok(asked.fetch_all(db).await?)
 }
@@ -305,7 +314,7 @@ pub async fn waiting(
     limit: i64,
 ) -> Result<Vec<Waiting>> {
     let rows = sqlx::query!(
-        "select nominal, origin, asked_by, state from firing
+        "select nominal, origin, asked_by, asked_via, state from firing
          where workflow = $1 and state in ('asked', 'buffered') and ($2 or origin <> 'clock')
          order by nominal limit $3",
         workflow,
@@ -314,15 +323,16 @@ pub async fn waiting(
     )
     .fetch_all(db)
     .await?;
-    let waiting = |row: (DateTime<Utc>, String, Option<String>, String)| {
-        Ok(Waiting {
-            nominal: row.0,
-            origin: read("firing.origin", row.1)?,
-            asked_by: row.2,
-            state: read("firing.state", row.3)?,
-        })
-    };
-    rows.into_iter().map(|row| waiting((row.nominal, row.origin, row.asked_by, row.state))).collect()
+    let mut waiting = Vec::with_capacity(rows.len());
+    for row in rows {
+        waiting.push(Waiting {
+            nominal: row.nominal,
+            origin: read("firing.origin", row.origin)?,
+            asked: row.asked_by.map(|by| Asker { by, via: row.asked_via }),
+            state: read("firing.state", row.state)?,
+        });
+    }
+    Ok(waiting)
 }
 
 pub async fn buffered(db: &mut PgConnection, workflow: &str) -> Result<i64> {

@@ -58,6 +58,7 @@ impl Live {
             shadow: false,
             started_by,
             trace: None,
+            rank: crate::run::Rank::default(),
         };
         let change = Change::RunStarted(Box::new(start));
         Self {

@@ -6,7 +6,7 @@ use crate::{
     run::RunId,
     store::{
         PgConnection, StoreError,
-        schedules::{self, FiringState, Origin},
+        schedules::{self, Asker, FiringState, Origin},
         summaries,
     },
     workflow::{Definition, Overlap},
@@ -26,7 +26,7 @@ pub(super) struct Firing<'a> {
     pub overlap: Overlap,
     pub nominal: DateTime<Utc>,
     pub origin: Origin,
-    pub asked_by: Option<&'a str>,
+    pub asked: Option<&'a Asker>,
     pub starts: &'a Starts<'a>,
 }
 
@@ -122,18 +122,22 @@ impl Firing<'_> {
         db: &mut PgConnection,
         now: DateTime<Utc>,
     ) -> Result<Result<Started, String>, StoreError> {
+        let mut trigger = json!({
+            "id": null, "type": "cron", "subject": null, "time": time_text(self.nominal), "origin": self.origin,
+            "by": self.asked.map(|asker| &asker.by),
+        });
+        if let Some(via) = self.asked.and_then(|asker| asker.via.as_ref()) {
+            trigger["via"] = json!(via);
+        }
         let wish = Wish {
             definition: self.definition,
-            trigger: json!({
-                "id": null, "type": "cron", "subject": null, "time": time_text(self.nominal),
-                "origin": self.origin, "by": self.asked_by,
-            }),
+            trigger,
             subject: None,
             key: (self.overlap != Overlap::AllowAll).then(|| KEY.to_owned()),
             event: None,
             trace: None,
             flood: None,
-            started_by: self.asked_by.map(str::to_owned),
+            started_by: self.asked.map(|asker| asker.by.clone()),
             starts: self.starts,
         };
         match start(db, wish, now).await {

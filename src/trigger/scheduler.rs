@@ -14,7 +14,7 @@ use crate::{
     site::Site,
     store::{
         PgConnection, Store, StoreError,
-        schedules::{self, FiringState, Origin},
+        schedules::{self, Asker, FiringState, Origin},
     },
     workflow::Overlap,
 };
@@ -241,13 +241,13 @@ async fn start_waiting(
         waiting.into_iter().partition(|waiting| waiting.state == FiringState::Buffered);
     let mut decided = 0;
     for waiting in &buffered {
-        let firing = firing(schedule, starts, waiting.nominal, waiting.origin, waiting.asked_by.as_deref());
+        let firing = firing(schedule, starts, waiting.nominal, waiting.origin, waiting.asked.as_ref());
         let Some(fate) = firing.start_buffered(tx, now).await? else { break };
         firing.settle(tx, fate).await?;
         decided += 1;
     }
     for waiting in &asked {
-        let firing = firing(schedule, starts, waiting.nominal, waiting.origin, waiting.asked_by.as_deref());
+        let firing = firing(schedule, starts, waiting.nominal, waiting.origin, waiting.asked.as_ref());
         let fate = firing.fire(tx, now).await?;
         firing.settle(tx, fate).await?;
         decided += 1;
@@ -260,8 +260,8 @@ fn firing<'a>(
     starts: &'a Starts<'a>,
     nominal: DateTime<Utc>,
     origin: Origin,
-    asked_by: Option<&'a str>,
+    asked: Option<&'a Asker>,
 ) -> Firing<'a> {
     let overlap: Overlap = schedule.trigger.overlap;
-    Firing { definition: &schedule.definition, overlap, nominal, origin, asked_by, starts }
+    Firing { definition: &schedule.definition, overlap, nominal, origin, asked, starts }
 }

@@ -12,7 +12,7 @@ use crate::{
     site::Site,
     store::{
         PgConnection, StoreError, audit,
-        schedules::{self, Firing, FiringState, Origin, Pause, Standing},
+        schedules::{self, Asker, Firing, FiringState, Origin, Pause, Standing},
     },
     workflow::{CronTrigger, Definition, OnClosed, Trigger},
 };
@@ -227,7 +227,8 @@ impl Schedule {
         if nominal > now || now - nominal > TRIGGER_AGE_MAX {
             return Err(ScheduleError::NotNow(nominal));
         }
-        let asked = (Origin::Trigger, Some(by.name()));
+        let asker = asker(&by);
+        let asked = (Origin::Trigger, Some(&asker));
         let added = schedules::add(tx, self.workflow(), &[nominal], FiringState::Asked, asked).await?;
         if added.is_empty() {
             return Err(ScheduleError::AskedAlready(nominal));
@@ -275,7 +276,7 @@ impl Schedule {
         let by = by.into();
         self.lock(tx, now).await?;
         let mut planned = self.plan_backfill(tx, from, to, now).await?;
-        let mut starts = schedules::backfill(tx, self.workflow(), &planned.starts, by.name()).await?;
+        let mut starts = schedules::backfill(tx, self.workflow(), &planned.starts, &asker(&by)).await?;
         starts.sort_unstable();
         planned.starts = starts;
         let detail = json!({ "from": from, "to": to, "firings": planned.starts.len() });
@@ -307,6 +308,10 @@ impl Schedule {
         let standing = schedules::lock(tx, self.workflow()).await?;
         Ok(standing.unwrap_or(Standing { through: now, spec: None, pause: None }))
     }
+}
+
+fn asker(by: &Actor) -> Asker {
+    Asker { by: by.name().to_owned(), via: by.auth().map(str::to_owned) }
 }
 
 fn closed_word(on_closed: OnClosed) -> &'static str {

@@ -258,3 +258,31 @@ fn mistakes_of_the_sites_own_files_are_drawn() {
     assert_eq!(code, 1);
     insta::assert_snapshot!("T026_connector", out);
 }
+
+/// `takt … | head`: whoever has seen enough gets neither an error nor another exit code.
+#[test]
+fn a_closed_pipe_ends_no_command_with_an_error() {
+    for args in [
+        &["check"][..],
+        &["schema"],
+        &["graph", "downtime_escalation"],
+        &["test", "workflows/supplier_delay.test.yaml"],
+        &["eval", "--json"],
+        &["token", "new"],
+    ] {
+        let (reads, writes) = std::io::pipe().expect("a pipe");
+        drop(reads);
+        let output = Command::new(env!("CARGO_BIN_EXE_takt"))
+            .args(args)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .env_clear()
+            .stdout(writes)
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .and_then(std::process::Child::wait_with_output)
+            .expect("takt runs");
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {err}");
+        assert!(!err.to_lowercase().contains("pipe") && !err.contains("panicked"), "{args:?}: {err}");
+    }
+}

@@ -149,6 +149,7 @@ fn takt_first(run: &NewRun, at: DateTime<Utc>) -> Record {
         shadow: false,
         started_by: None,
         trace: None,
+        rank: takt::run::Rank::default(),
     };
     Record { seq: 0, at, path: None, attempt: 0, change: Change::RunStarted(Box::new(start)) }
 }

@@ -107,6 +107,7 @@ fn lab(steps: &[&str], refuses: bool) -> Lab {
         shadow: false,
         started_by: None,
         trace: None,
+        rank: takt::run::Rank::default(),
     };
     let first =
         Record { seq: 0, at: now, path: None, attempt: 0, change: Change::RunStarted(Box::new(start)) };

@@ -1,7 +1,7 @@
 //! Orders over many runs: first a dry run that says what would happen to how many and why some are left out,
 //! then the order itself, page by page. It is kept in the database, so that it can go on where it was cut off.
 
-use super::{Action, ControlError, Order, Refusal, consider::consider, perform::perform};
+use super::{Action, ControlError, Order, Refusal, consider::consider, perform::Performed, perform::perform};
 use crate::{
     engine::Definitions,
     store::{
@@ -178,6 +178,7 @@ pub async fn continue_bulk(
         let order = control::lock_order(&mut tx, id).await?.ok_or(ControlError::NoSuchOrder(id))?;
         let order = page(&mut tx, definitions, order).await?;
         tx.commit().await?;
+        order.performed.let_in(store).await?;
         if order.is_finished || begun.elapsed() >= time {
             return Ok(BulkReport {
                 order: Some(id),
@@ -194,6 +195,7 @@ pub async fn continue_bulk(
 struct Paged {
     row: BulkOrder,
     action: Action,
+    performed: Performed,
     is_finished: bool,
 }
 
@@ -204,7 +206,7 @@ async fn page(
 ) -> Result<Paged, ControlError> {
     let action: Action = serde_json::from_value(row.action.clone()).map_err(unreadable)?;
     if row.finished_at.is_some() {
-        return Ok(Paged { row, action, is_finished: true });
+        return Ok(Paged { row, action, performed: Performed::default(), is_finished: true });
     }
     let stored: Stored = serde_json::from_value(row.filter.clone()).map_err(unreadable)?;
     let mut left_out: BTreeMap<String, LeftOut> =
@@ -220,9 +222,10 @@ async fn page(
         }
     }
     let considered = intended.len();
-    let refused = perform(tx, intended, &order).await?;
+    let performed = perform(tx, intended, &order).await?;
+    let refused = &performed.refused;
     row.done += i64::try_from(considered - refused.len()).unwrap_or(0);
-    for (run, refusal) in &refused {
+    for (run, refusal) in refused {
         leave_out(&mut left_out, *run, refusal);
     }
     if let Some(last) = ids.last() {
@@ -231,7 +234,7 @@ async fn page(
     row.left_out = serde_json::to_value(&left_out).map_err(unreadable)?;
     let is_finished = ids.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
     control::advance_order(tx, &row, is_finished).await?;
-    Ok(Paged { row, action, is_finished })
+    Ok(Paged { row, action, performed, is_finished })
 }
 
 fn leave_out(left_out: &mut BTreeMap<String, LeftOut>, run: Uuid, refusal: &Refusal) {

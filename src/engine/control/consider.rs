@@ -4,7 +4,7 @@ use super::{Action, ControlError, Order, Refusal, Version};
 use crate::{
     engine::{DefinitionError, Definitions},
     run::{
-        Change, Record, RunId, SignalKind, State, StepPath,
+        Change, Rank, Record, RunId, SignalKind, State, StepPath,
         compat::incompatibilities,
         reopen::{self, Obstacle, Reopening},
         story::find,
@@ -39,6 +39,9 @@ pub(super) struct Reopened {
     pub workflow: String,
     pub key: Option<String>,
     pub sha256: String,
+    pub rank: Rank,
+    /// How many runs of its version may have its lane; `None` where the version has no lanes.
+    pub limit: Option<u32>,
     pub records: Vec<Record>,
 }
 
@@ -180,7 +183,7 @@ async fn reopened(
         Ok(new) => new,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    let mut reopening = match from {
+    let reopening = match from {
         Some(from) => match reopen::rerun(&old.workflow, &state, from) {
             Ok(reopening) => reopening,
             Err(obstacle) => return Ok(Err(obstacle.into())),
@@ -190,10 +193,12 @@ async fn reopened(
             Err(obstacle) => return Ok(Err(obstacle.into())),
         },
     };
-    let children = match children(db, definitions, run, &state, &old, &mut reopening, order).await? {
+    let children = match children(db, definitions, run, &state, &old, &reopening, order).await? {
         Ok(children) => children,
         Err(refusal) => return Ok(Err(refusal)),
     };
+    let rank = state.start.rank.clone();
+    let limit = new.as_ref().unwrap_or(&old).workflow.flow.concurrency.as_ref().map(|lanes| lanes.limit);
     let at = clock::now(db).await?;
     let draft = draft(state, at, order, from, &reopening, &old, new.as_deref());
     let (records, sha256) = match draft {
@@ -201,7 +206,7 @@ async fn reopened(
         Err(refusal) => return Ok(Err(refusal)),
     };
     let (workflow, key) = (target.workflow.clone(), target.key.clone());
-    let mut all = vec![Reopened { run, workflow, key, sha256, records }];
+    let mut all = vec![Reopened { run, workflow, key, sha256, rank, limit, records }];
     all.extend(children);
     Ok(Ok(all))
 }
@@ -232,27 +237,26 @@ fn draft(
     Ok(draft)
 }
 
-/// Child runs that go on where they failed; one that was cancelled undid what it had done, and is begun anew. None that ended
-/// well is begun a second time, and none goes on before its parent has come to it again: what it was given, and who approved
-/// it, could be something else by then.
+/// Child runs that go on where they failed or were cancelled. None that ended well is begun a second time, and none goes on
+/// before its parent has come to it again: what it was given, and who approved it, could be something else by then.
 async fn children(
     db: &mut PgConnection,
     definitions: &Definitions,
     run: RunId,
     state: &State,
     definition: &Definition,
-    reopening: &mut Reopening,
+    reopening: &Reopening,
     order: &Order,
 ) -> Considered<Vec<Reopened>> {
     let mut all = Vec::new();
     let from = if let Action::Rerun { from, .. } = &order.action { Some(from) } else { None };
     let retry = Order { action: Action::Retry, ..order.clone() };
-    for (path, renewed) in &mut reopening.resets {
-        // A detached one is nobody's to wait for: its id keeps it from being begun twice.
-        let is_run = find(&definition.workflow, path)
-            .is_some_and(|step| matches!(&step.kind, StepKind::Run(run) if !run.detach));
+    for (path, renewed) in &reopening.resets {
+        let Some(StepKind::Run(step)) = find(&definition.workflow, path).map(|step| &step.kind) else {
+            continue;
+        };
         // What is renewed begins another one.
-        if !is_run || *renewed {
+        if *renewed {
             continue;
         }
         let generation = state.step(path).map_or(0, |step| step.generation);
@@ -261,23 +265,12 @@ async fn children(
         if from.is_some_and(|from| from != path) {
             return Ok(Err(Obstacle::ChildBegun(path.clone()).into()));
         }
-        if found.ended_at.is_none() {
+        // A detached one is nobody's to wait for.
+        if found.ended_at.is_none() || step.detach {
             continue;
         }
         match Box::pin(reopened(db, definitions, &found, &retry)).await? {
             Ok(reopened) => all.extend(reopened),
-            Err(Refusal::Obstacle(Obstacle::NothingFailed))
-                if found.outcome.as_deref() == Some("cancelled") =>
-            {
-                let (child, _) = match known(db, definitions, child).await? {
-                    Ok(known) => known,
-                    Err(refusal) => return Ok(Err(refusal)),
-                };
-                if let Err(obstacle) = reopen::is_undone(&child) {
-                    return Ok(Err(obstacle.into()));
-                }
-                *renewed = true;
-            }
             Err(Refusal::Obstacle(Obstacle::NothingFailed)) => {
                 return Ok(Err(Obstacle::ChildDone(path.clone()).into()));
             }

@@ -47,10 +47,12 @@ pub async fn apply(
     let target = control::lock(&mut tx, &[run.0]).await?.pop().ok_or(Refusal::NoSuchRun(run))?;
     let intended: Intended = consider(&mut tx, definitions, &target, order).await??;
     if !dry_run {
-        if let Some((_, refusal)) = perform::perform(&mut tx, vec![(target, intended)], order).await?.pop() {
+        let mut performed = perform::perform(&mut tx, vec![(target, intended)], order).await?;
+        if let Some((_, refusal)) = performed.refused.pop() {
             return Err(refusal.into());
         }
         tx.commit().await?;
+        performed.let_in(store).await?;
     }
     Ok(())
 }

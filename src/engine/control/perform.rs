@@ -3,20 +3,20 @@
 use super::{ControlError, Order, Refusal, consider::Intended};
 use crate::{
     run::{Actor, Record, RunId, Signal, SignalKind},
-    store::{PgConnection, StoreError, audit, control, control::Target, journal, lanes, signals},
+    store::{PgConnection, Store, StoreError, audit, control, control::Target, journal, lanes, signals},
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// Everything in the caller's transaction, audited. Gives back what could not be done after all.
+/// Everything in the caller's transaction, audited.
 pub(super) async fn perform(
     tx: &mut PgConnection,
     intended: Vec<(Target, Intended)>,
     order: &Order,
-) -> Result<Vec<(Uuid, Refusal)>, ControlError> {
+) -> Result<Performed, ControlError> {
     let mut refused = Vec::new();
     let (mut signalled, mut released, mut dismissed) = (Vec::new(), Vec::new(), Vec::new());
-    let mut kind = None;
+    let (mut kind, mut joined) = (None, Vec::new());
     let ids: Vec<Uuid> = intended.iter().map(|(target, _)| target.id).collect();
     for (target, intended) in intended {
         let run = RunId(target.id);
@@ -30,13 +30,21 @@ pub(super) async fn perform(
             }
             Intended::Reopen(all) => {
                 for one in all {
-                    if !control::reopen(tx, one.run, &one.sha256).await? {
+                    let lane = match (&one.rank.lane, one.limit) {
+                        (Some(key), Some(limit)) => {
+                            let limit = i32::try_from(limit).unwrap_or(i32::MAX);
+                            Some(lanes::find_or_make(tx, &one.workflow, key, limit).await?)
+                        }
+                        _ => None,
+                    };
+                    if !control::reopen(tx, one.run, &one.sha256, &one.rank, lane).await? {
                         let (workflow, key) = (one.workflow, one.key.unwrap_or_default());
                         refused.push((one.run.0, Refusal::KeyTaken { workflow, key }));
                         // Its children go on only with it.
                         break;
                     }
                     append(tx, one.run, &one.records).await?;
+                    joined.extend(lane);
                 }
             }
             Intended::Migrate { record, sha256 } => {
@@ -64,7 +72,28 @@ pub(super) async fn perform(
         ids.into_iter().filter(|id| !refused.iter().any(|(other, _)| other == id)).collect();
     let by = Actor::named(&order.by).vouched_by(order.via.clone());
     audit::add_for(tx, &by, &format!("run.{}", order.action.word()), &done, &detail).await?;
-    Ok(refused)
+    Ok(Performed { refused, joined })
+}
+
+/// What came of it.
+#[derive(Default)]
+pub(super) struct Performed {
+    /// What could not be done after all.
+    pub refused: Vec<(Uuid, Refusal)>,
+    joined: Vec<i64>,
+}
+
+impl Performed {
+    /// Lets reopened runs into their lanes, once the order is committed: it held runs that a lane's owner may wait for. Where
+    /// this is not come to, [`crate::engine::mend`] does it.
+    pub(super) async fn let_in(&self, store: &Store) -> Result<(), ControlError> {
+        if !self.joined.is_empty() {
+            let mut tx = store.begin().await?;
+            lanes::settle(&mut tx, &[], &self.joined).await?;
+            tx.commit().await?;
+        }
+        Ok(())
+    }
 }
 
 async fn append(tx: &mut PgConnection, run: RunId, records: &[Record]) -> Result<(), ControlError> {

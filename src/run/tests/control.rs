@@ -4,11 +4,11 @@ use super::*;
 use crate::run::reopen::{self, Obstacle, Reopening};
 
 impl Bench {
-    fn order(&mut self, change: Change) {
+    pub(super) fn order(&mut self, change: Change) {
         self.add(None, 0, change);
     }
 
-    fn reopen(&mut self, reopening: &Reopening) {
+    pub(super) fn reopen(&mut self, reopening: &Reopening) {
         self.order(Change::Reopened { by: "sam".into(), reason: "mended".into(), from: None });
         for (path, renewed) in &reopening.resets {
             self.add(Some(path.clone()), 0, Change::Reset { renewed: *renewed });
@@ -28,7 +28,7 @@ fn resumed() -> Change {
     Change::Resumed { by: "sam".into(), reason: "go on".into() }
 }
 
-fn cancelled() -> Change {
+pub(super) fn cancelled() -> Change {
     Change::CancelRequested { by: "sam".into(), reason: "stop".into() }
 }
 

@@ -42,6 +42,7 @@ impl Run {
             shadow: false,
             started_by: None,
             trace: None,
+            rank: crate::run::Rank::default(),
         };
         let state = State::begin(start, midnight());
         Self { definition: definition(steps), state, in_flight: BTreeSet::new(), passes }

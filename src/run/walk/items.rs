@@ -90,7 +90,9 @@ impl<'a> Walker<'a> {
             if active >= each.at_once.max(1) {
                 break;
             }
-            if passed.is_some_and(|passed| passed.contains(&index)) {
+            // What has begun beside a failure ends; nothing new begins.
+            let is_over = failed.is_some() && !self.has_begun(&path.item(index));
+            if is_over || passed.is_some_and(|passed| passed.contains(&index)) {
                 continue;
             }
             let mut own = names.clone();
@@ -105,10 +107,7 @@ impl<'a> Walker<'a> {
                 }
                 Flow::Blocked => active += 1,
                 flow @ Flow::Ended(_) => return (flow, results),
-                flow @ Flow::Failed(..) => {
-                    failed = Some(flow);
-                    break;
-                }
+                flow @ Flow::Failed(..) => failed = failed.or(Some(flow)),
             }
         }
         if !through.is_empty() && !self.passive {

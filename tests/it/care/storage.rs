@@ -165,12 +165,15 @@ async fn narrow_tables_are_trimmed_in_batches_and_keep_what_is_not_settled() {
                ('00000000-0000-7000-8000-000000000001', 'w', 'old', {old}, {old}),
                ('00000000-0000-7000-8000-000000000002', 'w', 'open', {old}, null);
              insert into gate (id, run_id, path, form, state, ask, proposal_hash, token_hash, opened_at, expires_at)
-               select id, id, 'p', 'approve', 'answered', '{{}}', 'h', id::text, now(), now() from run_summary;
+               select id, id, 'p', 'approve', case title when 'open' then 'open' else 'answered' end, '{{}}', 'h', id::text, now(), now()
+               from run_summary;
              insert into gate_vote (gate_id, person, decision, body, channel, proposal_hash, at)
                select id, 'sam', 'approve', '{{}}', 'console', 'h', now() from run_summary;
              insert into outbox (id, run_id, channel, message, state, created_at) values
                (gen_random_uuid(), gen_random_uuid(), 'slack', '{{}}', 'sent', {old}),
-               (gen_random_uuid(), gen_random_uuid(), 'slack', '{{}}', 'queued', {old})"
+               (gen_random_uuid(), gen_random_uuid(), 'slack', '{{}}', 'queued', {old});
+             insert into outbox (id, run_id, gate_id, channel, message, state, created_at)
+               select gen_random_uuid(), id, id, 'slack', '{{}}', 'sent', {old} from gate where state = 'open'"
         ),
     )
     .await;
@@ -185,6 +188,11 @@ async fn narrow_tables_are_trimmed_in_batches_and_keep_what_is_not_settled() {
     };
     assert_eq!(left("event").await, 3);
     assert_eq!(left("outbox where state = 'queued'").await, 1);
+    assert_eq!(
+        left("outbox where state = 'sent'").await,
+        1,
+        "the card of an open question is still changed later"
+    );
     assert_eq!(left("gate join run_summary on run_summary.id = gate.run_id").await, 1);
     assert_eq!(left("gate_vote").await, 1);
 }

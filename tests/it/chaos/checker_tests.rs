@@ -23,6 +23,7 @@ fn start() -> Change {
         shadow: false,
         started_by: None,
         trace: None,
+        rank: takt::run::Rank::default(),
     }))
 }
 

@@ -6,7 +6,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use takt::{
     gate::edited_hash,
-    run::{GateId, RunId, StepPath, digest_of},
+    run::{GateId, RunId, StepPath, digest_of, machine::Status},
     store::{audit, gates},
 };
 
@@ -126,4 +126,79 @@ async fn a_changed_draft_has_its_own_hash_in_answer_trail_and_step() {
     assert_eq!(sealed.detail["answer"]["edited_hash"], json!(hash));
     let output = state(&plant, run).await.step(&StepPath::root("ask")).expect("answered").output.clone();
     assert_eq!((&output["edited"], &output["edited_hash"]), (&json!("Repair on Friday"), &json!(hash)));
+}
+
+/// The write keeps its key, and what it wrote stands: neither is the old one taken for the new, nor written over.
+#[tokio::test]
+async fn what_was_approved_otherwise_is_not_taken_for_what_was_written_before() {
+    let mut plant = plant_with(&[("about_a_ticket.yaml", ABOUT_A_TICKET)]).await;
+    plant.serve(None).await;
+    let run = start(&mut plant, "seal").await;
+    let first = asked(&plant, run).await;
+    answer(&plant, &first, "approve", json!({})).await;
+    assert_eq!(ended(&plant, run).await, "done");
+    assert_eq!(work_orders(&plant).await, 1);
+
+    assert_eq!(order(&plant, run, "rerun", json!({ "from": "ask" })).await.0, StatusCode::OK);
+    let again = asked(&plant, run).await;
+    answer(&plant, &again, "approve", json!({})).await;
+    assert_eq!(ended(&plant, run).await, "done", "the same again: it is there already");
+
+    for attempt in ["Repair on Friday", "Repair on Monday"] {
+        assert_eq!(order(&plant, run, "rerun", json!({ "from": "ask" })).await.0, StatusCode::OK);
+        let other = asked(&plant, run).await;
+        let edit = json!({ "edited": attempt, "reason_code": "other", "reason": "no parts before" });
+        answer(&plant, &other, "edit", edit).await;
+        assert_eq!(ended(&plant, run).await, "failed");
+        let repair = state(&plant, run).await.step(&StepPath::root("repair")).expect("it came to it").clone();
+        let failure = repair.failure.expect("it failed");
+        assert_eq!(failure.class, "not_approved", "{}", failure.message);
+        assert!(
+            failure.message.contains("differs from what this step has sent before"),
+            "{}",
+            failure.message
+        );
+    }
+    assert_eq!(work_orders(&plant).await, 1);
+}
+
+/// A ticket that is opened and can be closed; whether it was opened is not known for an hour.
+const IN_DOUBT: &str = r#"workflow: in_doubt
+owner: tests
+autonomy: assist
+trigger: { event: test.go, key: event.name }
+steps:
+  - id: ticket
+    call: tickets.create
+    with: { title: "${{ trigger.name }}" }
+    retry: { times: 3, wait: 1h }
+    undo: { call: tickets.close, with: { number: "${{ steps.ticket.number }}", minutes_down: 0 } }
+on_failure:
+  - id: told
+    call: notify.role
+    with: { role: production_supervisor, message: messages/run_failed.hbs }
+"#;
+
+#[tokio::test]
+async fn a_write_in_doubt_is_looked_up_and_undone_when_its_run_is_cancelled() {
+    let mut plant = plant_with(&[("in_doubt.yaml", IN_DOUBT)]).await;
+    plant.serve(None).await;
+    for (name, kind, wanted) in [
+        ("arrived", "lost_reply", json!(["started", "retrying", "started", "done", "started", "done"])),
+        ("never", "down", json!(["started", "retrying", "started", "failed"])),
+    ] {
+        fault(&plant, json!({ "system": "tickets", "kind": kind, "method": "POST", "times": 1 })).await;
+        let run = start(&mut plant, name).await;
+        plant
+            .until("the answer to be lost", async || {
+                (state(&plant, run).await.status(&StepPath::root("ticket")) == Status::Backoff).then_some(())
+            })
+            .await;
+        assert_eq!(order(&plant, run, "cancel", json!({})).await.0, StatusCode::OK);
+        assert_eq!(ended(&plant, run).await, "cancelled", "{name}");
+        let records = plant.records(run).await;
+        let of_steps = records.iter().filter(|record| record.path.is_some());
+        let kinds: Vec<&str> = of_steps.map(|record| record.change.kind()).collect();
+        assert_eq!(json!(kinds), wanted, "{name}");
+    }
 }

@@ -1,9 +1,9 @@
 //! Runs with children that are retried and rerun.
 
-use super::{clear_faults, ended, fault, order, plant_with, start};
+use super::{clear_faults, ended, fault, order, plant_with, start, waits_at};
 use crate::support::plant::Plant;
 use reqwest::StatusCode;
-use serde_json::{Value, json};
+use serde_json::json;
 use takt::{
     run::RunId,
     store::summaries::{self, Filter},
@@ -68,22 +68,17 @@ async fn a_child_that_failed_goes_on_with_its_parent_and_is_not_begun_twice() {
     assert_eq!(why("part").await, json!("child_done"));
 }
 
+/// What it had done and was not undone must not be done a second time under another key.
 #[tokio::test]
-async fn a_child_that_was_cancelled_is_begun_anew() {
+async fn a_child_that_was_cancelled_goes_on_with_its_parent_as_itself() {
     let mut plant = plant_of("{ id: rest, wait: 12h }").await;
     let run = start(&mut plant, "one").await;
-    let begun = async |wanted: usize| -> Value {
-        let plant = &plant;
-        let all = plant.until("the children", async || {
-            let all = runs_of(plant, "inner").await;
-            (all.len() == wanted).then_some(all)
-        });
-        json!(all.await.first().expect("the newest"))
-    };
-    let child: RunId = serde_json::from_value(begun(1).await).expect("an id");
+    let child = plant.until("the child", async || runs_of(&plant, "inner").await.pop()).await;
+    waits_at(&plant, child, "rest").await;
     assert_eq!(order(&plant, child, "cancel", json!({})).await.0, StatusCode::OK);
     assert_eq!(ended(&plant, run).await, "failed");
     let (status, said) = order(&plant, run, "retry", json!({})).await;
     assert_eq!(status, StatusCode::OK, "{said:#}");
-    begun(2).await;
+    waits_at(&plant, child, "rest").await;
+    assert_eq!(runs_of(&plant, "inner").await, [child]);
 }

@@ -4,7 +4,8 @@ use super::Lab;
 use serde_json::json;
 use std::{collections::BTreeMap, time::Duration};
 use takt::{
-    run::RunId,
+    engine::control::{Action, Order, Version, apply},
+    run::{RunId, StepPath},
     store::{commits::Fence, lanes, runs, workers},
 };
 
@@ -158,6 +159,26 @@ async fn a_run_keeps_its_place_when_its_worker_dies() {
     }
     lab.check_lanes().await;
     assert_eq!(lab.count("select sum(in_use)::bigint from lane").await, 0);
+}
+
+#[tokio::test]
+async fn a_run_that_is_done_again_queues_like_any_other() {
+    let lab = Lab::new(&[&long("concurrency: { key: event.machine, limit: 1 }, priority: 7")]).await;
+    lab.watch_lanes().await;
+    let _worker = lab.work().await;
+    let first = lab.run_of("machine.stopped", json!({ "machine": "PRESS-4" })).await;
+    end(&lab, first).await;
+    let second = lab.run_of("machine.stopped", json!({ "machine": "PRESS-4" })).await;
+    let action = Action::Rerun { from: StepPath::root("stay"), version: Version::Same };
+    let order = Order { action, by: "sam".into(), via: None, reason: "a test".into() };
+    apply(&lab.store, &lab.definitions, first, &order, false).await.expect("it is done again");
+    assert_eq!(lab.state(first).await.as_deref(), Some("queued"));
+    assert_eq!(lab.count("select priority::bigint from run where state = 'queued'").await, 7);
+    lab.check_lanes().await;
+    end(&lab, second).await;
+    end(&lab, first).await;
+    lab.check_lanes().await;
+    assert_eq!(lab.broken().await, Vec::<String>::new());
 }
 
 #[tokio::test]

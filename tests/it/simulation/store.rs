@@ -88,6 +88,7 @@ impl Store {
             shadow: run.shadow,
             started_by: run.started_by.clone(),
             trace: None,
+            rank: takt::run::Rank::default(),
         };
         let record =
             Record { seq: 0, at: now, path: None, attempt: 0, change: Change::RunStarted(Box::new(start)) };

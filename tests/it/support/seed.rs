@@ -52,6 +52,7 @@ pub async fn run(console: &Console, workflow: &str, title: &str, trigger: Value)
         shadow: false,
         started_by: None,
         trace: None,
+        rank: takt::run::Rank::default(),
     }));
     let mut db = console.store.connection().await.expect("a connection");
     let first = Record { seq: 0, at: start(), path: None, attempt: 0, change: started };

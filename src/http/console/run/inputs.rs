@@ -33,7 +33,7 @@ pub(super) fn of_steps(
         if let (Change::Started, Some(path)) = (&record.change, &record.path) {
             let planned = plan_of(&definition.workflow, &state, &site, path, record.at);
             state.pass(planned.passed);
-            if let Some(task) = planned.ready.first() {
+            if let Some(task) = planned.ready.iter().find(|task| task.path == *path) {
                 given.insert(path.clone(), given_to(task));
             }
         }

@@ -243,6 +243,7 @@ impl Session {
             shadow: false,
             started_by: None,
             trace: None,
+            rank: takt::run::Rank::default(),
         };
         let change = Change::RunStarted(Box::new(start));
         self.records.push(Record { seq: 0, at: now, path: None, attempt: 0, change });
