@@ -13,7 +13,7 @@ use super::{
 use crate::{
     run::{Intent, RunId, Signal, SignalKind},
     store::{
-        PgConnection, Store, StoreError, audit,
+        Connection, HotConnection, PgConnection, Store, StoreError, audit,
         commits::{self, Fence, Over, Settled, Starts, Written},
         control, events, gates, journal, lanes, outbox, signals,
     },
@@ -37,6 +37,10 @@ struct Waiting {
     commit: Commit,
     done: oneshot::Sender<Result<(), CommitError>>,
 }
+
+/// A committer's own connection. The pool would ask PostgreSQL for a sign of life whenever it is given back; what failed is
+/// given back for just that.
+type Line = Option<HotConnection>;
 
 /// The worker's way to the journal.
 pub struct Committer {
@@ -79,20 +83,21 @@ impl Journal for Committer {
 }
 
 async fn run_committer(writer: Arc<Writer>, queue: Arc<Mutex<mpsc::Receiver<Waiting>>>) {
+    let mut line = None;
     loop {
         let mut batch = Vec::new();
         if queue.lock().await.recv_many(&mut batch, BATCH_MAX).await == 0 {
             return;
         }
         let commits: Vec<&Commit> = batch.iter().map(|waiting| &waiting.commit).collect();
-        let written = observe::commit(commits.len(), writer.write_into_days(&commits)).await;
+        let written = observe::commit(commits.len(), writer.write_into_days(&mut line, &commits)).await;
         let results = match written {
             Ok(results) => results,
             // One bad commit must not take the others down with it.
             Err(error) if error.is_refusal() && commits.len() > 1 => {
                 let mut results = Vec::with_capacity(commits.len());
                 for commit in commits {
-                    let alone = writer.write_into_days(&[commit]).await;
+                    let alone = writer.write_into_days(&mut line, &[commit]).await;
                     results.push(match alone {
                         Ok(mut result) => result.pop().unwrap_or(Ok(())),
                         Err(error) => Err(failed(&error)),
@@ -125,31 +130,40 @@ type Results = Vec<Result<(), CommitError>>;
 
 impl Writer {
     /// The clock may have gone further than days are made ahead.
-    async fn write_into_days(&self, commits: &[&Commit]) -> Result<Results, StoreError> {
-        match self.write(commits).await {
-            Err(error) if self.store.has_made_day_for(&error).await? => self.write(commits).await,
+    async fn write_into_days(&self, line: &mut Line, commits: &[&Commit]) -> Result<Results, StoreError> {
+        match self.write_over(line, commits).await {
+            Err(error) if self.store.has_made_day_for(&error).await? => self.write_over(line, commits).await,
             done => done,
         }
     }
 
-    async fn write(&self, commits: &[&Commit]) -> Result<Results, StoreError> {
+    async fn write_over(&self, line: &mut Line, commits: &[&Commit]) -> Result<Results, StoreError> {
+        let mut db = match line.take() {
+            Some(db) => db,
+            None => self.store.hot_connection().await?,
+        };
+        let results = self.write(&mut db, commits).await?;
+        *line = Some(db);
+        Ok(results)
+    }
+
+    async fn write(&self, db: &mut PgConnection, commits: &[&Commit]) -> Result<Results, StoreError> {
         let starts = starts_of(commits)?;
         let (rows, settled) = columns(commits)?;
         let starting = commits.iter().filter(|commit| commit.start.is_some()).count();
         let is_mixed = starting > 0 && starting < commits.len();
         let is_one_statement = starts.is_one_statement() && commits::is_one_statement(&rows, &settled);
         if is_mixed || !is_one_statement || commits.iter().any(|commit| needs_more(commit)) {
-            return self.write_in_transaction(commits, &starts).await;
+            return self.write_in_transaction(db, commits, &starts).await;
         }
-        let mut db = self.store.hot_connection().await?;
-        let fence = fault::fence(&mut db, self.fence).await?;
+        let fence = fault::fence(db, self.fence).await?;
         crash_point("before_commit");
         if starting > 0 {
-            let begun = commits::start(&mut db, Some(fence), &starts).await?;
+            let begun = commits::start(db, Some(fence), &starts).await?;
             crash_point("after_commit");
             return Ok(commits.iter().map(|commit| outcome(commit, &begun, &BTreeSet::new())).collect());
         }
-        let written = commits::settle(&mut db, fence, &rows, &settled).await?;
+        let written = commits::settle(db, fence, &rows, &settled).await?;
         crash_point("after_commit");
         self.tell(written, &settled, false);
         let result = if written == Written::Fenced { Err(CommitError::Fenced) } else { Ok(()) };
@@ -159,10 +173,11 @@ impl Writer {
     /// Everything a batch may hold, in one transaction.
     async fn write_in_transaction(
         &self,
+        db: &mut PgConnection,
         commits: &[&Commit],
         starts: &Starts,
     ) -> Result<Results, StoreError> {
-        let mut tx = self.store.begin_hot().await?;
+        let mut tx = db.begin().await?;
         let fence = fault::fence(&mut tx, self.fence).await?;
         let mut begun = commits::Begun { runs: BTreeSet::new(), held: true, unknown: Vec::new() };
         if !starts.is_empty() {
@@ -175,6 +190,7 @@ impl Writer {
         let (rows, settled) = columns(&valid)?;
         let written = commits::settle(&mut tx, fence, &rows, &settled).await?;
         if written == Written::Fenced {
+            tx.rollback().await?;
             return Ok(commits.iter().map(|_| Err(CommitError::Fenced)).collect());
         }
         let (mut joined, left) = (Vec::new(), lanes_left(&valid));

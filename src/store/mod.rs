@@ -50,6 +50,7 @@ use tokio::sync::Semaphore;
 
 pub use open::{OpenOptions, UnfitError};
 pub use sqlx::{Connection, PgConnection};
+pub type HotConnection = PoolConnection<Postgres>;
 pub type Transaction = sqlx::Transaction<'static, sqlx::Postgres>;
 
 const CHECK_VIOLATION: &str = "23514";
@@ -150,7 +151,7 @@ impl Store {
     }
 
     /// For the statements that every step of every run goes through.
-    pub async fn hot_connection(&self) -> Result<PoolConnection<Postgres>> {
+    pub async fn hot_connection(&self) -> Result<HotConnection> {
         Ok(self.hot.acquire().await?)
     }
 
