@@ -24,6 +24,7 @@ use serde_json::json;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::{Duration, Instant},
 };
 use tokio::sync::{Mutex, mpsc, oneshot};
 use uuid::Uuid;
@@ -40,7 +41,9 @@ struct Waiting {
 
 /// A committer's own connection. The pool would ask PostgreSQL for a sign of life whenever it is given back; what failed is
 /// given back for just that.
-type Line = Option<HotConnection>;
+type Line = Option<(HotConnection, Instant)>;
+/// An unused one could have been cut off meanwhile.
+const UNUSED_MAX: Duration = Duration::from_secs(1);
 
 /// The worker's way to the journal.
 pub struct Committer {
@@ -139,11 +142,11 @@ impl Writer {
 
     async fn write_over(&self, line: &mut Line, commits: &[&Commit]) -> Result<Results, StoreError> {
         let mut db = match line.take() {
-            Some(db) => db,
-            None => self.store.hot_connection().await?,
+            Some((db, used)) if used.elapsed() < UNUSED_MAX => db,
+            _ => self.store.hot_connection().await?,
         };
         let results = self.write(&mut db, commits).await?;
-        *line = Some(db);
+        *line = Some((db, Instant::now()));
         Ok(results)
     }
 

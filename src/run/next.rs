@@ -153,8 +153,8 @@ fn left_standing(state: &State) -> Option<(StepPath, Failure)> {
         |step: &StepState| step.sent.is_some() && matches!(step.status, Status::Pending | Status::Skipped);
     let (path, _) = state.steps.iter().find(|(_, step)| stands(step))?;
     let words = format!(
-        "what `{path}` wrote before the run was reopened stands, and the run does not come to it any more: put that right in the \
-         other system"
+        "what `{path}` sent before the run was reopened may stand, and the run does not come to it any more: put that right in \
+         the other system, then dismiss the run"
     );
     Some((path.clone(), Failure::new("needs_person", words)))
 }
@@ -219,7 +219,8 @@ fn plan_unwinding<'a>(
     if !walker.plan.changes.is_empty() {
         return walker.finish();
     }
-    match left_in_doubt(workflow, state) {
+    let is_cancelled = matches!(state.phase, Phase::Cancelling { .. });
+    match left_in_doubt(workflow, state).or_else(|| left_standing(state).filter(|_| is_cancelled)) {
         None => ended(outcome),
         left => failing(left),
     }

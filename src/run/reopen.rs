@@ -4,12 +4,14 @@
 //! step whose effect stands keeps its key by construction, and the whole story stays in one journal. Only steps
 //! whose effect was undone, and questions, get a new generation and with it a new key.
 
-use super::{Phase, State, StepPath, machine::Status, story::find};
+use super::{
+    Phase, SignalKind, State, StepPath, StepState,
+    machine::Status,
+    state::{STOPPED, UNKNOWN},
+    story::find,
+};
 use crate::workflow::{OnError, Step, StepKind, Workflow};
 use std::collections::BTreeMap;
-
-/// Classes of failures after which nobody knows whether the effect is there.
-const UNKNOWN: [&str; 5] = ["outcome_unknown", "needs_person", "timeout", "panic", "lost"];
 
 /// Why a run cannot go on this way; a sentence for the person who asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -49,13 +51,24 @@ pub fn retry(workflow: &Workflow, state: &State) -> Result<Reopening, Obstacle> 
     reopening.take_back_undone(state)?;
     for (path, step) in &state.steps {
         let is_open = matches!(step.status, Status::Running | Status::Waiting | Status::Backoff);
-        let has_failed = step.status == Status::Failed && !is_handled(workflow, path);
-        if path.leaf() != "undo" && (is_open || has_failed) {
+        let has_failed = step.status == Status::Failed && (!is_handled(workflow, path) || was_stopped(step));
+        if path.leaf() != "undo" && (is_open || has_failed) && !has_heard(step) {
             reopening.again(workflow, path);
         }
     }
     reopening.forget_on_failure(state);
     Ok(reopening)
+}
+
+/// It failed only because the run was stopped.
+fn was_stopped(step: &StepState) -> bool {
+    step.failure.as_ref().is_some_and(|failure| failure.class == STOPPED)
+}
+
+/// The run it waited for has ended, and it has not looked yet.
+fn has_heard(step: &StepState) -> bool {
+    let is_news = step.status == Status::Waiting && step.fresh;
+    is_news && step.signals.last().is_some_and(|signal| signal.kind == SignalKind::Child)
 }
 
 /// Does a step and everything after it again.
@@ -78,7 +91,7 @@ pub fn rerun(workflow: &Workflow, state: &State, from: &StepPath) -> Result<Reop
     reopening.forget_on_failure(state);
     for each in reopening.resets.keys().filter(|path| is_each(workflow, path)) {
         // A call that was tried may have taken effect, and a child run has begun, whatever became of them.
-        let acted = |(path, step): (&StepPath, &super::StepState)| {
+        let acted = |(path, step): (&StepPath, &StepState)| {
             !matches!(step.status, Status::Pending | Status::Skipped)
                 && path.below(each).is_some()
                 && matches!(

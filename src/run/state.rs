@@ -93,6 +93,8 @@ pub struct StepState {
     pub sent: Option<Sent>,
     /// What this attempt is about to send.
     sending: Option<Sent>,
+    /// An attempt under its key ended, and nobody knows whether it took effect.
+    pub in_doubt: bool,
 }
 
 #[derive(Debug, Clone, thiserror::Error)]
@@ -277,6 +279,7 @@ impl State {
             Change::Done { output } => {
                 step.output = output.clone();
                 step.sent = step.sending.take().or_else(|| step.sent.take());
+                step.in_doubt = false;
                 self.done.push(path);
             }
             _ => {}
@@ -291,8 +294,12 @@ impl State {
 
 /// Classes of failures of a call that was not made.
 const NOT_SENT: [&str; 3] = ["rule", "not_approved", "expression"];
-/// Classes of failures of a call that changed nothing.
-const WITHOUT_EFFECT: [&str; 5] = ["invalid", "not_found", "denied", "rate_limited", "transient"];
+/// Classes of failures of a call that was refused.
+const REFUSED: [&str; 3] = ["invalid", "not_found", "denied"];
+/// What was under way when the run was stopped, and did not take effect.
+pub const STOPPED: &str = "cancelled";
+/// Classes of failures after which nobody knows whether the effect is there.
+pub(super) const UNKNOWN: [&str; 5] = ["outcome_unknown", "needs_person", "timeout", "panic", "lost"];
 
 impl StepState {
     fn fail(&mut self, failure: &Failure) {
@@ -301,9 +308,13 @@ impl StepState {
         }
         let class = failure.class.as_str();
         match self.sending.take() {
-            Some(_) if NOT_SENT.contains(&class) || WITHOUT_EFFECT.contains(&class) => {}
+            Some(_) if NOT_SENT.contains(&class) || REFUSED.contains(&class) => {}
             Some(sent) => self.sent = Some(sent),
             None => {}
+        }
+        self.in_doubt |= UNKNOWN.contains(&class);
+        if class == STOPPED {
+            (self.sent, self.in_doubt) = (None, false);
         }
         self.failure = Some(failure.clone());
     }
@@ -315,6 +326,7 @@ impl StepState {
             retried_from: self.attempt,
             generation: self.generation + u32::from(renewed),
             keyed_from: if renewed { self.attempt } else { self.keyed_from },
+            in_doubt: self.in_doubt && !renewed,
             sent: self.sending.clone().or_else(|| self.sent.clone()).filter(|_| !renewed),
             ..Self::default()
         }

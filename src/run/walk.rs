@@ -116,11 +116,7 @@ impl<'a> Walker<'a> {
         }
         let untouched = self.state.status(path) == Status::Pending && !self.has_begun(path);
         if untouched {
-            if self.passive {
-                self.look_inside(step, path, names);
-                return Flow::Blocked;
-            }
-            if self.is_full() {
+            if self.passive || self.is_full() {
                 return Flow::Blocked;
             }
             match self.condition(step, names) {
@@ -137,7 +133,7 @@ impl<'a> Walker<'a> {
             StepKind::Parallel(children) => self.parallel(step, children, path, names),
             StepKind::Each(each) => self.each(step, each, path, names),
             StepKind::Choose(_) => self.choose(step, path, names),
-            StepKind::Call(call) if self.passive && self.is_in_doubt(call, path) => {
+            StepKind::Call(_) if self.passive && self.is_in_doubt(path) => {
                 self.in_doubt.insert(path.clone(), (step, names.clone()));
                 Flow::Blocked
             }
@@ -153,32 +149,6 @@ impl<'a> Walker<'a> {
             Flow::Failed(at, failure) => self.failed(step, path, names, at, failure),
             Flow::Through => self.passed(step, path, names),
             flow => flow,
-        }
-    }
-
-    /// Nothing in it has begun since the run was reopened; what was sent before that may still be in doubt.
-    fn look_inside(&mut self, step: &'a Step, path: &StepPath, names: &Names<'a>) {
-        match &step.kind {
-            StepKind::Call(call) if self.is_in_doubt(call, path) => {
-                self.in_doubt.insert(path.clone(), (step, names.clone()));
-            }
-            StepKind::Parallel(children) => {
-                for child in children {
-                    self.step(child, &path.child(&child.id), &mut names.clone());
-                }
-            }
-            StepKind::Choose(branches) => {
-                for branch in branches {
-                    self.list(&branch.steps, Some(path), &mut names.clone());
-                }
-            }
-            StepKind::Wait(wait) => {
-                self.list(&wait.on_timeout, Some(&path.child("on_timeout")), &mut names.clone());
-            }
-            _ => {}
-        }
-        if let OnError::Steps(steps) = &step.on_error {
-            self.list(steps, Some(&path.child("on_error")), &mut names.clone());
         }
     }
 
@@ -295,16 +265,6 @@ impl<'a> Walker<'a> {
     fn choose(&mut self, step: &'a Step, path: &StepPath, names: &mut Names<'a>) -> Flow {
         let StepKind::Choose(branches) = &step.kind else { return Flow::Through };
         let status = self.state.status(path);
-        let taken = self.state.step(path).and_then(|step| step.branch);
-        if self.passive {
-            // Another branch may have been taken before the run was reopened.
-            for (_, branch) in branches.iter().enumerate().filter(|(index, _)| Some(*index) != taken) {
-                self.list(&branch.steps, Some(path), &mut names.clone());
-            }
-        }
-        if status == Status::Pending && self.passive {
-            return Flow::Blocked;
-        }
         if status == Status::Pending {
             let scope = names.at(self.now);
             for (index, branch) in branches.iter().enumerate() {
@@ -318,6 +278,7 @@ impl<'a> Walker<'a> {
             }
             return self.change(path, Change::BranchTaken { index: None });
         }
+        let taken = self.state.step(path).and_then(|step| step.branch);
         let inner = match taken.and_then(|index| branches.get(index)) {
             Some(branch) => self.list(&branch.steps, Some(path), names),
             None => Flow::Through,
@@ -336,15 +297,11 @@ impl<'a> Walker<'a> {
         Some(Flow::Failed(path.clone(), failure))
     }
 
-    fn is_in_doubt(&self, call: &CallStep, path: &StepPath) -> bool {
-        self.state.step(path).is_some_and(|step| {
-            let is_open = match step.status {
-                Status::Running | Status::Backoff => true,
-                // Reset, and not come to since.
-                Status::Pending => step.sent.is_some() || call.undo.is_some(),
-                _ => false,
-            };
-            is_open && step.attempt > step.keyed_from
+    fn is_in_doubt(&self, path: &StepPath) -> bool {
+        self.state.step(path).is_some_and(|step| match step.status {
+            Status::Running => step.attempt > step.keyed_from,
+            Status::Backoff => step.in_doubt,
+            _ => false,
         })
     }
 
@@ -360,7 +317,7 @@ impl<'a> Walker<'a> {
             return self.wait_for(path, known);
         }
         if !self.is_full() {
-            self.ready(step, path, names, known, known.status != Status::Running);
+            self.ready(step, path, names, known, known.status == Status::Backoff);
             if let Some((task, ..)) = self.tasks.last_mut() {
                 task.only_settles = true;
             }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     engine::{Execute, Outcome, StepContext, StepError, crash_point},
-    run::{Failure, Leaf, Sent, Task, digest_of},
+    run::{Failure, Leaf, STOPPED, Sent, Task, digest_of},
     telemetry::{
         metrics,
         trace::{self, Kind},
@@ -62,7 +62,7 @@ impl CallExecutor {
         if task.only_settles
             && (tool.spec().effect != Effect::Write || is_rehearsal || notify::is_notification(&step.tool))
         {
-            return Err(failure("cancelled", "the run was stopped before it was done"));
+            return Err(failure(STOPPED, "the run was stopped before it was done"));
         }
         let input = step.with.eval(&context.scope).map_err(|e| failure("expression", e.to_string()))?;
         if notify::is_notification(&step.tool) {
@@ -164,8 +164,8 @@ fn is_the_same(tool: &dyn Tool, context: &StepContext, input: &Value) -> Result<
         return Err(failure(
             "not_approved",
             format!(
-                "{NOT_WRITTEN}what was approved at `{}` differs from what this step has sent before, and that was not undone: put it right in \
-                 the other system, and start a new run",
+                "{NOT_WRITTEN}what was approved at `{}` differs from what this step has sent before, and that may stand: put it right in the \
+                 other system, and start a new run",
                 now.gate
             ),
         ));
@@ -178,23 +178,27 @@ async fn settle(tool: &Arc<dyn Tool>, call: &Call, input: &Value) -> Result<Outc
     let name = &tool.spec().name;
     match tool.look_up(call, input).await {
         Ok(Lookup::Found(output)) => Ok(Outcome::done(output)),
-        Ok(Lookup::Absent) => Err(failure("cancelled", format!("{NOT_WRITTEN}the run was stopped"))),
+        Ok(Lookup::Absent) => Err(failure(STOPPED, format!("{NOT_WRITTEN}the run was stopped"))),
         Ok(Lookup::Unknown) => Err(failure(
             "needs_person",
             format!(
                 "the run was stopped, nobody knows whether `{name}` took effect, and it cannot be read back: a person must look"
             ),
         )),
-        Err(error) => {
-            let mut failed = StepError::from(error);
-            let because = &failed.failure.message;
-            failed.failure = Failure::new(
-                "outcome_unknown",
-                format!("the run was stopped, and nobody knows whether `{name}` took effect: {because}"),
-            );
-            Err(failed)
-        }
+        Err(error) => Err(not_found_out(tool, error)),
     }
+}
+
+/// The other system was asked what became of an attempt, and did not say.
+fn not_found_out(tool: &Arc<dyn Tool>, error: ToolError) -> StepError {
+    let mut failed = StepError::from(error);
+    failed.failure.class = "outcome_unknown".to_owned();
+    failed.failure.message = format!(
+        "nobody knows whether `{}` took effect when it was tried before: {}",
+        tool.spec().name,
+        failed.failure.message
+    );
+    failed
 }
 
 /// What became of the attempts before.
@@ -230,7 +234,8 @@ async fn look_up(tool: &Arc<dyn Tool>, call: &Call, input: &Value) -> Result<Ear
     if class == Idempotency::Idempotent {
         return Ok(Earlier::Unknown);
     }
-    match tool.look_up(call, input).await? {
+    let looked_up = tool.look_up(call, input).await.map_err(|error| not_found_out(tool, error))?;
+    match looked_up {
         Lookup::Found(output) => Ok(Earlier::Done(output)),
         Lookup::Absent => Ok(Earlier::Absent),
         Lookup::Unknown if class == Idempotency::Unsafe => Err(failure(

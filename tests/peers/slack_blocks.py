@@ -3,26 +3,9 @@
 import json
 import sys
 
+from difference import difference
 from slack_sdk.models.blocks import Block
 from slack_sdk.models.views import View
-
-
-def difference(ours, theirs, path=""):
-    """What slack_sdk's own form does not say, or says otherwise."""
-    if isinstance(ours, dict):
-        found = []
-        for key, value in ours.items():
-            if not isinstance(theirs, dict) or key not in theirs:
-                found.append(f"{path}/{key} is unknown to slack_sdk")
-            else:
-                found += difference(value, theirs[key], f"{path}/{key}")
-        return found
-    if isinstance(ours, list):
-        if not isinstance(theirs, list) or len(ours) != len(theirs):
-            return [f"{path} has another length"]
-        return [d for i, (a, b) in enumerate(zip(ours, theirs)) for d in difference(a, b, f"{path}/{i}")]
-    return [] if ours == theirs else [f"{path}: {ours!r} became {theirs!r}"]
-
 
 asked = json.load(sys.stdin)
 problems = []

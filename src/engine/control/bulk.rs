@@ -178,7 +178,7 @@ pub async fn continue_bulk(
         let order = control::lock_order(&mut tx, id).await?.ok_or(ControlError::NoSuchOrder(id))?;
         let order = page(&mut tx, definitions, order).await?;
         tx.commit().await?;
-        order.performed.let_in(store).await?;
+        order.performed.let_in(store).await;
         if order.is_finished || begun.elapsed() >= time {
             return Ok(BulkReport {
                 order: Some(id),

@@ -52,7 +52,7 @@ pub async fn apply(
             return Err(refusal.into());
         }
         tx.commit().await?;
-        performed.let_in(store).await?;
+        performed.let_in(store).await;
     }
     Ok(())
 }

@@ -85,14 +85,19 @@ pub(super) struct Performed {
 
 impl Performed {
     /// Lets reopened runs into their lanes, once the order is committed: it held runs that a lane's owner may wait for. Where
-    /// this is not come to, [`crate::engine::mend`] does it.
-    pub(super) async fn let_in(&self, store: &Store) -> Result<(), ControlError> {
-        if !self.joined.is_empty() {
+    /// this does not come about, [`crate::engine::mend`] does it.
+    pub(super) async fn let_in(&self, store: &Store) {
+        if self.joined.is_empty() {
+            return;
+        }
+        let settled = async {
             let mut tx = store.begin().await?;
             lanes::settle(&mut tx, &[], &self.joined).await?;
-            tx.commit().await?;
+            tx.commit().await.map_err(StoreError::from)
+        };
+        if let Err(error) = settled.await {
+            tracing::warn!(%error, "reopened runs wait a little longer for their lanes");
         }
-        Ok(())
     }
 }
 

@@ -87,23 +87,27 @@ fn done_again(bench: &mut Bench) {
 }
 
 #[test]
-fn a_write_that_a_rerun_does_not_come_to_is_taken_back_and_told() {
+fn a_write_that_a_rerun_does_not_come_to_any_more_is_told() {
     let mut bench = Bench::new(definition(ASKED));
     assert_eq!(chosen("a", &mut bench).as_deref(), Some("done"));
     done_again(&mut bench);
     assert_eq!(chosen("a", &mut bench).as_deref(), Some("done"), "the same again");
     done_again(&mut bench);
     assert_eq!(chosen("b", &mut bench).as_deref(), Some("failed"));
-    assert_eq!(bench.executed(), ["g", "last", "c.w", "c.w.undo", "on_failure.tell"]);
+    assert_eq!(bench.executed(), ["g", "last", "on_failure.tell"]);
     let (step, failure) = bench.state().failing.expect("it failed");
     assert_eq!((step.as_str(), failure.class.as_str()), ("c.w", "needs_person"));
 }
 
 #[test]
-fn a_write_that_had_no_effect_stands_in_no_way() {
-    for (class, stands) in
-        [("invalid", false), ("transient", false), ("rule", false), ("outcome_unknown", true)]
-    {
+fn a_write_that_was_refused_stands_in_no_way() {
+    for (class, stands) in [
+        ("invalid", false),
+        ("denied", false),
+        ("rule", false),
+        ("transient", true),
+        ("outcome_unknown", true),
+    ] {
         let mut bench = Bench::new(definition(ASKED));
         let ended = bench.run(&mut |path, _| match path.as_str() {
             "g" => done(json!({ "decision": "choose", "chosen": { "way": "a" } })),
@@ -116,7 +120,7 @@ fn a_write_that_had_no_effect_stands_in_no_way() {
 }
 
 #[test]
-fn a_run_that_is_stopped_before_it_comes_to_its_write_again_takes_it_back() {
+fn a_run_that_is_stopped_before_it_comes_to_its_write_again_tells_of_it() {
     let mut bench = Bench::new(definition(ASKED));
     chosen("a", &mut bench);
     done_again(&mut bench);
@@ -124,8 +128,51 @@ fn a_run_that_is_stopped_before_it_comes_to_its_write_again_takes_it_back() {
     bench.now += TimeDelta::seconds(1);
     bench.order(cancelled());
     bench.executed.clear();
-    assert_eq!(bench.run(&mut |_, _| done(json!({}))).as_deref(), Some("cancelled"));
-    assert_eq!(bench.executed(), ["c.w", "c.w.undo"], "the read before it is not looked at");
+    assert_eq!(bench.run(&mut |_, _| done(json!({}))).as_deref(), Some("failed"));
+    assert_eq!(bench.executed(), ["on_failure.tell"]);
+    let (step, failure) = bench.state().failing.expect("it failed");
+    assert_eq!((step.as_str(), failure.class.as_str()), ("c.w", "needs_person"));
+}
+
+/// Cancelled by mistake, say.
+#[test]
+fn a_cancelled_run_that_is_retried_does_what_it_was_kept_from() {
+    let mut bench = Bench::new(definition(
+        "
+  - { id: a, call: x.write, undo: { call: x.unwrite } }
+  - { id: w, call: x.write, on_error: continue }
+  - { id: g, gate: approve, ask: r, expires: 1h, on_expire: reject }
+",
+    ));
+    for (step, change) in [("a", Some(done(json!({})))), ("w", None)] {
+        bench.add(Some(path(step)), 1, Change::Started);
+        if let Some(change) = change {
+            bench.add(Some(path(step)), 1, change);
+        }
+    }
+    bench.now += TimeDelta::seconds(1);
+    bench.order(cancelled());
+    let ended =
+        bench.run(&mut |path, _| if path.as_str() == "w" { failed("cancelled") } else { done(json!({})) });
+    assert_eq!(ended.as_deref(), Some("cancelled"));
+    assert_eq!(bench.executed(), ["w", "a.undo"]);
+    bench.executed.clear();
+    let reopening = reopen::retry(&bench.definition.workflow, &bench.state()).expect("a way on");
+    bench.reopen(&reopening);
+    let ended = bench.run(&mut |_, _| done(json!({ "decision": "approve" })));
+    assert_eq!((ended.as_deref(), bench.executed()), (Some("done"), vec!["a", "w", "g"]));
+    assert_eq!(bench.state().step(&path("a")).map(|step| step.generation), Some(1), "a new effect");
+}
+
+/// Nothing reached the other system: there is nothing to find out.
+#[test]
+fn a_call_that_waits_for_its_retry_and_was_not_made_ends_with_its_run() {
+    let mut bench = Bench::new(definition("  - { id: w, call: x.write }\n"));
+    bench.add(Some(path("w")), 1, Change::Started);
+    let hour = bench.now + TimeDelta::hours(1);
+    bench.add(Some(path("w")), 1, retrying("transient", hour));
+    bench.order(cancelled());
+    assert_eq!(bench.run(&mut |_, _| panic!("nothing is asked")).as_deref(), Some("cancelled"));
 }
 
 #[test]

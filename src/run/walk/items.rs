@@ -85,14 +85,14 @@ impl<'a> Walker<'a> {
         let state = self.state;
         let items = state.step(path).map(|step| step.items.as_slice()).unwrap_or_default();
         let (mut results, mut through) = (Vec::new(), Vec::new());
-        let (mut active, mut failed) = (0, None);
+        let (mut active, mut over) = (0, None);
         for (index, item) in items.iter().enumerate() {
             if active >= each.at_once.max(1) {
                 break;
             }
-            // What has begun beside a failure ends; nothing new begins.
-            let is_over = failed.is_some() && !self.has_begun(&path.item(index));
-            if is_over || passed.is_some_and(|passed| passed.contains(&index)) {
+            // What has begun beside a failure or an `end` comes to its own; nothing new begins.
+            let is_left = over.is_some() && !self.has_begun(&path.item(index));
+            if is_left || passed.is_some_and(|passed| passed.contains(&index)) {
                 continue;
             }
             let mut own = names.clone();
@@ -106,14 +106,13 @@ impl<'a> Walker<'a> {
                     }
                 }
                 Flow::Blocked => active += 1,
-                flow @ Flow::Ended(_) => return (flow, results),
-                flow @ Flow::Failed(..) => failed = failed.or(Some(flow)),
+                flow @ (Flow::Ended(_) | Flow::Failed(..)) => over = over.or(Some(flow)),
             }
         }
         if !through.is_empty() && !self.passive {
             self.plan.passed.push((path.clone(), through));
         }
-        let flow = if active > 0 { Flow::Blocked } else { failed.unwrap_or(Flow::Through) };
+        let flow = if active > 0 { Flow::Blocked } else { over.unwrap_or(Flow::Through) };
         (flow, results)
     }
 }

@@ -26,12 +26,13 @@ impl Orders {
         let hold = target.and_then(|target| target.hold.as_deref());
         let is_set_aside = target.is_some_and(|target| target.state.as_deref() == Some("set_aside"));
         let has_failed = read.summary.outcome.as_deref() == Some("failed");
+        let was_cancelled = read.summary.outcome.as_deref() == Some("cancelled");
         let is_child = read.summary.parent_run.is_some();
         Self {
             can_pause: is_open && hold.is_none(),
             can_resume: is_open && hold == Some("paused"),
             can_cancel: is_open,
-            can_retry: is_set_aside || (has_failed && !is_child),
+            can_retry: is_set_aside || ((has_failed || was_cancelled) && !is_child),
             can_migrate: is_open && !is_set_aside,
             can_dismiss: has_failed && target.is_some_and(|target| target.dismissed_at.is_none()),
             steps: if is_open || is_child { Vec::new() } else { steps(read) },
