@@ -3,7 +3,7 @@
 //! Data goes to standard output, everything else to standard error. Exit codes: 0 fine, 1 the user's
 //! input, 2 our failure; `eval` and `schedule` have their own.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the door for terminals")]
+#![expect(clippy::print_stderr, reason = "this is the door for terminals")]
 
 #[macro_use]
 mod output;
@@ -84,7 +84,7 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("no threads can be started: {error}"), 2),
     };
-    runtime.block_on(async move {
+    let code = runtime.block_on(async move {
         match cli.command {
             Command::Demo(args) => {
                 telemetry::start(&quiet(&cli.log));
@@ -145,7 +145,8 @@ pub fn main() -> ExitCode {
                 coded(audit::run(args).await, 2)
             }
         }
-    })
+    });
+    if output::is_cut() { ExitCode::from(2) } else { code }
 }
 
 async fn check_site(args: &check::CheckArgs) -> ExitCode {

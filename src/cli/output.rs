@@ -1,6 +1,12 @@
 //! Standard output, for all commands: whoever closes the pipe has seen enough, and the exit code says the rest.
 
-use std::io::{self, ErrorKind, StdoutLock, Write};
+use std::{
+    io::{self, ErrorKind, StdoutLock, Write},
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+/// Something was not written, though somebody reads: a full disk, say.
+static IS_CUT: AtomicBool = AtomicBool::new(false);
 
 /// Standard output, line by line; what nobody reads any more is written nowhere.
 pub(super) struct Out(StdoutLock<'static>);
@@ -29,9 +35,13 @@ impl Write for Out {
 pub(super) fn print(text: std::fmt::Arguments<'_>) {
     let mut out = out();
     if let Err(error) = out.write_fmt(text).and_then(|()| out.flush()) {
+        IS_CUT.store(true, Ordering::Relaxed);
         let _ = writeln!(io::stderr(), "standard output takes nothing more: {error}");
-        std::process::exit(2);
     }
+}
+
+pub(super) fn is_cut() -> bool {
+    IS_CUT.load(Ordering::Relaxed)
 }
 
 macro_rules! print {

@@ -286,3 +286,13 @@ fn a_closed_pipe_ends_no_command_with_an_error() {
         assert!(!err.to_lowercase().contains("pipe") && !err.contains("panicked"), "{args:?}: {err}");
     }
 }
+
+#[test]
+fn what_cannot_be_written_is_told_and_is_no_success() {
+    let full = fs::File::options().write(true).open("/dev/full").expect("a full disk");
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_takt")).args(["token", "new"]).env_clear().stdout(full).output();
+    let output = output.expect("takt runs");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("No space left"), "{output:?}");
+}
