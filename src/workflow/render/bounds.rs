@@ -35,9 +35,7 @@ pub(super) fn refusal(text: &str) -> Option<(usize, &'static str)> {
         let inside = tag.split("}}").next().unwrap_or(tag);
         let head = inside.strip_prefix('#').or_else(|| inside.strip_prefix('^')).unwrap_or(inside);
         if inside.starts_with('!') {
-            let end = if inside.starts_with("!--") { "--" } else { "}}" };
-            let skipped = tag[2..].find(end).map_or(tag.len(), |at| at + 2);
-            rest = text.len() - tag.len() + skipped;
+            rest = text.len() - tag.len() + comment(tag);
             continue;
         }
         if head.starts_with(['>', '*']) {
@@ -56,6 +54,12 @@ pub(super) fn refusal(text: &str) -> Option<(usize, &'static str)> {
         rest = text.len() - tag.len();
     }
     None
+}
+
+/// The length of a comment that begins with `!`, as the parser reads it.
+fn comment(tag: &str) -> usize {
+    let dashed = tag.strip_prefix("!--").and_then(|text| text.find("--}}")).map(|at| at + "!----}}".len());
+    dashed.or_else(|| tag.find("}}").map(|at| at + "}}".len())).unwrap_or(tag.len())
 }
 
 fn brackets(tag: &str) -> usize {

@@ -158,6 +158,20 @@ fn a_template_ends_and_includes_nothing() {
 }
 
 #[test]
+fn a_comment_ends_where_the_parser_says_and_hides_nothing() {
+    for text in ["{{!", "{{!·", "{{!--", "{{!--·", "a{{!}", "{{{!·}}}"] {
+        assert!(render(text, json!({})).is_err(), "{text}");
+    }
+    for text in ["{{!}}", "{{!·}}", "{{!--}}", "{{!----}}", "{{!-- }} --}}", "{{! -- }}"] {
+        assert_eq!(render(&format!("a{text}b"), json!({})).as_deref(), Ok("ab"), "{text}");
+        let includes = render(&format!("{text}{{{{> x}}}}"), json!({})).unwrap_err();
+        assert!(includes.contains("cannot include another"), "{text}: {includes}");
+        let deep = format!("{text}{}{}", "{{#if a}}".repeat(3000), "{{/if}}".repeat(3000));
+        assert!(render(&deep, json!({})).unwrap_err().contains("nested too deeply"), "{text}");
+    }
+}
+
+#[test]
 fn a_loop_ends_and_a_text_is_bounded() {
     let list: Vec<u32> = (0..40).collect();
     let nested = |inside: &str| {

@@ -214,7 +214,7 @@ async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
         if let Some(found) = look().await {
             return found;
         }
-        assert!(begun.elapsed() < Duration::from_secs(20), "waited in vain for {what}");
+        assert!(begun.elapsed() < Duration::from_secs(120), "waited in vain for {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
