@@ -14,7 +14,7 @@ use super::problem::{OpIx, Problem};
 use super::rounds::Tally;
 use super::words::stands_out;
 use super::{construct, repair};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// Below this share of swapped pairs, and on the same resources, two plans are the same to people.
 const KENDALL_MIN: f64 = 0.05;
@@ -255,7 +255,7 @@ pub(super) fn are_distinct(problem: &Problem, a: &Finished, b: &Finished) -> boo
     reassigned(a, b) > 0 || left_out(a) != left_out(b) || kendall(problem, a, b) >= KENDALL_MIN
 }
 
-fn left_out(plan: &Finished) -> Vec<&str> {
+fn left_out(plan: &Finished) -> BTreeSet<&str> {
     plan.unscheduled.iter().map(|order| order.order.as_str()).collect()
 }
 

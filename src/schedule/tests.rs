@@ -111,6 +111,20 @@ proptest! {
     }
 }
 
+/// Plans that leave out the same orders, named in another order, are no choice.
+#[test]
+fn what_is_left_out_in_another_order_is_the_same_plan() {
+    let answer = answer(&sample::random(6_236_536_741_895_427_139));
+    for (index, option) in answer.options.iter().enumerate() {
+        for other in &answer.options[..index] {
+            let left_out = |option: &PlanOption| {
+                option.unscheduled.iter().map(|order| order.order.clone()).collect::<Vec<_>>()
+            };
+            assert!(option.ops != other.ops, "{:?} and {:?}", left_out(option), left_out(other));
+        }
+    }
+}
+
 #[test]
 fn the_same_seed_gives_the_same_answer_on_one_thread_or_two() {
     for seed in 0..20 {
