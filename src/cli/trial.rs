@@ -95,7 +95,7 @@ pub enum TryError {
     #[error("{path} is not JSON: {cause}", path = .path.display())]
     EventForm { path: PathBuf, cause: serde_json::Error },
     #[error(
-        "the simulated plant makes no `{0}` by itself: give the event with --event FILE, or say what happens with --fire"
+        "the simulated plant makes no `{0}` by itself: give the event with --event FILE (`takt new` wrote one into workflows/fixtures/), or say what happens with --fire"
     )]
     NoFiring(String),
     #[error("the story cannot be written: {0}")]

@@ -69,7 +69,8 @@ pub(super) async fn print(
             println!("Time to {what}: {} (plant time)", span(at - began));
         }
     }
-    println!("Look at it again: http://{bind}/runs/{}", ended.run);
+    let first = if narrator.is_scripted() { "start `takt demo` again, then open " } else { "" };
+    println!("Look at it again: {first}http://{bind}/runs/{}", ended.run);
     if summary.duplicate_effects > 0 {
         return Err(DemoError::Repeated(simulator.to_owned()));
     }

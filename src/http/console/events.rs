@@ -70,7 +70,7 @@ pub(in crate::http) async fn page(
 fn view(event: &events::StoredEvent, clock: &Clock) -> Row {
     let (state, tone) = match event.state.as_str() {
         "new" => ("queued", "accent"),
-        "routed" => ("started a run", "good"),
+        "routed" => ("taken up", "good"),
         "held" => ("held", "accent"),
         "joined" => ("joined a run", "good"),
         "ignored" => ("no workflow wants it", ""),
