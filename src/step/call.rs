@@ -64,7 +64,10 @@ impl CallExecutor {
         {
             return Err(failure(STOPPED, "the run was stopped before it was done"));
         }
-        let input = step.with.eval(&context.scope).map_err(|e| failure("expression", e.to_string()))?;
+        let input = step.with.eval(&context.scope).map_err(|error| {
+            // Where it was written cannot be told any more, nor therefore what became of it.
+            failure(if task.only_settles { "needs_person" } else { "expression" }, error.to_string())
+        })?;
         if notify::is_notification(&step.tool) {
             return notify::send(&input, context).map_err(|e| failure("expression", e));
         }

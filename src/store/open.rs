@@ -93,7 +93,7 @@ pub enum UnfitError {
     )]
     NotMigrated { found: i64, needed: i64 },
     #[error(
-        "nothing has run on this database yet: start `takt serve` first (what the demo ran, its console and `takt run --demo` show)"
+        "nothing has run on this database yet: start `takt serve` first (for `takt run`, `--demo` looks among the demo's runs)"
     )]
     Empty,
     #[error(
