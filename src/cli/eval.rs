@@ -182,7 +182,7 @@ pub enum EvalError {
     Store(#[from] StoreError),
     #[error("the model endpoint: {0}")]
     Endpoint(String),
-    #[error("there is no workflow `{0}` without errors: run `takt check`")]
+    #[error("{0}")]
     NoWorkflow(String),
     #[error("the run's definition is not in the database, or no longer compiles")]
     NoDefinition,

@@ -41,20 +41,18 @@ pub enum Format {
 pub enum GraphError {
     #[error(transparent)]
     Site(#[from] AppError),
-    #[error("there is no workflow `{wanted}` without errors; this site has: {}", known.join(", "))]
-    NoWorkflow { wanted: String, known: Vec<String> },
+    #[error("{0}")]
+    NoWorkflow(String),
     #[error("the picture cannot be written: {0}")]
     Write(#[from] io::Error),
 }
 
 pub fn run(args: &GraphArgs) -> Result<(), GraphError> {
     let plant = super::plant_of(&args.site)?;
-    let name = Path::new(&args.workflow).file_stem().map(|stem| stem.to_string_lossy().into_owned());
-    let found = plant.library.get(&args.workflow).or_else(|| plant.library.get(name.as_deref()?));
-    let Some(definition) = found else {
-        let known = plant.library.definitions().map(|known| known.workflow.id.clone()).collect();
-        return Err(GraphError::NoWorkflow { wanted: args.workflow.clone(), known });
-    };
+    let file = Path::new(&args.workflow).file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let name = file.as_deref().unwrap_or(&args.workflow);
+    let found = plant.library.get(&args.workflow).or_else(|| plant.library.get(name));
+    let definition = found.ok_or_else(|| GraphError::NoWorkflow(plant.library.absence(name)))?;
     let picture = picture(&definition.workflow, Some(&plant.tools));
     let text = match args.format {
         Format::Svg => svg(&picture),

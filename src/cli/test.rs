@@ -88,7 +88,7 @@ impl TestError {
     }
 }
 
-/// Exit code 0 when every case holds, 1 when one does not or a test file is wrong.
+/// Exit code 0 when every case holds, 1 when one does not, or a test file or a workflow is wrong.
 pub async fn run(args: &TestArgs) -> Result<ExitCode, TestError> {
     if !args.watch {
         return once(args).await;
@@ -108,7 +108,7 @@ pub async fn run(args: &TestArgs) -> Result<ExitCode, TestError> {
 
 async fn once(args: &TestArgs) -> Result<ExitCode, TestError> {
     let stage = stage(&args.site)?;
-    let files = testing::test_files(&stage.site.folder, &args.paths)?;
+    let files = testing::test_files(&stage, &args.paths)?;
     let suite = testing::run(&stage, &files, args.case.as_deref()).await?;
     write(args, &stage, &suite)?;
     if suite.cases() == 0 && suite.is_ok() {

@@ -135,10 +135,12 @@ fn plan_main<'a>(
     match flow {
         Flow::Blocked => plan,
         _ if !is_idle => Plan { ready: Vec::new(), ..plan },
-        Flow::Through | Flow::Ended(_) if left_standing(state).is_some() => failing(left_standing(state)),
-        Flow::Through => ended("done"),
-        Flow::Ended(outcome) => ended(&outcome),
         Flow::Failed(step, failure) => failing(Some((step, failure))),
+        Flow::Through | Flow::Ended(_) => match (left_standing(state), flow) {
+            (None, Flow::Ended(outcome)) => ended(&outcome),
+            (None, _) => ended("done"),
+            (left, _) => failing(left),
+        },
     }
 }
 

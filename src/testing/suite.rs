@@ -36,7 +36,9 @@ const ENDING: &str = ".test.yaml";
 pub enum SuiteError {
     #[error("{path} cannot be read: {cause}")]
     Unreadable { path: PathBuf, cause: io::Error },
-    #[error("{0} is no test file of this site: give one below its workflows/, or a folder that holds some")]
+    #[error(
+        "{0} has no test: give a test file of this site, a workflow that has one beside it, or a folder that holds some"
+    )]
     NoTests(PathBuf),
 }
 
@@ -50,7 +52,7 @@ pub struct FileResult {
     /// In the site folder.
     pub path: String,
     pub workflow: String,
-    /// What is wrong with the test file; then nothing was played.
+    /// What is wrong with the file; then nothing was played.
     pub problems: Vec<Problem>,
     pub cases: Vec<CaseResult>,
     /// `None` when only some of its cases were played.
@@ -96,14 +98,17 @@ impl SuiteResult {
     }
 }
 
-/// Paths of the test files of a site, in the order of their names; below `chosen` where something was chosen.
-pub fn test_files(site: &Path, chosen: &[PathBuf]) -> Result<Vec<String>, SuiteError> {
+/// Paths of the test files of a site, and of the workflows that do not load, in the order of their names; below `chosen`
+/// where something was chosen.
+pub fn test_files(stage: &Stage, chosen: &[PathBuf]) -> Result<Vec<String>, SuiteError> {
+    let site = stage.site.folder.as_path();
     let folder = site.join(FOLDER);
     let unreadable = |path: &Path| {
         let path = path.to_owned();
         move |cause| SuiteError::Unreadable { path, cause }
     };
-    let mut found = BTreeSet::new();
+    let unloaded = stage.library.files().filter(|(_, problems)| errors(problems).next().is_some());
+    let mut found: BTreeSet<String> = unloaded.map(|(path, _)| path.to_owned()).collect();
     for entry in fs::read_dir(&folder).map_err(unreadable(&folder))? {
         let name = entry.map_err(unreadable(&folder))?.file_name().to_string_lossy().into_owned();
         if name.ends_with(ENDING) {
@@ -141,6 +146,10 @@ pub async fn run(stage: &Stage, files: &[String], filter: Option<&str>) -> Resul
     Ok(suite)
 }
 
+fn errors(problems: &[Problem]) -> impl Iterator<Item = &Problem> {
+    problems.iter().filter(|problem| problem.severity == Severity::Error)
+}
+
 async fn run_file(stage: &Stage, path: &str, filter: Option<&str>) -> Result<FileResult, SuiteError> {
     let full = stage.site.folder.join(path);
     let broken = |workflow: &str, problems| FileResult {
@@ -150,6 +159,9 @@ async fn run_file(stage: &Stage, path: &str, filter: Option<&str>) -> Result<Fil
         cases: Vec::new(),
         coverage: None,
     };
+    if let Some((_, problems)) = stage.library.files().find(|(file, _)| *file == path) {
+        return Ok(broken("", errors(problems).cloned().collect()));
+    }
     let bytes = fs::read(&full).map_err(|cause| SuiteError::Unreadable { path: full.clone(), cause })?;
     let Ok(text) = String::from_utf8(bytes) else {
         let place = Place { line: 1, column: 1 };

@@ -90,17 +90,8 @@ fn fits(stage: &Stage, definition: &Definition, trial: &Trial) -> Result<(), Pla
 }
 
 fn in_shadow(stage: &Stage, workflow: &str) -> Result<Arc<Definition>, PlayError> {
-    let Some(written) = stage.library.get(workflow) else {
-        let known: Vec<&str> = stage.library.definitions().map(|known| known.workflow.id.as_str()).collect();
-        let problem =
-            stage.library.problems().next().map_or(String::new(), |problem| {
-                format!("; {} has a mistake, see `takt check`", problem.path)
-            });
-        return Err(PlayError::Case(format!(
-            "there is no workflow `{workflow}` here that can run: {}{problem}",
-            known.join(", ")
-        )));
-    };
+    let written =
+        stage.library.get(workflow).ok_or_else(|| PlayError::Case(stage.library.absence(workflow)))?;
     Ok(Arc::new(written.with_autonomy(Autonomy::Shadow)))
 }
 

@@ -170,6 +170,20 @@ impl Library {
         self.definitions().find(|definition| definition.workflow.id == id)
     }
 
+    /// Why [`Library::get`] has no workflow for `wanted`, for whoever asked for it.
+    pub fn absence(&self, wanted: &str) -> String {
+        let is_wanted = |path: &str| path.strip_prefix(FOLDER).is_some_and(|name| {
+            name.trim_start_matches('/').strip_suffix(".yaml") == Some(wanted)
+        });
+        let mut unsound = self.files.iter().filter(|(_, file)| !is_sound(&file.problems));
+        let broken = unsound.find(|(path, file)| file.id.as_deref() == Some(wanted) || is_wanted(path));
+        if let Some((path, _)) = broken {
+            return format!("{path} has a mistake, see `takt check`");
+        }
+        let known: Vec<&str> = self.definitions().map(|known| known.workflow.id.as_str()).collect();
+        format!("there is no workflow `{wanted}`; this site has: {}", known.join(", "))
+    }
+
     pub fn definitions(&self) -> impl Iterator<Item = &Arc<Definition>> {
         self.files.values().filter_map(|file| file.definition.as_ref())
     }

@@ -214,7 +214,41 @@ fn mistakes_in_a_test_are_told_all_at_once_at_their_places() {
 
     let (code, _, err) = takt(&["test", "/etc/hosts"], &site.0);
     assert_eq!(code, 1);
-    assert!(err.contains("/etc/hosts is no test file of this site"), "{err}");
+    assert!(err.contains("/etc/hosts has no test"), "{err}");
+}
+
+/// A workflow that does not load was passed over: nothing was tested, and the build was green.
+#[test]
+fn a_workflow_that_does_not_load_fails_the_tests_whether_it_has_some_or_not() {
+    let site = Site::new("unloaded");
+    for name in ["overtime", "untested"] {
+        assert_eq!(takt(&["new", name], &site.0).0, 0);
+    }
+    fs::remove_file(site.0.join("workflows/untested.test.yaml")).expect("it was made");
+    let (code, out, _) = takt(&["test"], &site.0);
+    assert_eq!(code, 0, "{out}");
+
+    site.edit("workflows/untested.yaml", "steps:", "stepps:");
+    let chosen = |path: &str| takt(&["test", path], &site.0);
+    for told in [takt(&["test"], &site.0), chosen("workflows"), chosen("workflows/untested.yaml")] {
+        assert_eq!(told.0, 1, "{told:?}");
+        assert!(told.1.contains("stepps:"), "{told:?}");
+    }
+    assert_eq!(chosen("workflows/overtime.yaml").0, 0, "it has nothing to do with the other");
+    for format in ["json", "junit", "github"] {
+        let (code, out, _) = takt(&["test", "--format", format], &site.0);
+        assert_eq!(code, 1, "{out}");
+        assert!(out.contains("workflows/untested.yaml") && out.contains("stepps"), "{out}");
+    }
+    for command in ["graph", "try"] {
+        let (code, _, err) = takt(&[command, "untested"], &site.0);
+        assert_eq!(code, 1, "{err}");
+        assert!(err.contains("workflows/untested.yaml has a mistake, see `takt check`"), "{err}");
+    }
+    site.edit("workflows/untested.yaml", "stepps:", "steps:");
+    let (code, _, err) = chosen("workflows/untested.yaml");
+    assert_eq!(code, 1);
+    assert!(err.contains("has no test"), "{err}");
 }
 
 #[test]

@@ -48,8 +48,8 @@ impl Theatre {
     }
 
     pub(super) fn definition(&self, workflow: &str) -> Result<Arc<Definition>, EvalError> {
-        let definition = self.plant.library.get(workflow).cloned();
-        definition.ok_or_else(|| EvalError::NoWorkflow(workflow.to_owned()))
+        let library = &self.plant.library;
+        library.get(workflow).cloned().ok_or_else(|| EvalError::NoWorkflow(library.absence(workflow)))
     }
 
     /// One trial for each tape.

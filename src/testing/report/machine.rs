@@ -32,7 +32,7 @@ pub fn junit(suite: &SuiteResult) -> String {
         if is_broken(file) {
             let lines: Vec<String> = file.problems.iter().map(problem_line).collect();
             out.push_str(&format!(
-                "    <testcase name=\"{0}\" classname=\"{0}\"><error message=\"the test file is wrong\">{1}</error></testcase>\n",
+                "    <testcase name=\"{0}\" classname=\"{0}\"><error message=\"the file is wrong\">{1}</error></testcase>\n",
                 xml(&file.path),
                 xml(&lines.join("\n")),
             ));

@@ -24,7 +24,7 @@ pub fn text(suite: &SuiteResult, site: &Path, colour: bool) -> String {
         words.push(format!("{failed} failed"));
     }
     if broken > 0 {
-        words.push(format!("{broken} mistake{} in test files", if broken == 1 { "" } else { "s" }));
+        words.push(format!("{broken} mistake{} in the files", if broken == 1 { "" } else { "s" }));
     }
     out.push_str(&format!("{}\n", words.join(", ")));
     out
