@@ -21,8 +21,18 @@ pub struct DbArgs {
     #[arg(long, env = "DATABASE_URL", hide = true, hide_env_values = true, global = true)]
     pub database_url: Option<String>,
 
+    /// The demo's database
+    #[arg(long, global = true)]
+    pub demo: bool,
+
     #[command(subcommand)]
     pub command: DbCommand,
+}
+
+impl DbArgs {
+    pub(super) fn database(&self) -> &'static str {
+        if self.demo { super::demo::DATABASE } else { DATABASE }
+    }
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -89,7 +99,7 @@ pub enum DbError {
 
 pub async fn run(args: DbArgs) -> Result<ExitCode, DbError> {
     match args.command {
-        DbCommand::Status => status(&args.cluster, args.database_url.is_some()),
+        DbCommand::Status => status(&args),
         DbCommand::Psql { ref arguments } => client(&args, "psql", arguments).await,
         DbCommand::Dump { ref arguments } => client(&args, "pg_dump", arguments).await,
         DbCommand::Run { ref command } => {
@@ -106,10 +116,10 @@ pub async fn run(args: DbArgs) -> Result<ExitCode, DbError> {
     }
 }
 
-fn status(cluster: &ClusterArgs, is_foreign: bool) -> Result<ExitCode, DbError> {
-    let status = postgres::status(&cluster.data())?;
+fn status(args: &DbArgs) -> Result<ExitCode, DbError> {
+    let status = postgres::status(&args.cluster.data())?;
     let mut out = out();
-    if is_foreign {
+    if args.database_url.is_some() {
         writeln!(out, "DATABASE_URL is set: Takt uses that database, not this cluster")?;
     }
     writeln!(out, "folder    {}", status.folder.display())?;
@@ -126,7 +136,7 @@ fn status(cluster: &ClusterArgs, is_foreign: bool) -> Result<ExitCode, DbError> 
         (None, true) => writeln!(out, "server    starting or stopping")?,
         (None, false) => writeln!(out, "server    not running")?,
     }
-    writeln!(out, "connect   {}", postgres::url(&status.socket, DATABASE))?;
+    writeln!(out, "connect   {}", postgres::url(&status.socket, args.database()))?;
     writeln!(out, "log       {}", status.log.display())?;
     Ok(ExitCode::SUCCESS)
 }
@@ -157,8 +167,8 @@ async fn join(args: &DbArgs, program: &'static str) -> Result<(Cluster, String),
         return Err(DbError::Foreign { program });
     }
     let cluster = Cluster::start(args.cluster.options()).await?;
-    cluster.ensure_database(DATABASE).await?;
-    let url = cluster.url(DATABASE);
+    cluster.ensure_database(args.database()).await?;
+    let url = cluster.url(args.database());
     Ok((cluster, url))
 }
 

@@ -47,7 +47,7 @@ pub(super) async fn run(args: &DbArgs, purge: &PurgeArgs) -> Result<ExitCode, Db
         return Err(DbError::NothingToPurge);
     }
     let place = DatabaseArgs { cluster: args.cluster.clone(), database_url: args.database_url.clone() };
-    let database = place.open().await?;
+    let database = place.open_named(args.database()).await?;
     let mut db = Store::connect_only(&database.url).await?;
     let is_terminal = std::io::stderr().is_terminal();
     let mut tell = |progress: Progress<'_>| tell(&progress, dry_run, is_terminal);

@@ -44,7 +44,10 @@ pub enum RunCommand {
     /// Starts a run of a workflow with `trigger: manual`
     Start(start::Start),
     /// Tells what happened in a run
-    Show { id: RunId },
+    Show {
+        #[arg(value_parser = run_id)]
+        id: uuid::Uuid,
+    },
     /// Stops runs; what they did is undone where the workflow says how
     Cancel(Ordered),
     /// Holds runs at their next step; questions can still be answered
@@ -75,13 +78,17 @@ pub enum RunCommand {
     /// Leaves failed runs as they are: they need no attention any more
     Dismiss(Ordered),
     /// Goes on with an order over many runs that was cut off
-    Continue { order: uuid::Uuid },
+    Continue {
+        #[arg(value_parser = order_id)]
+        order: uuid::Uuid,
+    },
 }
 
 /// Runs by id, or by what they have in common
 #[derive(Debug, Default, clap::Args)]
 pub struct Which {
     /// Runs; without any, the options below say which
+    #[arg(value_parser = run_id)]
     pub ids: Vec<uuid::Uuid>,
     #[arg(long)]
     pub workflow: Option<String>,
@@ -112,6 +119,14 @@ pub struct Ordered {
     /// Who orders it
     #[arg(long, env = "USER", default_value = "cli", value_name = "NAME")]
     pub by: String,
+}
+
+fn run_id(text: &str) -> Result<uuid::Uuid, &'static str> {
+    text.parse().map_err(|_| "that is no id of a run: `takt run list` and the run's page show them")
+}
+
+fn order_id(text: &str) -> Result<uuid::Uuid, &'static str> {
+    text.parse().map_err(|_| "that is no id of an order: the command that was cut off said it")
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -177,7 +192,7 @@ async fn act(store: &Store, command: RunCommand) -> Result<ExitCode, RunError> {
     let (word, from, version, ordered) = match command {
         RunCommand::Start(_) => return Ok(ExitCode::SUCCESS),
         RunCommand::List(which) => return list(store, &which).await,
-        RunCommand::Show { id } => return show(store, &definitions, id).await,
+        RunCommand::Show { id } => return show(store, &definitions, RunId(id)).await,
         RunCommand::Continue { order } => {
             let report = continue_bulk(store, &definitions, order, Duration::MAX).await?;
             hints::send(store).await?;

@@ -172,9 +172,10 @@ impl Library {
 
     /// Why [`Library::get`] has no workflow for `wanted`, for whoever asked for it.
     pub fn absence(&self, wanted: &str) -> String {
-        let is_wanted = |path: &str| path.strip_prefix(FOLDER).is_some_and(|name| {
-            name.trim_start_matches('/').strip_suffix(".yaml") == Some(wanted)
-        });
+        let is_wanted = |path: &str| {
+            path.strip_prefix(FOLDER)
+                .is_some_and(|name| name.trim_start_matches('/').strip_suffix(".yaml") == Some(wanted))
+        };
         let mut unsound = self.files.iter().filter(|(_, file)| !is_sound(&file.problems));
         let broken = unsound.find(|(path, file)| file.id.as_deref() == Some(wanted) || is_wanted(path));
         if let Some((path, _)) = broken {

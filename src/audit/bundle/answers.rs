@@ -12,7 +12,8 @@ use uuid::Uuid;
 
 /// What an answer has in the columns of its record, and what in its detail. The names are those of a vote.
 const IN_RECORD: [&str; 5] = ["gate_id", "person", "decision", "channel", "proposal_hash"];
-const IN_DETAIL: [&str; 6] = ["body", "reason", "reason_code", "on_behalf_of", "overrides", "signature"];
+const IN_DETAIL: [&str; 7] =
+    ["body", "reason", "reason_code", "on_behalf_of", "overrides", "signature", "named_by"];
 
 /// The records of a bundle, each with its detail where it is kept.
 pub(super) struct Sealed<'a>(Vec<(&'a SealedRecord, Option<Value>)>);
@@ -163,9 +164,11 @@ fn answer(record: &SealedRecord, detail: Option<&Value>) -> Value {
         for field in ["reason", "reason_code", "on_behalf_of"] {
             answer[field] = detail[field].clone();
         }
-        // Earlier versions did not seal it with the answer.
-        if let Some(signature) = detail.get("signature") {
-            answer["signature"] = signature.clone();
+        // Earlier versions did not seal them with the answer.
+        for field in ["signature", "named_by"] {
+            if let Some(sealed) = detail.get(field) {
+                answer[field] = sealed.clone();
+            }
         }
     }
     answer

@@ -274,7 +274,7 @@ mod tests {
     fn bundle(key: &SigningKey, gates: &Value, journal: &str) -> Vec<u8> {
         let body =
             json!({ "answer": { "choice": 2, "items": [0.5] }, "reason": "it fits", "reason_code": null,
-                           "on_behalf_of": null, "alone": false })
+                           "on_behalf_of": null, "alone": false, "named_by": null })
             .to_string();
         let digest = hex::encode(digest_of_detail(&[1], &body));
         let pending = SealedRecord {
@@ -323,7 +323,7 @@ mod tests {
         let answer = json!({
             "gate_id": "gate", "person": "sam", "decision": "choose", "channel": "web", "proposal_hash": "key",
             "body": { "choice": 2, "items": [5e-1] }, "reason": "it fits", "reason_code": null,
-            "on_behalf_of": null, "overrides": false,
+            "on_behalf_of": null, "overrides": false, "named_by": null,
         });
         let question = json!({ "id": "gate", "proposal_hash": "key" });
         let shown = |answers: &[Value]| json!([{ "question": question, "answers": answers }]);
@@ -339,6 +339,7 @@ mod tests {
             ("decision", json!("edit")),
             ("reason", json!("no")),
             ("body", json!({})),
+            ("named_by", json!("mes")),
         ] {
             let mut forged = answer.clone();
             forged[field] = other;

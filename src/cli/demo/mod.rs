@@ -25,7 +25,7 @@ use child::Server;
 use lock::Lock;
 use narrator::Narrator;
 use secrecy::SecretString;
-use std::{io::Write as _, net::SocketAddr, num::NonZeroUsize, path::PathBuf};
+use std::{io::Write as _, net::SocketAddr, path::PathBuf};
 
 /// The demo's own database in the private cluster.
 pub(super) const DATABASE: &str = "takt_demo";
@@ -38,8 +38,8 @@ pub struct DemoArgs {
     workflow: Scenario,
 
     /// Answer every question with this option instead of waiting for people
-    #[arg(long, value_name = "OPTION")]
-    answer: Option<NonZeroUsize>,
+    #[arg(long, value_name = "OPTION", value_parser = option_number)]
+    answer: Option<usize>,
 
     /// Kill the worker with SIGKILL in the middle of the run and start a new one
     #[arg(long)]
@@ -131,6 +131,10 @@ pub enum DemoError {
     Journal(String),
 }
 
+fn option_number(text: &str) -> Result<usize, &'static str> {
+    text.parse().ok().filter(|number| *number > 0).ok_or("options are counted from 1")
+}
+
 /// The endpoint that plays authored transcripts.
 pub(super) fn authored_model(base_url: &str) -> ModelEndpoint {
     ModelEndpoint {
@@ -187,7 +191,7 @@ async fn tell(args: &DemoArgs) -> Result<(), DemoError> {
         None => notices(args, &site.site).for_each(|notice| println!("  note       {notice}")),
     }
     println!();
-    let answers = Answers::new(args.answer.map(NonZeroUsize::get), store.clone(), site.site.clone());
+    let answers = Answers::new(args.answer, store.clone(), site.site.clone());
     let mut narrator = Narrator::new(store.clone(), site, scene, simulator.base_url.clone(), bind, answers);
     if args.kill {
         narrator.kill_at_random();

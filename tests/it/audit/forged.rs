@@ -188,6 +188,7 @@ async fn no_evidence_is_made_of_answers_that_were_changed() {
         ),
         ("update gate_vote set decision = 'approve'", "was sealed with decision `choose`"),
         ("update gate_vote set reason = 'because'", "another reason"),
+        ("update gate_vote set named_by = 'mes'", "another named_by"),
         ("update gate_vote set body = jsonb_set(body::jsonb, '{choice}', '1')", "another body"),
         ("delete from gate_vote", "is an answer that is missing in the database"),
         ("update gate set proposal_hash = 'x'", "shows another"),

@@ -20,6 +20,11 @@ async fn the_kept_report_is_shown_and_escaped() {
     let takt = Command::new(env!("CARGO_BIN_EXE_takt"))
         .args(["eval", "--keep", "--site"])
         .arg(&site)
+        .args([
+            &case,
+            &case.with_file_name("says_less_than_it_is.case.yaml"),
+            &site.join("evals/supplier_delay"),
+        ])
         .output()
         .unwrap();
     assert_eq!(takt.status.code(), Some(1), "{}", String::from_utf8_lossy(&takt.stdout));
