@@ -22,9 +22,10 @@ use std::{
 /// How often `--watch` looks for changed files.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
 /// What a test may depend on, below the site folder.
-const WATCHED: [&str; 8] = [
+const WATCHED: [&str; 9] = [
     "takt.yaml",
     "workflows",
+    "events",
     "prompts",
     "messages",
     "schemas",

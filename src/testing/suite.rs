@@ -127,12 +127,12 @@ pub fn test_files(stage: &Stage, chosen: &[PathBuf]) -> Result<Vec<String>, Suit
         let inside = full.strip_prefix(&root).map_err(|_| SuiteError::NoTests(path.clone()))?;
         let text = inside.to_string_lossy();
         let test = text.strip_suffix(".yaml").map(|stem| format!("{stem}{ENDING}"));
-        let before = picked.len();
         let is_picked = |file: &&String| Path::new(file).starts_with(inside) || test.as_ref() == Some(*file);
-        picked.extend(found.iter().filter(is_picked).cloned());
-        if picked.len() == before {
+        let chosen: Vec<&String> = found.iter().filter(is_picked).collect();
+        if chosen.is_empty() {
             return Err(SuiteError::NoTests(path.clone()));
         }
+        picked.extend(chosen.into_iter().cloned());
     }
     Ok(picked.into_iter().collect())
 }
@@ -174,10 +174,8 @@ async fn run_file(stage: &Stage, path: &str, filter: Option<&str>) -> Result<Fil
     };
     let id = &file.workflow.it;
     let Some(mut definition) = stage.library.get(id).cloned() else {
-        let known: Vec<&str> = stage.library.definitions().map(|known| known.workflow.id.as_str()).collect();
-        let message = format!("there is no workflow `{id}` without errors");
-        let fix = format!("run `takt check`; without errors are {}", known.join(", "));
-        return Ok(broken(id, vec![problem("T006", path, file.workflow.place, message, &fix)]));
+        let (message, fix) = (stage.library.absence(id), "a test plays a workflow that loads");
+        return Ok(broken(id, vec![problem("T006", path, file.workflow.place, message, fix)]));
     };
     // A test says what happens when people are asked, also before they are.
     if definition.workflow.autonomy == Autonomy::Shadow {

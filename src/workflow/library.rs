@@ -35,8 +35,10 @@ pub struct Library {
 
 #[derive(Debug, Default)]
 struct File {
-    /// The last version without an error.
+    /// The last version without an error, alone and with the others: the one in force.
     definition: Option<Arc<Definition>>,
+    /// The file as it is now, where it has no error of its own.
+    compiled: Option<Arc<Definition>>,
     /// Of the file as it is now, as far as it compiles.
     id: Option<String>,
     /// Of the file as it is now, by itself.
@@ -48,7 +50,12 @@ struct File {
 impl File {
     fn is_settled(&self, folder: &Path) -> bool {
         let current = |definition: &Arc<Definition>| definition.bundle.is_current(folder);
-        is_sound(&self.own) && self.definition.as_ref().is_some_and(current)
+        is_sound(&self.own) && self.compiled.as_ref().is_some_and(current)
+    }
+
+    /// What others of the site have to do with: the file as it is now, or the version in force.
+    fn candidate(&self) -> Option<&Arc<Definition>> {
+        self.compiled.as_ref().or(self.definition.as_ref())
     }
 }
 
@@ -72,18 +79,20 @@ impl Library {
         for (path, (compiled, problems)) in self.read_all(changed, registry, site) {
             let file = self.files.entry(path).or_default();
             file.id = compiled.as_ref().map(|definition| definition.workflow.id.clone());
-            let sound = compiled.filter(|_| is_sound(&problems));
-            file.definition = sound.map(Arc::new).or(file.definition.take());
+            file.compiled = compiled.filter(|_| is_sound(&problems)).map(Arc::new);
             file.own = problems;
         }
         self.files.values_mut().for_each(|file| file.problems.clone_from(&file.own));
         self.check_ids();
         self.check_runs(registry, site);
+        for file in self.files.values_mut().filter(|file| is_sound(&file.problems)) {
+            file.definition.clone_from(&file.compiled);
+        }
         self.around.extend(files::unread(&site.folder)?);
         // What a broken workflow names is not known, so nothing is told to be of no use.
         if self.files.values().all(|file| is_sound(&file.own)) {
-            self.around.extend(files::unused(&site.folder, self.definitions().map(AsRef::as_ref))?);
-            let ids = self.definitions().map(|definition| definition.workflow.id.as_str()).collect();
+            self.around.extend(files::unused(&site.folder, self.candidates().map(AsRef::as_ref))?);
+            let ids = self.candidates().map(|definition| definition.workflow.id.as_str()).collect();
             let dangling = mentions::dangling(site, &ids, registry);
             self.around.extend(dangling);
         }
@@ -160,10 +169,20 @@ impl Library {
         paths.into_iter().zip(found).collect()
     }
 
+    fn candidates(&self) -> impl Iterator<Item = &Arc<Definition>> {
+        self.files.values().filter_map(File::candidate)
+    }
+
+    /// By id; where two files have the same, the one that has it in force, or else the first.
     fn good(&self) -> BTreeMap<String, Arc<Definition>> {
-        self.definitions()
-            .map(|definition| (definition.workflow.id.clone(), Arc::clone(definition)))
-            .collect()
+        let mut good = BTreeMap::new();
+        for definition in self.definitions().chain(self.candidates()) {
+            let known = good.entry(definition.workflow.id.clone()).or_insert_with(|| Arc::clone(definition));
+            if known.bundle.path == definition.bundle.path {
+                Arc::clone_from(known, definition);
+            }
+        }
+        good
     }
 
     pub fn get(&self, id: &str) -> Option<&Arc<Definition>> {
@@ -207,7 +226,7 @@ impl Library {
         let of = |definition: &Arc<Definition>| {
             (definition.bundle.path.clone(), untested::untested(&site.folder, definition))
         };
-        self.definitions().map(of).collect()
+        self.candidates().map(of).collect()
     }
 
     /// What no test covers of one workflow.
@@ -220,24 +239,19 @@ impl Library {
         &self.around
     }
 
+    /// Either may be the copy, so both are told, and whichever was in force stays.
     fn check_ids(&mut self) {
-        let mut owners: BTreeMap<String, String> = BTreeMap::new();
-        let mut doubled = Vec::new();
-        for (path, file) in &mut self.files {
-            let Some(definition) = &file.definition else { continue };
-            let id = &definition.workflow.id;
-            if let Some(owner) = owners.get(id) {
-                file.problems.push(taken(path, id, owner));
-                doubled.push((owner.clone(), id.clone(), path.clone()));
-                file.definition = None;
-            } else {
-                owners.insert(id.clone(), path.clone());
+        let mut owners: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (path, file) in &self.files {
+            if let Some(definition) = file.candidate() {
+                owners.entry(definition.workflow.id.clone()).or_default().push(path.clone());
             }
         }
-        // Either may be the copy, so both are told.
-        for (owner, id, other) in doubled {
-            if let Some(file) = self.files.get_mut(&owner) {
-                file.problems.push(taken(&owner, &id, &other));
+        for (id, paths) in owners {
+            for path in &paths {
+                let others = paths.iter().filter(|other| *other != path);
+                let file = self.files.entry(path.clone()).or_default();
+                file.problems.extend(others.map(|other| taken(path, &id, other)));
             }
         }
     }
@@ -249,7 +263,7 @@ impl Library {
         let broken: BTreeSet<String> = self.files.values().filter_map(|file| file.id.clone()).collect();
         let events = std::mem::take(&mut self.events);
         for file in self.files.values_mut() {
-            let Some(definition) = file.definition.clone() else { continue };
+            let Some(definition) = file.candidate().cloned() else { continue };
             let found = check::runs(&definition, registry, site, &events, &children, &file.own);
             file.problems.extend(found.into_iter().filter(|problem| {
                 let is_broken = |id: &String| problem.message == check::no_workflow(id);

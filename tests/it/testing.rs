@@ -236,6 +236,8 @@ fn a_workflow_that_does_not_load_fails_the_tests_whether_it_has_some_or_not() {
         assert!(told.1.contains("stepps:"), "{told:?}");
     }
     assert_eq!(chosen("workflows/overtime.yaml").0, 0, "it has nothing to do with the other");
+    let twice = ["test", "workflows/overtime.test.yaml", "workflows/overtime.yaml"];
+    assert_eq!(takt(&twice, &site.0).0, 0, "a file that was chosen before");
     for format in ["json", "junit", "github"] {
         let (code, out, _) = takt(&["test", "--format", format], &site.0);
         assert_eq!(code, 1, "{out}");

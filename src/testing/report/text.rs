@@ -32,8 +32,8 @@ pub fn text(suite: &SuiteResult, site: &Path, colour: bool) -> String {
 
 fn file_text(file: &FileResult, site: &Path, paint: &Paint, out: &mut String) {
     out.push_str(&format!("{}\n", paint.bold(&file.path)));
-    let source = std::fs::read_to_string(site.join(&file.path)).ok();
     for problem in &file.problems {
+        let source = std::fs::read_to_string(site.join(&problem.path)).ok();
         out.push_str(&format!("{}\n\n", crate::workflow::report(problem, source.as_deref(), paint.0)));
     }
     for case in &file.cases {

@@ -126,6 +126,44 @@ fn workflows_that_run_others_are_checked_against_them() {
     );
 }
 
+/// What is wrong only beside other workflows was told, and went into force all the same.
+#[test]
+fn what_does_not_fit_the_others_is_not_put_into_force() {
+    let folder = Folder::new("unfit");
+    let (tools, site) = (registry(), folder.site());
+    let child = |id: &str| format!("  - {{ id: x, run: {id}, with: {{ part: P }} }}");
+    folder.write("workflows/a.yaml", &workflow("a", &child("b")));
+    folder.write("workflows/b.yaml", &workflow("b", "  - { id: x, end: done }"));
+    let mut library = Library::load(&tools, &site).expect("loads");
+    assert_eq!(messages(&library), Vec::<String>::new());
+    let first = library.get("a").expect("is there").sha256.clone();
+    let second = library.get("b").expect("is there").sha256.clone();
+
+    folder.write("workflows/a.yaml", &workflow("a", &child("nobody")));
+    library.reload(&tools, &site).expect("reloads");
+    assert_eq!(messages(&library), ["workflows/a.yaml 6:19 there is no workflow `nobody`"]);
+    assert_eq!(library.get("a").expect("the last good one").sha256, first);
+
+    // A copy puts neither the original nor what stood in its file before out of force.
+    folder.write("workflows/a.yaml", &workflow("b", "  - { id: y, end: done }"));
+    library.reload(&tools, &site).expect("reloads");
+    library.reload(&tools, &site).expect("reloads");
+    assert_eq!(messages(&library).len(), 2);
+    assert_eq!(library.get("a").expect("the last good one").sha256, first);
+    assert_eq!(library.get("b").expect("the original").sha256, second);
+
+    folder.write("workflows/a.yaml", &workflow("a", "  - { id: y, end: done }"));
+    library.reload(&tools, &site).expect("reloads");
+    assert_eq!(messages(&library), Vec::<String>::new());
+    assert_ne!(library.get("a").expect("the new one").sha256, first);
+
+    let fresh = Folder::new("unfit-fresh");
+    fresh.write("workflows/a.yaml", &workflow("a", &child("nobody")));
+    let library = Library::load(&tools, &fresh.site()).expect("loads");
+    assert!(library.get("a").is_none());
+    assert_eq!(library.absence("a"), "workflows/a.yaml has a mistake, see `takt check`");
+}
+
 #[test]
 fn what_takt_yaml_says_of_workflows_and_tools_must_be_there() {
     use crate::site::{Mention, Mentioned, ToolPattern};
