@@ -175,12 +175,12 @@ impl Library {
 
     /// By id; where two files have the same, the one that has it in force, or else the first.
     fn good(&self) -> BTreeMap<String, Arc<Definition>> {
+        let id = |definition: &Arc<Definition>| definition.workflow.id.clone();
+        let mut files: Vec<&File> = self.files.values().collect();
+        files.sort_by_key(|file| file.definition.as_ref().map(id) != file.candidate().map(id));
         let mut good = BTreeMap::new();
-        for definition in self.definitions().chain(self.candidates()) {
-            let known = good.entry(definition.workflow.id.clone()).or_insert_with(|| Arc::clone(definition));
-            if known.bundle.path == definition.bundle.path {
-                Arc::clone_from(known, definition);
-            }
+        for candidate in files.into_iter().filter_map(File::candidate) {
+            good.entry(id(candidate)).or_insert_with(|| Arc::clone(candidate));
         }
         good
     }
@@ -191,12 +191,9 @@ impl Library {
 
     /// Why [`Library::get`] has no workflow for `wanted`, for whoever asked for it.
     pub fn absence(&self, wanted: &str) -> String {
-        let is_wanted = |path: &str| {
-            path.strip_prefix(FOLDER)
-                .is_some_and(|name| name.trim_start_matches('/').strip_suffix(".yaml") == Some(wanted))
-        };
+        let own_path = format!("{FOLDER}/{wanted}.yaml");
         let mut unsound = self.files.iter().filter(|(_, file)| !is_sound(&file.problems));
-        let broken = unsound.find(|(path, file)| file.id.as_deref() == Some(wanted) || is_wanted(path));
+        let broken = unsound.find(|(path, file)| file.id.as_deref() == Some(wanted) || **path == own_path);
         if let Some((path, _)) = broken {
             return format!("{path} has a mistake, see `takt check`");
         }

@@ -157,6 +157,13 @@ fn what_does_not_fit_the_others_is_not_put_into_force() {
     assert_eq!(messages(&library), Vec::<String>::new());
     assert_ne!(library.get("a").expect("the new one").sha256, first);
 
+    // Whoever runs a workflow that goes by another name now is told at once.
+    folder.write("workflows/c.yaml", &workflow("c", &child("a")));
+    folder.write("workflows/a.yaml", &workflow("d", "  - { id: y, end: done }"));
+    library.reload(&tools, &site).expect("reloads");
+    assert_eq!(messages(&library), ["workflows/c.yaml 6:19 there is no workflow `a`"]);
+    assert!(library.get("a").is_none() && library.get("d").is_some());
+
     let fresh = Folder::new("unfit-fresh");
     fresh.write("workflows/a.yaml", &workflow("a", &child("nobody")));
     let library = Library::load(&tools, &fresh.site()).expect("loads");
