@@ -351,7 +351,7 @@ impl<'c> Check<'c> {
 }
 
 /// The id of a step without its parents and its item: `orders` of `context.orders`.
-fn leaf(path: &str) -> &str {
+pub(in crate::workflow) fn leaf(path: &str) -> &str {
     let last = path.rsplit('.').next().unwrap_or(path);
     last.split('[').next().unwrap_or(last)
 }

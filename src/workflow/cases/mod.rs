@@ -21,6 +21,7 @@ use serde_json::Value;
 use std::{collections::BTreeMap, time::Duration};
 
 pub use check::check_cases;
+pub(super) use check::leaf;
 
 /// Something and where it is written.
 #[derive(Debug, Clone)]

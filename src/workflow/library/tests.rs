@@ -243,14 +243,36 @@ fn what_no_workflow_names_and_no_test_covers_is_told() {
         all.map(|problem| crate::workflow::report(&problem, Some(&text), false)).collect()
     };
     insta::assert_snapshot!("T024_no_test", drawn(&library));
-    let case = "cases:\n  - { name: yes, timeline: { +1m: { answer: ok, by: lee }, +2m: { answer: ok, by: lee, reject: no, expect: refused } } }\n";
+    let case = "workflow: a
+cases:
+  - name: yes
+    timeline: { +1m: { answer: ok, by: lee }, +2m: { answer: ok, by: lee, reject: no, expect: refused } }
+    expect: { outcome: done }
+";
+    let (no, silence) =
+        ("T024 6:21 no test covers a rejection of `ok`", "T024 6:21 no test covers silence at `ok`");
     folder.write("workflows/a.test.yaml", case);
-    assert_eq!(untested(&library), ["T024 6:21 no test covers a rejection of `ok`"]);
+    assert_eq!(untested(&library), [no, silence]);
     insta::assert_snapshot!("T024_no_rejection", drawn(&library));
+    for (timeline, expect, leaves) in [
+        ("{}", "{ outcome: failed }", true),
+        ("{}", "{ outcome: done }", false),
+        ("{}", "{ outcome: failed, not_reached: ok }", false),
+        ("{}", "{ step: { ok: { decision: approve } } }", false),
+        ("{ +59m: { answer: ok, by: lee } }", "{ outcome: failed }", false),
+        ("{ +61m: { answer: ok, by: lee } }", "{ outcome: failed }", true),
+        ("{ +1m: { cancel: lee, reason: over } }", "{ outcome: failed }", false),
+    ] {
+        let silent = format!("  - {{ name: silence, timeline: {timeline}, expect: {expect} }}\n");
+        folder.write("workflows/a.test.yaml", &format!("{case}{silent}"));
+        let wanted = if leaves { vec![no] } else { vec![no, silence] };
+        assert_eq!(untested(&library), wanted, "{timeline} {expect}");
+    }
     folder.write("workflows/a.test.yaml", "a: [b");
     let unread = "T024 1:1 workflows/a.test.yaml cannot be read, so no test covers this workflow";
     assert_eq!(untested(&library), [unread]);
-    folder.write("workflows/a.test.yaml", &case.replace(", expect: refused", ""));
+    let silent = "  - { name: silence, expect: { outcome: failed } }\n";
+    folder.write("workflows/a.test.yaml", &(case.replace(", expect: refused", "") + silent));
     assert_eq!(untested(&library), Vec::<String>::new());
 }
 

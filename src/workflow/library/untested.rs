@@ -1,20 +1,16 @@
-//! T024: workflows without a test, and answers of a gate that no test gives. Reads the test files only for
-//! the answers in them; whether they pass, and what they cover besides, is what playing them shows.
+//! T024: workflows without a test, and outcomes of a gate that no test has: agreement, rejection, silence. Reads
+//! what the cases say, so a case may count for a gate that it never comes to; what is covered for certain is
+//! what playing them shows.
 
 use crate::site::read_text;
 use crate::workflow::{
-    Allow, Definition, GateStep, Place, Step, StepKind,
+    Allow, Definition, GateStep, OnError, OnExpire, Place, Step, StepKind,
+    cases::{Expectation, GivenAnswer, Happening, Moment, Says, TestCase, TestFile, leaf},
+    duration,
     problem::{Problem, Severity},
-    source::{Data, Document, Node},
     walk,
 };
 use std::path::Path;
-
-/// An answer that a test gives.
-struct Answer {
-    gate: String,
-    is_rejection: bool,
-}
 
 pub(super) fn untested(site: &Path, definition: &Definition) -> Vec<Problem> {
     let path = &definition.bundle.path;
@@ -24,63 +20,77 @@ pub(super) fn untested(site: &Path, definition: &Definition) -> Vec<Problem> {
         let fix = format!("write {test}; `takt test` plays it");
         return vec![warning(path, Place { line: 1, column: 1 }, message, fix)];
     };
-    let Ok(document) = Document::parse(&test, &text) else {
+    let Ok((file, _)) = TestFile::parse(&test, &text) else {
         let message = format!("{test} cannot be read, so no test covers this workflow");
         let fix = "`takt test` says where it breaks".to_owned();
         return vec![warning(path, Place { line: 1, column: 1 }, message, fix)];
     };
-    let mut answers = Vec::new();
-    collect(&document.root, &mut answers);
     let mut found = Vec::new();
     walk::every_step(&definition.workflow, &mut |step| {
         if let StepKind::Gate(gate) = &step.kind {
-            found.extend(unanswered(definition, step, gate, &answers, &test));
+            found.extend(uncovered(definition, step, gate, &file));
         }
     });
     found
 }
 
-fn unanswered(
-    definition: &Definition,
-    step: &Step,
-    gate: &GateStep,
-    answers: &[Answer],
-    test: &str,
-) -> Vec<Problem> {
+fn uncovered(definition: &Definition, step: &Step, gate: &GateStep, file: &TestFile) -> Vec<Problem> {
     let node = definition.node_of(step.place).and_then(|node| node.get("gate"));
     let place = node.map_or(step.place, |node| node.place);
-    let given = |is_rejection: bool| {
-        answers.iter().any(|answer| answer.gate == step.id && answer.is_rejection == is_rejection)
+    let said = |is_rejection: bool| {
+        let moments = file.cases.iter().flat_map(|case| &case.timeline);
+        let given = moments.filter_map(|moment| answer(moment, step));
+        given.map(|answer| matches!(answer.says, Says::Reject)).any(|rejects| rejects == is_rejection)
     };
-    let may_reject = gate.allow.contains(&Allow::Reject);
-    let wanted = [(false, "agreement to", true), (true, "a rejection of", may_reject)];
-    wanted
-        .into_iter()
-        .filter(|(is_rejection, _, applies)| *applies && !given(*is_rejection))
-        .map(|(_, what, _)| {
-            let message = format!("no test covers {what} `{}`", step.id);
-            warning(&definition.bundle.path, place, message, format!("add a case to {test} that answers so"))
-        })
-        .collect()
+    let test = &file.path;
+    let answers_so = format!("add a case to {test} that answers so");
+    let expires = duration::words(gate.expires);
+    let waits = format!("add a case to {test} in which nobody answers it for {expires}");
+    let mut found = Vec::new();
+    let mut tell = |what: &str, fix: &str| {
+        let message = format!("no test covers {what} `{}`", step.id);
+        found.push(warning(&definition.bundle.path, place, message, fix.to_owned()));
+    };
+    if !said(false) {
+        tell("agreement to", &answers_so);
+    }
+    if gate.allow.contains(&Allow::Reject) && !said(true) {
+        tell("a rejection of", &answers_so);
+    }
+    if !file.cases.iter().any(|case| is_silent(case, step, gate)) {
+        tell("silence at", &waits);
+    }
+    found
 }
 
-/// Every `{ answer: gate, … }` that is not expected to be refused; the second person's counts for the gate.
-fn collect(node: &Node, found: &mut Vec<Answer>) {
-    match &node.data {
-        Data::Map(entries) => {
-            let refused =
-                node.get("expect").and_then(Node::scalar).is_some_and(|text| text.text == "refused");
-            if let (Some(gate), false) = (node.get("answer").and_then(Node::scalar), refused) {
-                let gate = gate.text.rsplit('/').next().unwrap_or_default();
-                let gate =
-                    gate.strip_suffix(".second").unwrap_or(gate).rsplit('.').next().unwrap_or_default();
-                found.push(Answer { gate: gate.to_owned(), is_rejection: node.get("reject").is_some() });
-            }
-            entries.iter().for_each(|(_, value)| collect(value, found));
+/// An answer to this gate, or to its second question, that is not expected to be refused.
+fn answer<'m>(moment: &'m Moment, step: &Step) -> Option<&'m GivenAnswer> {
+    let Happening::Answer(answer) = &moment.happens else { return None };
+    let gate = answer.gate.it.strip_suffix(".second").unwrap_or(&answer.gate.it);
+    (leaf(gate) == step.id && answer.refused.is_none()).then_some(answer)
+}
+
+/// Whether nobody answers the gate before it expires, and nothing that the case expects says otherwise.
+fn is_silent(case: &TestCase, step: &Step, gate: &GateStep) -> bool {
+    let is_over = |moment: &Moment| {
+        moment.after <= gate.expires
+            && (answer(moment, step).is_some() || matches!(moment.happens, Happening::Cancel { .. }))
+    };
+    let fits = |expected: &Expectation| match expected {
+        Expectation::NotReached(path) => leaf(path) != step.id,
+        Expectation::Escalations(rungs) => gate.on_expire != OnExpire::Escalate || !rungs.is_empty(),
+        Expectation::Outcome(word) => {
+            gate.on_expire != OnExpire::Fail || !matches!(step.on_error, OnError::Fail) || word == "failed"
         }
-        Data::List(items) => items.iter().for_each(|item| collect(item, found)),
-        Data::Scalar(_) => {}
-    }
+        Expectation::Step { step: path, output } => {
+            let decision = output.raw().get("decision").and_then(serde_json::Value::as_str);
+            leaf(path) != step.id || decision.is_none_or(|word| word == "reject")
+        }
+        _ => true,
+    };
+    case.stop_at.is_none_or(|stop| stop > gate.expires)
+        && !case.timeline.iter().any(is_over)
+        && case.expect.iter().all(|expected| fits(&expected.it))
 }
 
 fn warning(path: &str, place: Place, message: String, fix: String) -> Problem {
