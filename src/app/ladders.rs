@@ -1,7 +1,8 @@
 //! Roles, people and ladders of a site, as the engine asks for them.
 
 use crate::{
-    engine::{AskedAt, AskedPerson, Ladders, RungOf},
+    engine::{AskedAt, Ladders, RungOf},
+    run::AskedPerson,
     site::{Addressee, Place, Site},
 };
 use std::sync::Arc;

@@ -3,19 +3,15 @@
 
 pub(in crate::cli) mod formats;
 
-use super::output::out;
+use super::output::{is_coloured, out};
 use crate::{
     site::{Site, read_text},
     tool::Registry,
-    workflow::{
-        Library,
-        problem::{Problem, Severity},
-        report_line,
-    },
+    workflow::{Library, problem::Problem, report_line},
 };
 use std::{
     collections::BTreeMap,
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -71,7 +67,7 @@ pub enum CheckError {
 pub fn run(args: &CheckArgs, site: &Site, tools: &Registry) -> Result<ExitCode, CheckError> {
     let unreadable = |cause| CheckError::Unreadable { folder: site.folder.clone(), cause };
     let library = Library::load(tools, site).map_err(unreadable)?;
-    let in_site = |path| in_site(path, &site.folder).ok_or_else(|| not_checked(path, site));
+    let in_site = |path| site.path_within(path).ok().flatten().ok_or_else(|| not_checked(path, site));
     let chosen = args.path.as_deref().map(in_site).transpose()?;
     let is_chosen = |path: &str| chosen.as_ref().is_none_or(|chosen| Path::new(path).starts_with(chosen));
     if let (Some(path), false) = (&args.path, library.paths().any(is_chosen)) {
@@ -87,7 +83,7 @@ pub fn run(args: &CheckArgs, site: &Site, tools: &Registry) -> Result<ExitCode, 
         problems.extend(library.around());
     }
     tell(&problems, args.format, &site.folder)?;
-    let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
+    let errors = problems.iter().filter(|problem| problem.is_error()).count();
     let files = library.paths().filter(|path| is_chosen(path)).count();
     let warnings = problems.len() - errors;
     let (files, errors_found) = (count(files, "workflow"), count(errors, "error"));
@@ -112,16 +108,11 @@ pub fn refused(problems: &[Problem], args: &CheckArgs) -> Result<ExitCode, Check
     Ok(ExitCode::from(1))
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "https://no-color.org is a matter of the terminal, not of the site"
-)]
 fn tell(problems: &[&Problem], format: Format, site: &Path) -> io::Result<()> {
     let mut out = out();
     match format {
         Format::Text => {
-            let colour =
-                io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+            let colour = is_coloured();
             let mut sources: BTreeMap<&str, Vec<String>> = BTreeMap::new();
             for problem in problems {
                 let lines = sources.entry(&problem.path).or_insert_with(|| lines_of(&problem.path, site));
@@ -150,12 +141,6 @@ fn tell(problems: &[&Problem], format: Format, site: &Path) -> io::Result<()> {
 
 fn count(number: usize, word: &str) -> String {
     format!("{number} {word}{}", if number == 1 { "" } else { "s" })
-}
-
-/// The path below the site folder, however it was given.
-fn in_site(path: &Path, site: &Path) -> Option<PathBuf> {
-    let (site, path) = (site.canonicalize().ok()?, path.canonicalize().ok()?);
-    path.strip_prefix(&site).ok().map(Path::to_owned)
 }
 
 /// A template may be named relative to `workflows/` or `prompts/`.

@@ -1,7 +1,7 @@
 //! Standard output, for all commands: whoever closes the pipe has seen enough, and the exit code says the rest.
 
 use std::{
-    io::{self, ErrorKind, StdoutLock, Write},
+    io::{self, ErrorKind, IsTerminal, StdoutLock, Write},
     sync::atomic::{AtomicBool, Ordering},
 };
 
@@ -13,6 +13,15 @@ pub(super) struct Out(StdoutLock<'static>);
 
 pub(super) fn out() -> Out {
     Out(io::stdout().lock())
+}
+
+/// Whether what is drawn there is drawn in colours.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "https://no-color.org is a matter of the terminal, not of the site"
+)]
+pub(super) fn is_coloured() -> bool {
+    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty())
 }
 
 impl Write for Out {

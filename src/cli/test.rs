@@ -1,6 +1,9 @@
 //! `takt test`: plays the tests of a site's workflows; no database, no network, no model.
 
-use super::{check::formats::below_here, output::out};
+use super::{
+    check::formats::below_here,
+    output::{is_coloured, out},
+};
 use crate::{
     app::{self, AppError, Plant, SiteLadders},
     connector::native,
@@ -12,7 +15,7 @@ use crate::{
 use std::{
     collections::BTreeMap,
     fs,
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -122,7 +125,7 @@ async fn once(args: &TestArgs) -> Result<ExitCode, TestError> {
 fn write(args: &TestArgs, stage: &Stage, suite: &SuiteResult) -> io::Result<()> {
     let mut out = out();
     let text = match args.format {
-        Format::Text => testing::text(suite, &stage.site.folder, io::stdout().is_terminal()),
+        Format::Text => testing::text(suite, &stage.site.folder, is_coloured()),
         Format::Json => testing::json(suite).map_err(io::Error::from)?,
         Format::Junit => testing::junit(suite),
         Format::Github => testing::github(suite, &below_here(&args.site)),

@@ -52,6 +52,6 @@ fn pending(run: RunId, gate: &NewGate) -> AuditRecord {
 
 fn handed_on(run: RunId, to: &Reassign) -> AuditRecord {
     AuditRecord::new(TAKT, "gate.escalated").of_run(run, None).object(to.gate.to_string()).detail(json!({
-        "role": to.role, "person": to.person, "rung": to.rung, "expires_at": to.expires_at,
+        "role": to.role, "person": to.person, "people": to.people, "rung": to.rung, "expires_at": to.expires_at,
     }))
 }

@@ -1,7 +1,7 @@
 //! Who is told next, as the engine needs to know it.
 
+use crate::run::AskedPerson;
 use chrono::{DateTime, Utc};
-use serde::Serialize;
 use std::time::Duration;
 
 /// One rung: a role or a person, and how long they have.
@@ -20,13 +20,6 @@ pub struct AskedAt<'a> {
     pub workflow: &'a str,
     pub work_center: Option<&'a str>,
     pub at: DateTime<Utc>,
-}
-
-/// One of those who are asked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct AskedPerson {
-    pub id: String,
-    pub name: String,
 }
 
 /// Escalation ladders and role titles of a site.

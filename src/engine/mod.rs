@@ -43,7 +43,7 @@ pub use endpoints::{Place, Reaction, SharedEndpoints};
 pub use execute::{Execute, Executors, Outcome, StepContext, StepError};
 pub use fault::{Fault, seed as seed_fault};
 pub use hints::Hints;
-pub use ladders::{AskedAt, AskedPerson, Ladders, RungOf};
+pub use ladders::{AskedAt, Ladders, RungOf};
 pub use memory::MemoryJournal;
 pub use onlookers::{Onlookers, Sight};
 pub use past::{NoPast, Past, PastError, PastEvent, Since, Sought, StoredPast};

@@ -24,6 +24,7 @@ pub async fn decide(
     answer: &Answer,
 ) -> Result<Decided, DecideError> {
     let taken = take(store, site, gate, person, answer).await;
+    let mut action = "gate.refused";
     let (kind, because) = match &taken {
         Err(DecideError::NoSuchGate) => (ActorKind::Person, "no_such_gate".to_owned()),
         Err(DecideError::NoSuchPerson(_)) => (ActorKind::Unknown, "no_such_person".to_owned()),
@@ -35,9 +36,18 @@ pub async fn decide(
         }
         Err(DecideError::Refused { refusal }) => (ActorKind::Person, refusal.to_string()),
         Err(DecideError::Late { .. }) => (ActorKind::Person, "too_late".to_owned()),
+        Ok(decided) if decided.is_repeated => {
+            action = "gate.repeated";
+            (ActorKind::Person, "the same answer has counted before".to_owned())
+        }
         Ok(_) | Err(DecideError::Store(_)) => return taken,
     };
-    let record = refused(person, kind, gate, &answer.channel, answer.decision.word(), &because);
+    let record = AuditRecord {
+        actor_kind: kind,
+        auth: Some(answer.channel.clone()),
+        decision: Some(answer.decision.word().to_owned()),
+        ..AuditRecord::new(person, action).object(gate.to_string())
+    };
     let mut tx = store.begin().await?;
     let asked = gates::get(&mut tx, gate).await?;
     let record = match asked {
@@ -61,24 +71,6 @@ pub fn stranger_refused(channel: &str, who: &str, gate: Option<GateId>, because:
     let mut record = AuditRecord::new(who, "gate.refused").detail(json!({ "because": because }));
     record.object = gate.map(|gate| gate.to_string());
     record
-}
-
-fn refused(
-    actor: &str,
-    kind: ActorKind,
-    gate: GateId,
-    channel: &str,
-    decision: &str,
-    because: &str,
-) -> AuditRecord {
-    let record = AuditRecord::new(actor, "gate.refused").object(gate.to_string());
-    AuditRecord {
-        actor_kind: kind,
-        auth: Some(channel.to_owned()),
-        decision: Some(decision.to_owned()),
-        detail: json!({ "because": because }),
-        ..record
-    }
 }
 
 /// An answer that counts: who, how, what of what was shown, whether it is what stood first, and how it was signed. Where

@@ -110,6 +110,8 @@ pub struct Decided {
     pub vote: gates::Vote,
     /// How far the question is answered, while more answers are needed.
     pub progress: Option<String>,
+    /// It had counted before: a double click, or a request that somebody sent once more.
+    pub is_repeated: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -178,7 +180,7 @@ pub(super) async fn take(
     crash_point("before_answer");
     tx.commit().await.map_err(StoreError::from)?;
     crash_point("after_answer");
-    Ok(Decided { gate: asked, vote, progress: more })
+    Ok(Decided { gate: asked, vote, progress: more, is_repeated: false })
 }
 
 /// Of the question with the changed draft in it. Anybody can work it out again from what was asked and what was answered.
@@ -205,7 +207,7 @@ fn refused(
     };
     if let Some(vote) = votes.iter().find(is_same) {
         let more = if gate.state == "open" { progress(site, &gate, &votes) } else { None };
-        return Ok(Decided { vote: vote.clone(), gate, progress: more });
+        return Ok(Decided { vote: vote.clone(), gate, progress: more, is_repeated: true });
     }
     match votes.last() {
         Some(vote) if gate.state == "answered" => {

@@ -2,13 +2,14 @@
 //!
 //! There are no chains: a delegate answers for whoever handed over, never for those that person stands in for.
 
-use super::standing::name_of;
+use super::standing::{Asked, name_of};
 use crate::{
     run::Actor,
     site::{Person, Site},
     store::{
-        Store, StoreError, audit, clock,
+        PgConnection, Store, StoreError, audit, clock,
         delegations::{self, Delegation},
+        gates, outbox,
     },
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -53,7 +54,7 @@ pub enum DelegationError {
     Store(#[from] StoreError),
 }
 
-/// From now on the delegate may answer what this person is asked.
+/// From now on the delegate may answer what this person is asked, and gets what is open of it.
 pub async fn hand_over(
     store: &Store,
     site: &Site,
@@ -73,11 +74,29 @@ pub async fn hand_over(
         ended_at: None,
     };
     delegations::start(&mut tx, &delegation).await?;
+    send_what_is_open(&mut tx, site, person, &delegation).await?;
     let detail = json!({ "delegate": wish.delegate, "role": wish.role, "until": wish.until });
     let by = Actor::person(&person.id).vouched_by(Some(wish.via.clone()));
     audit::add(&mut tx, by, "delegation_started", Some(&delegation.id.to_string()), &detail).await?;
     tx.commit().await.map_err(StoreError::from)?;
     Ok(delegation)
+}
+
+async fn send_what_is_open(
+    db: &mut PgConnection,
+    site: &Site,
+    person: &Person,
+    given: &Delegation,
+) -> Result<(), StoreError> {
+    for gate in gates::list_open(db, None, None).await? {
+        let delegations = std::slice::from_ref(given);
+        let asked = Asked { site, gate: &gate, votes: &[], delegations };
+        let is_theirs = !asked.delegates(given.starts_at).is_empty();
+        if is_theirs && !gate.excluded.contains(&given.delegate) {
+            outbox::hand_over(db, gate.id, given, &person.name).await?;
+        }
+    }
+    Ok(())
 }
 
 fn allowed(

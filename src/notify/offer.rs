@@ -82,6 +82,7 @@ impl Question {
             let label = match (&self.sign, self.allow.contains(&Button::Edit)) {
                 (Some(_), _) => "Open to sign",
                 (None, _) if too_many => "Open to choose",
+                (None, _) if self.fields.is_some() => "Open to fill in",
                 (None, true) => "More / edit",
                 (None, false) => "Open to answer",
             };
@@ -102,19 +103,34 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn labels(options: usize, allow: &[&str], edits_here: bool) -> Vec<String> {
+    fn question(options: usize, allow: &[&str]) -> Question {
         let option = |number: usize| json!({ "title": format!("Plan {number}") });
-        let question: Question = serde_json::from_value(json!({
+        serde_json::from_value(json!({
             "title": "PRESS-4 down", "gate": uuid::Uuid::nil(), "token": "t", "allow": allow, "draft": "a text",
             "asked_at": "2026-11-24T12:00:00Z", "expires_at": "2026-11-24T12:30:00Z", "on_silence": "",
             "url": "http://127.0.0.1/gates/1", "options": (1..=options).map(option).collect::<Vec<_>>(),
         }))
-        .expect("a question");
+        .expect("a question")
+    }
+
+    fn buttons(question: &Question, edits_here: bool) -> Vec<String> {
         let label = |button: CardButton<'_>| match button {
             CardButton::Answer(offer) => offer.label,
             CardButton::Page { label, .. } => label.to_owned(),
         };
         question.card_buttons(edits_here).into_iter().map(label).collect()
+    }
+
+    fn labels(options: usize, allow: &[&str], edits_here: bool) -> Vec<String> {
+        buttons(&question(options, allow), edits_here)
+    }
+
+    /// A form's card had one button, and it said no.
+    #[test]
+    fn a_form_has_the_way_to_its_page_before_the_no() {
+        let mut question = question(0, &["approve", "reject"]);
+        question.fields = Some(json!({ "type": "object" }));
+        assert_eq!(buttons(&question, false), ["Open to fill in", "Reject"]);
     }
 
     #[test]

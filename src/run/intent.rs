@@ -50,11 +50,20 @@ pub struct NewGate {
     pub expires_at: DateTime<Utc>,
 }
 
+/// One of those who are asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskedPerson {
+    pub id: String,
+    pub name: String,
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reassign {
     pub gate: GateId,
     pub role: Option<String>,
     pub person: Option<String>,
+    /// Who that is at this time, by shift, duty and place.
+    pub people: Vec<AskedPerson>,
     pub rung: i16,
     pub expires_at: DateTime<Utc>,
 }

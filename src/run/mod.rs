@@ -33,7 +33,7 @@ pub use canonical::{canonical, digest_of};
 pub use endpoint::{Closed, EndpointState, Leave, Quota, Share, Wish};
 pub use id::{EventId, GateId, RunId, WorkerId};
 pub use inputs::{inputs_from, inputs_from_text};
-pub use intent::{Intent, MessageKind, NewGate, NewRun, OutboxMessage, Reassign};
+pub use intent::{AskedPerson, Intent, MessageKind, NewGate, NewRun, OutboxMessage, Reassign};
 pub use next::{Finish, Leaf, Plan, Task, plan, plan_of};
 pub use path::StepPath;
 pub use promise::is_over;

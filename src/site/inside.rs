@@ -1,5 +1,6 @@
 //! The files of a site folder: read only where they are plain files that lie in it.
 
+use super::Site;
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -28,6 +29,23 @@ pub fn read_text(folder: &Path, path: impl AsRef<Path>) -> io::Result<String> {
         return Err(refused("it has more than 16 MiB"));
     }
     fs::read_to_string(path)
+}
+
+impl Site {
+    /// The path below the site folder of what somebody names: from where they stand, or from the folder.
+    ///
+    /// # Errors
+    /// There is nothing at either place.
+    pub fn path_within(&self, named: &Path) -> io::Result<Option<PathBuf>> {
+        let root = self.folder.canonicalize()?;
+        let (here, below) = (named.canonicalize(), self.folder.join(named).canonicalize());
+        let within = |found: &PathBuf| found.strip_prefix(&root).ok().map(Path::to_owned);
+        let inside = [&here, &below].into_iter().flatten().find_map(within);
+        match inside {
+            None => here.or(below).map(|_| None),
+            found => Ok(found),
+        }
+    }
 }
 
 /// Where a path of the site folder really leads, when that is elsewhere.

@@ -9,10 +9,10 @@ mod outcome;
 mod recheck;
 
 use crate::{
-    engine::{Execute, Ladders, Outcome, Past, StepContext},
+    engine::{Execute, Ladders, Outcome, Past, RungOf, StepContext},
     expr::Expr,
     gate::hash_of,
-    run::{GateId, Intent, Leaf, MessageKind, Reassign, Signal, SignalKind, Task},
+    run::{AskedPerson, GateId, Intent, Leaf, MessageKind, Reassign, Signal, SignalKind, Task},
     tool::Registry,
     workflow::{Autonomy, GateStep, OnExpire},
 };
@@ -45,6 +45,9 @@ struct Opened {
     #[serde(default)]
     round: u32,
     ask: Value,
+    /// Whom it was passed on to, in words.
+    #[serde(default)]
+    asked: Option<String>,
 }
 
 /// One entry in a gate step's notes.
@@ -53,7 +56,14 @@ struct Opened {
 enum Note {
     Opened(Box<Opened>),
     SecondOpened(Box<Opened>),
-    Escalated { rung: i16, role: Option<String>, person: Option<String>, expires_at: DateTime<Utc> },
+    Escalated {
+        rung: i16,
+        role: Option<String>,
+        person: Option<String>,
+        expires_at: DateTime<Utc>,
+        #[serde(default)]
+        asked: Option<String>,
+    },
     Reminded(u32),
 }
 
@@ -178,6 +188,7 @@ impl GateExecutor {
             reminded: 0,
             round,
             ask: ask.json.clone(),
+            asked: None,
         };
         let token = crate::gate::Token::random();
         let gate = Intent::OpenGate(Box::new(crate::run::NewGate {
@@ -248,28 +259,28 @@ impl GateExecutor {
                     return Ok(outcome::nobody_answered(opened, close));
                 };
                 let within = TimeDelta::from_std(rung.within).unwrap_or(TimeDelta::MAX);
+                let people = self.on_rung(&rung, opened, excluded, context);
+                let names = people.iter().map(|person| person.name.as_str());
+                let asked = ask::in_words(&rung.title, names.filter(|_| rung.role.is_some()));
                 let escalated = Opened {
                     role: rung.role.clone(),
                     person: rung.person.clone(),
                     expires_at: context.clock.now() + within,
                     rung: opened.rung + 1,
+                    asked: Some(asked.clone()),
                     ..opened.clone()
                 };
                 let hand_on = Intent::Reassign(Reassign {
                     gate: opened.gate,
                     role: rung.role.clone(),
                     person: rung.person.clone(),
+                    people,
                     rung: escalated.rung,
                     expires_at: escalated.expires_at,
                 });
                 let mut message = ask::message(&escalated);
                 let title = opened.ask["title"].as_str().unwrap_or_default();
                 message["title"] = json!(format!("Passed on to {}: {title}", rung.title));
-                let asked_next =
-                    |role| ask::people(role, excluded, &opened.ask, context, self.ladders.as_ref());
-                let people = rung.role.as_deref().map(asked_next);
-                let names = people.iter().flatten().map(|person| person.name.as_str());
-                message["asked"] = json!(ask::in_words(&rung.title, names));
                 message["on_silence"] = json!(ask::on_silence(step, self.ladders.as_ref(), next + 1));
                 let number = ordinal(opened) + u64::try_from(escalated.rung).unwrap_or_default();
                 let send = ask::send(context, &escalated, MessageKind::Ask, number, message);
@@ -278,9 +289,25 @@ impl GateExecutor {
                     role: rung.role,
                     person: rung.person,
                     expires_at: escalated.expires_at,
+                    asked: Some(asked),
                 };
                 park(&escalated, step, Some(note), vec![hand_on, send])
             }
+        }
+    }
+
+    /// Those whom a rung of the ladder stands for now.
+    fn on_rung(
+        &self,
+        rung: &RungOf,
+        opened: &Opened,
+        excluded: &[String],
+        context: &StepContext,
+    ) -> Vec<AskedPerson> {
+        match (&rung.role, &rung.person) {
+            (Some(role), _) => ask::people(role, excluded, &opened.ask, context, self.ladders.as_ref()),
+            (None, Some(person)) => vec![AskedPerson { id: person.clone(), name: rung.title.clone() }],
+            (None, None) => Vec::new(),
         }
     }
 }
@@ -330,8 +357,8 @@ fn asked_so_far(notes: &[Value]) -> Result<(Option<Opened>, Option<Opened>), Str
         match (note, latest) {
             (Note::Opened(opened), _) => (first, second) = (Some(*opened), None),
             (Note::SecondOpened(opened), _) => second = Some(*opened),
-            (Note::Escalated { rung, role, person, expires_at }, Some(opened)) => {
-                *opened = Opened { rung, role, person, expires_at, ..opened.clone() };
+            (Note::Escalated { rung, role, person, expires_at, asked }, Some(opened)) => {
+                *opened = Opened { rung, role, person, expires_at, asked, ..opened.clone() };
             }
             (Note::Reminded(times), Some(opened)) => opened.reminded = times,
             (_, None) => {}
@@ -364,6 +391,7 @@ mod tests {
             reminded: 0,
             round,
             ask,
+            asked: None,
         };
         let mut seen = BTreeSet::new();
         for round in 0..3 {

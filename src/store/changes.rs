@@ -27,7 +27,9 @@ pub async fn of_gate(db: &mut PgConnection, gate: GateId) -> Result<String> {
 
 pub async fn of_inbox(db: &mut PgConnection, roles: &[String], person: &str) -> Result<String> {
     let mark = sqlx::query_scalar!(
-        r#"select coalesce((select string_agg(id || ' ' || rung || expires_at, ' ' order by expires_at, id)
+        r#"select coalesce((select string_agg(id || ' ' || rung || expires_at || ' '
+                                                   || (select count(*) from gate_vote where gate_id = id),
+                                                   ' ' order by expires_at, id)
                             from gate where state = 'open'
                               and (role = any($1) or person = $2
                                    or exists (select 1 from delegation

@@ -1,11 +1,11 @@
 //! Questions to people and their answers.
 
 use super::{PgConnection, Result};
-use crate::run::{GateId, NewGate, Reassign, RunId, StepPath};
+use crate::run::{AskedPerson, GateId, NewGate, Reassign, RunId, StepPath};
 use crate::workflow::PastAnswers;
 use chrono::{DateTime, Utc};
-use serde::Serialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 #[derive(Debug, Clone, Serialize)]
@@ -27,6 +27,17 @@ pub struct Gate {
     pub quorum: i16,
     pub opened_at: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
+    /// Whom it was handed on to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub people: Option<Value>,
+}
+
+impl Gate {
+    /// Who is asked, as it was found out when they were.
+    pub fn asked_people(&self) -> Vec<AskedPerson> {
+        let people = self.people.as_ref().or_else(|| self.ask.get("people"));
+        people.and_then(|people| Deserialize::deserialize(people).ok()).unwrap_or_default()
+    }
 }
 
 /// The accepted answer of one person.
@@ -87,12 +98,14 @@ pub async fn lock_open(db: &mut PgConnection, gates: &[Uuid]) -> Result<Vec<Uuid
 
 pub async fn reassign(db: &mut PgConnection, to: &Reassign) -> Result<()> {
     sqlx::query!(
-        "update gate set role = $2, person = $3, rung = $4, expires_at = $5 where id = $1 and state = 'open'",
+        "update gate set role = $2, person = $3, rung = $4, expires_at = $5, people = $6
+         where id = $1 and state = 'open'",
         to.gate.0,
         to.role,
         to.person,
         to.rung,
-        to.expires_at
+        to.expires_at,
+        json!(to.people)
     )
     .execute(db)
     .await?;
@@ -117,7 +130,7 @@ pub async fn get(db: &mut PgConnection, id: GateId) -> Result<Option<Gate>> {
     let found = sqlx::query_as!(
         Gate,
         "select id, run_id, path, form, state, role, person, excluded, ask, proposal_hash, rung, quorum, opened_at,
-                expires_at
+                expires_at, people
          from gate where id = $1",
         id.0
     );
@@ -206,7 +219,7 @@ pub async fn list_open(
     let rows = sqlx::query_as!(
         Gate,
         "select id, run_id, path, form, state, role, person, excluded, ask, proposal_hash, rung, quorum, opened_at,
-                expires_at
+                expires_at, people
          from gate
          where state = 'open' and (($1::text[] is null and $2::text[] is null) or role = any($1) or person = any($2))
          order by expires_at, id limit 500",
@@ -220,7 +233,7 @@ pub async fn of_run(db: &mut PgConnection, run: RunId) -> Result<Vec<Gate>> {
     let rows = sqlx::query_as!(
         Gate,
         "select id, run_id, path, form, state, role, person, excluded, ask, proposal_hash, rung, quorum, opened_at,
-                expires_at
+                expires_at, people
          from gate where run_id = $1 order by opened_at, id",
         run.0
     );

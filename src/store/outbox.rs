@@ -1,6 +1,6 @@
 //! Messages on their way to people.
 
-use super::{PgConnection, Result, StoreError};
+use super::{PgConnection, Result, StoreError, delegations::Delegation};
 use crate::run::{OutboxMessage, RunId};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -179,6 +179,27 @@ pub async fn show_progress(db: &mut PgConnection, gate: Uuid, answers: usize, wo
         gate,
         nth,
         words
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// An open question once more, for somebody who answers for one of those who are asked; by each channel that sent it.
+pub async fn hand_over(db: &mut PgConnection, gate: Uuid, given: &Delegation, giver: &str) -> Result<()> {
+    sqlx::query!(
+        "insert into outbox (id, run_id, path, gate_id, channel, person, message)
+         select md5('handed over:' || id || $2::text)::uuid, run_id, path, gate_id, channel, $3,
+                message || jsonb_build_object('title', $4 || ' has handed this to you: ' || (message ->> 'title'))
+         from (select distinct on (channel) id, run_id, path, gate_id, channel, message
+               from outbox
+               where gate_id = $1 and channel <> 'console' and message ->> 'kind' = 'ask' and not message ? 'progress'
+               order by channel, created_at desc, id) latest
+         on conflict (id) do nothing",
+        gate,
+        given.id.to_string(),
+        given.delegate,
+        giver
     )
     .execute(db)
     .await?;

@@ -108,6 +108,7 @@ impl Live {
                     if let Some(gate) = self.gates.values_mut().find(|gate| gate.id == to.gate.0) {
                         (gate.role, gate.person, gate.rung) = (to.role, to.person, to.rung);
                         gate.expires_at = to.expires_at;
+                        gate.people = serde_json::to_value(to.people).ok();
                     }
                 }
                 Intent::CloseGate(closed) => {
@@ -163,6 +164,7 @@ impl Live {
             quorum: gate.quorum,
             opened_at: at,
             expires_at: gate.expires_at,
+            people: None,
         };
         self.gates.insert(name, gate);
     }

@@ -82,7 +82,7 @@ impl CaseResult {
 
 impl SuiteResult {
     pub fn is_ok(&self) -> bool {
-        self.failed() == 0 && self.problems().all(|problem| problem.severity == Severity::Warning)
+        self.failed() == 0 && !self.problems().any(Problem::is_error)
     }
 
     pub fn cases(&self) -> usize {
@@ -107,7 +107,7 @@ pub fn test_files(stage: &Stage, chosen: &[PathBuf]) -> Result<Vec<String>, Suit
         let path = path.to_owned();
         move |cause| SuiteError::Unreadable { path, cause }
     };
-    let unloaded = stage.library.files().filter(|(_, problems)| errors(problems).next().is_some());
+    let unloaded = stage.library.files().filter(|(_, problems)| problems.iter().any(Problem::is_error));
     let mut found: BTreeSet<String> = unloaded.map(|(path, _)| path.to_owned()).collect();
     for entry in fs::read_dir(&folder).map_err(unreadable(&folder))? {
         let name = entry.map_err(unreadable(&folder))?.file_name().to_string_lossy().into_owned();
@@ -118,16 +118,17 @@ pub fn test_files(stage: &Stage, chosen: &[PathBuf]) -> Result<Vec<String>, Suit
     if chosen.is_empty() {
         return Ok(found.into_iter().collect());
     }
-    let root = site.canonicalize().map_err(unreadable(site))?;
     let mut picked = BTreeSet::new();
     for path in chosen {
         // A workflow stands for its test.
-        let full =
-            path.canonicalize().or_else(|_| site.join(path).canonicalize()).map_err(unreadable(path))?;
-        let inside = full.strip_prefix(&root).map_err(|_| SuiteError::NoTests(path.clone()))?;
+        let inside = stage
+            .site
+            .path_within(path)
+            .map_err(unreadable(path))?
+            .ok_or_else(|| SuiteError::NoTests(path.clone()))?;
         let text = inside.to_string_lossy();
         let test = text.strip_suffix(".yaml").map(|stem| format!("{stem}{ENDING}"));
-        let is_picked = |file: &&String| Path::new(file).starts_with(inside) || test.as_ref() == Some(*file);
+        let is_picked = |file: &&String| Path::new(file).starts_with(&inside) || test.as_ref() == Some(*file);
         let chosen: Vec<&String> = found.iter().filter(is_picked).collect();
         if chosen.is_empty() {
             return Err(SuiteError::NoTests(path.clone()));
@@ -146,10 +147,6 @@ pub async fn run(stage: &Stage, files: &[String], filter: Option<&str>) -> Resul
     Ok(suite)
 }
 
-fn errors(problems: &[Problem]) -> impl Iterator<Item = &Problem> {
-    problems.iter().filter(|problem| problem.severity == Severity::Error)
-}
-
 async fn run_file(stage: &Stage, path: &str, filter: Option<&str>) -> Result<FileResult, SuiteError> {
     let full = stage.site.folder.join(path);
     let broken = |workflow: &str, problems| FileResult {
@@ -160,7 +157,7 @@ async fn run_file(stage: &Stage, path: &str, filter: Option<&str>) -> Result<Fil
         coverage: None,
     };
     if let Some((_, problems)) = stage.library.files().find(|(file, _)| *file == path) {
-        return Ok(broken("", errors(problems).cloned().collect()));
+        return Ok(broken("", problems.iter().filter(|problem| problem.is_error()).cloned().collect()));
     }
     let bytes = fs::read(&full).map_err(|cause| SuiteError::Unreadable { path: full.clone(), cause })?;
     let Ok(text) = String::from_utf8(bytes) else {

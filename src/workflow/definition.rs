@@ -147,7 +147,7 @@ impl Definition {
 
 /// Nothing that was found keeps a file from being used.
 pub(super) fn is_sound(problems: &[Problem]) -> bool {
-    problems.iter().all(|problem| problem.severity == Severity::Warning)
+    !problems.iter().any(Problem::is_error)
 }
 
 #[derive(Default)]

@@ -198,7 +198,10 @@ impl Library {
             return format!("{path} has a mistake, see `takt check`");
         }
         let known: Vec<&str> = self.definitions().map(|known| known.workflow.id.as_str()).collect();
-        format!("there is no workflow `{wanted}`; this site has: {}", known.join(", "))
+        let nameless = self.files.iter().find(|(_, file)| file.id.is_none() && !is_sound(&file.problems));
+        let hint = nameless.map(|(path, _)| format!(" ({path} has a mistake, see `takt check`)"));
+        let hint = hint.unwrap_or_default();
+        format!("there is no workflow `{wanted}`; this site has: {}{hint}", known.join(", "))
     }
 
     pub fn definitions(&self) -> impl Iterator<Item = &Arc<Definition>> {

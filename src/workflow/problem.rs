@@ -29,6 +29,11 @@ impl Problem {
             fix: None,
         }
     }
+
+    /// Whether this keeps the file from being used.
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -1,10 +1,6 @@
 //! Named, versioned business rules in `rules/*.yaml`, checked on live data right before a write.
 
-use super::{
-    decode::Decoder,
-    problem::{Problem, Severity},
-    source::Document,
-};
+use super::{decode::Decoder, problem::Problem, source::Document};
 use crate::expr::{Expr, ValueTemplate};
 use crate::tool::ToolName;
 
@@ -34,7 +30,7 @@ impl Rule {
         let mut problems = decoder.problems;
         problems.sort_by_key(|problem| problem.place);
         match rule {
-            Some(rule) if problems.iter().all(|problem| problem.severity == Severity::Warning) => Ok(rule),
+            Some(rule) if !problems.iter().any(Problem::is_error) => Ok(rule),
             _ => Err(problems),
         }
     }

@@ -177,6 +177,15 @@ async fn a_click_counts_once_and_others_are_told() {
         (vote.person.as_str(), vote.channel.as_str(), &vote.body["choice"]),
         ("sam", "slack", &json!(2))
     );
+    // The same request once more, as whoever caught it on its way would send it.
+    let again = post(&console, &click("U0SAM", gate, Button::Choose, Some(2)), now).await;
+    assert_eq!(again.status, StatusCode::OK);
+    let mut db = console.store.connection().await.expect("a connection");
+    let filter = audit::Filter { action: Some("gate.repeated".into()), ..audit::Filter::default() };
+    let trail = audit::list(&mut db, &filter, 10).await.expect("the trail");
+    let [repeated] = trail.as_slice() else { panic!("one record of it: {trail:#?}") };
+    assert_eq!((repeated.actor.as_str(), repeated.auth.as_deref()), ("sam", Some("slack")));
+    assert_eq!(gates::votes(&mut db, gate).await.expect("votes").len(), 1);
     post(&console, &click("U0SAM", gate, Button::Choose, Some(1)), now).await;
     assert!(whispered(&slack, "U0SAM").await.contains("Sam Carter answered this at"));
 }

@@ -215,6 +215,19 @@ fn mistakes_in_a_test_are_told_all_at_once_at_their_places() {
     let (code, _, err) = takt(&["test", "/etc/hosts"], &site.0);
     assert_eq!(code, 1);
     assert!(err.contains("/etc/hosts has no test"), "{err}");
+    assert_eq!(takt(&["test", "workflows/nowhere.yaml"], &site.0).0, 1);
+}
+
+/// A file of the folder one stands in took the place of the site's own.
+#[test]
+fn a_path_is_looked_for_where_one_stands_and_in_the_site() {
+    let site = Site::new("elsewhere");
+    assert_eq!(takt(&["new", "shift_handover"], &site.0).0, 0);
+    assert!(Path::new("workflows/shift_handover.yaml").exists(), "{:?}", std::env::current_dir());
+    for command in ["test", "check"] {
+        let (code, out, err) = takt(&[command, "workflows/shift_handover.yaml"], &site.0);
+        assert_eq!(code, 0, "{out}{err}");
+    }
 }
 
 /// A workflow that does not load was passed over: nothing was tested, and the build was green.
@@ -248,7 +261,19 @@ fn a_workflow_that_does_not_load_fails_the_tests_whether_it_has_some_or_not() {
         assert_eq!(code, 1, "{err}");
         assert!(err.contains("workflows/untested.yaml has a mistake, see `takt check`"), "{err}");
     }
-    site.edit("workflows/untested.yaml", "stepps:", "steps:");
+    let text = fs::read_to_string(site.0.join("workflows/untested.yaml")).expect("it is there");
+    site.write("workflows/untested.yaml", "workflow: [");
+    site.write("workflows/other.yaml", &text.replace("workflow: untested", "workflow: hidden"));
+    let (_, _, err) = takt(&["graph", "hidden"], &site.0);
+    assert!(err.contains("workflows/other.yaml has a mistake"), "{err}");
+    site.write("workflows/other.yaml", "workflow: [");
+    let (_, _, err) = takt(&["graph", "hidden"], &site.0);
+    assert!(
+        err.contains("there is no workflow `hidden`") && err.contains("other.yaml has a mistake"),
+        "{err}"
+    );
+    fs::remove_file(site.0.join("workflows/other.yaml")).expect("it was made");
+    site.write("workflows/untested.yaml", &text.replace("stepps:", "steps:"));
     let (code, _, err) = chosen("workflows/untested.yaml");
     assert_eq!(code, 1);
     assert!(err.contains("has no test"), "{err}");

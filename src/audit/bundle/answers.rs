@@ -53,7 +53,11 @@ impl<'a> Sealed<'a> {
         });
         let told = of_gate.map(|(record, detail)| {
             let detail = detail.as_ref().unwrap_or(&Value::Null);
-            json!({ "at": record.at, "record": record.seq, "role": detail["role"], "person": detail["person"] })
+            let mut told = json!({ "at": record.at, "record": record.seq });
+            for field in ["role", "person", "people"] {
+                told[field] = detail[field].clone();
+            }
+            told
         });
         told.collect()
     }

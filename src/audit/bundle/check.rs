@@ -2,12 +2,12 @@
 //! first record to the checkpoint. The first thing that is wrong is named.
 
 use super::{
-    Before, CHAIN, CHECKPOINT, DETAILS, Detail, MANIFEST, Manifest, PURPOSE, RECORDS, SIGNATURE, Step,
-    WRITES,
+    Before, CHAIN, CHECKPOINT, DETAILS, Detail, LINKED, Listed, MANIFEST, Manifest, PURPOSE, RECORDS,
+    SIGNATURE, Step, WRITES,
     answers::Sealed,
     collect::pretty,
     export::writes,
-    lines,
+    lines, marks_of,
     tar::{Unfit, unpack},
 };
 use crate::{
@@ -15,12 +15,13 @@ use crate::{
         chain::{digest_of_record, genesis, link},
         checkpoint::Signed,
         key::PublicKey,
-        verify::Broken,
+        verify::{Broken, Place},
     },
     run::Record,
     store::{audit::digest_of_detail, seals::SealedRecord},
 };
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -62,10 +63,7 @@ pub fn check(bytes: &[u8], keys: &[PublicKey]) -> Result<Evidence, Broken> {
     let all: Files = files.iter().cloned().collect();
     for ((name, body), listed) in files.iter().zip(&manifest.files) {
         if body.len() != listed.size || hex::encode(Sha256::digest(body)) != listed.sha256 {
-            // The chain tells which record it was, where the file holds records.
-            let of_chain = [RECORDS, DETAILS, CHAIN].contains(&name.as_str());
-            let named = of_chain.then(|| chain(&all, keys).err()).flatten();
-            return Err(named.unwrap_or_else(|| Broken::file(name, "was changed")));
+            return Err(changed(&all, keys, name, body, listed));
         }
     }
     let held = chain(&all, keys)?;
@@ -82,6 +80,23 @@ pub fn check(bytes: &[u8], keys: &[PublicKey]) -> Result<Evidence, Broken> {
         checkpoint_seq: held.checkpoint.checkpoint.seq,
         checkpoint_time: held.checkpoint.checkpoint.time,
     })
+}
+
+/// What of a file was changed: the record of the trail that it belongs to or tells of, else its line.
+fn changed(files: &Files, keys: &[PublicKey], name: &str, body: &[u8], listed: &Listed) -> Broken {
+    if LINKED.contains(&name) {
+        return chain(files, keys).err().unwrap_or_else(|| Broken::file(name, "was changed"));
+    }
+    let is_record = |broken: &Broken| matches!(broken.place, Place::Record(_));
+    if let Some(named) = told_in(files, files.get_key_value(name)).err().filter(is_record) {
+        return named;
+    }
+    let marks = marks_of(body);
+    let differs = |at: &usize| marks.get(*at) != listed.lines.get(*at);
+    match (0..marks.len().max(listed.lines.len())).find(differs) {
+        Some(at) if !listed.lines.is_empty() => Broken::file(name, format!("was changed in line {}", at + 1)),
+        _ => Broken::file(name, "was changed"),
+    }
 }
 
 /// The file that an unfit place in the archive belongs to: as the manifest lists it, where that can be read.
@@ -228,23 +243,46 @@ fn goes_on(steps: &[Step], checkpoint: &Signed) -> bool {
 
 /// Whoever signed the bundle: what it tells of questions, answers and writes must be what was sealed.
 fn told(files: &Files) -> Result<(), Broken> {
+    told_in(files, files.iter())
+}
+
+/// Holds some of the files against the records.
+fn told_in<'f>(
+    files: &Files,
+    some: impl IntoIterator<Item = (&'f String, &'f Vec<u8>)>,
+) -> Result<(), Broken> {
     let records: Vec<SealedRecord> = read(files, RECORDS)?;
     let details: Vec<Detail> = read(files, DETAILS)?;
     let sealed = Sealed::of(&records, &details);
-    if files.get(WRITES).is_some_and(|shown| *shown != pretty(&writes(&records, &details))) {
-        return Err(Broken::file(WRITES, "tells of other writes than the records do"));
-    }
-    for (name, body) in files.iter().filter(|(name, _)| name.starts_with("runs/")) {
-        let unread = |_| Broken::file(name, "cannot be read");
-        if name.ends_with("/gates.json") {
-            sealed.hold_gates(&serde_json::from_slice(body).map_err(unread)?, name)?;
-        } else if name.ends_with("/journal.jsonl") {
-            let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-            let journal: Result<Vec<Record>, _> = lines.map(serde_json::from_slice).collect();
-            sealed.hold_journal(&journal.map_err(unread)?, name)?;
+    let of_records = writes(&records, &details);
+    some.into_iter().try_for_each(|(name, body)| hold(&sealed, &of_records, name, body))
+}
+
+fn hold(sealed: &Sealed<'_>, of_records: &Value, name: &str, body: &[u8]) -> Result<(), Broken> {
+    let unread = |_| Broken::file(name, "cannot be read");
+    if name == WRITES {
+        if body != pretty(of_records) {
+            return Err(other_write(of_records, &serde_json::from_slice(body).map_err(unread)?));
         }
+    } else if name.starts_with("runs/") && name.ends_with("/gates.json") {
+        sealed.hold_gates(&serde_json::from_slice(body).map_err(unread)?, name)?;
+    } else if name.starts_with("runs/") && name.ends_with("/journal.jsonl") {
+        let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let journal: Result<Vec<Record>, _> = lines.map(serde_json::from_slice).collect();
+        sealed.hold_journal(&journal.map_err(unread)?, name)?;
     }
     Ok(())
+}
+
+/// The first write that is shown otherwise than its record says.
+fn other_write(of_records: &Value, shown: &Value) -> Broken {
+    let (sealed, shown) = (of_records.as_array(), shown.as_array());
+    let mut pairs = sealed.into_iter().flatten().zip(shown.into_iter().flatten());
+    let other = pairs.find(|(sealed, shown)| sealed != shown).and_then(|(sealed, _)| sealed["seq"].as_i64());
+    match other {
+        Some(seq) => Broken::record(seq, format!("is a write, and {WRITES} shows another")),
+        None => Broken::file(WRITES, "tells of other writes than the records do"),
+    }
 }
 
 fn read_chain(files: &Files) -> Result<(Before, Vec<Step>), Broken> {

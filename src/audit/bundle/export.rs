@@ -1,11 +1,11 @@
 //! Putting a bundle together: the evidence, the links from its first record to a signed checkpoint, and the signature.
 
 use super::{
-    Before, CHAIN, CHECKPOINT, DETAILS, Detail, Listed, MANIFEST, Manifest, PURPOSE, RECORDS, SIGNATURE,
-    Step, WRITES,
+    Before, CHAIN, CHECKPOINT, DETAILS, Detail, LINKED, Listed, MANIFEST, Manifest, PURPOSE, RECORDS,
+    SIGNATURE, Step, WRITES,
     answers::Sealed,
     collect::{Told, family, pretty},
-    lines,
+    lines, marks_of,
     summary::{self, Shown},
     tar::pack,
 };
@@ -157,6 +157,7 @@ impl Exporter<'_> {
 
     pub(super) fn seal(&self, run: RunId, exported_at: &str, files: Vec<(String, Vec<u8>)>) -> Vec<u8> {
         let listed = files.iter().map(|(name, body)| Listed {
+            lines: if LINKED.contains(&name.as_str()) { Vec::new() } else { marks_of(body) },
             name: name.clone(),
             sha256: hex::encode(Sha256::digest(body)),
             size: body.len(),

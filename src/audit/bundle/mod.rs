@@ -12,6 +12,7 @@ pub use check::{Evidence, check};
 pub use export::{ExportError, Exporter};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 /// What is signed begins with this, so that a signature means nothing else.
@@ -39,9 +40,21 @@ pub(super) struct Manifest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Listed {
+    /// The beginning of the hash of each line, so that a changed one can be named; not where records have links.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    lines: Vec<String>,
     name: String,
     sha256: String,
     size: usize,
+}
+
+/// Files whose records hold each other.
+const LINKED: [&str; 3] = [RECORDS, DETAILS, CHAIN];
+
+/// What the manifest says of each line of a file.
+fn marks_of(body: &[u8]) -> Vec<String> {
+    let mark = |line: &[u8]| hex::encode(Sha256::digest(line)).chars().take(8).collect();
+    body.split_inclusive(|byte| *byte == b'\n').map(mark).collect()
 }
 
 /// First line of the chain's file: what stands before its first link.

@@ -167,6 +167,7 @@ impl World {
                 quorum,
                 opened_at: now,
                 expires_at: now + TimeDelta::hours(6),
+                people: None,
             },
             votes: Vec::new(),
             delegations: Vec::new(),

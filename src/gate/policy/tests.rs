@@ -23,6 +23,7 @@ fn gate(now: DateTime<Utc>) -> Gate {
         quorum: 1,
         opened_at: now,
         expires_at: now + TimeDelta::minutes(10),
+        people: None,
     }
 }
 

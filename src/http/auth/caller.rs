@@ -35,9 +35,7 @@ impl Caller {
     pub(in crate::http) fn actor(&self) -> Option<Actor> {
         match (&self.person, &self.service) {
             (Some(person), _) => Some(Actor::person(&person.id).vouched_by(Some(self.via()))),
-            (None, Some(account)) => {
-                Some(Actor::service(&account.id).vouched_by(Some(self.channel.to_owned())))
-            }
+            (None, Some(account)) => Some(Actor::service(&account.id).vouched_by(Some(self.via()))),
             (None, None) => None,
         }
     }

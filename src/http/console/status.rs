@@ -12,7 +12,7 @@ use crate::{
     },
     site::Section,
     store::{events, lanes, upkeep},
-    workflow::problem::{Problem, Severity},
+    workflow::problem::Problem,
 };
 use axum::{extract::State, response::Html};
 use serde::Serialize;
@@ -105,7 +105,7 @@ fn finding(problem: &Problem) -> Finding {
     Finding {
         place: format!("{}:{}:{}", problem.path, problem.place.line, problem.place.column),
         code: problem.code,
-        is_error: problem.severity == Severity::Error,
+        is_error: problem.is_error(),
         message: problem.message.clone(),
         fix: problem.fix.clone(),
     }

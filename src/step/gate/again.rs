@@ -9,7 +9,7 @@ use super::{
     park, recheck,
 };
 use crate::{
-    engine::{Outcome, StepContext},
+    engine::{Ladders, Outcome, StepContext},
     run::{MessageKind, Signal},
     workflow::GateStep,
 };
@@ -57,7 +57,7 @@ impl GateExecutor {
         if why.is_empty() {
             return Ok(None);
         }
-        let ask = Ask::again(step, first, &why, draft, context);
+        let ask = Ask::again(step, first, &why, draft, context, self.ladders.as_ref());
         let (opened, mut intents) = self.put(step, ask, context, first.round + 1);
         let text = format!("It is asked again. {}.", why.join(". "));
         let settled = outcome::settled(asked, &answer.body, first, text);
@@ -75,13 +75,14 @@ fn came_late(step: &GateStep, asked: &Opened, answer: &Signal) -> bool {
 }
 
 impl Ask {
-    /// What was asked, with what has changed since before everything else.
+    /// What was asked, with what has changed since before everything else, of those who are there now.
     fn again(
         step: &GateStep,
         first: &Opened,
         why: &[String],
         draft: Option<Value>,
         context: &StepContext,
+        ladders: &dyn Ladders,
     ) -> Self {
         let mut json = first.ask.clone();
         let original = json["draft_as_made"].take();
@@ -98,6 +99,8 @@ impl Ask {
         basis.extend(first.ask["basis"].as_array().into_iter().flatten().skip(said).cloned());
         json["basis"] = json!(basis);
         json["changed"] = json!(why.len());
-        Self { role: step.ask.clone(), excluded: ask::excluded(step, context), json }
+        let excluded = ask::excluded(step, context);
+        json["people"] = json!(ask::people(&step.ask, &excluded, &json, context, ladders));
+        Self { role: step.ask.clone(), excluded, json }
     }
 }

@@ -2,10 +2,10 @@
 
 use super::{Opened, outcome};
 use crate::{
-    engine::{AskedAt, AskedPerson, Ladders, StepContext},
+    engine::{AskedAt, Ladders, StepContext},
     expr::Scope,
     gate::place_in,
-    run::{Intent, MessageKind, OutboxMessage, Signal, StepPath},
+    run::{AskedPerson, Intent, MessageKind, OutboxMessage, Signal, StepPath},
     step::notify::split_title,
     workflow::{Allow, GateForm, GateStep, OnExpire, form},
 };
@@ -257,20 +257,22 @@ pub(super) fn on_silence(step: &GateStep, ladders: &dyn Ladders, rung: usize) ->
 pub(super) fn message(opened: &Opened) -> Value {
     let mut message = opened.ask.clone();
     message["gate"] = json!(opened.gate);
-    message["asked"] = json!(in_words(
-        opened.ask["role_title"].as_str().unwrap_or_default(),
-        opened.ask["people"].as_array().into_iter().flatten().filter_map(|person| person["name"].as_str()),
-    ));
+    message["asked"] = json!(opened.asked.clone().unwrap_or_else(|| {
+        in_words(
+            opened.ask["role_title"].as_str().unwrap_or_default(),
+            opened.ask["people"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|person| person["name"].as_str()),
+        )
+    }));
     message["asked_at"] = json!(opened.opened_at);
     message["expires_at"] = json!(opened.expires_at);
     if let Some(quorum) = opened.ask["quorum"].as_u64() {
         message["second"] = json!(format!("{quorum} people have to give the same answer"));
     }
     if message["fields"].is_object() {
-        // A form does not fit on a card: what is left on it is the way to the page, and a no.
-        if let Some(allow) = message["allow"].as_array_mut() {
-            allow.retain(|word| word != "approve");
-        }
         let mut basis = vec![json!("Fill in the form on its page")];
         basis.extend(message["basis"].as_array().into_iter().flatten().cloned());
         message["basis"] = json!(basis);

@@ -2,7 +2,7 @@
 
 use crate::{
     testing::{CaseResult, FileResult, Mismatch, SuiteResult},
-    workflow::problem::{Problem, Severity},
+    workflow::problem::Problem,
 };
 use std::{path::Path, time::Duration};
 
@@ -76,7 +76,7 @@ pub fn github(suite: &SuiteResult, site: &Path) -> String {
     let mut out = String::new();
     for file in &suite.files {
         for problem in &file.problems {
-            let level = if problem.severity == Severity::Error { "error" } else { "warning" };
+            let level = if problem.is_error() { "error" } else { "warning" };
             let fix = problem.fix.as_ref().map_or(String::new(), |fix| format!("\n{fix}"));
             let text = format!("{}{fix}", problem.message);
             out.push_str(&annotation(level, &site.join(&problem.path), problem.place, problem.code, &text));
@@ -100,7 +100,7 @@ fn annotation(level: &str, path: &Path, place: crate::workflow::Place, title: &s
 }
 
 fn is_broken(file: &FileResult) -> bool {
-    file.problems.iter().any(|problem| problem.severity == Severity::Error)
+    file.problems.iter().any(|problem| problem.is_error())
 }
 
 fn seconds(file: &FileResult) -> f64 {

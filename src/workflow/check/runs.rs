@@ -7,9 +7,7 @@ use crate::{
     site::Site,
     tool::Registry,
     workflow::{
-        Definition, Events, Place, RunStep, Step, StepKind, Workflow,
-        problem::{Problem, Severity},
-        source::Node,
+        Definition, Events, Place, RunStep, Step, StepKind, Workflow, problem::Problem, source::Node,
         suggest, walk,
     },
 };
@@ -41,7 +39,7 @@ pub(in crate::workflow) fn runs(
     checker.children = Some(children);
     checker.names();
     // Its own findings are told already; what is left comes of what the others put out.
-    checker.problems.retain(|problem| problem.severity == Severity::Error && !told.contains(problem));
+    checker.problems.retain(|problem| problem.is_error() && !told.contains(problem));
     for Given { step, node, kind, origin } in std::mem::take(&mut checker.given) {
         let StepKind::Run(run) = &step.kind else { continue };
         let place = definition.place_of_run(step);

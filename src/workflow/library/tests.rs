@@ -38,7 +38,7 @@ fn workflow(id: &str, steps: &str) -> String {
 fn messages(library: &Library) -> Vec<String> {
     let drawn = library
         .problems()
-        .filter(|p| p.severity == Severity::Error)
+        .filter(|p| p.is_error())
         .map(|p| format!("{} {}:{} {}", p.path, p.place.line, p.place.column, p.message));
     drawn.collect()
 }
@@ -393,7 +393,7 @@ fn what_another_workflow_puts_out_is_known() {
         assert_eq!(messages(&library), said, "{condition}");
         // An editor is told the same.
         let found = library.findings("workflows/a.yaml", &parent(condition), &registry(), &folder.site());
-        assert_eq!(found.iter().filter(|found| found.severity == Severity::Error).count(), said.len());
+        assert_eq!(found.iter().filter(|found| found.is_error()).count(), said.len());
     }
 }
 

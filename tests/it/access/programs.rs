@@ -80,7 +80,7 @@ async fn what_a_program_does_for_a_person_says_both() {
     call(&console, "POST", "/api/workflows/customer_order_risk/runs", &token_of("mes"), None, started).await;
     let entry = of_action(&console, "run.start").await.into_iter().next().expect("a start");
     let said = (entry.actor.as_str(), entry.actor_kind.as_str(), entry.auth.as_deref());
-    assert_eq!(said, ("service:mes", "service", Some("api")));
+    assert_eq!(said, ("service:mes", "service", Some("service:mes")));
 }
 
 /// Two supervisors of a quorum, and a program that knows both of them.

@@ -97,6 +97,16 @@ async fn night(asked_at: &str, expires: &str, then: &[(i64, &str, &str)], ends_a
         .await;
     assert_eq!(outcome, "failed", "nobody answered, and silence approves nothing");
 
+    let sealed = "select detail -> 'people' from audit_record where action = 'gate.escalated' order by id";
+    let sealed: Vec<Value> =
+        sqlx::query_scalar(sealed).fetch_all(plant.store.pool()).await.expect("the trail");
+    let ids =
+        |people: &Value| people.as_array().into_iter().flatten().map(|person| person["id"].clone()).collect();
+    let sealed: Vec<Vec<Value>> = sealed.iter().map(ids).collect();
+    let passed_on = then.iter().filter(|(.., begins)| begins.starts_with("Passed on"));
+    let wanted: Vec<Vec<Value>> = passed_on.map(|(_, person, _)| vec![Value::from(*person)]).collect();
+    assert_eq!(sealed, wanted, "whom it was passed on to is sealed");
+
     let said = said(&plant, &gate).await;
     let expected = |begins: &str| if begins.starts_with("Still open") { "tell" } else { "ask" };
     let kinds: Vec<&str> = said.iter().map(|(kind, _)| kind.as_str()).collect();

@@ -57,6 +57,11 @@ async fn one_flipped_byte_anywhere_is_found_and_named() {
         places.extend((0..FLIPS).map(|_| random.random_range(0..whole.len())));
     }
     let files = files_in(&whole);
+    let (_, _, records) = files.iter().find(|(name, ..)| name == "records.jsonl").expect("records");
+    let bundled: Vec<i64> = whole[records.clone()]
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| serde_json::from_slice::<serde_json::Value>(line).ok()?["seq"].as_i64())
+        .collect();
     let (mut of_lines, mut of_records, mut elsewhere) = (0, 0, Vec::new());
     for at in places {
         let mut changed = whole.clone();
@@ -67,6 +72,11 @@ async fn one_flipped_byte_anywhere_is_found_and_named() {
         of_lines += usize::from(record.is_some());
         of_records += usize::from(matches!(broken.place, Place::Record(_)));
         let is_named = match &broken.place {
+            // What is told beside the records is named by the record it tells of, else by its line.
+            Place::Record(seq) if record.is_none() => is_told(file) && bundled.contains(seq),
+            Place::File(named) if let Some(line) = line_in(&whole, &files, at) => {
+                named == file && broken.why == format!("was changed in line {line}")
+            }
             // Which of the two it was nobody can tell: the sentence names both.
             Place::File(named) if file == "manifest.sig" => *named == file || broken.why.contains(file),
             Place::File(named) => named == file,
@@ -85,6 +95,19 @@ async fn one_flipped_byte_anywhere_is_found_and_named() {
     );
     // What no longer is a line of Takt's is named by file and line.
     assert!(of_records * 2 > of_lines, "{of_records} of {of_lines} are named by their record");
+}
+
+/// What an answer, a question or a write is shown in.
+fn is_told(file: &str) -> bool {
+    file == "writes.json" || file.ends_with("/gates.json") || file.ends_with("/journal.jsonl")
+}
+
+/// Which line a byte is in, of a file whose lines the manifest knows.
+fn line_in(whole: &[u8], files: &[(String, usize, std::ops::Range<usize>)], at: usize) -> Option<usize> {
+    let others = ["manifest.json", "manifest.sig", "records.jsonl", "details.jsonl", "chain.jsonl"];
+    let (_, _, content) =
+        files.iter().find(|(name, _, content)| content.contains(&at) && !others.contains(&name.as_str()))?;
+    Some(1 + whole[content.start..at].iter().filter(|byte| **byte == b'\n').count())
 }
 
 /// Where each file of an archive begins, where its content does, and where that ends.

@@ -77,6 +77,7 @@ async fn whatever_became_of_a_question_its_card_says_so_without_a_step() {
         gate: asked[1],
         role: None,
         person: Some("gus".into()),
+        people: Vec::new(),
         rung: 1,
         expires_at: seed::at(3600),
     };
@@ -137,7 +138,7 @@ async fn whoever_a_question_is_passed_on_to_gets_its_buttons() {
 
     let mut db = console.store.connection().await.expect("a connection");
     let role = Some("plant_scheduler".to_owned());
-    let to = Reassign { gate, role, person: None, rung: 1, expires_at: seed::at(3600) };
+    let to = Reassign { gate, role, person: None, people: Vec::new(), rung: 1, expires_at: seed::at(3600) };
     gates::reassign(&mut db, &to).await.expect("passed on");
     let title = json!("Passed on to Plant scheduler: PRESS-4");
     queue_nth(&console, run, gate, "slack", 1, |message| message["title"] = title).await;

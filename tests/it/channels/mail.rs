@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use takt::{
     connector::mail::MailNotifier,
-    gate::{Answer, Decision, decide},
+    gate::{Answer, Decision, HandOver, decide, hand_over},
     notify::Notifier,
     run::GateId,
     site::{Encryption, Mail},
@@ -220,5 +220,26 @@ async fn whoever_stands_in_for_somebody_gets_a_link_of_their_own() {
     let (status, page) = follow(&mut console.visitor(), &path).await;
     assert!(status == StatusCode::OK && page.contains("You answer as Mia Novak"), "{page}");
     assert_ne!(link(&first, &console, "choose.2"), path);
+    assert!(vote(&console, gate).await.is_none());
+}
+
+/// They heard nothing of a question that was open already.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_handed_an_open_question_gets_it_then() {
+    let (mut server, console, notifier) = plant().await;
+    let gate = three_plans(&console, "mail").await;
+    let first = mailed(&console, &mut server, &notifier).await;
+    let sam = console.site.person("sam").expect("Sam").clone();
+    let until = chrono::Utc::now() + chrono::TimeDelta::days(1);
+    let wish = HandOver { delegate: "mia".into(), role: None, until, via: "web".into() };
+    hand_over(&console.store, &console.site, &sam, &wish).await.expect("handed over");
+    let second = mailed(&console, &mut server, &notifier).await;
+    assert_eq!(second["to"], json!(["mia@plant1.example"]), "and Sam is not asked once more");
+    let subject = second["subject"].as_str().unwrap_or_default();
+    assert!(subject.contains("Sam Carter has handed this to you: PRESS-4"), "{subject}");
+    let path = link(&second, &console, "choose.2");
+    assert_ne!(link(&first, &console, "choose.2"), path);
+    let (_, page) = follow(&mut console.visitor(), &path).await;
+    assert!(page.contains("You answer as Mia Novak"), "{page}");
     assert!(vote(&console, gate).await.is_none());
 }

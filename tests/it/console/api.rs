@@ -106,25 +106,33 @@ async fn a_page_s_script_needs_its_token_to_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_open_page_is_told_of_a_change() {
+async fn open_pages_are_told_of_an_answer() {
     let console = Console::start().await;
     let (_, gate) = seed::three_plans(&console).await;
+    // The first of two: the question stays open, and says how far it is answered.
+    let two = sqlx::query("update gate set quorum = 2 where id = $1").bind(gate.0);
+    two.execute(console.store.pool()).await.expect("a quorum");
     let mut sam = console.signed_in("sam").await;
-    let page = sam.get(&format!("/gates/{gate}")).await.text;
-    let stream =
-        page.split("sse-connect=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a stream");
-    let stream = stream.replace("&amp;", "&").replace("&#x3D;", "=");
-    let cookie =
-        sam.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ");
-    let request = reqwest::Client::new().get(format!("{}{stream}", console.url)).header("cookie", cookie);
-    let mut response = request.send().await.expect("a stream");
-    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    let mut streams = Vec::new();
+    for path in [format!("/gates/{gate}"), "/".to_owned()] {
+        let page = sam.get(&path).await.text;
+        let stream = page.split("sse-connect=\"").nth(1).and_then(|rest| rest.split('"').next());
+        let stream = stream.expect("a stream").replace("&amp;", "&").replace("&#x3D;", "=");
+        let cookie =
+            sam.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ");
+        let request = reqwest::Client::new().get(format!("{}{stream}", console.url)).header("cookie", cookie);
+        let response = request.send().await.expect("a stream");
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        streams.push(response);
+    }
     let answer = json!({ "decision": "choose", "choice": 1, "proposal_hash": "hash-of-the-proposal" });
     call(&console, &format!("/api/gates/{gate}/answer"), Some("sam"), Some(answer)).await;
-    let mut heard = String::new();
-    while !heard.contains("event: changed") {
-        let chunk = response.chunk().await.expect("the stream goes on").expect("more of it");
-        heard.push_str(&String::from_utf8_lossy(&chunk));
+    for mut response in streams {
+        let mut heard = String::new();
+        while !heard.contains("event: changed") {
+            let chunk = response.chunk().await.expect("the stream goes on").expect("more of it");
+            heard.push_str(&String::from_utf8_lossy(&chunk));
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
     evidence, form,
 };
 use crate::{
-    gate::{is_intact, place_of, review_of, settled_by, via, who},
+    gate::{is_intact, review_of, settled_by, via, who},
     http::console::{
         inbox::{addressee, text},
         runs::title_of,
@@ -212,7 +212,7 @@ impl Card {
             title: owned("title").unwrap_or_else(|| "A question".into()),
             body: body.map(str::to_owned).filter(|body| !body.is_empty()),
             why: owned("why").or(first).unwrap_or_else(|| why(gate, &asked)),
-            asked_people: people(gate, site),
+            asked_people: people(gate),
             asked,
             escalated: gate.rung > 0,
             due: seen.clock.when(gate.expires_at),
@@ -263,12 +263,12 @@ fn why(gate: &Gate, asked: &str) -> String {
 }
 
 /// The names of those who are asked now, if they are few.
-fn people(gate: &Gate, site: &Site) -> String {
-    let Some(role) = &gate.role else { return String::new() };
-    let asked = site.people_asked(role, gate.opened_at, &place_of(gate));
-    let names =
-        asked.iter().filter(|person| !gate.excluded.contains(&person.id)).map(|person| person.name.as_str());
-    names.collect::<Vec<_>>().join(", ")
+fn people(gate: &Gate) -> String {
+    if gate.role.is_none() {
+        return String::new();
+    }
+    let names: Vec<String> = gate.asked_people().into_iter().map(|person| person.name).collect();
+    names.join(", ")
 }
 
 fn state(gate: &Gate, clock: &Clock) -> &'static str {

@@ -203,12 +203,9 @@ fn headline(read: &Read, site: &Site, steps: &[StepView]) -> (String, &'static s
 /// The people a gate asks, by first name if they are few, else the role.
 fn who(gate: &Gate, site: &Site) -> String {
     let Some(role) = &gate.role else { return addressee(gate, site) };
-    let names: Vec<&str> = site
-        .people_asked(role, gate.opened_at, &crate::gate::place_of(gate))
-        .iter()
-        .filter(|person| !gate.excluded.contains(&person.id))
-        .map(|person| person.name.split(' ').next().unwrap_or(&person.name))
-        .collect();
+    let asked = gate.asked_people();
+    let names: Vec<&str> =
+        asked.iter().map(|person| person.name.split(' ').next().unwrap_or(&person.name)).collect();
     let title = site.role_title(role).to_lowercase();
     if names.is_empty() || names.len() > 3 { title } else { format!("{} ({title})", names.join(" or ")) }
 }
