@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use takt::{
     run::{Change, RunId},
-    store::{clock, gates, hints},
+    store::{audit, clock, gates, hints},
 };
 
 fn asks(expires: &str) -> String {
@@ -97,12 +97,16 @@ async fn night(asked_at: &str, expires: &str, then: &[(i64, &str, &str)], ends_a
         .await;
     assert_eq!(outcome, "failed", "nobody answered, and silence approves nothing");
 
-    let sealed = "select detail -> 'people' from audit_record where action = 'gate.escalated' order by id";
-    let sealed: Vec<Value> =
-        sqlx::query_scalar(sealed).fetch_all(plant.store.pool()).await.expect("the trail");
-    let ids =
-        |people: &Value| people.as_array().into_iter().flatten().map(|person| person["id"].clone()).collect();
-    let sealed: Vec<Vec<Value>> = sealed.iter().map(ids).collect();
+    let mut db = plant.store.connection().await.expect("a connection");
+    let filter = audit::Filter { action: Some("gate.escalated".into()), ..audit::Filter::default() };
+    let mut trail = audit::list(&mut db, &filter, 10).await.expect("the trail");
+    drop(db);
+    trail.reverse();
+    let ids = |entry: &audit::Entry| {
+        let people = entry.detail["people"].as_array().into_iter().flatten();
+        people.map(|person| person["id"].clone()).collect()
+    };
+    let sealed: Vec<Vec<Value>> = trail.iter().map(ids).collect();
     let passed_on = then.iter().filter(|(.., begins)| begins.starts_with("Passed on"));
     let wanted: Vec<Vec<Value>> = passed_on.map(|(_, person, _)| vec![Value::from(*person)]).collect();
     assert_eq!(sealed, wanted, "whom it was passed on to is sealed");

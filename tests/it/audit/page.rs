@@ -29,7 +29,7 @@ async fn every_answer_and_every_refusal_leaves_a_record() {
     assert!(give("sam", answer(Decision::Choose, Some(1), "another")).await.is_err());
     assert!(give("nobody-at-all", answer(Decision::Choose, Some(1), "x")).await.is_err());
     assert!(give("sam", answer(Decision::Choose, Some(2), "hash-of-the-proposal")).await.is_ok());
-    // The same again is the same answer, and no second record.
+    // The same again is the same answer, and stands there as such.
     assert!(give("sam", answer(Decision::Choose, Some(2), "hash-of-the-proposal")).await.is_ok());
     let mut db = console.store.connection().await.expect("a connection");
     let filter = audit::Filter { action: Some("gate".into()), ..audit::Filter::default() };
@@ -46,6 +46,7 @@ async fn every_answer_and_every_refusal_leaves_a_record() {
             ("sam", "gate.refused", "person"),
             ("nobody-at-all", "gate.refused", "unknown"),
             ("sam", "gate.choose", "person"),
+            ("sam", "gate.repeated", "person"),
         ]
     );
     assert!(

@@ -229,8 +229,10 @@ async fn whoever_is_handed_an_open_question_gets_it_then() {
     let (mut server, console, notifier) = plant().await;
     let gate = three_plans(&console, "mail").await;
     let first = mailed(&console, &mut server, &notifier).await;
+    let mut db = console.store.connection().await.expect("a connection");
     let sam = console.site.person("sam").expect("Sam").clone();
-    let until = chrono::Utc::now() + chrono::TimeDelta::days(1);
+    let until = clock::now(&mut db).await.expect("the time") + chrono::TimeDelta::days(1);
+    drop(db);
     let wish = HandOver { delegate: "mia".into(), role: None, until, via: "web".into() };
     hand_over(&console.store, &console.site, &sam, &wish).await.expect("handed over");
     let second = mailed(&console, &mut server, &notifier).await;

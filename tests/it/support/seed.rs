@@ -90,6 +90,9 @@ pub fn at(second: i64) -> DateTime<Utc> {
 pub async fn ask(console: &Console, run: RunId, question: Question) -> GateId {
     let path = StepPath::from(question.path.to_owned());
     let id = GateId::of(run, &path);
+    let mut ask = question.ask;
+    let asked = console.site.people_in_role(question.role, start());
+    ask["people"] = asked.iter().map(|person| json!({ "id": person.id, "name": person.name })).collect();
     let gate = NewGate {
         id,
         path,
@@ -98,7 +101,7 @@ pub async fn ask(console: &Console, run: RunId, question: Question) -> GateId {
         person: None,
         excluded: Vec::new(),
         quorum: 1,
-        ask: question.ask,
+        ask,
         proposal_hash: "hash-of-the-proposal".to_owned(),
         token_hash: hash_of(&button_token(id)),
         expires_at: at(question.minutes * 60 + 30),
