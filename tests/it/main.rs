@@ -38,6 +38,7 @@ mod demo;
 mod documents;
 mod fuzz;
 mod gate_rules;
+mod gate_sequences;
 mod hooks;
 mod hot_path;
 mod journey;
