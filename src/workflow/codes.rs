@@ -25,7 +25,7 @@ pub const CODES: [(&str, &str); 27] = [
     ("T021", "what is written down and never used"),
     ("T022", "a failure of which nobody is told"),
     ("T023", "YAML that reads differently from what it says"),
-    ("T024", "a workflow or an answer of a gate that no test covers"),
+    ("T024", "a workflow, or an outcome of a gate (agreement, rejection, silence), that no test covers"),
     ("T025", "a flow that cannot work"),
     ("T026", "takt.yaml or a file of connectors/ that cannot be used"),
     ("T027", "a schema that a model can only be told, not held to"),

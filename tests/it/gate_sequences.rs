@@ -89,7 +89,7 @@ fn nothing_is_released_that_two_who_may_have_not_agreed_to() {
         let mut acts = Vec::new();
         for minutes in times(&mut random, count) {
             let person = *PEOPLE.choose(&mut random).expect("people");
-            let alone = random.random_bool(0.1).then_some(", override: urgent").unwrap_or_default();
+            let alone = if random.random_bool(0.1) { ", override: urgent" } else { "" };
             let act = match random.random_range(0..25) {
                 0 => format!("answer: approve, by: {person}, reject: no"),
                 1..=4 => {
@@ -137,7 +137,7 @@ fn nothing_is_booked_that_who_may_have_not_filled_in_and_confirmed() {
         let mut acts = Vec::new();
         for minutes in times(&mut random, count) {
             let person = *PEOPLE.choose(&mut random).expect("people");
-            let alone = random.random_bool(0.1).then_some(", override: urgent").unwrap_or_default();
+            let alone = if random.random_bool(0.1) { ", override: urgent" } else { "" };
             let act = match random.random_range(0..20) {
                 0 => format!("answer: report, by: {person}, reject: no"),
                 1..=8 => format!("answer: report.second, by: {person}"),

@@ -7,8 +7,9 @@ use crate::support::{
     console::{Console, PASSWORD},
     seed,
 };
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use takt::{
+    gate::{Answer, Decision, decide},
     run::GateId,
     workflow::{
         Place,
@@ -155,4 +156,23 @@ async fn every_page_fits_a_small_phone_in_the_dark() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_question_is_answered_without_scripts() {
     answer_a_question(Window { scripts: false, ..PHONE }, "no-scripts").await;
+}
+
+/// Answered in a chat, while the page is open on a phone: it changes by itself, and says who answered where.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_page_changes_within_three_seconds_when_somebody_answers_elsewhere() {
+    let console = Console::start().await;
+    let (_, gate) = seed::three_plans(&console).await;
+    let browser = Browser::open(&console.url, PHONE).await;
+    browser.go("/").await;
+    browser.sign_in("sam", PASSWORD).await;
+    browser.go(&format!("/gates/{gate}")).await;
+    browser.see(".options").await;
+    let answer = Answer { choice: Some(1), ..Answer::of(Decision::Choose, "slack", "hash-of-the-proposal") };
+    decide(&console.store, &console.site, gate, "sam", &answer).await.expect("taken");
+    let begun = Instant::now();
+    let answered = browser.see(".answered").await;
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    assert!(answered.contains("Sam Carter chose 1") && answered.contains("Slack"), "{answered}");
+    browser.close().await;
 }

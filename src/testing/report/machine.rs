@@ -100,7 +100,7 @@ fn annotation(level: &str, path: &Path, place: crate::workflow::Place, title: &s
 }
 
 fn is_broken(file: &FileResult) -> bool {
-    file.problems.iter().any(|problem| problem.is_error())
+    file.problems.iter().any(Problem::is_error)
 }
 
 fn seconds(file: &FileResult) -> f64 {

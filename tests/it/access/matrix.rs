@@ -367,3 +367,47 @@ async fn every_route_answers_every_caller_as_the_table_says() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// Every role of the site against everybody, ten past six on a Monday: shift A, whose lead is Ivo. `+` may answer.
+const ROLES: &str = "
+customer_service       mia- sam- lee- ana+ pat- ivo- noor- kai- gus-
+incoming_shift_lead    mia- sam- lee- ana- pat- ivo+ noor- kai- gus-
+maintenance_on_call    mia+ sam- lee- ana- pat- ivo- noor- kai- gus-
+material_planner       mia- sam- lee- ana+ pat- ivo- noor- kai- gus-
+outgoing_shift_lead    mia- sam- lee- ana- pat- ivo- noor- kai+ gus-
+plant_manager          mia- sam- lee- ana- pat- ivo- noor- kai- gus+
+plant_scheduler        mia- sam- lee+ ana- pat- ivo- noor- kai- gus-
+production_supervisor  mia- sam+ lee- ana- pat- ivo- noor- kai- gus-
+purchasing_manager     mia- sam- lee- ana- pat+ ivo- noor- kai- gus-
+shift_lead             mia- sam- lee- ana- pat- ivo+ noor- kai- gus-
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_role_is_answered_for_by_those_who_fill_it_then() {
+    let console = Console::with(|site| {
+        site.access.service_accounts = vec![service("all", &Scope::ALL)];
+    })
+    .await;
+    let (run, _) = seed::three_plans(&console).await;
+    let mut table = String::from("\n");
+    for role in console.site.roles.keys() {
+        let mut line = format!("{role:22}");
+        for person in &console.site.people {
+            let path = format!("{role}-{}", person.id);
+            let ask = json!({ "title": "A lot", "options": [], "items": [], "allow": ["approve"], "role_title": role });
+            let question = Question { path: &path, form: GateForm::Approve, role, ask, minutes: 15 };
+            let gate = seed::ask(&console, run, question).await;
+            let answer = json!({ "decision": "approve", "proposal_hash": "hash-of-the-proposal" });
+            let path = format!("/api/gates/{gate}/answer");
+            let page = call(&console, "POST", &path, &token_of("all"), Some(&person.id), answer).await;
+            let mark = match page.status {
+                StatusCode::OK => '+',
+                StatusCode::UNPROCESSABLE_ENTITY => '-',
+                other => panic!("{role} {}: {other} {}", person.id, page.text),
+            };
+            line += &format!(" {}{mark}", person.id);
+        }
+        table += &format!("{line}\n");
+    }
+    assert_eq!(table, ROLES, "{table}");
+}

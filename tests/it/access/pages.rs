@@ -2,15 +2,17 @@
 //!
 //! The pictures in `target/tmp/pages/` are for people to look at.
 
-use super::{links, oidc, provider, release, token_of};
+use super::{links, oidc, provider, release, service, token_of};
 use crate::support::{
     browser::{Browser, PHONE, Window},
     console::{Console, PASSWORD},
     seed,
 };
+use fantoccini::Locator;
 use serde_json::{Value, json};
-use std::time::Duration;
-use takt::site::Claim;
+use std::{net::TcpListener, time::Duration};
+use takt::site::{Claim, Embed, Scope};
+use wiremock::{Mock, MockServer, ResponseTemplate};
 
 /// As wide as the widget of another program leaves.
 const WIDGET: Window = Window { width: 290, height: 640, scripts: true, dark: false };
@@ -82,6 +84,64 @@ async fn links_are_usable_in_a_narrow_frame() {
         browser.go(&links::link(&made)).await;
         browser.see(".partner-answer").await;
         browser.picture("access-8-partner").await;
+        let width = browser.page_width().await;
+        assert!(width <= f64::from(WIDGET.width), "the partner's page is {width} wide");
+        browser.close().await;
+    };
+    tokio::time::timeout(JOURNEY_MAX, journey).await.expect("the journey comes to its end");
+}
+
+/// A page of another origin, as the console of Plex is one.
+async fn parent_of(frame: &str, listener: TcpListener) -> MockServer {
+    let parent = MockServer::builder().listener(listener).start().await;
+    let page = format!(
+        "<!doctype html><title>Plex</title><iframe src=\"{frame}\" width=\"320\" height=\"700\"></iframe>"
+    );
+    let page = ResponseTemplate::new(200).set_body_raw(page, "text/html");
+    Mock::given(wiremock::matchers::any()).respond_with(page).mount(&parent).await;
+    parent
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_is_answered_inside_the_page_of_the_program_that_may_show_it_and_of_no_other() {
+    let journey = async {
+        // Its address is known before the question is.
+        let port = || TcpListener::bind("127.0.0.1:0").expect("a port");
+        let listener = port();
+        let parent = format!("http://{}", listener.local_addr().expect("an address"));
+        let console = Console::with(|site| {
+            site.access.embed = Some(Embed { frame_ancestors: vec![parent.clone()] });
+            site.access.service_accounts = vec![service("plex", &[Scope::GatesAnswer])];
+        })
+        .await;
+        let (_, gate) = seed::three_plans(&console).await;
+        let make = format!("/api/gates/{gate}/embed");
+        let made = super::call(&console, "POST", &make, &token_of("plex"), Some("sam"), Value::Null).await;
+        let frame = format!("{}{}", console.url, links::link(&made));
+
+        let stranger = parent_of(&frame, port()).await;
+        let browser = Browser::open(&stranger.uri(), WIDGET).await;
+        browser.go("/").await;
+        let inside = browser.enter_frame("iframe").await;
+        let shown = inside.source().await.expect("a page");
+        assert!(!shown.contains("PRESS-4") && !shown.contains("Choose 1"), "{shown}");
+        browser.close().await;
+
+        let served = parent_of(&frame, listener).await;
+        let browser = Browser::open(&served.uri(), PHONE).await;
+        browser.go("/").await;
+        let inside = browser.enter_frame("iframe").await;
+        let find = async |css: &'static str| {
+            inside
+                .wait()
+                .for_element(Locator::Css(css))
+                .await
+                .unwrap_or_else(|error| panic!("{css}: {error}"))
+        };
+        find(".option:first-child button").await.click().await.expect("a tap");
+        let answered = find(".answered").await.text().await.expect("its words");
+        assert!(answered.contains("Sam Carter chose 1"), "{answered}");
+        browser.picture("access-9-in-a-frame").await;
         browser.close().await;
     };
     tokio::time::timeout(JOURNEY_MAX, journey).await.expect("the journey comes to its end");

@@ -2,6 +2,7 @@
 
 use super::{delivery, queue, refusals, three_plans, vote};
 use crate::support::{
+    browser::{Browser, PHONE},
     console::{Console, Visitor},
     peer::Peer,
     seed,
@@ -244,4 +245,27 @@ async fn whoever_is_handed_an_open_question_gets_it_then() {
     let (_, page) = follow(&mut console.visitor(), &path).await;
     assert!(page.contains("You answer as Mia Novak"), "{page}");
     assert!(vote(&console, gate).await.is_none());
+}
+
+/// In a real browser, with a thumb.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_of_a_mail_fits_a_phone_and_one_tap_answers() {
+    let (mut server, console, notifier) = plant().await;
+    let gate = three_plans(&console, "mail").await;
+    let path = link(&mailed(&console, &mut server, &notifier).await, &console, "choose.2");
+    let browser = Browser::open(&console.url, PHONE).await;
+    browser.go(&path).await;
+    let words = browser.see("main").await;
+    assert!(words.contains("You answer as Sam Carter"), "{words}");
+    let width = browser.page_width().await;
+    assert!(width <= f64::from(PHONE.width), "it is {width} wide");
+    let buttons = browser.places("main form button").await;
+    assert!(!buttons.is_empty() && buttons.iter().all(|button| button.height >= 44.0), "{buttons:?}");
+    browser.picture("mail-1-answer").await;
+    browser.tap("main form button").await;
+    let answered = browser.see(".notice-page").await;
+    assert!(answered.contains("Your answer counts: chose 2."), "{answered}");
+    browser.picture("mail-2-answered").await;
+    browser.close().await;
+    assert!(vote(&console, gate).await.is_some());
 }

@@ -5,7 +5,7 @@
 
 use axum::http::Method;
 use base64::Engine;
-use fantoccini::{Client, ClientBuilder, wd::WebDriverCompatibleCommand};
+use fantoccini::{Client, ClientBuilder, Locator, wd::WebDriverCompatibleCommand};
 use hyper_util::client::legacy::connect::HttpConnector;
 use reqwest::Url;
 use serde_json::{Value, json};
@@ -197,6 +197,14 @@ impl Browser {
     async fn tell(&self, command: &'static str, parameters: Value) -> Value {
         let answer = self.client.issue_cmd(Devtools { command, parameters }).await;
         answer.unwrap_or_else(|error| panic!("{command}: {error}"))
+    }
+
+    /// The page inside a frame: what is done through this goes on there.
+    pub async fn enter_frame(&self, css: &str) -> Client {
+        let frame =
+            self.client.wait().at_most(WAIT_MAX).for_element(Locator::Css(css)).await.expect("a frame");
+        frame.enter_frame().await.expect("the page inside");
+        self.client.clone()
     }
 
     /// How wide the page is: wider than the window means that people must scroll sideways.

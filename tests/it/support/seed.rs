@@ -12,10 +12,10 @@ use takt::{
 };
 
 /// A question to be asked.
-pub struct Question {
-    pub path: &'static str,
+pub struct Question<'q> {
+    pub path: &'q str,
     pub form: GateForm,
-    pub role: &'static str,
+    pub role: &'q str,
     pub ask: Value,
     pub minutes: i64,
 }
@@ -87,7 +87,7 @@ pub fn at(second: i64) -> DateTime<Utc> {
 }
 
 /// Opens a question; half a minute more than asked, so that a slow test still sees the full minute.
-pub async fn ask(console: &Console, run: RunId, question: Question) -> GateId {
+pub async fn ask(console: &Console, run: RunId, question: Question<'_>) -> GateId {
     let path = StepPath::from(question.path.to_owned());
     let id = GateId::of(run, &path);
     let mut ask = question.ask;
