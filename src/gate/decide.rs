@@ -203,6 +203,8 @@ fn refused(
         vote.person == person.id
             && vote.decision == answer.decision.word()
             && vote.overrides == answer.overrides
+            && vote.proposal_hash == answer.proposal_hash
+            && (&vote.reason_code, &vote.reason) == (&answer.reason_code, &answer.reason)
             && vote.body == answer.body(&gate)
     };
     if let Some(vote) = votes.iter().find(is_same) {

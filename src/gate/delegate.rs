@@ -2,9 +2,9 @@
 //!
 //! There are no chains: a delegate answers for whoever handed over, never for those that person stands in for.
 
-use super::standing::{Asked, name_of};
+use super::standing::{Asked, Standing, name_of};
 use crate::{
-    run::Actor,
+    run::{Actor, GateId},
     site::{Person, Site},
     store::{
         PgConnection, Store, StoreError, audit, clock,
@@ -82,17 +82,20 @@ pub async fn hand_over(
     Ok(delegation)
 }
 
+/// What the delegate may answer now, and for this person.
 async fn send_what_is_open(
     db: &mut PgConnection,
     site: &Site,
     person: &Person,
     given: &Delegation,
 ) -> Result<(), StoreError> {
+    let Some(delegate) = site.person(&given.delegate) else { return Ok(()) };
     for gate in gates::list_open(db, None, None).await? {
         let delegations = std::slice::from_ref(given);
-        let asked = Asked { site, gate: &gate, votes: &[], delegations };
-        let is_theirs = !asked.delegates(given.starts_at).is_empty();
-        if is_theirs && !gate.excluded.contains(&given.delegate) {
+        let votes = gates::votes(db, GateId(gate.id)).await?;
+        let asked = Asked { site, gate: &gate, votes: &votes, delegations };
+        let for_giver = Standing { on_behalf_of: Some(given.person.clone()) };
+        if asked.may_answer(delegate, given.starts_at) == Ok(for_giver) {
             outbox::hand_over(db, gate.id, given, &person.name).await?;
         }
     }

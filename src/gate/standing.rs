@@ -98,10 +98,12 @@ impl<'a> Asked<'a> {
     }
 
     fn standing_in(&self, now: DateTime<Utc>) -> impl Iterator<Item = &'a Delegation> {
-        self.covering().filter(move |delegation| self.is_asked(&delegation.person, now))
+        self.covering().filter(move |delegation| {
+            self.is_asked(&delegation.person, now) && self.is_free(&delegation.person).is_ok()
+        })
     }
 
-    /// Ids of those who stand in for somebody asked.
+    /// Ids of those who stand in for somebody asked who may answer.
     pub fn delegates(&self, now: DateTime<Utc>) -> Vec<String> {
         self.standing_in(now).map(|delegation| delegation.delegate.clone()).collect()
     }

@@ -306,8 +306,10 @@ impl GateExecutor {
     ) -> Vec<AskedPerson> {
         match (&rung.role, &rung.person) {
             (Some(role), _) => ask::people(role, excluded, &opened.ask, context, self.ladders.as_ref()),
-            (None, Some(person)) => vec![AskedPerson { id: person.clone(), name: rung.title.clone() }],
-            (None, None) => Vec::new(),
+            (None, Some(person)) if !excluded.contains(person) => {
+                vec![AskedPerson { id: person.clone(), name: rung.title.clone() }]
+            }
+            (None, _) => Vec::new(),
         }
     }
 }

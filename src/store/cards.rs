@@ -31,15 +31,10 @@ pub async fn shown(db: &mut PgConnection, message: Uuid, rung: i16) -> Result<()
     Ok(())
 }
 
-/// What the channel gave back for the gate's cards that show buttons.
-pub async fn open_receipts(db: &mut PgConnection, gate: Uuid, channel: &str) -> Result<Vec<Value>> {
-    let rows = sqlx::query_scalar!(
-        "select receipt from outbox
-         where gate_id = $1 and channel = $2 and card = 'open' and receipt is not null order by created_at",
-        gate,
-        channel
-    );
-    Ok(rows.fetch_all(db).await?.into_iter().flat_map(receipts_in).collect())
+/// What the channel gave back for a message whose cards show buttons.
+pub async fn open_receipts(db: &mut PgConnection, message: Uuid) -> Result<Vec<Value>> {
+    let row = sqlx::query_scalar!("select receipt from outbox where id = $1 and card = 'open'", message);
+    Ok(receipts_in(row.fetch_optional(db).await?.flatten()))
 }
 
 /// The cards of the gate in this channel may show buttons again.

@@ -35,7 +35,8 @@ pub struct Gate {
 impl Gate {
     /// Who is asked, as it was found out when they were.
     pub fn asked_people(&self) -> Vec<AskedPerson> {
-        let people = self.people.as_ref().or_else(|| self.ask.get("people"));
+        let first = self.ask.get("people").filter(|_| self.rung == 0);
+        let people = self.people.as_ref().or(first);
         people.and_then(|people| Deserialize::deserialize(people).ok()).unwrap_or_default()
     }
 }

@@ -165,14 +165,14 @@ pub(super) fn receipts_in(stored: Option<Value>) -> Vec<Value> {
     }
 }
 
-/// The cards of an open question say how far it is answered: the same question once more, with these words, for
-/// each channel that can change a card in place.
+/// The cards of an open question say how far it is answered: each message once more, with these words and whose cards are
+/// to be changed.
 pub async fn show_progress(db: &mut PgConnection, gate: Uuid, answers: usize, words: &str) -> Result<()> {
     let nth = i64::try_from(answers).unwrap_or(i64::MAX);
     sqlx::query!(
         "insert into outbox (id, run_id, path, gate_id, channel, role, person, message)
          select md5('progress:' || id || ':' || $2::bigint)::uuid, run_id, path, gate_id, channel, role, person,
-                message || jsonb_build_object('progress', $3::text)
+                message || jsonb_build_object('progress', $3::text, 'card', id)
          from outbox
          where gate_id = $1 and channel <> 'console' and message ->> 'kind' = 'ask' and not message ? 'progress'
          on conflict (id) do nothing",
@@ -185,15 +185,17 @@ pub async fn show_progress(db: &mut PgConnection, gate: Uuid, answers: usize, wo
     Ok(())
 }
 
-/// An open question once more, for somebody who answers for one of those who are asked; by each channel that sent it.
+/// An open question once more, for somebody who answers for one of those who are asked; by each channel that has sent it.
 pub async fn hand_over(db: &mut PgConnection, gate: Uuid, given: &Delegation, giver: &str) -> Result<()> {
     sqlx::query!(
         "insert into outbox (id, run_id, path, gate_id, channel, person, message)
          select md5('handed over:' || id || $2::text)::uuid, run_id, path, gate_id, channel, $3,
-                message || jsonb_build_object('title', $4 || ' has handed this to you: ' || (message ->> 'title'))
+                message || jsonb_build_object('title', $4 || ' has handed this to you: ' || (message ->> 'title'),
+                                              'handed_over_by', $4)
          from (select distinct on (channel) id, run_id, path, gate_id, channel, message
                from outbox
-               where gate_id = $1 and channel <> 'console' and message ->> 'kind' = 'ask' and not message ? 'progress'
+               where gate_id = $1 and channel <> 'console' and state = 'sent' and message ->> 'kind' = 'ask'
+                 and not message ?| array['progress', 'handed_over_by']
                order by channel, created_at desc, id) latest
          on conflict (id) do nothing",
         gate,

@@ -299,14 +299,20 @@ fn check_mock(
     problems: &mut Vec<Problem>,
 ) {
     let found = match &mock.it {
-        Mock::Answer(answer) if answer.expressions().is_empty() => {
-            stage.contracts.output_problem(tool, answer.raw())
+        Mock::Answer(answer) if answer.it.expressions().is_empty() => {
+            let misfit = stage.contracts.output_problem(tool, answer.it.raw());
+            misfit.map(|misfit| (answer.value_at(&misfit.at), misfit.to_string()))
         }
-        Mock::Fixture(name) => match fixtures.get(&stem(name)) {
-            Some(value) => stage.contracts.output_problem(tool, value),
-            None => Some(format!("{name} is not beside the test, or is not JSON")),
-        },
-        Mock::BuiltIn if stage.built_in.get(tool).is_none() => Some("it is not built into Takt".to_owned()),
+        Mock::Fixture(name) => {
+            let misfit = match fixtures.get(&stem(&name.it)) {
+                Some(value) => stage.contracts.output_problem(tool, value).map(|misfit| misfit.to_string()),
+                None => Some(format!("{} is not beside the test, or is not JSON", name.it)),
+            };
+            misfit.map(|misfit| (name.place, misfit))
+        }
+        Mock::BuiltIn if stage.built_in.get(tool).is_none() => {
+            Some((mock.place, "it is not built into Takt".to_owned()))
+        }
         Mock::InTurn(list) => {
             for mock in list {
                 check_mock(stage, path, tool, mock, fixtures, problems);
@@ -315,9 +321,9 @@ fn check_mock(
         }
         Mock::Answer(_) | Mock::Error(_) | Mock::BuiltIn => None,
     };
-    if let Some(found) = found {
+    if let Some((place, found)) = found {
         let message = format!("this is no answer of {tool}: {found}");
-        problems.push(problem("T007", path, mock.place, message, "write what the tool would answer"));
+        problems.push(problem("T007", path, place, message, "write what the tool would answer"));
     }
 }
 

@@ -15,6 +15,7 @@ use jsonschema::Validator;
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
+    fmt,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
@@ -48,7 +49,7 @@ impl Schema {
         Self { json: json.clone(), compiled: OnceLock::new() }
     }
 
-    fn problem(&self, value: &Value) -> Option<String> {
+    fn problem(&self, value: &Value) -> Option<Misfit> {
         let compiled = self.compiled.get_or_init(|| jsonschema::validator_for(&self.json).ok());
         first_problem(compiled.as_ref()?, value)
     }
@@ -61,20 +62,34 @@ impl Contracts {
         Self(specs.map(|spec| (spec.name.clone(), contract(spec))).collect())
     }
 
-    pub(super) fn output_problem(&self, tool: &ToolName, value: &Value) -> Option<String> {
+    pub(super) fn output_problem(&self, tool: &ToolName, value: &Value) -> Option<Misfit> {
         self.0.get(tool)?.output.problem(value)
     }
 
-    fn input_problem(&self, tool: &ToolName, value: &Value) -> Option<String> {
+    fn input_problem(&self, tool: &ToolName, value: &Value) -> Option<Misfit> {
         self.0.get(tool)?.input.problem(value)
     }
 }
 
-fn first_problem(validator: &Validator, value: &Value) -> Option<String> {
+/// What in a value is not as its schema says.
+pub(super) struct Misfit {
+    /// A JSON pointer.
+    pub at: String,
+    words: String,
+}
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.at.trim_start_matches('/').replace('/', ".").as_str() {
+            "" => f.write_str(&self.words),
+            at => write!(f, "`{at}`: {}", self.words),
+        }
+    }
+}
+
+fn first_problem(validator: &Validator, value: &Value) -> Option<Misfit> {
     let error = validator.iter_errors(value).next()?;
-    let at = error.instance_path().to_string();
-    let at = at.trim_start_matches('/').replace('/', ".");
-    Some(if at.is_empty() { error.to_string() } else { format!("`{at}`: {error}") })
+    Some(Misfit { at: error.instance_path().to_string(), words: error.to_string() })
 }
 
 #[derive(Default)]
@@ -204,14 +219,14 @@ impl World {
                     return Err(self.broken_call(why));
                 }
             },
-            Mock::Answer(template) => self
-                .value(&template, &args, call)
+            Mock::Answer(answer) => self
+                .value(&answer.it, &args, call)
                 .map_err(|error| self.broken_call(format!("the answer of {name}: {error}")))?,
             Mock::Fixture(path) => self
                 .fixtures
-                .get(&stem(&path))
+                .get(&stem(&path.it))
                 .cloned()
-                .ok_or_else(|| self.broken_call(format!("{path} is not there")))?,
+                .ok_or_else(|| self.broken_call(format!("{} is not there", path.it)))?,
             Mock::InTurn(_) => return Err(self.broken_call(format!("{name}: `in_turn` inside `in_turn`"))),
         };
         if let Some(problem) = self.contracts.output_problem(name, &output) {

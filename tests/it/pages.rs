@@ -169,8 +169,8 @@ async fn an_open_page_changes_within_three_seconds_when_somebody_answers_elsewhe
     browser.go(&format!("/gates/{gate}")).await;
     browser.see(".options").await;
     let answer = Answer { choice: Some(1), ..Answer::of(Decision::Choose, "slack", "hash-of-the-proposal") };
-    decide(&console.store, &console.site, gate, "sam", &answer).await.expect("taken");
     let begun = Instant::now();
+    decide(&console.store, &console.site, gate, "sam", &answer).await.expect("taken");
     let answered = browser.see(".answered").await;
     assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
     assert!(answered.contains("Sam Carter chose 1") && answered.contains("Slack"), "{answered}");

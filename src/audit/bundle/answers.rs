@@ -34,17 +34,22 @@ impl<'a> Sealed<'a> {
         let asked = self.0.iter().filter(|(record, _)| is_question(record) && record.run == Some(run));
         let shown = asked.map(|(record, detail)| {
             let gate = record.object.as_deref().unwrap_or_default();
-            let detail = detail.as_ref().unwrap_or(&Value::Null);
-            let mut question = json!({
-                "id": gate, "run_id": run, "path": record.step, "opened_at": record.at, "record": record.seq,
-                "proposal_hash": record.correlation, "handed_on": self.handed_on(gate),
-            });
-            for field in ["form", "role", "person", "excluded", "quorum", "ask", "expires_at"] {
-                question[field] = detail[field].clone();
-            }
-            json!({ "question": question, "answers": self.answers(gate) })
+            json!({ "question": self.question(record, detail.as_ref()), "answers": self.answers(gate) })
         });
         shown.collect()
+    }
+
+    fn question(&self, record: &SealedRecord, detail: Option<&Value>) -> Value {
+        let gate = record.object.as_deref().unwrap_or_default();
+        let detail = detail.unwrap_or(&Value::Null);
+        let mut question = json!({
+            "id": gate, "run_id": record.run, "path": record.step, "opened_at": record.at, "record": record.seq,
+            "proposal_hash": record.correlation, "handed_on": self.handed_on(gate),
+        });
+        for field in ["form", "role", "person", "excluded", "quorum", "ask", "expires_at"] {
+            question[field] = detail[field].clone();
+        }
+        question
     }
 
     fn handed_on(&self, gate: &str) -> Vec<Value> {
@@ -102,8 +107,29 @@ impl<'a> Sealed<'a> {
             let shown = detail.as_ref().is_none_or(|detail| same(&detail["ask"], &given["ask"]));
             shown && json!(record.correlation) == given["proposal_hash"]
         });
-        let why = || format!("is the question {gate}, and {source} shows another");
-        if is_held { Ok(()) } else { Err(Broken::record(last.seq, why())) }
+        if !is_held {
+            return Err(Broken::record(
+                last.seq,
+                format!("is the question {gate}, and {source} shows another"),
+            ));
+        }
+        // The database's own rows know no record, and have moved on since.
+        let Some(seq) = given["record"].as_i64() else { return Ok(()) };
+        let Some((record, detail)) = asked.iter().find(|(record, _)| record.seq == seq) else {
+            return Err(Broken::file(
+                source,
+                format!("has the question {gate} from record {seq}, which asks nothing"),
+            ));
+        };
+        let sealed = self.question(record, detail.as_ref());
+        let differs = |(field, value): &(&String, &Value)| !same(&sealed[field.as_str()], value);
+        match given.as_object().into_iter().flatten().find(differs) {
+            Some((field, _)) => Err(Broken::record(
+                seq,
+                format!("is the question {gate}, and {source} has another `{field}`"),
+            )),
+            None => Ok(()),
+        }
     }
 
     fn hold_answers(&self, gate: &str, given: &[Value], all: bool, source: &str) -> Result<(), Broken> {

@@ -314,15 +314,17 @@ mod tests {
             json!({ "answer": { "choice": 2, "items": [0.5] }, "reason": "it fits", "reason_code": null,
                            "on_behalf_of": null, "alone": false, "named_by": null })
             .to_string();
-        let digest = hex::encode(digest_of_detail(&[1], &body));
+        let asked = json!({ "form": "choose", "role": "lead", "excluded": ["dan"], "quorum": 2 }).to_string();
+        let digest = |body: &str| Some(hex::encode(digest_of_detail(&[1], body)));
         let pending = SealedRecord {
             action: "gate.pending".into(),
             decision: Some("PENDING_APPROVAL".into()),
-            detail: None,
+            detail: digest(&asked),
             ..example(1)
         };
-        let records = [pending, SealedRecord { detail: Some(digest), ..example(2) }];
-        let details = [Detail { body, salt: "01".into(), seq: 2 }];
+        let records = [pending, SealedRecord { detail: digest(&body), ..example(2) }];
+        let detail = |seq, body| Detail { body, salt: "01".into(), seq };
+        let details = [detail(1, asked), detail(2, body)];
         let chain = Uuid::nil();
         let mut hash = genesis(chain).to_vec();
         let before = Before { chain, hash: hex::encode(&hash), seq: 0 };
@@ -386,9 +388,25 @@ mod tests {
             assert!(broken(&json!([{ "question": question, "answer": forged }]), "").is_some(), "{field}");
         }
         assert!(broken(&shown(&[]), "").unwrap().contains("missing in runs/1/gates.json"));
-        assert!(broken(&shown(&[answer.clone(), answer]), "").unwrap().contains("never sealed"));
+        assert!(broken(&shown(&[answer.clone(), answer.clone()]), "").unwrap().contains("never sealed"));
         let unknown = json!([{ "question": { "id": "other" }, "answers": [] }]);
         assert!(broken(&unknown, "").unwrap().contains("of which nothing was sealed"));
+        let told = json!({ "id": "gate", "proposal_hash": "key", "record": 1, "role": "lead", "excluded": ["dan"],
+                           "quorum": 2, "handed_on": [] });
+        let with = |question: &Value| json!([{ "question": question, "answers": [answer] }]);
+        assert_eq!(broken(&with(&told), ""), None);
+        let others = [
+            ("quorum", json!(1)),
+            ("excluded", json!([])),
+            ("role", json!("dan")),
+            ("handed_on", json!([{ "people": [{ "id": "dan", "name": "Dan" }] }])),
+        ];
+        for (field, other) in others {
+            let mut forged = told.clone();
+            forged[field] = other;
+            let now = broken(&with(&forged), "").expect(field);
+            assert!(now.starts_with("record 1 is the question gate") && now.contains(field), "{now}");
+        }
         let said = json!({ "gate": "gate", "by": "gus", "decision": "choose", "channel": "web", "proposal_hash": "key" });
         let news = Signal { id: Uuid::nil(), kind: SignalKind::Answer, path: None, body: said };
         let change = Change::Signalled(news);

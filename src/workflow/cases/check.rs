@@ -116,7 +116,7 @@ impl<'c> Check<'c> {
                 let Ok(validator) = jsonschema::validator_for(schema) else { return };
                 for error in validator.iter_errors(output.it.raw()) {
                     let at = error.instance_path().to_string();
-                    let place = output.place_of(&at);
+                    let place = output.value_at(&at);
                     let at = if at.is_empty() {
                         String::new()
                     } else {

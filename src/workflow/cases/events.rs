@@ -43,7 +43,7 @@ impl Check<'_> {
         for (pointer, misfit) in self.events.misfits_of_part(kind, data.it.raw()) {
             let message = format!("this is no `{kind}` as events/{kind}.json describes it: {misfit}");
             let fix = "write the data as it really comes".to_owned();
-            self.error("T020", data.place_of(&pointer), message, fix);
+            self.error("T020", data.value_at(&pointer), message, fix);
         }
     }
 

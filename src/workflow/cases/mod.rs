@@ -41,7 +41,8 @@ impl<T> Placed<T> {
 pub struct NamedValues {
     pub it: ValueTemplate,
     pub(super) place: Place,
-    names: BTreeMap<String, Place>,
+    /// Of each name, and of its value.
+    names: BTreeMap<String, (Place, Place)>,
 }
 
 impl NamedValues {
@@ -50,7 +51,7 @@ impl NamedValues {
             Data::Map(entries) => entries.as_slice(),
             Data::Scalar(_) | Data::List(_) => &[],
         };
-        let names = entries.iter().map(|(key, _)| (key.name.clone(), key.place)).collect();
+        let names = entries.iter().map(|(key, value)| (key.name.clone(), (key.place, value.place))).collect();
         Self { it, place: node.place, names }
     }
 
@@ -61,8 +62,16 @@ impl NamedValues {
 
     /// Where the outermost name of a JSON pointer is written; the place of all of them where it is not.
     pub(super) fn place_of(&self, pointer: &str) -> Place {
-        let name = pointer.trim_start_matches('/').split('/').next().unwrap_or_default();
-        self.names.get(name).copied().unwrap_or(self.place)
+        self.written_at(pointer).map_or(self.place, |(name, _)| name)
+    }
+
+    /// The same of its value.
+    pub fn value_at(&self, pointer: &str) -> Place {
+        self.written_at(pointer).map_or(self.place, |(_, value)| value)
+    }
+
+    fn written_at(&self, pointer: &str) -> Option<(Place, Place)> {
+        self.names.get(pointer.trim_start_matches('/').split('/').next()?).copied()
     }
 }
 
@@ -113,9 +122,9 @@ pub struct TestCase {
 /// What a tool answers.
 #[derive(Debug, Clone)]
 pub enum Mock {
-    Answer(ValueTemplate),
+    Answer(NamedValues),
     /// A file beside the test.
-    Fixture(String),
+    Fixture(Placed<String>),
     Error(MockError),
     /// The algorithm itself: only tools that are built into Takt can.
     BuiltIn,

@@ -4,14 +4,15 @@
 use super::{Checker, times::is_notification};
 use crate::{
     tool::{Effect, ToolName},
-    workflow::{CallStep, OnError, Place, Step, StepKind, source::Node, walk},
+    workflow::{CallStep, GateForm, OnError, OnExpire, Place, Step, StepKind, source::Node, walk},
 };
 
 impl<'c> Checker<'c> {
     pub(super) fn failures(&mut self) {
         let definition = self.definition;
         let workflow = &definition.workflow;
-        self.lasting_writes(&workflow.steps, false);
+        self.lasting_writes(&workflow.steps, false, None);
+        self.lasting_writes(&workflow.on_failure, false, None);
         if workflow.on_failure.is_empty() {
             self.nobody_told();
         } else {
@@ -33,24 +34,44 @@ impl<'c> Checker<'c> {
         self.registry.spec(tool).is_some_and(|spec| spec.effect == Effect::Write && spec.ungated.is_none())
     }
 
-    /// `fails_later` is whether a step after this list can fail the run.
-    fn lasting_writes(&mut self, steps: &'c [Step], mut fails_later: bool) {
+    /// `fails_later` is whether a step after this list can fail the run, `undoing` what takes back the write that these
+    /// steps follow the failure of.
+    fn lasting_writes(&mut self, steps: &'c [Step], mut fails_later: bool, undoing: Option<&'c ToolName>) {
         for step in steps.iter().rev() {
             match &step.kind {
+                StepKind::Call(call) if undoing == Some(&call.tool) => {}
                 StepKind::Call(call) if self.is_gated_write(&call.tool) => {
                     self.lasting_write(step, call, fails_later)
                 }
                 StepKind::Choose(branches) => {
-                    branches.iter().for_each(|branch| self.lasting_writes(&branch.steps, fails_later));
+                    branches
+                        .iter()
+                        .for_each(|branch| self.lasting_writes(&branch.steps, fails_later, undoing));
                 }
                 StepKind::Each(each) => {
                     // The next item may fail after this one was written.
-                    let again = fails_later || each.steps.iter().any(can_fail);
-                    self.lasting_writes(&each.steps, again && !matches!(step.on_error, OnError::Continue));
+                    let again = fails_later || each.steps.iter().any(can_fail_after);
+                    let again = again && !matches!(step.on_error, OnError::Continue);
+                    self.lasting_writes(&each.steps, again, undoing);
                 }
+                StepKind::Parallel(children) => {
+                    for (index, child) in children.iter().enumerate() {
+                        let mut beside = children.iter().enumerate().filter(|(other, _)| *other != index);
+                        let fails = fails_later || beside.any(|(_, child)| can_fail_after(child));
+                        self.lasting_writes(std::slice::from_ref(child), fails, undoing);
+                    }
+                }
+                StepKind::Wait(wait) => self.lasting_writes(&wait.on_timeout, fails_later, undoing),
                 _ => {}
             }
-            fails_later |= can_fail(step);
+            if let OnError::Steps(steps) = &step.on_error {
+                let undo = match &step.kind {
+                    StepKind::Call(call) => call.undo.as_ref().map(|undo| &undo.tool),
+                    _ => None,
+                };
+                self.lasting_writes(steps, fails_later, undo);
+            }
+            fails_later |= can_fail_after(step);
         }
     }
 
@@ -130,6 +151,20 @@ impl<'c> Checker<'c> {
         let message = format!("the run ends here after `{}` has failed, and nobody is told", step.id);
         self.warn("T022", place, message, "put a `call: notify.role` before it".to_owned());
     }
+}
+
+/// Whether a step can fail the run after something was written: silence at a gate can, too.
+fn can_fail_after(step: &Step) -> bool {
+    let mut fails = can_fail(step);
+    if matches!(step.on_error, OnError::Fail) {
+        walk::step_and_inside(step, &mut |inner| {
+            let StepKind::Gate(gate) = &inner.kind else { return };
+            // What is only acknowledged is what was written.
+            let decides = gate.form != GateForm::Acknowledge && gate.on_expire != OnExpire::Reject;
+            fails |= decides && matches!(inner.on_error, OnError::Fail);
+        });
+    }
+    fails
 }
 
 /// Whether a step can fail the run. Agents have their fallback, messages wait until they can be delivered,

@@ -175,6 +175,11 @@ impl<'c> Checker<'c> {
             let (a, b) = (self.holders(first, shift), self.holders(second, shift));
             (a.len() == 1 && a == b).then(|| a.first().map(|id| (*id).to_owned())).flatten()
         };
+        // Who answers first may be the only one who could confirm it.
+        let in_both = || {
+            let (a, b) = (self.holders(first, None), self.holders(second, None));
+            (b.len() == 1 && b.is_subset(&a)).then(|| b.first().map(|id| (*id).to_owned())).flatten()
+        };
         let fix = format!("ask another role, or give `{second}` to somebody else too");
         if let Some(person) = alone(None) {
             let message =
@@ -191,6 +196,11 @@ impl<'c> Checker<'c> {
         if !shifts.is_empty() {
             let message =
                 format!("in shift {} one person alone is `{first}` and `{second}`", shifts.join(", "));
+            self.warn("T013", place, message, fix);
+        } else if let Some(person) = in_both() {
+            let message = format!(
+                "`{person}` alone is `{second}`, and `{first}` too: after their answer nobody can be second"
+            );
             self.warn("T013", place, message, fix);
         }
     }

@@ -76,6 +76,14 @@ impl<'c> Checker<'c> {
             let message = format!("the run waits for ever when `{}` does not come", event.event);
             self.error("T016", place, message, "add `timeout:` with a time like 12h, and `on_timeout:`");
         }
+        if let (WaitFor::Until(until), Some(place)) =
+            (&wait.until, node.and_then(|node| node.get("until")).map(|node| node.place))
+            && until.roots().is_empty()
+        {
+            let message = format!("every run waits until the same moment: `{}`", until.source());
+            let fix = "reckon from what the run knows: `timestamp(now) + duration('2h')`";
+            self.error("T016", place, message, fix);
+        }
     }
 
     fn gate_times(&mut self, gate: &GateStep, node: Option<&'c Node>) {
@@ -194,7 +202,8 @@ fn longest(step: &Step) -> Duration {
             WaitFor::Event(_) | WaitFor::Until(_) => wait.timeout.unwrap_or_default() + sum(&wait.on_timeout),
         },
         StepKind::Parallel(children) => most(&mut children.iter().map(longest)),
-        StepKind::Each(_) | StepKind::End(_) => Duration::ZERO,
+        StepKind::Each(each) => sum(&each.steps),
+        StepKind::End(_) => Duration::ZERO,
         StepKind::Choose(branches) => most(&mut branches.iter().map(|branch| sum(&branch.steps))),
     };
     let attempts = match (&step.kind, step.timeout) {

@@ -184,7 +184,7 @@ impl<'d> Decoder<'d> {
         if let Some(scalar) = node.scalar()
             && scalar.text.starts_with("fixtures/")
         {
-            return self.file(node).map(Mock::Fixture);
+            return self.file(node).map(|file| Mock::Fixture(Placed::new(node.place, file)));
         }
         if node.scalar().is_some_and(|scalar| scalar.text == "built_in") {
             return Some(Mock::BuiltIn);
@@ -209,7 +209,7 @@ impl<'d> Decoder<'d> {
             self.finish(&fields, "answers in turn");
             return self.some_in_turn(node, mocks).map(Mock::InTurn);
         }
-        self.template(node).map(Mock::Answer)
+        self.template(node).map(|answer| Mock::Answer(NamedValues::written(node, answer)))
     }
 
     fn some_in_turn<T>(&mut self, node: &Node, list: Vec<Placed<T>>) -> Option<Vec<Placed<T>>> {

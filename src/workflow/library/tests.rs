@@ -257,6 +257,8 @@ cases:
     for (timeline, expect, leaves) in [
         ("{}", "{ outcome: failed }", true),
         ("{}", "{ outcome: done }", false),
+        ("{}", "{ calls: { notify.role: 0 } }", false),
+        ("{}", "{ failure: { step: ok, class: expired } }", true),
         ("{}", "{ outcome: failed, not_reached: ok }", false),
         ("{}", "{ step: { ok: { decision: approve } } }", false),
         ("{ +59m: { answer: ok, by: lee } }", "{ outcome: failed }", false),

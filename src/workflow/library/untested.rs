@@ -70,7 +70,7 @@ fn answer<'m>(moment: &'m Moment, step: &Step) -> Option<&'m GivenAnswer> {
     (leaf(gate) == step.id && answer.refused.is_none()).then_some(answer)
 }
 
-/// Whether nobody answers the gate before it expires, and nothing that the case expects says otherwise.
+/// Whether nobody answers the gate before it expires, and the case expects what comes of that.
 fn is_silent(case: &TestCase, step: &Step, gate: &GateStep) -> bool {
     let is_over = |moment: &Moment| {
         moment.after <= gate.expires
@@ -78,6 +78,7 @@ fn is_silent(case: &TestCase, step: &Step, gate: &GateStep) -> bool {
     };
     let fits = |expected: &Expectation| match expected {
         Expectation::NotReached(path) => leaf(path) != step.id,
+        Expectation::Runs(count) => *count > 0,
         Expectation::Escalations(rungs) => gate.on_expire != OnExpire::Escalate || !rungs.is_empty(),
         Expectation::Outcome(word) => {
             gate.on_expire != OnExpire::Fail || !matches!(step.on_error, OnError::Fail) || word == "failed"
@@ -88,9 +89,22 @@ fn is_silent(case: &TestCase, step: &Step, gate: &GateStep) -> bool {
         }
         _ => true,
     };
+    let shows = |expected: &Expectation| match expected {
+        Expectation::Escalations(_) => gate.on_expire == OnExpire::Escalate,
+        Expectation::Outcome(word) => {
+            word == "failed" || gate.on_expire == OnExpire::Reject && word != "done"
+        }
+        Expectation::Failure { step: failed, class, .. } => {
+            class.as_deref() == Some("expired") || failed.as_ref().is_some_and(|path| leaf(path) == step.id)
+        }
+        Expectation::Step { step: path, .. } => leaf(path) == step.id,
+        _ => false,
+    };
     case.stop_at.is_none_or(|stop| stop > gate.expires)
         && !case.timeline.iter().any(is_over)
         && case.expect.iter().all(|expected| fits(&expected.it))
+        && (case.expect.iter().any(|expected| shows(&expected.it))
+            || matches!(step.on_error, OnError::Steps(_) | OnError::Continue))
 }
 
 fn warning(path: &str, place: Place, message: String, fix: String) -> Problem {

@@ -82,7 +82,7 @@ fn a_slip_in_a_case_is_told_where_it_stands() {
     assert_eq!(case(&DOWN.replace("note: jammed", "note: jammed, colour: red"), receipt), []);
     assert_eq!(case(&DOWN.replace("note: jammed", "note: jammed, minuts: 3"), receipt), []);
     let [status] = &case(&DOWN.replace("DOWN", "DOWM"), receipt)[..] else { panic!("one finding") };
-    assert_eq!(status.1, (5, 32), "at the field: {status:?}");
+    assert_eq!(status.1, (5, 40), "at the value: {status:?}");
     let [kind] = &case(DOWN, "{ event: erp.goods_reciept, po: P }")[..] else { panic!("one finding") };
     assert_eq!(kind.1, (7, 21), "{kind:?}");
     let [gate, person] = &case(DOWN, "{ answer: b, by: nobody }")[..] else { panic!("two findings") };

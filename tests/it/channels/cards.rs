@@ -14,9 +14,9 @@ use std::{
 };
 use takt::{
     connector::slack::SlackNotifier,
-    gate::{Answer, Decision, decide},
+    gate::{Answer, Decision, HandOver, decide, hand_over},
     run::{GateId, Reassign},
-    store::gates,
+    store::{clock, gates},
     workflow::GateForm,
 };
 
@@ -123,6 +123,47 @@ async fn a_card_says_how_far_it_is_answered_and_keeps_its_buttons_until_enough_a
     says(&workspace, "PRESS-4", "Lee Tanaka chose 1 at ").await;
     let card = cards(&workspace).await.into_iter().find(|card| card.to_string().contains("PRESS-4"));
     assert!(!card.expect("the card").to_string().contains("Choose 2"), "nothing is left to press");
+}
+
+/// A vote changes every card, and each stays the card it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_that_was_handed_over_keeps_its_words_and_gives_them_to_no_other() {
+    let workspace = Workspace::start(None).await;
+    let own = workspace.settings();
+    let console = Console::with(|site| {
+        site.slack = Some(own);
+        let lee = site.people.iter_mut().find(|person| person.id == "lee").expect("Lee");
+        lee.roles.push("production_supervisor".into());
+    })
+    .await;
+    let (run, gate) = seed::three_plans(&console).await;
+    let two = sqlx::query("update gate set quorum = 2 where id = $1").bind(gate.0);
+    two.execute(console.store.pool()).await.expect("a quorum");
+    queue(&console, run, gate, "slack").await;
+    deliver(&console);
+    says(&workspace, "PRESS-4", "Choose 1").await;
+    let mut db = console.store.connection().await.expect("a connection");
+    let until = clock::now(&mut db).await.expect("the time") + chrono::TimeDelta::days(1);
+    drop(db);
+    let sam = console.site.person("sam").expect("Sam").clone();
+    let wish = HandOver { delegate: "mia".into(), role: None, until, via: "web".into() };
+    hand_over(&console.store, &console.site, &sam, &wish).await.expect("handed over");
+    console.hints.tell();
+    says(&workspace, "Sam Carter has handed this to you", "Choose 1").await;
+
+    let answer = Answer { choice: Some(1), ..Answer::of(Decision::Choose, "mail", "hash-of-the-proposal") };
+    decide(&console.store, &console.site, gate, "lee", &answer).await.expect("taken");
+    says(&workspace, "Sam Carter has handed this to you", "1 of 2 chose 1: Lee Tanaka").await;
+    let all = cards(&workspace).await;
+    let with = |words: &str| all.iter().filter(|card| card.to_string().contains(words)).count();
+    assert_eq!((with("has handed this to you"), with("PRESS-4 down")), (1, 2), "{all:#?}");
+    decide(&console.store, &console.site, gate, "mia", &answer).await.expect("taken");
+    says(&workspace, "PRESS-4 down", "Mia Novak for Sam Carter chose 1 at ").await;
+    let begun = Instant::now();
+    while cards(&workspace).await.iter().any(|card| card.to_string().contains("Choose 2")) {
+        assert!(begun.elapsed() < Duration::from_secs(3), "both have nothing left to press");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// As the step writes it: whoever is asked next can answer where they read it, with the word of the first card.

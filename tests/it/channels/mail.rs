@@ -15,7 +15,7 @@ use takt::{
     gate::{Answer, Decision, HandOver, decide, hand_over},
     notify::Notifier,
     run::GateId,
-    site::{Encryption, Mail},
+    site::{Encryption, Mail, Site},
     store::{
         clock,
         delegations::{self, Delegation},
@@ -25,6 +25,10 @@ use takt::{
 };
 
 async fn plant() -> (Peer, Console, Arc<dyn Notifier>) {
+    plant_with(|_| {}).await
+}
+
+async fn plant_with(change: impl FnOnce(&mut Site)) -> (Peer, Console, Arc<dyn Notifier>) {
     let server = Peer::start("mail_server.py").await;
     let port = u16::try_from(server.ready.as_u64().expect("a port")).expect("a port");
     let mail = Mail {
@@ -36,7 +40,11 @@ async fn plant() -> (Peer, Console, Arc<dyn Notifier>) {
         notices: false,
     };
     let notifier = MailNotifier::new(&mail, "Plant 1", chrono_tz::America::Chicago).expect("a notifier");
-    let console = Console::with(|site| site.mail = Some(mail)).await;
+    let console = Console::with(|site| {
+        site.mail = Some(mail);
+        change(site);
+    })
+    .await;
     (server, console, Arc::new(notifier))
 }
 
@@ -245,6 +253,52 @@ async fn whoever_is_handed_an_open_question_gets_it_then() {
     let (_, page) = follow(&mut console.visitor(), &path).await;
     assert!(page.contains("You answer as Mia Novak"), "{page}");
     assert!(vote(&console, gate).await.is_none());
+}
+
+/// Only who may answer it, for whoever handed it over, and only they: not others who stand in for somebody, nor for a yes
+/// that has been given.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_question_is_handed_to_nobody_else_and_not_where_it_would_be_refused() {
+    let (mut server, console, notifier) = plant_with(|site| {
+        let lee = site.people.iter_mut().find(|person| person.id == "lee").expect("Lee");
+        lee.roles.push("production_supervisor".into());
+    })
+    .await;
+    let gate = three_plans(&console, "mail").await;
+    let two = sqlx::query("update gate set quorum = 2 where id = $1").bind(gate.0);
+    two.execute(console.store.pool()).await.expect("a quorum");
+    let hand = async |person: &str, delegate: &str| {
+        let mut db = console.store.connection().await.expect("a connection");
+        let until = clock::now(&mut db).await.expect("the time") + chrono::TimeDelta::days(1);
+        let wish = HandOver { delegate: delegate.into(), role: None, until, via: "web".into() };
+        let person = console.site.person(person).expect("a person").clone();
+        hand_over(&console.store, &console.site, &person, &wish).await.expect("handed over")
+    };
+    let pass = async || delivery(&console, notifier.clone()).pass(notifier.as_ref()).await.expect("a pass");
+    assert_eq!(pass().await, 1, "to Sam and Lee");
+    for asked in ["sam", "lee"] {
+        assert_eq!(server.line().await["to"], json!([format!("{asked}@plant1.example")]));
+    }
+    hand("lee", "ana").await;
+    assert_eq!(pass().await, 1);
+    assert_eq!(server.line().await["to"], json!(["ana@plant1.example"]));
+    hand("sam", "mia").await;
+    assert_eq!(pass().await, 1);
+    let mia = server.line().await;
+    let subject = mia["subject"].as_str().unwrap_or_default();
+    assert_eq!(mia["to"], json!(["mia@plant1.example"]), "Ana has hers");
+    assert_eq!(subject.matches("has handed this to you").count(), 1, "{subject}");
+
+    // Once Sam has answered, there is nothing left of it to hand over, and Sam answers it for nobody else.
+    let ended = sqlx::query("update delegation set ended_at = takt_now(), ended_by = person");
+    ended.execute(console.store.pool()).await.expect("ended");
+    let answer = Answer { choice: Some(1), ..Answer::of(Decision::Choose, "web", "hash-of-the-proposal") };
+    decide(&console.store, &console.site, gate, "sam", &answer).await.expect("the first of two");
+    while pass().await > 0 {}
+    hand("lee", "sam").await;
+    assert_eq!(pass().await, 0, "to Sam, who has answered");
+    hand("sam", "mia").await;
+    assert_eq!(pass().await, 0, "from Sam, who has answered");
 }
 
 /// In a real browser, with a thumb.
