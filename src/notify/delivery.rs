@@ -332,7 +332,7 @@ impl Delivery {
             match notifier.send(&sending).await {
                 Ok(receipt) => receipts.push(receipt.0),
                 // Of several people one who cannot be reached does not keep the others from being asked.
-                Err(error) if !error.retryable && places.len() > 1 => {
+                Err(error) if !error.retryable && (places.len() > 1 || is_handed_over(queued)) => {
                     tracing::warn!(channel, %error, "one of several people was not reached");
                     receipts.push(Value::Null);
                     nobody = Some(error);
@@ -347,7 +347,7 @@ impl Delivery {
         let reached = receipts.iter().any(|receipt| !receipt.is_null());
         queued.receipt = reached.then_some(Value::Array(receipts));
         self.note(queued, notifier, asked, &places).await?;
-        Ok(nobody.filter(|_| !reached).map_or(Ok(()), Err))
+        Ok(nobody.filter(|_| !reached && !is_handed_over(queued)).map_or(Ok(()), Err))
     }
 
     /// Where those who are asked are reached, and those who stand in for them.

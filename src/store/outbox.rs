@@ -192,11 +192,15 @@ pub async fn hand_over(db: &mut PgConnection, gate: Uuid, given: &Delegation, gi
          select md5('handed over:' || id || $2::text)::uuid, run_id, path, gate_id, channel, $3,
                 message || jsonb_build_object('title', $4 || ' has handed this to you: ' || (message ->> 'title'),
                                               'handed_over_by', $4)
-         from (select distinct on (channel) id, run_id, path, gate_id, channel, message
+         from (select distinct on (channel) id, run_id, path, gate_id, channel, message, state, created_at
                from outbox
-               where gate_id = $1 and channel <> 'console' and state = 'sent' and message ->> 'kind' = 'ask'
+               where gate_id = $1 and channel <> 'console' and message ->> 'kind' = 'ask'
                  and not message ?| array['progress', 'handed_over_by']
                order by channel, created_at desc, id) latest
+         where state = 'sent'
+           and not exists (select 1 from outbox given
+                           where given.gate_id = $1 and given.channel = latest.channel and given.person = $3
+                             and given.message ? 'handed_over_by' and given.created_at >= latest.created_at)
          on conflict (id) do nothing",
         gate,
         given.id.to_string(),

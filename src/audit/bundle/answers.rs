@@ -122,7 +122,10 @@ impl<'a> Sealed<'a> {
             ));
         };
         let sealed = self.question(record, detail.as_ref());
-        let differs = |(field, value): &(&String, &Value)| !same(&sealed[field.as_str()], value);
+        let differs = |(field, value): &(&String, &Value)| match field.as_str() {
+            "handed_on" => !handed_on_as(&sealed["handed_on"], value),
+            field => !same(&sealed[field], value),
+        };
         match given.as_object().into_iter().flatten().find(differs) {
             Some((field, _)) => Err(Broken::record(
                 seq,
@@ -237,6 +240,15 @@ fn difference(sealed: &Value, given: &Value) -> Option<String> {
 }
 
 /// The same JSON; a number may have gone through a database that writes it in another way.
+/// Item by item, as far as it is told: bundles once left out who it was.
+fn handed_on_as(sealed: &Value, given: &Value) -> bool {
+    let (Some(sealed), Some(given)) = (sealed.as_array(), given.as_array()) else { return false };
+    let is_same = |(sealed, given): (&Value, &Value)| {
+        given.as_object().is_some_and(|given| given.iter().all(|(field, value)| same(&sealed[field], value)))
+    };
+    sealed.len() == given.len() && sealed.iter().zip(given).all(is_same)
+}
+
 fn same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Number(one), Value::Number(other)) => one == other || one.as_f64() == other.as_f64(),

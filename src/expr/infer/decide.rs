@@ -274,7 +274,6 @@ fn beside<'n>(
             vec![json!(number - 0.5), json!(number), json!(number + 0.5)]
         }
         Value::Bool(_) => vec![json!(true), json!(false)],
-        Value::Null if is_never_null(types, &path) => vec![json!(OTHER)],
         Value::Null => vec![Value::Null, json!(OTHER)],
         _ if !words.is_empty() && default.is_none() => Vec::new(),
         _ => vec![value.clone(), json!(OTHER)],
@@ -290,21 +289,6 @@ fn add<'n>(path: Vec<&'n str>, values: Vec<Value>, found: &mut BTreeMap<Vec<&'n 
             known.push(value);
         }
     }
-}
-
-/// Whether something is there at this path, whatever comes.
-fn is_never_null(types: &Types, path: &[&str]) -> bool {
-    let Some((first, rest)) = path.split_first() else { return false };
-    let mut kind = types.get(*first);
-    for name in rest {
-        kind = match kind {
-            Some(Type::Object(shape)) => {
-                shape.fields.get(*name).filter(|field| field.required).map(|field| &field.kind)
-            }
-            _ => None,
-        };
-    }
-    !matches!(kind, None | Some(Type::Any | Type::Unset | Type::Null | Type::Optional(_) | Type::Nullable(_)))
 }
 
 fn type_at<'t>(types: &'t Types, path: &[&str]) -> Option<&'t Type> {

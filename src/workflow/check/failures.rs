@@ -6,13 +6,15 @@ use crate::{
     tool::{Effect, ToolName},
     workflow::{CallStep, GateForm, OnError, OnExpire, Place, Step, StepKind, source::Node, walk},
 };
+use std::collections::BTreeSet;
 
 impl<'c> Checker<'c> {
     pub(super) fn failures(&mut self) {
         let definition = self.definition;
         let workflow = &definition.workflow;
-        self.lasting_writes(&workflow.steps, false, None);
-        self.lasting_writes(&workflow.on_failure, false, None);
+        self.lasting_writes(&workflow.steps, false, &BTreeSet::new());
+        let undone = self.taking_back();
+        self.lasting_writes(&workflow.on_failure, false, &undone);
         if workflow.on_failure.is_empty() {
             self.nobody_told();
         } else {
@@ -34,45 +36,54 @@ impl<'c> Checker<'c> {
         self.registry.spec(tool).is_some_and(|spec| spec.effect == Effect::Write && spec.ungated.is_none())
     }
 
-    /// `fails_later` is whether a step after this list can fail the run, `undoing` what takes back the write that these
-    /// steps follow the failure of.
-    fn lasting_writes(&mut self, steps: &'c [Step], mut fails_later: bool, undoing: Option<&'c ToolName>) {
+    /// `fails_later` is whether the run can still fail once these steps are done; `undone` are the tools that take a write
+    /// back, which is what they do where something has failed.
+    fn lasting_writes(&mut self, steps: &'c [Step], mut fails_later: bool, undone: &BTreeSet<&'c ToolName>) {
         for step in steps.iter().rev() {
+            // What fails inside fails the run only where the step itself does.
+            let stays = matches!(step.on_error, OnError::Fail);
             match &step.kind {
-                StepKind::Call(call) if undoing == Some(&call.tool) => {}
+                StepKind::Call(call) if undone.contains(&call.tool) => {}
                 StepKind::Call(call) if self.is_gated_write(&call.tool) => {
                     self.lasting_write(step, call, fails_later)
                 }
                 StepKind::Choose(branches) => {
                     branches
                         .iter()
-                        .for_each(|branch| self.lasting_writes(&branch.steps, fails_later, undoing));
+                        .for_each(|branch| self.lasting_writes(&branch.steps, fails_later, undone));
                 }
                 StepKind::Each(each) => {
                     // The next item may fail after this one was written.
-                    let again = fails_later || each.steps.iter().any(can_fail_after);
-                    let again = again && !matches!(step.on_error, OnError::Continue);
-                    self.lasting_writes(&each.steps, again, undoing);
+                    let again = fails_later || stays && each.steps.iter().any(can_fail_after);
+                    self.lasting_writes(&each.steps, again, undone);
                 }
                 StepKind::Parallel(children) => {
                     for (index, child) in children.iter().enumerate() {
                         let mut beside = children.iter().enumerate().filter(|(other, _)| *other != index);
-                        let fails = fails_later || beside.any(|(_, child)| can_fail_after(child));
-                        self.lasting_writes(std::slice::from_ref(child), fails, undoing);
+                        let fails = fails_later || stays && beside.any(|(_, child)| can_fail_after(child));
+                        self.lasting_writes(std::slice::from_ref(child), fails, undone);
                     }
                 }
-                StepKind::Wait(wait) => self.lasting_writes(&wait.on_timeout, fails_later, undoing),
+                StepKind::Wait(wait) => self.lasting_writes(&wait.on_timeout, fails_later, undone),
                 _ => {}
             }
-            if let OnError::Steps(steps) = &step.on_error {
-                let undo = match &step.kind {
-                    StepKind::Call(call) => call.undo.as_ref().map(|undo| &undo.tool),
-                    _ => None,
-                };
-                self.lasting_writes(steps, fails_later, undo);
+            if let OnError::Steps(handler) = &step.on_error {
+                let undone = self.taking_back();
+                self.lasting_writes(handler, fails_later, &undone);
             }
             fails_later |= can_fail_after(step);
         }
+    }
+
+    /// The tools that `undo` names.
+    fn taking_back(&self) -> BTreeSet<&'c ToolName> {
+        let mut tools = BTreeSet::new();
+        walk::every_step(&self.definition.workflow, &mut |step| {
+            if let StepKind::Call(CallStep { undo: Some(undo), .. }) = &step.kind {
+                tools.insert(&undo.tool);
+            }
+        });
+        tools
     }
 
     fn lasting_write(&mut self, step: &Step, call: &CallStep, fails_later: bool) {

@@ -98,6 +98,7 @@ fn is_silent(case: &TestCase, step: &Step, gate: &GateStep) -> bool {
             class.as_deref() == Some("expired") || failed.as_ref().is_some_and(|path| leaf(path) == step.id)
         }
         Expectation::Step { step: path, .. } => leaf(path) == step.id,
+        Expectation::Told { .. } | Expectation::Reached(_) => true,
         _ => false,
     };
     case.stop_at.is_none_or(|stop| stop > gate.expires)
