@@ -68,6 +68,8 @@ pub enum CommitError {
     Declined(String),
     #[error("the connection broke during the commit ({0}): nobody here knows what came of it")]
     Severed(String),
+    #[error("the lease was over while a step was under way: what it sent may still be on its way")]
+    LeaseOver,
     #[error("the outcome of the commit is unknown ({0}): read the run again")]
     Unknown(String),
 }

@@ -331,7 +331,7 @@ impl Driver {
     fn settle(&mut self, path: StepPath, outcome: Outcome) -> Result<(), CommitError> {
         let Some(task) = self.in_flight.remove(&path) else { return Ok(()) };
         match self.services.caps.bound(outcome, self.held) {
-            Outcome::Lost => return Err(CommitError::Unknown("the step lost its run".into())),
+            Outcome::Lost => return Err(CommitError::LeaseOver),
             Outcome::Done { output, intents } => {
                 self.record(Some(path.clone()), task.attempt, Change::Done { output });
                 self.intend(&path, intents);

@@ -186,6 +186,6 @@ async fn a_run_is_given_up_only_when_its_commit_is_answered() {
     assert!(futures::poll!(&mut driving).is_pending(), "the commit is not answered yet");
     assert_eq!(logged(&log), ["read1", "read2", "lost"]);
     disk.permits.add_permits(9);
-    assert!(matches!(driving.await, Driven::Lost(CommitError::Unknown(_))));
+    assert!(matches!(driving.await, Driven::Lost(CommitError::LeaseOver)));
     assert_eq!(logged(&log).last().map(String::as_str), Some("durable: "));
 }

@@ -1,7 +1,7 @@
 //! What may happen in a schedule: each function is one event.
 
 use super::{CASES, LEASE, Schedule};
-use crate::simulation::{Mutation, store::Tenure};
+use crate::simulation::{Mutation, outside::Request, store::Tenure};
 use chrono::TimeDelta;
 use rand::Rng;
 use serde_json::{Value, json};
@@ -88,7 +88,7 @@ impl Schedule<'_> {
             self.world.lock().store.tenures.iter().filter(|(_, row)| dead(row)).map(|(id, _)| *id).collect();
         for tenure in dead {
             // What it sent has arrived long ago, or never will.
-            self.flush_requests(tenure);
+            self.flush_requests(|request| request.tenure == tenure);
             self.world.lock().store.end_tenure(tenure);
             self.note(format!("worker {at} takes over tenure {tenure}"));
         }
@@ -224,7 +224,8 @@ impl Schedule<'_> {
             return self.thaw(at);
         }
         self.workers[at].is_frozen = true;
-        self.flush_requests(self.workers[at].tenure);
+        let tenure = self.workers[at].tenure;
+        self.flush_requests(|request| request.tenure == tenure);
         self.note(format!("worker {at} freezes"));
     }
 
@@ -245,7 +246,7 @@ impl Schedule<'_> {
         for (_, drive) in self.workers[at].drives.values() {
             drive.abort();
         }
-        self.flush_requests(tenure);
+        self.flush_requests(|request| request.tenure == tenure);
         for pending in self.world.lock().pending.iter_mut().filter(|pending| pending.tenure == tenure) {
             pending.done = None;
         }
@@ -269,15 +270,15 @@ impl Schedule<'_> {
     }
 
     /// Requests that were sent reach the other side, or their connection broke before.
-    pub(super) fn flush_requests(&mut self, tenure: u64) {
+    pub(super) fn flush_requests(&mut self, chosen: impl Fn(&Request) -> bool) {
         let mut world = self.world.lock();
         for at in 0..world.requests.len() {
-            let is_sent = world.requests[at].tenure == tenure && !world.requests[at].arrived;
+            let is_sent = chosen(&world.requests[at]) && !world.requests[at].arrived;
             if is_sent && self.random.random_bool(0.7) {
                 world.arrive(at);
             }
         }
-        world.requests.retain(|request| request.tenure != tenure || request.arrived);
+        world.requests.retain(|request| !chosen(request) || request.arrived);
     }
 
     pub(super) fn move_commit(&mut self) {

@@ -256,7 +256,13 @@ impl<'p> Schedule<'p> {
                 Driven::Lost(CommitError::Fenced | CommitError::NotStarted) => {}
                 Driven::Parked | Driven::Ended { .. } => {}
                 Driven::Lost(CommitError::Severed(_)) if !gives_back => severed.push(tenure),
-                Driven::Lost(_) => self.world.lock().store.give_back(run, tenure),
+                Driven::Lost(lost) => {
+                    // The worker pauses before: what it sent has arrived by then, or never will.
+                    if matches!(lost, CommitError::LeaseOver) && !gives_back {
+                        self.flush_requests(|request| request.tenure == tenure && request.run == run.0);
+                    }
+                    self.world.lock().store.give_back(run, tenure);
+                }
             }
         }
         for tenure in severed {
