@@ -91,9 +91,8 @@ async fn whatever_became_of_a_question_its_card_says_so_without_a_step() {
     assert_eq!(all.len(), 3, "changed in place");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_card_says_how_far_it_is_answered_and_keeps_its_buttons_until_enough_agree() {
-    let workspace = Workspace::start(None).await;
+/// A card in Slack that Sam and Lee have to agree on.
+async fn of_two(workspace: &Workspace) -> (Console, GateId) {
     let own = workspace.settings();
     let console = Console::with(|site| {
         site.slack = Some(own);
@@ -102,14 +101,18 @@ async fn a_card_says_how_far_it_is_answered_and_keeps_its_buttons_until_enough_a
     })
     .await;
     let (run, gate) = seed::three_plans(&console).await;
-    sqlx::query("update gate set quorum = 2 where id = $1")
-        .bind(gate.0)
-        .execute(console.store.pool())
-        .await
-        .expect("a quorum");
+    let two = sqlx::query("update gate set quorum = 2 where id = $1").bind(gate.0);
+    two.execute(console.store.pool()).await.expect("a quorum");
     queue(&console, run, gate, "slack").await;
     deliver(&console);
-    says(&workspace, "PRESS-4", "Choose 1").await;
+    says(workspace, "PRESS-4", "Choose 1").await;
+    (console, gate)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_says_how_far_it_is_answered_and_keeps_its_buttons_until_enough_agree() {
+    let workspace = Workspace::start(None).await;
+    let (console, gate) = of_two(&workspace).await;
 
     let answer = Answer { choice: Some(1), ..Answer::of(Decision::Choose, "mail", "hash-of-the-proposal") };
     let first = decide(&console.store, &console.site, gate, "sam", &answer).await.expect("taken");
@@ -129,19 +132,7 @@ async fn a_card_says_how_far_it_is_answered_and_keeps_its_buttons_until_enough_a
 #[tokio::test(flavor = "multi_thread")]
 async fn a_card_that_was_handed_over_keeps_its_words_and_gives_them_to_no_other() {
     let workspace = Workspace::start(None).await;
-    let own = workspace.settings();
-    let console = Console::with(|site| {
-        site.slack = Some(own);
-        let lee = site.people.iter_mut().find(|person| person.id == "lee").expect("Lee");
-        lee.roles.push("production_supervisor".into());
-    })
-    .await;
-    let (run, gate) = seed::three_plans(&console).await;
-    let two = sqlx::query("update gate set quorum = 2 where id = $1").bind(gate.0);
-    two.execute(console.store.pool()).await.expect("a quorum");
-    queue(&console, run, gate, "slack").await;
-    deliver(&console);
-    says(&workspace, "PRESS-4", "Choose 1").await;
+    let (console, gate) = of_two(&workspace).await;
     let mut db = console.store.connection().await.expect("a connection");
     let until = clock::now(&mut db).await.expect("the time") + chrono::TimeDelta::days(1);
     drop(db);
