@@ -23,14 +23,7 @@ impl Changed {
     fn new(name: &str, file: &str, from: &str, to: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("takt-gates-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&folder);
-        for part in ["workflows", "connectors", "rules", "schemas", "messages"] {
-            fs::create_dir_all(folder.join(part)).expect("a folder");
-            for entry in fs::read_dir(gates().join(part)).expect("a folder") {
-                let path = entry.expect("an entry").path();
-                fs::copy(&path, folder.join(part).join(path.file_name().expect("a name"))).expect("copied");
-            }
-        }
-        fs::copy(gates().join("takt.yaml"), folder.join("takt.yaml")).expect("copied");
+        site::copy_folder(&gates(), &folder);
         let text = fs::read_to_string(folder.join(file)).expect("there");
         assert!(text.contains(from), "{file} holds no `{from}`");
         fs::write(folder.join(file), text.replacen(from, to, 1)).expect("written");

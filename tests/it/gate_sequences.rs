@@ -50,15 +50,7 @@ fn play(workflow: &str, cases: &str) -> usize {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/gates");
     let folder = std::env::temp_dir().join(format!("takt-sequences-{workflow}-{}", std::process::id()));
     let _ = fs::remove_dir_all(&folder);
-    for part in ["", "workflows", "connectors", "rules", "schemas", "messages"] {
-        fs::create_dir_all(folder.join(part)).expect("a folder");
-        for entry in fs::read_dir(from.join(part)).expect("a folder") {
-            let path = entry.expect("an entry").path();
-            if path.is_file() {
-                fs::copy(&path, folder.join(part).join(path.file_name().expect("a name"))).expect("copied");
-            }
-        }
-    }
+    site::copy_folder(&from, &folder);
     let test = format!("workflows/{workflow}.test.yaml");
     fs::write(folder.join(&test), format!("workflow: {workflow}\n{DEFAULTS}{cases}")).expect("written");
     let (_, out, err) = site::takt(&["test", &test, "--format", "json"], &folder);

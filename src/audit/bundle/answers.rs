@@ -239,7 +239,6 @@ fn difference(sealed: &Value, given: &Value) -> Option<String> {
     Some(format!("was sealed with another {field} than it has"))
 }
 
-/// The same JSON; a number may have gone through a database that writes it in another way.
 /// Item by item, as far as it is told: bundles once left out who it was.
 fn handed_on_as(sealed: &Value, given: &Value) -> bool {
     let (Some(sealed), Some(given)) = (sealed.as_array(), given.as_array()) else { return false };
@@ -249,6 +248,7 @@ fn handed_on_as(sealed: &Value, given: &Value) -> bool {
     sealed.len() == given.len() && sealed.iter().zip(given).all(is_same)
 }
 
+/// The same JSON; a number may have gone through a database that writes it in another way.
 fn same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Number(one), Value::Number(other)) => one == other || one.as_f64() == other.as_f64(),

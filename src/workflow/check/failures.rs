@@ -12,9 +12,9 @@ impl<'c> Checker<'c> {
     pub(super) fn failures(&mut self) {
         let definition = self.definition;
         let workflow = &definition.workflow;
-        self.lasting_writes(&workflow.steps, false, &BTreeSet::new());
-        let undone = self.taking_back();
-        self.lasting_writes(&workflow.on_failure, false, &undone);
+        let undoing = self.undoing();
+        self.lasting_writes(&workflow.steps, false, (&undoing, false));
+        self.lasting_writes(&workflow.on_failure, false, (&undoing, true));
         if workflow.on_failure.is_empty() {
             self.nobody_told();
         } else {
@@ -36,47 +36,51 @@ impl<'c> Checker<'c> {
         self.registry.spec(tool).is_some_and(|spec| spec.effect == Effect::Write && spec.ungated.is_none())
     }
 
-    /// `fails_later` is whether the run can still fail once these steps are done; `undone` are the tools that take a write
-    /// back, which is what they do where something has failed.
-    fn lasting_writes(&mut self, steps: &'c [Step], mut fails_later: bool, undone: &BTreeSet<&'c ToolName>) {
+    /// `fails_later` is whether the run can still fail once these steps are done. Where something has `failed`, the tools that
+    /// `undo` names take a write back.
+    fn lasting_writes(
+        &mut self,
+        steps: &'c [Step],
+        mut fails_later: bool,
+        (undoing, failed): (&BTreeSet<&'c ToolName>, bool),
+    ) {
         for step in steps.iter().rev() {
             // What fails inside fails the run only where the step itself does.
             let stays = matches!(step.on_error, OnError::Fail);
             match &step.kind {
-                StepKind::Call(call) if undone.contains(&call.tool) => {}
+                StepKind::Call(call) if failed && undoing.contains(&call.tool) => {}
                 StepKind::Call(call) if self.is_gated_write(&call.tool) => {
                     self.lasting_write(step, call, fails_later)
                 }
                 StepKind::Choose(branches) => {
-                    branches
-                        .iter()
-                        .for_each(|branch| self.lasting_writes(&branch.steps, fails_later, undone));
+                    branches.iter().for_each(|branch| {
+                        self.lasting_writes(&branch.steps, fails_later, (undoing, failed))
+                    });
                 }
                 StepKind::Each(each) => {
                     // The next item may fail after this one was written.
                     let again = fails_later || stays && each.steps.iter().any(can_fail_after);
-                    self.lasting_writes(&each.steps, again, undone);
+                    self.lasting_writes(&each.steps, again, (undoing, failed));
                 }
                 StepKind::Parallel(children) => {
                     for (index, child) in children.iter().enumerate() {
                         let mut beside = children.iter().enumerate().filter(|(other, _)| *other != index);
                         let fails = fails_later || stays && beside.any(|(_, child)| can_fail_after(child));
-                        self.lasting_writes(std::slice::from_ref(child), fails, undone);
+                        self.lasting_writes(std::slice::from_ref(child), fails, (undoing, failed));
                     }
                 }
-                StepKind::Wait(wait) => self.lasting_writes(&wait.on_timeout, fails_later, undone),
+                StepKind::Wait(wait) => self.lasting_writes(&wait.on_timeout, fails_later, (undoing, failed)),
                 _ => {}
             }
             if let OnError::Steps(handler) = &step.on_error {
-                let undone = self.taking_back();
-                self.lasting_writes(handler, fails_later, &undone);
+                self.lasting_writes(handler, fails_later, (undoing, true));
             }
             fails_later |= can_fail_after(step);
         }
     }
 
     /// The tools that `undo` names.
-    fn taking_back(&self) -> BTreeSet<&'c ToolName> {
+    fn undoing(&self) -> BTreeSet<&'c ToolName> {
         let mut tools = BTreeSet::new();
         walk::every_step(&self.definition.workflow, &mut |step| {
             if let StepKind::Call(CallStep { undo: Some(undo), .. }) = &step.kind {

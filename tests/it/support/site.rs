@@ -72,7 +72,7 @@ pub fn copy_sample_site(to: &Path) {
     fs::copy(from.join("takt.yaml"), to.join("takt.yaml")).expect("copying takt.yaml");
 }
 
-fn copy_folder(from: &Path, to: &Path) {
+pub fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder");
     for entry in fs::read_dir(from).expect("a folder") {
         let path = entry.expect("an entry").path();
