@@ -20,9 +20,6 @@ use tracing::Instrument;
 
 /// Between a commit that failed and the next try with its run.
 const GIVE_BACK_PAUSE: Duration = Duration::from_millis(500);
-/// What was sent before the lease was over has arrived by then, or its connection broke: whoever drives the run next looks
-/// whether it took effect.
-const ON_ITS_WAY: Duration = Duration::from_secs(3);
 /// Commits of a run that the database may decline in a row, for no reason that Takt knows.
 const DECLINED_MAX: u32 = 10;
 
@@ -169,8 +166,9 @@ impl Hands {
                 tracing::info!(run.id = %run, %reason, "reading the run again");
                 let pause = match reason {
                     // What failed fails again when it is tried at once: a full disk, a database that restarts.
-                    CommitError::Unknown(_) | CommitError::Declined(_) => GIVE_BACK_PAUSE,
-                    CommitError::LeaseOver => ON_ITS_WAY,
+                    CommitError::Unknown(_) | CommitError::Declined(_) | CommitError::LeaseOver => {
+                        GIVE_BACK_PAUSE
+                    }
                     _ => Duration::ZERO,
                 };
                 tokio::time::sleep(pause).await;

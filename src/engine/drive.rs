@@ -275,6 +275,7 @@ impl Driver {
             },
             generation: known.map_or(0, |step| step.generation),
             repeats: !task.new_attempt || task.attempt > task.keyed_from + 1,
+            in_doubt: known.is_some_and(|step| step.in_doubt),
             sent: known.and_then(|step| step.sent.clone()),
             lease: self.services.lease.clone(),
             note_to: self.note_to.clone(),

@@ -118,6 +118,8 @@ pub struct StepContext {
     pub generation: u32,
     /// An earlier attempt was made under the same key: it may have taken effect.
     pub repeats: bool,
+    /// Nobody knows what became of an earlier attempt.
+    pub in_doubt: bool,
     /// What was sent under the same key.
     pub sent: Option<Sent>,
     pub lease: Arc<Lease>,

@@ -299,7 +299,7 @@ impl<'a> Walker<'a> {
 
     fn is_in_doubt(&self, path: &StepPath) -> bool {
         self.state.step(path).is_some_and(|step| match step.status {
-            Status::Running => step.attempt > step.keyed_from,
+            Status::Running | Status::Waiting => step.attempt > step.keyed_from,
             Status::Backoff => step.in_doubt,
             _ => false,
         })
@@ -309,7 +309,11 @@ impl<'a> Walker<'a> {
     pub(super) fn settle(&mut self, step: &Step, path: &StepPath, names: &Names<'a>) {
         let Some(known) = self.state.step(path) else { return };
         let is_due = match self.state.phase {
-            Phase::Cancelling { at, .. } | Phase::Failing { at, .. } if known.started_at < Some(at) => true,
+            Phase::Cancelling { at, .. } | Phase::Failing { at, .. }
+                if known.status != Status::Waiting && known.started_at < Some(at) =>
+            {
+                true
+            }
             _ => known.wake_at.is_none_or(|at| at <= self.now),
         };
         let is_asked_for = self.only.is_none_or(|only| only == path);

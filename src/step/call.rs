@@ -1,7 +1,9 @@
 //! `call`: one typed tool, and for a write the checks that stand before it.
 
 use super::{
-    approval, audited, notify,
+    approval, audited,
+    earlier::{self, Earlier},
+    notify,
     rules::{Until, Verdicts},
     shadow,
 };
@@ -12,7 +14,7 @@ use crate::{
         metrics,
         trace::{self, Kind},
     },
-    tool::{Call, Effect, Idempotency, Lookup, Registry, Tool, ToolError, ToolErrorKind},
+    tool::{Call, Effect, Registry, Tool, ToolError, ToolErrorKind},
     workflow::{Autonomy, CallStep},
 };
 use async_trait::async_trait;
@@ -42,9 +44,9 @@ impl Execute for CallExecutor {
     }
 }
 
-const NOT_WRITTEN: &str = "not written: ";
+pub(super) const NOT_WRITTEN: &str = "not written: ";
 
-fn failure(class: &str, message: impl Into<String>) -> StepError {
+pub(super) fn failure(class: &str, message: impl Into<String>) -> StepError {
     failed(Failure::new(class, message))
 }
 
@@ -99,19 +101,20 @@ impl CallExecutor {
             lease: context.lease.clone(),
         };
         if task.only_settles {
-            return settle(tool, &call, input).await;
+            return earlier::settle(tool.as_ref(), &call, input, context).await;
         }
         if tool.spec().effect == Effect::Write {
             is_the_same(tool.as_ref(), context, input)?;
         }
         // What is there already is there, whatever the rules would say to it now.
-        let earlier = if context.repeats { look_up(tool, &call, input).await? } else { Earlier::Absent };
-        if let Earlier::Done(output) = earlier {
-            return Ok(Outcome::done(output));
-        }
+        let before = match earlier::look_up(tool.as_ref(), &call, input, context).await? {
+            Earlier::Done(output) => return Ok(Outcome::done(output)),
+            Earlier::Awaited(wait) => return Ok(wait),
+            before => before,
+        };
         if tool.spec().effect == Effect::Write {
             let permitted = self.permit(step, tool.as_ref(), input, context).await;
-            permitted.map_err(|refused| in_doubt(refused, &earlier, step.tool.as_str()))?;
+            permitted.map_err(|refused| earlier::in_doubt(refused, &before, &step.tool))?;
         }
         crash_point("before_call");
         let begun = Instant::now();
@@ -174,83 +177,6 @@ fn is_the_same(tool: &dyn Tool, context: &StepContext, input: &Value) -> Result<
         ));
     }
     Ok(())
-}
-
-/// The run was stopped, and an attempt before may have taken effect: asks, and writes nothing.
-async fn settle(tool: &Arc<dyn Tool>, call: &Call, input: &Value) -> Result<Outcome, StepError> {
-    let name = &tool.spec().name;
-    match tool.look_up(call, input).await {
-        Ok(Lookup::Found(output)) => Ok(Outcome::done(output)),
-        Ok(Lookup::Absent) => Err(failure(STOPPED, format!("{NOT_WRITTEN}the run was stopped"))),
-        Ok(Lookup::Unknown) => Err(failure(
-            "needs_person",
-            format!(
-                "the run was stopped, nobody knows whether `{name}` took effect, and it cannot be read back: a person must look"
-            ),
-        )),
-        Err(error) => Err(not_found_out(tool, error)),
-    }
-}
-
-/// The other system was asked what became of an attempt, and did not say.
-fn not_found_out(tool: &Arc<dyn Tool>, error: ToolError) -> StepError {
-    let mut failed = StepError::from(error);
-    failed.failure.class = "outcome_unknown".to_owned();
-    failed.failure.message = format!(
-        "nobody knows whether `{}` took effect when it was tried before: {}",
-        tool.spec().name,
-        failed.failure.message
-    );
-    failed
-}
-
-/// What became of the attempts before.
-enum Earlier {
-    Done(Value),
-    Absent,
-    /// It may be made again: the other side recognises it.
-    Unknown,
-}
-
-/// Whoever refuses says "not written", which nobody knows here.
-fn in_doubt(mut refused: StepError, earlier: &Earlier, tool: &str) -> StepError {
-    let says_so = ["rule", "not_approved"].contains(&refused.failure.class.as_str());
-    if says_so && matches!(earlier, Earlier::Unknown) {
-        let because = refused.failure.message.trim_start_matches(NOT_WRITTEN);
-        refused.failure = Failure::new(
-            "needs_person",
-            format!(
-                "nobody knows whether `{tool}` took effect when it was tried before, and it is not tried again, \
-                 since {because}: a person must look"
-            ),
-        );
-    }
-    refused
-}
-
-/// Before a write is repeated: did the first attempt take effect?
-async fn look_up(tool: &Arc<dyn Tool>, call: &Call, input: &Value) -> Result<Earlier, StepError> {
-    let class = tool.spec().idempotency;
-    if tool.spec().effect != Effect::Write {
-        return Ok(Earlier::Absent);
-    }
-    if class == Idempotency::Idempotent {
-        return Ok(Earlier::Unknown);
-    }
-    let looked_up = tool.look_up(call, input).await.map_err(|error| not_found_out(tool, error))?;
-    match looked_up {
-        Lookup::Found(output) => Ok(Earlier::Done(output)),
-        Lookup::Absent => Ok(Earlier::Absent),
-        Lookup::Unknown if class == Idempotency::Unsafe => Err(failure(
-            "needs_person",
-            format!(
-                "nobody knows whether `{}` took effect, and it cannot be read back: a person must look",
-                tool.spec().name
-            ),
-        )),
-        // The other side recognises the key.
-        Lookup::Unknown => Ok(Earlier::Unknown),
-    }
 }
 
 async fn with_timeout(tool: &Arc<dyn Tool>, call: &Call, input: Value) -> Result<Value, ToolError> {

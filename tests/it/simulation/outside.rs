@@ -3,11 +3,12 @@
 
 use super::{Mutation, store::Store};
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 use takt::{
     engine::{Commit, CommitError, Driven, Journal},
@@ -16,6 +17,9 @@ use takt::{
 };
 use tokio::sync::oneshot;
 use uuid::Uuid;
+
+/// Of a call, by the schedule's time.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A commit on its way to the database, or its acknowledgement on its way back.
 pub struct Pending {
@@ -35,6 +39,9 @@ pub struct Request {
     pub class: Idempotency,
     pub is_refused: bool,
     pub arrived: bool,
+    /// Whoever sent it waits no longer, and it arrives no later.
+    pub until: DateTime<Utc>,
+    pub is_given_up: bool,
     pub done: oneshot::Sender<Result<Value, ToolError>>,
 }
 
@@ -121,6 +128,8 @@ impl World {
             class: spec.idempotency,
             is_refused: spec.name.as_str() == "ledger.refuse",
             arrived: false,
+            until: self.now + TimeDelta::from_std(call.timeout).expect("a time limit"),
+            is_given_up: false,
             done,
         });
         answer
@@ -160,7 +169,9 @@ struct Outward {
 pub fn tools(declared: &Registry, world: &Shared, tenure: u64) -> Registry {
     let mut tools = Registry::default();
     for spec in declared.specs().filter(|spec| spec.name.system() == "ledger") {
-        let tool = Outward { spec: spec.clone(), world: world.clone(), tenure };
+        // The real clock ends no call here: giving one up is an event of the schedule.
+        let spec = ToolSpec { timeout: LIMIT, ..spec.clone() };
+        let tool = Outward { spec, world: world.clone(), tenure };
         tools.add(Arc::new(tool)).expect("names differ");
     }
     tools

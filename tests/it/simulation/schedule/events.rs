@@ -87,8 +87,6 @@ impl Schedule<'_> {
         let dead: Vec<u64> =
             self.world.lock().store.tenures.iter().filter(|(_, row)| dead(row)).map(|(id, _)| *id).collect();
         for tenure in dead {
-            // What it sent has arrived long ago, or never will.
-            self.flush_requests(|request| request.tenure == tenure);
             self.world.lock().store.end_tenure(tenure);
             self.note(format!("worker {at} takes over tenure {tenure}"));
         }
@@ -121,6 +119,7 @@ impl Schedule<'_> {
         drop(world);
         self.note(format!("it is {to}"));
         self.keep_leases();
+        self.give_up_requests();
     }
 
     pub(super) fn start(&mut self) {
@@ -224,8 +223,6 @@ impl Schedule<'_> {
             return self.thaw(at);
         }
         self.workers[at].is_frozen = true;
-        let tenure = self.workers[at].tenure;
-        self.flush_requests(|request| request.tenure == tenure);
         self.note(format!("worker {at} freezes"));
     }
 
@@ -246,7 +243,6 @@ impl Schedule<'_> {
         for (_, drive) in self.workers[at].drives.values() {
             drive.abort();
         }
-        self.flush_requests(|request| request.tenure == tenure);
         for pending in self.world.lock().pending.iter_mut().filter(|pending| pending.tenure == tenure) {
             pending.done = None;
         }
@@ -269,16 +265,32 @@ impl Schedule<'_> {
         self.note(format!("worker {at} stopped in peace"));
     }
 
-    /// Requests that were sent reach the other side, or their connection broke before.
-    pub(super) fn flush_requests(&mut self, chosen: impl Fn(&Request) -> bool) {
+    /// Requests whose time is over have reached the other side, or never will; whoever still waits learns neither.
+    fn give_up_requests(&mut self) {
         let mut world = self.world.lock();
+        let now = world.now;
         for at in 0..world.requests.len() {
-            let is_sent = chosen(&world.requests[at]) && !world.requests[at].arrived;
-            if is_sent && self.random.random_bool(0.7) {
+            let request = &world.requests[at];
+            if request.is_given_up || request.until > now {
+                continue;
+            }
+            if !request.arrived && self.random.random_bool(0.7) {
                 world.arrive(at);
             }
+            world.requests[at].is_given_up = true;
         }
-        world.requests.retain(|request| !chosen(request) || request.arrived);
+        let frozen: Vec<u64> =
+            self.workers.iter().filter(|worker| worker.is_frozen).map(|worker| worker.tenure).collect();
+        let (over, left): (Vec<Request>, Vec<Request>) = std::mem::take(&mut world.requests)
+            .into_iter()
+            .partition(|request| request.is_given_up && !frozen.contains(&request.tenure));
+        world.requests = left;
+        drop(world);
+        for request in over {
+            let Request { run, step, done, .. } = request;
+            self.note(format!("{run} `{step}` is given up"));
+            let _ = done.send(Err(ToolError::new(ToolErrorKind::OutcomeUnknown, "no answer in time")));
+        }
     }
 
     pub(super) fn move_commit(&mut self) {
@@ -353,6 +365,9 @@ impl Schedule<'_> {
         let mut world = self.world.lock();
         let Some(request) = world.requests.get(at) else { return false };
         let (tenure, run, step) = (request.tenure, request.run, request.step.clone());
+        if request.is_given_up {
+            return false;
+        }
         if !request.arrived {
             world.arrive(at);
             drop(world);
@@ -373,7 +388,7 @@ impl Schedule<'_> {
         true
     }
 
-    /// The other side is busy, or its answer gets lost.
+    /// The other side is busy, its answer gets lost, or the connection breaks and what was sent goes on without it.
     pub(super) fn spoil_request(&mut self) {
         let mut world = self.world.lock();
         let count = world.requests.len();
@@ -385,10 +400,18 @@ impl Schedule<'_> {
         if self.workers.iter().any(|worker| worker.tenure == tenure && worker.is_frozen) {
             return;
         }
-        let request = world.requests.remove(at);
+        let goes_on = !world.requests[at].arrived && self.random.random_bool(0.4);
+        let arrived = world.requests[at].arrived;
+        let (run, step) = (world.requests[at].run, world.requests[at].step.clone());
+        let done = if goes_on {
+            let (nobody, _) = oneshot::channel();
+            std::mem::replace(&mut world.requests[at].done, nobody)
+        } else {
+            world.requests.remove(at).done
+        };
         drop(world);
-        let kind = if request.arrived { ToolErrorKind::OutcomeUnknown } else { ToolErrorKind::Transient };
-        self.note(format!("{} `{}` fails: {kind:?}", request.run, request.step));
-        let _ = request.done.send(Err(ToolError::new(kind, "spoilt")));
+        let kind = if arrived || goes_on { ToolErrorKind::OutcomeUnknown } else { ToolErrorKind::Transient };
+        self.note(format!("{run} `{step}` fails: {kind:?}"));
+        let _ = done.send(Err(ToolError::new(kind, "spoilt")));
     }
 }

@@ -159,8 +159,18 @@ impl<'p> Schedule<'p> {
             let outcome = world.store.ended.get(run).map(String::as_str).unwrap_or_default();
             for step in ["first", "second", "third"] {
                 let is_undoing = world.store.folded[run].start.workflow == "undoing";
-                if is_undoing && outcome != "done" && is_undone(step) != is_undone(&format!("{step}.undo")) {
+                if !is_undoing || outcome == "done" {
+                    continue;
+                }
+                let undo = format!("{step}.undo");
+                if is_undone(step) != is_undone(&undo) {
                     found.push(format!("{run} ended as {outcome}, and `{step}` was not undone once"));
+                }
+                let took_effect = |path: &str| {
+                    world.effects.contains_key(&Uuid::new_v5(&run.0, path.as_bytes()).to_string())
+                };
+                if took_effect(step) && !took_effect(&undo) {
+                    found.push(format!("{run} ended as {outcome}, and what `{step}` did still stands"));
                 }
             }
         }
@@ -256,13 +266,7 @@ impl<'p> Schedule<'p> {
                 Driven::Lost(CommitError::Fenced | CommitError::NotStarted) => {}
                 Driven::Parked | Driven::Ended { .. } => {}
                 Driven::Lost(CommitError::Severed(_)) if !gives_back => severed.push(tenure),
-                Driven::Lost(lost) => {
-                    // The worker pauses before: what it sent has arrived by then, or never will.
-                    if matches!(lost, CommitError::LeaseOver) && !gives_back {
-                        self.flush_requests(|request| request.tenure == tenure && request.run == run.0);
-                    }
-                    self.world.lock().store.give_back(run, tenure);
-                }
+                Driven::Lost(_) => self.world.lock().store.give_back(run, tenure),
             }
         }
         for tenure in severed {
