@@ -5,12 +5,15 @@ pub(in crate::cli) mod formats;
 
 use super::output::{is_coloured, out};
 use crate::{
+    app::AppError,
+    connector::native,
     site::{Site, read_text},
-    tool::Registry,
+    testing::test_problems,
+    tool::{Registry, RegistryError},
     workflow::{Library, problem::Problem, report_line},
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -19,8 +22,9 @@ use std::{
 /// Checks workflow files and says where and why something is wrong
 #[derive(Debug, clap::Args)]
 pub struct CheckArgs {
-    /// A workflow file, or a folder of them; all workflows of the site when left out
-    pub path: Option<PathBuf>,
+    /// Files of workflows or tests, or folders of them; all of the site's when left out
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
 
     /// Folder that holds takt.yaml, workflows/, connectors/ and the rest
     #[arg(long, env = "TAKT_SITE", default_value = ".", value_name = "DIR")]
@@ -52,13 +56,15 @@ pub enum CheckError {
     #[error("the workflows of {folder} cannot be read: {cause}")]
     Unreadable { folder: PathBuf, cause: io::Error },
     #[error(
-        "{path} is no workflow of the site {site}: give a file or folder below its workflows/, or name the site it belongs to with --site"
+        "{path} is no workflow or test of the site {site}: give a file or folder below its workflows/, or name the site it belongs to with --site"
     )]
     NotInSite { path: PathBuf, site: PathBuf },
-    #[error("there is no {0}: correct the path")]
-    NotThere(PathBuf),
-    #[error("{test} holds tests: `takt test {workflow}` checks and plays them")]
-    IsTest { test: PathBuf, workflow: PathBuf },
+    #[error("there is no {path}: {fix}")]
+    NotThere { path: PathBuf, fix: String },
+    #[error(transparent)]
+    Tools(#[from] AppError),
+    #[error(transparent)]
+    BuiltIn(#[from] RegistryError),
     #[error("the findings cannot be written: {0}")]
     Write(#[from] io::Error),
 }
@@ -67,43 +73,100 @@ pub enum CheckError {
 pub fn run(args: &CheckArgs, site: &Site, tools: &Registry) -> Result<ExitCode, CheckError> {
     let unreadable = |cause| CheckError::Unreadable { folder: site.folder.clone(), cause };
     let library = Library::load(tools, site).map_err(unreadable)?;
-    let in_site = |path| site.path_within(path).ok().flatten().ok_or_else(|| not_checked(path, site));
-    let chosen = args.path.as_deref().map(in_site).transpose()?;
-    let is_chosen = |path: &str| chosen.as_ref().is_none_or(|chosen| Path::new(path).starts_with(chosen));
-    if let (Some(path), false) = (&args.path, library.paths().any(is_chosen)) {
-        return Err(not_checked(path, site));
-    }
+    let tests = test_problems(site, tools, &built_in(site)?, &library).map_err(unreadable)?;
+    let chosen = Chosen::of(args, site, &library, &tests)?;
     let untested = library.untested(site);
-    let of_tests = |path: &str| untested.get(path).into_iter().flatten();
-    let files_chosen = library.files().filter(|(path, _)| is_chosen(path));
-    let mut problems: Vec<&Problem> =
-        files_chosen.flat_map(|(path, problems)| problems.iter().chain(of_tests(path))).collect();
+    let mut problems: Vec<&Problem> = Vec::new();
+    for (path, found) in library.files().filter(|(path, _)| chosen.holds(path)) {
+        problems.extend(found.iter().chain(untested.get(path).into_iter().flatten()));
+    }
+    problems.extend(tests.iter().filter(|(path, _)| chosen.holds_test(path)).flat_map(|(_, found)| found));
     // What lies beside the workflows is of the site as a whole.
-    if args.path.is_none() {
+    if args.paths.is_empty() {
         problems.extend(library.around());
     }
+    // Several workflows may lead to the same finding in a file they share.
+    let mut told = BTreeSet::new();
+    problems.retain(|&problem| told.insert((&problem.path, problem.place, problem.code, &problem.message)));
     tell(&problems, args.format, &site.folder)?;
     let errors = problems.iter().filter(|problem| problem.is_error()).count();
-    let files = library.paths().filter(|path| is_chosen(path)).count();
-    let warnings = problems.len() - errors;
-    let (files, errors_found) = (count(files, "workflow"), count(errors, "error"));
-    writeln!(io::stderr(), "{files} checked: {errors_found}, {}", count(warnings, "warning"))?;
+    let checked = chosen.words(&library, &tests);
+    let warnings = count(problems.len() - errors, "warning");
+    writeln!(io::stderr(), "{checked} checked: {}, {warnings}", count(errors, "error"))?;
     Ok(if errors == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-fn not_checked(path: &Path, site: &Site) -> CheckError {
-    let workflow = path.to_str().and_then(|path| path.strip_suffix(".test.yaml"));
-    match workflow.map(|workflow| PathBuf::from(format!("{workflow}.yaml"))) {
-        _ if !path.exists() => CheckError::NotThere(path.to_owned()),
-        Some(workflow) => CheckError::IsTest { test: path.to_owned(), workflow },
-        None => CheckError::NotInSite { path: path.to_owned(), site: site.folder.clone() },
+/// Tools that are algorithms, which a test may let work.
+fn built_in(site: &Site) -> Result<Registry, CheckError> {
+    let mut registry = Registry::default();
+    for tool in native::tools(site).map_err(AppError::from)? {
+        registry.add(tool)?;
     }
+    Ok(registry)
+}
+
+/// The part of a site that is asked for, by paths in it; everything where there are none.
+struct Chosen(Vec<PathBuf>);
+
+impl Chosen {
+    fn of(
+        args: &CheckArgs,
+        site: &Site,
+        library: &Library,
+        tests: &BTreeMap<String, Vec<Problem>>,
+    ) -> Result<Self, CheckError> {
+        let mut found = Vec::new();
+        for path in &args.paths {
+            let inside = site.path_within(path).ok().flatten();
+            let inside = inside.ok_or_else(|| not_checked(path, site, library))?;
+            let holds = |file: &str| Path::new(file).starts_with(&inside);
+            if !library.paths().any(holds) && !tests.keys().any(|test| holds(test)) {
+                return Err(not_checked(path, site, library));
+            }
+            found.push(inside);
+        }
+        Ok(Self(found))
+    }
+
+    fn holds(&self, path: &str) -> bool {
+        self.0.is_empty() || self.0.iter().any(|chosen| Path::new(path).starts_with(chosen))
+    }
+
+    /// A workflow stands for its test, too.
+    fn holds_test(&self, path: &str) -> bool {
+        let workflow = path.strip_suffix(".test.yaml").map(|stem| format!("{stem}.yaml"));
+        self.holds(path) || workflow.is_some_and(|workflow| self.holds(&workflow))
+    }
+
+    /// What was checked. A test that was not asked for by itself goes with its workflow.
+    fn words(&self, library: &Library, tests: &BTreeMap<String, Vec<Problem>>) -> String {
+        let workflows = library.paths().filter(|path| self.holds(path)).count();
+        let alone = |path: &&String| self.0.iter().any(|chosen| chosen == Path::new(path.as_str()));
+        match (workflows, tests.keys().filter(alone).count()) {
+            (workflows, 0) => count(workflows, "workflow"),
+            (0, tests) => count(tests, "test file"),
+            (workflows, tests) => {
+                format!("{} and {}", count(workflows, "workflow"), count(tests, "test file"))
+            }
+        }
+    }
+}
+
+fn not_checked(path: &Path, site: &Site, library: &Library) -> CheckError {
+    if path.exists() {
+        return CheckError::NotInSite { path: path.to_owned(), site: site.folder.clone() };
+    }
+    let fix = match library.near_path(&site.folder, path) {
+        Some(near) => format!("did you mean {near}?"),
+        None => "correct the path".to_owned(),
+    };
+    CheckError::NotThere { path: path.to_owned(), fix }
 }
 
 /// Findings that keep the site itself from being checked, told as all others are.
 pub fn refused(problems: &[Problem], args: &CheckArgs) -> Result<ExitCode, CheckError> {
     tell(&problems.iter().collect::<Vec<_>>(), args.format, &args.site)?;
-    let errors = count(problems.len(), "error");
+    let errors = count(problems.iter().filter(|problem| problem.is_error()).count(), "error");
     writeln!(io::stderr(), "the site cannot be checked: {errors}")?;
     Ok(ExitCode::from(1))
 }
@@ -111,15 +174,7 @@ pub fn refused(problems: &[Problem], args: &CheckArgs) -> Result<ExitCode, Check
 fn tell(problems: &[&Problem], format: Format, site: &Path) -> io::Result<()> {
     let mut out = out();
     match format {
-        Format::Text => {
-            let colour = is_coloured();
-            let mut sources: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-            for problem in problems {
-                let lines = sources.entry(&problem.path).or_insert_with(|| lines_of(&problem.path, site));
-                let line = lines.get(problem.place.line.saturating_sub(1) as usize);
-                writeln!(out, "{}\n", report_line(problem, line.map(String::as_str), colour))?;
-            }
-        }
+        Format::Text => out.write_all(drawn(problems, site, is_coloured()).as_bytes())?,
         Format::Json => {
             serde_json::to_writer_pretty(&mut out, problems).map_err(io::Error::from)?;
             writeln!(out)?;
@@ -139,7 +194,20 @@ fn tell(problems: &[&Problem], format: Format, site: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn count(number: usize, word: &str) -> String {
+/// Each finding with its line and a caret.
+pub(super) fn drawn(problems: &[&Problem], site: &Path, colour: bool) -> String {
+    let mut sources: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut all = String::new();
+    for problem in problems {
+        let lines = sources.entry(&problem.path).or_insert_with(|| lines_of(&problem.path, site));
+        let line = lines.get(problem.place.line.saturating_sub(1) as usize);
+        all.push_str(&report_line(problem, line.map(String::as_str), colour));
+        all.push_str("\n\n");
+    }
+    all
+}
+
+pub(super) fn count(number: usize, word: &str) -> String {
     format!("{number} {word}{}", if number == 1 { "" } else { "s" })
 }
 

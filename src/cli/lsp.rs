@@ -51,7 +51,10 @@ fn load(folder: &Path, text: Option<&str>) -> Result<Plant, Vec<SiteFinding>> {
 fn of_site(folder: &Path, error: &AppError) -> Vec<SiteFinding> {
     let found: Vec<SiteFinding> = broken::findings(folder, error)
         .into_iter()
-        .map(|Problem { path, place, message, .. }| SiteFinding { path: folder.join(path), place, message })
+        .map(|Problem { path, place, message, fix, .. }| {
+            let message = fix.map_or_else(|| message.clone(), |fix| format!("{message}: {fix}"));
+            SiteFinding { path: folder.join(path), place, message }
+        })
         .collect();
     if found.is_empty() { vec![at_start(&folder.join("takt.yaml"), error.to_string())] } else { found }
 }

@@ -119,8 +119,14 @@ pub fn main() -> ExitCode {
                 telemetry::start(&quiet(&cli.log));
                 coded(run::run(args).await, 1)
             }
-            Command::Schema(args) => finish(schema::run(&args)),
-            Command::Graph(args) => finish(graph::run(&args)),
+            Command::Schema(args) => match schema::run(&args) {
+                Err(schema::SchemaError::Site(error)) => fail_of_site(&args.site, &error),
+                done => finish(done),
+            },
+            Command::Graph(args) => match graph::run(&args) {
+                Err(graph::GraphError::Site(error)) => fail_of_site(&args.site, &error),
+                done => finish(done),
+            },
             Command::New(args) => finish(new::run(&args)),
             Command::Token(args) => finish(token::run(&args)),
             Command::Lsp(args) => {
@@ -151,11 +157,12 @@ pub fn main() -> ExitCode {
 
 async fn check_site(args: &check::CheckArgs) -> ExitCode {
     let overrides = Overrides { without_secrets: !args.mcp, ..Overrides::default() };
-    let loaded = Site::load(&args.site, &Environment::of_process(), &overrides).map_err(app::AppError::from);
+    let environment = Environment::of_process();
+    let loaded = Site::load(&args.site, &environment, &overrides).map_err(app::AppError::from);
     let loaded = loaded.and_then(|site| app::tools_of(&site).map(|tools| (site, tools)));
     let checked = match &loaded {
         Ok((site, tools)) => check::run(args, site, tools),
-        Err(error) => match broken::findings(&args.site, error) {
+        Err(error) => match broken::everything(&args.site, error, &environment, &overrides) {
             found if found.is_empty() => return fail(&error.to_string(), 1),
             found => check::refused(&found, args),
         },
@@ -193,6 +200,17 @@ fn coded<E: std::fmt::Display>(result: Result<ExitCode, E>, failure: u8) -> Exit
 fn fail(message: &str, code: u8) -> ExitCode {
     eprintln!("takt: {message}");
     ExitCode::from(code)
+}
+
+/// A site that does not load, with its findings where files are to blame.
+fn fail_of_site(site: &std::path::Path, error: &app::AppError) -> ExitCode {
+    match broken::told(site, error) {
+        Some(told) => {
+            eprintln!("{told}");
+            ExitCode::from(1)
+        }
+        None => fail(&error.to_string(), 1),
+    }
 }
 
 #[cfg(test)]

@@ -34,6 +34,17 @@ pub fn load(folder: &Path, site: &Site) -> Result<Vec<Arc<dyn Tool>>, LoadError>
     if problems.is_empty() { Ok(tools) } else { Err(LoadError::Problems(problems)) }
 }
 
+/// Every mistake in the form of the files, where takt.yaml does not say which systems there are.
+pub fn forms(site: &Path, folder: &Path) -> Result<(), LoadError> {
+    let mut problems = Vec::new();
+    for path in files(folder)? {
+        let text = read_text(site, &path).map_err(|source| LoadError::Read { path: path.clone(), source })?;
+        let wrong = if mcp::is_mcp(&text) { mcp::form(&path, &text) } else { declared::form(&path, &text) };
+        problems.extend(wrong);
+    }
+    if problems.is_empty() { Ok(()) } else { Err(LoadError::Problems(problems)) }
+}
+
 pub(super) fn files(folder: &Path) -> Result<Vec<PathBuf>, LoadError> {
     let failed = |source| LoadError::Read { path: folder.to_owned(), source };
     if !folder.try_exists().map_err(failed)? {

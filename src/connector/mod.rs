@@ -19,4 +19,4 @@ pub mod redact;
 pub mod slack;
 pub mod teams;
 
-pub use load::load;
+pub use load::{forms, load};

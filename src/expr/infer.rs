@@ -12,6 +12,7 @@ mod facts;
 mod format;
 mod member;
 mod origins;
+mod parts;
 
 use super::{
     Expr, ValueTemplate,
@@ -27,6 +28,7 @@ use facts::Facts;
 pub(crate) use member::is_name;
 use member::{constant_key, member, written};
 pub use origins::{Leak, Origin};
+pub use parts::ConstantPart;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -103,6 +105,11 @@ impl Expr {
     /// What this condition is whatever its values are; `None` where they matter.
     pub fn constant(&self, types: &Types) -> Option<bool> {
         self.compiled.walk(|root| decide::constant(root, types))
+    }
+
+    /// Parts of this condition that are the same whatever its values are, where the whole is not.
+    pub fn constant_parts(&self, types: &Types) -> Vec<ConstantPart> {
+        self.compiled.walk(|root| parts::constant_parts(&self.compiled, root, types))
     }
 
     /// Whether what is `said` alone can make this condition true, whatever the rest of what it reads is.

@@ -23,7 +23,7 @@ mod value;
 
 pub use catalogue::{Function, MACROS, NAMESPACES, functions};
 pub(crate) use infer::is_name;
-pub use infer::{Leak, Origin, PlacedProblem, TypeProblem, TypeProblemKind, Types};
+pub use infer::{ConstantPart, Leak, Origin, PlacedProblem, TypeProblem, TypeProblemKind, Types};
 pub use types::{Field, Misfit, Shape, Type, is_time};
 pub use value::{Embedded, ValueTemplate};
 

@@ -7,7 +7,7 @@ use super::{
 use crate::site::read_text;
 use crate::workflow::{
     Bundle, Definition, Library, Unsaved,
-    cases::{TestFile, check_cases},
+    cases::read_test,
     problem::{Problem, Severity},
 };
 use std::{
@@ -121,23 +121,17 @@ fn inspect(plant: &Plant, path: &str, unsaved: &Unsaved) -> Option<Checked> {
 }
 
 fn of_test(plant: &Plant, path: &str, text: &str) -> Vec<Problem> {
-    let (file, mut problems) = match TestFile::parse(path, text) {
-        Ok(parsed) => parsed,
-        Err(problems) => return problems,
-    };
-    match plant.library.get(&file.workflow.it) {
-        Some(definition) => {
-            let events = plant.library.events();
-            problems.extend(check_cases(&file, definition, &plant.tools, &plant.site, events));
-        }
-        None => problems.push(Problem {
+    let read = read_test(path, text, &plant.library, &plant.tools, &plant.site);
+    let mut problems = read.problems;
+    if let (Some(file), true) = (&read.file, read.is_of_broken) {
+        problems.push(Problem {
             code: "T006",
             severity: Severity::Error,
             path: path.to_owned(),
             place: file.workflow.place,
             message: format!("there is no workflow `{}` without errors", file.workflow.it),
-            fix: Some("correct its name, or what is wrong in it".to_owned()),
-        }),
+            fix: Some("correct what is wrong in it".to_owned()),
+        });
     }
     problems
 }

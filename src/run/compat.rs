@@ -201,7 +201,7 @@ fn sources_of(step: &Step, sources: &mut Vec<String>) {
         StepKind::Agent(agent) => templates.extend([&agent.with, &agent.fallback]),
         StepKind::Gate(gate) => {
             templates.extend([&gate.options, &gate.items, &gate.draft].into_iter().flatten());
-            gate.auto_if.iter().for_each(&mut add);
+            gate.requested_by.iter().chain(&gate.auto_if).for_each(&mut add);
         }
         StepKind::Each(each) => templates.push(&each.list),
         StepKind::Run(run) => templates.push(&run.with),

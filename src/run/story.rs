@@ -1,7 +1,7 @@
 //! What happened in a run, in plain words: one line for each thing a person would tell another.
 
 use super::{Change, Record, StepPath};
-use crate::workflow::{Branch, OnError, Step, StepKind, WaitFor, Workflow};
+use crate::workflow::{Branch, OnError, Step, StepKind, WaitFor, Workflow, duration_words};
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::Serialize;
@@ -131,6 +131,16 @@ impl Teller<'_> {
                 return Some((Mark::Asked, format!("{title}: {} asked{by}", lower(role))));
             }
         }
+        if let Some(again_at) = note.get("not_there").and_then(|not_there| not_there["again_at"].as_str()) {
+            let again_at = again_at.parse().ok()?;
+            return Some((
+                Mark::Waits,
+                format!(
+                    "{path}: what was sent before is not there yet, looking again at {}",
+                    self.time(again_at)
+                ),
+            ));
+        }
         if let Some(escalated) = note.get("escalated") {
             let to = escalated["role"].as_str().or(escalated["person"].as_str()).unwrap_or_default();
             return Some((Mark::Trouble, format!("{path}: nobody answered, passed on to {to}")));
@@ -191,6 +201,9 @@ impl Teller<'_> {
             StepKind::Gate(_) => Some((Mark::Answered, answered(output))),
             StepKind::Wait(wait) => {
                 let what = waited_for(&wait.until);
+                if matches!(wait.until, WaitFor::Duration(_)) {
+                    return Some((Mark::Fact, format!("Waited {what}")));
+                }
                 Some(if output["timed_out"] == Value::Bool(true) {
                     (Mark::Trouble, format!("{what} did not come in time"))
                 } else {
@@ -247,7 +260,7 @@ fn answered(output: &Value) -> String {
 fn waited_for(until: &WaitFor) -> String {
     match until {
         WaitFor::Event(wait) => wait.event.clone(),
-        WaitFor::Duration(pause) => format!("{} s", pause.as_secs()),
+        WaitFor::Duration(pause) => duration_words(*pause),
         WaitFor::Until(expression) => expression.source().to_owned(),
     }
 }

@@ -29,6 +29,7 @@ pub(super) const KINDS: [(&str, &str, &[&str]); 10] = [
             "draft",
             "fields",
             "quorum",
+            "requested_by",
             "not_author",
             "allow",
             "second",
@@ -185,6 +186,7 @@ impl Known<'_> {
             "fields": { "description": "What a `form` is filled in with: the path of a JSON Schema, or the schema itself. Texts, dates, words of an `enum`, numbers with bounds, yes or no.",
                 "anyOf": [{ "$ref": "#/definitions/output_schema" }, { "type": "object" }] },
             "quorum": whole("How many people of the role have to give the same answer; one when left out. One `reject` ends it."),
+            "requested_by": refer("expression", "Who wants what is decided here, and therefore may not decide it: the id or the mail address of a person, as in `trigger.requested_by`. Whoever started the run by hand may not in any case."),
             "not_author": flag("Who wrote this version of the workflow, its `author`, may not answer."),
             "allow": { "type": "array", "items": { "enum": answers }, "description": "The answers that are offered." },
             "second": keys(

@@ -59,6 +59,29 @@ impl Site {
         Ok(site)
     }
 
+    /// As [`Site::load`], but what is understood is there even when something is wrong: for who only looks at what depends
+    /// on it. Nothing where the file has not even the form of one.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn draft(
+        folder: &Path,
+        environment: &Environment,
+        overrides: &Overrides,
+    ) -> Result<(Option<Self>, Vec<SiteProblem>), SiteError> {
+        let path = folder.join("takt.yaml");
+        let text = std::fs::read_to_string(&path)
+            .map_err(|e| SiteError::Unreadable { path: path.clone(), reason: e.kind().to_string() })?;
+        let shown = path.display().to_string();
+        Ok(match serde_saphyr::from_str::<SiteFile>(&text) {
+            Ok(file) => {
+                let (site, problems) = Reading::new(&shown, environment, overrides).draft(file);
+                (Some(Self { folder: folder.to_owned(), ..site }), problems)
+            }
+            Err(error) => (None, vec![syntax_problem(&shown, &error)]),
+        })
+    }
+
     /// `path` is only for messages.
     pub fn parse(
         path: &str,

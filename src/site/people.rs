@@ -21,6 +21,11 @@ impl Site {
         self.people.iter().map(|person| (DataClass::Employee, person.name.clone())).collect()
     }
 
+    pub fn person_by_mail(&self, address: &str) -> Option<&Person> {
+        let is_theirs = |known: &String| known.eq_ignore_ascii_case(address);
+        self.people.iter().find(|person| person.email.as_ref().is_some_and(is_theirs))
+    }
+
     pub fn person_by_slack(&self, slack_id: &str) -> Option<&Person> {
         self.people.iter().find(|person| person.slack_id.as_deref() == Some(slack_id))
     }

@@ -79,7 +79,13 @@ impl<'a> Reading<'a> {
         Self { path, environment, overrides, problems: Vec::new(), mentions: Vec::new(), notices: Vec::new() }
     }
 
-    pub(super) fn site(mut self, file: SiteFile) -> Result<Site, Vec<SiteProblem>> {
+    pub(super) fn site(self, file: SiteFile) -> Result<Site, Vec<SiteProblem>> {
+        let (site, problems) = self.draft(file);
+        if problems.is_empty() { Ok(site) } else { Err(problems) }
+    }
+
+    /// The site as far as it is understood, and what is wrong with it.
+    pub(super) fn draft(mut self, file: SiteFile) -> (Site, Vec<SiteProblem>) {
         self.not_empty(&file.name, "`name` is what people read at the top of every page");
         let names = Names::of(&file);
         let time_zone = self.time_zone(&file.time_zone);
@@ -119,10 +125,7 @@ impl<'a> Reading<'a> {
         let mail = file.mail.and_then(|mail| self.mail(mail.value));
         let sources = self.sources(file.sources);
         let systems = file.systems.into_iter().map(|(name, system)| (name, self.system(system))).collect();
-        if !self.problems.is_empty() {
-            return Err(self.problems);
-        }
-        Ok(Site {
+        let site = Site {
             folder: PathBuf::new(),
             name: file.name.value,
             time_zone,
@@ -149,7 +152,8 @@ impl<'a> Reading<'a> {
             values: file.values,
             mentions: self.mentions,
             notices: self.notices,
-        })
+        };
+        (site, self.problems)
     }
 
     fn problem(&mut self, at: Location, message: impl Into<String>) {

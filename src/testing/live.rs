@@ -107,7 +107,7 @@ impl Live {
                 Intent::Reassign(to) => {
                     if let Some(gate) = self.gates.values_mut().find(|gate| gate.id == to.gate.0) {
                         (gate.role, gate.person, gate.rung) = (to.role, to.person, to.rung);
-                        gate.expires_at = to.expires_at;
+                        (gate.asked_at, gate.expires_at) = (at, to.expires_at);
                         gate.people = serde_json::to_value(to.people).ok();
                     }
                 }
@@ -163,6 +163,7 @@ impl Live {
             rung: 0,
             quorum: gate.quorum,
             opened_at: at,
+            asked_at: at,
             expires_at: gate.expires_at,
             people: None,
         };

@@ -6,6 +6,7 @@
 //! and watching files is the command's.
 
 mod answer;
+mod check;
 mod coverage;
 mod death;
 mod intake;
@@ -30,6 +31,7 @@ use crate::{
 };
 use std::sync::Arc;
 
+pub use check::test_problems;
 pub use coverage::{Counted, Coverage};
 pub use judge::Mismatch;
 pub use played::PlayError;

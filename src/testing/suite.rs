@@ -2,19 +2,19 @@
 
 use super::{
     Stage,
+    check::{Known, fixtures, read},
     coverage::{Coverage, Tally},
     death::Point,
     judge::{Mismatch, judge},
     play,
     played::{PlayError, Played},
     timeline::{TimelineLine, timeline},
-    world::stem,
 };
 use crate::{
     tool::{Effect, ToolName},
     workflow::{
         Autonomy, Definition, Place,
-        cases::{Crash, Mock, Placed, Setting, TestCase, TestFile, check_cases},
+        cases::{Crash, Setting, TestCase},
         problem::{Problem, Severity},
     },
 };
@@ -162,30 +162,32 @@ async fn run_file(stage: &Stage, path: &str, filter: Option<&str>) -> Result<Fil
     let bytes = fs::read(&full).map_err(|cause| SuiteError::Unreadable { path: full.clone(), cause })?;
     let Ok(text) = String::from_utf8(bytes) else {
         let place = Place { line: 1, column: 1 };
-        let problem = problem("T001", path, place, "the file is not UTF-8".into(), "save it as UTF-8");
+        let (message, fix) = ("the file is not UTF-8".to_owned(), Some("save it as UTF-8".to_owned()));
+        let (severity, path) = (Severity::Error, path.to_owned());
+        let problem = Problem { code: "T001", severity, path, place, message, fix };
         return Ok(broken("", vec![problem]));
     };
-    let (file, warnings) = match TestFile::parse(path, &text) {
-        Ok(parsed) => parsed,
-        Err(problems) => return Ok(broken("", problems)),
+    let fixtures = Arc::new(fixtures(&full));
+    let known = Known {
+        site: &stage.site,
+        tools: &stage.tools,
+        built_in: &stage.built_in,
+        library: &stage.library,
+        contracts: &stage.contracts,
     };
-    let id = &file.workflow.it;
-    let Some(mut definition) = stage.library.get(id).cloned() else {
-        let (message, fix) = (stage.library.absence(id), "a test plays a workflow that loads");
-        return Ok(broken(id, vec![problem("T006", path, file.workflow.place, message, fix)]));
+    let read = read(&known, path, &text, &fixtures);
+    let name = read.file.as_ref().map_or("", |file| file.workflow.it.as_str()).to_owned();
+    let (Some(file), Some(mut definition)) = (read.file, read.definition) else {
+        return Ok(broken(&name, read.problems));
     };
+    if read.problems.iter().any(Problem::is_error) {
+        return Ok(broken(&name, read.problems));
+    }
     // A test says what happens when people are asked, also before they are.
     if definition.workflow.autonomy == Autonomy::Shadow {
         definition = Arc::new(definition.with_autonomy(Autonomy::Assist));
     }
-    let fixtures = Arc::new(fixtures(&full));
-    let mut problems = check_cases(&file, &definition, &stage.tools, &stage.site, stage.library.events());
-    problems.extend(check_mocks(stage, &file, &fixtures));
-    problems.sort_by_key(|problem| problem.place);
-    if !problems.is_empty() {
-        return Ok(broken(id, problems));
-    }
-    let mut result = broken(id, warnings);
+    let mut result = broken(&name, read.problems);
     let mut tally = Tally::default();
     for case in file.cases.iter().filter(|case| filter.is_none_or(|filter| case.name.contains(filter))) {
         play_case(stage, &definition, &file.defaults, case, &fixtures, &mut tally, &mut result.cases).await;
@@ -263,71 +265,4 @@ fn judged(
         }),
     }
     result
-}
-
-/// `fixtures/*.json` beside the test, by name. One that is not JSON is missing: whoever uses it is told.
-fn fixtures(test: &Path) -> BTreeMap<String, Value> {
-    let folder = test.parent().unwrap_or(Path::new("")).join("fixtures");
-    let mut found = BTreeMap::new();
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if path.extension().is_some_and(|ending| ending == "json")
-            && let Some(value) = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok())
-        {
-            found.insert(stem(&path.to_string_lossy()), value);
-        }
-    }
-    found
-}
-
-/// Answers that are written out must be such as their tool gives.
-fn check_mocks(stage: &Stage, file: &TestFile, fixtures: &BTreeMap<String, Value>) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    let settings = std::iter::once(&file.defaults).chain(file.cases.iter().map(|case| &case.setting));
-    for (tool, mock) in settings.flat_map(|setting| &setting.tools) {
-        check_mock(stage, &file.path, tool, mock, fixtures, &mut problems);
-    }
-    problems
-}
-
-fn check_mock(
-    stage: &Stage,
-    path: &str,
-    tool: &ToolName,
-    mock: &Placed<Mock>,
-    fixtures: &BTreeMap<String, Value>,
-    problems: &mut Vec<Problem>,
-) {
-    let found = match &mock.it {
-        Mock::Answer(answer) if answer.it.expressions().is_empty() => {
-            let misfit = stage.contracts.output_problem(tool, answer.it.raw());
-            misfit.map(|misfit| (answer.value_at(&misfit.at), misfit.to_string()))
-        }
-        Mock::Fixture(name) => {
-            let misfit = match fixtures.get(&stem(&name.it)) {
-                Some(value) => stage.contracts.output_problem(tool, value).map(|misfit| misfit.to_string()),
-                None => Some(format!("{} is not beside the test, or is not JSON", name.it)),
-            };
-            misfit.map(|misfit| (name.place, misfit))
-        }
-        Mock::BuiltIn if stage.built_in.get(tool).is_none() => {
-            Some((mock.place, "it is not built into Takt".to_owned()))
-        }
-        Mock::InTurn(list) => {
-            for mock in list {
-                check_mock(stage, path, tool, mock, fixtures, problems);
-            }
-            None
-        }
-        Mock::Answer(_) | Mock::Error(_) | Mock::BuiltIn => None,
-    };
-    if let Some((place, found)) = found {
-        let message = format!("this is no answer of {tool}: {found}");
-        problems.push(problem("T007", path, place, message, "write what the tool would answer"));
-    }
-}
-
-fn problem(code: &'static str, path: &str, place: Place, message: String, fix: &str) -> Problem {
-    let (path, fix) = (path.to_owned(), Some(fix.to_owned()));
-    Problem { code, severity: Severity::Error, path, place, message, fix }
 }

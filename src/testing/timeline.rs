@@ -16,13 +16,23 @@ pub struct TimelineLine {
     pub text: String,
 }
 
-/// Of what happens at one moment, the world speaks before the runs.
 pub(super) fn timeline(workflow: &Workflow, played: &Played, zone: Tz) -> Vec<TimelineLine> {
+    retold(workflow, played, zone, &|_| None)
+}
+
+/// Of what happens at one moment, the world speaks before the runs. `words` may say a line of a run otherwise.
+pub(super) fn retold(
+    workflow: &Workflow,
+    played: &Played,
+    zone: Tz,
+    words: &dyn Fn(&story::Line) -> Option<String>,
+) -> Vec<TimelineLine> {
     let mut lines: Vec<_> = played.beside.iter().map(|(at, text)| (*at, 0, text.clone())).collect();
     for (index, run) in played.runs.iter().enumerate() {
         let name = if played.runs.len() > 1 { format!("run {}: ", index + 1) } else { String::new() };
         for line in story::lines(workflow, &run.records, zone) {
-            lines.push((line.at, 1, format!("{name}{}", line.text)));
+            let text = words(&line).unwrap_or(line.text);
+            lines.push((line.at, 1, format!("{name}{text}")));
         }
         lines.extend(run.records.iter().filter_map(rejected));
     }

@@ -3,25 +3,33 @@
 use super::{
     Stage, TimelineLine, play,
     played::{PlayError, Played},
-    timeline::timeline,
+    timeline::retold,
 };
 use crate::{
     agent::ModelErrorClass,
-    expr::ValueTemplate,
-    run::{Change, Phase},
+    expr::{Type, ValueTemplate},
+    run::{
+        Change, Phase,
+        story::{self, Mark},
+    },
     workflow::{
-        Autonomy, Definition, Place, Step, StepKind, Trigger,
+        Autonomy, Definition, Place, Promised, Step, StepKind, Trigger, Workflow,
         cases::{Child, Mock, NamedValues, Placed, Script, Setting, TestCase},
-        every_step,
+        every_step, promised,
     },
 };
 use chrono::{DateTime, FixedOffset};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-/// How a child run is said to have ended: it is a workflow of its own, to be tried on its own.
-const NOT_TRIED: &str = "not_tried";
+/// How a run ends of which nothing is known.
+const DONE: &str = "done";
+/// What a text is that no step has given.
+const TEXT: &str = "shadow";
+
+/// How child runs are taken to have ended, by workflow.
+type Children = BTreeMap<String, Placed<Child>>;
 
 /// What begins the run.
 #[derive(Debug, Clone)]
@@ -73,7 +81,7 @@ pub async fn attempt(stage: &Stage, workflow: &str, trial: Trial) -> Result<Trie
     fits(stage, &definition, &trial)?;
     let case = case(stage, &definition, trial);
     let played = play::play(stage, &definition, &case, &case.setting, &Arc::default(), None).await?;
-    Ok(told(stage, &definition, &played))
+    Ok(told(stage, &definition, &case.setting.children, &played))
 }
 
 /// An event that could not come tries nothing.
@@ -105,8 +113,7 @@ fn case(stage: &Stage, definition: &Definition, trial: Trial) -> TestCase {
             agents.insert(step.id.clone(), Placed { place, it: down });
         }
         StepKind::Run(run) => {
-            let output = ValueTemplate::literal(Value::Null);
-            let child = Child { outcome: NOT_TRIED.to_owned(), output, after: Duration::ZERO };
+            let child = assumed(stage, &run.workflow, trial.start);
             children.insert(run.workflow.clone(), Placed { place, it: child });
         }
         _ => {}
@@ -133,7 +140,52 @@ fn case(stage: &Stage, definition: &Definition, trial: Trial) -> TestCase {
     }
 }
 
-fn told(stage: &Stage, definition: &Definition, played: &Played) -> Tried {
+/// A child is a workflow of its own, to be tried on its own: here it puts out what it promises.
+fn assumed(stage: &Stage, workflow: &str, start: DateTime<FixedOffset>) -> Child {
+    let definitions = stage.library.definitions();
+    let found = promised(definitions, workflow, &stage.tools, &stage.site, stage.library.events());
+    let (outcome, output) = match found {
+        Some(Promised { outcome, output }) => (outcome, stand_in(&output, start)),
+        None => (DONE.to_owned(), json!({})),
+    };
+    Child { outcome, output: ValueTemplate::literal(output), after: Duration::ZERO }
+}
+
+/// The least that is of this type: what may be left out or null is.
+fn stand_in(kind: &Type, start: DateTime<FixedOffset>) -> Value {
+    match kind {
+        Type::Any | Type::Unset | Type::Null | Type::Nullable(_) => Value::Null,
+        Type::Bool => json!(false),
+        Type::Int | Type::Double | Type::Number => json!(0),
+        Type::String => json!(TEXT),
+        Type::Word(words) => json!(words.first()),
+        Type::Time | Type::Timestamp => json!(start.to_utc()),
+        Type::Duration => json!("0s"),
+        Type::List(_) => json!([]),
+        Type::Object(shape) => {
+            let there = shape.fields.iter().filter(|(_, field)| field.required);
+            there.map(|(name, field)| (name.clone(), stand_in(&field.kind, start))).collect()
+        }
+        Type::Optional(inner) => stand_in(inner, start),
+    }
+}
+
+/// What is said of a child run, which never began.
+fn of_child(workflow: &Workflow, children: &Children, line: &story::Line) -> Option<String> {
+    let step = story::find(workflow, line.path.as_ref()?)?;
+    let StepKind::Run(run) = &step.kind else { return None };
+    // That it could not begin is told as it is.
+    if line.mark != Mark::Fact {
+        return None;
+    }
+    let started = format!("{} would be started", run.workflow);
+    let child = children.get(&run.workflow).filter(|_| !run.detach);
+    Some(child.map_or(started.clone(), |child| {
+        format!("{started}; its outcome is taken to be `{}`", child.it.outcome)
+    }))
+}
+
+fn told(stage: &Stage, definition: &Definition, children: &Children, played: &Played) -> Tried {
     let run = played.runs.first();
     let records = run.map_or(&[][..], |run| run.records.as_slice());
     let not_written = records.iter().filter_map(|record| {
@@ -144,7 +196,9 @@ fn told(stage: &Stage, definition: &Definition, played: &Played) -> Tried {
     });
     Tried {
         workflow: definition.workflow.id.clone(),
-        timeline: timeline(&definition.workflow, played, stage.site.time_zone),
+        timeline: retold(&definition.workflow, played, stage.site.time_zone, &|line| {
+            of_child(&definition.workflow, children, line)
+        }),
         outcome: run.and_then(|run| match &run.state.phase {
             Phase::Ended { outcome } => Some(outcome.clone()),
             _ => None,

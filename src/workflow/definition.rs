@@ -3,17 +3,22 @@
 use super::{
     Autonomy, Bundle, FormFields, GateStep, Place, Rule, Step, Workflow,
     bundle::{ReferenceKind, places_of, references, stays_inside},
-    decode,
+    decode, json_schema,
     problem::{Problem, Severity},
     render::{TemplateProblem, Templates, Written},
     source::{Data, Document, Node},
+    suggest,
 };
 use crate::{
     expr::{Origin, Types},
     site::is_link_outside,
 };
 use serde_json::Value;
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 pub use super::render::RenderError;
 
@@ -77,20 +82,24 @@ impl Definition {
         Draft { definition: Some(definition), problems, lost }
     }
 
-    /// Says of named files that are links out of the site folder that this is why they are not read.
-    pub(super) fn tell_of_links(&self, folder: &Path, problems: &mut [Problem]) {
+    /// Says of named files that are not there why they are not read, or which one was probably meant.
+    pub(super) fn tell_of_files(&self, folder: &Path, problems: &mut [Problem]) {
         let path = &self.bundle.path;
         for reference in references(&self.workflow) {
-            let is_link = || places_of(path, &reference.path).any(|place| is_link_outside(folder, place));
-            if self.bundle.files.contains_key(&reference.path) || !stays_inside(&reference.path) || !is_link()
-            {
+            if self.bundle.files.contains_key(&reference.path) || !stays_inside(&reference.path) {
                 continue;
             }
             let place = place_of_text(&self.document, reference.step, &reference.path);
             let not_there = missing(path, place, reference.kind, &reference.path);
+            let is_link = places_of(path, &reference.path).any(|place| is_link_outside(folder, place));
+            let near = near_file(folder, reference.kind, &reference.path).filter(|_| !is_link);
             for problem in problems.iter_mut().filter(|problem| **problem == not_there) {
-                problem.message = format!("`{}` is a link that leaves the site folder", reference.path);
-                problem.fix = Some("put the file itself into the site folder".to_owned());
+                if is_link {
+                    problem.message = format!("`{}` is a link that leaves the site folder", reference.path);
+                    problem.fix = Some("put the file itself into the site folder".to_owned());
+                } else if let Some(near) = &near {
+                    problem.fix = Some(format!("did you mean `{near}`?"));
+                }
             }
         }
     }
@@ -179,19 +188,12 @@ impl Named {
 }
 
 fn schema(path: &str, text: &str) -> Result<Value, Problem> {
-    let fix = "write a JSON Schema, with `\"type\": \"object\"` and its `properties`";
-    let schema: Value = serde_json::from_str(text).map_err(|cause| {
-        let place = Place { line: cause.line() as u32, column: cause.column().max(1) as u32 };
-        error("T017", path, place, &format!("not valid JSON: {cause}"), fix)
-    })?;
-    jsonschema::validator_for(&schema).map_err(|cause| {
-        error("T017", path, Place { line: 1, column: 1 }, &format!("not a valid JSON Schema: {cause}"), fix)
-    })?;
-    if let Some(why) = super::endless::endless(&schema) {
-        let message = format!("this schema cannot be used: {why}");
-        return Err(error("T017", path, Place { line: 1, column: 1 }, &message, "take the reference out"));
-    }
-    Ok(schema)
+    let read = json_schema::read(text).map_err(|mistake| {
+        let usual = "write a JSON Schema, with `\"type\": \"object\"` and its `properties`";
+        let fix = mistake.fix.as_deref().unwrap_or(usual);
+        error("T017", path, mistake.place, &mistake.message, fix)
+    });
+    read.map(|(schema, _)| schema)
 }
 
 fn missing(path: &str, place: Place, kind: ReferenceKind, named: &str) -> Problem {
@@ -206,6 +208,33 @@ fn missing(path: &str, place: Place, kind: ReferenceKind, named: &str) -> Proble
     };
     let message = format!("the {what} `{named}` is not there");
     error(code, path, place, &message, "write the file, or correct the name")
+}
+
+/// The file of the site that was probably meant, as a workflow names it: a rule by its id.
+fn near_file(site: &Path, kind: ReferenceKind, wrong: &str) -> Option<String> {
+    let (folders, ending): (&[&str], &str) = match kind {
+        ReferenceKind::Template => (&["messages", "prompts"][..], ".hbs"),
+        ReferenceKind::Schema => (&["schemas"][..], ".json"),
+        ReferenceKind::Rule => (&["rules"][..], ".yaml"),
+    };
+    // A site that stands in no folder has no files.
+    if site.as_os_str().is_empty() {
+        return None;
+    }
+    let (holder, name) = wrong.rsplit_once('/').map_or((None, wrong), |(holder, name)| (Some(holder), name));
+    let name = name.strip_suffix(ending).unwrap_or(name);
+    folders.iter().filter(|folder| holder.is_none_or(|holder| holder == **folder)).find_map(|folder| {
+        let entries = fs::read_dir(site.join(folder)).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| {
+            entry.file_name().to_str().and_then(|name| name.strip_suffix(ending)).map(str::to_owned)
+        });
+        let names: BTreeSet<String> = names.collect();
+        let near = suggest::closest(name, names.iter().map(String::as_str))?;
+        Some(match kind {
+            ReferenceKind::Rule => near.to_owned(),
+            ReferenceKind::Template | ReferenceKind::Schema => format!("{folder}/{near}{ending}"),
+        })
+    })
 }
 
 fn error(code: &'static str, path: &str, place: Place, message: &str, fix: &str) -> Problem {

@@ -20,13 +20,34 @@ pub(super) fn is_meant(text: &str) -> bool {
 }
 
 /// What is wrong with a text that is no duration, and what to do.
-pub(super) fn wrong(text: &str) -> (String, &'static str) {
+pub(super) fn wrong(text: &str) -> (String, String) {
     let example = "write a number and a unit: 90s, 2m, 12h, 21d";
     match millis(text) {
-        _ if text.trim().is_empty() => ("a duration is missing here".to_owned(), example),
-        Some(_) => (format!("`{text}` is longer than ten years"), "write a shorter time"),
-        None => (format!("`{text}` is not a duration"), example),
+        _ if text.trim().is_empty() => ("a duration is missing here".to_owned(), example.to_owned()),
+        Some(_) => (format!("`{text}` is longer than ten years"), "write a shorter time".to_owned()),
+        None => {
+            let fix = meant(text).map_or(example.to_owned(), |meant| {
+                format!("write `{meant}`: a number and a unit, like 90s, 2m, 12h, 21d")
+            });
+            (format!("`{text}` is not a duration"), fix)
+        }
     }
+}
+
+/// `30m` for `30 minutes`: a number and the name of a unit, written out or after a blank.
+fn meant(text: &str) -> Option<String> {
+    let text = text.trim();
+    let (count, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).filter(|at| *at > 0)?);
+    let unit = match unit.trim().to_ascii_lowercase().as_str() {
+        "ms" | "millisecond" | "milliseconds" => "ms",
+        "s" | "sec" | "secs" | "second" | "seconds" => "s",
+        "m" | "min" | "mins" | "minute" | "minutes" => "m",
+        "h" | "hr" | "hrs" | "hour" | "hours" => "h",
+        "d" | "day" | "days" => "d",
+        "w" | "week" | "weeks" => "w",
+        _ => return None,
+    };
+    parse(&format!("{count}{unit}")).map(|_| format!("{count}{unit}"))
 }
 
 /// As many as there can be when it is more.
@@ -64,7 +85,7 @@ pub(super) fn parse_rate(text: &str) -> Result<Rate, (String, &'static str)> {
 }
 
 /// `12h`, `1h30m`: as people would have written it.
-pub(super) fn words(duration: Duration) -> String {
+pub fn words(duration: Duration) -> String {
     let mut rest = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let mut text = String::new();
     for (unit, millis) in UNITS.iter().rev().skip(1) {
@@ -109,6 +130,11 @@ mod tests {
         assert_eq!(wrong("").0, "a duration is missing here");
         assert_eq!(wrong("99999999999999999999d").0, "`99999999999999999999d` is longer than ten years");
         assert_eq!(wrong("2 minutes").0, "`2 minutes` is not a duration");
+        let meant = |text| wrong(text).1.split('`').nth(1).map(str::to_owned);
+        assert_eq!(meant("2 minutes").as_deref(), Some("2m"));
+        assert_eq!(meant("3 Weeks").as_deref(), Some("3w"));
+        assert_eq!(meant("90 s").as_deref(), Some("90s"));
+        assert_eq!((meant("soon"), meant("2.5h"), meant("2 moons"), meant("5")), (None, None, None, None));
         let wrong = |text| parse_rate(text).map_err(|(message, _)| message);
         assert_eq!(wrong("0 per 10m"), Err("`0 per 10m` lets nothing through".to_owned()));
         assert_eq!(wrong("10 per 0s"), Err("`10 per 0s` is no limit".to_owned()));

@@ -5,7 +5,7 @@ mod described;
 
 use super::{
     Place,
-    endless::endless,
+    json_schema::{self, Mistake},
     problem::{Problem, Severity},
 };
 use crate::{
@@ -34,6 +34,8 @@ const ATTRIBUTES: [&str; 5] = ["id", "type", "subject", "time", "plant"];
 #[derive(Debug, Clone, Default)]
 pub struct Events {
     kinds: BTreeMap<String, EventKind>,
+    /// Those whose files have a mistake: they are there, and nothing is known of them.
+    broken: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -95,36 +97,30 @@ impl Events {
         for name in names {
             let Some(kind) = name.strip_suffix(".json") else { continue };
             let path = format!("{FOLDER}/{name}");
-            let text = read_text(site, &path)
-                .map_err(|cause| (Place { line: 1, column: 1 }, format!("the file cannot be read: {cause}")));
+            let text = read_text(site, &path).map_err(|cause| Mistake {
+                place: Place { line: 1, column: 1 },
+                message: format!("the file cannot be read: {cause}"),
+                fix: None,
+            });
             match text.and_then(|text| events.add(kind, &text)) {
                 Ok(()) => {}
-                Err((place, message)) => problems.push(Problem {
-                    code: "T020",
-                    severity: Severity::Error,
-                    path,
-                    place,
-                    message,
-                    fix: Some("write a JSON Schema of the event's data, with its `properties`".to_owned()),
-                }),
+                Err(Mistake { place, message, fix }) => {
+                    events.broken.insert(kind.to_owned());
+                    let usual =
+                        || "write a JSON Schema of the event's data, with its `properties`".to_owned();
+                    let (severity, fix) = (Severity::Error, Some(fix.unwrap_or_else(usual)));
+                    problems.push(Problem { code: "T020", severity, path, place, message, fix });
+                }
             }
         }
         Ok((events, problems))
     }
 
-    pub(super) fn add(&mut self, kind: &str, text: &str) -> Result<(), (Place, String)> {
-        let schema: Value = serde_json::from_str(text).map_err(|cause| {
-            let place = Place { line: cause.line() as u32, column: cause.column().max(1) as u32 };
-            (place, format!("not valid JSON: {cause}"))
-        })?;
-        let start = Place { line: 1, column: 1 };
-        let shape = jsonschema::validator_for(&schema)
-            .map_err(|cause| (start, format!("not a valid JSON Schema: {cause}")))?;
-        if let Some(why) = endless(&schema) {
-            return Err((start, format!("this schema cannot be used: {why}")));
-        }
+    pub(super) fn add(&mut self, kind: &str, text: &str) -> Result<(), Mistake> {
+        let (schema, shape) = json_schema::read(text)?;
         if let Some((word, message)) = strange_word(&schema) {
-            return Err((place_of_word(text, &word).unwrap_or(start), message));
+            let place = place_of_word(text, &word).unwrap_or(Place { line: 1, column: 1 });
+            return Err(Mistake { place, message, fix: None });
         }
         let mut classes = BTreeMap::new();
         collect_classes(&schema, &mut classes);
@@ -190,6 +186,10 @@ impl Events {
 
     pub(super) fn get(&self, kind: &str) -> Option<&EventKind> {
         self.kinds.get(kind)
+    }
+
+    pub(super) fn is_broken(&self, kind: &str) -> bool {
+        self.broken.contains(kind)
     }
 
     pub fn names(&self) -> impl Iterator<Item = &str> {

@@ -5,11 +5,18 @@ mod mentions;
 mod untested;
 
 use super::{
-    Bundle, Definition, Events, Place, Spot, check,
+    Bundle, Definition, Events, Place, Spot,
+    cases::TestFile,
+    check,
     definition::{Draft, is_sound},
     problem::{Problem, Severity},
+    suggest::closest,
 };
-use crate::{expr::Types, site::Site, tool::Registry};
+use crate::{
+    expr::Types,
+    site::{Site, read_text},
+    tool::Registry,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
@@ -20,9 +27,10 @@ use std::{
 
 /// The folder, below the site folder, that holds the workflow files.
 const FOLDER: &str = "workflows";
+const TEST_ENDING: &str = ".test.yaml";
 
-/// What became of one file: its definition, when it compiles, and its findings.
-type Read = (Option<Definition>, Vec<Problem>);
+/// What became of one file: its definition, when it compiles, its findings, and its id as far as it has one.
+type Read = (Option<Definition>, Vec<Problem>, Option<String>);
 
 #[derive(Debug, Default)]
 pub struct Library {
@@ -39,7 +47,7 @@ struct File {
     definition: Option<Arc<Definition>>,
     /// The file as it is now, where it has no error of its own.
     compiled: Option<Arc<Definition>>,
-    /// Of the file as it is now, as far as it compiles.
+    /// Of the file as it is now, as far as it is understood.
     id: Option<String>,
     /// Of the file as it is now, by itself.
     own: Vec<Problem>,
@@ -76,9 +84,9 @@ impl Library {
         let is_settled =
             |path: &String| self.files.get(path).is_some_and(|file| file.is_settled(&site.folder));
         let changed: Vec<String> = paths.into_iter().filter(|path| !is_settled(path)).collect();
-        for (path, (compiled, problems)) in self.read_all(changed, registry, site) {
+        for (path, (compiled, problems, id)) in self.read_all(changed, registry, site) {
             let file = self.files.entry(path).or_default();
-            file.id = compiled.as_ref().map(|definition| definition.workflow.id.clone());
+            file.id = id;
             file.compiled = compiled.filter(|_| is_sound(&problems)).map(Arc::new);
             file.own = problems;
         }
@@ -89,6 +97,7 @@ impl Library {
             file.definition.clone_from(&file.compiled);
         }
         self.around.extend(files::unread(&site.folder)?);
+        self.around.extend(files::surprises(&site.folder));
         // What a broken workflow names is not known, so nothing is told to be of no use.
         if self.files.values().all(|file| is_sound(&file.own)) {
             self.around.extend(files::unused(&site.folder, self.candidates().map(AsRef::as_ref))?);
@@ -112,7 +121,7 @@ impl Library {
         site: &Site,
     ) -> (Option<Arc<Definition>>, Vec<Problem>) {
         let path = bundle.path.clone();
-        let (compiled, mut problems) = self.read(bundle, registry, site);
+        let (compiled, mut problems, _) = self.read(bundle, registry, site);
         let Some(compiled) = compiled.map(Arc::new) else { return (None, problems) };
         let mut good = self.good();
         good.retain(|_, definition| definition.bundle.path != path);
@@ -154,7 +163,7 @@ impl Library {
     fn read_all(&self, paths: Vec<String>, registry: &Registry, site: &Site) -> Vec<(String, Read)> {
         let read = |path: &String| match Bundle::collect(&site.folder, path) {
             Ok(bundle) => self.read(bundle, registry, site),
-            Err(cause) => (None, vec![unreadable(path, &cause)]),
+            Err(cause) => (None, vec![unreadable(path, &cause)], None),
         };
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let share = paths.len().div_ceil(threads).max(1);
@@ -197,11 +206,47 @@ impl Library {
         if let Some((path, _)) = broken {
             return format!("{path} has a mistake, see `takt check`");
         }
-        let known: Vec<&str> = self.definitions().map(|known| known.workflow.id.as_str()).collect();
+        let known = self.ids();
         let nameless = self.files.iter().find(|(_, file)| file.id.is_none() && !is_sound(&file.problems));
         let hint = nameless.map(|(path, _)| format!(" ({path} has a mistake, see `takt check`)"));
         let hint = hint.unwrap_or_default();
-        format!("there is no workflow `{wanted}`; this site has: {}{hint}", known.join(", "))
+        match closest(wanted, known.iter().copied()) {
+            Some(near) => format!(
+                "there is no workflow `{wanted}`: did you mean `{near}`? (this site has: {}){hint}",
+                known.join(", ")
+            ),
+            None => format!("there is no workflow `{wanted}`; this site has: {}{hint}", known.join(", ")),
+        }
+    }
+
+    /// Whether no file of the site is this workflow, with mistakes or without.
+    pub(super) fn is_unknown(&self, wanted: &str) -> bool {
+        let own_path = format!("{FOLDER}/{wanted}.yaml");
+        let is_it = |definition: &Arc<Definition>| definition.workflow.id == wanted;
+        let is_here = |(path, file): (&String, &File)| {
+            let is_lost = file.id.is_none() && *path == own_path;
+            is_lost || file.id.as_deref() == Some(wanted) || file.definition.as_ref().is_some_and(is_it)
+        };
+        !self.files.iter().any(is_here)
+    }
+
+    /// Of the workflows in force.
+    pub(super) fn ids(&self) -> Vec<&str> {
+        self.definitions().map(|known| known.workflow.id.as_str()).collect()
+    }
+
+    /// The file of a workflow or of a test that was probably meant by a path that leads nowhere.
+    pub fn near_path(&self, folder: &Path, wrong: &Path) -> Option<String> {
+        let (name, ending) = wrong.file_name()?.to_str()?.split_once('.')?;
+        let tests = test_files(folder).unwrap_or_default();
+        let paths = self.paths().chain(tests.iter().map(String::as_str));
+        let alike = paths.filter_map(|path| {
+            let (known, other) = path.strip_prefix(FOLDER)?.trim_start_matches('/').split_once('.')?;
+            (other == ending).then_some((known, path))
+        });
+        let alike: BTreeMap<&str, &str> = alike.collect();
+        let near = closest(name, alike.keys().copied())?;
+        alike.get(near).map(|path| (*path).to_owned())
     }
 
     pub fn definitions(&self) -> impl Iterator<Item = &Arc<Definition>> {
@@ -223,15 +268,44 @@ impl Library {
 
     /// Path of each workflow and what no test covers of it.
     pub fn untested(&self, site: &Site) -> BTreeMap<String, Vec<Problem>> {
+        let tests = untested::tests(&site.folder, |_, _| true);
         let of = |definition: &Arc<Definition>| {
-            (definition.bundle.path.clone(), untested::untested(&site.folder, definition))
+            (definition.bundle.path.clone(), untested::untested(&tests, definition))
         };
         self.candidates().map(of).collect()
     }
 
     /// What no test covers of one workflow.
     pub fn untested_in(definition: &Definition, site: &Site) -> Vec<Problem> {
-        untested::untested(&site.folder, definition)
+        let own = untested::own_test(definition);
+        let may_be = |path: &str, text: &str| path == own || text.contains(&definition.workflow.id);
+        untested::untested(&untested::tests(&site.folder, may_be), definition)
+    }
+
+    /// What is wrong in the form of the site's events, workflows and tests, whatever its tools and people are: all that
+    /// can be told while these are not known.
+    pub fn shapes(folder: &Path) -> io::Result<Vec<Problem>> {
+        let (_, mut problems) = Events::load(folder)?;
+        for path in workflow_files(folder)? {
+            let bundle = match Bundle::collect(folder, &path) {
+                Ok(bundle) => bundle,
+                Err(cause) => {
+                    problems.push(unreadable(&path, &cause));
+                    continue;
+                }
+            };
+            let Draft { definition, problems: mut found, .. } = Definition::draft(bundle);
+            if let Some(definition) = definition {
+                definition.tell_of_files(folder, &mut found);
+            }
+            problems.extend(found);
+        }
+        for path in test_files(folder)? {
+            if let Ok(text) = read_text(folder, &path) {
+                problems.extend(TestFile::draft(&path, &text).1);
+            }
+        }
+        Ok(problems)
     }
 
     /// Findings in files beside the workflows.
@@ -278,13 +352,14 @@ impl Library {
 /// be understood is checked all the same, so that everything is told at once.
 pub(super) fn findings_of(bundle: Bundle, registry: &Registry, site: &Site, events: &Events) -> Read {
     let Draft { definition, mut problems, lost } = Definition::draft(bundle);
-    let Some(definition) = definition else { return (None, problems) };
-    definition.tell_of_links(&site.folder, &mut problems);
+    let Some(definition) = definition else { return (None, problems, None) };
+    definition.tell_of_files(&site.folder, &mut problems);
     let compiles = is_sound(&problems);
     let found = check::check(&definition, registry, site, events);
     problems.extend(found.into_iter().filter(|problem| compiles || !may_follow(problem, &lost)));
     problems.sort_by_key(|problem| problem.place);
-    (Some(definition).filter(|_| compiles), problems)
+    let id = definition.workflow.id.clone();
+    (Some(definition).filter(|_| compiles), problems, Some(id))
 }
 
 /// Whether a finding may be there only because another mistake left something out: what is said of the whole
@@ -313,10 +388,19 @@ fn unreadable(path: &str, cause: &io::Error) -> Problem {
 
 /// Paths of the workflow files of a site, tests left out.
 fn workflow_files(folder: &Path) -> io::Result<BTreeSet<String>> {
+    files_of(folder, |name| name.ends_with(".yaml") && !name.ends_with(TEST_ENDING))
+}
+
+/// Paths of the test files of a site.
+pub fn test_files(folder: &Path) -> io::Result<BTreeSet<String>> {
+    files_of(folder, |name| name.ends_with(TEST_ENDING))
+}
+
+fn files_of(folder: &Path, is_one: impl Fn(&str) -> bool) -> io::Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();
     for entry in fs::read_dir(folder.join(FOLDER))? {
         let name = entry?.file_name().to_string_lossy().into_owned();
-        if name.ends_with(".yaml") && !name.ends_with(".test.yaml") {
+        if is_one(&name) {
             found.insert(format!("{FOLDER}/{name}"));
         }
     }

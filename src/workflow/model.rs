@@ -270,6 +270,8 @@ pub struct GateStep {
     pub allow: Vec<Allow>,
     /// How many people have to give the same answer.
     pub quorum: u16,
+    /// Gives the person who wants what is decided here, and may not decide it: an id or a mail address.
+    pub requested_by: Option<Expr>,
     /// Who wrote the workflow may not answer.
     pub not_author: bool,
     pub second: Option<Second>,

@@ -6,6 +6,7 @@
 mod bounds;
 mod helpers;
 mod names;
+mod slips;
 mod typed;
 
 pub(super) use typed::{TemplateProblem, Written};
@@ -66,6 +67,9 @@ impl Templates {
             return Err(problem(place_of(text, at), why, "write the text here, with fewer blocks"));
         }
         let template = bounds::within(|| Template::compile(text)).map_err(|error| {
+            if let Some(slip) = slips::slip(text) {
+                return problem(place_of(text, slip.at), &slip.message, &slip.fix);
+            }
             // The parser lists every token it would have taken; nobody reads that.
             let reason = error.reason().to_string();
             let why = reason.split(": expected").next().unwrap_or_default();

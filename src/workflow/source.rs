@@ -222,15 +222,16 @@ impl<'t> Reader<'t> {
                 Data::Scalar(scalar(text, style, span))
             }
             Event::SequenceStart(_, anchor, tag) => {
-                self.refuse(span, anchor, tag.is_some());
+                self.refuse_of_group(span, anchor, tag.is_some());
                 self.list()?
             }
             Event::MappingStart(_, anchor, tag) => {
-                self.refuse(span, anchor, tag.is_some());
+                self.refuse_of_group(span, anchor, tag.is_some());
                 self.map(is_item)?
             }
             Event::Alias(_) | Event::UnresolvedAlias(_) => {
-                self.problem(place, "`*` is a YAML alias", "put the expression in quotes");
+                let fix = "write out here what it stands for; a text that begins with `*` goes in quotes";
+                self.problem(place, "`*` is a YAML alias", fix);
                 Data::Scalar(scalar(Cow::Borrowed(""), ScalarStyle::Plain, span))
             }
             _ => Data::Scalar(scalar(Cow::Borrowed(""), ScalarStyle::Plain, span)),
@@ -303,6 +304,15 @@ impl<'t> Reader<'t> {
         } else if anchor != 0 {
             self.problem(place(span), "`&` begins a YAML anchor here", "put the expression in quotes");
         }
+    }
+
+    /// Of a group of keys or a list, which quotes would turn into a text.
+    fn refuse_of_group(&mut self, span: &Span, anchor: usize, tagged: bool) {
+        if tagged || anchor == 0 {
+            return self.refuse(span, anchor, tagged);
+        }
+        let fix = "remove the name behind `&`, and write the same out wherever it is needed";
+        self.problem(place(span), "`&` begins a YAML anchor here", fix);
     }
 
     fn scan_error(&mut self, error: &ScanError) {

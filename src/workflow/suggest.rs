@@ -11,7 +11,34 @@ const BEGINNING_MIN: usize = 4;
 /// `None` when nothing is close enough to be what was meant.
 pub(super) fn closest<'k>(wrong: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let known: Vec<&str> = known.into_iter().collect();
-    nearest(wrong, known.iter().copied()).or_else(|| cut_short(wrong, &known))
+    nearest(wrong, known.iter().copied())
+        .or_else(|| cut_short(wrong, &known))
+        .or_else(|| abbreviated(wrong, &known))
+}
+
+/// The only known word that is written with some letters of this one, or the other way round: `qty` and `quantity`.
+fn abbreviated<'k>(wrong: &str, known: &[&'k str]) -> Option<&'k str> {
+    let is_one = |word: &&str| is_abbreviation(word, wrong) || is_abbreviation(wrong, word);
+    let mut found = known.iter().copied().filter(is_one);
+    found.next().filter(|_| found.next().is_none())
+}
+
+/// Both ends and the order of the letters are kept; a path or a sentence is no word.
+fn is_abbreviation(short: &str, long: &str) -> bool {
+    const LETTERS_MIN: usize = 3;
+    let is_word =
+        |text: &str| text.len() <= LENGTH_MAX && text.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let is_within = || {
+        let mut rest = long.bytes();
+        short.bytes().all(|letter| rest.any(|other| other == letter))
+    };
+    short.len() >= LETTERS_MIN
+        && short.len() < long.len()
+        && is_word(short)
+        && is_word(long)
+        && short.as_bytes().first() == long.as_bytes().first()
+        && short.as_bytes().last() == long.as_bytes().last()
+        && is_within()
 }
 
 /// The only known word that begins so.
@@ -109,6 +136,9 @@ mod tests {
         assert_eq!(closest("x", known), None);
         assert_eq!(closest("on_fail", ["on_failure", "owner"]), Some("on_failure"));
         assert_eq!(closest("step", ["steps_done", "steps_open"]), None, "it may be either");
+        assert_eq!(closest("quantity", ["part", "qty", "supplier"]), Some("qty"));
+        assert_eq!(closest("qty", ["part", "quantity", "supplier"]), Some("quantity"));
+        assert_eq!(closest("quantity", ["qty", "quy"]), None, "it may be either");
         for (a, b, edits) in [
             ("aab", "ab", 1),
             ("abab", "ab", 2),

@@ -52,7 +52,7 @@ pub(super) fn expressions<'w>(steps: &'w [Step], visit: &mut dyn FnMut(&'w Expr)
                 StepKind::Gate(gate) => {
                     values.extend([&gate.options, &gate.items, &gate.draft].into_iter().flatten());
                     let second = gate.second.as_ref().and_then(|second| second.condition.as_ref());
-                    second.into_iter().chain(&gate.auto_if).for_each(&mut *visit);
+                    second.into_iter().chain(&gate.requested_by).chain(&gate.auto_if).for_each(&mut *visit);
                 }
                 StepKind::Wait(wait) => match &wait.until {
                     WaitFor::Event(event) => {

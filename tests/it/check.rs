@@ -61,15 +61,24 @@ fn a_broken_workflow_is_told_at_its_place() {
 
     let (code, _, err) = check(&["/etc/hosts"], &site);
     assert_eq!(code, 1);
-    assert!(err.contains("/etc/hosts is no workflow of the site"), "{err}");
+    assert!(err.contains("/etc/hosts is no workflow or test of the site"), "{err}");
     let (code, _, err) = check(&["workflows/v.yaml"], &site);
-    assert_eq!((code, err.as_str()), (1, "takt: there is no workflows/v.yaml: correct the path\n"));
+    assert_eq!(
+        (code, err.as_str()),
+        (1, "takt: there is no workflows/v.yaml: did you mean workflows/w.yaml?\n")
+    );
+    let (code, _, err) = check(&["workflows/nothing.yaml"], &site);
+    assert_eq!((code, err.as_str()), (1, "takt: there is no workflows/nothing.yaml: correct the path\n"));
     fs::write(site.join("workflows/w.test.yaml"), "").expect("written");
-    let (test, workflow) = (site.join("workflows/w.test.yaml"), file.display());
-    let (code, _, err) = check(&[test.to_str().expect("UTF-8")], &site);
-    let told =
-        format!("takt: {} holds tests: `takt test {workflow}` checks and plays them\n", test.display());
-    assert_eq!((code, err), (1, told));
+    let (code, out, err) = check(&["workflows/w.test.yaml"], &site);
+    assert_eq!((code, err.as_str()), (1, "1 test file checked: 1 error, 0 warnings\n"), "{out}");
+    let (code, out, err) = check(&["workflows/w.yaml", "workflows/w.test.yaml"], &site);
+    assert_eq!(
+        (code, err.as_str()),
+        (1, "1 workflow and 1 test file checked: 2 errors, 0 warnings\n"),
+        "{out}"
+    );
+    fs::remove_file(site.join("workflows/w.test.yaml")).expect("removed");
 
     // `| head` has read enough.
     let (reader, closed) = std::io::pipe().expect("a pipe");
@@ -118,7 +127,8 @@ fn a_broken_site_file_is_told_like_a_broken_workflow() {
     let (code, out, err) = check(&[], &site.0);
     assert_eq!((code, err.as_str()), (1, "the site cannot be checked: 2 errors\n"), "{out}");
     assert!(
-        out.contains("error[T026]: there is no ladder `upp`: did you mean `up`?\n --> takt.yaml:4:39\n"),
+        out.contains("error[T026]: there is no ladder `upp`\n --> takt.yaml:4:39\n")
+            && out.contains("= help: did you mean `up`?"),
         "{out}"
     );
     let caret = format!("{}^^^\n", " ".repeat(38));
@@ -128,6 +138,7 @@ fn a_broken_site_file_is_told_like_a_broken_workflow() {
     let found: serde_json::Value = serde_json::from_str(&out).expect("JSON");
     let at = serde_json::json!({ "line": 2, "column": 12 });
     assert_eq!((code, &found[0]["path"], &found[0]["place"]), (1, &serde_json::json!("takt.yaml"), &at));
+    assert_eq!(found[0]["fix"], "write one like America/Chicago");
     let (_, out, _) = check(&["--format", "github"], &site.0);
     assert!(
         out.starts_with("::error file=takt.yaml,line=2,col=12,title=T026::`Amerika/Chicago` is no"),
@@ -138,12 +149,9 @@ fn a_broken_site_file_is_told_like_a_broken_workflow() {
     assert_eq!(log.pointer("/runs/0/results/0/ruleId"), Some(&serde_json::json!("T026")));
 
     for (more, said) in [
-        ("nam: x\n", "there is no key `nam` here: did you mean `name`?\n --> takt.yaml:7:1\n"),
-        ("name: x\n", "`name` stands here twice: keep one of them\n --> takt.yaml:7:1\n"),
-        (
-            "limits: 5\n",
-            "a group of keys is needed here: write `key: value` lines, indented below\n --> takt.yaml:7:9\n",
-        ),
+        ("nam: x\n", "there is no key `nam` here\n --> takt.yaml:7:1\n"),
+        ("name: x\n", "`name` stands here twice\n --> takt.yaml:7:1\n"),
+        ("limits: 5\n", "a group of keys is needed here\n --> takt.yaml:7:9\n"),
     ] {
         site.write("takt.yaml", &format!("{SITE}{more}"));
         let (code, out, _) = check(&[], &site.0);
@@ -153,8 +161,7 @@ fn a_broken_site_file_is_told_like_a_broken_workflow() {
     site.write("takt.yaml", SITE);
     site.write("connectors/c.yaml", "system: c\ntols: {}\n");
     let (code, out, _) = check(&[], &site.0);
-    let said =
-        "error[T026]: there is no key `tols` here: did you mean `tools`?\n --> connectors/c.yaml:2:1\n";
+    let said = "error[T026]: there is no key `tols` here\n --> connectors/c.yaml:2:1\n";
     assert!(code == 1 && out.contains(said), "{out}");
 }
 
@@ -227,6 +234,88 @@ fn annotations_name_files_from_where_takt_was_started() {
     let log: serde_json::Value = serde_json::from_str(&printed("check", "sarif")).expect("JSON");
     let uri = log.pointer("/runs/0/results/0/locations/0/physicalLocation/artifactLocation/uri");
     assert_eq!(uri, Some(&serde_json::json!("plants/one/workflows/w.yaml")));
+}
+
+/// One mistake hid all others: those of connectors were told when takt.yaml was mended, those of workflows after these.
+#[test]
+fn the_findings_of_all_files_are_told_together() {
+    let site = Folder::new("check-together");
+    fs::create_dir_all(site.0.join("events")).expect("a folder");
+    let system = "systems: { erp: { base_url: http://127.0.0.1:1 } }\n";
+    site.write(
+        "takt.yaml",
+        &(SITE.replace("America/", "Amerika/").replace("ladder: up", "ladder: upp") + system),
+    );
+    site.write("connectors/erp.yaml", "system: erp\ntool: {}\n");
+    site.write("events/andon.call.json", "{ \"type\": \"strng\" }");
+    site.write("workflows/w.yaml", "workflow: w\nowner: me\ntrigger: manual\nkee: x\nsteps: [{ id: x, call: erp.open, with: { by: nobody } }]\n");
+    site.write("workflows/w.test.yaml", "workflow: w\ncases: []\n");
+    let places = || -> Vec<String> {
+        let (code, out, _) = check(&["--format", "github"], &site.0);
+        assert_eq!(code, 1);
+        let place = |line: &str| {
+            let (file, rest) = line.split_once("file=")?.1.split_once(",line=")?;
+            Some(format!("{file}:{}", rest.split(',').next()?))
+        };
+        out.lines().filter_map(place).collect()
+    };
+    let others = [
+        "connectors/erp.yaml:2",
+        "events/andon.call.json:1",
+        "workflows/w.yaml:4",
+        "workflows/w.test.yaml:2",
+    ];
+    assert_eq!(places(), [&["takt.yaml:2", "takt.yaml:4"][..], &others].concat());
+    // Without a takt.yaml that can be read, the form of all others is still told.
+    site.write("takt.yaml", &(SITE.to_owned() + "nam: x\n"));
+    assert_eq!(places(), [&["takt.yaml:7"][..], &others].concat());
+
+    let (code, out, err) = takt(&["schema"], &site.0);
+    assert_eq!((code, out.as_str()), (1, ""));
+    assert!(err.contains("error[T026]: there is no key `nam` here\n --> takt.yaml:7:1\n"), "{err}");
+    assert!(err.contains("help: did you mean `name`?"), "{err}");
+}
+
+/// `takt check` was silent about tests that `takt test` refuses.
+#[test]
+fn a_test_that_would_be_refused_is_told_at_its_place() {
+    let site = Folder::new("check-tests");
+    let case = |workflow: &str, rest: &str| {
+        let case = format!("  - {{ name: it ends, by: ann, {rest}expect: {{ outcome: done }} }}\n");
+        site.write(
+            "workflows/w.test.yaml",
+            &format!(
+                "workflow: {workflow}\ndefaults: {{ start: 2026-12-07T06:10:00-06:00 }}\ncases:\n{case}"
+            ),
+        );
+        let (code, out, err) = check(&[], &site.0);
+        let (tested, _, _) = takt(&["test"], &site.0);
+        assert_eq!((code, tested), (i32::from(err.contains(" 1 error,")), code), "{out}{err}");
+        out
+    };
+    assert_eq!(case("w", ""), "");
+    let found = case("ww", "");
+    assert!(
+        found.contains("error[T006]: there is no workflow `ww`\n --> workflows/w.test.yaml:1:11"),
+        "{found}"
+    );
+    assert!(found.contains("help: did you mean `w`?"), "{found}");
+    assert!(found.contains("warning[T024]: no test covers this workflow"), "{found}");
+    let found = case("w", "timeline: { +1m: { answer: akc, by: ann } }, ");
+    assert!(found.contains("error[T006]: there is no gate `akc`\n --> workflows/w.test.yaml:4:"), "{found}");
+    let found = case("w", "tools: { notify.rle: {} }, ");
+    assert!(found.contains("error[T009]: there is no tool `notify.rle`"), "{found}");
+    let found = case("w", "tools: { notify.role: fixtures/none.json }, ");
+    assert!(found.contains("fixtures/none.json is not beside the test"), "{found}");
+
+    // A word that is none and a step that is none, together.
+    let test = "workflow: w\ndefaults: { start: 2026-12-07T06:10:00-06:00 }\ncases:\n  - { name: both, by: ann, expect: { sla: { ack: mett, aprove: met } } }\n";
+    site.write("workflows/w.test.yaml", test);
+    let (code, out, _) = check(&[], &site.0);
+    assert!(
+        code == 1 && out.contains("`mett` is not known here") && out.contains("called `aprove`"),
+        "{out}"
+    );
 }
 
 /// What is said of a site's own files, each with the line and a caret.

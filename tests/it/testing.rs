@@ -391,6 +391,31 @@ fn what_is_tried_is_an_event_as_the_site_describes_it() {
     assert!(err.contains(said) && err.contains("\"work_center_id\" is a required property"), "{err}");
 }
 
+const WAITS: &str = "workflow: waits\nowner: me\ntrigger: manual\nsteps:
+  - { id: child, run: other }
+  - { id: beside, run: other, detach: true }
+  - id: good
+    if: steps.child.outcome == 'on_time' && !steps.child.seen.timed_out && steps.child.run != ''
+    end: good
+  - { id: over, end: over }
+";
+
+/// A child is not tried with it: it puts out what it promises, and the story says so.
+#[test]
+fn what_a_child_puts_out_is_assumed() {
+    let site = Site::new("child");
+    site.write("workflows/waits.yaml", WAITS);
+    site.write(
+        "workflows/other.yaml",
+        "workflow: other\nowner: me\ntrigger: manual\ninputs: { late: { type: boolean, default: false } }\nsteps:\n  \
+         - { id: seen, wait: 10m }\n  - { id: on_time, if: '!inputs.late', end: on_time }\n  - { id: rest, wait: 1m }\n",
+    );
+    let (code, out, err) = takt(&["try", "waits"], &site.0);
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(out.contains("other would be started; its outcome is taken to be `on_time`\n"), "{out}");
+    assert!(out.contains("other would be started\n") && out.contains("Ended: good"), "{out}");
+}
+
 const NESTED: &str = r#"workflow: nested
 owner: me
 trigger: manual

@@ -66,6 +66,11 @@ pub(in crate::connector) fn read(
     if compiler.problems.is_empty() { Ok(tools) } else { Err(compiler.problems) }
 }
 
+/// What is wrong in the form of a file, whatever the site has.
+pub(in crate::connector) fn form(path: &Path, text: &str) -> Option<Problem> {
+    file::parse::<file::Tool>(path, text).err()
+}
+
 /// What the tools of a file share, of whatever kind they are.
 pub(in crate::connector) fn system<T>(
     compiler: &mut Compiler<'_>,

@@ -24,6 +24,6 @@ pub(super) use {
     classes::plain,
     compile::Compiler,
     file::{Auth, File, parse},
-    load::{RESULT_BYTES_MAX, TIMEOUT, read, system},
+    load::{RESULT_BYTES_MAX, TIMEOUT, form, read, system},
     operation::System,
 };

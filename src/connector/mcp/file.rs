@@ -26,6 +26,11 @@ pub(in crate::connector) fn is_mcp(text: &str) -> bool {
     text.lines().any(|line| line.starts_with("mcp:"))
 }
 
+/// What is wrong in the form of a file, whatever the site has.
+pub(in crate::connector) fn form(path: &Path, text: &str) -> Option<Problem> {
+    declared::parse::<Written>(path, text).err()
+}
+
 /// A tool as the file writes it: everything that its server must not decide.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -20,5 +20,5 @@ mod tool;
 mod wire;
 
 pub use accept::{Desk, DeskError, Line, Pinned};
-pub(super) use file::{is_mcp, read};
+pub(super) use file::{form, is_mcp, read};
 pub use session::{LEGACY, MODERN};

@@ -3,6 +3,7 @@ use serde_json::json;
 
 mod held;
 mod items;
+mod parts;
 
 fn types() -> Types {
     let plans = json!({

@@ -5,6 +5,7 @@
 
 mod check;
 mod events;
+mod read;
 
 use super::{
     PastAnswers, Place,
@@ -22,6 +23,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 pub use check::check_cases;
 pub(super) use check::leaf;
+pub use read::{ReadTest, read_test};
 
 /// Something and where it is written.
 #[derive(Debug, Clone)]
@@ -340,15 +342,29 @@ pub fn offset_words(offset: Duration) -> String {
 impl TestFile {
     /// The file and its warnings, or everything that is wrong with it.
     pub fn parse(path: &str, text: &str) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
-        let document = Document::parse(path, text)?;
+        match Self::draft(path, text) {
+            (Some(file), problems) if !problems.iter().any(Problem::is_error) => Ok((file, problems)),
+            (_, problems) => Err(problems),
+        }
+    }
+
+    /// As [`TestFile::parse`], but what has no mistake is there even when something else has one.
+    pub(super) fn draft(path: &str, text: &str) -> (Option<Self>, Vec<Problem>) {
+        let document = match Document::parse(path, text) {
+            Ok(document) => document,
+            Err(problems) => return (None, problems),
+        };
         let mut decoder = Decoder::new(path, &document);
         let file = decoder.test_file();
+        let listed = document.root.get("cases");
+        if let Some(Node { data: Data::List(cases), place }) = listed
+            && cases.is_empty()
+        {
+            decoder.error("T002", *place, "there is no case", "write at least one, with `name` and `expect`");
+        }
         let mut problems = decoder.problems;
         problems.sort_by_key(|problem| problem.place);
-        match file {
-            Some(file) if !problems.iter().any(Problem::is_error) => Ok((file, problems)),
-            _ => Err(problems),
-        }
+        (file, problems)
     }
 }
 

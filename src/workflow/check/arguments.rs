@@ -106,9 +106,9 @@ impl<'c> Checker<'c> {
         }
     }
 
-    /// The fallback stands in for the model's answer, so it must be one.
-    pub(super) fn fallback(&mut self, fallback: &Type, schema: &Type, node: Option<&'c Node>) {
-        let Some(node) = node else { return };
+    /// The fallback stands in for the model's answer, so it must be one. `step` is the node of the agent.
+    pub(super) fn fallback(&mut self, fallback: &Type, schema: &Type, step: Option<&'c Node>) {
+        let Some(node) = step.and_then(|step| step.get("fallback")) else { return };
         let mut strangers = Vec::new();
         if let (Type::Object(given), Type::Object(Shape { fields, rest: None, .. })) = (fallback, schema) {
             let known: Vec<&str> = fields.keys().map(String::as_str).collect();
@@ -130,13 +130,23 @@ impl<'c> Checker<'c> {
             if misfit.path.first().is_some_and(is_told) {
                 continue;
             }
-            let place = self.place_of_misfit(node, &misfit);
+            let place = match key_place(step, "fallback").filter(|_| lacks(node, &misfit.path)) {
+                Some(key) => key,
+                None => self.place_of_misfit(node, &misfit),
+            };
             let at =
                 if misfit.path.is_empty() { String::new() } else { format!("`{}`: ", misfit.path.join(".")) };
             let message = format!("the fallback does not fit the output schema: {at}{}", misfit.message);
             self.error("T017", place, message, fix_for(&misfit, "make it an answer that the schema allows"));
         }
     }
+}
+
+/// Whether a group of keys has no field of this name, nor one that could be a slip of it.
+fn lacks(node: &Node, path: &[String]) -> bool {
+    let (Data::Map(entries), [name]) = (&node.data, path) else { return false };
+    let names = entries.iter().map(|(key, _)| key.name.as_str());
+    node.get(name).is_none() && suggest::closest(name, names).is_none()
 }
 
 pub(super) fn key_place(node: Option<&Node>, name: &str) -> Option<Place> {

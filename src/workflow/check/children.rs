@@ -26,6 +26,31 @@ type Output = (Type, Origin);
 
 /// How a run ends that comes to its last step.
 const DONE: &str = "done";
+/// Outcomes that fail the step which waits for the run.
+const FAILED: [&str; 2] = ["failed", "cancelled"];
+
+/// What a step that waits for a run of another workflow may count on.
+#[derive(Debug)]
+pub struct Promised {
+    /// The first of its outcomes, in the order of the file.
+    pub outcome: String,
+    pub output: Type,
+}
+
+/// `None` where there is no such workflow.
+pub fn promised<'d>(
+    workflows: impl Iterator<Item = &'d Arc<Definition>>,
+    workflow: &str,
+    registry: &Registry,
+    site: &Site,
+    events: &Events,
+) -> Option<Promised> {
+    let named = workflows.map(|definition| (definition.workflow.id.clone(), Arc::clone(definition)));
+    let children = Children::of(named.collect());
+    let (output, _) = children.output(workflow, registry, site, events)?;
+    let outcome = first_outcome(&children.workflows.get(workflow)?.workflow);
+    Some(Promised { outcome, output })
+}
 
 impl Children {
     pub fn of(workflows: BTreeMap<String, Arc<Definition>>) -> Self {
@@ -89,6 +114,16 @@ fn outcomes(workflow: &Workflow) -> Vec<String> {
         }
     });
     words.into_iter().collect()
+}
+
+/// The outcome that stands first among the steps themselves; one that a step waits for is no failure.
+fn first_outcome(workflow: &Workflow) -> String {
+    let outcomes = workflow.steps.iter().filter_map(|step| match &step.kind {
+        StepKind::End(outcome) => Some(outcome),
+        _ => None,
+    });
+    let mut good = outcomes.filter(|outcome| !FAILED.contains(&outcome.as_str()));
+    good.next().map_or_else(|| DONE.to_owned(), Clone::clone)
 }
 
 /// Whether the run may end in this step, or in one inside of it.

@@ -6,8 +6,17 @@ use crate::{
     workflow::{EventTrigger, Place, source::Node, suggest},
 };
 
+/// What no two events have in common.
+const OWN_TO_EACH: [&str; 4] = ["event.id", "event['id']", "event.time", "event['time']"];
+
 impl<'c> Checker<'c> {
-    pub(super) fn event_trigger(&mut self, trigger: &'c EventTrigger, node: Option<&'c Node>) {
+    /// `key_type` is what the trigger's key comes to.
+    pub(super) fn event_trigger(
+        &mut self,
+        trigger: &'c EventTrigger,
+        key_type: &Type,
+        node: Option<&'c Node>,
+    ) {
         let at = |path: &str| node.and_then(|node| node.at(path));
         let mut repeats = false;
         for (index, pattern) in trigger.patterns.iter().enumerate() {
@@ -21,17 +30,43 @@ impl<'c> Checker<'c> {
         if let Some(condition) = &trigger.condition {
             self.looks_at_event(condition, at("/where"));
         }
-        let gathers = self.definition.workflow.flow.gather.is_some();
-        if let (Some(node), true, None, false) = (node, repeats, &trigger.key, gathers) {
-            let message = "this event comes more than once for the same thing, and each starts a run";
-            let fix = "add `key:` with what it is about, like event.work_center: later events join the run";
-            self.error("T020", node.place, message, fix);
+        if self.definition.workflow.flow.gather.is_some() || !repeats {
+            return;
         }
+        match &trigger.key {
+            None => {
+                let place = node.map_or(Place::default(), |node| node.place);
+                let message = "this event comes more than once for the same thing, and each starts a run";
+                let fix =
+                    "add `key:` with what it is about, like event.work_center: later events join the run";
+                self.error("T020", place, message, fix);
+            }
+            Some(key) => self.joins(key, key_type, at("/key")),
+        }
+    }
+
+    /// Of events that repeat, those about one thing have the same key, and those about another have another.
+    fn joins(&mut self, key: &Expr, kind: &Type, node: Option<&Node>) {
+        let is_own = |part: &str| {
+            let name = part.split_whitespace().collect::<String>();
+            OWN_TO_EACH.iter().any(|own| name == *own)
+        };
+        let message = if key.source().split('+').any(is_own) {
+            "every event has another id and another time, so that each of them starts a run of its own"
+        } else if *kind == Type::Bool {
+            "a key that is true or false lets two runs be open at once, whatever the event is about"
+        } else {
+            return;
+        };
+        let place = node.map_or(Place::default(), |node| node.place);
+        let fix = "name what the event is about, like event.work_center: later events join the run";
+        self.warn("T020", place, message.to_owned(), fix.to_owned());
     }
 
     /// An event that the site describes, where it describes any.
     pub(super) fn known_event(&mut self, kind: &str, node: Option<&Node>) {
-        if self.events.get(kind).is_some() || self.events.names().next().is_none() {
+        let is_there = self.events.get(kind).is_some() || self.events.is_broken(kind);
+        if is_there || self.events.names().next().is_none() {
             return;
         }
         let place = node.map_or(Place::default(), |node| node.place);
@@ -63,11 +98,12 @@ impl<'c> Checker<'c> {
     }
 
     /// A key is one value that tells things apart.
-    pub(super) fn key(&mut self, key: &Expr, node: Option<&'c Node>, types: &Types) {
+    pub(super) fn key(&mut self, key: &Expr, node: Option<&'c Node>, types: &Types) -> Type {
         let kind = self.expr(key, node, types);
         if let (Some(node), true) = (node, matches!(kind, Type::List(_) | Type::Object(_) | Type::Null)) {
             let fix = "make it a text or a number, like event.work_center";
             self.error("T007", node.place, format!("a key is one value, this is {kind}"), fix);
         }
+        kind
     }
 }

@@ -90,6 +90,18 @@ impl<'c> Checker<'c> {
         tools
     }
 
+    /// What `undo` calls writes: a tool that only looks takes nothing back.
+    pub(super) fn takes_back(&mut self, tool: &ToolName, node: Option<&Node>) {
+        let does = match self.registry.spec(tool).map(|spec| spec.effect) {
+            Some(Effect::Read) => "reads",
+            Some(Effect::Propose) => "proposes",
+            Some(Effect::Write) | None => return,
+        };
+        let place = node.map_or(Place::default(), |node| node.place);
+        let message = format!("`{tool}` only {does}: it takes nothing back");
+        self.error("T014", place, message, "call the tool that takes the write back, or remove `undo`");
+    }
+
     fn lasting_write(&mut self, step: &Step, call: &CallStep, fails_later: bool) {
         let node = self.definition.node_of(step.place).and_then(|node| node.get("call"));
         let place = node.map_or(step.place, |node| node.place);

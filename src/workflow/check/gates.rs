@@ -182,8 +182,12 @@ impl<'c> Checker<'c> {
         };
         let fix = format!("ask another role, or give `{second}` to somebody else too");
         if let Some(person) = alone(None) {
-            let message =
-                format!("`{person}` is the only one in `{first}` and in `{second}`: nobody can be second");
+            let message = match first == second {
+                true => format!("`{person}` alone is `{first}`: nobody can be second"),
+                false => {
+                    format!("`{person}` is the only one in `{first}` and in `{second}`: nobody can be second")
+                }
+            };
             self.error("T013", place, message, fix);
             return;
         }
@@ -194,8 +198,11 @@ impl<'c> Checker<'c> {
             .filter(|id| alone(Some(id)).is_some())
             .collect();
         if !shifts.is_empty() {
-            let message =
-                format!("in shift {} one person alone is `{first}` and `{second}`", shifts.join(", "));
+            let shifts = shifts.join(", ");
+            let message = match first == second {
+                true => format!("in shift {shifts} one person alone is `{first}`: nobody can be second then"),
+                false => format!("in shift {shifts} one person alone is `{first}` and `{second}`"),
+            };
             self.warn("T013", place, message, fix);
         } else if let Some(person) = in_both() {
             let message = format!(

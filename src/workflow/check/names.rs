@@ -70,8 +70,9 @@ impl<'c> Checker<'c> {
         if let Some(condition) = &trigger.condition {
             self.condition(condition, at("/where"), &whole);
         }
+        let mut key_type = Type::Unset;
         if let Some(key) = &trigger.key {
-            self.key(key, at("/key"), &whole);
+            key_type = self.key(key, at("/key"), &whole);
             self.tells_apart(key, at("/key"));
         }
         for (index, (pattern, types)) in trigger.patterns.iter().zip(&own).enumerate() {
@@ -79,7 +80,7 @@ impl<'c> Checker<'c> {
                 self.condition(condition, at(&format!("/any/{index}/where")), types);
             }
         }
-        self.event_trigger(trigger, node);
+        self.event_trigger(trigger, &key_type, node);
     }
 
     fn inputs(&mut self) {
@@ -249,6 +250,7 @@ impl<'c> Checker<'c> {
             let node = node.and_then(|node| node.get("undo"));
             let (tool, with) = (node.and_then(|n| n.get("call")), node.and_then(|n| n.get("with")));
             self.arguments(&undo.tool, tool.or(node), &undo.with, with, after.types());
+            self.takes_back(&undo.tool, tool.or(node));
         }
         output
     }
@@ -269,7 +271,7 @@ impl<'c> Checker<'c> {
             self.condition(check, check_node, answered.types());
         }
         let fallback = self.template(&agent.fallback, at("fallback"), names.types());
-        self.fallback(&fallback, &schema, at("fallback"));
+        self.fallback(&fallback, &schema, node);
         if let Some(schema) = self.definition.schemas.get(&agent.output) {
             self.within_bounds("T017", agent.fallback.raw(), schema, at("fallback"));
         }
@@ -294,6 +296,7 @@ impl<'c> Checker<'c> {
             }
         }
         if let Some(message) = &gate.message {
+            self.says_something(message, at("/message"));
             let with_options = names.with("options", options.clone());
             self.rendered(message, with_options.types());
             self.fits_on_a_card(message, with_options.types());
@@ -303,6 +306,18 @@ impl<'c> Checker<'c> {
         let output = gate_output(gate, item_of(&options), item_of(&items), draft, fields);
         if let Some(condition) = gate.second.as_ref().and_then(|second| second.condition.as_ref()) {
             self.condition(condition, at("/second/if"), names.with("answer", answer_of(&output)).types());
+        }
+        if let Some(requester) = &gate.requested_by {
+            let kind = self.expr(requester, at("/requested_by"), names.types());
+            if let (Some(node), Some(misfit)) = (at("/requested_by"), kind.misfit(&Type::String.nullable())) {
+                let fix = "give the id or the mail address of a person: trigger.requested_by";
+                self.error(
+                    "T007",
+                    node.place,
+                    format!("`requested_by` names a person: {}", misfit.message),
+                    fix,
+                );
+            }
         }
         if let Some(condition) = &gate.auto_if {
             let past = [("answers", Type::Int), ("accepted", Type::Int), ("share", Type::Number)];

@@ -33,9 +33,22 @@ impl<'c> Checker<'c> {
                 _ => "compare it with something: `x > 0`, `x == 'a'`",
             };
             self.error("T007", place, format!("a condition is true or false, this is {kind}"), fix);
-        } else if let (true, Some(answer)) = (self.problems.len() == found, expr.constant(types)) {
-            let fix = "compare what differs from run to run, or leave it out";
+        } else if self.problems.len() == found {
+            self.changes(expr, node, types);
+        }
+    }
+
+    /// A condition, and each part of it, differs from run to run.
+    fn changes(&mut self, expr: &Expr, node: Option<&'c Node>, types: &Types) {
+        let fix = "compare what differs from run to run, or leave it out";
+        if let Some(answer) = expr.constant(types) {
+            let place = node.map_or(Place::default(), |node| node.place);
             self.error("T007", place, format!("this condition is always {answer}"), fix);
+            return;
+        }
+        for part in expr.constant_parts(types) {
+            let place = self.place_in_source(node, 0, expr.source(), part.line, part.column);
+            self.error("T007", place, format!("this part of the condition is always {}", part.answer), fix);
         }
     }
 

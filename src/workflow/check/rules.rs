@@ -12,20 +12,31 @@ use crate::{
         Place, Rule, StepKind,
         problem::{Problem, Severity},
         source::{Document, Node},
-        walk,
+        suggest, walk,
     },
 };
+use std::collections::BTreeMap;
+
+/// What a rule looks for in a write, by the rule, where it does and what is said.
+type Misfits = BTreeMap<(String, Place, String), Misfit>;
+
+struct Misfit {
+    code: &'static str,
+    fix: String,
+    /// The writes that do not have it, and where each names the rule.
+    writes: Vec<(String, Place)>,
+}
 
 impl Checker<'_> {
     pub(super) fn rules(&mut self) {
         let definition = self.definition;
-        let mut uses = Vec::new();
+        let (mut uses, mut misfits) = (Vec::new(), Misfits::new());
         walk::every_step(&definition.workflow, &mut |step| {
             if let StepKind::Call(call) = &step.kind {
                 uses.extend(call.rules.iter().enumerate().map(|(index, rule)| (rule, call, step, index)));
             }
         });
-        for (name, call, step, index) in uses {
+        for &(name, call, step, index) in &uses {
             let path = Rule::path_of(name);
             let (Some(rule), Some(text)) = (definition.rules.get(name), definition.bundle.files.get(&path))
             else {
@@ -46,8 +57,32 @@ impl Checker<'_> {
             let node = definition.node_of(step.place).and_then(|node| node.get("rules"));
             let node = node.and_then(|node| node.at(&format!("/{index}")).or(Some(node)));
             let write_place = node.map_or(step.place, |node| node.place);
-            RuleCheck { checker: self, rule, path: &path, document: &document, write_place, name }.run(write);
+            let (misfits, write) = (&mut misfits, (step.id.as_str(), write_place, write));
+            RuleCheck { checker: self, rule, path: &path, document: &document, misfits }.run(write);
         }
+        for ((name, place, message), misfit) in misfits {
+            let all = uses.iter().filter(|(used, ..)| **used == name).count();
+            self.misfit(&name, place, &message, misfit, all);
+        }
+    }
+
+    /// What no write that names a rule has is a mistake of the rule; what some have, of those that have it not.
+    fn misfit(&mut self, name: &str, place: Place, message: &str, misfit: Misfit, all: usize) {
+        let Misfit { code, fix, writes } = misfit;
+        let path = Rule::path_of(name);
+        if writes.len() < all && !fix.starts_with("did you mean") {
+            for (_, write_place) in writes {
+                let message =
+                    format!("the rule `{name}` does not fit this write: {message} ({path}:{})", place.line);
+                let fix = "name a rule for this tool, or give the write what the rule looks at";
+                self.error(code, write_place, message, fix);
+            }
+            return;
+        }
+        let steps: Vec<String> = writes.iter().map(|(step, _)| format!("`{step}`")).collect();
+        let message = format!("{message}, for {} of {}", steps.join(" and "), self.definition.bundle.path);
+        let severity = Severity::Error;
+        self.problems.push(Problem { code, severity, path, place, message, fix: Some(fix) });
     }
 }
 
@@ -56,13 +91,13 @@ struct RuleCheck<'r, 'c> {
     rule: &'r Rule,
     path: &'r str,
     document: &'r Document,
-    /// Where the write names the rule.
-    write_place: Place,
-    name: &'r str,
+    misfits: &'r mut Misfits,
 }
 
 impl RuleCheck<'_, '_> {
-    fn run(&mut self, write: Type) {
+    /// For the write of this step, which names the rule at this place.
+    fn run(&mut self, (step, write_place, write): (&str, Place, Type)) {
+        let write_at = (step, write_place);
         let mut types = Types::from([
             ("write".to_owned(), write),
             ("trigger".to_owned(), pattern_type(&self.checker.definition.workflow, self.checker.events)),
@@ -79,17 +114,16 @@ impl RuleCheck<'_, '_> {
             let (_, problems) = with.infer(&types);
             for found in problems {
                 let node = root.at(&format!("/reads/{name}/with{}", found.pointer));
-                self.type_problem(node, found.offset, &found.source, found.problem);
+                self.type_problem(write_at, node, found.offset, &found.source, found.problem);
             }
             let place = root.at(&format!("/reads/{name}/call")).map_or(root.place, |node| node.place);
             match self.checker.registry.spec(tool).map(|spec| spec.effect) {
                 None => {
-                    self.report(
-                        "T009",
-                        place,
-                        format!("there is no tool `{tool}`"),
-                        "correct its name".to_owned(),
-                    );
+                    let known = self.checker.registry.specs().map(|spec| spec.name.as_str());
+                    let near = suggest::closest(tool.as_str(), known);
+                    let fix =
+                        near.map_or("correct its name".to_owned(), |near| format!("did you mean `{near}`?"));
+                    self.report("T009", place, format!("there is no tool `{tool}`"), fix);
                 }
                 Some(Effect::Read) => {}
                 Some(Effect::Propose | Effect::Write) => {
@@ -105,7 +139,7 @@ impl RuleCheck<'_, '_> {
         let (kind, problems) = self.rule.check.infer(&types);
         let check = root.get("check");
         for problem in problems {
-            self.type_problem(check, 0, self.rule.check.source(), problem);
+            self.type_problem(write_at, check, 0, self.rule.check.source(), problem);
         }
         if kind.is_known() && kind != Type::Bool {
             let place = check.map_or(root.place, |node| node.place);
@@ -113,11 +147,19 @@ impl RuleCheck<'_, '_> {
             self.report("T007", place, message, "compare it with something".to_owned());
         }
         for found in self.rule.because.infer(&types).1 {
-            self.type_problem(root.get("because"), found.offset, &found.source, found.problem);
+            let because = root.get("because");
+            self.type_problem(write_at, because, found.offset, &found.source, found.problem);
         }
     }
 
-    fn type_problem(&mut self, node: Option<&Node>, offset: usize, source: &str, problem: TypeProblem) {
+    fn type_problem(
+        &mut self,
+        (step, write_place): (&str, Place),
+        node: Option<&Node>,
+        offset: usize,
+        source: &str,
+        problem: TypeProblem,
+    ) {
         let place = place_of(self.document, node, offset, source, &problem);
         let code = match problem.kind {
             TypeProblemKind::Unknown { .. } => "T006",
@@ -126,22 +168,22 @@ impl RuleCheck<'_, '_> {
             }
         };
         let fix = fix_of(&problem);
-        let (holder, is_slip) = match &problem.kind {
-            TypeProblemKind::Unknown { holder, .. } => (holder.as_deref(), fix.starts_with("did you mean")),
-            TypeProblemKind::Absent { holder, .. } => (holder.as_deref(), false),
-            TypeProblemKind::Null { .. } | TypeProblemKind::Mismatch => (None, false),
+        let holder = match &problem.kind {
+            TypeProblemKind::Unknown { holder, .. } | TypeProblemKind::Absent { holder, .. } => {
+                holder.as_deref()
+            }
+            TypeProblemKind::Null { .. } | TypeProblemKind::Mismatch => None,
         };
-        if holder.is_some_and(|holder| holder == "write" || holder.starts_with("write.")) && !is_slip {
-            // The rule serves other writes too: what does not fit is that this one names it.
-            let message = format!(
-                "the rule `{}` does not fit this write: {} ({}:{})",
-                self.name, problem.message, self.path, place.line
-            );
-            let fix = "name a rule for this tool, or give the write what the rule looks at";
-            self.checker.error(code, self.write_place, message, fix);
+        if !holder.is_some_and(|holder| holder == "write" || holder.starts_with("write.")) {
+            self.report(code, place, problem.message, fix);
             return;
         }
-        self.report(code, place, problem.message, fix);
+        let key = (self.rule.id.clone(), place, problem.message);
+        let misfit = self.misfits.entry(key).or_insert_with(|| Misfit { code, fix, writes: Vec::new() });
+        let write = (step.to_owned(), write_place);
+        if !misfit.writes.contains(&write) {
+            misfit.writes.push(write);
+        }
     }
 
     fn report(&mut self, code: &'static str, place: Place, message: String, fix: String) {

@@ -74,8 +74,20 @@ impl Checker<'_> {
                 self.warn("T021", place.unwrap_or_default(), message, fix);
             }
         }
+        if is_notification(tool) {
+            self.says_something(path, node.and_then(|node| node.get("message")));
+        }
         self.rendered(path, &types);
         self.fits_on_a_card(path, &types);
+    }
+
+    /// A message without a word is a card without a title.
+    pub(super) fn says_something(&mut self, path: &str, node: Option<&Node>) {
+        if self.definition.bundle.files.get(path).is_some_and(|text| is_blank(text)) {
+            let place = node.map_or(Place::default(), |node| node.place);
+            let fix = "write it: the first line is the title, the rest the text";
+            self.error("T019", place, format!("the message {path} is empty"), fix);
+        }
     }
 
     /// A name of the agent's `with` that differs by a slip of the hand from one that the prompt speaks of.
@@ -126,6 +138,19 @@ impl Checker<'_> {
             }
         }
     }
+}
+
+/// Whether a template is nothing but blanks and comments.
+fn is_blank(text: &str) -> bool {
+    let mut rest = text.trim_start();
+    while let Some(inside) = ["{{!", "{{~!"].iter().find_map(|open| rest.strip_prefix(*open)) {
+        let closes: &[&str] = if inside.starts_with("--") { &["--}}", "--~}}"] } else { &["}}"] };
+        let ends = closes.iter().filter_map(|close| Some(inside.find(*close)? + close.len()));
+        // One that does not end has a finding of its own.
+        let Some(end) = ends.min() else { return false };
+        rest = inside[end..].trim_start();
+    }
+    rest.is_empty()
 }
 
 /// A value of this type, as long as values usually are. The text is also a time, for the helper `time`.

@@ -71,11 +71,17 @@ impl<'d> Decoder<'d> {
             if known.contains(&key.name.as_str()) {
                 continue;
             }
-            let fix = match suggest::closest(&key.name, known.iter().copied()) {
+            let meant = of_other_languages(&key.name).filter(|word| known.contains(word));
+            let fix = match meant.or_else(|| suggest::closest(&key.name, known.iter().copied())) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("{what} takes {}", known.join(", ")),
             };
             self.error("T002", key.place, format!("unknown key `{}` in {what}", key.name), fix);
         }
     }
+}
+
+/// The key that is called otherwise elsewhere.
+fn of_other_languages(name: &str) -> Option<&'static str> {
+    (name == "on").then_some("trigger")
 }

@@ -1,8 +1,9 @@
 //! A question to people.
 
 use super::{Decoder, Fields};
-use crate::workflow::{
-    Allow, FormFields, GateForm, GateStep, OnExpire, Second, bundle::stays_inside, source::Node,
+use crate::{
+    expr::Expr,
+    workflow::{Allow, FormFields, GateForm, GateStep, OnExpire, Second, bundle::stays_inside, source::Node},
 };
 use serde_json::Value;
 use std::time::Duration;
@@ -52,6 +53,7 @@ impl<'d> Decoder<'d> {
         let allow = fields.get("allow").map(|node| self.answers(node));
         let form_fields = fields.get("fields").and_then(|node| self.form_fields(node, form));
         let quorum = fields.get("quorum").map_or(Some(1), |node| self.quorum(node));
+        let requested_by = fields.get("requested_by").and_then(|node| self.requested_by(node, form));
         let not_author = fields.get("not_author").map_or(Some(false), |node| self.boolean(node));
         let second = fields.get("second").and_then(|node| self.second(node));
         let auto_if = fields.get("auto_if").and_then(|node| self.expr(node));
@@ -77,6 +79,7 @@ impl<'d> Decoder<'d> {
             draft,
             fields: form_fields,
             quorum: quorum.unwrap_or(1),
+            requested_by,
             not_author: not_author.unwrap_or(false),
             second,
             auto_if,
@@ -103,6 +106,15 @@ impl<'d> Decoder<'d> {
             return None;
         }
         self.one_of(node, &EXPIRIES)
+    }
+
+    fn requested_by(&mut self, node: &'d Node, form: Option<GateForm>) -> Option<Expr> {
+        if form == Some(GateForm::Acknowledge) {
+            let fix = "remove `requested_by`: whoever asked for it may acknowledge it as well";
+            self.error("T002", node.place, "an `acknowledge` gate decides nothing", fix);
+            return None;
+        }
+        self.expr(node)
     }
 
     fn answers(&mut self, node: &'d Node) -> Vec<Allow> {

@@ -22,6 +22,7 @@ use super::{
     problem::{Problem, Severity},
     source::{Data, Document, Node, Scalar},
 };
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Names that mean something else where a step id could stand; the second line cannot follow a dot in CEL.
@@ -59,6 +60,13 @@ pub(super) fn workflow(path: &str, document: &Document) -> Decoded {
     Decoded { workflow, problems, lost }
 }
 
+/// What reads differently from what it says, in values that stand in another file than a workflow.
+pub(super) fn surprises_in(path: &str, document: &Document, node: &Node) -> Vec<Problem> {
+    let mut decoder = Decoder::new(path, document);
+    decoder.json(node);
+    decoder.problems
+}
+
 impl<'d> Decoder<'d> {
     pub(super) fn new(path: &'d str, document: &'d Document) -> Self {
         Self { path, document, problems: Vec::new(), ids: BTreeMap::new(), lost: Vec::new() }
@@ -87,7 +95,8 @@ impl<'d> Decoder<'d> {
             self.one_of(node, &words)
         });
         let trigger = fields.get("trigger").and_then(|node| self.trigger(node));
-        if !fields.has("trigger") {
+        // `on` is told at its key.
+        if !fields.has("trigger") && !fields.has("on") {
             self.error("T002", root.place, "`trigger` is missing", "add `trigger:`, or `trigger: manual`");
         }
         let flow = fields.get("flow").map(|node| self.flow(node, trigger.as_ref())).unwrap_or_default();
@@ -122,7 +131,10 @@ impl<'d> Decoder<'d> {
         let mut inputs = BTreeMap::new();
         for (key, node) in entries {
             self.check_id(&key.name, key.place);
-            let Some(mut fields) = self.fields(node, "an input") else { continue };
+            let Some(mut fields) = self.fields(node, "an input") else {
+                inputs.insert(key.name.clone(), of_any_type(Some(Value::Null)));
+                continue;
+            };
             let kind = match fields.get("type") {
                 Some(node) => self.one_of(node, &INPUT_TYPES.map(|word| (word, word))),
                 None => {
@@ -135,9 +147,11 @@ impl<'d> Decoder<'d> {
             let unit = fields.get("unit").and_then(|node| self.text(node));
             let title = fields.get("title").and_then(|node| self.text(node));
             self.finish(&fields, "an input");
-            if let Some(kind) = kind {
-                inputs.insert(key.name.clone(), Input { kind: kind.to_owned(), default, unit, title });
-            }
+            let input = match kind {
+                Some(kind) => Input { kind: kind.to_owned(), default, unit, title },
+                None => of_any_type(default),
+            };
+            inputs.insert(key.name.clone(), input);
         }
         inputs
     }
@@ -200,6 +214,11 @@ impl<'d> Decoder<'d> {
     fn place_in(&self, scalar: &Scalar, offset: usize) -> Place {
         self.document.place_in(scalar, offset)
     }
+}
+
+/// An input that is there and has a mistake of its own: what reads it has none.
+fn of_any_type(default: Option<Value>) -> Input {
+    Input { kind: "object".to_owned(), default, unit: None, title: None }
 }
 
 /// What a node is, in words for an error.

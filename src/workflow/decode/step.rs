@@ -123,7 +123,10 @@ impl<'d> Decoder<'d> {
             }
             several => {
                 let message = format!("this step does several things: {}", several.join(", "));
-                self.error("T002", place, message, "make them steps of their own");
+                let Data::Map(entries) = &fields.node.data else { return None };
+                let mut kinds = entries.iter().filter(|(key, _)| several.contains(&key.name.as_str()));
+                let second = kinds.nth(1).map_or(place, |(key, _)| key.place);
+                self.error("T002", second, message, "make them steps of their own");
             }
         }
         None
@@ -160,7 +163,8 @@ impl<'d> Decoder<'d> {
     ) -> Option<WaitStep> {
         let until = if fields.has("wait") {
             let text = self.text(node)?;
-            if duration::is_meant(&text) {
+            // An event begins with a letter.
+            if duration::is_meant(&text) || text.trim_start().starts_with(|c: char| c.is_ascii_digit()) {
                 self.duration(node).map(WaitFor::Duration)
             } else {
                 self.event_wait(fields, node).map(WaitFor::Event)
@@ -169,7 +173,8 @@ impl<'d> Decoder<'d> {
             self.expr(node).map(WaitFor::Until)
         };
         let on_timeout = fields.get("on_timeout").map(|node| self.inner_steps(node)).unwrap_or_default();
-        if fields.has("on_timeout") && timeout.is_none() {
+        // One that cannot be read has its own finding.
+        if fields.has("on_timeout") && !fields.has("timeout") {
             self.error(
                 "T002",
                 node.place,

@@ -1,8 +1,12 @@
 //! T021: rules, messages and prompts of a site that no workflow names; files that look like workflows and are not read.
+//! T023: values of takt.yaml that are not what they seem.
 
+use crate::site::read_text;
 use crate::workflow::{
     Definition, Place,
+    decode::surprises_in,
     problem::{Problem, Severity},
+    source::Document,
 };
 use std::{collections::BTreeSet, fs, io, path::Path};
 
@@ -33,6 +37,14 @@ pub(super) fn unread(site: &Path) -> io::Result<Vec<Problem>> {
     }
     found.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(found)
+}
+
+/// Values of takt.yaml that read differently from what they say. Other keys of it know what they hold.
+pub(super) fn surprises(site: &Path) -> Vec<Problem> {
+    const PATH: &str = "takt.yaml";
+    let Ok(text) = read_text(site, PATH) else { return Vec::new() };
+    let Ok(document) = Document::parse(PATH, &text) else { return Vec::new() };
+    document.root.get("values").map(|values| surprises_in(PATH, &document, values)).unwrap_or_default()
 }
 
 fn unread_file(path: String, fix: &str) -> Problem {

@@ -186,10 +186,73 @@ fn what_takt_yaml_says_of_workflows_and_tools_must_be_there() {
     ];
     let library = Library::load(&registry(), &site).expect("loads");
     let expected = [
-        "takt.yaml 2:3 there is no workflow `downtme`: did you mean `downtime`?",
+        "takt.yaml 2:3 there is no workflow `downtme`",
         "takt.yaml 4:3 no tool of this site fits: nothing would be shown",
     ];
     assert_eq!(messages(&library), expected);
+    let fix =
+        library.problems().find(|problem| problem.place.line == 2).and_then(|problem| problem.fix.as_deref());
+    assert_eq!(fix, Some("did you mean `downtime`?"));
+}
+
+#[test]
+fn the_file_that_was_meant_is_guessed() {
+    let folder = Folder::new("guessed");
+    let gate = |message: &str| {
+        let steps = format!(
+            "  - {{ id: g, gate: approve, ask: lead, message: {message}, expires: 1h, on_expire: fail }}"
+        );
+        folder.write("workflows/a.yaml", &workflow("a", &steps));
+        let library = Library::load(&registry(), &folder.site()).expect("loads");
+        let found =
+            library.problems().find(|problem| problem.code == "T019").expect("it is not there").clone();
+        found.fix.unwrap_or_default()
+    };
+    folder.write("messages/still_down.hbs", "x");
+    assert_eq!(gate("messages/stil_down.hbs"), "did you mean `messages/still_down.hbs`?");
+    assert_eq!(gate("messages/still.hbs"), "did you mean `messages/still_down.hbs`?");
+    assert_eq!(gate("messages/other.hbs"), "write the file, or correct the name");
+    folder.write("workflows/b.yaml", &workflow("downtime_escalation", "  - { id: x, end: done }"));
+    let library = Library::load(&registry(), &folder.site()).expect("loads");
+    let absent = library.absence("downtime_escalaton");
+    assert!(
+        absent.starts_with("there is no workflow `downtime_escalaton`: did you mean `downtime_escalation`?"),
+        "{absent}"
+    );
+    let near = library.near_path(&folder.0, Path::new("workflows/bb.yaml"));
+    assert!(near.is_some(), "{near:?}");
+    assert_eq!(library.near_path(&folder.0, Path::new("workflows/nothing.yaml")), None);
+}
+
+/// A test counts for the workflow it names, and not for the one it stands beside.
+#[test]
+fn cases_count_for_the_workflow_they_name() {
+    let folder = Folder::new("named");
+    for id in ["one_thing", "other_thing"] {
+        folder.write(&format!("workflows/{id}.yaml"), &workflow(id, "  - { id: x, end: done }"));
+    }
+    folder.write(
+        "workflows/one_thing.test.yaml",
+        "workflow: other_thing\ncases: [{ name: it ends, expect: { outcome: done } }]\n",
+    );
+    let site = folder.site();
+    let library = Library::load(&registry(), &site).expect("loads");
+    let untested = library.untested(&site);
+    let found: Vec<_> = untested.values().flatten().map(|p| (p.path.as_str(), p.fix.as_deref())).collect();
+    let fix = "workflows/one_thing.test.yaml tests `other_thing`: correct its `workflow:`";
+    assert_eq!(found, [("workflows/one_thing.yaml", Some(fix))]);
+    let alone = |id: &str| Library::untested_in(library.get(id).expect("is there"), &site).len();
+    assert_eq!((alone("one_thing"), alone("other_thing")), (1, 0));
+}
+
+#[test]
+fn a_value_of_takt_yaml_that_reads_differently_is_told() {
+    let folder = Folder::new("surprise");
+    folder.write("workflows/a.yaml", &workflow("a", "  - { id: x, end: done }"));
+    folder.write("takt.yaml", "name: Small\nvalues:\n  frozen_minutes: 015\n  line: '015'\n");
+    let library = Library::load(&registry(), &folder.site()).expect("loads");
+    let found: Vec<_> = library.around().iter().map(|p| (p.code, p.place.line, p.message.as_str())).collect();
+    assert_eq!(found, [("T023", 3, "`015` is the number 15")]);
 }
 
 #[test]
@@ -348,7 +411,10 @@ fn what_another_workflow_shows_a_model_is_told_where_it_is_given() {
 fn a_class_that_is_none_is_told_and_does_not_count_as_public() {
     let mut events = Events::default();
     let mut told = |schema: &str| {
-        events.add("andon.call", schema).err().map(|(place, why)| (place.line, place.column, why))
+        events
+            .add("andon.call", schema)
+            .err()
+            .map(|wrong| (wrong.place.line, wrong.place.column, wrong.message))
     };
     let class = "{ \"properties\": {\n  \"by\": { \"type\": \"string\", \"x-takt-class\": \"employe\" } } }";
     let known = "public, employee, customer, proprietary, secret";

@@ -7,42 +7,77 @@ use crate::workflow::{
     Allow, Definition, GateStep, OnError, OnExpire, Place, Step, StepKind,
     cases::{Expectation, GivenAnswer, Happening, Moment, Says, TestCase, TestFile, leaf},
     duration,
+    library::test_files,
     problem::{Problem, Severity},
     walk,
 };
 use std::path::Path;
 
-pub(super) fn untested(site: &Path, definition: &Definition) -> Vec<Problem> {
-    let path = &definition.bundle.path;
-    let test = path.strip_suffix(".yaml").map(|stem| format!("{stem}.test.yaml")).unwrap_or_default();
-    let Ok(text) = read_text(site, &test) else {
-        let message = "no test covers this workflow".to_owned();
-        let fix = format!("write {test}; `takt test` plays it");
-        return vec![warning(path, Place { line: 1, column: 1 }, message, fix)];
-    };
-    let Ok((file, _)) = TestFile::parse(&test, &text) else {
-        let message = format!("{test} cannot be read, so no test covers this workflow");
-        let fix = "`takt test` says where it breaks".to_owned();
-        return vec![warning(path, Place { line: 1, column: 1 }, message, fix)];
-    };
+/// A test file of the site; its cases, where it can be read.
+pub(super) struct Test {
+    path: String,
+    file: Option<TestFile>,
+}
+
+/// The tests of a site whose text may be of interest.
+pub(super) fn tests(site: &Path, may_be: impl Fn(&str, &str) -> bool) -> Vec<Test> {
+    let paths = test_files(site).unwrap_or_default().into_iter();
+    let read = paths.map(|path| {
+        let text = read_text(site, &path).unwrap_or_default();
+        let file = if may_be(&path, &text) { TestFile::parse(&path, &text).ok() } else { None };
+        Test { file: file.map(|(file, _)| file), path }
+    });
+    read.collect()
+}
+
+/// The path of the test that stands beside a workflow.
+pub(super) fn own_test(definition: &Definition) -> String {
+    let stem = definition.bundle.path.strip_suffix(".yaml");
+    stem.map(|stem| format!("{stem}.test.yaml")).unwrap_or_default()
+}
+
+/// Cases count for the workflow they name, whatever their file is called.
+pub(super) fn untested(tests: &[Test], definition: &Definition) -> Vec<Problem> {
+    let (path, own_path) = (&definition.bundle.path, own_test(definition));
+    let own = tests.iter().find(|test| test.path == own_path);
+    let names_it = |file: &&TestFile| file.workflow.it == definition.workflow.id;
+    let files: Vec<&TestFile> = tests.iter().filter_map(|test| test.file.as_ref()).filter(names_it).collect();
+    if files.is_empty() {
+        let start = Place { line: 1, column: 1 };
+        let (message, fix) = match own.map(|own| &own.file) {
+            None => {
+                ("no test covers this workflow".to_owned(), format!("write {own_path}; `takt test` plays it"))
+            }
+            Some(None) => (
+                format!("{own_path} cannot be read, so no test covers this workflow"),
+                "`takt test` says where it breaks".to_owned(),
+            ),
+            Some(Some(other)) => (
+                "no test covers this workflow".to_owned(),
+                format!("{own_path} tests `{}`: correct its `workflow:`", other.workflow.it),
+            ),
+        };
+        return vec![warning(path, start, message, fix)];
+    }
     let mut found = Vec::new();
     walk::every_step(&definition.workflow, &mut |step| {
         if let StepKind::Gate(gate) = &step.kind {
-            found.extend(uncovered(definition, step, gate, &file));
+            found.extend(uncovered(definition, step, gate, &files));
         }
     });
     found
 }
 
-fn uncovered(definition: &Definition, step: &Step, gate: &GateStep, file: &TestFile) -> Vec<Problem> {
+fn uncovered(definition: &Definition, step: &Step, gate: &GateStep, files: &[&TestFile]) -> Vec<Problem> {
+    let cases = || files.iter().flat_map(|file| &file.cases);
     let node = definition.node_of(step.place).and_then(|node| node.get("gate"));
     let place = node.map_or(step.place, |node| node.place);
     let said = |is_rejection: bool| {
-        let moments = file.cases.iter().flat_map(|case| &case.timeline);
+        let moments = cases().flat_map(|case| &case.timeline);
         let given = moments.filter_map(|moment| answer(moment, step));
         given.map(|answer| matches!(answer.says, Says::Reject)).any(|rejects| rejects == is_rejection)
     };
-    let test = &file.path;
+    let test = files.first().map_or("a test", |file| file.path.as_str());
     let answers_so = format!("add a case to {test} that answers so");
     let expires = duration::words(gate.expires);
     let waits = format!("add a case to {test} in which nobody answers it for {expires}");
@@ -57,7 +92,7 @@ fn uncovered(definition: &Definition, step: &Step, gate: &GateStep, file: &TestF
     if gate.allow.contains(&Allow::Reject) && !said(true) {
         tell("a rejection of", &answers_so);
     }
-    if !file.cases.iter().any(|case| is_silent(case, step, gate)) {
+    if !cases().any(|case| is_silent(case, step, gate)) {
         tell("silence at", &waits);
     }
     found

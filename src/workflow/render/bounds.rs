@@ -57,7 +57,7 @@ pub(super) fn refusal(text: &str) -> Option<(usize, &'static str)> {
 }
 
 /// The length of a comment that begins with `!`, as the parser reads it.
-fn comment(tag: &str) -> usize {
+pub(super) fn comment(tag: &str) -> usize {
     let dashed = tag.strip_prefix("!--").and_then(|text| text.find("--}}")).map(|at| at + "!----}}".len());
     dashed.or_else(|| tag.find("}}").map(|at| at + "}}".len())).unwrap_or(tag.len())
 }

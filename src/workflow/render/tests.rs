@@ -59,6 +59,27 @@ fn a_broken_template_has_a_place() {
 }
 
 #[test]
+fn what_is_no_template_is_told_where_it_stands() {
+    let told = |text: &str| {
+        let found = Templates::default().add("m.hbs", text).expect_err(text);
+        (found.place.line, found.place.column, found.message, found.fix.unwrap_or_default())
+    };
+    let (line, column, message, fix) = told("one\n{{#if trigger.criticality == 'A'}}x{{/if}}");
+    assert_eq!((line, column, message.as_str()), (2, 27, "a template knows no `==`"));
+    assert!(
+        fix.starts_with("write `{{#if (eq trigger.criticality 'A')}}`, or let the workflow compute"),
+        "{fix}"
+    );
+    let open = |name: &str| {
+        (format!("this `{{{{#{name}}}}}` is not closed"), format!("write `{{{{/{name}}}}}` where it ends"))
+    };
+    let (line, column, message, fix) = told("{{! {{#if x}} }}\n {{#each l}}\n{{#if a}}x{{/if}}\n");
+    assert_eq!(((line, column), (message, fix)), ((2, 2), open("each")));
+    let (line, column, message, fix) = told("{{#each l}}\n{{#if a}}x\n{{/each}}\n");
+    assert_eq!(((line, column), (message, fix)), ((2, 1), open("if")));
+}
+
+#[test]
 fn names_are_checked_against_the_types_of_the_data() {
     use crate::expr::Type;
     let item = Type::object([("title", Type::String), ("facts", Type::list(Type::String))]);

@@ -106,3 +106,13 @@ fn a_test_that_cannot_fail_is_told() {
         assert_eq!(case(rest), wanted, "{rest}");
     }
 }
+
+#[test]
+fn a_file_without_a_case_is_told_at_its_cases() {
+    let Err(problems) = TestFile::parse("workflows/w.test.yaml", "workflow: w\ncases: []\n") else {
+        panic!("nothing could fail")
+    };
+    let found: Vec<_> =
+        problems.iter().map(|p| (p.code, p.place.line, p.place.column, p.message.as_str())).collect();
+    assert_eq!(found, [("T002", 2, 8, "there is no case")]);
+}

@@ -152,21 +152,33 @@ fn a_slip_of_the_hand_offers_one_change() {
 }
 
 #[test]
-fn a_rule_on_the_wrong_write_is_told_at_the_write() {
-    let (problems, _) = findings(&with_steps(
-        "  - id: t\n    call: tickets.create\n    with: { title: x }\n    rules: [staged]\n",
-    ));
-    let found: Vec<String> = problems
-        .iter()
-        .filter(|problem| problem.code == "T006")
-        .map(|problem| {
+fn a_mistake_in_a_rule_is_told_in_the_rule_once_and_a_wrong_write_at_the_write() {
+    let told = |steps: &str| -> Vec<String> {
+        let (problems, _) = findings(&with_steps(steps));
+        let named = problems.into_iter().filter(|problem| problem.code == "T006");
+        let drawn = named.map(|problem| {
             format!("{}:{}:{} {}", problem.path, problem.place.line, problem.place.column, problem.message)
-        })
-        .collect();
+        });
+        drawn.collect()
+    };
+    let ticket = |id: &str| {
+        format!("  - id: {id}\n    call: tickets.create\n    with: {{ title: x }}\n    rules: [staged]\n")
+    };
+    let in_rule = |steps: &str| {
+        format!(
+            "rules/staged.yaml:5:66 no such field `work_center` in `write`, for {steps} of workflows/w.yaml"
+        )
+    };
+    assert_eq!(told(&ticket("t")), [in_rule("`t`")]);
+    assert_eq!(told(&(ticket("t") + &ticket("u"))), [in_rule("`t` and `u`")]);
+    // The rule serves another write, so that what does not fit is that this one names it.
+    let fits = format!(
+        "{APPROVED}  - {{ id: w, call: plex.update_sequence, with: {{ sequence: [], work_center: P }}, rules: [staged] }}\n"
+    );
     assert_eq!(
-        found,
+        told(&(fits + &ticket("t"))),
         [
-            "workflows/w.yaml:8:13 the rule `staged` does not fit this write: no such field `work_center` in `write` (rules/staged.yaml:5)"
+            "workflows/w.yaml:11:13 the rule `staged` does not fit this write: no such field `work_center` in `write` (rules/staged.yaml:5)"
         ]
     );
 }

@@ -1,7 +1,7 @@
 //! Every code has a file that breaks its rule and one that keeps it; what is said of the first is a snapshot.
 
 use super::support::{bundle, draw, events, findings_with, with_steps};
-use crate::workflow::{CODES, problem::Problem};
+use crate::workflow::{CODES, Events, problem::Problem};
 
 /// Code, what is wrong, and what is right. Steps begin with two spaces, everything else is a whole file.
 #[rustfmt::skip]
@@ -200,6 +200,24 @@ const FIXTURES: &[(&str, &str, &str)] = &[
     ("T027", "  - { id: a, agent: prompts/p.hbs, output: schemas/loose.json, limits: { turns: 3 }, fallback: { severity: low } }\n", "  - { id: a, agent: prompts/p.hbs, output: schemas/s.json, limits: { turns: 3 }, fallback: { severity: low } }\n"),
     ("T027", "  - { id: a, agent: prompts/p.hbs, tools: [hr.people, schedule.resequence], output: schemas/s.json, limits: { turns: 3 }, fallback: { severity: low } }\n", "  - { id: a, agent: prompts/p.hbs, tools: [hr.people], output: schemas/s.json, limits: { turns: 3 }, fallback: { severity: low } }\n"),
     ("T021", "  - { id: x, if: trigger.a == 1, end: late_day }\n  - { id: y, end: lat_day }\n", "  - { id: x, if: trigger.a == 1, end: late_1 }\n  - { id: y, end: late_2 }\n"),
+    ("T007", "workflow: w\nowner: me\ntrigger: { event: plex.work_center_status, where: event.work_center == event.work_center && event.status == 'RUNNING', key: event.work_center }\nsteps: [{ id: a, end: x }]\n",
+             "workflow: w\nowner: me\ntrigger: { event: plex.work_center_status, where: event.work_center != 'P' && event.status == 'RUNNING', key: event.work_center }\nsteps: [{ id: a, end: x }]\n"),
+    ("T007", "  - { id: p, call: hr.people }\n  - { id: x, if: 'trigger.a == 1 || !steps.p.people.exists(p, size(p.name) >= 0 && p.shift != trigger.b)', end: done }\n",
+             "  - { id: p, call: hr.people }\n  - { id: x, if: 'trigger.a == 1 || !steps.p.people.exists(p, size(p.name) > 3 && p.shift != trigger.b)', end: done }\n"),
+    ("T014", "  - { id: ok, gate: approve, allow: [approve], ask: lead, expires: 1h, on_expire: fail }\n  - { id: w, call: plex.update_sequence, with: { sequence: [], work_center: P }, rules: [staged], undo: { call: hr.people } }\n",
+             "  - { id: ok, gate: approve, allow: [approve], ask: lead, expires: 1h, on_expire: fail }\n  - { id: w, call: plex.update_sequence, with: { sequence: [], work_center: P }, rules: [staged], undo: { call: plex.restore_sequence, with: { snapshot: S } } }\n"),
+    ("T014", "  - { id: ok, gate: approve, allow: [approve], ask: lead, expires: 1h, on_expire: fail }\n  - { id: w, call: plex.update_sequence, with: { sequence: [], work_center: P }, rules: [staged], undo: { call: schedule.resequence, with: { down: P } } }\n",
+             "  - { id: ok, gate: approve, allow: [approve], ask: lead, expires: 1h, on_expire: fail }\n  - { id: w, call: plex.update_sequence, with: { sequence: [], work_center: P }, rules: [staged], undo: { call: plex.restore_sequence, with: { snapshot: S } } }\n"),
+    ("T019", "  - { id: g, gate: acknowledge, ask: lead, message: messages/empty.hbs, expires: 1h, on_expire: fail }\n",
+             "  - { id: g, gate: acknowledge, ask: lead, message: messages/m.hbs, expires: 1h, on_expire: fail }\n"),
+    ("T019", "  - { id: n, call: notify.role, with: { role: lead, message: messages/empty.hbs } }\n",
+             "  - { id: n, call: notify.role, with: { role: lead, message: messages/m.hbs } }\n"),
+    ("T020", "workflow: w\nowner: me\ntrigger: { event: plex.work_center_status, key: event.id }\nsteps: [{ id: a, end: x }]\n",
+             "workflow: w\nowner: me\ntrigger: { event: plex.work_center_status, key: event.work_center }\nsteps: [{ id: a, end: x }]\n"),
+    ("T020", "workflow: w\nowner: me\ntrigger: { event: plex.work_center_status, key: \"event.work_center + event.time\" }\nsteps: [{ id: a, end: x }]\n",
+             "workflow: w\nowner: me\ntrigger: { event: plex.work_center_status, key: \"event.work_center + event.status\" }\nsteps: [{ id: a, end: x }]\n"),
+    ("T020", "workflow: w\nowner: me\ntrigger: { event: plex.work_center_status, key: event.planned }\nsteps: [{ id: a, end: x }]\n",
+             "workflow: w\nowner: me\ntrigger: { event: plex.work_center_status, key: event.work_center }\nsteps: [{ id: a, end: x }]\n"),
 ];
 
 /// Found by looking at a whole site; their tests are beside the library, and of `takt check`.
@@ -256,4 +274,38 @@ fn what_is_right_is_checked_even_beside_a_mistake_in_the_form() {
     let codes: Vec<&str> = problems.iter().map(|problem| problem.code).collect();
     // `steps.c` is not there only because `c` has a mistake of its own.
     assert_eq!(codes, ["T012", "T006", "T002"]);
+}
+
+#[test]
+fn what_only_follows_from_a_mistake_is_not_told() {
+    let inputs = "workflow: w\nowner: me\ntrigger: manual\ninputs: { cover_days: { type: numbr }, most: { default: 2 }, least: integer }\nsteps: [{ id: a, if: inputs.cover_days > inputs.most && inputs.least == 1, end: x }]\n";
+    let timeout = with_steps(
+        "  - id: a\n    wait: erp.goods_receipt\n    timeout: 3 weeks\n    on_timeout: { end: x }\n",
+    );
+    for (yaml, told) in [(inputs, 3), (timeout.as_str(), 1)] {
+        let (problems, drawn) = findings_with(yaml, &events());
+        let codes: Vec<&str> = problems.iter().map(|problem| problem.code).collect();
+        assert_eq!(codes, vec!["T002"; told], "{drawn}");
+    }
+}
+
+#[test]
+fn an_event_whose_file_has_a_mistake_is_there() {
+    let site = std::env::temp_dir().join(format!("takt-events-{}", std::process::id()));
+    std::fs::create_dir_all(site.join("events")).expect("a folder");
+    std::fs::write(site.join("events/a.b.json"), "{}").expect("written");
+    std::fs::write(site.join("events/a.c.json"), "{").expect("written");
+    let (events, problems) = Events::load(&site).expect("read");
+    std::fs::remove_dir_all(&site).expect("removed");
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    let yaml = |event: &str| {
+        format!(
+            "workflow: w\nowner: me\ntrigger: {{ event: {event}, where: event.x == 1 }}\nsteps: [{{ id: a, end: x }}]\n"
+        )
+    };
+    let codes = |event: &str| -> Vec<&'static str> {
+        findings_with(&yaml(event), &events).0.iter().map(|problem| problem.code).collect()
+    };
+    assert_eq!(codes("a.c"), Vec::<&str>::new());
+    assert_eq!(codes("a.d"), ["T020"]);
 }

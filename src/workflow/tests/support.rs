@@ -27,6 +27,7 @@ pub(super) fn bundle(yaml: &str) -> Bundle {
         ("messages/people.hbs", "There are {{steps.p.people.length}} people."),
         ("prompts/one.hbs", "Judge {{one}}."),
         ("messages/why.hbs", "{{why}}"),
+        ("messages/empty.hbs", "{{!-- what is asked? --}}\n{{! later }}\n\n"),
         ("messages/until.hbs", "It waits until {{time inputs.until}}"),
         (
             "messages/long.hbs",
