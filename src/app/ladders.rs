@@ -39,4 +39,9 @@ impl Ladders for SiteLadders {
             .map(|person| AskedPerson { id: person.id.clone(), name: person.name.clone() })
             .collect()
     }
+
+    fn person(&self, name: &str) -> Option<String> {
+        let found = self.0.person(name).or_else(|| self.0.person_by_mail(name));
+        found.map(|person| person.id.clone())
+    }
 }

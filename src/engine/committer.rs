@@ -231,7 +231,7 @@ impl Writer {
         for intent in &commit.intents {
             match intent {
                 Intent::OpenGate(gate) => gates::open(tx, commit.run, gate, now).await?,
-                Intent::Reassign(to) => gates::reassign(tx, to).await?,
+                Intent::Reassign(to) => gates::reassign(tx, to, now).await?,
                 Intent::CloseGate(gate) => gates::close(tx, &[gate.0]).await?,
                 Intent::Subscribe { path, event, subject } => {
                     events::subscribe(tx, commit.run, path, event, subject.as_deref()).await?;

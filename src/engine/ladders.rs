@@ -35,6 +35,9 @@ pub trait Ladders: Send + Sync {
 
     /// Who fills a role there and then, by shift and duty.
     fn people(&self, role: &str, place: &AskedAt<'_>) -> Vec<AskedPerson>;
+
+    /// The id of the person with this id or mail address.
+    fn person(&self, name: &str) -> Option<String>;
 }
 
 /// No ladders, and roles without titles: for workflows that ask nobody.
@@ -53,5 +56,9 @@ impl Ladders for () {
 
     fn people(&self, _role: &str, _place: &AskedAt<'_>) -> Vec<AskedPerson> {
         Vec::new()
+    }
+
+    fn person(&self, _name: &str) -> Option<String> {
+        None
     }
 }

@@ -95,7 +95,7 @@ pub(super) fn accepted(
             "answer": vote.body, "reason": vote.reason, "reason_code": vote.reason_code,
             "on_behalf_of": vote.on_behalf_of, "alone": vote.overrides, "proposal_hash": vote.proposal_hash,
             "chosen": chosen, "options_shown": options.len(), "overridden": !is_as_proposed,
-            "role": asked.role, "asked_at": asked.opened_at, "answered_at": vote.at, "signature": signed, "named_by": vote.named_by,
+            "role": asked.role, "asked_at": asked.asked_at, "answered_at": vote.at, "signature": signed, "named_by": vote.named_by,
         }));
     let answered = AuditRecord {
         auth: Some(vote.channel.clone()),

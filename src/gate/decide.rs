@@ -84,6 +84,7 @@ impl Answer {
             gate_id: gate.id,
             person: person.id.clone(),
             on_behalf_of: standing.on_behalf_of,
+            named_by: self.named_by.clone().or(standing.handed_over_by),
             decision: self.decision.word().to_owned(),
             body: self.body(gate),
             reason_code: self.reason_code.clone(),
@@ -91,7 +92,6 @@ impl Answer {
             overrides: self.overrides,
             channel: self.channel.clone(),
             proposal_hash: self.proposal_hash.clone(),
-            named_by: self.named_by.clone(),
             at,
         }
     }

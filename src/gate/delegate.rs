@@ -28,6 +28,8 @@ pub struct HandOver {
     pub until: DateTime<Utc>,
     /// Who vouches that this person asks for it, for the audit.
     pub via: String,
+    /// The program that does, where it is one.
+    pub named_by: Option<String>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +74,7 @@ pub async fn hand_over(
         starts_at: now,
         until: wish.until,
         ended_at: None,
+        named_by: wish.named_by.clone(),
     };
     delegations::start(&mut tx, &delegation).await?;
     send_what_is_open(&mut tx, site, person, &delegation).await?;
@@ -94,8 +97,7 @@ async fn send_what_is_open(
         let delegations = std::slice::from_ref(given);
         let votes = gates::votes(db, GateId(gate.id)).await?;
         let asked = Asked { site, gate: &gate, votes: &votes, delegations };
-        let for_giver = Standing { on_behalf_of: Some(given.person.clone()) };
-        if asked.may_answer(delegate, given.starts_at) == Ok(for_giver) {
+        if asked.may_answer(delegate, given.starts_at) == Ok(Standing::of(given)) {
             outbox::hand_over(db, gate.id, given, &person.name).await?;
         }
     }

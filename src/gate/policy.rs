@@ -131,7 +131,7 @@ pub fn check(
     if gate.proposal_hash != answer.proposal_hash {
         return Err(Refusal::Changed);
     }
-    speaks_for_one(asked, answer)?;
+    speaks_for_one(asked, answer, &standing)?;
     if !list(&gate.ask, "allow").iter().any(|word| word == answer.decision.word()) {
         return Err(Refusal::NotOffered);
     }
@@ -154,10 +154,14 @@ pub fn check(
     Ok(standing)
 }
 
-/// A program is believed whom it names. That makes one person of a quorum, of the two of a second approval, or of the one who
-/// asks and the one who approves, and never the other ones too.
-fn speaks_for_one(asked: &Asked<'_>, answer: &Answer) -> Result<(), Refusal> {
-    let Some(program) = &answer.named_by else { return Ok(()) };
+/// A program is believed whom it names, and who handed theirs to whom. That makes one person of a quorum, of the two of a
+/// second approval, or of the one who asks and the one who approves, and never the other ones too.
+fn speaks_for_one(asked: &Asked<'_>, answer: &Answer, standing: &Standing) -> Result<(), Refusal> {
+    let Some(program) = standing.handed_over_by.as_ref().or(answer.named_by.as_ref()) else { return Ok(()) };
+    // Two programs in one answer would make it rest on the word of either.
+    if answer.named_by.as_ref().is_some_and(|other| other != program) {
+        return Err(Refusal::SameProgram { program: program.clone() });
+    }
     let requested_via = asked.gate.ask.get("requested_via").and_then(|via| via.as_str());
     let is_yes = !matches!(answer.decision, Decision::Acknowledge | Decision::Reject);
     let has_asked = is_yes && requested_via == Some(&via_of(program));

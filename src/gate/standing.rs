@@ -13,6 +13,7 @@ use crate::{
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// An open question with everything that decides who may answer it. Pure data: no database behind it.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +30,15 @@ pub struct Asked<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Standing {
     pub on_behalf_of: Option<String>,
+    /// The program that says they handed their answers over.
+    pub handed_over_by: Option<String>,
+}
+
+impl Standing {
+    /// In the place of whoever handed over.
+    pub fn of(given: &Delegation) -> Self {
+        Self { on_behalf_of: Some(given.person.clone()), handed_over_by: given.named_by.clone() }
+    }
 }
 
 impl<'a> Asked<'a> {
@@ -40,9 +50,9 @@ impl<'a> Asked<'a> {
             return Ok(Standing::default());
         }
         let mut refusal = Refusal::WrongRole { asked: self.addressee() };
-        for delegator in self.delegators_of(&person.id).filter(|delegator| self.is_asked(delegator, now)) {
-            match self.is_free(delegator) {
-                Ok(()) => return Ok(Standing { on_behalf_of: Some(delegator.to_owned()) }),
+        for given in self.given_to(&person.id).filter(|given| self.is_asked(&given.person, now)) {
+            match self.is_free(&given.person) {
+                Ok(()) => return Ok(Standing::of(given)),
                 Err(why) => refusal = why,
             }
         }
@@ -79,7 +89,7 @@ impl<'a> Asked<'a> {
         let gate = self.gate;
         let by_role = gate.role.as_ref().is_some_and(|role| {
             let holds =
-                self.site.holds_role(person, role, gate.opened_at) || self.site.holds_role(person, role, now);
+                self.site.holds_role(person, role, gate.asked_at) || self.site.holds_role(person, role, now);
             let there =
                 self.site.person(person).is_some_and(|one| self.site.reaches(one, role, &place_of(gate)));
             holds && there
@@ -87,14 +97,40 @@ impl<'a> Asked<'a> {
         by_role || gate.person.as_deref() == Some(person)
     }
 
+    /// Who may answer now and was not reached by the asking: who came on shift or on duty since, and who stands in for
+    /// them.
+    pub fn newcomers(&self, now: DateTime<Utc>) -> Vec<&'a Person> {
+        let reached = self.reached();
+        let is_new = |person: &&Person| !reached.contains(&person.id) && self.may_answer(person, now).is_ok();
+        self.site.people.iter().filter(is_new).collect()
+    }
+
+    /// Who was asked, as it was found out then, and who stands in for one of them.
+    fn reached(&self) -> BTreeSet<String> {
+        let gate = self.gate;
+        let mut reached: BTreeSet<String> = gate.asked_people().into_iter().map(|person| person.id).collect();
+        reached.extend(gate.person.clone());
+        // Questions of older versions do not say who that was.
+        if let (true, Some(role)) = (reached.is_empty(), &gate.role) {
+            let asked = self.site.people_asked(role, gate.asked_at, &place_of(gate));
+            reached.extend(asked.into_iter().map(|person| person.id.clone()));
+        }
+        let delegates: Vec<String> = self
+            .covering()
+            .filter(|given| reached.contains(&given.person))
+            .map(|given| given.delegate.clone())
+            .collect();
+        reached.extend(delegates);
+        reached
+    }
+
     fn covering(&self) -> impl Iterator<Item = &'a Delegation> {
         let (site, gate) = (self.site, self.gate);
         self.delegations.iter().filter(move |delegation| covers(delegation, site, gate))
     }
 
-    fn delegators_of(&self, person: &str) -> impl Iterator<Item = &'a str> {
-        let given = self.covering().filter(move |delegation| delegation.delegate == person);
-        given.map(|delegation| delegation.person.as_str())
+    fn given_to(&self, person: &str) -> impl Iterator<Item = &'a Delegation> {
+        self.covering().filter(move |delegation| delegation.delegate == person)
     }
 
     fn standing_in(&self, now: DateTime<Utc>) -> impl Iterator<Item = &'a Delegation> {

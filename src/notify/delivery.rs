@@ -53,7 +53,8 @@ impl Delivery {
                 tokio::join!(
                     one.deliver(notifier.as_ref(), wake.clone(), stop.clone()),
                     one.settle(notifier.as_ref(), stop.clone()),
-                    one.tell(notifier.as_ref(), wake, stop),
+                    one.tell(notifier.as_ref(), wake, stop.clone()),
+                    one.watch_shifts(notifier.as_ref(), stop),
                 )
             }
         });
@@ -188,7 +189,11 @@ impl Delivery {
         match (&message, queued.gate_id) {
             (Message::Decided(_), Some(gate)) => self.change(notifier, gate, &message).await,
             (Message::Ask(_), Some(gate)) => self.ask(notifier, queued, message, GateId(gate)).await,
-            _ => self.send(notifier, queued, message, None).await,
+            (Message::Tell(_), Some(gate)) => self.remind(notifier, queued, message, GateId(gate)).await,
+            _ => {
+                let places = self.places(notifier, queued, &message);
+                self.send(notifier, queued, message, None, places).await
+            }
         }
     }
 
@@ -218,8 +223,8 @@ impl Delivery {
         if question.progress.is_none() {
             let delegates = standing.delegates(now);
             drop(db);
-            let asked = Some((&asked, delegates.as_slice()));
-            return self.send(notifier, queued, Message::Ask(question), asked).await;
+            let places = self.places_of_asked(notifier, queued, &asked, &delegates);
+            return self.send(notifier, queued, Message::Ask(question), Some(&asked), places).await;
         }
         let card = queued.message["card"].as_str().and_then(|id| id.parse().ok());
         let receipts = cards::open_receipts(&mut db, card.unwrap_or_default()).await?;
@@ -283,22 +288,16 @@ impl Delivery {
     }
 
     /// Sends a message to each of its places that does not have it yet.
-    async fn send(
+    pub(super) async fn send(
         &self,
         notifier: &dyn Notifier,
         queued: &mut outbox::Message,
         message: Message,
-        asked: Option<(&gates::Gate, &[String])>,
+        asked: Option<&gates::Gate>,
+        places: Vec<Destination>,
     ) -> Result<Result<(), NotifyError>, StoreError> {
         let channel = notifier.channel();
-        let places = match &message {
-            Message::Follow(_) => {
-                vec![Destination::Room { id: String::new(), asked: Vec::new(), later: Vec::new() }]
-            }
-            _ => self.places(notifier, queued, asked),
-        };
-        let asked = asked.map(|(gate, _)| gate);
-        if places.is_empty() && is_handed_over(queued) {
+        if places.is_empty() && is_once_more(queued) {
             return Ok(Ok(()));
         }
         if places.is_empty() {
@@ -332,7 +331,7 @@ impl Delivery {
             match notifier.send(&sending).await {
                 Ok(receipt) => receipts.push(receipt.0),
                 // Of several people one who cannot be reached does not keep the others from being asked.
-                Err(error) if !error.retryable && (places.len() > 1 || is_handed_over(queued)) => {
+                Err(error) if !error.retryable && (places.len() > 1 || is_once_more(queued)) => {
                     tracing::warn!(channel, %error, "one of several people was not reached");
                     receipts.push(Value::Null);
                     nobody = Some(error);
@@ -347,22 +346,36 @@ impl Delivery {
         let reached = receipts.iter().any(|receipt| !receipt.is_null());
         queued.receipt = reached.then_some(Value::Array(receipts));
         self.note(queued, notifier, asked, &places).await?;
-        Ok(nobody.filter(|_| !reached && !is_handed_over(queued)).map_or(Ok(()), Err))
+        Ok(nobody.filter(|_| !reached && !is_once_more(queued)).map_or(Ok(()), Err))
     }
 
-    /// Where those who are asked are reached, and those who stand in for them.
-    fn places(
+    /// Where those whom a message is for are reached.
+    pub(super) fn places(
         &self,
         notifier: &dyn Notifier,
         queued: &outbox::Message,
-        asked: Option<(&gates::Gate, &[String])>,
+        message: &Message,
+    ) -> Vec<Destination> {
+        if matches!(message, Message::Follow(_)) {
+            return vec![Destination::Room { id: String::new(), asked: Vec::new(), later: Vec::new() }];
+        }
+        let (role, person) = (queued.role.as_deref(), queued.person.as_deref());
+        notifier.destinations(&self.site, role, person, queued.created_at)
+    }
+
+    /// Where those who are asked are reached, and those who stand in for them.
+    fn places_of_asked(
+        &self,
+        notifier: &dyn Notifier,
+        queued: &outbox::Message,
+        gate: &gates::Gate,
+        delegates: &[String],
     ) -> Vec<Destination> {
         let (role, person) = (queued.role.as_deref(), queued.person.as_deref());
         let at = queued.created_at;
         let mut places = notifier.destinations(&self.site, role, person, at);
-        let Some((gate, delegates)) = asked else { return places };
         places.retain(|place| self.is_theirs(place, role, gate));
-        if is_handed_over(queued) {
+        if is_once_more(queued) {
             places.retain(|place| place.person() == person);
             return places;
         }
@@ -409,7 +422,7 @@ impl Delivery {
     }
 
     /// Nobody is asked by name what they may not answer: of another place, or kept from it.
-    fn is_theirs(&self, place: &Destination, role: Option<&str>, gate: &gates::Gate) -> bool {
+    pub(super) fn is_theirs(&self, place: &Destination, role: Option<&str>, gate: &gates::Gate) -> bool {
         let Some(person) = place.person().and_then(|id| self.site.person(id)) else { return true };
         let is_there = role.is_none_or(|role| self.site.reaches(person, role, &place_of(gate)));
         is_there && !gate.excluded.contains(&person.id)
@@ -445,6 +458,6 @@ impl Delivery {
 }
 
 /// For one person, where they are reached by themselves: the others have it.
-fn is_handed_over(queued: &outbox::Message) -> bool {
-    queued.message.get("handed_over_by").is_some()
+fn is_once_more(queued: &outbox::Message) -> bool {
+    ["handed_over_by", "came_in"].iter().any(|mark| queued.message.get(mark).is_some())
 }

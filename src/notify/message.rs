@@ -80,7 +80,10 @@ pub struct Question {
     /// What has to be filled in, which takes the page too.
     #[serde(default)]
     pub fields: Option<Value>,
-    /// What is asked about, where it can be changed first.
+    /// What the first of two people filled in: labels and values, in the form's order.
+    #[serde(default)]
+    pub filled: Vec<(String, String)>,
+    /// What is asked about as it stands, where it can be changed first.
     #[serde(default)]
     pub draft: Option<Value>,
     #[serde(default)]
@@ -181,12 +184,13 @@ impl Message {
 }
 
 impl Question {
-    /// Whether this answer can be given with one button, away from the page.
+    /// Whether this answer can be given with one button, away from the page: a yes only to what is shown there whole.
     pub fn takes(&self, button: Button) -> bool {
         let has_room = match button {
-            Button::Acknowledge => self.items.is_empty(),
-            Button::Approve => self.fields.is_none(),
-            Button::Choose | Button::Reject => true,
+            Button::Acknowledge => self.items.is_empty() && self.fits_cards(),
+            Button::Approve => self.fields.is_none() && self.fits_cards(),
+            Button::Choose => self.fits_cards(),
+            Button::Reject => true,
             Button::Edit => false,
         };
         has_room && self.sign.is_none() && self.allow.contains(&button)
@@ -215,7 +219,7 @@ impl Question {
         question["gate"] = gate.id.to_string().into();
         question["token"] = token.into();
         question["asked"] = gate.ask.get("role_title").cloned().unwrap_or_else(|| "".into());
-        question["asked_at"] = serde_json::to_value(gate.opened_at)?;
+        question["asked_at"] = serde_json::to_value(gate.asked_at)?;
         question["expires_at"] = serde_json::to_value(gate.expires_at)?;
         question["url"] = url.into();
         question["reasons"] = serde_json::to_value(reasons)?;

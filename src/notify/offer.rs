@@ -5,6 +5,9 @@ use super::{Button, Question, press::answer_word};
 /// More buttons are not read; the rest is one tap away on the page.
 const CARD_BUTTONS_MAX: usize = 4;
 
+/// The way to the page where a card has no room for what a yes agrees to.
+pub const OPEN_TO_READ: &str = "Open to read it all and answer";
+
 /// An answer that can be given with one button.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offer {
@@ -83,6 +86,7 @@ impl Question {
                 (Some(_), _) => "Open to sign",
                 (None, _) if too_many => "Open to choose",
                 (None, _) if self.fields.is_some() => "Open to fill in",
+                (None, _) if !self.fits_cards() => OPEN_TO_READ,
                 (None, true) => "More / edit",
                 (None, false) => "Open to answer",
             };
@@ -131,6 +135,20 @@ mod tests {
         let mut question = question(0, &["approve", "reject"]);
         question.fields = Some(json!({ "type": "object" }));
         assert_eq!(buttons(&question, false), ["Open to fill in", "Reject"]);
+    }
+
+    #[test]
+    fn what_is_too_long_to_be_shown_has_the_way_to_its_page_in_place_of_a_yes() {
+        let mut question = question(0, &["approve", "edit", "reject"]);
+        assert_eq!(buttons(&question, false), ["Approve", "More / edit", "Reject"]);
+        question.draft = Some(json!("a".repeat(2500)));
+        assert_eq!(buttons(&question, false), [OPEN_TO_READ, "Reject"]);
+        // The dialog for an edit shows the whole text.
+        assert_eq!(buttons(&question, true), [OPEN_TO_READ, "Edit", "Reject"]);
+        question.allow = vec![Button::Approve, Button::Choose, Button::Reject];
+        question.draft = None;
+        question.filled = vec![("Note".to_owned(), "a".repeat(2500))];
+        assert_eq!(buttons(&question, false), [OPEN_TO_READ, "Reject"]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What is to be kept in the audit trail of one thing that was done; `store` writes it, `audit` chains and checks it.
 
-use super::RunId;
+use super::{GateId, RunId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -178,6 +178,12 @@ impl AuditRecord {
             correlation: None,
             detail: Value::Null,
         }
+    }
+
+    /// A question that nobody answered: in time (`EXPIRED`), or before its run went on without it (`CLOSED`).
+    pub fn gate_closed(run: RunId, gate: GateId, decision: &str) -> Self {
+        let record = Self::new(TAKT, "gate.closed").of_run(run, None).object(gate.to_string());
+        Self { decision: Some(decision.to_owned()), ..record }
     }
 
     #[must_use]

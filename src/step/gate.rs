@@ -88,7 +88,7 @@ impl GateExecutor {
     async fn go_on(&self, step: &GateStep, context: &StepContext) -> Result<Outcome, String> {
         let (first, second) = asked_so_far(&context.notes)?;
         let Some(first) = first else { return self.open(step, context).await };
-        let mut excluded = ask::excluded(step, context);
+        let mut excluded = ask::excluded(step, &first.ask, context);
         let Some(first_answer) = answer_to(&first, &context.signals) else {
             return self.still_waiting(step, &first, &excluded, context);
         };
@@ -281,6 +281,7 @@ impl GateExecutor {
                 let mut message = ask::message(&escalated);
                 let title = opened.ask["title"].as_str().unwrap_or_default();
                 message["title"] = json!(format!("Passed on to {}: {title}", rung.title));
+                message["asked_at"] = json!(context.clock.now());
                 message["on_silence"] = json!(ask::on_silence(step, self.ladders.as_ref(), next + 1));
                 let number = ordinal(opened) + u64::try_from(escalated.rung).unwrap_or_default();
                 let send = ask::send(context, &escalated, MessageKind::Ask, number, message);

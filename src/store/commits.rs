@@ -12,6 +12,7 @@ pub use starts::{Begun, Over, Place, Starts, start};
 use super::{
     PgConnection, Result,
     audit::Columns,
+    gates,
     journal::{self, Rows},
     signals,
 };
@@ -255,13 +256,11 @@ async fn tidy(db: &mut PgConnection, runs: &[Uuid]) -> Result<()> {
     sqlx::query!(
         "with freed as (
              delete from open_key where run_id = any($1)
-         ), unsubscribed as (
-             delete from subscription where run_id = any($1)
          )
-         update gate set state = 'closed' where run_id = any($1) and state = 'open'",
+         delete from subscription where run_id = any($1)",
         runs
     )
-    .execute(db)
+    .execute(&mut *db)
     .await?;
-    Ok(())
+    gates::close_of_runs(db, runs).await
 }

@@ -1,6 +1,6 @@
 //! What people order of runs: holding, reopening, moving and releasing them, and orders over many.
 
-use super::{PgConnection, Result, StoreError, signals::kind_word};
+use super::{PgConnection, Result, StoreError, gates, signals::kind_word};
 use crate::run::{Failure, Rank, RunId, SignalKind, StepPath, WorkerId};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -287,9 +287,7 @@ pub async fn abandon(tx: &mut PgConnection, run: RunId) -> Result<()> {
     )
     .execute(&mut *tx)
     .await?;
-    sqlx::query!("update gate set state = 'closed' where run_id = $1 and state = 'open'", run.0)
-        .execute(&mut *tx)
-        .await?;
+    gates::close_of_runs(tx, &[run.0]).await?;
     sqlx::query!("delete from subscription where run_id = $1", run.0).execute(&mut *tx).await?;
     sqlx::query!("delete from signal where run_id = $1", run.0).execute(&mut *tx).await?;
     sqlx::query!("delete from open_key where run_id = $1", run.0).execute(&mut *tx).await?;

@@ -17,6 +17,8 @@ pub struct Delegation {
     pub until: DateTime<Utc>,
     /// Ended before its time.
     pub ended_at: Option<DateTime<Utc>>,
+    /// The program that says the person wants this.
+    pub named_by: Option<String>,
 }
 
 impl Delegation {
@@ -27,13 +29,15 @@ impl Delegation {
 
 pub async fn start(db: &mut PgConnection, delegation: &Delegation) -> Result<()> {
     sqlx::query!(
-        "insert into delegation (id, person, delegate, role, starts_at, until) values ($1, $2, $3, $4, $5, $6)",
+        "insert into delegation (id, person, delegate, role, starts_at, until, named_by)
+         values ($1, $2, $3, $4, $5, $6, $7)",
         delegation.id,
         delegation.person,
         delegation.delegate,
         delegation.role,
         delegation.starts_at,
-        delegation.until
+        delegation.until,
+        delegation.named_by
     )
     .execute(db)
     .await?;
@@ -54,7 +58,7 @@ pub async fn end(db: &mut PgConnection, id: Uuid, by: &str, at: DateTime<Utc>) -
 pub async fn get(db: &mut PgConnection, id: Uuid) -> Result<Option<Delegation>> {
     let found = sqlx::query_as!(
         Delegation,
-        "select id, person, delegate, role, starts_at, until, ended_at from delegation where id = $1",
+        "select id, person, delegate, role, starts_at, until, ended_at, named_by from delegation where id = $1",
         id
     );
     Ok(found.fetch_optional(db).await?)
@@ -64,7 +68,7 @@ pub async fn get(db: &mut PgConnection, id: Uuid) -> Result<Option<Delegation>> 
 pub async fn in_force(db: &mut PgConnection, at: DateTime<Utc>) -> Result<Vec<Delegation>> {
     let rows = sqlx::query_as!(
         Delegation,
-        "select id, person, delegate, role, starts_at, until, ended_at from delegation
+        "select id, person, delegate, role, starts_at, until, ended_at, named_by from delegation
          where ended_at is null and starts_at <= $1 and until > $1 order by starts_at, id",
         at
     );
@@ -75,7 +79,7 @@ pub async fn in_force(db: &mut PgConnection, at: DateTime<Utc>) -> Result<Vec<De
 pub async fn of_person(db: &mut PgConnection, person: &str, limit: i64) -> Result<Vec<Delegation>> {
     let rows = sqlx::query_as!(
         Delegation,
-        "select id, person, delegate, role, starts_at, until, ended_at from delegation
+        "select id, person, delegate, role, starts_at, until, ended_at, named_by from delegation
          where person = $1 or delegate = $1 order by starts_at desc, id limit $2",
         person,
         limit

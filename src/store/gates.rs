@@ -1,7 +1,7 @@
 //! Questions to people and their answers.
 
-use super::{PgConnection, Result};
-use crate::run::{AskedPerson, GateId, NewGate, Reassign, RunId, StepPath};
+use super::{PgConnection, Result, audit};
+use crate::run::{AskedPerson, AuditRecord, GateId, NewGate, Reassign, RunId, StepPath};
 use crate::workflow::PastAnswers;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,8 @@ pub struct Gate {
     /// How many people have to give the same answer.
     pub quorum: i16,
     pub opened_at: DateTime<Utc>,
+    /// When those who are asked now were: later than `opened_at` once it was handed on.
+    pub asked_at: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
     /// Whom it was handed on to.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,7 +60,8 @@ pub struct Vote {
     pub overrides: bool,
     pub channel: String,
     pub proposal_hash: String,
-    /// The program that says whose answer it is: a service account, or the one with the site's own token.
+    /// The program that says whose answer it is, or that they handed it over: a service account, or the one with the site's
+    /// own token.
     pub named_by: Option<String>,
     pub at: DateTime<Utc>,
 }
@@ -67,8 +70,8 @@ pub async fn open(db: &mut PgConnection, run: RunId, gate: &NewGate, at: DateTim
     let form = serde_json::to_value(gate.form).ok().and_then(|form| form.as_str().map(str::to_owned));
     sqlx::query!(
         "insert into gate (id, run_id, path, form, role, person, excluded, ask, proposal_hash, token_hash,
-                           opened_at, expires_at, quorum)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) on conflict (id) do nothing",
+                           opened_at, asked_at, expires_at, quorum)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, $12, $13) on conflict (id) do nothing",
         gate.id.0,
         run.0,
         gate.path.as_str(),
@@ -97,16 +100,18 @@ pub async fn lock_open(db: &mut PgConnection, gates: &[Uuid]) -> Result<Vec<Uuid
     Ok(rows.fetch_all(db).await?)
 }
 
-pub async fn reassign(db: &mut PgConnection, to: &Reassign) -> Result<()> {
+/// From now on others are asked.
+pub async fn reassign(db: &mut PgConnection, to: &Reassign, at: DateTime<Utc>) -> Result<()> {
     sqlx::query!(
-        "update gate set role = $2, person = $3, rung = $4, expires_at = $5, people = $6
+        "update gate set role = $2, person = $3, rung = $4, expires_at = $5, people = $6, asked_at = $7
          where id = $1 and state = 'open'",
         to.gate.0,
         to.role,
         to.person,
         to.rung,
         to.expires_at,
-        json!(to.people)
+        json!(to.people),
+        at
     )
     .execute(db)
     .await?;
@@ -120,18 +125,25 @@ pub async fn close(db: &mut PgConnection, gates: &[Uuid]) -> Result<()> {
     Ok(())
 }
 
+/// Questions of runs that have ended, or gone on without them. Each stands in the audit.
 pub async fn close_of_runs(db: &mut PgConnection, runs: &[Uuid]) -> Result<()> {
-    sqlx::query!("update gate set state = 'closed' where run_id = any($1) and state = 'open'", runs)
-        .execute(db)
-        .await?;
-    Ok(())
+    let closed = sqlx::query!(
+        "update gate set state = 'closed' where run_id = any($1) and state = 'open' returning id, run_id",
+        runs
+    );
+    let closed = closed.fetch_all(&mut *db).await?;
+    let records: Vec<AuditRecord> = closed
+        .into_iter()
+        .map(|gate| AuditRecord::gate_closed(RunId(gate.run_id), GateId(gate.id), "CLOSED"))
+        .collect();
+    audit::append(db, &records).await
 }
 
 pub async fn get(db: &mut PgConnection, id: GateId) -> Result<Option<Gate>> {
     let found = sqlx::query_as!(
         Gate,
         "select id, run_id, path, form, state, role, person, excluded, ask, proposal_hash, rung, quorum, opened_at,
-                expires_at, people
+                asked_at, expires_at, people
          from gate where id = $1",
         id.0
     );
@@ -220,7 +232,7 @@ pub async fn list_open(
     let rows = sqlx::query_as!(
         Gate,
         "select id, run_id, path, form, state, role, person, excluded, ask, proposal_hash, rung, quorum, opened_at,
-                expires_at, people
+                asked_at, expires_at, people
          from gate
          where state = 'open' and (($1::text[] is null and $2::text[] is null) or role = any($1) or person = any($2))
          order by expires_at, id limit 500",
@@ -234,7 +246,7 @@ pub async fn of_run(db: &mut PgConnection, run: RunId) -> Result<Vec<Gate>> {
     let rows = sqlx::query_as!(
         Gate,
         "select id, run_id, path, form, state, role, person, excluded, ask, proposal_hash, rung, quorum, opened_at,
-                expires_at, people
+                asked_at, expires_at, people
          from gate where run_id = $1 order by opened_at, id",
         run.0
     );

@@ -1,6 +1,6 @@
 //! Messages on their way to people.
 
-use super::{PgConnection, Result, StoreError, delegations::Delegation};
+use super::{PgConnection, Result, StoreError, delegations::Delegation, gates::Gate};
 use crate::run::{OutboxMessage, RunId};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -185,31 +185,101 @@ pub async fn show_progress(db: &mut PgConnection, gate: Uuid, answers: usize, wo
     Ok(())
 }
 
+/// An open question once more, for one person, where they are reached by themselves.
+struct OnceMore<'a> {
+    gate: Uuid,
+    person: &'a str,
+    /// What it is sent for: once for each.
+    cause: String,
+    /// Before the words of the question.
+    title: String,
+    /// What this message says in place of the question's own fields.
+    fields: Value,
+    /// One channel, also where its first message reached nobody, as long as this rung is asked; otherwise each that has
+    /// sent it.
+    only: Option<(&'a str, i16)>,
+}
+
 /// An open question once more, for somebody who answers for one of those who are asked; by each channel that has sent it.
 pub async fn hand_over(db: &mut PgConnection, gate: Uuid, given: &Delegation, giver: &str) -> Result<()> {
-    sqlx::query!(
+    let once_more = OnceMore {
+        gate,
+        person: &given.delegate,
+        cause: given.id.to_string(),
+        title: format!("{giver} has handed this to you: "),
+        fields: json!({ "handed_over_by": giver }),
+        only: None,
+    };
+    send_once_more(db, once_more).await.map(|_| ())
+}
+
+/// An open question, for somebody who came on shift or on duty since it was asked; `asked` are those it is for, in words.
+/// False where it does not have to be sent, or cannot be yet.
+pub async fn send_to_newcomer(
+    db: &mut PgConnection,
+    gate: &Gate,
+    channel: &str,
+    person: &str,
+    asked: &str,
+) -> Result<bool> {
+    let once_more = OnceMore {
+        gate: gate.id,
+        person,
+        cause: person.to_owned(),
+        title: String::new(),
+        fields: json!({ "came_in": true, "asked": asked }),
+        only: Some((channel, gate.rung)),
+    };
+    send_once_more(db, once_more).await
+}
+
+async fn send_once_more(db: &mut PgConnection, once_more: OnceMore<'_>) -> Result<bool> {
+    let (channel, rung) = once_more.only.unzip();
+    let sent = sqlx::query!(
         "insert into outbox (id, run_id, path, gate_id, channel, person, message)
          select md5('handed over:' || id || $2::text)::uuid, run_id, path, gate_id, channel, $3,
-                message || jsonb_build_object('title', $4 || ' has handed this to you: ' || (message ->> 'title'),
-                                              'handed_over_by', $4)
+                message || jsonb_build_object('title', $4::text || (message ->> 'title')) || $5::jsonb
          from (select distinct on (channel) id, run_id, path, gate_id, channel, message, state, created_at
                from outbox
                where gate_id = $1 and channel <> 'console' and message ->> 'kind' = 'ask'
-                 and not message ?| array['progress', 'handed_over_by']
+                 and not message ?| array['progress', 'handed_over_by', 'came_in']
                order by channel, created_at desc, id) latest
-         where state = 'sent'
+         where (state = 'sent' or ($6::text is not null and state = 'failed'))
+           and ($6::text is null or channel = $6)
+           and ($7::smallint is null
+                or exists (select 1 from gate where gate.id = $1 and gate.state = 'open' and gate.rung = $7))
            and not exists (select 1 from outbox given
                            where given.gate_id = $1 and given.channel = latest.channel and given.person = $3
-                             and given.message ? 'handed_over_by' and given.created_at >= latest.created_at)
+                             and given.message ?| array['handed_over_by', 'came_in']
+                             and given.created_at >= latest.created_at)
          on conflict (id) do nothing",
+        once_more.gate,
+        once_more.cause,
+        once_more.person,
+        once_more.title,
+        once_more.fields,
+        channel,
+        rung
+    );
+    Ok(sent.execute(db).await?.rows_affected() > 0)
+}
+
+/// Who was sent the question of a gate by themselves since a time, in a channel.
+pub async fn sent_once_more(
+    db: &mut PgConnection,
+    gate: Uuid,
+    channel: &str,
+    since: DateTime<Utc>,
+) -> Result<Vec<String>> {
+    let people = sqlx::query_scalar!(
+        r#"select distinct person as "person!" from outbox
+           where gate_id = $1 and channel = $2 and created_at >= $3 and person is not null
+             and message ?| array['handed_over_by', 'came_in']"#,
         gate,
-        given.id.to_string(),
-        given.delegate,
-        giver
-    )
-    .execute(db)
-    .await?;
-    Ok(())
+        channel,
+        since
+    );
+    Ok(people.fetch_all(db).await?)
 }
 
 /// Informations shown in the console's inbox, newest first.

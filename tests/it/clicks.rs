@@ -2,7 +2,7 @@
 
 use crate::support::{
     console::{Console, Page},
-    seed,
+    seed::{self, Question},
     slack::{BOT_TOKEN, SIGNING_SECRET},
 };
 use chrono::Utc;
@@ -15,6 +15,7 @@ use takt::{
     run::GateId,
     site::{Site, Slack},
     store::{audit, events, gates},
+    workflow::GateForm,
 };
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers::path};
 
@@ -76,20 +77,25 @@ async fn vote(console: &Console, gate: GateId) -> Option<gates::Vote> {
     gates::vote(&mut db, gate).await.expect("asking")
 }
 
-/// Waits until Slack was asked to tell somebody something, and gives the words.
-async fn whispered(slack: &MockServer, user: &str) -> String {
+/// Waits until Slack was asked for something that fits, and gives the last of it.
+async fn asked(slack: &MockServer, path: &str, fits: impl Fn(&Value) -> bool) -> Value {
     let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
     loop {
         let requests = slack.received_requests().await.expect("recorded requests");
-        let told = requests.iter().filter(|request| request.url.path() == "/chat.postEphemeral");
-        let mut bodies = told.filter_map(|request| request.body_json::<Value>().ok());
-        let last = bodies.rfind(|body| body["user"] == user);
-        if let Some(text) = last.as_ref().and_then(|body| body["text"].as_str()) {
-            return text.to_owned();
+        let asked = requests.iter().filter(|request| request.url.path() == path);
+        let mut bodies = asked.filter_map(|request| request.body_json::<Value>().ok());
+        if let Some(last) = bodies.rfind(&fits) {
+            return last;
         }
-        assert!(std::time::Instant::now() < until, "nobody told {user} anything");
+        assert!(std::time::Instant::now() < until, "{path} was not asked for");
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
+}
+
+/// What somebody was told last.
+async fn whispered(slack: &MockServer, user: &str) -> String {
+    let told = asked(slack, "/chat.postEphemeral", |body| body["user"] == user).await;
+    told["text"].as_str().expect("words").to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -224,6 +230,34 @@ async fn a_rejection_asks_for_its_reason_first() {
     let vote = vote(&console, gate).await.expect("an answer");
     let words = (vote.decision.as_str(), vote.reason_code.as_deref(), vote.reason.as_deref());
     assert_eq!(words, ("reject", Some("facts_wrong"), Some("the tool is fixed")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_text_goes_through_its_dialog() {
+    let slack = MockServer::start().await;
+    let console = console(&slack).await;
+    let (run, _) = seed::three_plans(&console).await;
+    let ask = json!({ "title": "Note", "allow": ["approve", "edit"], "draft": "PRESS-4 is down",
+        "role_title": "Production supervisor", "on_silence": "It counts as rejected." });
+    let (form, role) = (GateForm::Approve, "production_supervisor");
+    let gate = seed::ask(&console, run, Question { path: "note", form, role, ask, minutes: 15 }).await;
+    let now = Utc::now().timestamp();
+    assert_eq!(post(&console, &click("U0SAM", gate, Button::Edit, None), now).await.status, StatusCode::OK);
+    let view = asked(&slack, "/views.open", |_| true).await["view"].clone();
+    let text =
+        view["blocks"].as_array().and_then(|blocks| blocks.iter().find(|one| one["block_id"] == "draft"));
+    assert_eq!(text.expect("a field")["element"]["initial_value"], "PRESS-4 is down", "{view:#}");
+    let sent = json!({ "type": "view_submission", "user": { "id": "U0SAM" }, "view": {
+        "callback_id": view["callback_id"], "private_metadata": view["private_metadata"],
+        "state": { "values": {
+            "draft": { "draft": { "value": "PRESS-4 is down: a hose" } },
+            "code": { "code": { "selected_option": { "value": "facts_wrong" } } },
+            "reason": { "reason": { "value": null } },
+        } } } });
+    assert_eq!(post(&console, &sent, now).await.text, r#"{"response_action":"clear"}"#);
+    let vote = vote(&console, gate).await.expect("an answer");
+    assert_eq!((vote.decision.as_str(), vote.reason_code.as_deref()), ("edit", Some("facts_wrong")));
+    assert_eq!(vote.body["edited"], "PRESS-4 is down: a hose");
 }
 
 /// Slack shows people an error after three seconds, so the acknowledgement does not wait for a database that is held up;

@@ -146,6 +146,12 @@ async fn audited(plant: &Plant, action: &str) -> usize {
     same.inspect(|row| assert_eq!(row.detail["reason"], json!("a test"))).count()
 }
 
+/// Runs whose question ended without an answer, and the trail's word for it.
+async fn closed(plant: &Plant) -> Vec<(Option<uuid::Uuid>, Option<String>)> {
+    let sql = "select run_id, decision from audit where action = 'gate.closed'";
+    sqlx::query_as(sql).fetch_all(plant.store.pool()).await.expect("the audit")
+}
+
 async fn target(plant: &Plant, run: RunId) -> control::Target {
     let mut db = plant.store.connection().await.expect("a connection");
     control::look(&mut db, &[run.0]).await.expect("the run").pop().expect("the run")
@@ -168,6 +174,7 @@ async fn a_cancelled_run_is_undone_backwards() {
     let steps = done_steps(&plant.records(run).await);
     assert_eq!(steps, ["first", "second", "second.undo", "first.undo"]);
     assert_eq!(audited(&plant, "run.cancel").await, 1);
+    assert_eq!(closed(&plant).await, [(Some(run.0), Some("CLOSED".to_owned()))], "its question has an end");
     let (status, problem) = order(&plant, run, "cancel", json!({})).await;
     assert_eq!((status, &problem["why"]), (StatusCode::CONFLICT, &json!("ended")), "{problem}");
 }

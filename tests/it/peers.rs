@@ -184,16 +184,38 @@ async fn listening(port: u16) {
     }
 }
 
+/// The question with something else in it.
+fn asked(more: Value) -> Value {
+    let mut whole = question();
+    // As they are added when it is sent.
+    whole["reasons"] = json!(takt::site::Answering::default().reasons);
+    whole.as_object_mut().expect("fields").extend(more.as_object().expect("fields").clone());
+    whole
+}
+
+fn long(length: usize) -> String {
+    "Wörter & <mehr> ".repeat(length / 16 + 1)
+}
+
+/// Forms, what was filled in and drafts, up to more than a card shows.
+fn with_content() -> Vec<Value> {
+    let yes_or_no = json!(["approve", "reject"]);
+    let fields = json!({ "type": "object", "properties": { "pieces": { "type": "integer" } } });
+    let filled = json!([["Cause", "tool"], ["Note", "two\nlines & <more> \"so\""], ["Empty", ""], ["", ""]]);
+    let draft = json!({ "summary": long(1_500), "points": ["b", "c"], "count": { "pieces": 2 }, "": "" });
+    let basis = json!(["Fill in the form on its page"]);
+    let many: Vec<[String; 2]> = (0..24).map(|at| [format!("Field {at}"), long(32)]).collect();
+    vec![
+        asked(json!({ "allow": yes_or_no, "options": [], "fields": fields, "basis": basis })),
+        asked(json!({ "allow": yes_or_no, "options": [], "fields": null, "filled": filled })),
+        asked(json!({ "allow": yes_or_no, "options": [], "filled": many })),
+        asked(json!({ "allow": yes_or_no, "options": [], "filled": [["Note", long(3_000)]] })),
+        asked(json!({ "allow": ["approve", "edit", "reject"], "options": [], "draft": draft })),
+    ]
+}
+
 /// One of each message that goes out, in all its forms and up to more than any card takes.
 fn every_kind() -> Vec<Value> {
-    let asked = |more: Value| {
-        let mut whole = question();
-        // As they are added when it is sent.
-        whole["reasons"] = json!(takt::site::Answering::default().reasons);
-        whole.as_object_mut().expect("fields").extend(more.as_object().expect("fields").clone());
-        whole
-    };
-    let long = |length: usize| "Wörter & <mehr> ".repeat(length / 16 + 1);
     let options = |count: usize, text: &str| {
         let fact = json!({ "label": text, "value": text });
         json!(vec![json!({ "title": text, "rationale": text, "facts": vec![fact; 12] }); count])
@@ -209,9 +231,6 @@ fn every_kind() -> Vec<Value> {
         asked(
             json!({ "allow": ["acknowledge"], "options": [], "items": ["The guard is closed", { "title": "Clean" }] }),
         ),
-        asked(
-            json!({ "allow": ["reject"], "options": [], "fields": { "type": "object" }, "basis": ["Fill it in"] }),
-        ),
         asked(json!({ "sign": "I release this lot for shipment" })),
         asked(
             json!({ "progress": "1 of 2 chose 1: Sam Carter", "second": "2 people have to give the same answer" }),
@@ -225,6 +244,7 @@ fn every_kind() -> Vec<Value> {
         json!({ "kind": "tell", "title": long(400), "body": long(9_000), "url": "http://127.0.0.1:4000/runs/1" }),
         json!({ "kind": "follow", "lines": ["Plex updated", long(900), "Ended"], "thread": {} }),
     ];
+    kinds.extend(with_content());
     // Each step of what is left out when it would be too much.
     for size in [100, 300, 900, 3_000] {
         let text = long(size);

@@ -1,7 +1,7 @@
 //! How a message looks as a mail: the same words as plain text and as HTML, and a link for each answer. Following a link
 //! only shows the question; answering takes a button on the page.
 
-use crate::notify::{Message, Notice, Question, clip};
+use crate::notify::{CONTENT_TOO_LONG, Fact, Message, Notice, OPEN_TO_READ, Question, clip};
 use chrono_tz::Tz;
 
 const SUBJECT_CHARS_MAX: usize = 150;
@@ -55,6 +55,12 @@ fn asked(question: &Question, zone: Tz) -> Vec<Part> {
             rationale: option.rationale.clone(),
         }
     }));
+    let content: Vec<String> = question.content().iter().map(Fact::in_words).collect();
+    if !question.fits_cards() {
+        parts.push(Part::Quiet(CONTENT_TOO_LONG.to_owned()));
+    } else if !content.is_empty() {
+        parts.push(Part::Text(content.join("\n")));
+    }
     let notes = question.basis.iter().chain([&question.on_silence]).chain(&question.second);
     parts.extend(notes.filter(|note| !note.is_empty()).map(|note| Part::Quiet(note.clone())));
     if let Some(meaning) = &question.sign {
@@ -79,7 +85,11 @@ fn links(question: &Question) -> Vec<(String, String)> {
         );
     }
     if let Some(url) = &question.url {
-        let label = if question.sign.is_some() { "Open to sign" } else { "Details" };
+        let label = match question.sign {
+            Some(_) => "Open to sign",
+            None if !question.fits_cards() => OPEN_TO_READ,
+            None => "Details",
+        };
         links.push((label.to_owned(), url.clone()));
     }
     links
@@ -141,6 +151,7 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::notify::Button;
     use serde_json::json;
 
     fn question() -> Question {
@@ -170,6 +181,30 @@ mod tests {
         assert!(
             written.html.contains("PRESS-4 &lt;down&gt;") && written.html.contains("4 orders &amp; more")
         );
+    }
+
+    #[test]
+    fn a_yes_has_a_link_where_all_it_agrees_to_stands_in_the_mail() {
+        let asked = |draft: String| {
+            let approve = vec![Button::Approve, Button::Reject];
+            let filled = vec![("Scrap <pieces>".to_owned(), "12".to_owned())];
+            let draft = Some(json!({ "summary": draft }));
+            let question = Question { options: vec![], allow: approve, filled, draft, ..question() };
+            write(&Message::Ask(question), "Plant 1", chrono_tz::America::Chicago)
+        };
+        let short = asked("PRESS-4 runs.\nAll is well.".to_owned());
+        let words = "Scrap <pieces>: 12\nSummary:\nPRESS-4 runs.\nAll is well.";
+        assert!(short.text.contains(words) && short.text.contains("?answer=approve"), "{}", short.text);
+        assert!(
+            short.html.contains("Scrap &lt;pieces&gt;: 12<br>Summary:<br>PRESS-4 runs."),
+            "{}",
+            short.html
+        );
+        let long = asked("a".repeat(2500));
+        for form in [&long.text, &long.html] {
+            assert!(!form.contains("?answer=approve") && form.contains("?answer=reject"), "{form}");
+            assert!(form.contains(CONTENT_TOO_LONG) && form.contains(OPEN_TO_READ), "{form}");
+        }
     }
 
     #[test]

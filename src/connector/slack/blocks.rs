@@ -103,6 +103,11 @@ pub(super) fn section(markup: &str) -> Block {
     Block::Section { text: mrkdwn(markup) }
 }
 
+/// Text of others in which no markup is read.
+pub(super) fn verbatim(text: &str) -> Block {
+    Block::Section { text: Text::PlainText { text: clip(text, SECTION_CHARS_MAX), emoji: false } }
+}
+
 pub(super) fn context(markup: &str) -> Block {
     Block::Context { elements: vec![mrkdwn(markup)] }
 }

@@ -3,9 +3,11 @@
 
 use super::blocks::{
     BUTTON_CHARS_MAX, Block, Element, INPUT_CHARS_MAX, Style, context, escape, header, plain, section,
+    verbatim,
 };
 use crate::notify::{
-    Button, CardButton, CardOption, Decided, Follow, Message, Notice, Press, Question, clip,
+    Button, CONTENT_TOO_LONG, CardButton, CardOption, Decided, Fact, Follow, Message, Notice, Press,
+    Question, clip,
 };
 use chrono_tz::Tz;
 
@@ -28,12 +30,13 @@ struct Room {
     options: usize,
 }
 
-/// Tried in turn until the card fits. Even the last one has title, deadline, options and buttons.
-const ROOMS: [Room; 4] = [
+/// Tried in turn until the card fits. Even the last one has title, deadline, options, buttons and what a yes agrees to.
+const ROOMS: [Room; 5] = [
     Room { body: 1500, line: 300, rationale: 200, facts: 6, options: 6 },
     Room { body: 700, line: 200, rationale: 120, facts: 4, options: 4 },
     Room { body: 200, line: 120, rationale: 0, facts: 4, options: 3 },
     Room { body: 0, line: 60, rationale: 0, facts: 0, options: 3 },
+    Room { body: 0, line: 30, rationale: 0, facts: 0, options: 3 },
 ];
 
 /// A message as Slack shows it; `text` is for notifications and screen readers.
@@ -75,6 +78,7 @@ fn asked(question: &Question, zone: Tz, room: Room) -> Vec<Block> {
     for (at, option) in question.options.iter().take(room.options).enumerate() {
         blocks.push(section(&choice(at + 1, option, room)));
     }
+    blocks.extend(content(question));
     let mut notes: Vec<String> =
         question.basis.iter().take(BASIS_MAX).map(|sentence| line(sentence, room)).collect();
     notes.extend(question.progress.as_ref().map(|progress| format!("*{}*", line(progress, room))));
@@ -90,6 +94,19 @@ fn asked(question: &Question, zone: Tz, room: Room) -> Vec<Block> {
         blocks.push(Block::Actions { block_id: format!("gate-{}", question.gate), elements: buttons });
     }
     blocks
+}
+
+/// Whole or not at all, and without markup: a `~` in it must not strike out what is approved.
+fn content(question: &Question) -> Option<Block> {
+    let lines = question.content();
+    if lines.is_empty() {
+        return None;
+    }
+    if !question.fits_cards() {
+        return Some(context(CONTENT_TOO_LONG));
+    }
+    let lines: Vec<String> = lines.iter().map(Fact::in_words).collect();
+    Some(verbatim(&lines.join("\n")))
 }
 
 fn told(notice: &Notice, room: Room) -> Vec<Block> {

@@ -5,7 +5,9 @@ use super::{
     interaction::{Interaction, InteractionError, parse},
     modal, *,
 };
-use crate::notify::{Button, CardOption, Decided, Fact, Notice, Press, Question, Settled};
+use crate::notify::{
+    Button, CONTENT_TOO_LONG, CardOption, Decided, Fact, Notice, OPEN_TO_READ, Press, Question, Settled,
+};
 use chrono_tz::America::Chicago;
 use proptest::prelude::*;
 use secrecy::SecretString;
@@ -47,6 +49,7 @@ fn question() -> Question {
         sign: None,
         items: vec![],
         fields: None,
+        filled: vec![],
         draft: None,
         reasons: vec![],
         url: Some("http://127.0.0.1:4000/gates/1?a=1&b=2".to_owned()),
@@ -111,6 +114,29 @@ fn four_buttons_at_most_and_the_rest_on_the_page() {
 }
 
 #[test]
+fn what_is_approved_stands_in_the_card_or_is_read_on_the_page() {
+    let asked = |draft: &str| {
+        let question = Question {
+            allow: vec![Button::Approve, Button::Reject],
+            options: vec![],
+            filled: vec![("Scrap pieces".to_owned(), "12".to_owned())],
+            draft: Some(json!({ "summary": draft })),
+            ..question()
+        };
+        card(Message::Ask(question))
+    };
+    let short = asked("~5~ <@U1> & *6*");
+    let whole = "Scrap pieces: 12\nSummary: ~5~ <@U1> & *6*";
+    let section =
+        json!({ "type": "section", "text": { "type": "plain_text", "text": whole, "emoji": false } });
+    assert!(short["blocks"].as_array().expect("blocks").contains(&section), "{short:#}");
+    assert!(short.to_string().contains(":approve"), "{short:#}");
+    let long = asked(&"a".repeat(2500)).to_string();
+    assert!(long.contains(CONTENT_TOO_LONG) && long.contains(OPEN_TO_READ), "{long}");
+    assert!(!long.contains(":approve") && long.contains(":reject") && !long.contains("aaa"), "{long}");
+}
+
+#[test]
 fn nobody_is_mentioned_by_an_alarm_text() {
     let body = "<!channel> <@U1> <https://evil|click>".to_owned();
     let card = Card::of(&Message::Ask(Question { body: body.clone(), ..question() }), Chicago);
@@ -128,6 +154,9 @@ proptest! {
     fn a_card_fits_whatever_the_tools_said(
         texts in prop::collection::vec(".{0,2500}", 6),
         options in prop::collection::vec((".{0,400}", ".{0,400}", prop::collection::vec((".{0,90}", ".{0,90}"), 0..9)), 0..9),
+        filled in prop::collection::vec((".{0,60}", ".{0,300}"), 0..6),
+        draft in ".{0,2600}",
+        shape in 0_usize..3,
     ) {
         let fact = |(label, value): (String, String)| Fact { label, value };
         let option = |(title, rationale, facts): (String, String, Vec<_>)| CardOption {
@@ -142,12 +171,28 @@ proptest! {
             on_silence: texts[3].clone(),
             second: Some(texts[4].clone()),
             options: options.into_iter().map(option).collect(),
+            allow: vec![Button::Approve, Button::Choose, Button::Edit, Button::Reject],
+            filled,
+            draft: match shape {
+                0 => None,
+                1 => Some(json!(draft)),
+                _ => Some(json!({ "summary": draft, "open_points": ["a", "b"] })),
+            },
             ..question()
         };
+        let (content, is_approved_here) = (question.content(), question.takes(Button::Approve));
         let card = Card::of(&Message::Ask(question), Chicago);
         prop_assert!(chars(&card.blocks) <= CARD_CHARS_MAX);
         let blocks = serde_json::to_value(&card.blocks).expect("JSON");
-        for block in blocks.as_array().expect("a list") {
+        prop_assert_eq!(blocks.to_string().contains(":approve\""), is_approved_here);
+        let blocks = blocks.as_array().expect("a list");
+        prop_assert!(blocks.len() <= 50);
+        let texts: Vec<&str> =
+            blocks.iter().filter_map(|block| block.pointer("/text/text").and_then(Value::as_str)).collect();
+        for fact in content.iter().filter(|_| is_approved_here) {
+            prop_assert!(texts.iter().any(|text| text.contains(&fact.in_words())), "{fact:?}");
+        }
+        for block in blocks {
             if let Some(text) = block.pointer("/text/text").and_then(Value::as_str) {
                 let max = if block["type"] == "header" { 150 } else { 3000 };
                 prop_assert!((1..=max).contains(&text.chars().count()));

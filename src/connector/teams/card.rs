@@ -6,7 +6,10 @@ use super::{
     adaptive::{Action, AdaptiveCard, Choice, Item, Refresh, Run, line},
 };
 use crate::{
-    notify::{Button, CardButton, CardOption, Decided, Message, Notice, Offer, Press, Question, clip},
+    notify::{
+        Button, CONTENT_TOO_LONG, CardButton, CardOption, Decided, Fact, Message, Notice, Offer, Press,
+        Question, clip,
+    },
     site::Reason,
 };
 use chrono_tz::Tz;
@@ -93,6 +96,7 @@ fn asked(question: &Question, zone: Tz, viewer: &Viewer, room: Room) -> Adaptive
     body.extend(paragraph(&question.body, room.body));
     let options = question.options.iter().take(room.options).enumerate();
     body.extend(options.map(|(at, option)| choice(at + 1, option, room)));
+    body.extend(content(question));
     if let Some(progress) = &question.progress {
         body.push(line(vec![Run::bold(clip(progress, room.line))]));
     }
@@ -177,6 +181,19 @@ fn choice(number: usize, option: &CardOption, room: Room) -> Item {
         inlines.push(Run::quiet(format!("\n{rationale}")));
     }
     Item::RichTextBlock { inlines, separator: true }
+}
+
+/// What a yes agrees to, whole or not at all.
+fn content(question: &Question) -> Vec<Item> {
+    let lines = question.content();
+    if !lines.is_empty() && !question.fits_cards() {
+        return vec![line(vec![Run::quiet(CONTENT_TOO_LONG)])];
+    }
+    let shown = |fact: &Fact| {
+        let (label, value) = fact.parts();
+        line(vec![Run::bold(label), Run::plain(value)])
+    };
+    lines.iter().map(shown).collect()
 }
 
 fn action(question: &Question, button: CardButton<'_>) -> Action {

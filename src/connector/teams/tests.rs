@@ -3,7 +3,7 @@ use super::{
     adaptive::Action,
     card::{CARD_BYTES_MAX, Viewer, bytes, card},
 };
-use crate::notify::{Button, Message, Press, Question};
+use crate::notify::{Button, CONTENT_TOO_LONG, Message, OPEN_TO_READ, Press, Question};
 use chrono_tz::America::Chicago;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -56,6 +56,32 @@ fn what_is_signed_is_answered_on_the_page() {
         json!([{ "type": "Action.OpenUrl", "title": "Open to sign", "url": "https://takt.example/gates/1" }])
     );
     assert!(!signed.to_string().contains("tok:"), "{signed}");
+}
+
+#[test]
+fn what_is_approved_stands_in_the_card_or_is_read_on_the_page() {
+    let asked = |draft: &str| {
+        let more = json!({ "allow": ["approve", "reject"], "options": [], "filled": [["Scrap pieces", "12"]],
+            "draft": { "summary": draft } });
+        shown(question(more), &Viewer::Asked)
+    };
+    let short = asked("PRESS-4 runs.\n**All** is well.");
+    let lines: Vec<String> = short["body"]
+        .as_array()
+        .expect("a body")
+        .iter()
+        .map(|item| {
+            let runs = item["inlines"].as_array().expect("runs").iter();
+            runs.filter_map(|run| run["text"].as_str()).collect()
+        })
+        .collect();
+    for line in ["Scrap pieces: 12", "Summary:\nPRESS-4 runs.\n**All** is well."] {
+        assert!(lines.iter().any(|shown| shown == line), "{line}: {lines:#?}");
+    }
+    assert!(short.to_string().contains("tok:approve"), "{short:#}");
+    let long = asked(&"a".repeat(2500)).to_string();
+    assert!(long.contains(CONTENT_TOO_LONG) && long.contains(OPEN_TO_READ), "{long}");
+    assert!(!long.contains("tok:approve") && long.contains("tok:reject") && !long.contains("aaa"), "{long}");
 }
 
 #[test]
@@ -112,14 +138,28 @@ proptest! {
     #[test]
     fn any_card_fits_and_has_at_most_four_buttons(
         body in ".{0,9000}", title in ".{0,600}", options in 0_usize..12, facts in 0_usize..20, text in ".{0,900}",
+        filled in prop::collection::vec((".{0,60}", ".{0,300}"), 0..6), draft in ".{0,2600}", shape in 0_usize..3,
     ) {
         let fact = json!({ "label": text, "value": text });
         let option = json!({ "title": text, "rationale": text, "facts": vec![fact; facts] });
-        let question = question(json!({ "title": title, "body": body, "options": vec![option; options], "asked": text,
+        let draft = match shape {
+            0 => Value::Null,
+            1 => json!(draft),
+            _ => json!({ "summary": draft, "open_points": ["a", "b"] }),
+        };
+        let question = question(json!({ "filled": filled, "draft": draft, "title": title, "body": body, "options": vec![option; options], "asked": text,
             "allow": ["acknowledge", "approve", "choose", "edit", "reject"], "basis": vec![text; 9] }));
+        let (content, is_approved_here) = (question.content(), question.takes(Button::Approve));
         let made = card(&Message::Ask(question), Chicago, &Viewer::Asked);
         prop_assert!(bytes(&made) <= CARD_BYTES_MAX, "{} bytes", bytes(&made));
         prop_assert!((1..=4).contains(&made.actions.len()));
+        let items = json!(made.body);
+        prop_assert_eq!(json!(made.actions).to_string().contains(":approve\""), is_approved_here);
+        for fact in content.iter().filter(|_| is_approved_here) {
+            let (label, value) = fact.parts();
+            let is_shown = |item: &Value| item["inlines"][0]["text"] == label && item["inlines"][1]["text"] == value;
+            prop_assert!(items.as_array().is_some_and(|items| items.iter().any(is_shown)), "{fact:?}");
+        }
         let in_text = serde_json::to_string(&made.body).expect("JSON").contains("https://takt.example");
         let in_buttons = made.actions.iter().any(|action| matches!(action, Action::OpenUrl { .. }));
         prop_assert!(in_text || in_buttons, "a way to the page");

@@ -18,8 +18,8 @@ use std::{collections::BTreeSet, sync::LazyLock};
 use uuid::Uuid;
 
 /// `ann`, `bob`, `cat` and `dan` are asked; `eve` is not; `max` may override. `dan` started the run, `cat` is asked
-/// in shift A only.
-const PEOPLE: [&str; 6] = ["ann", "bob", "cat", "dan", "eve", "max"];
+/// in shift A only. Handed on, it is asked of `bob`, and of `fay` in shift B only.
+const PEOPLE: [&str; 7] = ["ann", "bob", "cat", "dan", "eve", "fay", "max"];
 const SITE: &str = "
 name: Plant
 time_zone: UTC
@@ -39,6 +39,7 @@ people:
   - { id: cat, name: Cat, roles: [lead], shifts: [A] }
   - { id: dan, name: Dan, roles: [lead, manager] }
   - { id: eve, name: Eve, roles: [other] }
+  - { id: fay, name: Fay, roles: [night_lead], shifts: [B] }
   - { id: max, name: Max, roles: [manager] }
 ";
 
@@ -166,6 +167,7 @@ impl World {
                 rung: 0,
                 quorum,
                 opened_at: now,
+                asked_at: now,
                 expires_at: now + TimeDelta::hours(6),
                 people: None,
             },
@@ -205,7 +207,8 @@ impl World {
         self.votes.clear();
         self.asked_then.clear();
         (self.gate.role, self.gate.rung) = (Some("lead".into()), 0);
-        (self.gate.opened_at, self.gate.expires_at) = (self.now, self.now + TimeDelta::hours(6));
+        (self.gate.opened_at, self.gate.asked_at) = (self.now, self.now);
+        self.gate.expires_at = self.now + TimeDelta::hours(6);
     }
 
     fn in_force(&self) -> Vec<Delegation> {
@@ -220,9 +223,13 @@ impl World {
             Some("lead") => ["ann", "bob", "dan"].into(),
             _ => ["bob"].into(),
         };
-        if self.gate.role.as_deref() == Some("lead") && (is_day(self.gate.opened_at) || is_day(self.now)) {
-            asked.insert("cat");
-        }
+        // Who is there now, and who was when it was handed to this role; when it was first asked is of no account.
+        let by_day = [self.gate.asked_at, self.now].map(is_day);
+        match self.gate.role.as_deref() {
+            Some("lead") if by_day.contains(&true) => asked.insert("cat"),
+            Some("night_lead") if by_day.contains(&false) => asked.insert("fay"),
+            _ => false,
+        };
         asked
     }
 
@@ -232,7 +239,7 @@ impl World {
             Act::Escalate { role } if self.gate.state == "open" => {
                 self.gate.role = Some((*role).to_owned());
                 self.gate.rung += 1;
-                self.gate.expires_at = self.now + TimeDelta::hours(2);
+                (self.gate.asked_at, self.gate.expires_at) = (self.now, self.now + TimeDelta::hours(2));
             }
             Act::Escalate { .. } => {}
             Act::HandOver { person, delegate, role, hours } => self.delegations.push(Delegation {
@@ -243,6 +250,7 @@ impl World {
                 starts_at: self.now,
                 until: self.now + TimeDelta::hours(*hours),
                 ended_at: None,
+                named_by: None,
             }),
             Act::EndHandOver(index) => {
                 if let Some(given) = self.delegations.get_mut(*index) {

@@ -22,6 +22,7 @@ fn gate(now: DateTime<Utc>) -> Gate {
         rung: 0,
         quorum: 1,
         opened_at: now,
+        asked_at: now,
         expires_at: now + TimeDelta::minutes(10),
         people: None,
     }
@@ -77,6 +78,39 @@ fn who_named_the_first_one_names_no_second() {
     assert_eq!(checked(&second, "sam", &by(Some("mes")), now), Err(Refusal::SameProgram { program }));
     assert_eq!(checked(&second, "sam", &by(Some("erp")), now), Ok(()));
     assert_eq!(checked(&second, "sam", &by(None), now), Ok(()));
+}
+
+/// Nor does it say who handed over to whom.
+#[test]
+fn who_named_one_hands_over_for_no_other() {
+    let now = Utc::now();
+    let ask = json!({ "allow": ["approve"], "first": { "by": "lee", "named_by": ["mes"] } });
+    let (site, gate) = (plant(), Gate { ask, role: Some("lead".into()), ..gate(now) });
+    let by_herself = Answer::of(Decision::Approve, "web", "h");
+    let standing = |program: Option<&str>| {
+        let given = Delegation {
+            id: uuid::Uuid::nil(),
+            person: "ann".into(),
+            delegate: "eve".into(),
+            role: None,
+            starts_at: now,
+            until: now + TimeDelta::hours(8),
+            ended_at: None,
+            named_by: program.map(str::to_owned),
+        };
+        let asked = Asked { site: &site, gate: &gate, votes: &[], delegations: std::slice::from_ref(&given) };
+        super::check(&asked, site.person("eve").expect("Eve"), &by_herself, now)
+    };
+    let program = "mes".to_owned();
+    assert_eq!(standing(Some("mes")), Err(Refusal::SameProgram { program }));
+    let for_ann = |program: Option<&str>| Standing {
+        on_behalf_of: Some("ann".into()),
+        handed_over_by: program.map(str::to_owned),
+    };
+    assert_eq!(standing(Some("erp")), Ok(for_ann(Some("erp"))));
+    assert_eq!(standing(None), Ok(for_ann(None)));
+    let vote = by_herself.vote(&gate, site.person("eve").expect("Eve"), for_ann(Some("erp")), now);
+    assert_eq!(vote.named_by.as_deref(), Some("erp"), "the next one counts it");
 }
 
 /// Nor does a program that began the run in somebody's name approve it in another's.
@@ -257,6 +291,7 @@ fn whoever_is_asked_answers_in_their_own_right_whatever_was_handed_to_them() {
         starts_at: now,
         until: now + TimeDelta::hours(8),
         ended_at: None,
+        named_by: None,
     };
     // Eve, who started the run, has handed everything to Bob; Ann to Bob and to Eve.
     let delegations = [given("eve", "bob"), given("ann", "bob"), given("ann", "eve")];
@@ -283,6 +318,7 @@ fn an_answer_for_somebody_counts_both() {
         starts_at: now,
         until: now + TimeDelta::hours(8),
         ended_at: None,
+        named_by: None,
     };
     let delegations = [given("ann"), given("bob")];
     let open = |excluded: &[&str]| Gate {
@@ -294,7 +330,7 @@ fn an_answer_for_somebody_counts_both() {
         let asked = Asked { site: &site, gate, votes, delegations: &delegations };
         asked.may_answer(site.person(person).expect("a person"), now)
     };
-    let for_whom = |whom: &str| Standing { on_behalf_of: Some(whom.to_owned()) };
+    let for_whom = |whom: &str| Standing { on_behalf_of: Some(whom.to_owned()), handed_over_by: None };
     assert_eq!(may("eve", &open(&[]), &[]), Ok(for_whom("ann")));
     assert_eq!(may("eve", &open(&["ann"]), &[]), Ok(for_whom("bob")), "Ann may not, so nobody may for her");
     assert_eq!(may("eve", &open(&["ann", "bob"]), &[]), Err(Refusal::SamePerson));
@@ -305,4 +341,58 @@ fn an_answer_for_somebody_counts_both() {
         assert!(matches!(again, Err(Refusal::Counted { .. })), "{person}");
     }
     assert_eq!(may("bob", &open(&[]), &[vote]), Ok(Standing::default()));
+}
+
+/// Asked in shift A, and passed on after its end: whom the rung stands for is asked as of then.
+#[test]
+fn after_it_was_passed_on_only_who_was_there_then_or_is_now_is_asked() {
+    let yaml = "
+name: Plant
+time_zone: UTC
+shifts:
+  - { id: A, starts: '06:00', ends: '14:00' }
+  - { id: B, starts: '14:00', ends: '22:00' }
+  - { id: C, starts: '22:00', ends: '06:00' }
+roles: { shift_lead: { title: Shift lead }, other: { title: Other } }
+people:
+  - { id: ada, name: Ada, roles: [shift_lead], shifts: [A] }
+  - { id: ben, name: Ben, roles: [shift_lead], shifts: [B] }
+  - { id: cyd, name: Cyd, roles: [shift_lead], shifts: [C] }
+  - { id: dot, name: Dot, roles: [other] }
+";
+    let site = Site::parse("takt.yaml", yaml, &Environment::of([]), &Overrides::default());
+    let site = site.expect("a good site");
+    let at = |time: &str| -> DateTime<Utc> { format!("2026-11-27T{time}:00Z").parse().expect("a time") };
+    let passed_on = Gate {
+        role: Some("shift_lead".into()),
+        excluded: Vec::new(),
+        rung: 1,
+        asked_at: at("14:20"),
+        expires_at: at("23:00"),
+        people: Some(json!([{ "id": "ben", "name": "Ben" }])),
+        ..gate(at("13:50"))
+    };
+    let given = Delegation {
+        id: uuid::Uuid::nil(),
+        person: "cyd".into(),
+        delegate: "dot".into(),
+        role: None,
+        starts_at: at("14:00"),
+        until: at("23:30"),
+        ended_at: None,
+        named_by: None,
+    };
+    let asked =
+        Asked { site: &site, gate: &passed_on, votes: &[], delegations: std::slice::from_ref(&given) };
+    let may = |time: &str| {
+        let may = |person: &&Person| asked.may_answer(person, at(time)).is_ok();
+        site.people.iter().filter(may).map(|person| person.id.as_str()).collect::<Vec<_>>()
+    };
+    assert_eq!(may("14:30"), ["ben"], "Ada went home before it was passed on, and was not asked");
+    assert_eq!(may("22:30"), ["ben", "cyd", "dot"]);
+    let came = |time: &str| {
+        asked.newcomers(at(time)).into_iter().map(|person| person.id.as_str()).collect::<Vec<_>>()
+    };
+    assert!(came("14:30").is_empty(), "Ben was asked");
+    assert_eq!(came("22:30"), ["cyd", "dot"], "who comes on shift, and who stands in for them");
 }

@@ -64,7 +64,13 @@ pub(in crate::http) async fn start(
 ) -> Result<Response, Problem> {
     let person = named(&caller)?;
     let Json(wish) = wish.map_err(|rejection| unread(&rejection))?;
-    let wish = HandOver { delegate: wish.delegate, role: wish.role, until: wish.until, via: caller.via() };
+    let wish = HandOver {
+        delegate: wish.delegate,
+        role: wish.role,
+        until: wish.until,
+        via: caller.via(),
+        named_by: caller.named_by().map(str::to_owned),
+    };
     let given = hand_over(&door.app.store, &door.app.site, person, &wish).await?;
     Ok((StatusCode::CREATED, Json(json!({ "delegation": given }))).into_response())
 }

@@ -77,7 +77,7 @@ pub(in crate::http) async fn start(
         let words = "Choose a person and a time that exists.".to_owned();
         return refuse(&door, &form.who, words, sent).await;
     };
-    let wish = HandOver { delegate, role: sent.text("role"), until, via: WEB.to_owned() };
+    let wish = HandOver { delegate, role: sent.text("role"), until, via: WEB.to_owned(), named_by: None };
     match hand_over(&door.app.store, &door.app.site, &form.who.person, &wish).await {
         Ok(_) => Ok(Redirect::to("/delegations").into_response()),
         Err(DelegationError::Store(error)) => Err(error.into()),

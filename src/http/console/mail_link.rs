@@ -7,14 +7,14 @@ use super::{
     when::{Clock, When},
 };
 use crate::{
-    gate::{Answer, did, hash_of, late, stranger_refused},
+    gate::{Answer, did, hash_of, late, progress, stranger_refused},
     http::{
         hook::answering::{self, NotTaken, Said, answer_of},
         problem::Cause,
         refusals::note,
         state::Shared,
     },
-    notify::{Button, Question},
+    notify::{Button, CONTENT_TOO_LONG, Fact, OPEN_TO_READ, Question},
     run::GateId,
     site::{Person, Reason},
     store::{answer_links, clock, gates},
@@ -51,6 +51,8 @@ struct Good<'a> {
     gate: gates::Gate,
     person: &'a Person,
     proposal_hash: String,
+    /// How far it is answered, where more than one has to agree.
+    progress: Option<String>,
     now: DateTime<Utc>,
 }
 
@@ -75,10 +77,15 @@ struct Shown {
     body: String,
     person: String,
     asked: String,
+    progress: Option<String>,
     due: When,
     on_silence: String,
     basis: Vec<String>,
     options: Vec<Offered>,
+    /// What a yes agrees to, or none of it where that is too long.
+    content: Vec<Fact>,
+    too_long: Option<&'static str>,
+    open_to_read: &'static str,
     /// The answer whose link was followed comes first.
     buttons: Vec<Offer>,
     reject: bool,
@@ -92,7 +99,7 @@ struct Offered {
     number: usize,
     title: String,
     rationale: String,
-    facts: Vec<crate::notify::Fact>,
+    facts: Vec<Fact>,
 }
 
 #[derive(Serialize, Clone, PartialEq, Eq)]
@@ -125,7 +132,7 @@ pub(in crate::http) async fn answer(
     let Some(answer) = read(&sent, &good.proposal_hash) else {
         return Err(PageError::new(Cause::Malformed));
     };
-    match answering::answer(&door, GateId(good.gate.id), &good.person.id, &answer).await? {
+    match answering::answer(&door, &good.gate, &good.person.id, &answer).await? {
         Ok(decided) => {
             answer_links::used(&mut *door.app.store.connection().await?, &hash_of(&token)).await?;
             let words = match decided.progress {
@@ -158,6 +165,7 @@ async fn find<'a>(door: &'a Shared, gate: &str, token: &str) -> Result<Result<Go
         return Ok(Err(unknown()));
     };
     let asked = gates::get(&mut db, GateId(link.gate_id)).await?;
+    let votes = gates::votes(&mut db, GateId(link.gate_id)).await?;
     let vote = gates::vote(&mut db, GateId(link.gate_id)).await?;
     drop(db);
     let is_same = gate.parse::<GateId>().is_ok_and(|gate| gate.0 == link.gate_id);
@@ -190,7 +198,8 @@ async fn find<'a>(door: &'a Shared, gate: &str, token: &str) -> Result<Result<Go
         note(door, stranger_refused(CHANNEL, &link.person, Some(GateId(asked.id)), why)).await?;
         return Ok(Err(gone));
     }
-    Ok(Ok(Good { gate: asked, person, proposal_hash: link.proposal_hash, now }))
+    let progress = progress(&door.app.site, &asked, &votes);
+    Ok(Ok(Good { gate: asked, person, proposal_hash: link.proposal_hash, progress, now }))
 }
 
 fn read(sent: &Sent, proposal_hash: &str) -> Option<Answer> {
@@ -235,8 +244,13 @@ fn show(
         rationale: option.rationale.clone(),
         facts: option.facts.clone(),
     });
+    let is_too_long = !question.fits_cards();
     let shown = Shown {
         person: good.person.name.clone(),
+        progress: good.progress.clone(),
+        content: if is_too_long { Vec::new() } else { question.content() },
+        too_long: is_too_long.then_some(CONTENT_TOO_LONG),
+        open_to_read: OPEN_TO_READ,
         due: clock.when(question.expires_at),
         options: options.collect(),
         reject: question.takes(Button::Reject),

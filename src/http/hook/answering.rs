@@ -1,13 +1,17 @@
 //! What every chat and mail does with an answer: decide, wake the run, and have kind words for whoever comes late.
 
 use crate::{
-    gate::{Answer, DecideError, Decided, Decision, decide, who},
-    http::state::Shared,
-    notify::{Button, Settled},
+    gate::{Answer, DecideError, Decided, Decision, decide, stranger_refused, who},
+    http::{refusals::note, state::Shared},
+    notify::{Button, Settled, fits_cards},
     run::GateId,
     store::{StoreError, gates},
 };
 use serde_json::Value;
+
+/// For whoever says yes to what no card, mail or link has shown them whole.
+const NOT_SHOWN: &str =
+    "Not taken: this is too long to be shown here whole. Read it all on its page, and answer there.";
 
 /// Why an answer was not taken, in words for the person who gave it.
 #[derive(Debug)]
@@ -45,14 +49,20 @@ pub(in crate::http) fn answer_of(button: Button, said: Said, channel: &str, prop
     }
 }
 
-/// Gives an answer for a person.
+/// Gives an answer for a person who has seen a card of the question, or the page behind a link.
 pub(in crate::http) async fn answer(
     door: &Shared,
-    gate: GateId,
+    gate: &gates::Gate,
     person: &str,
     answer: &Answer,
 ) -> Result<Result<Decided, NotTaken>, StoreError> {
-    match decide(&door.app.store, &door.app.site, gate, person, answer).await {
+    let id = GateId(gate.id);
+    let is_yes = matches!(answer.decision, Decision::Acknowledge | Decision::Approve | Decision::Choose);
+    if is_yes && gate.state == "open" && !fits_cards(&gate.ask) {
+        note(door, stranger_refused(&answer.channel, person, Some(id), "not_shown_whole")).await?;
+        return Ok(Err(NotTaken { words: NOT_SHOWN.to_owned(), settled: None }));
+    }
+    match decide(&door.app.store, &door.app.site, id, person, answer).await {
         Ok(decided) => {
             door.app.hints.tell();
             Ok(Ok(decided))

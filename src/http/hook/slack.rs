@@ -168,7 +168,7 @@ async fn take(door: &Shared, click: Click) -> Result<Option<Value>, Problem> {
         open_dialog(door, &click, &gate.ask);
         return Ok(None);
     }
-    match answering::answer(door, id, &person.id, &answer(&click, &gate.proposal_hash)).await? {
+    match answering::answer(door, &gate, &person.id, &answer(&click, &gate.proposal_hash)).await? {
         Ok(_) => Ok((!click.from_message).then(|| json!({ "response_action": "clear" }))),
         Err(not_taken) => Ok(tell(door, &click, &not_taken.words)),
     }

@@ -208,7 +208,7 @@ async fn decide(
         return Ok(said("A draft is changed on the question's page."));
     }
     let answer = answer_of(press.button, told, CHANNEL, &gate.proposal_hash);
-    match answering::answer(door, GateId(gate.id), &person.id, &answer).await? {
+    match answering::answer(door, &gate, &person.id, &answer).await? {
         Ok(decided) => match decided.progress {
             Some(progress) => Ok(said(&format!("Your answer is taken. {progress}."))),
             None => Ok(settled_reply(door, &gate, settled(door, &decided.vote))),

@@ -99,7 +99,7 @@ impl Ask {
         basis.extend(first.ask["basis"].as_array().into_iter().flatten().skip(said).cloned());
         json["basis"] = json!(basis);
         json["changed"] = json!(why.len());
-        let excluded = ask::excluded(step, context);
+        let excluded = ask::excluded(step, &json, context);
         json["people"] = json!(ask::people(&step.ask, &excluded, &json, context, ladders));
         Self { role: step.ask.clone(), excluded, json }
     }

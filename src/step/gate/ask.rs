@@ -64,6 +64,7 @@ impl Ask {
     ) -> Result<Self, String> {
         let Proposal { title, body, options, items, draft } =
             Proposal::of(step, &context.path, context, &context.scope)?;
+        let requested_by = requester(step, context, ladders)?.or_else(|| context.start.started_by.clone());
         let mut json = json!({
             "title": title,
             "body": body,
@@ -77,7 +78,7 @@ impl Ask {
             "workflow_title": context.definition.workflow.title,
             "step": context.path,
             "role_title": ladders.role_title(&step.ask),
-            "requested_by": context.start.started_by,
+            "requested_by": requested_by,
             "sign": step.sign,
         });
         // The program that said who began it: `gate::policy` reads it.
@@ -98,7 +99,7 @@ impl Ask {
         if !basis.is_empty() {
             json["basis"] = json!(basis);
         }
-        let excluded = excluded(step, context);
+        let excluded = excluded(step, &json, context);
         json["people"] = json!(people(&step.ask, &excluded, &json, context, ladders));
         Ok(Self { role: step.ask.clone(), excluded, json })
     }
@@ -143,21 +144,41 @@ impl Ask {
         if !programs.is_empty() {
             json["first"]["named_by"] = json!(programs);
         }
-        let mut excluded = excluded(step, context);
+        let mut excluded = excluded(step, &json, context);
         excluded.extend(outcome::people(&answer.body));
         json["people"] = json!(people(&role, &excluded, &json, context, ladders));
         Ok(Self { role, excluded, json })
     }
 }
 
-/// Who may not answer: the requester, and where the workflow says so, whoever wrote it.
-pub(super) fn excluded(step: &GateStep, context: &StepContext) -> Vec<String> {
-    let requester = match step.form {
-        GateForm::Approve | GateForm::Choose | GateForm::Form => context.start.started_by.clone(),
-        GateForm::Acknowledge => None,
+/// Whom the workflow calls the requester. Somebody who is nobody here has nothing to answer either.
+fn requester(
+    step: &GateStep,
+    context: &StepContext,
+    ladders: &dyn Ladders,
+) -> Result<Option<String>, String> {
+    let Some(expression) = &step.requested_by else { return Ok(None) };
+    match expression.eval(&context.scope).map_err(|error| error.to_string())? {
+        Value::Null => Ok(None),
+        Value::String(name) if name.is_empty() => Ok(None),
+        Value::String(name) => Ok(Some(ladders.person(&name).unwrap_or(name))),
+        other => Err(format!("`requested_by` of the gate gave {other}, which is no person")),
+    }
+}
+
+/// Who may not answer: whoever started the run, who wants what is decided, and where the workflow says so, who wrote it.
+pub(super) fn excluded(step: &GateStep, ask: &Value, context: &StepContext) -> Vec<String> {
+    let wanting = match step.form {
+        GateForm::Approve | GateForm::Choose | GateForm::Form => {
+            let requester = ask["requested_by"].as_str().map(str::to_owned);
+            [context.start.started_by.clone(), requester]
+        }
+        GateForm::Acknowledge => [None, None],
     };
     let author = context.definition.workflow.author.clone().filter(|_| step.not_author);
-    requester.into_iter().chain(author).collect()
+    let mut excluded: Vec<String> = wanting.into_iter().flatten().chain(author).collect();
+    excluded.dedup();
+    excluded
 }
 
 /// Those who are asked as the question stands: by shift, duty and place, without those who may not answer.

@@ -9,6 +9,7 @@ use reqwest::StatusCode;
 use serde_json::json;
 use std::collections::BTreeSet;
 use takt::{
+    gate::{Answer, Decision, decide},
     run::GateId,
     site::{McpServer, Scope},
     store::{audit, events, gates},
@@ -115,6 +116,21 @@ async fn a_program_is_believed_for_one_person_of_a_question() {
     assert_eq!(status, StatusCode::OK, "another program does not share its word: {said}");
     let mut db = console.store.connection().await.expect("a connection");
     assert_eq!(gates::get(&mut db, gate).await.expect("asking").expect("the gate").state, "answered");
+
+    // Nor for one, and for who hands over to whom.
+    let (_, gate) = seed::three_plans(&console).await;
+    two(gate).await;
+    let given = json!({ "delegate": "mia", "until": "2036-12-01T00:00:00Z" });
+    let given = call(&console, "POST", "/api/delegations", &token_of("mes"), Some("sam"), given).await;
+    assert_eq!(given.status, StatusCode::CREATED, "{}", given.text);
+    assert_eq!(answer(gate, &token_of("mes"), "lee").await.0, StatusCode::OK);
+    let by_herself =
+        Answer { choice: Some(1), ..Answer::of(Decision::Choose, "web", "hash-of-the-proposal") };
+    let refused = decide(&console.store, &console.site, gate, "mia", &by_herself).await;
+    let said = refused.expect_err("Sam's voice rests on the word of `mes`, too").to_string();
+    assert!(said.contains("the program `mes` has spoken for somebody else here already"), "{said}");
+    let (status, said) = answer(gate, &token_of("erp"), "mia").await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "nor with another program beside it: {said}");
 
     // The site's own token is one more program, and leaves its name as well.
     let (_, gate) = seed::three_plans(&console).await;

@@ -1,14 +1,20 @@
 //! Reminders and a whole ladder, to its end, on the two nights on which the clocks change: what was promised in minutes
-//! comes after so many minutes, and goes to whoever is there then.
+//! comes after so many minutes, and goes to whoever is there then. Who comes on shift gets the question itself, and who
+//! went home before it was passed on is not asked.
 
-use super::{begin, open, plant_with, replaced};
+use super::{TOKEN, answer, begin, open, plant_with, replaced};
 use crate::support::{peer::Peer, plant::Plant};
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::Value;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
 use takt::{
     run::{Change, RunId},
     store::{audit, clock, gates, hints},
 };
+
+const REMIND_MINUTES: i64 = 20;
+const ASKED: &str = "Lot: agree: answer by ";
+const REMINDED: &str = "Still open: Lot: agree";
 
 fn asks(expires: &str) -> String {
     format!(
@@ -21,7 +27,7 @@ steps:
   - id: agree
     gate: approve
     ask: production_supervisor
-    remind: 20m
+    remind: {REMIND_MINUTES}m
     expires: {expires}
     on_expire: escalate
 "
@@ -65,6 +71,19 @@ async fn said(plant: &Plant, gate: &gates::Gate) -> Vec<(String, TimeDelta)> {
     said.into_iter().map(|(kind, at)| (kind, at - gate.opened_at)).collect()
 }
 
+/// A link for each answer.
+fn has_links(text: &str, gate: &gates::Gate) -> bool {
+    let has = |word: &str| text.contains(&format!("?answer={word}"));
+    text.contains(&format!("/answer/{}/", gate.id)) && has("approve") && has("reject")
+}
+
+/// Kai leads the shift that was on when it was first asked: the shift lead was asked only after its end.
+async fn is_not_asked(plant: &Plant, gate: &gates::Gate, person: &str) {
+    let (status, said) = answer(plant, TOKEN, gate, person, json!({ "decision": "approve" })).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{said}");
+    assert!(said.contains("only Shift lead can answer this"), "{said}");
+}
+
 /// Asks at this time, and then moves the clock to each of these minutes: who is written to, and how it begins.
 async fn night(asked_at: &str, expires: &str, then: &[(i64, &str, &str)], ends_after: i64) {
     let mut mails = Peer::start("mail_server.py").await;
@@ -81,12 +100,19 @@ async fn night(asked_at: &str, expires: &str, then: &[(i64, &str, &str)], ends_a
             "+{minutes}: {mail:#}"
         );
         let subject = mail["subject"].as_str().unwrap_or_default();
-        assert!(subject.contains(begins), "+{minutes}: {subject}");
+        assert!(subject.starts_with(begins), "+{minutes}: {subject}");
+        let text = mail["text"].as_str().unwrap_or_default();
+        assert_eq!(has_links(text, &gate), begins != REMINDED, "+{minutes}: {text}");
+        let names_others = person == "sam" && text.contains("Kai Lindqvist");
+        assert!(!names_others, "+{minutes}: {text}");
     };
-    heard(0, "kai", "Lot: agree").await;
+    heard(0, "kai", ASKED).await;
     for (minutes, person, begins) in then {
         set(&plant, gate.opened_at + TimeDelta::minutes(*minutes)).await;
         heard(*minutes, person, begins).await;
+        if begins.starts_with("Passed on to Shift lead") {
+            is_not_asked(&plant, &gate, "kai").await;
+        }
     }
     set(&plant, gate.opened_at + TimeDelta::minutes(ends_after)).await;
     let outcome = plant
@@ -112,24 +138,28 @@ async fn night(asked_at: &str, expires: &str, then: &[(i64, &str, &str)], ends_a
     assert_eq!(sealed, wanted, "whom it was passed on to is sealed");
 
     let said = said(&plant, &gate).await;
-    let expected = |begins: &str| if begins.starts_with("Still open") { "tell" } else { "ask" };
+    // The step says nothing at the change of the shift, and what it reminds of comes as the question to who has come.
+    let steps: Vec<_> = then
+        .iter()
+        .filter(|(minutes, _, begins)| *begins != ASKED || minutes % REMIND_MINUTES == 0)
+        .collect();
+    let expected = |begins: &str| if begins.starts_with("Passed on") { "ask" } else { "tell" };
     let kinds: Vec<&str> = said.iter().map(|(kind, _)| kind.as_str()).collect();
     let wanted: Vec<&str> =
-        std::iter::once("ask").chain(then.iter().map(|(.., begins)| expected(begins))).collect();
+        std::iter::once("ask").chain(steps.iter().map(|(.., begins)| expected(begins))).collect();
     assert_eq!(kinds, wanted, "once each, and nothing else: {said:#?}");
-    for ((_, after), (minutes, ..)) in said.iter().skip(1).zip(then) {
+    for ((_, after), (minutes, ..)) in said.iter().skip(1).zip(steps) {
         let early = *after - TimeDelta::minutes(*minutes);
         assert!((TimeDelta::zero()..TimeDelta::minutes(5)).contains(&early), "+{minutes}: {after}");
     }
 }
 
-const REMINDED: &str = "Still open: Lot: agree";
-
 #[tokio::test(flavor = "multi_thread")]
 async fn in_the_night_that_is_an_hour_shorter_the_morning_shift_is_reminded_at_three() {
-    // 01:40 in Chicago; twenty minutes later it is three o'clock, and the night shift has gone home.
+    // 01:40 in Chicago; twenty minutes later it is three o'clock, and the night shift has gone home. Sam, who has come,
+    // has nothing to be reminded of yet.
     let then = [
-        (20, "sam", REMINDED),
+        (20, "sam", ASKED),
         (40, "sam", REMINDED),
         (50, "ivo", "Passed on to Shift lead: Lot: agree"),
         (60, "ivo", REMINDED),
@@ -150,6 +180,7 @@ async fn in_the_night_that_is_an_hour_longer_the_night_shift_is_reminded_until_i
         (60, "kai", REMINDED),
         (80, "kai", REMINDED),
         (100, "kai", REMINDED),
+        (110, "sam", ASKED),
         (120, "sam", REMINDED),
         (130, "ivo", "Passed on to Shift lead: Lot: agree"),
         (140, "ivo", REMINDED),

@@ -81,7 +81,7 @@ async fn whatever_became_of_a_question_its_card_says_so_without_a_step() {
         rung: 1,
         expires_at: seed::at(3600),
     };
-    gates::reassign(&mut db, &to).await.expect("passed on");
+    gates::reassign(&mut db, &to, seed::at(60)).await.expect("passed on");
     gates::close(&mut db, &[asked[2].0]).await.expect("closed");
     let passed = says(&workspace, "Lot 8", "passed on to Gus Meyer at ").await;
     let closed = says(&workspace, "Lot 9", "nobody has to answer this any more").await;
@@ -137,7 +137,7 @@ async fn a_card_that_was_handed_over_keeps_its_words_and_gives_them_to_no_other(
     let until = clock::now(&mut db).await.expect("the time") + chrono::TimeDelta::days(1);
     drop(db);
     let sam = console.site.person("sam").expect("Sam").clone();
-    let wish = HandOver { delegate: "mia".into(), role: None, until, via: "web".into() };
+    let wish = HandOver { delegate: "mia".into(), role: None, until, via: "web".into(), named_by: None };
     hand_over(&console.store, &console.site, &sam, &wish).await.expect("handed over");
     console.hints.tell();
     says(&workspace, "Sam Carter has handed this to you", "Choose 1").await;
@@ -171,7 +171,7 @@ async fn whoever_a_question_is_passed_on_to_gets_its_buttons() {
     let mut db = console.store.connection().await.expect("a connection");
     let role = Some("plant_scheduler".to_owned());
     let to = Reassign { gate, role, person: None, people: Vec::new(), rung: 1, expires_at: seed::at(3600) };
-    gates::reassign(&mut db, &to).await.expect("passed on");
+    gates::reassign(&mut db, &to, seed::at(60)).await.expect("passed on");
     let title = json!("Passed on to Plant scheduler: PRESS-4");
     queue_nth(&console, run, gate, "slack", 1, |message| message["title"] = title).await;
     console.hints.tell();

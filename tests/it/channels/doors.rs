@@ -25,19 +25,19 @@ use takt::{
     connector::{mail::MailNotifier, slack::SlackNotifier, teams::TeamsNotifier},
     notify::{Button, Notifier},
     run::GateId,
-    site::{Encryption, Mail},
+    site::{Encryption, Mail, Site},
     store::outbox,
 };
 
 const WITHIN: Duration = Duration::from_secs(3);
 const SAYS: &str = "Sam Carter chose 1 at ";
 
-struct Places {
-    console: Console,
-    workspace: Workspace,
-    microsoft: Peer,
-    mails: Peer,
-    teams_token: String,
+pub(super) struct Places {
+    pub console: Console,
+    pub workspace: Workspace,
+    pub microsoft: Peer,
+    pub mails: Peer,
+    pub teams_token: String,
 }
 
 /// One question, and where it stands.
@@ -53,6 +53,10 @@ struct Question {
 
 impl Places {
     async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    pub(super) async fn with(change: impl FnOnce(&mut Site)) -> Self {
         let microsoft = Peer::start("teams_service.py").await;
         let mails = Peer::start("mail_server.py").await;
         let workspace = Workspace::start(None).await;
@@ -71,6 +75,7 @@ impl Places {
         let console = Console::with(|site| {
             (site.slack, site.teams, site.mail) =
                 (Some(slack.clone()), Some(teams.clone()), Some(mail.clone()));
+            change(site);
         })
         .await;
         let zone = console.site.time_zone;
@@ -87,7 +92,7 @@ impl Places {
         Self { console, workspace, microsoft, mails, teams_token }
     }
 
-    async fn slack(&self) -> Vec<Value> {
+    pub(super) async fn slack(&self) -> Vec<Value> {
         let read = reqwest::get(format!("{}/messages", self.workspace.base_url)).await.expect("an answer");
         read.json().await.expect("JSON")
     }
@@ -208,7 +213,7 @@ impl Places {
     }
 }
 
-async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub(super) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
         if let Some(found) = look().await {

@@ -15,6 +15,25 @@ use takt::store::gates;
 
 const WITHIN: Duration = Duration::from_secs(3);
 
+/// Points the plant's own site at a Slack, a Microsoft and a mail server of this test.
+pub(super) async fn connect(plant: &mut Plant) -> (Workspace, Peer, Peer) {
+    let microsoft = Peer::start("teams_service.py").await;
+    let mails = Peer::start("mail_server.py").await;
+    let workspace = Workspace::start(Some(format!("http://{}/slack/interactions", plant.address))).await;
+    let site = plant.own_site();
+    let yaml = std::fs::read_to_string(site.join("takt.yaml")).expect("takt.yaml");
+    let yaml = without(&yaml, &["teams", "mail"]) + &sections(microsoft.url(), &mails.ready);
+    std::fs::write(site.join("takt.yaml"), yaml).expect("written");
+    plant.arguments = vec!["--slack-url".into(), format!("{}/api", workspace.base_url)];
+    plant.environment = vec![
+        ("SLACK_BOT_TOKEN", slack::BOT_TOKEN.into()),
+        ("SLACK_SIGNING_SECRET", slack::SIGNING_SECRET.into()),
+        ("TEAMS_APP_ID", super::teams::APP.into()),
+        ("TEAMS_CLIENT_SECRET", "teams-secret".into()),
+    ];
+    (workspace, microsoft, mails)
+}
+
 /// The sample site, with Microsoft and the mail server where these peers are.
 fn sections(microsoft: &str, mail: &Value) -> String {
     format!(
@@ -40,7 +59,7 @@ fn without(yaml: &str, names: &[&str]) -> String {
     kept
 }
 
-async fn slack_card(workspace: &Workspace, what: &str) -> Option<Value> {
+pub(super) async fn slack_card(workspace: &Workspace, what: &str) -> Option<Value> {
     let read = reqwest::get(format!("{}/messages", workspace.base_url)).await.expect("an answer");
     let cards: Value = read.json().await.expect("JSON");
     cards.as_array()?.iter().rev().find(|card| card.to_string().contains(what)).cloned()
@@ -50,20 +69,7 @@ async fn slack_card(workspace: &Workspace, what: &str) -> Option<Value> {
 #[expect(clippy::too_many_lines, reason = "one story, told from its beginning to its end")]
 async fn the_first_answer_wins_and_all_others_change_within_three_seconds() {
     let mut plant = Plant::new().await;
-    let microsoft = Peer::start("teams_service.py").await;
-    let mut mails = Peer::start("mail_server.py").await;
-    let workspace = Workspace::start(Some(format!("http://{}/slack/interactions", plant.address))).await;
-    let site = plant.own_site();
-    let yaml = std::fs::read_to_string(site.join("takt.yaml")).expect("takt.yaml");
-    let yaml = without(&yaml, &["teams", "mail"]) + &sections(microsoft.url(), &mails.ready);
-    std::fs::write(site.join("takt.yaml"), yaml).expect("written");
-    plant.arguments = vec!["--slack-url".into(), format!("{}/api", workspace.base_url)];
-    plant.environment = vec![
-        ("SLACK_BOT_TOKEN", slack::BOT_TOKEN.into()),
-        ("SLACK_SIGNING_SECRET", slack::SIGNING_SECRET.into()),
-        ("TEAMS_APP_ID", super::teams::APP.into()),
-        ("TEAMS_CLIENT_SECRET", "teams-secret".into()),
-    ];
+    let (workspace, microsoft, mut mails) = connect(&mut plant).await;
     plant.serve(None).await;
     let takt = format!("http://{}", plant.address);
     let supervisor = plant.on_shift("production_supervisor").await;

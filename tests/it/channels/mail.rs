@@ -216,6 +216,7 @@ async fn whoever_stands_in_for_somebody_gets_a_link_of_their_own() {
         starts_at: now,
         until: now + chrono::TimeDelta::days(1),
         ended_at: None,
+        named_by: None,
     };
     delegations::start(&mut db, &handed_over).await.expect("handed over");
     drop(db);
@@ -242,7 +243,7 @@ async fn whoever_is_handed_an_open_question_gets_it_then() {
     let sam = console.site.person("sam").expect("Sam").clone();
     let until = clock::now(&mut db).await.expect("the time") + chrono::TimeDelta::days(1);
     drop(db);
-    let wish = HandOver { delegate: "mia".into(), role: None, until, via: "web".into() };
+    let wish = HandOver { delegate: "mia".into(), role: None, until, via: "web".into(), named_by: None };
     hand_over(&console.store, &console.site, &sam, &wish).await.expect("handed over");
     let second = mailed(&console, &mut server, &notifier).await;
     assert_eq!(second["to"], json!(["mia@plant1.example"]), "and Sam is not asked once more");
@@ -270,7 +271,8 @@ async fn an_open_question_is_handed_to_nobody_else_and_not_where_it_would_be_ref
     let hand = async |person: &str, delegate: &str| {
         let mut db = console.store.connection().await.expect("a connection");
         let until = clock::now(&mut db).await.expect("the time") + chrono::TimeDelta::days(1);
-        let wish = HandOver { delegate: delegate.into(), role: None, until, via: "web".into() };
+        let wish =
+            HandOver { delegate: delegate.into(), role: None, until, via: "web".into(), named_by: None };
         let person = console.site.person(person).expect("a person").clone();
         hand_over(&console.store, &console.site, &person, &wish).await.expect("handed over")
     };

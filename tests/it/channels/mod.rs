@@ -2,6 +2,7 @@
 //! clients of others on the other side.
 
 mod cards;
+mod content;
 mod doors;
 mod everywhere;
 mod mail;
@@ -51,7 +52,7 @@ async fn queue_nth(
     let mut message = asked.ask.clone();
     message["gate"] = json!(gate);
     message["asked"] = asked.ask["role_title"].clone();
-    message["asked_at"] = json!(asked.opened_at);
+    message["asked_at"] = json!(asked.asked_at);
     message["expires_at"] = json!(asked.expires_at);
     change(&mut message);
     let message = OutboxMessage {

@@ -175,6 +175,17 @@ fn cards_in(calls: &Value) -> Vec<Value> {
     all.filter_map(|call| call.pointer("/body/attachments/0/content").cloned()).collect()
 }
 
+/// What the cards that were sent say, item by item.
+pub fn text_of_cards(calls: &Value) -> Vec<String> {
+    let text = |item: &Value| -> String {
+        let runs = item["inlines"].as_array().into_iter().flatten();
+        runs.filter_map(|run| run["text"].as_str()).collect()
+    };
+    let words =
+        |card: &Value| -> Vec<String> { card["body"].as_array().into_iter().flatten().map(text).collect() };
+    cards_in(calls).iter().map(|card| words(card).join("\n")).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[expect(clippy::too_many_lines, reason = "one story, told from its beginning to its end")]
 async fn a_supervisor_answers_in_teams_and_everybody_sees_it() {
@@ -220,13 +231,20 @@ async fn a_supervisor_answers_in_teams_and_everybody_sees_it() {
     assert_eq!(refusals(&console, "no_such_gate").await, 1);
     assert!(vote(&console, gate).await.is_none());
 
-    let taken = did("sam", "takt.decide", press).await;
+    let taken = did("sam", "takt.decide", press.clone()).await;
     assert!(
         taken["value"].to_string().contains("Sam Carter chose 2 at ") && taken["value"]["actions"].is_null(),
         "{taken}"
     );
     let counted = vote(&console, gate).await.expect("an answer");
     assert_eq!((counted.person.as_str(), counted.channel.as_str()), ("sam", "teams"));
+    // Caught on its way and sent once more: the same answer, it changes nothing, and the trail says so.
+    did("sam", "takt.decide", press).await;
+    let mut db = console.store.connection().await.expect("a connection");
+    let repeated = audit::Filter { action: Some("gate.repeated".into()), ..audit::Filter::default() };
+    let repeated = audit::list(&mut db, &repeated, 10).await.expect("the trail");
+    assert_eq!((repeated.len(), repeated[0].actor.as_str()), (1, "sam"));
+    assert_eq!(gates::votes(&mut db, gate).await.expect("votes").len(), 1);
     // Everybody else's card is changed in place.
     let changed = microsoft.until("/_log", "the room's card to change", |log| {
         log["calls"].as_array()?.iter().find(|call| call["method"] == "PUT").cloned()

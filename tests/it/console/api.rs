@@ -1,7 +1,7 @@
 //! What programs get, and how they are told that something is wrong.
 
 use crate::support::{
-    console::{API_TOKEN, Console, Page},
+    console::{API_TOKEN, Console, Page, Visitor},
     seed,
 };
 use reqwest::StatusCode;
@@ -105,6 +105,18 @@ async fn a_page_s_script_needs_its_token_to_answer() {
     assert_eq!(send(&csrf).await.expect("an answer").status(), StatusCode::OK);
 }
 
+/// The stream that a page listens to.
+async fn listen(console: &Console, visitor: &mut Visitor, path: &str) -> reqwest::Response {
+    let page = visitor.get(path).await.text;
+    let stream = page.split("sse-connect=\"").nth(1).and_then(|rest| rest.split('"').next());
+    let stream = stream.expect("a stream").replace("&amp;", "&").replace("&#x3D;", "=");
+    let cookies: Vec<_> = visitor.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let request = reqwest::Client::new().get(format!("{}{stream}", console.url));
+    let response = request.header("cookie", cookies.join("; ")).send().await.expect("a stream");
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    response
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn open_pages_are_told_of_an_answer() {
     let console = Console::start().await;
@@ -113,18 +125,15 @@ async fn open_pages_are_told_of_an_answer() {
     let two = sqlx::query("update gate set quorum = 2 where id = $1").bind(gate.0);
     two.execute(console.store.pool()).await.expect("a quorum");
     let mut sam = console.signed_in("sam").await;
-    let mut streams = Vec::new();
-    for path in [format!("/gates/{gate}"), "/".to_owned()] {
-        let page = sam.get(&path).await.text;
-        let stream = page.split("sse-connect=\"").nth(1).and_then(|rest| rest.split('"').next());
-        let stream = stream.expect("a stream").replace("&amp;", "&").replace("&#x3D;", "=");
-        let cookie =
-            sam.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ");
-        let request = reqwest::Client::new().get(format!("{}{stream}", console.url)).header("cookie", cookie);
-        let response = request.send().await.expect("a stream");
-        assert_eq!(response.headers()["content-type"], "text/event-stream");
-        streams.push(response);
-    }
+    // Mia stands in for Sam: the question is in her inbox, too.
+    let given = json!({ "delegate": "mia", "until": "2036-12-01T00:00:00Z" });
+    assert_eq!(call(&console, "/api/delegations", Some("sam"), Some(given)).await.0, StatusCode::CREATED);
+    let mut mia = console.signed_in("mia").await;
+    let streams = [
+        listen(&console, &mut sam, &format!("/gates/{gate}")).await,
+        listen(&console, &mut sam, "/").await,
+        listen(&console, &mut mia, "/").await,
+    ];
     let answer = json!({ "decision": "choose", "choice": 1, "proposal_hash": "hash-of-the-proposal" });
     call(&console, &format!("/api/gates/{gate}/answer"), Some("sam"), Some(answer)).await;
     for mut response in streams {

@@ -100,6 +100,8 @@ async fn a_draft_is_changed_field_by_field() {
     assert_eq!(page.status, StatusCode::CONFLICT);
     assert!(page.text.contains("“People” is no longer the kind of value"), "{}", page.text);
     assert!(page.text.contains("mine</textarea>"), "what was typed is kept: {}", page.text);
+    let standing = r#"<h3>Summary</h3><p class="body">PRESS-4 was down for 3 h.</p>"#;
+    assert!(page.text.contains(standing), "what a yes agrees to is the draft as it stands: {}", page.text);
     let changed = [
         ("decision", "edit"),
         ("draft.summary", "Down for 2 h."),

@@ -13,6 +13,7 @@ use crate::{
         runs::title_of,
         when::{Clock, When},
     },
+    notify::{Fact, draft_content, filled_in},
     run::RunId,
     schedule::gantt::{self, Plan},
     site::{OTHER, Site},
@@ -78,7 +79,10 @@ pub(super) struct Card {
     /// Facts that do not tell the options apart.
     same: Vec<Fact>,
     items: Vec<Item>,
+    /// What can be typed over it.
     draft: Vec<DraftField>,
+    /// The draft as it stands: what a yes agrees to.
+    standing_draft: Vec<Fact>,
     has_draft: bool,
     allow: Allow,
     on_silence: Option<String>,
@@ -108,12 +112,6 @@ struct OptionCard {
     facts: Vec<Fact>,
     chart: Option<String>,
     chosen: bool,
-}
-
-#[derive(Clone, PartialEq, Eq, Serialize)]
-struct Fact {
-    label: String,
-    value: String,
 }
 
 #[derive(Serialize)]
@@ -233,6 +231,7 @@ impl Card {
             same,
             items: items(ask, seen.vote.as_ref(), &typed),
             draft: draft::fields(ask.get("draft"), &typed),
+            standing_draft: draft_content(ask.get("draft")),
             has_draft: ask.get("draft").is_some_and(|draft| !draft.is_null()),
             allow: allowed(ask),
             on_silence: owned("on_silence"),
@@ -383,9 +382,8 @@ fn reasons(site: &Site, typed: &Typed) -> Vec<Reason> {
 /// What the form was filled in with: now, or by the first of two.
 fn filled(ask: &Value, vote: Option<&Vote>) -> Vec<Fact> {
     let fact = |(label, value)| Fact { label, value };
-    if let Some(filled) = ask.get("filled") {
-        let lines: Vec<(String, String)> = serde_json::from_value(filled.clone()).unwrap_or_default();
-        return lines.into_iter().map(fact).collect();
+    if ask.get("filled").is_some() {
+        return filled_in(ask);
     }
     match (ask.get("fields"), vote.and_then(|vote| vote.body.get("fields"))) {
         (Some(schema), Some(filled)) => in_words(schema, filled).into_iter().map(fact).collect(),

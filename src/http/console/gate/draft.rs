@@ -1,7 +1,10 @@
 //! A draft that people may change: one field of a form for each field of the draft.
 
 use super::answer::{Mistake, Typed};
-use crate::http::auth::Fields;
+use crate::{
+    http::auth::Fields,
+    notify::{draft_fields, draft_label, draft_lines, draft_text},
+};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -24,46 +27,25 @@ pub(super) struct DraftField {
 /// The fields to show, with what was typed before where there is something.
 pub(super) fn fields(draft: Option<&Value>, typed: &Typed) -> Vec<DraftField> {
     let field = |name: String, label: String, value: &Value| {
-        let text = typed.of(&name).map_or_else(|| text_of(value), str::to_owned);
+        let text = typed.of(&name).map_or_else(|| draft_text(value), str::to_owned);
         let rows = text.lines().map(|line| 1 + line.chars().count() / LINE_CHARS).sum::<usize>();
         DraftField {
             name,
             label,
             rows: (rows + 1).clamp(2, ROWS_MAX),
-            is_json: !value.is_string() && lines_of(value).is_none(),
+            is_json: !value.is_string() && draft_lines(value).is_none(),
             value: text,
         }
     };
-    match draft {
-        None | Some(Value::Null) => {
-            vec![field(WHOLE.into(), "What should happen instead".into(), &Value::from(""))]
-        }
-        Some(Value::Object(parts)) => {
-            parts.iter().map(|(key, value)| field(format!("{WHOLE}.{key}"), title(key), value)).collect()
-        }
-        Some(whole) => vec![field(WHOLE.into(), "The draft".into(), whole)],
+    if draft.is_none_or(Value::is_null) {
+        return vec![field(WHOLE.into(), "What should happen instead".into(), &Value::from(""))];
     }
+    let parts = draft_fields(draft).into_iter();
+    parts.map(|part| field(name_of(part.name), part.label, part.value)).collect()
 }
 
-fn text_of(value: &Value) -> String {
-    match (value, lines_of(value)) {
-        (Value::String(text), _) => text.clone(),
-        (_, Some(lines)) => lines.join("\n"),
-        (other, None) => serde_json::to_string_pretty(other).unwrap_or_default(),
-    }
-}
-
-/// A list of single lines, which is edited line by line.
-fn lines_of(value: &Value) -> Option<Vec<&str>> {
-    let is_line = |line: &&str| !line.contains('\n') && !line.trim().is_empty();
-    value.as_array()?.iter().map(|item| item.as_str().filter(is_line)).collect()
-}
-
-/// `open_points` as people write it.
-fn title(key: &str) -> String {
-    let words = key.replace('_', " ");
-    let mut letters = words.chars();
-    letters.next().map_or_else(String::new, |first| format!("{}{}", first.to_uppercase(), letters.as_str()))
+fn name_of(key: Option<&str>) -> String {
+    key.map_or_else(|| WHOLE.to_owned(), |key| format!("{WHOLE}.{key}"))
 }
 
 /// The changed draft, of the same shape as the one that was asked about.
@@ -71,12 +53,12 @@ pub(super) fn read(sent: &Fields, draft: Option<&Value>) -> Result<Value, Mistak
     match draft {
         Some(Value::Object(parts)) => {
             let changed = parts.iter().map(|(key, value)| {
-                let changed = changed(sent, &format!("{WHOLE}.{key}"), &title(key), value)?;
-                Ok((key.clone(), changed))
+                let (name, label) = (name_of(Some(key.as_str())), draft_label(Some(key.as_str())));
+                Ok((key.clone(), changed(sent, &name, &label, value)?))
             });
             changed.collect::<Result<Map<_, _>, _>>().map(Value::Object)
         }
-        other => changed(sent, WHOLE, "The draft", other.unwrap_or(&Value::Null)),
+        other => changed(sent, WHOLE, &draft_label(None), other.unwrap_or(&Value::Null)),
     }
 }
 
@@ -87,7 +69,7 @@ fn changed(sent: &Fields, name: &str, label: &str, before: &Value) -> Result<Val
     if matches!(before, Value::String(_) | Value::Null) {
         return Ok(Value::String(text));
     }
-    if lines_of(before).is_some() {
+    if draft_lines(before).is_some() {
         return Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).collect());
     }
     serde_json::from_str(&text)
