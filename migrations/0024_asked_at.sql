@@ -1,4 +1,4 @@
--- When those who are asked now were asked: later than `opened_at` once a question was handed on.
+-- When those who are asked now were asked, where that is later than `opened_at`: once a question was handed on.
 alter table gate add column asked_at timestamptz;
-update gate set asked_at = opened_at;
-alter table gate alter column asked_at set default takt_now(), alter column asked_at set not null;
+-- Open questions one after another, however many there are.
+create index gate_open_by_id on gate (id) where state = 'open';

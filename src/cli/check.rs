@@ -8,7 +8,7 @@ use crate::{
     app::AppError,
     connector::native,
     site::{Site, read_text},
-    testing::test_problems,
+    testing::{CheckedTest, goes_with, test_problems},
     tool::{Registry, RegistryError},
     workflow::{Library, problem::Problem, report_line},
 };
@@ -80,7 +80,8 @@ pub fn run(args: &CheckArgs, site: &Site, tools: &Registry) -> Result<ExitCode, 
     for (path, found) in library.files().filter(|(path, _)| chosen.holds(path)) {
         problems.extend(found.iter().chain(untested.get(path).into_iter().flatten()));
     }
-    problems.extend(tests.iter().filter(|(path, _)| chosen.holds_test(path)).flat_map(|(_, found)| found));
+    let held = tests.iter().filter(|(path, test)| chosen.holds_test(path, test, &library));
+    problems.extend(held.flat_map(|(_, test)| &test.problems));
     // What lies beside the workflows is of the site as a whole.
     if args.paths.is_empty() {
         problems.extend(library.around());
@@ -113,15 +114,15 @@ impl Chosen {
         args: &CheckArgs,
         site: &Site,
         library: &Library,
-        tests: &BTreeMap<String, Vec<Problem>>,
+        tests: &BTreeMap<String, CheckedTest>,
     ) -> Result<Self, CheckError> {
         let mut found = Vec::new();
         for path in &args.paths {
             let inside = site.path_within(path).ok().flatten();
-            let inside = inside.ok_or_else(|| not_checked(path, site, library))?;
+            let inside = inside.ok_or_else(|| not_checked(path, &site.folder))?;
             let holds = |file: &str| Path::new(file).starts_with(&inside);
             if !library.paths().any(holds) && !tests.keys().any(|test| holds(test)) {
-                return Err(not_checked(path, site, library));
+                return Err(not_checked(path, &site.folder));
             }
             found.push(inside);
         }
@@ -132,14 +133,14 @@ impl Chosen {
         self.0.is_empty() || self.0.iter().any(|chosen| Path::new(path).starts_with(chosen))
     }
 
-    /// A workflow stands for its test, too.
-    fn holds_test(&self, path: &str) -> bool {
-        let workflow = path.strip_suffix(".test.yaml").map(|stem| format!("{stem}.yaml"));
-        self.holds(path) || workflow.is_some_and(|workflow| self.holds(&workflow))
+    /// A workflow stands for its tests, too.
+    fn holds_test(&self, path: &str, test: &CheckedTest, library: &Library) -> bool {
+        self.holds(path)
+            || goes_with(library, (path, test.workflow.as_deref()), |workflow| self.holds(workflow))
     }
 
     /// What was checked. A test that was not asked for by itself goes with its workflow.
-    fn words(&self, library: &Library, tests: &BTreeMap<String, Vec<Problem>>) -> String {
+    fn words(&self, library: &Library, tests: &BTreeMap<String, CheckedTest>) -> String {
         let workflows = library.paths().filter(|path| self.holds(path)).count();
         let alone = |path: &&String| self.0.iter().any(|chosen| chosen == Path::new(path.as_str()));
         match (workflows, tests.keys().filter(alone).count()) {
@@ -152,11 +153,11 @@ impl Chosen {
     }
 }
 
-fn not_checked(path: &Path, site: &Site, library: &Library) -> CheckError {
+fn not_checked(path: &Path, site: &Path) -> CheckError {
     if path.exists() {
-        return CheckError::NotInSite { path: path.to_owned(), site: site.folder.clone() };
+        return CheckError::NotInSite { path: path.to_owned(), site: site.to_owned() };
     }
-    let fix = match library.near_path(&site.folder, path) {
+    let fix = match Library::near_path(site, path) {
         Some(near) => format!("did you mean {near}?"),
         None => "correct the path".to_owned(),
     };
@@ -166,6 +167,10 @@ fn not_checked(path: &Path, site: &Site, library: &Library) -> CheckError {
 /// Findings that keep the site itself from being checked, told as all others are.
 pub fn refused(problems: &[Problem], args: &CheckArgs) -> Result<ExitCode, CheckError> {
     tell(&problems.iter().collect::<Vec<_>>(), args.format, &args.site)?;
+    // A path that leads nowhere is another mistake, and is not mended with the site.
+    for path in args.paths.iter().filter(|path| !path.exists() && !args.site.join(path).exists()) {
+        writeln!(io::stderr(), "takt: {}", not_checked(path, &args.site))?;
+    }
     let errors = count(problems.iter().filter(|problem| problem.is_error()).count(), "error");
     writeln!(io::stderr(), "the site cannot be checked: {errors}")?;
     Ok(ExitCode::from(1))

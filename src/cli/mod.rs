@@ -119,15 +119,9 @@ pub fn main() -> ExitCode {
                 telemetry::start(&quiet(&cli.log));
                 coded(run::run(args).await, 1)
             }
-            Command::Schema(args) => match schema::run(&args) {
-                Err(schema::SchemaError::Site(error)) => fail_of_site(&args.site, &error),
-                done => finish(done),
-            },
-            Command::Graph(args) => match graph::run(&args) {
-                Err(graph::GraphError::Site(error)) => fail_of_site(&args.site, &error),
-                done => finish(done),
-            },
-            Command::New(args) => finish(new::run(&args)),
+            Command::Schema(args) => draw_schema(&args),
+            Command::Graph(args) => draw_graph(&args),
+            Command::New(args) => begin_workflow(&args),
             Command::Token(args) => finish(token::run(&args)),
             Command::Lsp(args) => {
                 telemetry::start(&quiet(&cli.log));
@@ -143,7 +137,7 @@ pub fn main() -> ExitCode {
             }
             Command::Try(args) => {
                 telemetry::start(&quiet(&cli.log));
-                coded(trial::run(&args).await, 1)
+                try_workflow(&args).await
             }
             Command::Db(args) => coded(db::run(args).await, 1),
             Command::Audit(args) => {
@@ -171,6 +165,34 @@ async fn check_site(args: &check::CheckArgs) -> ExitCode {
         (Ok(code), Ok((site, _))) if code == ExitCode::SUCCESS && args.mcp => mcp::check(site).await,
         (Ok(code), _) => code,
         (Err(error), _) => fail(&error.to_string(), 1),
+    }
+}
+
+fn draw_schema(args: &schema::SchemaArgs) -> ExitCode {
+    match schema::run(args) {
+        Err(schema::SchemaError::Site(error)) => fail_of_site(&args.site, &error),
+        done => finish(done),
+    }
+}
+
+fn draw_graph(args: &graph::GraphArgs) -> ExitCode {
+    match graph::run(args) {
+        Err(graph::GraphError::Site(error)) => fail_of_site(&args.site, &error),
+        done => finish(done),
+    }
+}
+
+fn begin_workflow(args: &new::NewArgs) -> ExitCode {
+    match new::run(args) {
+        Err(new::NewError::Site(error)) => fail_of_site(&args.site, &error),
+        done => finish(done),
+    }
+}
+
+async fn try_workflow(args: &trial::TryArgs) -> ExitCode {
+    match trial::run(args).await {
+        Err(trial::TryError::Site(error)) => fail_of_site(&args.site, &error),
+        done => coded(done, 1),
     }
 }
 

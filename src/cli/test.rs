@@ -1,7 +1,9 @@
 //! `takt test`: plays the tests of a site's workflows; no database, no network, no model.
 
 use super::{
+    broken,
     check::formats::below_here,
+    fail_of_site,
     output::{is_coloured, out},
 };
 use crate::{
@@ -9,8 +11,9 @@ use crate::{
     connector::native,
     engine::{Definitions, Ladders},
     step::AgentSettings,
-    testing::{self, Parts, Stage, SuiteError, SuiteResult},
+    testing::{self, FileResult, Parts, Stage, SuiteError, SuiteResult},
     tool::{Registry, RegistryError},
+    workflow::problem::Problem,
 };
 use std::{
     collections::BTreeMap,
@@ -111,10 +114,13 @@ pub async fn run(args: &TestArgs) -> Result<ExitCode, TestError> {
 }
 
 async fn once(args: &TestArgs) -> Result<ExitCode, TestError> {
-    let stage = stage(&args.site)?;
+    let stage = match stage(&args.site) {
+        Err(TestError::Site(error)) => return refused(args, error),
+        loaded => loaded?,
+    };
     let files = testing::test_files(&stage, &args.paths)?;
     let suite = testing::run(&stage, &files, args.case.as_deref()).await?;
-    write(args, &stage, &suite)?;
+    write(args, &suite)?;
     if suite.cases() == 0 && suite.is_ok() {
         writeln!(io::stderr(), "no case was found")?;
         return Ok(ExitCode::from(1));
@@ -122,10 +128,30 @@ async fn once(args: &TestArgs) -> Result<ExitCode, TestError> {
     Ok(if suite.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-fn write(args: &TestArgs, stage: &Stage, suite: &SuiteResult) -> io::Result<()> {
+/// A site that does not load: what is wrong with its files, as tests that failed for whoever reads those.
+fn refused(args: &TestArgs, error: AppError) -> Result<ExitCode, TestError> {
+    let mut files: BTreeMap<String, Vec<Problem>> = BTreeMap::new();
+    for problem in broken::findings(&args.site, &error) {
+        files.entry(problem.path.clone()).or_default().push(problem);
+    }
+    if args.format == Format::Text || files.is_empty() {
+        return Ok(fail_of_site(&args.site, &error));
+    }
+    let of_file = |(path, problems)| FileResult {
+        path,
+        workflow: String::new(),
+        problems,
+        cases: Vec::new(),
+        coverage: None,
+    };
+    write(args, &SuiteResult { files: files.into_iter().map(of_file).collect() })?;
+    Ok(ExitCode::from(1))
+}
+
+fn write(args: &TestArgs, suite: &SuiteResult) -> io::Result<()> {
     let mut out = out();
     let text = match args.format {
-        Format::Text => testing::text(suite, &stage.site.folder, is_coloured()),
+        Format::Text => testing::text(suite, &args.site, is_coloured()),
         Format::Json => testing::json(suite).map_err(io::Error::from)?,
         Format::Junit => testing::junit(suite),
         Format::Github => testing::github(suite, &below_here(&args.site)),

@@ -19,7 +19,7 @@ fn of_intent(run: RunId, intent: &Intent) -> Option<AuditRecord> {
     match intent {
         Intent::OpenGate(gate) => Some(pending(run, gate)),
         Intent::Reassign(to) => Some(handed_on(run, to)),
-        Intent::CloseGate(gate) => Some(AuditRecord::gate_closed(run, *gate, "EXPIRED")),
+        Intent::CloseGate(gate) => Some(AuditRecord::gate_closed(run, None, *gate, "EXPIRED")),
         // What steps say of their writes goes with the records of the run.
         Intent::Audit(_)
         | Intent::Subscribe { .. }

@@ -56,11 +56,7 @@ impl Outcome {
     }
 
     pub fn fail(class: &str, message: impl Into<String>) -> Self {
-        Self::Fail(StepError {
-            failure: Failure::new(class, message),
-            retry_after: None,
-            intents: Vec::new(),
-        })
+        Self::Fail(Failure::new(class, message).into())
     }
 }
 
@@ -69,6 +65,12 @@ pub struct StepError {
     pub failure: Failure,
     pub retry_after: Option<Duration>,
     pub intents: Vec<Intent>,
+}
+
+impl From<Failure> for StepError {
+    fn from(failure: Failure) -> Self {
+        Self { failure, retry_after: None, intents: Vec::new() }
+    }
 }
 
 impl From<ToolError> for StepError {
@@ -118,7 +120,7 @@ pub struct StepContext {
     pub generation: u32,
     /// An earlier attempt was made under the same key: it may have taken effect.
     pub repeats: bool,
-    /// Nobody knows what became of an earlier attempt.
+    /// Nobody knows what became of the attempt before this one.
     pub in_doubt: bool,
     /// What was sent under the same key.
     pub sent: Option<Sent>,

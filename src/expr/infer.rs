@@ -121,6 +121,11 @@ impl Expr {
     pub fn conjuncts(&self) -> Vec<String> {
         self.compiled.walk(facts::conjuncts)
     }
+
+    /// The paths of `a.b + c`, or of all of it where nothing is put together.
+    pub fn joined(&self) -> Vec<Vec<String>> {
+        self.compiled.walk(facts::joined)
+    }
 }
 
 /// A problem of an expression inside a [`ValueTemplate`].

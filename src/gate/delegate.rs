@@ -93,13 +93,21 @@ async fn send_what_is_open(
     given: &Delegation,
 ) -> Result<(), StoreError> {
     let Some(delegate) = site.person(&given.delegate) else { return Ok(()) };
-    for gate in gates::list_open(db, None, None).await? {
-        let delegations = std::slice::from_ref(given);
-        let votes = gates::votes(db, GateId(gate.id)).await?;
-        let asked = Asked { site, gate: &gate, votes: &votes, delegations };
-        if asked.may_answer(delegate, given.starts_at) == Ok(Standing::of(given)) {
-            outbox::hand_over(db, gate.id, given, &person.name).await?;
+    let (delegations, for_giver) = (std::slice::from_ref(given), Ok(Standing::of(given)));
+    let mut open = gates::open_after(db, Uuid::nil(), given.starts_at).await?;
+    while let Some(last) = open.last().map(|gate| gate.id) {
+        for gate in &open {
+            let asked = Asked { site, gate, votes: &[], delegations };
+            if asked.may_answer(delegate, given.starts_at) != for_giver {
+                continue;
+            }
+            let votes = gates::votes(db, GateId(gate.id)).await?;
+            let asked = Asked { votes: &votes, ..asked };
+            if asked.may_answer(delegate, given.starts_at) == for_giver {
+                outbox::hand_over(db, gate.id, given, &person.name).await?;
+            }
         }
+        open = gates::open_after(db, last, given.starts_at).await?;
     }
     Ok(())
 }

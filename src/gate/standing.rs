@@ -50,7 +50,11 @@ impl<'a> Asked<'a> {
             return Ok(Standing::default());
         }
         let mut refusal = Refusal::WrongRole { asked: self.addressee() };
-        for given in self.given_to(&person.id).filter(|given| self.is_asked(&given.person, now)) {
+        let mut given: Vec<_> =
+            self.given_to(&person.id).filter(|given| self.is_asked(&given.person, now)).collect();
+        // What people handed over by themselves comes first: with a program's word an answer may be refused.
+        given.sort_by_key(|given| given.named_by.is_some());
+        for given in given {
             match self.is_free(&given.person) {
                 Ok(()) => return Ok(Standing::of(given)),
                 Err(why) => refusal = why,

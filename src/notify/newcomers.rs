@@ -16,43 +16,91 @@ use crate::{
 use chrono::{DateTime, TimeDelta, Utc};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 /// Between two looks at who has come.
 const SHIFTS_EVERY: Duration = Duration::from_secs(5);
 /// Whoever was sent the question so shortly before a reminder of it needs none.
 const JUST_ASKED: TimeDelta = TimeDelta::minutes(1);
+/// After somebody came: a question that was being asked just then names those before, and the cards of others are still
+/// on their way.
+const LOOK_FOR: TimeDelta = TimeDelta::minutes(2);
+
+/// Who fills each role and who stands in for whom: whoever is new to an open question is new to this.
+#[derive(PartialEq, Eq)]
+struct Roster {
+    roles: Vec<Vec<String>>,
+    delegations: Vec<Uuid>,
+}
+
+/// What was seen when those who came were asked last.
+#[derive(Default)]
+struct Seen {
+    roster: Option<Roster>,
+    /// Open questions are looked at until then.
+    until: Option<DateTime<Utc>>,
+}
+
+/// How many of those who came were asked, and how many cannot be before the first card is sent.
+#[derive(Default)]
+struct Newcomers {
+    asked: usize,
+    waiting: usize,
+}
 
 impl Delivery {
     /// Asks those who come, with or without a reminder, until `stop`.
     pub(super) async fn watch_shifts(&self, notifier: &dyn Notifier, stop: CancellationToken) {
+        let mut seen = Seen::default();
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(SHIFTS_EVERY) => {}
             }
-            if let Err(error) = self.ask_newcomers(notifier).await {
+            if let Err(error) = self.ask_newcomers(notifier, &mut seen).await {
                 tracing::warn!(%error, "those who came on shift could not be asked; trying again");
             }
         }
     }
 
-    async fn ask_newcomers(&self, notifier: &dyn Notifier) -> Result<(), StoreError> {
+    async fn ask_newcomers(&self, notifier: &dyn Notifier, seen: &mut Seen) -> Result<(), StoreError> {
         let mut db = self.store.connection().await?;
-        let open = gates::list_open(&mut db, None, None).await?;
-        if open.is_empty() {
-            return Ok(());
-        }
         let now = clock::now(&mut db).await?;
         let delegations = delegations::in_force(&mut db, now).await?;
-        let mut is_any_asked = false;
-        for gate in &open {
-            is_any_asked |= self.ask_newcomers_of(&mut db, notifier, gate, &delegations, now).await?;
+        let roster = self.roster(&delegations, now);
+        if seen.roster.as_ref() != Some(&roster) {
+            *seen = Seen { roster: Some(roster), until: Some(now + LOOK_FOR) };
+        }
+        if seen.until.is_none_or(|until| until < now) {
+            return Ok(());
+        }
+        let mut all = Newcomers::default();
+        let mut open = gates::open_after(&mut db, Uuid::nil(), now).await?;
+        while let Some(last) = open.last().map(|gate| gate.id) {
+            for gate in &open {
+                let of_gate = self.ask_newcomers_of(&mut db, notifier, gate, &delegations, now).await?;
+                all.asked += of_gate.asked;
+                all.waiting += of_gate.waiting;
+            }
+            open = gates::open_after(&mut db, last, now).await?;
         }
         drop(db);
-        if is_any_asked { hints::send(&self.store).await } else { Ok(()) }
+        if all.waiting > 0 {
+            seen.until = Some(now + LOOK_FOR);
+        }
+        if all.asked > 0 { hints::send(&self.store).await } else { Ok(()) }
     }
 
-    /// Queues an open question for everybody who came since it was asked and does not have it; says whether there was one.
+    fn roster(&self, delegations: &[Delegation], now: DateTime<Utc>) -> Roster {
+        let of_role =
+            |role| self.site.people_in_role(role, now).into_iter().map(|one| one.id.clone()).collect();
+        Roster {
+            roles: self.site.roles.keys().map(String::as_str).map(of_role).collect(),
+            delegations: delegations.iter().map(|given| given.id).collect(),
+        }
+    }
+
+    /// Queues an open question for everybody who came since it was asked and does not have it.
     async fn ask_newcomers_of(
         &self,
         db: &mut PgConnection,
@@ -60,27 +108,30 @@ impl Delivery {
         gate: &Gate,
         delegations: &[Delegation],
         now: DateTime<Utc>,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Newcomers, StoreError> {
         let asked = Asked { site: &self.site, gate, votes: &[], delegations };
         let mut came = asked.newcomers(now);
         came.retain(|person| self.is_reached_alone(notifier, gate, person, now));
         if came.is_empty() || now >= gate.expires_at {
-            return Ok(false);
+            return Ok(Newcomers::default());
         }
         let have_it = outbox::sent_once_more(db, gate.id, notifier.channel(), gate.asked_at).await?;
         came.retain(|person| !have_it.contains(&person.id));
         if came.is_empty() {
-            return Ok(false);
+            return Ok(Newcomers::default());
         }
         let votes = gates::votes(db, GateId(gate.id)).await?;
         let asked = Asked { votes: &votes, ..asked };
         came.retain(|person| asked.may_answer(person, now).is_ok());
         let whom = self.whom(gate, now);
-        let mut is_any_asked = false;
+        let mut newcomers = Newcomers::default();
         for person in came {
-            is_any_asked |= outbox::send_to_newcomer(db, gate, notifier.channel(), &person.id, &whom).await?;
+            match outbox::send_to_newcomer(db, gate, notifier.channel(), &person.id, &whom).await? {
+                true => newcomers.asked += 1,
+                false => newcomers.waiting += 1,
+            }
         }
-        Ok(is_any_asked)
+        Ok(newcomers)
     }
 
     /// Whether nothing else in this channel shows them the question. A room without names is everybody's; one with names

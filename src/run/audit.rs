@@ -180,9 +180,9 @@ impl AuditRecord {
         }
     }
 
-    /// A question that nobody answered: in time (`EXPIRED`), or before its run went on without it (`CLOSED`).
-    pub fn gate_closed(run: RunId, gate: GateId, decision: &str) -> Self {
-        let record = Self::new(TAKT, "gate.closed").of_run(run, None).object(gate.to_string());
+    /// A question that too few answered: in time (`EXPIRED`), or before its run went on without it (`CLOSED`).
+    pub fn gate_closed(run: RunId, step: Option<&str>, gate: GateId, decision: &str) -> Self {
+        let record = Self::new(TAKT, "gate.closed").of_run(run, step).object(gate.to_string());
         Self { decision: Some(decision.to_owned()), ..record }
     }
 

@@ -39,6 +39,6 @@ pub use path::StepPath;
 pub use promise::is_over;
 pub use record::{Change, Failure, Parent, Rank, Record, Signal, SignalKind, StartedRun};
 pub use scope::scope_time;
-pub use state::{FoldError, Pause, Phase, STOPPED, State, StepState};
+pub use state::{FoldError, IN_DOUBT, Pause, Phase, STOPPED, State, StepState};
 pub use storable::{NESTING_MAX, has_nul, nesting_of};
 pub use turn::{LaneKey, PaceKey, Turn, TurnError, admit, book, gather_key, key_text};

@@ -248,6 +248,7 @@ impl State {
             }
             Change::Noted { note } => {
                 step.sending = Sent::of_note(note).or_else(|| step.sending.take());
+                step.in_doubt |= note.get(IN_DOUBT).is_some();
                 step.notes.push(note.clone());
             }
             Change::Waiting { wake_at } => {
@@ -292,6 +293,8 @@ impl State {
     }
 }
 
+/// In a note: the attempt is made once more, and what failed of it then says nothing of what went out before.
+pub const IN_DOUBT: &str = "in_doubt";
 /// Classes of failures of a call that was not made.
 const NOT_SENT: [&str; 3] = ["rule", "not_approved", "expression"];
 /// Classes of failures of a call that was refused.
@@ -302,6 +305,11 @@ pub const STOPPED: &str = "cancelled";
 pub(super) const UNKNOWN: [&str; 5] = ["outcome_unknown", "needs_person", "timeout", "panic", "lost"];
 
 impl StepState {
+    /// Whether the last attempt ended without anybody knowing what became of it.
+    pub fn failed_in_doubt(&self) -> bool {
+        self.failure.as_ref().is_some_and(|failure| UNKNOWN.contains(&failure.class.as_str()))
+    }
+
     fn fail(&mut self, failure: &Failure) {
         if NOT_SENT.contains(&failure.class.as_str()) && self.attempt == self.keyed_from + 1 {
             self.keyed_from = self.attempt;

@@ -2,7 +2,7 @@
 
 use super::{
     approval, audited,
-    earlier::{self, Earlier},
+    earlier::{self, Earlier, NOT_WRITTEN},
     notify,
     rules::{Until, Verdicts},
     shadow,
@@ -44,14 +44,8 @@ impl Execute for CallExecutor {
     }
 }
 
-pub(super) const NOT_WRITTEN: &str = "not written: ";
-
-pub(super) fn failure(class: &str, message: impl Into<String>) -> StepError {
-    failed(Failure::new(class, message))
-}
-
-fn failed(failure: Failure) -> StepError {
-    StepError { failure, retry_after: None, intents: Vec::new() }
+fn failure(class: &str, message: impl Into<String>) -> StepError {
+    Failure::new(class, message).into()
 }
 
 impl CallExecutor {
@@ -74,7 +68,9 @@ impl CallExecutor {
             return notify::send(&input, context).map_err(|e| failure("expression", e));
         }
         if tool.spec().effect == Effect::Write && is_rehearsal {
-            return shadow::rehearse(step, tool.spec(), input, &self.tools, context).await.map_err(failed);
+            return shadow::rehearse(step, tool.spec(), input, &self.tools, context)
+                .await
+                .map_err(StepError::from);
         }
         let result = self.perform(step, tool, &input, task, context).await;
         audited::with_record(result, tool.spec(), &input, context)
@@ -114,8 +110,9 @@ impl CallExecutor {
         };
         if tool.spec().effect == Effect::Write {
             let permitted = self.permit(step, tool.as_ref(), input, context).await;
-            permitted.map_err(|refused| earlier::in_doubt(refused, &before, &step.tool))?;
+            permitted.map_err(|refused| earlier::told_of(refused, &before, &step.tool))?;
         }
+        earlier::leave_in_doubt(tool.as_ref(), context).await?;
         crash_point("before_call");
         let begun = Instant::now();
         let called = with_timeout(tool, &call, input.clone()).instrument(span).await;
@@ -137,8 +134,9 @@ impl CallExecutor {
         if needs_approval(tool, context) {
             approval::of(context).map_err(|refused| failure("not_approved", refused.sentence(&step.tool)))?;
         }
-        let verdicts =
-            Verdicts::of(step, input, &self.tools, context, Until::FirstRefusal).await.map_err(failed)?;
+        let verdicts = Verdicts::of(step, input, &self.tools, context, Until::FirstRefusal)
+            .await
+            .map_err(StepError::from)?;
         let approved_at = context.approval.as_ref().map(|approval| &approval.gate);
         let Some(note) = verdicts.note(approved_at, sent(tool, context, input)) else { return Ok(()) };
         // Journaled before the step goes on or fails, so that the run shows which rule spoke.

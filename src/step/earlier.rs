@@ -1,15 +1,17 @@
 //! What became of a write that was tried before: read back, waited for while it may still be on its way, or left to a
 //! person. Nothing is written here.
 
-use super::call::{NOT_WRITTEN, failure};
 use crate::{
     engine::{Outcome, StepContext, StepError},
-    run::{Failure, STOPPED},
+    run::{Failure, IN_DOUBT, STOPPED},
     tool::{Call, Effect, Idempotency, Lookup, Tool, ToolError, ToolName},
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+
+/// Begins what is said of a write that was not let out.
+pub(super) const NOT_WRITTEN: &str = "not written: ";
 
 /// What became of the attempts before.
 pub(super) enum Earlier {
@@ -59,14 +61,28 @@ pub(super) async fn settle(
         Lookup::Found(output) => Ok(Outcome::done(output)),
         Lookup::Absent => match on_its_way(call, context).await? {
             Some(wait) => Ok(wait),
-            None => Err(failure(STOPPED, format!("{NOT_WRITTEN}the run was stopped"))),
+            None => Err(Failure::new(STOPPED, format!("{NOT_WRITTEN}the run was stopped")).into()),
         },
         Lookup::Unknown => Err(nobody_knows(name, "the run was stopped, ")),
     }
 }
 
+/// A dead worker may have sent what goes out once more now, so a failure of this one leaves open what became of that.
+/// What is not there of an unsafe write was waited for.
+pub(super) async fn leave_in_doubt(tool: &dyn Tool, context: &StepContext) -> Result<(), StepError> {
+    let spec = tool.spec();
+    if !context.resumed || spec.effect != Effect::Write || spec.idempotency == Idempotency::Unsafe {
+        return Ok(());
+    }
+    context.note(json!({ IN_DOUBT: true })).await.ok_or_else(gone)
+}
+
+fn gone() -> StepError {
+    Failure::new("lost", "the run belongs to another worker").into()
+}
+
 /// Whoever refuses says "not written", which nobody knows here.
-pub(super) fn in_doubt(mut refused: StepError, before: &Earlier, tool: &ToolName) -> StepError {
+pub(super) fn told_of(mut refused: StepError, before: &Earlier, tool: &ToolName) -> StepError {
     let says_so = ["rule", "not_approved"].contains(&refused.failure.class.as_str());
     if says_so && matches!(before, Earlier::Unknown) {
         let because = refused.failure.message.trim_start_matches(NOT_WRITTEN);
@@ -82,12 +98,10 @@ pub(super) fn in_doubt(mut refused: StepError, before: &Earlier, tool: &ToolName
 }
 
 fn nobody_knows(tool: &ToolName, since: &str) -> StepError {
-    failure(
-        "needs_person",
-        format!(
-            "{since}nobody knows whether `{tool}` took effect, and it cannot be read back: a person must look"
-        ),
-    )
+    let words = format!(
+        "{since}nobody knows whether `{tool}` took effect, and it cannot be read back: a person must look"
+    );
+    Failure::new("needs_person", words).into()
 }
 
 /// The other system was asked what became of an attempt, and did not say.
@@ -139,7 +153,7 @@ async fn on_its_way(call: &Call, context: &StepContext) -> Result<Option<Outcome
             // Journaled before it goes out again: what is resumed after this has sent anew.
             let over = NotThere { attempt: context.attempt, again_at: None };
             let noted = context.note(over.note()).await;
-            noted.map(|()| None).ok_or_else(|| failure("lost", "the run belongs to another worker"))
+            noted.map(|()| None).ok_or_else(gone)
         }
         None => {
             let limit = TimeDelta::from_std(call.timeout).unwrap_or(TimeDelta::days(1));

@@ -405,7 +405,7 @@ pub async fn release_dead(tx: &mut PgConnection, worker: WorkerId, takeovers_max
                       run.takeovers + 1 >= $2 and not exists (
                           select from journal_record record
                           where record.run_id = run.id and record.at > run.taken_at
-                            and record.kind not in ('noted', 'started', 'signalled')) as is_poison,
+                            and record.kind not in ('noted', 'started', 'signalled', 'waiting')) as is_poison,
                       run.takeovers + 1 >= $2 as is_suspect
                from run where owner = $1 and state = 'running'
            ), freed as (

@@ -70,8 +70,8 @@ pub async fn open(db: &mut PgConnection, run: RunId, gate: &NewGate, at: DateTim
     let form = serde_json::to_value(gate.form).ok().and_then(|form| form.as_str().map(str::to_owned));
     sqlx::query!(
         "insert into gate (id, run_id, path, form, role, person, excluded, ask, proposal_hash, token_hash,
-                           opened_at, asked_at, expires_at, quorum)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, $12, $13) on conflict (id) do nothing",
+                           opened_at, expires_at, quorum)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) on conflict (id) do nothing",
         gate.id.0,
         run.0,
         gate.path.as_str(),
@@ -128,13 +128,13 @@ pub async fn close(db: &mut PgConnection, gates: &[Uuid]) -> Result<()> {
 /// Questions of runs that have ended, or gone on without them. Each stands in the audit.
 pub async fn close_of_runs(db: &mut PgConnection, runs: &[Uuid]) -> Result<()> {
     let closed = sqlx::query!(
-        "update gate set state = 'closed' where run_id = any($1) and state = 'open' returning id, run_id",
+        "update gate set state = 'closed' where run_id = any($1) and state = 'open' returning id, run_id, path",
         runs
     );
     let closed = closed.fetch_all(&mut *db).await?;
     let records: Vec<AuditRecord> = closed
         .into_iter()
-        .map(|gate| AuditRecord::gate_closed(RunId(gate.run_id), GateId(gate.id), "CLOSED"))
+        .map(|gate| AuditRecord::gate_closed(RunId(gate.run_id), Some(&gate.path), GateId(gate.id), "CLOSED"))
         .collect();
     audit::append(db, &records).await
 }
@@ -142,9 +142,9 @@ pub async fn close_of_runs(db: &mut PgConnection, runs: &[Uuid]) -> Result<()> {
 pub async fn get(db: &mut PgConnection, id: GateId) -> Result<Option<Gate>> {
     let found = sqlx::query_as!(
         Gate,
-        "select id, run_id, path, form, state, role, person, excluded, ask, proposal_hash, rung, quorum, opened_at,
-                asked_at, expires_at, people
-         from gate where id = $1",
+        r#"select id, run_id, path, form, state, role, person, excluded, ask, proposal_hash, rung, quorum, opened_at,
+                coalesce(asked_at, opened_at) as "asked_at!", expires_at, people
+         from gate where id = $1"#,
         id.0
     );
     Ok(found.fetch_optional(db).await?)
@@ -231,13 +231,26 @@ pub async fn list_open(
 ) -> Result<Vec<Gate>> {
     let rows = sqlx::query_as!(
         Gate,
-        "select id, run_id, path, form, state, role, person, excluded, ask, proposal_hash, rung, quorum, opened_at,
-                asked_at, expires_at, people
+        r#"select id, run_id, path, form, state, role, person, excluded, ask, proposal_hash, rung, quorum, opened_at,
+                coalesce(asked_at, opened_at) as "asked_at!", expires_at, people
          from gate
          where state = 'open' and (($1::text[] is null and $2::text[] is null) or role = any($1) or person = any($2))
-         order by expires_at, id limit 500",
+         order by expires_at, id limit 500"#,
         roles,
         people
+    );
+    Ok(rows.fetch_all(db).await?)
+}
+
+/// Open gates that can still be answered, a page of them in the order of their ids.
+pub async fn open_after(db: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Result<Vec<Gate>> {
+    let rows = sqlx::query_as!(
+        Gate,
+        r#"select id, run_id, path, form, state, role, person, excluded, ask, proposal_hash, rung, quorum, opened_at,
+                coalesce(asked_at, opened_at) as "asked_at!", expires_at, people
+         from gate where state = 'open' and id > $1 and expires_at > $2 order by id limit 500"#,
+        id,
+        now
     );
     Ok(rows.fetch_all(db).await?)
 }
@@ -245,9 +258,9 @@ pub async fn list_open(
 pub async fn of_run(db: &mut PgConnection, run: RunId) -> Result<Vec<Gate>> {
     let rows = sqlx::query_as!(
         Gate,
-        "select id, run_id, path, form, state, role, person, excluded, ask, proposal_hash, rung, quorum, opened_at,
-                asked_at, expires_at, people
-         from gate where run_id = $1 order by opened_at, id",
+        r#"select id, run_id, path, form, state, role, person, excluded, ask, proposal_hash, rung, quorum, opened_at,
+                coalesce(asked_at, opened_at) as "asked_at!", expires_at, people
+         from gate where run_id = $1 order by opened_at, id"#,
         run.0
     );
     Ok(rows.fetch_all(db).await?)

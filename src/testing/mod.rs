@@ -31,7 +31,7 @@ use crate::{
 };
 use std::sync::Arc;
 
-pub use check::test_problems;
+pub use check::{CheckedTest, goes_with, test_problems};
 pub use coverage::{Counted, Coverage};
 pub use judge::Mismatch;
 pub use played::PlayError;

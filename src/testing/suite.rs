@@ -2,7 +2,7 @@
 
 use super::{
     Stage,
-    check::{Known, fixtures, read},
+    check::{Fixtures, Known, goes_with, read},
     coverage::{Coverage, Tally},
     death::Point,
     judge::{Mismatch, judge},
@@ -11,11 +11,12 @@ use super::{
     timeline::{TimelineLine, timeline},
 };
 use crate::{
+    site::read_text,
     tool::{Effect, ToolName},
     workflow::{
         Autonomy, Definition, Place,
-        cases::{Crash, Setting, TestCase},
-        problem::{Problem, Severity},
+        cases::{Crash, Setting, TestCase, workflow_named},
+        problem::Problem,
     },
 };
 use serde::Serialize;
@@ -118,17 +119,22 @@ pub fn test_files(stage: &Stage, chosen: &[PathBuf]) -> Result<Vec<String>, Suit
     if chosen.is_empty() {
         return Ok(found.into_iter().collect());
     }
+    let workflow_of = |path: &String| workflow_named(path, &read_text(site, path).ok()?);
+    let tests = found.iter().filter(|path| path.ends_with(ENDING));
+    let workflows: BTreeMap<&String, Option<String>> = tests.map(|path| (path, workflow_of(path))).collect();
     let mut picked = BTreeSet::new();
     for path in chosen {
-        // A workflow stands for its test.
+        // A workflow stands for its tests.
         let inside = stage
             .site
             .path_within(path)
             .map_err(unreadable(path))?
             .ok_or_else(|| SuiteError::NoTests(path.clone()))?;
-        let text = inside.to_string_lossy();
-        let test = text.strip_suffix(".yaml").map(|stem| format!("{stem}{ENDING}"));
-        let is_picked = |file: &&String| Path::new(file).starts_with(&inside) || test.as_ref() == Some(*file);
+        let is_inside = |path: &str| Path::new(path).starts_with(&inside);
+        let is_picked = |file: &&String| {
+            let goes_along = |named| goes_with(&stage.library, (file.as_str(), named), is_inside);
+            is_inside(file.as_str()) || workflows.get(*file).is_some_and(|named| goes_along(named.as_deref()))
+        };
         let chosen: Vec<&String> = found.iter().filter(is_picked).collect();
         if chosen.is_empty() {
             return Err(SuiteError::NoTests(path.clone()));
@@ -142,13 +148,12 @@ pub fn test_files(stage: &Stage, chosen: &[PathBuf]) -> Result<Vec<String>, Suit
 pub async fn run(stage: &Stage, files: &[String], filter: Option<&str>) -> Result<SuiteResult, SuiteError> {
     let mut suite = SuiteResult::default();
     for path in files {
-        suite.files.push(run_file(stage, path, filter).await?);
+        suite.files.push(run_file(stage, path, filter).await);
     }
     Ok(suite)
 }
 
-async fn run_file(stage: &Stage, path: &str, filter: Option<&str>) -> Result<FileResult, SuiteError> {
-    let full = stage.site.folder.join(path);
+async fn run_file(stage: &Stage, path: &str, filter: Option<&str>) -> FileResult {
     let broken = |workflow: &str, problems| FileResult {
         path: path.to_owned(),
         workflow: workflow.to_owned(),
@@ -157,17 +162,13 @@ async fn run_file(stage: &Stage, path: &str, filter: Option<&str>) -> Result<Fil
         coverage: None,
     };
     if let Some((_, problems)) = stage.library.files().find(|(file, _)| *file == path) {
-        return Ok(broken("", problems.iter().filter(|problem| problem.is_error()).cloned().collect()));
+        return broken("", problems.iter().filter(|problem| problem.is_error()).cloned().collect());
     }
-    let bytes = fs::read(&full).map_err(|cause| SuiteError::Unreadable { path: full.clone(), cause })?;
-    let Ok(text) = String::from_utf8(bytes) else {
-        let place = Place { line: 1, column: 1 };
-        let (message, fix) = ("the file is not UTF-8".to_owned(), Some("save it as UTF-8".to_owned()));
-        let (severity, path) = (Severity::Error, path.to_owned());
-        let problem = Problem { code: "T001", severity, path, place, message, fix };
-        return Ok(broken("", vec![problem]));
+    let text = match read_text(&stage.site.folder, path) {
+        Ok(text) => text,
+        Err(cause) => return broken("", vec![Problem::unreadable(path, &cause)]),
     };
-    let fixtures = Arc::new(fixtures(&full));
+    let fixtures = Fixtures::beside(&stage.site.folder, path);
     let known = Known {
         site: &stage.site,
         tools: &stage.tools,
@@ -178,10 +179,10 @@ async fn run_file(stage: &Stage, path: &str, filter: Option<&str>) -> Result<Fil
     let read = read(&known, path, &text, &fixtures);
     let name = read.file.as_ref().map_or("", |file| file.workflow.it.as_str()).to_owned();
     let (Some(file), Some(mut definition)) = (read.file, read.definition) else {
-        return Ok(broken(&name, read.problems));
+        return broken(&name, read.problems);
     };
     if read.problems.iter().any(Problem::is_error) {
-        return Ok(broken(&name, read.problems));
+        return broken(&name, read.problems);
     }
     // A test says what happens when people are asked, also before they are.
     if definition.workflow.autonomy == Autonomy::Shadow {
@@ -190,10 +191,11 @@ async fn run_file(stage: &Stage, path: &str, filter: Option<&str>) -> Result<Fil
     let mut result = broken(&name, read.problems);
     let mut tally = Tally::default();
     for case in file.cases.iter().filter(|case| filter.is_none_or(|filter| case.name.contains(filter))) {
-        play_case(stage, &definition, &file.defaults, case, &fixtures, &mut tally, &mut result.cases).await;
+        let (defaults, fixtures) = (&file.defaults, &fixtures.values);
+        play_case(stage, &definition, defaults, case, fixtures, &mut tally, &mut result.cases).await;
     }
     result.coverage = filter.is_none().then(|| tally.coverage(&definition.workflow));
-    Ok(result)
+    result
 }
 
 /// One result, or one for each place that the case crashes at.

@@ -1,8 +1,8 @@
 //! JSON Schemas in files of the site (`schemas/`, `events/`): read, and what is wrong with one at its place in the text.
 
 use super::{Place, endless::endless, source::Document, suggest};
-use jsonschema::Validator;
-use serde_json::Value;
+use jsonschema::{ValidationError, Validator, error::ValidationErrorKind};
+use serde_json::{Map, Value};
 
 /// What `type` may say.
 const TYPES: [&str; 7] = ["string", "number", "integer", "boolean", "object", "array", "null"];
@@ -24,30 +24,65 @@ pub(super) fn read(text: &str) -> Result<(Value, Validator), Mistake> {
         message: format!("not valid JSON: {cause}"),
         fix: None,
     })?;
-    let shape = jsonschema::validator_for(&schema).map_err(|cause| {
-        let at = cause.instance_path().to_string();
-        match wrong_type(&schema, &at) {
-            Some((at, word)) => Mistake {
-                place: place_at(text, &at),
-                message: format!("`{word}` is no JSON type"),
-                fix: Some(match suggest::closest(&word, TYPES) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("it is one of {}", TYPES.join(", ")),
-                }),
-            },
-            None => Mistake {
-                place: place_at(text, &at),
-                message: format!("not a valid JSON Schema: {cause}"),
-                fix: None,
-            },
-        }
-    })?;
+    let shape = jsonschema::validator_for(&schema).map_err(|cause| no_schema(text, &schema, &cause))?;
     if let Some(why) = endless(&schema) {
         let message = format!("this schema cannot be used: {why}");
         let fix = Some("take the reference out".to_owned());
         return Err(Mistake { place: Place { line: 1, column: 1 }, message, fix });
     }
     Ok((schema, shape))
+}
+
+fn no_schema(text: &str, schema: &Value, cause: &ValidationError) -> Mistake {
+    let at = cause.instance_path().to_string();
+    if let Some((at, word)) = wrong_type(schema, &at) {
+        let fix = match suggest::closest(&word, TYPES) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("it is one of {}", TYPES.join(", ")),
+        };
+        let message = format!("`{word}` is no JSON type");
+        return Mistake { place: place_at(text, &at), message, fix: Some(fix) };
+    }
+    let lost = matches!(cause.kind(), ValidationErrorKind::Referencing(_)).then(|| lost_reference(schema));
+    if let Some((at, reference)) = lost.flatten() {
+        let message = format!("there is no `{reference}` in this schema");
+        return Mistake { place: place_at(text, &at), message, fix: Some(meant_by(schema, reference)) };
+    }
+    Mistake { place: place_at(text, &at), message: format!("not a valid JSON Schema: {cause}"), fix: None }
+}
+
+/// The first reference into the schema itself that leads nowhere: the pointer to it, and what it says.
+fn lost_reference(schema: &Value) -> Option<(String, &str)> {
+    let mut rest = vec![(String::new(), schema)];
+    while let Some((at, value)) = rest.pop() {
+        match value {
+            Value::Object(fields) => {
+                if let Some(reference) = fields.get("$ref").and_then(Value::as_str)
+                    && let Some(pointer) = reference.strip_prefix('#').filter(|at| at.starts_with('/'))
+                    && schema.pointer(pointer).is_none()
+                {
+                    return Some((format!("{at}/$ref"), reference));
+                }
+                rest.extend(fields.iter().map(|(name, inner)| (format!("{at}/{name}"), inner)));
+            }
+            Value::Array(items) => {
+                rest.extend(items.iter().enumerate().map(|(index, inner)| (format!("{at}/{index}"), inner)));
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// What beside it a reference that leads nowhere was probably meant to name.
+fn meant_by(schema: &Value, reference: &str) -> String {
+    let (holder, name) = reference.rsplit_once('/').unwrap_or(("#", reference));
+    let beside = holder.strip_prefix('#').and_then(|at| schema.pointer(at)).and_then(Value::as_object);
+    let names = beside.into_iter().flat_map(Map::keys).map(String::as_str);
+    match suggest::closest(name, names) {
+        Some(near) => format!("did you mean `{holder}/{near}`?"),
+        None => "write what it names into this file, like `\"$defs\": { … }`, or correct it".to_owned(),
+    }
 }
 
 /// The word at or below a pointer that `type` cannot say, and the pointer to it.
@@ -107,5 +142,20 @@ mod tests {
         assert_eq!((line, column), (4, 41), "{message}");
         let (_, _, message, _) = told("{ \"properties\": { \"type\": \"strng\" } }").expect("no schema");
         assert!(message.starts_with("not a valid JSON Schema"), "{message}");
+    }
+
+    #[test]
+    fn a_reference_to_nowhere_is_told_at_its_place() {
+        let schema = |name: &str| {
+            format!(
+                "{{\n  \"properties\": {{ \"line\": {{ \"$ref\": \"#/$defs/{name}\" }} }},\n  \"$defs\": {{ \"order\": {{}} }}\n}}\n"
+            )
+        };
+        assert_eq!(told(&schema("order")), None);
+        let (line, column, message, fix) = told(&schema("nope")).expect("it leads nowhere");
+        assert_eq!((line, column, message.as_str()), (2, 37, "there is no `#/$defs/nope` in this schema"));
+        assert!(fix.starts_with("write what it names into this file"), "{fix}");
+        let (_, _, _, fix) = told(&schema("ordr")).expect("it leads nowhere");
+        assert_eq!(fix, "did you mean `#/$defs/order`?");
     }
 }

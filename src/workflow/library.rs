@@ -129,7 +129,7 @@ impl Library {
             problems.push(taken(&path, &compiled.workflow.id, &owner.bundle.path));
         }
         good.insert(compiled.workflow.id.clone(), Arc::clone(&compiled));
-        let children = check::Children::of(good);
+        let children = check::Children::of(good).with_broken(self.all_ids());
         problems.extend(check::runs(&compiled, registry, site, &self.events, &children, &problems));
         problems.sort_by_key(|problem| problem.place);
         (Some(compiled), problems)
@@ -163,7 +163,7 @@ impl Library {
     fn read_all(&self, paths: Vec<String>, registry: &Registry, site: &Site) -> Vec<(String, Read)> {
         let read = |path: &String| match Bundle::collect(&site.folder, path) {
             Ok(bundle) => self.read(bundle, registry, site),
-            Err(cause) => (None, vec![unreadable(path, &cause)], None),
+            Err(cause) => (None, vec![Problem::unreadable(path, &cause)], None),
         };
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let share = paths.len().div_ceil(threads).max(1);
@@ -236,10 +236,10 @@ impl Library {
     }
 
     /// The file of a workflow or of a test that was probably meant by a path that leads nowhere.
-    pub fn near_path(&self, folder: &Path, wrong: &Path) -> Option<String> {
+    pub fn near_path(folder: &Path, wrong: &Path) -> Option<String> {
         let (name, ending) = wrong.file_name()?.to_str()?.split_once('.')?;
-        let tests = test_files(folder).unwrap_or_default();
-        let paths = self.paths().chain(tests.iter().map(String::as_str));
+        let all = files_of(folder, |name| name.ends_with(".yaml")).unwrap_or_default();
+        let paths = all.iter().map(String::as_str);
         let alike = paths.filter_map(|path| {
             let (known, other) = path.strip_prefix(FOLDER)?.trim_start_matches('/').split_once('.')?;
             (other == ending).then_some((known, path))
@@ -290,7 +290,7 @@ impl Library {
             let bundle = match Bundle::collect(folder, &path) {
                 Ok(bundle) => bundle,
                 Err(cause) => {
-                    problems.push(unreadable(&path, &cause));
+                    problems.push(Problem::unreadable(&path, &cause));
                     continue;
                 }
             };
@@ -313,6 +313,17 @@ impl Library {
         &self.around
     }
 
+    /// The id of the workflow in this file as it is now, with mistakes or without; one that is not understood goes by its
+    /// name.
+    pub fn id_at<'l>(&'l self, path: &'l str) -> Option<&'l str> {
+        let by_name = || path.strip_prefix(FOLDER)?.strip_prefix('/')?.strip_suffix(".yaml");
+        self.files.get(path)?.id.as_deref().or_else(by_name)
+    }
+
+    fn all_ids(&self) -> BTreeSet<String> {
+        self.paths().filter_map(|path| self.id_at(path)).map(str::to_owned).collect()
+    }
+
     /// Either may be the copy, so both are told, and whichever was in force stays.
     fn check_ids(&mut self) {
         let mut owners: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -333,16 +344,12 @@ impl Library {
     /// Every `run:` must name a workflow of this site and give it the inputs it takes. One that is only
     /// broken has its own findings.
     fn check_runs(&mut self, registry: &Registry, site: &Site) {
-        let children = check::Children::of(self.good());
-        let broken: BTreeSet<String> = self.files.values().filter_map(|file| file.id.clone()).collect();
+        let children = check::Children::of(self.good()).with_broken(self.all_ids());
         let events = std::mem::take(&mut self.events);
         for file in self.files.values_mut() {
             let Some(definition) = file.candidate().cloned() else { continue };
             let found = check::runs(&definition, registry, site, &events, &children, &file.own);
-            file.problems.extend(found.into_iter().filter(|problem| {
-                let is_broken = |id: &String| problem.message == check::no_workflow(id);
-                problem.code != "T006" || !broken.iter().any(is_broken)
-            }));
+            file.problems.extend(found);
         }
         self.events = events;
     }
@@ -375,15 +382,6 @@ fn may_follow(problem: &Problem, lost: &[String]) -> bool {
 fn taken(path: &str, id: &str, owner: &str) -> Problem {
     let message = format!("the workflow `{id}` is also in {owner}");
     error("T003", path, Place { line: 1, column: 1 }, message, "rename one of them")
-}
-
-fn unreadable(path: &str, cause: &io::Error) -> Problem {
-    let message = format!("the file cannot be read: {cause}");
-    let fix = match cause.kind() {
-        io::ErrorKind::InvalidInput => "put the file itself into the site folder",
-        _ => "check its permissions, and that it is UTF-8",
-    };
-    error("T001", path, Place { line: 1, column: 1 }, message, fix)
 }
 
 /// Paths of the workflow files of a site, tests left out.

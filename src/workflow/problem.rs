@@ -1,7 +1,8 @@
 //! One finding of the loader or the checker, at its place, with a fix.
 
-use super::Place;
+use super::{Place, suggest};
 use serde::Serialize;
+use std::io;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
@@ -31,6 +32,33 @@ impl Problem {
         }
     }
 
+    /// A file that is there and cannot be read.
+    pub fn unreadable(path: &str, cause: &io::Error) -> Self {
+        let (message, fix) = match cause.kind() {
+            io::ErrorKind::InvalidData => ("the file is not UTF-8".to_owned(), "save it as UTF-8"),
+            io::ErrorKind::InvalidInput => {
+                (format!("the file cannot be read: {cause}"), "put the file itself into the site folder")
+            }
+            _ => (format!("the file cannot be read: {cause}"), "check its permissions"),
+        };
+        Self {
+            code: "T001",
+            severity: Severity::Error,
+            path: path.to_owned(),
+            place: Place { line: 1, column: 1 },
+            message,
+            fix: Some(fix.to_owned()),
+        }
+    }
+
+    /// What is wrong and what is right, in one line for programs.
+    pub fn sentence(&self) -> String {
+        match &self.fix {
+            Some(fix) => format!("{}; {fix}", self.message),
+            None => self.message.clone(),
+        }
+    }
+
     /// Whether this keeps the file from being used.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
@@ -55,7 +83,8 @@ const ADVICE: [&str; 15] = [
     "say ",
     "write ",
 ];
-const KNOWN: &str = " (there are: ";
+/// How the list begins of what there is, and how it ends.
+const KNOWN: [(&str, &str); 2] = [(" (there are: ", ")"), ("; it has ", "")];
 
 /// What is wrong, and what to do: the site and the connectors say both in one sentence, `what is wrong: what to do`.
 fn apart(said: String) -> (String, Option<String>) {
@@ -64,10 +93,15 @@ fn apart(said: String) -> (String, Option<String>) {
     if let Some(at) = advice {
         return (said[..at].to_owned(), Some(said[at + 2..].to_owned()));
     }
-    if let Some((wrong, known)) = said.strip_suffix(')').and_then(|said| said.split_once(KNOWN)) {
-        return (wrong.to_owned(), Some(format!("there are: {known}")));
-    }
-    (said, None)
+    let listed = KNOWN.iter().find_map(|(begins, ends)| said.strip_suffix(*ends)?.split_once(*begins));
+    let Some((wrong, known)) = listed else { return (said, None) };
+    let word = wrong.split('`').nth(1).unwrap_or_default();
+    let fix = match suggest::closest(word, known.split(", ")) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if known == "none" => "there is none".to_owned(),
+        None => format!("there are: {known}"),
+    };
+    (wrong.to_owned(), Some(fix))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -100,6 +134,21 @@ mod tests {
                 Some("write `${{ x }}`"),
             ),
             ("not valid YAML: something", "not valid YAML: something", None),
+            (
+                "takt.yaml has no system `cmmss` under `systems:`; it has andon, cmms, erp",
+                "takt.yaml has no system `cmmss` under `systems:`",
+                Some("did you mean `cmms`?"),
+            ),
+            (
+                "takt.yaml has no system `sap` under `systems:`; it has andon, cmms",
+                "takt.yaml has no system `sap` under `systems:`",
+                Some("there are: andon, cmms"),
+            ),
+            (
+                "takt.yaml has no system `sap` under `systems:`; it has none",
+                "takt.yaml has no system `sap` under `systems:`",
+                Some("there is none"),
+            ),
         ] {
             let problem = Problem::of_site("takt.yaml", (1, 1), said);
             assert_eq!((problem.message.as_str(), problem.fix.as_deref()), (message, fix));

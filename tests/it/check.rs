@@ -1,5 +1,7 @@
 //! `takt check` through the real binary: what it prints, and its exit code.
 
+mod told;
+
 use crate::support::site::takt;
 use std::{
     fs,

@@ -482,6 +482,7 @@ async fn a_storm_of_retries_waits_for_its_turn_and_none_is_dropped() {
             (plant.get(&health).await["retries_deferred"].as_i64()? > 0).then_some(())
         })
         .await;
+    clear_faults(&plant).await;
     let held = plant
         .until("a run that waits for its turn", async || {
             for number in 0..40 {
@@ -494,7 +495,6 @@ async fn a_storm_of_retries_waits_for_its_turn_and_none_is_dropped() {
             None
         })
         .await;
-    clear_faults(&plant).await;
     plant.advance(std::time::Duration::from_secs(3600)).await;
     assert_eq!(ended(&plant, held).await, "done");
 }

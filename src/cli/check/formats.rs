@@ -25,7 +25,7 @@ pub(super) fn sarif(problems: &[&Problem], site: &Path) -> Value {
             json!({
                 "ruleId": problem.code,
                 "level": level(problem),
-                "message": { "text": said(problem) },
+                "message": { "text": problem.sentence() },
                 "locations": [{ "physicalLocation": {
                     "artifactLocation": { "uri": uri(&site.join(&problem.path)), "uriBaseId": "%SRCROOT%" },
                     "region": { "startLine": problem.place.line.max(1), "startColumn": problem.place.column.max(1) },
@@ -53,7 +53,7 @@ pub(super) fn github(problem: &Problem, site: &Path) -> String {
         problem.place.line,
         problem.place.column,
         problem.code,
-        data(&said(problem))
+        data(&problem.sentence())
     )
 }
 
@@ -61,13 +61,6 @@ fn level(problem: &Problem) -> &'static str {
     match problem.severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
-    }
-}
-
-fn said(problem: &Problem) -> String {
-    match &problem.fix {
-        Some(fix) => format!("{}; {fix}", problem.message),
-        None => problem.message.clone(),
     }
 }
 

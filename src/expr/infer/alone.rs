@@ -52,7 +52,7 @@ fn collect(
 }
 
 fn constant(node: &IdedExpr, types: &Types) -> Option<bool> {
-    decide::outcome(node, &|_| None).or_else(|| is_always_there(node, types).then_some(true))
+    decide::without_values(node, types).or_else(|| is_always_there(node, types).then_some(true))
 }
 
 fn can_be(node: &IdedExpr, wanted: bool, types: &Types, facts: &BTreeMap<String, bool>) -> bool {

@@ -1,6 +1,9 @@
 //! What a condition says of the values it looks at: after `a.b != null` there is an `a.b`.
 
-use super::{Types, literal_int, literal_text, member::member};
+use super::{
+    Types, literal_int, literal_text,
+    member::{chain, member},
+};
 use crate::expr::types::{Shape, Type};
 use cel::{
     IdedExpr,
@@ -224,6 +227,19 @@ pub(super) fn conjuncts(node: &IdedExpr) -> Vec<String> {
             call.args.iter().flat_map(conjuncts).collect()
         }
         _ => vec![shown(node)],
+    }
+}
+
+/// What a `+` puts together that is a path: `a.b` and `c` of `a.b + ' + d.e + ' + c`.
+pub(super) fn joined(node: &IdedExpr) -> Vec<Vec<String>> {
+    match &node.expr {
+        Node::Call(call) if matches!(call.func_name.as_str(), "@add" | operators::ADD) => {
+            call.args.iter().flat_map(joined).collect()
+        }
+        _ => chain(node)
+            .map(|path| path.into_iter().map(str::to_owned).collect::<Vec<String>>())
+            .into_iter()
+            .collect(),
     }
 }
 

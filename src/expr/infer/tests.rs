@@ -340,6 +340,8 @@ fn a_condition_that_never_changes_is_known() {
         "trigger.planned || !trigger.planned",
         "0 <= trigger.a.size()",
         "trigger.n < 3 || trigger.n >= 3",
+        "trigger.a == 'x' || trigger.a != 'x' || trigger.a == trigger.b",
+        "trigger.a in [trigger.b, 'x'] || trigger.a != 'x'",
     ] {
         assert_eq!(constant(source), Some(true), "{source}");
     }
@@ -351,6 +353,8 @@ fn a_condition_that_never_changes_is_known() {
         "trigger.n > 5 && trigger.n < 3",
         "trigger.a == 'x' && trigger.a == 'y' && trigger.unknown.exists(x, x == 1)",
         "trigger.a in ['x'] && trigger.a == 'y'",
+        "trigger.a == 'x' && trigger.a == 'y' && trigger.a == trigger.b && trigger.b == 'z'",
+        "trigger.n > 5 && trigger.m > 5 && trigger.n < 3 && trigger.n < trigger.m",
     ] {
         assert_eq!(constant(source), Some(false), "{source}");
     }
@@ -364,6 +368,16 @@ fn a_condition_that_never_changes_is_known() {
         "trigger.list.exists(x, true)",
         "size(trigger.a) > 0",
         "trigger.a == null || trigger.a == 'x'",
+        // Each of two values may be what no text in the condition is, and these may differ.
+        "trigger.a == 'x' || trigger.b == 'y' || trigger.a == trigger.b",
+        "trigger.a != 'x' && trigger.b != 'y' && trigger.a != trigger.b",
+        "trigger.n > 0 && trigger.m > 0 && trigger.n < trigger.m",
+        "trigger.nul != null && trigger.nul != trigger.a && trigger.a != 'x'",
+        "trigger.a != 'x' && trigger.b != 'y' && trigger.a in [trigger.b]",
+        "trigger.a != 'x' && trigger.?b.orValue('y') != 'y' && trigger.a == trigger.?b.orValue('y')",
+        // Between two numbers lie others.
+        "trigger.n > 0 && trigger.n < 0.3",
+        "trigger.n > 0.7 && trigger.n < 0.9",
     ] {
         assert_eq!(constant(source), None, "{source}");
     }

@@ -64,7 +64,9 @@ impl Ask {
     ) -> Result<Self, String> {
         let Proposal { title, body, options, items, draft } =
             Proposal::of(step, &context.path, context, &context.scope)?;
-        let requested_by = requester(step, context, ladders)?.or_else(|| context.start.started_by.clone());
+        let requester = requester(step, context)?;
+        let known = requester.as_ref().and_then(|name| ladders.person(name));
+        let requested_by = known.clone().or_else(|| context.start.started_by.clone());
         let mut json = json!({
             "title": title,
             "body": body,
@@ -95,7 +97,12 @@ impl Ask {
         if step.quorum > 1 {
             json["quorum"] = json!(step.quorum);
         }
-        let basis = basis(&context.scope);
+        let mut basis = basis(&context.scope);
+        if let (Some(name), None) = (&requester, &known) {
+            basis.push(format!(
+                "{name} wants this, and is nobody in takt.yaml: so nobody is kept from answering for it"
+            ));
+        }
         if !basis.is_empty() {
             json["basis"] = json!(basis);
         }
@@ -151,17 +158,13 @@ impl Ask {
     }
 }
 
-/// Whom the workflow calls the requester. Somebody who is nobody here has nothing to answer either.
-fn requester(
-    step: &GateStep,
-    context: &StepContext,
-    ladders: &dyn Ladders,
-) -> Result<Option<String>, String> {
+/// Whom the workflow calls the requester.
+fn requester(step: &GateStep, context: &StepContext) -> Result<Option<String>, String> {
     let Some(expression) = &step.requested_by else { return Ok(None) };
     match expression.eval(&context.scope).map_err(|error| error.to_string())? {
         Value::Null => Ok(None),
         Value::String(name) if name.is_empty() => Ok(None),
-        Value::String(name) => Ok(Some(ladders.person(&name).unwrap_or(name))),
+        Value::String(name) => Ok(Some(name)),
         other => Err(format!("`requested_by` of the gate gave {other}, which is no person")),
     }
 }

@@ -77,9 +77,8 @@ pub fn github(suite: &SuiteResult, site: &Path) -> String {
     for file in &suite.files {
         for problem in &file.problems {
             let level = if problem.is_error() { "error" } else { "warning" };
-            let fix = problem.fix.as_ref().map_or(String::new(), |fix| format!("\n{fix}"));
-            let text = format!("{}{fix}", problem.message);
-            out.push_str(&annotation(level, &site.join(&problem.path), problem.place, problem.code, &text));
+            let (path, text) = (site.join(&problem.path), problem.sentence());
+            out.push_str(&annotation(level, &path, problem.place, problem.code, &text));
         }
         for case in &file.cases {
             for mismatch in &case.mismatches {

@@ -23,6 +23,37 @@ pub fn check_cases(
     site: &Site,
     events: &Events,
 ) -> Vec<Problem> {
+    let problems = found(file, definition, tools, site, events);
+    problems.into_iter().map(|(_, problem)| problem).collect()
+}
+
+/// As [`check_cases`], of the names that stand in it only.
+pub(super) fn check_names(
+    file: &TestFile,
+    definition: &Definition,
+    tools: &Registry,
+    site: &Site,
+    events: &Events,
+) -> Vec<Problem> {
+    let problems = found(file, definition, tools, site, events);
+    problems.into_iter().filter(|(of, _)| *of == Of::Name).map(|(_, problem)| problem).collect()
+}
+
+/// What a finding is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Of {
+    /// A name that stands there and that nothing has.
+    Name,
+    Rest,
+}
+
+fn found(
+    file: &TestFile,
+    definition: &Definition,
+    tools: &Registry,
+    site: &Site,
+    events: &Events,
+) -> Vec<(Of, Problem)> {
     let (path, steps, problems) = (&file.path, BTreeMap::new(), Vec::new());
     let mut check = Check { path, definition, tools, site, events, steps, problems };
     every_step(&definition.workflow, &mut |step| {
@@ -36,7 +67,7 @@ pub fn check_cases(
             check.error("T002", case.place, "nobody knows when this case begins".to_owned(), fix.to_owned());
         }
     }
-    check.problems.sort_by_key(|problem| problem.place);
+    check.problems.sort_by_key(|(_, problem)| problem.place);
     check.problems
 }
 
@@ -47,7 +78,7 @@ pub(super) struct Check<'c> {
     site: &'c Site,
     pub(super) events: &'c Events,
     pub(super) steps: BTreeMap<&'c str, &'c Step>,
-    problems: Vec<Problem>,
+    problems: Vec<(Of, Problem)>,
 }
 
 impl<'c> Check<'c> {
@@ -341,12 +372,16 @@ impl<'c> Check<'c> {
             None if known.len() > 12 => "see `takt schema` for what there is".to_owned(),
             None => format!("there is {}", known.join(", ")),
         };
-        self.error(code, place, format!("there is no {what} `{name}`"), fix);
+        self.report(Of::Name, code, place, format!("there is no {what} `{name}`"), fix);
     }
 
     pub(super) fn error(&mut self, code: &'static str, place: Place, message: String, fix: String) {
-        let path = self.path.to_owned();
-        self.problems.push(Problem { code, severity: Severity::Error, path, place, message, fix: Some(fix) });
+        self.report(Of::Rest, code, place, message, fix);
+    }
+
+    fn report(&mut self, of: Of, code: &'static str, place: Place, message: String, fix: String) {
+        let (severity, path, fix) = (Severity::Error, self.path.to_owned(), Some(fix));
+        self.problems.push((of, Problem { code, severity, path, place, message, fix }));
     }
 }
 

@@ -27,7 +27,8 @@ impl Check<'_> {
     }
 
     fn known_event(&mut self, event: &Placed<String>, names: &[&str]) -> bool {
-        let is_known = names.contains(&event.it.as_str());
+        // One whose file has a mistake is there.
+        let is_known = names.contains(&event.it.as_str()) || self.events.is_broken(&event.it);
         if !is_known {
             self.unknown("T020", event.place, "event", &event.it, names);
         }

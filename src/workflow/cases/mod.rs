@@ -23,7 +23,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 pub use check::check_cases;
 pub(super) use check::leaf;
-pub use read::{ReadTest, read_test};
+pub use read::{ReadTest, read_test, workflow_named};
 
 /// Something and where it is written.
 #[derive(Debug, Clone)]

@@ -1,6 +1,6 @@
 //! One test file from its text to what can be played: `takt check`, `takt test` and the editor find the same in it.
 
-use super::{TestFile, check_cases};
+use super::{TestFile, check::check_names, check_cases};
 use crate::{
     site::Site,
     tool::Registry,
@@ -22,21 +22,25 @@ pub struct ReadTest {
     pub problems: Vec<Problem>,
     /// The workflow it names is there and has mistakes of its own, which are told there.
     pub is_of_broken: bool,
+    /// All of it was understood.
+    pub is_whole: bool,
 }
 
 /// Reads a test file and holds it against its workflow, the tools and the people of the site.
 pub fn read_test(path: &str, text: &str, library: &Library, tools: &Registry, site: &Site) -> ReadTest {
     let (file, mut problems) = TestFile::draft(path, text);
-    let mut read = ReadTest { file: None, definition: None, problems: Vec::new(), is_of_broken: false };
+    let is_whole = !problems.iter().any(Problem::is_error);
+    let (definition, is_of_broken) = (None, false);
+    let mut read = ReadTest { file: None, definition, problems: Vec::new(), is_of_broken, is_whole };
     if let Some(file) = file {
         let id = file.workflow.it.as_str();
         read.definition = library.get(id).cloned();
         read.is_of_broken = read.definition.is_none() && !library.is_unknown(id);
         match &read.definition {
             Some(definition) => {
-                let decodes = !problems.iter().any(Problem::is_error);
-                let found = check_cases(&file, definition, tools, site, library.events());
-                problems.extend(found.into_iter().filter(|problem| decodes || is_of_a_name(problem)));
+                // Others than those of names may follow from what was not understood.
+                let check = if is_whole { check_cases } else { check_names };
+                problems.extend(check(&file, definition, tools, site, library.events()));
             }
             None if read.is_of_broken => {}
             None => problems.push(no_workflow(&file, library)),
@@ -48,9 +52,9 @@ pub fn read_test(path: &str, text: &str, library: &Library, tools: &Registry, si
     read
 }
 
-/// Whether a finding is of a name that stands there: others may follow from what could not be read.
-fn is_of_a_name(problem: &Problem) -> bool {
-    problem.message.starts_with("there is no ")
+/// The workflow that a test names, as far as it is understood.
+pub fn workflow_named(path: &str, text: &str) -> Option<String> {
+    TestFile::draft(path, text).0.map(|file| file.workflow.it)
 }
 
 fn no_workflow(file: &TestFile, library: &Library) -> Problem {

@@ -18,6 +18,8 @@ use std::{
 #[derive(Default)]
 pub struct Children {
     pub(super) workflows: BTreeMap<String, Arc<Definition>>,
+    /// Those whose files have mistakes, which are told there.
+    pub(super) broken: BTreeSet<String>,
     known: RefCell<BTreeMap<String, Output>>,
 }
 
@@ -54,7 +56,11 @@ pub fn promised<'d>(
 
 impl Children {
     pub fn of(workflows: BTreeMap<String, Arc<Definition>>) -> Self {
-        Self { workflows, known: RefCell::default() }
+        Self { workflows, ..Self::default() }
+    }
+
+    pub fn with_broken(self, broken: BTreeSet<String>) -> Self {
+        Self { broken, ..self }
     }
 
     /// `None` where there is no such workflow.

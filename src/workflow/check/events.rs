@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// What no two events have in common.
-const OWN_TO_EACH: [&str; 4] = ["event.id", "event['id']", "event.time", "event['time']"];
+const OWN_TO_EACH: [[&str; 2]; 2] = [["event", "id"], ["event", "time"]];
 
 impl<'c> Checker<'c> {
     /// `key_type` is what the trigger's key comes to.
@@ -47,11 +47,8 @@ impl<'c> Checker<'c> {
 
     /// Of events that repeat, those about one thing have the same key, and those about another have another.
     fn joins(&mut self, key: &Expr, kind: &Type, node: Option<&Node>) {
-        let is_own = |part: &str| {
-            let name = part.split_whitespace().collect::<String>();
-            OWN_TO_EACH.iter().any(|own| name == *own)
-        };
-        let message = if key.source().split('+').any(is_own) {
+        let is_own = |part: &Vec<String>| OWN_TO_EACH.iter().any(|own| part == own);
+        let message = if key.joined().iter().any(is_own) {
             "every event has another id and another time, so that each of them starts a run of its own"
         } else if *kind == Type::Bool {
             "a key that is true or false lets two runs be open at once, whatever the event is about"

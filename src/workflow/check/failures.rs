@@ -48,7 +48,7 @@ impl<'c> Checker<'c> {
             // What fails inside fails the run only where the step itself does.
             let stays = matches!(step.on_error, OnError::Fail);
             match &step.kind {
-                StepKind::Call(call) if failed && undoing.contains(&call.tool) => {}
+                StepKind::Call(call) if failed && self.may_undo(undoing, &call.tool) => {}
                 StepKind::Call(call) if self.is_gated_write(&call.tool) => {
                     self.lasting_write(step, call, fails_later)
                 }
@@ -88,6 +88,14 @@ impl<'c> Checker<'c> {
             }
         });
         tools
+    }
+
+    /// Whether a tool takes a write back where something has failed. One that `undo` names and does not write has a finding
+    /// of its own: which was meant is not known.
+    fn may_undo(&self, undoing: &BTreeSet<&ToolName>, tool: &ToolName) -> bool {
+        let writes =
+            |tool: &ToolName| self.registry.spec(tool).is_some_and(|spec| spec.effect == Effect::Write);
+        undoing.contains(tool) || undoing.iter().copied().any(|other| !writes(other))
     }
 
     /// What `undo` calls writes: a tool that only looks takes nothing back.

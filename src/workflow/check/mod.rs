@@ -60,7 +60,7 @@ pub fn check(definition: &Definition, registry: &Registry, site: &Site, events: 
 
 pub(super) use children::Children;
 pub use children::{Promised, promised};
-pub(super) use runs::{no_workflow, runs};
+pub(super) use runs::runs;
 pub use spot::Spot;
 pub(super) use spot::names_at;
 

@@ -122,17 +122,26 @@ impl<'c> Checker<'c> {
     }
 }
 
-/// The fix of a finding, with what was probably meant.
-pub(super) fn fix_of(problem: &TypeProblem) -> String {
+/// Whether there is a name that was probably meant.
+pub(super) fn is_slip(problem: &TypeProblem) -> bool {
+    meant_by(problem).is_some_and(is_name)
+}
+
+fn meant_by(problem: &TypeProblem) -> Option<&str> {
     match &problem.kind {
         TypeProblemKind::Unknown { name, known, .. } => {
-            match suggest::closest(name, known.iter().map(String::as_str)) {
-                Some(near) if is_name(near) => format!("did you mean `{near}`? {}", problem.fix),
-                Some(near) => format!("write `['{near}']`, which cannot stand behind a dot; {}", problem.fix),
-                None => problem.fix.clone(),
-            }
+            suggest::closest(name, known.iter().map(String::as_str))
         }
-        _ => problem.fix.clone(),
+        _ => None,
+    }
+}
+
+/// The fix of a finding, with what was probably meant.
+pub(super) fn fix_of(problem: &TypeProblem) -> String {
+    match meant_by(problem) {
+        Some(near) if is_name(near) => format!("did you mean `{near}`? {}", problem.fix),
+        Some(near) => format!("write `['{near}']`, which cannot stand behind a dot; {}", problem.fix),
+        None => problem.fix.clone(),
     }
 }
 
@@ -147,7 +156,8 @@ pub(super) fn place_of(
     place_at(document, node, offset, source, (problem.line, problem.column))
 }
 
-fn place_at(
+/// `offset` is where the expression begins in the scalar, in characters; line and column are of its source.
+pub(super) fn place_at(
     document: &Document,
     node: Option<&Node>,
     offset: usize,

@@ -2,7 +2,7 @@
 
 use super::{
     Checker,
-    places::{fix_of, place_of},
+    places::{fix_of, is_slip, place_at, place_of},
     scope::pattern_type,
 };
 use crate::{
@@ -23,6 +23,8 @@ type Misfits = BTreeMap<(String, Place, String), Misfit>;
 struct Misfit {
     code: &'static str,
     fix: String,
+    /// It is a name that the write has, but for a slip of the hand.
+    is_slip: bool,
     /// The writes that do not have it, and where each names the rule.
     writes: Vec<(String, Place)>,
 }
@@ -68,9 +70,9 @@ impl Checker<'_> {
 
     /// What no write that names a rule has is a mistake of the rule; what some have, of those that have it not.
     fn misfit(&mut self, name: &str, place: Place, message: &str, misfit: Misfit, all: usize) {
-        let Misfit { code, fix, writes } = misfit;
+        let Misfit { code, fix, is_slip, writes } = misfit;
         let path = Rule::path_of(name);
-        if writes.len() < all && !fix.starts_with("did you mean") {
+        if writes.len() < all && !is_slip {
             for (_, write_place) in writes {
                 let message =
                     format!("the rule `{name}` does not fit this write: {message} ({path}:{})", place.line);
@@ -138,6 +140,7 @@ impl RuleCheck<'_, '_> {
         self.checker.at_expressions(&self.rule.because, &types);
         let (kind, problems) = self.rule.check.infer(&types);
         let check = root.get("check");
+        let is_sound = problems.is_empty();
         for problem in problems {
             self.type_problem(write_at, check, 0, self.rule.check.source(), problem);
         }
@@ -145,10 +148,27 @@ impl RuleCheck<'_, '_> {
             let place = check.map_or(root.place, |node| node.place);
             let message = format!("a check is true or false, this is {kind}");
             self.report("T007", place, message, "compare it with something".to_owned());
+        } else if is_sound {
+            self.changes(check);
         }
         for found in self.rule.because.infer(&types).1 {
             let because = root.get("because");
             self.type_problem(write_at, because, found.offset, &found.source, found.problem);
+        }
+    }
+
+    /// The check, and each part of it, differs from write to write; what it is for one tool alone is no mistake of it.
+    fn changes(&mut self, node: Option<&Node>) {
+        let (check, types) = (&self.rule.check, Types::new());
+        let fix = "compare what differs from write to write, or leave it out".to_owned();
+        if let Some(answer) = check.constant(&types) {
+            let place = node.map_or(self.document.root.place, |node| node.place);
+            return self.report("T007", place, format!("this check is always {answer}"), fix);
+        }
+        for part in check.constant_parts(&types) {
+            let place = place_at(self.document, node, 0, check.source(), (part.line, part.column));
+            let message = format!("this part of the check is always {}", part.answer);
+            self.report("T007", place, message, fix.clone());
         }
     }
 
@@ -167,7 +187,7 @@ impl RuleCheck<'_, '_> {
                 "T007"
             }
         };
-        let fix = fix_of(&problem);
+        let (fix, is_slip) = (fix_of(&problem), is_slip(&problem));
         let holder = match &problem.kind {
             TypeProblemKind::Unknown { holder, .. } | TypeProblemKind::Absent { holder, .. } => {
                 holder.as_deref()
@@ -179,7 +199,8 @@ impl RuleCheck<'_, '_> {
             return;
         }
         let key = (self.rule.id.clone(), place, problem.message);
-        let misfit = self.misfits.entry(key).or_insert_with(|| Misfit { code, fix, writes: Vec::new() });
+        let new = || Misfit { code, fix, is_slip, writes: Vec::new() };
+        let misfit = self.misfits.entry(key).or_insert_with(new);
         let write = (step.to_owned(), write_place);
         if !misfit.writes.contains(&write) {
             misfit.writes.push(write);
@@ -188,6 +209,10 @@ impl RuleCheck<'_, '_> {
 
     fn report(&mut self, code: &'static str, place: Place, message: String, fix: String) {
         let (path, severity) = (self.path.to_owned(), Severity::Error);
-        self.checker.problems.push(Problem { code, severity, path, place, message, fix: Some(fix) });
+        let problem = Problem { code, severity, path, place, message, fix: Some(fix) };
+        // Each write that names the rule leads to it.
+        if !self.checker.problems.contains(&problem) {
+            self.checker.problems.push(problem);
+        }
     }
 }

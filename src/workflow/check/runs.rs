@@ -49,21 +49,18 @@ pub(in crate::workflow) fn runs(
                 checker.confidential_inputs(run, origin, node, (place, workflows));
                 checker.circle(step, run, workflows, place);
             }
+            None if children.broken.contains(&run.workflow) => {}
             None => {
                 let known = || workflows.keys().map(String::as_str);
                 let fix = match suggest::closest(&run.workflow, known()) {
                     Some(near) => format!("did you mean `{near}`?"),
                     None => format!("the site has: {}", known().collect::<Vec<_>>().join(", ")),
                 };
-                checker.error("T006", place, no_workflow(&run.workflow), fix);
+                checker.error("T006", place, format!("there is no workflow `{}`", run.workflow), fix);
             }
         }
     }
     checker.problems
-}
-
-pub(in crate::workflow) fn no_workflow(id: &str) -> String {
-    format!("there is no workflow `{id}`")
 }
 
 impl Checker<'_> {

@@ -143,7 +143,8 @@ impl Checker<'_> {
 /// Whether a template is nothing but blanks and comments.
 fn is_blank(text: &str) -> bool {
     let mut rest = text.trim_start();
-    while let Some(inside) = ["{{!", "{{~!"].iter().find_map(|open| rest.strip_prefix(*open)) {
+    // What begins with `{{~!` is no comment, and has a finding of its own.
+    while let Some(inside) = rest.strip_prefix("{{!") {
         let closes: &[&str] = if inside.starts_with("--") { &["--}}", "--~}}"] } else { &["}}"] };
         let ends = closes.iter().filter_map(|close| Some(inside.find(*close)? + close.len()));
         // One that does not end has a finding of its own.
@@ -172,5 +173,21 @@ fn sample(kind: &Type, depth: usize) -> Value {
             shape.fields.iter().map(|(name, field)| (name.clone(), sample(&field.kind, depth + 1))).collect()
         }
         Type::Optional(inner) | Type::Nullable(inner) => sample(inner, depth + 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_blank;
+
+    #[test]
+    fn a_message_of_comments_says_nothing_and_one_that_does_not_parse_may() {
+        for text in ["", " \n", "{{!-- what? --}}\n{{! later }}\n"] {
+            assert!(is_blank(text), "{text}");
+        }
+        // Handlebars refuses `{{~!`.
+        for text in ["{{~! only ~}}", "{{! never closed", "{{! x }} y"] {
+            assert!(!is_blank(text), "{text}");
+        }
     }
 }

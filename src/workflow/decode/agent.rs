@@ -49,7 +49,8 @@ impl<'d> Decoder<'d> {
         let found = fields.get(name);
         if found.is_none() {
             let message = format!("this agent has no `{name}`");
-            self.error("T017", kind.place, message, format!("add `{name}:` with {value}"));
+            let fix = format!("add `{name}:` with {value}");
+            self.missing(fields, name, ("T017", kind.place), message, fix);
         }
         found
     }

@@ -38,7 +38,8 @@ impl<'d> Decoder<'d> {
         let ask = match fields.get("ask") {
             Some(node) => self.text(node),
             None => {
-                self.error("T012", kind.place, "this gate asks nobody", "add `ask:` with a role");
+                let fix = "add `ask:` with a role";
+                self.missing(fields, "ask", ("T012", kind.place), "this gate asks nobody", fix);
                 None
             }
         };
@@ -46,7 +47,8 @@ impl<'d> Decoder<'d> {
         let options = fields.get("options").and_then(|node| self.template(node));
         if form == Some(GateForm::Choose) && !fields.has("options") {
             let fix = "add `options: ${{ … }}` with the list to choose from";
-            self.error("T002", kind.place, "a `choose` gate needs `options`", fix);
+            let message = "a `choose` gate needs `options`";
+            self.missing(fields, "options", ("T002", kind.place), message, fix);
         }
         let items = fields.get("items").and_then(|node| self.template(node));
         let draft = fields.get("draft").and_then(|node| self.template(node));
@@ -63,7 +65,7 @@ impl<'d> Decoder<'d> {
         let expires = fields.get("expires").and_then(|node| self.duration(node));
         if !fields.has("expires") {
             let fix = "add `expires:` with a time like 30m; nobody waits for ever";
-            self.error("T012", kind.place, "this gate never expires", fix);
+            self.missing(fields, "expires", ("T012", kind.place), "this gate never expires", fix);
         }
         let on_expire = self.on_expire(fields, kind);
         let escalate = fields.get("escalate").and_then(|node| self.text(node));
@@ -97,7 +99,8 @@ impl<'d> Decoder<'d> {
     fn on_expire(&mut self, fields: &mut Fields<'d>, kind: &'d Node) -> Option<OnExpire> {
         let Some(node) = fields.get("on_expire") else {
             let fix = "add `on_expire: escalate`, `reject` or `fail`";
-            self.error("T012", kind.place, "this gate does not say what happens when it expires", fix);
+            let message = "this gate does not say what happens when it expires";
+            self.missing(fields, "on_expire", ("T012", kind.place), message, fix);
             return None;
         };
         if node.scalar().is_some_and(|scalar| scalar.text == "approve") {

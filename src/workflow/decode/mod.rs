@@ -81,12 +81,14 @@ impl<'d> Decoder<'d> {
         let mut fields = self.fields(root, "a workflow")?;
         let id = fields.get("workflow").and_then(|node| self.id(node));
         if !fields.has("workflow") {
-            self.error("T002", root.place, "`workflow` is missing", "begin with `workflow: an_id`");
+            let fix = "begin with `workflow: an_id`";
+            self.missing(&mut fields, "workflow", ("T002", root.place), "`workflow` is missing", fix);
         }
         let title = fields.get("title").and_then(|node| self.text(node));
         let owner = fields.get("owner").and_then(|node| self.text(node));
         if !fields.has("owner") {
-            self.error("T002", root.place, "`owner` is missing", "add `owner:` with who answers for it");
+            let fix = "add `owner:` with who answers for it";
+            self.missing(&mut fields, "owner", ("T002", root.place), "`owner` is missing", fix);
         }
         let author = fields.get("author").and_then(|node| self.text(node));
         let autonomy = fields.get("autonomy").map_or(Some(Autonomy::Assist), |node| {
@@ -95,16 +97,17 @@ impl<'d> Decoder<'d> {
             self.one_of(node, &words)
         });
         let trigger = fields.get("trigger").and_then(|node| self.trigger(node));
-        // `on` is told at its key.
-        if !fields.has("trigger") && !fields.has("on") {
-            self.error("T002", root.place, "`trigger` is missing", "add `trigger:`, or `trigger: manual`");
+        if !fields.has("trigger") {
+            let fix = "add `trigger:`, or `trigger: manual`";
+            self.missing(&mut fields, "trigger", ("T002", root.place), "`trigger` is missing", fix);
         }
         let flow = fields.get("flow").map(|node| self.flow(node, trigger.as_ref())).unwrap_or_default();
         let inputs = fields.get("inputs").map(|node| self.inputs(node)).unwrap_or_default();
         let sla = fields.get("sla").map(|node| self.sla(node)).unwrap_or_default();
         let steps = fields.get("steps").map(|node| self.steps(node)).unwrap_or_default();
         if !fields.has("steps") {
-            self.error("T002", root.place, "`steps` is missing", "add `steps:` with at least one step");
+            let fix = "add `steps:` with at least one step";
+            self.missing(&mut fields, "steps", ("T002", root.place), "`steps` is missing", fix);
         }
         let on_failure = fields.get("on_failure").map(|node| self.steps(node)).unwrap_or_default();
         self.finish(&fields, "a workflow");
@@ -139,7 +142,7 @@ impl<'d> Decoder<'d> {
                 Some(node) => self.one_of(node, &INPUT_TYPES.map(|word| (word, word))),
                 None => {
                     let fix = format!("add `type:`, one of {}", INPUT_TYPES.join(", "));
-                    self.error("T002", node.place, "`type` is missing", fix);
+                    self.missing(&mut fields, "type", ("T002", node.place), "`type` is missing", fix);
                     None
                 }
             };

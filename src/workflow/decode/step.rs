@@ -28,12 +28,8 @@ impl<'d> Decoder<'d> {
             (Some(node), _) => self.text(node).filter(|id| self.new_id(id, node.place)),
             (None, Some(id)) => Some(id.to_owned()),
             (None, None) => {
-                self.error(
-                    "T002",
-                    node.place,
-                    "this step has no `id`",
-                    "add `id:`, the name others refer to",
-                );
+                let fix = "add `id:`, the name others refer to";
+                self.missing(&mut fields, "id", ("T002", node.place), "this step has no `id`", fix);
                 None
             }
         };
@@ -175,12 +171,8 @@ impl<'d> Decoder<'d> {
         let on_timeout = fields.get("on_timeout").map(|node| self.inner_steps(node)).unwrap_or_default();
         // One that cannot be read has its own finding.
         if fields.has("on_timeout") && !fields.has("timeout") {
-            self.error(
-                "T002",
-                node.place,
-                "`on_timeout` without `timeout`",
-                "add `timeout:` with a time like 12h",
-            );
+            let fix = "add `timeout:` with a time like 12h";
+            self.missing(fields, "timeout", ("T002", node.place), "`on_timeout` without `timeout`", fix);
         }
         Some(WaitStep { until: until?, timeout, on_timeout })
     }
@@ -234,9 +226,16 @@ impl<'d> Decoder<'d> {
                 kind.map(|kind| vec![plain("run", run.place, kind)])
             }
             (None, Some(steps)) => Some(self.steps(steps)),
-            _ => {
+            (run, _) => {
+                let (at, message) = (("T002", node.place), "`each` needs something to do");
                 let fix = "add `steps:` or `run:`, one of them";
-                self.error("T002", node.place, "`each` needs something to do", fix);
+                match run {
+                    Some(_) => self.error(at.0, at.1, message, fix),
+                    None => {
+                        self.missing(fields, "steps", at, message, fix);
+                        fields.or_missing("run");
+                    }
+                }
                 None
             }
         };
@@ -279,14 +278,16 @@ impl<'d> Decoder<'d> {
                 let kind = self.outcome(end).map(StepKind::End);
                 kind.map(|kind| plain("end", end.place, kind)).into_iter().collect()
             }
-            _ => {
-                let place = fields.node.place;
-                self.error(
-                    "T002",
-                    place,
-                    "a branch needs something to do",
-                    "add `steps:` or `end:`, one of them",
-                );
+            (steps, _) => {
+                let (at, message) = (("T002", fields.node.place), "a branch needs something to do");
+                let fix = "add `steps:` or `end:`, one of them";
+                match steps {
+                    Some(_) => self.error(at.0, at.1, message, fix),
+                    None => {
+                        self.missing(fields, "steps", at, message, fix);
+                        fields.or_missing("end");
+                    }
+                }
                 Vec::new()
             }
         };

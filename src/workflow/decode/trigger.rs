@@ -18,9 +18,16 @@ impl<'d> Decoder<'d> {
         let patterns = match (fields.get("event"), fields.get("any")) {
             (Some(event), None) => vec![EventPattern { event: self.event_type(event)?, condition: None }],
             (None, Some(any)) => self.patterns(any),
-            _ => {
+            (event, _) => {
+                let (at, message) = (("T020", node.place), "a trigger needs one thing that starts it");
                 let fix = "write one of `event:`, `any:`, `cron:`, or `trigger: manual`";
-                self.error("T020", node.place, "a trigger needs one thing that starts it", fix);
+                match event {
+                    Some(_) => self.error(at.0, at.1, message, fix),
+                    None => {
+                        self.missing(&mut fields, "event", at, message, fix);
+                        fields.or_missing("any");
+                    }
+                }
                 Vec::new()
             }
         };

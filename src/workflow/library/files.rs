@@ -48,12 +48,19 @@ pub(super) fn surprises(site: &Path) -> Vec<Problem> {
 }
 
 fn unread_file(path: String, fix: &str) -> Problem {
+    let stem = path.strip_suffix(".yaml").or_else(|| path.strip_suffix(".yml")).unwrap_or(&path);
+    let what = if stem.ends_with(".test") {
+        "a test is a file `workflows/<name>.test.yaml`, beside its workflow"
+    } else {
+        "a workflow is a file `workflows/<id>.yaml`"
+    };
+    let message = format!("this file is not read: {what}");
     Problem {
         code: "T021",
         severity: Severity::Warning,
         path,
         place: Place { line: 1, column: 1 },
-        message: "this file is not read: a workflow is a file `workflows/<id>.yaml`".to_owned(),
+        message,
         fix: Some(fix.to_owned()),
     }
 }

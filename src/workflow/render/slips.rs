@@ -35,12 +35,16 @@ pub(super) fn slip(text: &str) -> Option<Slip> {
     tags.iter().find_map(comparison).or_else(|| open_block(&tags))
 }
 
-/// Every tag but comments; nothing in a raw block is one, and those are seldom.
+/// Every tag but comments; nothing in a raw block is one.
 fn tags(text: &str) -> Vec<Tag<'_>> {
     let mut found = Vec::new();
     let mut rest = 0;
     while let Some(at) = text[rest..].find("{{") {
         let start = rest + at;
+        if let Some(length) = raw_block(&text[start..]) {
+            rest = start + length;
+            continue;
+        }
         let tag = text[start..].trim_start_matches('{').trim_start_matches('~').trim_start();
         let inside_at = text.len() - tag.len();
         if tag.starts_with('!') {
@@ -52,6 +56,14 @@ fn tags(text: &str) -> Vec<Tag<'_>> {
         rest = inside_at + end;
     }
     found
+}
+
+/// The length of `{{{{raw}}}} … {{{{/raw}}}}`, where one begins.
+fn raw_block(text: &str) -> Option<usize> {
+    let inside = text.strip_prefix("{{{{")?;
+    let close = inside.find("{{{{/")?;
+    let end = inside[close..].find("}}}}")?;
+    Some("{{{{}}}}".len() + close + end)
 }
 
 fn comparison(tag: &Tag<'_>) -> Option<Slip> {

@@ -75,6 +75,10 @@ fn what_is_no_template_is_told_where_it_stands() {
     };
     let (line, column, message, fix) = told("{{! {{#if x}} }}\n {{#each l}}\n{{#if a}}x{{/if}}\n");
     assert_eq!(((line, column), (message, fix)), ((2, 2), open("each")));
+    // Nothing in a raw block is a tag.
+    let raw = "{{{{raw}}}}{{#if a == b}}{{{{/raw}}}}\n{{#each l}}\n";
+    let (line, column, message, fix) = told(raw);
+    assert_eq!(((line, column), (message, fix)), ((2, 1), open("each")));
     let (line, column, message, fix) = told("{{#each l}}\n{{#if a}}x\n{{/each}}\n");
     assert_eq!(((line, column), (message, fix)), ((2, 1), open("if")));
 }

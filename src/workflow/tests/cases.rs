@@ -116,3 +116,36 @@ fn a_file_without_a_case_is_told_at_its_cases() {
         problems.iter().map(|p| (p.code, p.place.line, p.place.column, p.message.as_str())).collect();
     assert_eq!(found, [("T002", 2, 8, "there is no case")]);
 }
+
+#[test]
+fn a_key_that_is_misspelt_is_not_told_to_be_missing() {
+    let Err(problems) = TestFile::parse("workflows/w.test.yaml", "workflow: w\ncasez: []\n") else {
+        panic!("there is no case")
+    };
+    let found: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
+    assert_eq!(found, ["unknown key `casez` in a test file"]);
+}
+
+/// An event whose file has a mistake is told there, and is there.
+#[test]
+fn an_event_whose_file_has_a_mistake_can_come_in_a_test() {
+    let site_folder = std::env::temp_dir().join(format!("takt-case-events-{}", std::process::id()));
+    std::fs::create_dir_all(site_folder.join("events")).expect("a folder");
+    std::fs::write(site_folder.join("events/plex.work_center_status.json"), "{}").expect("written");
+    std::fs::write(site_folder.join("events/erp.goods_receipt.json"), "{ \"type\": \"bool\" }")
+        .expect("written");
+    let (events, broken) = crate::workflow::Events::load(&site_folder).expect("read");
+    std::fs::remove_dir_all(&site_folder).expect("removed");
+    assert_eq!(broken.len(), 1, "{broken:?}");
+    let told = |event: &str| -> Vec<String> {
+        let text = format!(
+            "workflow: w\ndefaults: {{ start: 2026-11-30T13:45:00-06:00 }}\ncases:\n  - {{ name: one, trigger: {{ status: DOWN }}, timeline: {{ +1m: {{ event: {event}, po: P }} }}, expect: {{ outcome: done }} }}\n"
+        );
+        let (file, _) = TestFile::parse("workflows/w.test.yaml", &text).expect("it loads");
+        let definition = compile(WORKFLOW).expect("it compiles");
+        let found = check_cases(&file, &definition, &registry(), &site(), &events);
+        found.into_iter().map(|problem| problem.message).collect()
+    };
+    assert_eq!(told("erp.goods_receipt"), Vec::<String>::new());
+    assert_eq!(told("erp.goods_reciept"), ["there is no event `erp.goods_reciept`"]);
+}

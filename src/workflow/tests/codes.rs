@@ -1,7 +1,7 @@
 //! Every code has a file that breaks its rule and one that keeps it; what is said of the first is a snapshot.
 
-use super::support::{bundle, draw, events, findings_with, with_steps};
-use crate::workflow::{CODES, Events, problem::Problem};
+use super::support::{bundle, draw, events, findings_with, registry, site, with_steps};
+use crate::workflow::{CODES, Events, library, problem::Problem};
 
 /// Code, what is wrong, and what is right. Steps begin with two spaces, everything else is a whole file.
 #[rustfmt::skip]
@@ -308,4 +308,61 @@ fn an_event_whose_file_has_a_mistake_is_there() {
     };
     assert_eq!(codes("a.c"), Vec::<&str>::new());
     assert_eq!(codes("a.d"), ["T020"]);
+}
+
+#[test]
+fn a_key_is_what_it_reads_and_not_what_its_text_holds() {
+    let told = |key: &str| {
+        let trigger = format!("trigger:\n  event: plex.work_center_status\n  key: {key}\n");
+        of_code("T020", &format!("workflow: w\nowner: me\n{trigger}steps: [{{ id: a, end: x }}]\n")).0.len()
+    };
+    assert_eq!(told("event.work_center + ' + event.id + '"), 0);
+    for own in ["(event.id)", "event['time'] + event.work_center", "event.work_center + (event.id)"] {
+        assert_eq!(told(own), 1, "{own}");
+    }
+}
+
+#[test]
+fn a_key_that_is_misspelt_is_not_told_to_be_missing() {
+    let told = |yaml: &str| -> Vec<String> {
+        findings_with(yaml, &events()).0.into_iter().map(|problem| problem.message).collect()
+    };
+    let agent = "  - { id: a, agent: prompts/p.hbs, outputs: schemas/s.json, limits: { turns: 3 }, fallback: { severity: low } }\n";
+    assert_eq!(told(&with_steps(agent)), ["unknown key `outputs` in an `agent` step"]);
+    let gate = "  - { id: g, gate: approve, aks: lead, expirs: 1h, on_expire: fail }\n";
+    let unknown = |key: &str| format!("unknown key `{key}` in a `gate` step");
+    assert_eq!(told(&with_steps(gate)), [unknown("aks"), unknown("expirs")]);
+    // One that is nothing like it stays missing.
+    let gate = "  - { id: g, gate: approve, whom: lead, expires: 1h, on_expire: fail }\n";
+    assert_eq!(told(&with_steps(gate)), ["this gate asks nobody".to_owned(), unknown("whom")]);
+}
+
+#[test]
+fn an_undo_that_only_reads_says_nothing_of_other_writes() {
+    let steps = "  - { id: ok, gate: approve, allow: [approve], ask: lead, expires: 1h, on_expire: fail }\n  - { id: w, call: plex.update_sequence, with: { sequence: [], work_center: P }, rules: [staged], undo: { call: hr.people } }\non_failure:\n  - { id: told, call: notify.role, with: { role: lead, message: messages/f.hbs } }\n  - { id: back, call: plex.restore_sequence, with: { snapshot: S } }\n";
+    let (found, drawn) = of_code("T014", steps);
+    let messages: Vec<&str> = found.iter().map(|problem| problem.message.as_str()).collect();
+    assert_eq!(messages, ["`hr.people` only reads: it takes nothing back"], "{drawn}");
+}
+
+#[test]
+fn a_part_of_a_rule_that_never_changes_is_told_once_in_the_rule() {
+    let write = |id: &str| {
+        format!(
+            "  - {{ id: {id}, call: plex.update_sequence, with: {{ sequence: [], work_center: P }}, rules: [staged] }}\n"
+        )
+    };
+    let found = |check: &str| -> Vec<(&'static str, u32, u32, String)> {
+        let mut bundle = bundle(&with_steps(&(write("one") + &write("two"))));
+        let rule = bundle.files["rules/staged.yaml"].replace("reads.stock.free > 0", check);
+        bundle.files.insert("rules/staged.yaml".to_owned(), rule);
+        let found = library::findings_of(bundle, &registry(), &site(), &events()).1;
+        let of_rule = found.into_iter().filter(|problem| problem.path == "rules/staged.yaml");
+        of_rule.map(|p| (p.code, p.place.line, p.place.column, p.message)).collect()
+    };
+    assert_eq!(found("reads.stock.free > 0"), []);
+    let part = "this part of the check is always true".to_owned();
+    let source = "reads.stock.free > 0 && write.work_center == write.work_center";
+    assert_eq!(found(source), [("T007", 6, 32, part)]);
+    assert_eq!(found("1 == 1"), [("T007", 6, 8, "this check is always true".to_owned())]);
 }

@@ -38,3 +38,19 @@ fn a_part_that_may_change_is_let_be() {
         assert!(found.is_empty(), "{source}: {found:?}");
     }
 }
+
+/// `past` is how a gate was answered before where it is that of a gate; an item may be called so, too.
+#[test]
+fn an_item_called_past_is_no_past_of_a_gate() {
+    let past = [("answers", Type::Int), ("accepted", Type::Int), ("share", Type::Number)];
+    let mut types = types();
+    let item = "trigger.items.exists(past, past.share > 1.5 && past.kind == 'x')";
+    let whole = "past.share > 1.5 && trigger.a == 'x'";
+    let count = |source: &str, types: &Types| Expr::parse(source).expect(source).constant_parts(types).len();
+    assert_eq!((count(item, &types), count(whole, &types)), (0, 0));
+    types.insert("past".to_owned(), Type::object([("share", Type::Number)]));
+    assert_eq!((count(item, &types), count(whole, &types)), (0, 0));
+    types.insert("past".to_owned(), Type::object(past));
+    assert_eq!((count(item, &types), count(whole, &types)), (0, 1));
+    assert_eq!(count("past.accepted <= past.answers && trigger.a == 'x'", &types), 1);
+}
