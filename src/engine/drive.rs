@@ -12,7 +12,7 @@ use super::{
 use crate::{
     run::{
         Change, Failure, Intent, Leaf, MessageKind, NewRun, OutboxMessage, Phase, Plan, Record, RunId,
-        Signal, SignalKind, State, StepPath, StepState, Task, approval_of, machine::Status, plan, retry,
+        Signal, SignalKind, State, StepPath, Task, approval_of, machine::Status, plan, retry,
     },
     tool::Lease,
     workflow::{Autonomy, Definition, WaitFor},
@@ -275,7 +275,7 @@ impl Driver {
             },
             generation: known.map_or(0, |step| step.generation),
             repeats: !task.new_attempt || task.attempt > task.keyed_from + 1,
-            in_doubt: known.is_some_and(StepState::failed_in_doubt),
+            in_doubt: known.is_some_and(|step| step.in_doubt),
             sent: known.and_then(|step| step.sent.clone()),
             lease: self.services.lease.clone(),
             note_to: self.note_to.clone(),

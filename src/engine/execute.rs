@@ -120,7 +120,7 @@ pub struct StepContext {
     pub generation: u32,
     /// An earlier attempt was made under the same key: it may have taken effect.
     pub repeats: bool,
-    /// Nobody knows what became of the attempt before this one.
+    /// Something that was sent before may have taken effect, or still may: nobody knows.
     pub in_doubt: bool,
     /// What was sent under the same key.
     pub sent: Option<Sent>,

@@ -22,9 +22,10 @@ use uuid::Uuid;
 const SHIFTS_EVERY: Duration = Duration::from_secs(5);
 /// Whoever was sent the question so shortly before a reminder of it needs none.
 const JUST_ASKED: TimeDelta = TimeDelta::minutes(1);
-/// After somebody came: a question that was being asked just then names those before, and the cards of others are still
-/// on their way.
-const LOOK_FOR: TimeDelta = TimeDelta::minutes(2);
+/// After somebody came: a question that was being asked just then names those before.
+const LOOK_AGAIN: TimeDelta = TimeDelta::minutes(1);
+/// Cards that are on their way, and cannot be sent once more before they are sent.
+const SENT_BY: TimeDelta = TimeDelta::seconds(15);
 
 /// Who fills each role and who stands in for whom: whoever is new to an open question is new to this.
 #[derive(PartialEq, Eq)]
@@ -37,8 +38,8 @@ struct Roster {
 #[derive(Default)]
 struct Seen {
     roster: Option<Roster>,
-    /// Open questions are looked at until then.
-    until: Option<DateTime<Utc>>,
+    /// Open questions are looked at once more then.
+    again_at: Option<DateTime<Utc>>,
 }
 
 /// How many of those who came were asked, and how many cannot be before the first card is sent.
@@ -69,9 +70,10 @@ impl Delivery {
         let delegations = delegations::in_force(&mut db, now).await?;
         let roster = self.roster(&delegations, now);
         if seen.roster.as_ref() != Some(&roster) {
-            *seen = Seen { roster: Some(roster), until: Some(now + LOOK_FOR) };
-        }
-        if seen.until.is_none_or(|until| until < now) {
+            *seen = Seen { roster: Some(roster), again_at: Some(now + LOOK_AGAIN) };
+        } else if seen.again_at.is_some_and(|at| at <= now) {
+            seen.again_at = None;
+        } else {
             return Ok(());
         }
         let mut all = Newcomers::default();
@@ -86,7 +88,7 @@ impl Delivery {
         }
         drop(db);
         if all.waiting > 0 {
-            seen.until = Some(now + LOOK_FOR);
+            seen.again_at = Some(now + SENT_BY);
         }
         if all.asked > 0 { hints::send(&self.store).await } else { Ok(()) }
     }
@@ -126,10 +128,12 @@ impl Delivery {
         let whom = self.whom(gate, now);
         let mut newcomers = Newcomers::default();
         for person in came {
-            match outbox::send_to_newcomer(db, gate, notifier.channel(), &person.id, &whom).await? {
-                true => newcomers.asked += 1,
-                false => newcomers.waiting += 1,
-            }
+            let is_sent = outbox::send_to_newcomer(db, gate, notifier.channel(), &person.id, &whom).await?;
+            newcomers.asked += usize::from(is_sent);
+            newcomers.waiting += usize::from(!is_sent);
+        }
+        if newcomers.waiting > 0 && !outbox::is_being_asked(db, gate.id, notifier.channel()).await? {
+            newcomers.waiting = 0;
         }
         Ok(newcomers)
     }

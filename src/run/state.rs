@@ -248,7 +248,7 @@ impl State {
             }
             Change::Noted { note } => {
                 step.sending = Sent::of_note(note).or_else(|| step.sending.take());
-                step.in_doubt |= note.get(IN_DOUBT).is_some();
+                step.in_doubt = note.get(IN_DOUBT).and_then(Value::as_bool).unwrap_or(step.in_doubt);
                 step.notes.push(note.clone());
             }
             Change::Waiting { wake_at } => {
@@ -293,7 +293,7 @@ impl State {
     }
 }
 
-/// In a note: the attempt is made once more, and what failed of it then says nothing of what went out before.
+/// In a note: whether what went out before may still take effect, whatever comes of what goes out now.
 pub const IN_DOUBT: &str = "in_doubt";
 /// Classes of failures of a call that was not made.
 const NOT_SENT: [&str; 3] = ["rule", "not_approved", "expression"];
@@ -305,13 +305,14 @@ pub const STOPPED: &str = "cancelled";
 pub(super) const UNKNOWN: [&str; 5] = ["outcome_unknown", "needs_person", "timeout", "panic", "lost"];
 
 impl StepState {
-    /// Whether the last attempt ended without anybody knowing what became of it.
-    pub fn failed_in_doubt(&self) -> bool {
-        self.failure.as_ref().is_some_and(|failure| UNKNOWN.contains(&failure.class.as_str()))
+    /// Sent, perhaps, and not ended.
+    fn is_under_way(&self) -> bool {
+        matches!(self.status, Status::Running | Status::Waiting) && self.attempt > self.keyed_from
     }
 
     fn fail(&mut self, failure: &Failure) {
-        if NOT_SENT.contains(&failure.class.as_str()) && self.attempt == self.keyed_from + 1 {
+        let is_first = self.attempt == self.keyed_from + 1 && !self.in_doubt;
+        if NOT_SENT.contains(&failure.class.as_str()) && is_first {
             self.keyed_from = self.attempt;
         }
         let class = failure.class.as_str();
@@ -334,7 +335,7 @@ impl StepState {
             retried_from: self.attempt,
             generation: self.generation + u32::from(renewed),
             keyed_from: if renewed { self.attempt } else { self.keyed_from },
-            in_doubt: self.in_doubt && !renewed,
+            in_doubt: (self.in_doubt || self.is_under_way()) && !renewed,
             sent: self.sending.clone().or_else(|| self.sent.clone()).filter(|_| !renewed),
             ..Self::default()
         }

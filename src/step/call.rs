@@ -108,11 +108,11 @@ impl CallExecutor {
             Earlier::Awaited(wait) => return Ok(wait),
             before => before,
         };
+        earlier::leave_in_doubt(tool.as_ref(), context).await?;
         if tool.spec().effect == Effect::Write {
             let permitted = self.permit(step, tool.as_ref(), input, context).await;
             permitted.map_err(|refused| earlier::told_of(refused, &before, &step.tool))?;
         }
-        earlier::leave_in_doubt(tool.as_ref(), context).await?;
         crash_point("before_call");
         let begun = Instant::now();
         let called = with_timeout(tool, &call, input.clone()).instrument(span).await;

@@ -42,10 +42,10 @@ pub(super) async fn look_up(
         Lookup::Absent if spec.idempotency == Idempotency::Unsafe => {
             Ok(on_its_way(call, context).await?.map_or(Earlier::Absent, Earlier::Awaited))
         }
-        Lookup::Absent => Ok(Earlier::Absent),
+        Lookup::Absent if !context.resumed && !context.in_doubt => Ok(Earlier::Absent),
         Lookup::Unknown if spec.idempotency == Idempotency::Unsafe => Err(nobody_knows(&spec.name, "")),
-        // The other side recognises the key.
-        Lookup::Unknown => Ok(Earlier::Unknown),
+        // What is not there may still arrive; the other side recognises the key.
+        Lookup::Absent | Lookup::Unknown => Ok(Earlier::Unknown),
     }
 }
 
@@ -127,7 +127,7 @@ impl NotThere {
     const NOTE: &str = "not_there";
 
     fn note(&self) -> Value {
-        json!({ Self::NOTE: self })
+        json!({ Self::NOTE: self, IN_DOUBT: self.again_at.is_some() })
     }
 
     /// The last one of this attempt.

@@ -264,6 +264,17 @@ async fn send_once_more(db: &mut PgConnection, once_more: OnceMore<'_>) -> Resul
     Ok(sent.execute(db).await?.rows_affected() > 0)
 }
 
+/// Whether a question of the gate is on its way in a channel.
+pub async fn is_being_asked(db: &mut PgConnection, gate: Uuid, channel: &str) -> Result<bool> {
+    let found = sqlx::query_scalar!(
+        r#"select exists (select from outbox
+                          where gate_id = $1 and channel = $2 and state = 'queued' and message ->> 'kind' = 'ask') as "is!""#,
+        gate,
+        channel
+    );
+    Ok(found.fetch_one(db).await?)
+}
+
 /// Who was sent the question of a gate by themselves since a time, in a channel.
 pub async fn sent_once_more(
     db: &mut PgConnection,

@@ -60,6 +60,39 @@ fn a_call_in_doubt_is_settled_before_anything_is_undone() {
     assert_eq!(bench.executed(), ["p.under_way.undo", "a.undo"]);
 }
 
+/// What a dead worker may have sent stays in doubt whatever comes of the next try, until it was waited for or found.
+#[test]
+fn what_was_sent_before_stays_in_doubt_over_what_fails_for_certain() {
+    let mut bench = Bench::new(definition("\n  - { id: a, call: x.write }\n"));
+    let (a, hour) = (path("a"), bench.now + TimeDelta::hours(1));
+    let note = |in_doubt: bool| Change::Noted { note: json!({ crate::run::IN_DOUBT: in_doubt }) };
+    bench.add(Some(a.clone()), 1, Change::Started);
+    bench.add(Some(a.clone()), 1, note(true));
+    bench.add(Some(a.clone()), 1, retrying("transient", hour));
+    assert!(bench.state().step(&a).expect("a step").in_doubt);
+    bench.now += TimeDelta::seconds(1);
+    bench.order(cancelled());
+    let plan = bench.plan();
+    assert!(plan.ready.iter().all(|task| task.only_settles) && plan.ready.len() == 1, "{plan:#?}");
+    // It waits for what may still arrive, and asks again when that is over.
+    let later = bench.now + TimeDelta::seconds(20);
+    bench.add(Some(a.clone()), 2, Change::Started);
+    bench.add(Some(a.clone()), 2, note(true));
+    bench.add(Some(a.clone()), 2, Change::Waiting { wake_at: Some(later) });
+    let plan = bench.plan();
+    assert_eq!(
+        (plan.wake_at, plan.ready.len()),
+        (Some(later), 0),
+        "it does not ask at once, and again, and again"
+    );
+    bench.now = later;
+    assert!(bench.plan().ready.iter().all(|task| task.only_settles && !task.new_attempt));
+    bench.add(Some(a.clone()), 2, note(false));
+    bench.add(Some(a.clone()), 2, failed("cancelled"));
+    assert!(!bench.state().step(&a).expect("a step").in_doubt);
+    assert_eq!(bench.run(&mut |_, _| done(json!({}))).as_deref(), Some("cancelled"));
+}
+
 /// A question, and a write that goes out on the answer.
 const ASKED: &str = "
   - { id: g, gate: choose, options: \"${{ [{ 'way': 'a' }, { 'way': 'b' }] }}\", ask: r, expires: 1h, on_expire: reject }
