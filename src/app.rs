@@ -160,6 +160,15 @@ pub fn tools_of(site: &Site) -> Result<Registry, AppError> {
     Ok(tools)
 }
 
+/// Only those that are algorithms, which a test may let work.
+pub fn built_in(site: &Site) -> Result<Registry, AppError> {
+    let mut tools = Registry::default();
+    for tool in native::tools(site)? {
+        tools.add(tool)?;
+    }
+    Ok(tools)
+}
+
 /// A Takt ready to serve.
 pub struct App {
     site: Arc<Site>,

@@ -5,11 +5,10 @@ pub(in crate::cli) mod formats;
 
 use super::output::{is_coloured, out};
 use crate::{
-    app::AppError,
-    connector::native,
+    app::{self, AppError},
     site::{Site, read_text},
     testing::{CheckedTest, goes_with, test_problems},
-    tool::{Registry, RegistryError},
+    tool::Registry,
     workflow::{Library, problem::Problem, report_line},
 };
 use std::{
@@ -63,8 +62,6 @@ pub enum CheckError {
     NotThere { path: PathBuf, fix: String },
     #[error(transparent)]
     Tools(#[from] AppError),
-    #[error(transparent)]
-    BuiltIn(#[from] RegistryError),
     #[error("the findings cannot be written: {0}")]
     Write(#[from] io::Error),
 }
@@ -73,7 +70,7 @@ pub enum CheckError {
 pub fn run(args: &CheckArgs, site: &Site, tools: &Registry) -> Result<ExitCode, CheckError> {
     let unreadable = |cause| CheckError::Unreadable { folder: site.folder.clone(), cause };
     let library = Library::load(tools, site).map_err(unreadable)?;
-    let tests = test_problems(site, tools, &built_in(site)?, &library).map_err(unreadable)?;
+    let tests = test_problems(site, tools, &app::built_in(site)?, &library).map_err(unreadable)?;
     let chosen = Chosen::of(args, site, &library, &tests)?;
     let untested = library.untested(site);
     let mut problems: Vec<&Problem> = Vec::new();
@@ -95,15 +92,6 @@ pub fn run(args: &CheckArgs, site: &Site, tools: &Registry) -> Result<ExitCode, 
     let warnings = count(problems.len() - errors, "warning");
     writeln!(io::stderr(), "{checked} checked: {}, {warnings}", count(errors, "error"))?;
     Ok(if errors == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
-}
-
-/// Tools that are algorithms, which a test may let work.
-fn built_in(site: &Site) -> Result<Registry, CheckError> {
-    let mut registry = Registry::default();
-    for tool in native::tools(site).map_err(AppError::from)? {
-        registry.add(tool)?;
-    }
-    Ok(registry)
 }
 
 /// The part of a site that is asked for, by paths in it; everything where there are none.

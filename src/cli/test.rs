@@ -8,11 +8,10 @@ use super::{
 };
 use crate::{
     app::{self, AppError, Plant, SiteLadders},
-    connector::native,
     engine::{Definitions, Ladders},
     step::AgentSettings,
     testing::{self, FileResult, Parts, Stage, SuiteError, SuiteResult},
-    tool::{Registry, RegistryError},
+    tool::Registry,
     workflow::problem::Problem,
 };
 use std::{
@@ -80,8 +79,6 @@ pub enum Format {
 pub enum TestError {
     #[error(transparent)]
     Site(#[from] AppError),
-    #[error(transparent)]
-    Tools(#[from] RegistryError),
     #[error(transparent)]
     Suite(#[from] SuiteError),
     #[error("the results cannot be written: {0}")]
@@ -163,10 +160,7 @@ fn write(args: &TestArgs, suite: &SuiteResult) -> io::Result<()> {
 /// What a worker of this site would have, but for what reaches outside.
 fn stage(folder: &Path) -> Result<Stage, TestError> {
     let plant = super::plant_of(folder)?;
-    let mut built_in = Registry::default();
-    for tool in native::tools(&plant.site).map_err(AppError::from)? {
-        built_in.add(tool)?;
-    }
+    let built_in = app::built_in(&plant.site)?;
     Ok(stage_of(plant, built_in))
 }
 

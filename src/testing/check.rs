@@ -42,17 +42,22 @@ pub fn test_problems(
 ) -> io::Result<BTreeMap<String, CheckedTest>> {
     let contracts = Contracts::of(tools.specs());
     let known = Known { site, tools, built_in, library, contracts: &contracts };
+    let files = test_files(&site.folder)?;
+    // All tests of a site lie in one folder, and so do their fixtures.
+    let Some(fixtures) = files.first().map(|path| Fixtures::beside(&site.folder, path)) else {
+        return Ok(BTreeMap::new());
+    };
     let of_file = |path: String| {
         let checked = match read_text(&site.folder, &path) {
             Ok(text) => {
-                let read = read_alone(&known, &path, &text, &Fixtures::beside(&site.folder, &path));
+                let read = read_alone(&known, &path, &text, &fixtures);
                 CheckedTest { workflow: read.file.map(|file| file.workflow.it), problems: read.problems }
             }
             Err(cause) => CheckedTest { workflow: None, problems: vec![Problem::unreadable(&path, &cause)] },
         };
         (path, checked)
     };
-    Ok(test_files(&site.folder)?.into_iter().map(of_file).collect())
+    Ok(files.into_iter().map(of_file).collect())
 }
 
 /// Whether a test goes with a workflow file that was chosen: by the workflow it names, else by the name of its file.
