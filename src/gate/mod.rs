@@ -23,4 +23,4 @@ pub use sign::{FRESH, SignMethod, Signature, is_intact, meaning_of};
 pub use standing::{Asked, Standing};
 pub use tally::{did, progress, settled_by, who};
 pub use token::{Token, hash_of};
-pub use words::{late, via};
+pub use words::{late, via, whom};

@@ -1,7 +1,22 @@
-//! What somebody reads who comes too late: who answered, what, when and where.
+//! Who is asked, in words, and what somebody reads who comes too late: who answered, what, when and where.
 
 use super::tally::{did, who};
 use crate::{site::Site, store::gates::Vote};
+
+/// Names on a card; the page has all of them.
+const NAMES_MAX: usize = 4;
+
+/// "Production supervisor: Sam Carter, Noor Haddad".
+pub fn whom<'n>(title: &str, names: impl Iterator<Item = &'n str>) -> String {
+    let names: Vec<&str> = names.collect();
+    match (names.get(..NAMES_MAX), names.as_slice()) {
+        (_, []) => title.to_owned(),
+        (Some(first), all) if all.len() > NAMES_MAX => {
+            format!("{title}: {} and {} more", first.join(", "), all.len() - NAMES_MAX)
+        }
+        (_, all) => format!("{title}: {}", all.join(", ")),
+    }
+}
 
 /// "Sam Carter answered this at 06:18 in the console: chose 2."
 pub fn late(site: &Site, vote: &Vote) -> String {

@@ -3,7 +3,7 @@
 
 use super::{Delivery, Destination, Message, Notifier, NotifyError};
 use crate::{
-    gate::{Asked, place_of},
+    gate::{Asked, place_of, whom},
     run::GateId,
     site::Person,
     store::{
@@ -158,13 +158,12 @@ impl Delivery {
         !in_room && own.iter().any(|place| place.person() == Some(&person.id))
     }
 
-    /// "Production supervisor: Sam Carter, Noor Haddad": who is asked now.
+    /// Who is asked now.
     fn whom(&self, gate: &Gate, now: DateTime<Utc>) -> String {
         let Some(role) = &gate.role else { return String::new() };
         let mut people = self.site.people_asked(role, now, &place_of(gate));
         people.retain(|person| !gate.excluded.contains(&person.id));
-        let names: Vec<&str> = people.iter().map(|person| person.name.as_str()).collect();
-        format!("{}: {}", self.site.role_title(role), names.join(", "))
+        whom(self.site.role_title(role), people.iter().map(|person| person.name.as_str()))
     }
 
     /// A reminder, for those who have the question; who came since gets the question itself.

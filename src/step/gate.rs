@@ -11,7 +11,7 @@ mod recheck;
 use crate::{
     engine::{Execute, Ladders, Outcome, Past, RungOf, StepContext},
     expr::Expr,
-    gate::hash_of,
+    gate::{hash_of, whom},
     run::{AskedPerson, GateId, Intent, Leaf, MessageKind, Reassign, Signal, SignalKind, Task},
     tool::Registry,
     workflow::{Autonomy, GateStep, OnExpire},
@@ -261,7 +261,7 @@ impl GateExecutor {
                 let within = TimeDelta::from_std(rung.within).unwrap_or(TimeDelta::MAX);
                 let people = self.on_rung(&rung, opened, excluded, context);
                 let names = people.iter().map(|person| person.name.as_str());
-                let asked = ask::in_words(&rung.title, names.filter(|_| rung.role.is_some()));
+                let asked = whom(&rung.title, names.filter(|_| rung.role.is_some()));
                 let escalated = Opened {
                     role: rung.role.clone(),
                     person: rung.person.clone(),

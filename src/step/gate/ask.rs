@@ -4,7 +4,7 @@ use super::{Opened, outcome};
 use crate::{
     engine::{AskedAt, Ladders, StepContext},
     expr::Scope,
-    gate::place_in,
+    gate::{place_in, whom},
     run::{AskedPerson, Intent, MessageKind, OutboxMessage, Signal, StepPath},
     step::notify::split_title,
     workflow::{Allow, GateForm, GateStep, OnExpire, form},
@@ -13,9 +13,6 @@ use serde_json::{Value, json};
 
 /// Most options people can compare.
 const OPTIONS_MAX: usize = 3;
-/// Names on a card; the page has all of them.
-const NAMES_MAX: usize = 4;
-
 /// What a person is asked to answer for.
 pub(in crate::step) struct Proposal {
     pub title: String,
@@ -200,18 +197,6 @@ pub(super) fn people(
     people
 }
 
-/// "Production supervisor: Sam Carter, Noor Haddad".
-pub(super) fn in_words<'n>(title: &str, names: impl Iterator<Item = &'n str>) -> String {
-    let names: Vec<&str> = names.collect();
-    match (names.get(..NAMES_MAX), names.as_slice()) {
-        (_, []) => title.to_owned(),
-        (Some(first), all) if all.len() > NAMES_MAX => {
-            format!("{title}: {} and {} more", first.join(", "), all.len() - NAMES_MAX)
-        }
-        (_, all) => format!("{title}: {}", all.join(", ")),
-    }
-}
-
 fn words(
     step: &GateStep,
     gate: &StepPath,
@@ -282,7 +267,7 @@ pub(super) fn message(opened: &Opened) -> Value {
     let mut message = opened.ask.clone();
     message["gate"] = json!(opened.gate);
     message["asked"] = json!(opened.asked.clone().unwrap_or_else(|| {
-        in_words(
+        whom(
             opened.ask["role_title"].as_str().unwrap_or_default(),
             opened.ask["people"]
                 .as_array()

@@ -236,7 +236,8 @@ impl Judge<'_> {
         }
     }
 
-    /// A worker that was taken over does nothing more, and only a run's owner writes its journal.
+    /// A worker that was taken over changes nothing more, and only a run's owner writes its journal. A read that the
+    /// worker had handed to its connection before it froze goes out when it wakes, and changes nothing.
     fn fences(&mut self) {
         let tenures = Tenures::of(&self.history.log);
         let mut owners: BTreeMap<Uuid, Owner> = BTreeMap::new();
@@ -282,7 +283,7 @@ impl Judge<'_> {
                 _ => {}
             }
         }
-        for request in &self.history.requests {
+        for request in self.history.requests.iter().filter(|request| request.class != "read") {
             if !tenures.is_alive(&request.process, request.at) {
                 let text = format!(
                     "run {}: `{}` by {}, which was fenced",

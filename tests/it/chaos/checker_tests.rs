@@ -200,6 +200,16 @@ fn what_a_fenced_worker_does_is_found() {
 }
 
 #[test]
+fn a_read_that_goes_out_when_a_frozen_worker_wakes_is_no_effect() {
+    let mut history = all_is_well();
+    history.log.push(entry(100, "b", What::Fenced { worker: 1 }));
+    let mut late = history.requests[0].clone();
+    (late.at, late.effect, late.class) = (at(101), Effect::Read, "read".into());
+    history.requests.push(late);
+    assert_eq!(check(&history), []);
+}
+
+#[test]
 fn a_record_by_somebody_else_is_found() {
     assert_found(&[Rule::OwnerWrites], |history| {
         history.log.insert(0, entry(0, "b", What::Registered { worker: 2 }));
