@@ -333,7 +333,7 @@ impl App {
         let ladders: Arc<dyn Ladders> = Arc::new(SiteLadders(self.site.clone()));
         let settings = AgentSettings {
             models: self.models.clone(),
-            known: self.site.known_names(),
+            known: self.site.known_words(),
             endpoints: Arc::new(SharedEndpoints::new(self.store.clone()).with_quotas(quotas_of(&self.site))),
             onlookers: Arc::new(self.hints.onlookers.clone()),
             spans: self.spans,

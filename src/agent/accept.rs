@@ -1,7 +1,7 @@
-//! Whether a model's answer or arguments are accepted: JSON, tokens put back, schema, known ids, the
-//! workflow's checks; in this order, because each needs the one before.
+//! Whether a model's answer or arguments are accepted: JSON, nothing of the instructions, tokens put back, schema, known
+//! ids, the workflow's checks; in this order, because each needs the one before.
 
-use super::guard::{Corpus, Masker};
+use super::guard::{Corpus, Masker, repeated};
 use super::ledger::{Rejection, RejectionKind};
 use super::task::Check;
 use super::text::{storable, too_deep};
@@ -18,6 +18,10 @@ pub(super) struct Facts<'a> {
     pub(super) corpus: &'a Corpus,
     /// Field names whose values the model only saw as tokens.
     pub(super) confidential: &'a BTreeSet<String>,
+    /// The system message as it was sent.
+    pub(super) instructions: &'a str,
+    /// What the conversation began with.
+    pub(super) data: &'a Value,
 }
 
 pub(super) fn answer(
@@ -33,6 +37,8 @@ pub(super) fn answer(
     if let Some(why) = too_deep(&value) {
         return Err(reject(RejectionKind::InvalidOutput, why));
     }
+    // Before all that quotes an answer in what it says of it.
+    own_words(&value, facts).map_err(|m| reject(RejectionKind::PromptEcho, m))?;
     let value = restored(&value, facts.masker).map_err(|m| reject(RejectionKind::Ungrounded, m))?;
     let value = without_absent(value, schema);
     conforms(&value, schema).map_err(|m| reject(RejectionKind::InvalidOutput, m))?;
@@ -53,6 +59,7 @@ pub(super) fn arguments(
     if let Some(why) = too_deep(&value) {
         return Err((RejectionKind::InvalidArguments, why));
     }
+    own_words(&value, facts).map_err(|m| (RejectionKind::PromptEcho, m))?;
     let value = restored(&value, facts.masker).map_err(|m| (RejectionKind::Ungrounded, m))?;
     let value = without_absent(value, schema);
     conforms(&value, schema).map_err(|m| (RejectionKind::InvalidArguments, m))?;
@@ -60,6 +67,13 @@ pub(super) fn arguments(
     match ungrounded.is_empty() {
         true => Ok(value),
         false => Err((RejectionKind::Ungrounded, sentence(ungrounded))),
+    }
+}
+
+fn own_words(value: &Value, facts: &Facts<'_>) -> Result<(), String> {
+    match repeated(facts.instructions, facts.data, value) {
+        None => Ok(()),
+        Some(at) => Err(format!("{at}: it repeats your instructions word for word; leave them out")),
     }
 }
 

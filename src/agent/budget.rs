@@ -1,8 +1,9 @@
 //! Tokens and money: taken before a request leaves, settled when the answer is there, so that a
 //! limit stops the next call and is never overrun by it.
 
+use super::body::ReadBody;
 use super::ledger::{Limits, Reason, Reserve, Why};
-use super::model::{ModelProfile, Usage};
+use super::model::{ModelErrorClass, ModelProfile, Usage};
 
 /// An answer shorter than this is not worth asking for.
 const ANSWER_TOKENS_MIN: u64 = 256;
@@ -59,44 +60,56 @@ impl Budget {
         Ok(Reserve { input_tokens, output_tokens, cost_usd: cost(price, input_tokens, output_tokens) })
     }
 
-    /// Charges an answer. Without a report, or with one that cannot be true, the estimate counts. A report of more than
-    /// there was takes all there is: no further request leaves, and no limit is passed.
-    pub(super) fn settle(
-        &mut self,
-        limits: &Limits,
-        price: &ModelProfile,
-        reserve: &Reserve,
-        reported: Option<Usage>,
-        answer_bytes: usize,
-    ) {
-        let least = |bytes: u64| bytes / BYTES_PER_TOKEN_MAX;
-        let request_bytes = reserve.input_tokens.saturating_mul(BYTES_PER_TOKEN_MIN);
-        let answer_tokens = (answer_bytes as u64).div_ceil(BYTES_PER_TOKEN_MIN);
+    /// A server that reports more than was reserved is believed: what is shown is what it says, and no further request
+    /// leaves once a limit is passed.
+    pub(super) fn charge(&mut self, charge: &Charge) {
+        let (before, used) = (self.usage, charge.usage);
+        self.usage = Usage {
+            input_tokens: before.input_tokens.saturating_add(used.input_tokens),
+            output_tokens: before.output_tokens.saturating_add(used.output_tokens),
+        };
+        self.cost_usd += charge.cost_usd;
+    }
+}
+
+/// What one attempt takes from the budget.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Charge {
+    pub usage: Usage,
+    pub cost_usd: f64,
+    /// The server did not say, or said what cannot be true.
+    pub is_estimated: bool,
+}
+
+impl Charge {
+    /// Of a 2xx, as it was read.
+    pub fn of_answer(read: &ReadBody, status: u16, reserve: &Reserve, price: &ModelProfile) -> Option<Self> {
+        if let Some((class, _)) = read.failure() {
+            return Self::of_failure(class, Some(status), reserve);
+        }
+        let least = reserve.input_tokens.saturating_mul(BYTES_PER_TOKEN_MIN) / BYTES_PER_TOKEN_MAX;
+        let answer_tokens = (read.json.to_string().len() as u64).div_ceil(BYTES_PER_TOKEN_MIN);
         let estimate = Usage {
             input_tokens: reserve.input_tokens,
             output_tokens: answer_tokens.min(reserve.output_tokens),
         };
-        let used = match reported {
-            None => estimate,
-            Some(usage) if usage.input_tokens < least(request_bytes) => {
-                Usage { output_tokens: usage.output_tokens.max(estimate.output_tokens), ..estimate }
+        let (usage, is_estimated) = match read.usage {
+            None => (estimate, true),
+            Some(usage) if usage.input_tokens < least => {
+                (Usage { output_tokens: usage.output_tokens.max(estimate.output_tokens), ..estimate }, true)
             }
-            Some(usage) => usage,
+            Some(usage) => (usage, false),
         };
-        self.charge(limits, used, cost(price, used.input_tokens, used.output_tokens));
+        Some(Self { usage, cost_usd: cost(price, usage.input_tokens, usage.output_tokens), is_estimated })
     }
 
-    /// Charges an attempt whose answer may have been produced and was lost.
-    pub(super) fn forfeit(&mut self, limits: &Limits, reserve: &Reserve) {
-        let used = Usage { input_tokens: reserve.input_tokens, output_tokens: reserve.output_tokens };
-        self.charge(limits, used, reserve.cost_usd);
-    }
-
-    fn charge(&mut self, limits: &Limits, used: Usage, cost_usd: f64) {
-        let left = |usage: &Usage| limits.tokens.saturating_sub(usage.total());
-        self.usage.input_tokens += used.input_tokens.min(left(&self.usage));
-        self.usage.output_tokens += used.output_tokens.min(left(&self.usage));
-        self.cost_usd = (self.cost_usd + cost_usd).min(limits.cost_usd);
+    /// Of an attempt without an answer: all that was reserved, where one may have been produced and was lost.
+    pub fn of_failure(class: ModelErrorClass, status: Option<u16>, reserve: &Reserve) -> Option<Self> {
+        class.may_cost(status).then_some(Self {
+            usage: Usage { input_tokens: reserve.input_tokens, output_tokens: reserve.output_tokens },
+            cost_usd: reserve.cost_usd,
+            is_estimated: true,
+        })
     }
 }
 
@@ -108,8 +121,9 @@ fn cost(price: &ModelProfile, input_tokens: u64, output_tokens: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::Capabilities;
+    use crate::agent::{Body, Capabilities};
     use proptest::prelude::*;
+    use serde_json::json;
 
     fn price() -> ModelProfile {
         ModelProfile {
@@ -134,19 +148,63 @@ mod tests {
         );
     }
 
+    fn reports(input: u64, output: u64) -> ReadBody {
+        let usage = json!({ "prompt_tokens": input, "completion_tokens": output });
+        Body::of_json(&json!({ "choices": [], "usage": usage })).read()
+    }
+
     #[test]
-    fn a_report_of_more_than_there_is_ends_the_step_and_passes_no_limit() {
+    fn a_report_of_more_than_there_is_is_shown_as_it_came_and_ends_the_step() {
         let limits = Limits::default();
         let mut budget = Budget::default();
         let reserve = budget.reserve(&limits, &price(), 5_000, 4_096).unwrap();
-        let reported = Usage { input_tokens: 900, output_tokens: u64::MAX };
-        budget.settle(&limits, &price(), &reserve, Some(reported), 100);
-        assert_eq!(budget.usage().total(), limits.tokens);
-        assert!(budget.cost_usd() <= limits.cost_usd);
-        assert!(budget.reserve(&limits, &price(), 1, 4_096).is_err());
+        for output in [90_000, u64::MAX] {
+            let charge = Charge::of_answer(&reports(900, output), 200, &reserve, &price()).unwrap();
+            assert_eq!((charge.usage.output_tokens, charge.is_estimated), (output, false));
+            budget.charge(&charge);
+            assert!(budget.cost_usd() > limits.cost_usd);
+            assert!(budget.reserve(&limits, &price(), 1, 4_096).is_err());
+        }
+    }
+
+    /// What was sent and not refused may be on the bill.
+    #[test]
+    fn an_attempt_without_an_answer_costs_what_was_reserved_unless_nobody_bills_it() {
+        use ModelErrorClass::*;
+        let reserve = Reserve { input_tokens: 5_000, output_tokens: 4_096, cost_usd: 0.06 };
+        let charged = |class: ModelErrorClass, status| Charge::of_failure(class, status, &reserve);
+        for (class, status) in [
+            (Lost, None),
+            (Timeout, None),
+            (Timeout, Some(200)),
+            (Network, None),
+            (Network, Some(200)),
+            (Unparseable, Some(200)),
+            (Server, Some(200)),
+            (RateLimited, Some(200)),
+        ] {
+            let charge = charged(class, status).unwrap_or_else(|| panic!("{class:?} {status:?} is free"));
+            assert_eq!((charge.usage.total(), charge.cost_usd), (9_096, 0.06), "{class:?} {status:?}");
+            assert!(charge.is_estimated);
+        }
+        for (class, status) in [
+            (Unreachable, None),
+            (NotFound, None),
+            (BadRequest, None),
+            (RateLimited, Some(429)),
+            (Server, Some(503)),
+            (Network, Some(502)),
+            (Unparseable, Some(500)),
+        ] {
+            assert_eq!(charged(class, status), None, "{class:?} {status:?}");
+        }
+        let error = Body::of_json(&json!({ "error": { "message": "busy" } })).read();
+        let charge = Charge::of_answer(&error, 200, &reserve, &price()).unwrap();
+        assert_eq!((charge.usage.total(), charge.is_estimated), (9_096, true));
     }
 
     proptest! {
+        /// No request leaves that could pass a limit; only a server that reports more than was reserved can.
         #[test]
         fn no_limit_is_ever_passed(
             calls in prop::collection::vec(
@@ -158,18 +216,26 @@ mod tests {
         ) {
             let limits = Limits { tokens, cost_usd: f64::from(cents) / 100.0, ..Limits::default() };
             let mut budget = Budget::default();
+            let mut is_overrun = false;
             for (bytes, reported, answer, is_lost) in calls {
                 let Ok(reserve) = budget.reserve(&limits, &price(), bytes, 4_096) else { continue };
+                prop_assert!(!is_overrun, "a request left after the limit was passed");
                 let after = budget.usage().total() + reserve.input_tokens + reserve.output_tokens;
                 prop_assert!(reserve.input_tokens >= bytes as u64 && after <= limits.tokens);
                 prop_assert!(budget.cost_usd() + reserve.cost_usd <= limits.cost_usd + 1e-9);
-                let reported = reported.map(|(input_tokens, output_tokens)| Usage { input_tokens, output_tokens });
-                match is_lost {
-                    true => budget.forfeit(&limits, &reserve),
-                    false => budget.settle(&limits, &price(), &reserve, reported, answer),
-                }
-                prop_assert!(budget.usage().total() <= limits.tokens);
-                prop_assert!(budget.cost_usd() <= limits.cost_usd);
+                let read = match reported {
+                    Some((input, output)) => reports(input, output),
+                    None => Body::of_json(&json!({ "choices": [], "text": "x".repeat(answer) })).read(),
+                };
+                let charge = match is_lost {
+                    true => Charge::of_failure(ModelErrorClass::Lost, None, &reserve),
+                    false => Charge::of_answer(&read, 200, &reserve, &price()),
+                };
+                budget.charge(&charge.unwrap());
+                let is_passed =
+                    budget.usage().total() > limits.tokens || budget.cost_usd() > limits.cost_usd + 1e-9;
+                prop_assert!(!is_passed || (reported.is_some() && !is_lost));
+                is_overrun |= is_passed;
             }
         }
     }

@@ -269,6 +269,8 @@ pub enum RejectionKind {
     NotPermitted,
     /// An id or a masked name that occurs in no input and no tool output.
     Ungrounded,
+    /// A long run of the model's own instructions.
+    PromptEcho,
     /// The workflow's own `check` is false.
     CheckFailed,
     Truncated,

@@ -28,6 +28,7 @@ mod tape;
 mod tests;
 
 pub use body::{Body, ReadBody};
+pub use budget::Charge;
 pub use digest::{sha256_json, sha256_text};
 pub use endpoints::{Admission, Endpoints, Permit, Told, Unlimited, Wanted, retry_wait};
 pub use guard::masked;

@@ -184,6 +184,9 @@ pub enum ModelErrorClass {
     ContentFilter,
     /// 5xx, 408, 409, or a 200 that holds an error.
     Server,
+    /// No connection: nothing was sent.
+    Unreachable,
+    /// The connection was lost after the request had gone out.
     Network,
     Timeout,
     /// 2xx, but not JSON.
@@ -202,6 +205,7 @@ impl ModelErrorClass {
             Self::BadRequest => "bad_request",
             Self::ContentFilter => "content_filter",
             Self::Server => "server",
+            Self::Unreachable => "unreachable",
             Self::Network => "network",
             Self::Timeout => "timeout",
             Self::Unparseable => "unparseable",
@@ -211,6 +215,18 @@ impl ModelErrorClass {
 
     /// The same question may be asked of the same endpoint again.
     pub fn is_transient(self) -> bool {
-        matches!(self, Self::RateLimited | Self::Server | Self::Network | Self::Timeout | Self::Lost)
+        matches!(
+            self,
+            Self::RateLimited | Self::Server | Self::Unreachable | Self::Network | Self::Timeout | Self::Lost
+        )
+    }
+
+    /// Whether an attempt that failed so, with this HTTP status, may have been answered and billed all the same: nobody
+    /// bills what never left or was refused with an error status, and whoever began to answer may bill it.
+    pub fn may_cost(self, status: Option<u16>) -> bool {
+        match status {
+            Some(status) => (200..300).contains(&status),
+            None => matches!(self, Self::Network | Self::Timeout | Self::Unparseable | Self::Lost),
+        }
     }
 }

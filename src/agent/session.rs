@@ -2,7 +2,7 @@
 //! decides what comes next; a resumed step is the same fold over the past.
 
 use super::body::Body;
-use super::budget::Budget;
+use super::budget::{Budget, Charge};
 use super::endpoints::retry_wait;
 use super::guard::{Corpus, Masker, confidential_fields};
 use super::ledger::{
@@ -129,8 +129,11 @@ impl<'a> Session<'a> {
                 self.phase = Phase::Asked;
             }
             Entry::Held { model, until, by, .. } => self.held(*model, *until, *by),
-            Entry::Responded { at, body, .. } => self.responded(*at, body),
-            Entry::Failed { at, class, retry_after_ms, message, .. } => {
+            Entry::Responded { at, status, body, .. } => self.responded(*at, *status, body),
+            Entry::Failed { at, class, status, retry_after_ms, message, .. } => {
+                if let Some(charge) = Charge::of_failure(*class, *status, &self.reserve) {
+                    self.budget.charge(&charge);
+                }
                 self.failed(*at, *class, *retry_after_ms, message);
             }
             Entry::Rejected { rejection, .. } => self.rejected(rejection),
@@ -168,14 +171,16 @@ impl<'a> Session<'a> {
         };
     }
 
-    fn responded(&mut self, at: DateTime<Utc>, body: &Body) {
+    fn responded(&mut self, at: DateTime<Utc>, status: u16, body: &Body) {
         let read = body.read();
+        let price = self.models.get(self.model);
+        if let Some(charge) = price.and_then(|price| Charge::of_answer(&read, status, &self.reserve, price)) {
+            self.budget.charge(&charge);
+        }
         if let Some((class, message)) = read.failure() {
             return self.failed(at, class, None, &message);
         }
-        let bytes = read.json.to_string().len();
-        if let Some(price) = self.models.get(self.model) {
-            self.budget.settle(&self.limits, price, &self.reserve, read.usage, bytes);
+        if let Some(price) = price {
             self.answered_by = Some(read.model.unwrap_or_else(|| price.model.clone()));
         }
         self.turn += 1;
@@ -238,10 +243,6 @@ impl<'a> Session<'a> {
         retry_after_ms: Option<u64>,
         message: &str,
     ) {
-        // An answer that nobody can read was paid for all the same.
-        if matches!(class, ModelErrorClass::Lost | ModelErrorClass::Timeout | ModelErrorClass::Unparseable) {
-            self.budget.forfeit(&self.limits, &self.reserve);
-        }
         if class == ModelErrorClass::Lost {
             self.phase = ask_now();
             return;

@@ -128,7 +128,7 @@ impl Session<'_> {
         let may_call = self.turn + 1 < self.limits.turns && self.tool_calls < self.limits.tool_calls;
         let schema = as_tokens(&self.task.output, &self.confidential);
         let mut request = prompt::body(profile, &self.messages, &self.tools, &schema, may_call);
-        let wanted = self.limits.answer_tokens << self.truncations.min(4);
+        let wanted = self.limits.answer_tokens.saturating_mul(1 << self.truncations.min(4));
         match self.budget.reserve(&self.limits, profile, request.to_string().len(), wanted) {
             Err(why) => Action::Record(self.fallback(now, why)),
             Ok(reserve) => {
@@ -226,7 +226,14 @@ impl Session<'_> {
     }
 
     fn facts(&self) -> accept::Facts<'_> {
-        accept::Facts { masker: &self.masker, corpus: &self.corpus, confidential: &self.confidential }
+        let system = self.messages.first().and_then(|message| message.get("content"));
+        accept::Facts {
+            masker: &self.masker,
+            corpus: &self.corpus,
+            confidential: &self.confidential,
+            instructions: system.and_then(Value::as_str).unwrap_or_default(),
+            data: &self.task.input,
+        }
     }
 
     /// Which offered tool a call means, and its arguments; anything else is refused and never made.

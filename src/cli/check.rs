@@ -1,11 +1,13 @@
 //! `takt check`: every workflow of a site against its tools and people; no database, and no network
 //! unless the MCP servers are to be asked, too.
 
+mod answered;
 pub(in crate::cli) mod formats;
 
 use super::output::{is_coloured, out};
 use crate::{
     app::{self, AppError},
+    eval::BaselineError,
     site::{Site, read_text},
     testing::{CheckedTest, goes_with, test_problems},
     tool::Registry,
@@ -62,6 +64,8 @@ pub enum CheckError {
     NotThere { path: PathBuf, fix: String },
     #[error(transparent)]
     Tools(#[from] AppError),
+    #[error(transparent)]
+    Baseline(#[from] BaselineError),
     #[error("the findings cannot be written: {0}")]
     Write(#[from] io::Error),
 }
@@ -73,9 +77,11 @@ pub fn run(args: &CheckArgs, site: &Site, tools: &Registry) -> Result<ExitCode, 
     let tests = test_problems(site, tools, &app::built_in(site)?, &library).map_err(unreadable)?;
     let chosen = Chosen::of(args, site, &library, &tests)?;
     let untested = library.untested(site);
+    let edited = answered::edited(site, &library, tools)?;
     let mut problems: Vec<&Problem> = Vec::new();
     for (path, found) in library.files().filter(|(path, _)| chosen.holds(path)) {
         problems.extend(found.iter().chain(untested.get(path).into_iter().flatten()));
+        problems.extend(edited.get(path).into_iter().flatten());
     }
     let held = tests.iter().filter(|(path, test)| chosen.holds_test(path, test, &library));
     problems.extend(held.flat_map(|(_, test)| &test.problems));

@@ -13,7 +13,7 @@ use crate::{
     app::{AppError, Plant},
     eval::{
         Baseline, BaselineError, Case, CaseError, Matrix, RecordError, ReplayError, Report, Split, Summary,
-        html, junit,
+        Verdict, asked_with, html, junit,
     },
     postgres::ClusterError,
     run::RunId,
@@ -23,6 +23,7 @@ use crate::{
 };
 use serde_json::json;
 use std::{
+    collections::BTreeMap,
     fs,
     io::{self, Write as _},
     path::{Path, PathBuf},
@@ -284,7 +285,9 @@ async fn replay_all(theatre: &Arc<Theatre>, args: &EvalArgs) -> Result<ExitCode,
     finish(&report, args)?;
     if args.accept {
         let mut accepted = report.baseline(&baseline);
-        if !is_everything {
+        if is_everything {
+            accepted.made_with = made_with(theatre, &report, &baseline);
+        } else {
             let others = baseline.cases.into_iter().filter(|(name, _)| !accepted.cases.contains_key(name));
             let others: Vec<_> = others.collect();
             accepted.cases.extend(others);
@@ -293,6 +296,28 @@ async fn replay_all(theatre: &Arc<Theatre>, args: &EvalArgs) -> Result<ExitCode,
         tell(&format!("{} is the new baseline", baseline_path.display()));
     }
     Ok(ExitCode::from(report.exit_code()))
+}
+
+/// What the tapes fit now; where one of a workflow does not, what they were said to fit before.
+fn made_with(theatre: &Theatre, report: &Report, before: &Baseline) -> BTreeMap<String, String> {
+    let (mut now, mut earlier) = (BTreeMap::new(), BTreeMap::new());
+    let is_readable = report.cases.iter().all(|case| case.verdict != Verdict::Broken);
+    for definition in theatre.plant.library.definitions() {
+        let fits = report.fits(&definition.workflow.id).map(|fits| fits && is_readable);
+        for asked in asked_with(definition, &theatre.plant.tools) {
+            match fits {
+                Some(true) => drop(now.insert(asked.name, asked.sha256)),
+                Some(false) => {
+                    let was = before.made_with.get(&asked.name).cloned();
+                    earlier.extend(was.map(|was| (asked.name, was)));
+                }
+                None => {}
+            }
+        }
+    }
+    // What two workflows share is settled when it is for both.
+    now.extend(earlier);
+    now
 }
 
 impl EvalArgs {

@@ -172,7 +172,7 @@ pub(super) fn stage_of(plant: Plant, built_in: Registry) -> Stage {
     let ladders: Arc<dyn Ladders> = Arc::new(SiteLadders(site.clone()));
     let asked = ladders.clone();
     Stage::new(Parts {
-        known: site.known_names(),
+        known: site.known_words(),
         caps: app::caps_of(&site),
         executors: Box::new(move |tools, past| {
             // Each agent step is given the model that its script speaks for.

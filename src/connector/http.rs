@@ -2,7 +2,7 @@
 
 use crate::tool::Lease;
 use bytes::{Bytes, BytesMut};
-use chrono::DateTime;
+use chrono::{DateTime, NaiveDateTime, Utc};
 use http_body::{Frame, SizeHint};
 use reqwest::{
     Client, RequestBuilder, Response,
@@ -106,9 +106,14 @@ pub async fn read_body(mut response: Response, max: usize) -> Result<Bytes, Body
     Ok(body.freeze())
 }
 
-/// How long the other side asks to wait: `retry-after-ms`, or `Retry-After` in seconds or as a date.
-/// A date is measured against the answer's own `Date`, so that our clock does not matter.
+/// How long the other side asks to wait: `retry-after-ms`, or `Retry-After` in seconds or as a date. A date is measured
+/// against the answer's own `Date`, so that our clock does not matter; without one there is only ours.
+#[expect(clippy::disallowed_methods, reason = "whoever sends no `Date` means the time that everybody has")]
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    retry_after_at(headers, Utc::now)
+}
+
+fn retry_after_at(headers: &HeaderMap, now: impl FnOnce() -> DateTime<Utc>) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let number = |text: &str| text.parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0);
     if let Some(milliseconds) = text("retry-after-ms").and_then(number) {
@@ -118,9 +123,25 @@ pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     if let Some(seconds) = number(wait) {
         return Duration::try_from_secs_f64(seconds).ok();
     }
-    let until = DateTime::parse_from_rfc2822(wait).ok()?;
-    let said = DateTime::parse_from_rfc2822(text("date")?).ok()?;
+    let until = http_date(wait)?;
+    let said = text("date").and_then(http_date).unwrap_or_else(now);
     (until - said).to_std().ok()
+}
+
+/// A date in one of the three forms that a recipient has to know (RFC 9110, 5.6.7).
+fn http_date(text: &str) -> Option<DateTime<Utc>> {
+    if let Ok(date) = DateTime::parse_from_rfc2822(text) {
+        return Some(date.to_utc());
+    }
+    // The day of the week says nothing new.
+    let date = match text.split_once(", ") {
+        Some((_, rfc_850)) => NaiveDateTime::parse_from_str(rfc_850, "%d-%b-%y %H:%M:%S GMT"),
+        None => {
+            let asctime: Vec<&str> = text.split_whitespace().skip(1).collect();
+            NaiveDateTime::parse_from_str(&asctime.join(" "), "%b %d %H:%M:%S %Y")
+        }
+    };
+    date.ok().map(|date| date.and_utc())
 }
 
 #[cfg(test)]
@@ -144,8 +165,40 @@ mod tests {
         let dates =
             [("date", "Mon, 23 Nov 2026 12:10:00 GMT"), ("retry-after", "Mon, 23 Nov 2026 12:10:07 GMT")];
         assert_eq!(wait(&dates), Some(Duration::from_secs(7)));
+        assert_eq!(wait(&[("retry-after", "86400")]), Some(Duration::from_secs(86_400)));
         assert_eq!(wait(&[("retry-after", "soon")]), None);
         assert_eq!(wait(&[("retry-after", "-1")]), None);
         assert_eq!(wait(&[]), None);
+    }
+
+    /// Each of the three forms, with the answer's own date in any of them.
+    #[test]
+    fn a_date_is_read_in_every_form_that_is_allowed() {
+        let dates =
+            ["Mon, 23 Nov 2026 12:10:07 GMT", "Monday, 23-Nov-26 12:10:07 GMT", "Mon Nov 23 12:10:07 2026"];
+        let said =
+            ["Mon, 23 Nov 2026 12:10:00 GMT", "Monday, 23-Nov-26 12:10:00 GMT", "Mon Nov 23 12:10:00 2026"];
+        for until in dates {
+            for date in said {
+                let found = retry_after(&headers(&[("date", date), ("retry-after", until)]));
+                assert_eq!(found, Some(Duration::from_secs(7)), "{until} after {date}");
+            }
+        }
+        assert_eq!(http_date("Sun Nov  6 08:49:37 1994"), http_date("Sunday, 06-Nov-94 08:49:37 GMT"));
+        assert_eq!(http_date("Sun Nov  6 08:49:37 1994"), http_date("Sun, 06 Nov 1994 08:49:37 GMT"));
+        for none in ["", "Mon", "Monday, 23-Nov-26", "23 Nov", "Mon Foo 23 12:10:07 2026"] {
+            assert_eq!(http_date(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn a_date_without_the_answers_own_is_measured_against_our_clock() {
+        let now = || DateTime::parse_from_rfc3339("2026-11-23T12:09:57Z").expect("a time").to_utc();
+        for (date, wanted) in [(None, 10), (Some("no date"), 10), (Some("Mon, 23 Nov 2026 12:10:00 GMT"), 7)]
+        {
+            let mut pairs = vec![("retry-after", "Mon, 23 Nov 2026 12:10:07 GMT")];
+            pairs.extend(date.map(|date| ("date", date)));
+            assert_eq!(retry_after_at(&headers(&pairs), now), Some(Duration::from_secs(wanted)), "{date:?}");
+        }
     }
 }

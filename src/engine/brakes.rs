@@ -1,8 +1,9 @@
 //! What may hold a run of this worker back at a step boundary: a person who asked for it meanwhile, and the budget
 //! of retries that keeps a system in trouble from being flooded with them.
 //!
-//! A retry is a debt that calls pay: each first call to a system earns a fifth of a retry, and time earns a few
-//! more. What is not covered is not dropped but waits for its turn, one after the other.
+//! A retry asks when it is due. First calls to a system earn a fifth of one each, time earns a few more, and each retry
+//! that the system answers earns the next: one that is well again gets them as fast as it answers. Who is turned away is
+//! not dropped but asks again behind all that wait already, so that no crowd asks at once, however large it is.
 
 use crate::run::RunId;
 use std::{
@@ -15,9 +16,12 @@ use std::{
 const PER_CALL: f64 = 0.2;
 /// The floor: retries of a system that are always possible, in each second.
 const PER_SECOND: f64 = 0.2;
-/// Retries that a quiet system has saved up.
+/// Retries that a quiet system has saved up, and most that are under way without an answer.
 const SAVED_MAX: f64 = 20.0;
-const DEFER_MAX: Duration = Duration::from_secs(3600);
+/// One retry, but for rounding.
+const WHOLE: f64 = 0.999;
+/// Of those that were turned away, so many ask again in each second.
+const ASKS_PER_SECOND: f64 = 50.0;
 
 /// Shared by every run of a worker.
 #[derive(Debug, Default)]
@@ -28,10 +32,14 @@ pub struct Brakes {
 
 #[derive(Debug, Clone, Copy)]
 struct Budget {
-    /// Retries that may go out now; below zero, those that wait for their turn.
+    /// Retries that may go out now.
     left: f64,
     /// Seconds of the engine's clock.
     at: f64,
+    /// Behind the last of those that will ask again, in the same seconds.
+    end_of_queue: f64,
+    /// It has turned retries away: what is left was earned here.
+    has_deferred: bool,
     deferred: u32,
 }
 
@@ -62,16 +70,33 @@ impl Brakes {
         budget.left = (budget.left + PER_CALL).min(SAVED_MAX);
     }
 
-    /// Takes a retry from the budget; how long it must wait at least when there is none left.
-    pub fn retry(&self, system: &str, now: f64) -> Option<Duration> {
+    /// A system has answered a retry.
+    pub fn answered(&self, system: &str, now: f64) {
         let mut budgets = lock(&self.budgets);
         let budget = budget(&mut budgets, system, now);
-        budget.left -= 1.0;
-        if budget.left >= 0.0 {
+        budget.left = (budget.left + 1.0).min(SAVED_MAX);
+    }
+
+    /// Takes a retry that is due from the budget; when there is none left, after how long to ask again. `has_waited`
+    /// says that it was turned away before, perhaps by another process.
+    pub fn retry(&self, system: &str, now: f64, has_waited: bool) -> Option<Duration> {
+        let mut budgets = lock(&self.budgets);
+        let budget = budget(&mut budgets, system, now);
+        if has_waited && !budget.has_deferred {
+            // The storm is older than this budget: a process that is started again has saved up nothing for it.
+            budget.left = budget.left.min(0.0);
+        }
+        if budget.left >= WHOLE {
+            budget.left -= 1.0;
             return None;
         }
-        budget.deferred += 1;
-        Some(Duration::from_secs_f64(-budget.left / PER_SECOND).min(DEFER_MAX))
+        budget.has_deferred = true;
+        budget.deferred += u32::from(!has_waited);
+        let earned_at = now + (1.0 - budget.left) / PER_SECOND;
+        let turn = budget.end_of_queue.max(earned_at);
+        budget.end_of_queue = turn + 1.0 / ASKS_PER_SECOND;
+        // By the second, so that a worker looks once for all of them.
+        Some(Duration::from_secs_f64(turn.ceil() - now))
     }
 
     /// Retries deferred since this was last asked, by system.
@@ -83,8 +108,12 @@ impl Brakes {
 }
 
 fn budget<'a>(budgets: &'a mut BTreeMap<String, Budget>, system: &str, now: f64) -> &'a mut Budget {
-    let fresh = Budget { left: SAVED_MAX, at: now, deferred: 0 };
+    let fresh = Budget { left: SAVED_MAX, at: now, end_of_queue: now, has_deferred: false, deferred: 0 };
     let budget = budgets.entry(system.to_owned()).or_insert(fresh);
+    if now < budget.at {
+        // The clock was set back, and nobody waits for the time that it showed.
+        budget.end_of_queue = now;
+    }
     let passed = (now - budget.at).max(0.0);
     budget.left = (budget.left + passed * PER_SECOND).min(SAVED_MAX);
     budget.at = now;
@@ -95,38 +124,134 @@ fn budget<'a>(budgets: &'a mut BTreeMap<String, Budget>, system: &str, now: f64)
 mod tests {
     use super::*;
 
+    /// What happens to a retry of a storm.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    enum Event {
+        Answered,
+        Asks { has_waited: bool },
+    }
+
+    /// Many retries of one system, by the millisecond in which the next thing happens to them.
+    struct Storm {
+        events: BTreeSet<(u64, Event, usize)>,
+        wait_max: Duration,
+    }
+
+    impl Storm {
+        fn of(retries: usize) -> Self {
+            let ask = |id| (0, Event::Asks { has_waited: false }, id);
+            Self { events: (0..retries).map(ask).collect(), wait_max: Duration::ZERO }
+        }
+
+        /// Plays up to a time and tells when retries went out. From `well_at` on the system answers them; until then they
+        /// fail and are due again.
+        fn play(&mut self, brakes: &Brakes, well_at: u64, until: u64) -> Vec<u64> {
+            let mut gone = Vec::new();
+            while let Some(next) = self.events.first().copied().filter(|(at, ..)| *at < until) {
+                self.events.remove(&next);
+                let (at, event, id) = next;
+                let now = at as f64 / 1000.0;
+                let Event::Asks { has_waited } = event else {
+                    brakes.answered("erp", now);
+                    continue;
+                };
+                if let Some(wait) = brakes.retry("erp", now, has_waited) {
+                    self.wait_max = self.wait_max.max(wait);
+                    let pause = u64::try_from(wait.as_micros().div_ceil(1000)).unwrap();
+                    self.events.insert((at + pause, Event::Asks { has_waited: true }, id));
+                    continue;
+                }
+                gone.push(at);
+                self.events.insert(match at >= well_at {
+                    true => (at + 100, Event::Answered, id),
+                    false => (at + 2_000, Event::Asks { has_waited: false }, id),
+                });
+            }
+            gone
+        }
+    }
+
+    /// Most that went out within any window of so many milliseconds.
+    fn most_within(gone: &[u64], window: u64) -> usize {
+        let within =
+            |(first, at): (usize, &u64)| gone[first..].iter().take_while(|next| **next < at + window).count();
+        gone.iter().enumerate().map(within).max().unwrap_or(0)
+    }
+
     #[test]
-    fn a_storm_of_retries_is_spread_and_none_is_dropped() {
+    fn ten_thousand_retries_go_out_at_the_pace_of_the_budget_and_none_is_dropped() {
+        const RETRIES: usize = 10_000;
+        const HOUR: u64 = 3_600_000;
+        let (mut storm, brakes) = (Storm::of(RETRIES), Brakes::default());
+        let down = storm.play(&brakes, u64::MAX, 2 * HOUR);
+        assert_eq!(down.iter().take_while(|at| **at == 0).count(), 20, "what was saved up goes at once");
+        assert!(down.len() > 1_400, "the floor is used: {}", down.len());
+        for seconds in [10, 60, 600, 3_600] {
+            let (all, later) = (most_within(&down, seconds * 1000), most_within(&down[20..], seconds * 1000));
+            let floor = usize::try_from(seconds / 5).unwrap();
+            assert!(all <= 20 + floor + 1 && later <= floor + 1, "{all} and {later} in {seconds} s");
+        }
+        assert_eq!(storm.events.len(), RETRIES, "none was dropped");
+        assert!(storm.wait_max <= Duration::from_secs(10_000 / 50 + 6), "{:?}", storm.wait_max);
+
+        // Another process takes them up: it has saved up nothing for them.
         let brakes = Brakes::default();
-        let waits: Vec<Option<Duration>> = (0..40).map(|_| brakes.retry("plex", 0.0)).collect();
+        let again = storm.play(&brakes, u64::MAX, 3 * HOUR);
+        assert!(most_within(&again, 60_000) <= 14, "{}", most_within(&again, 60_000));
+        assert_eq!(storm.events.len(), RETRIES, "none was dropped");
+
+        // The system is well: all go out within minutes, never more at a time than may be without an answer.
+        let well = storm.play(&brakes, 3 * HOUR, 4 * HOUR);
+        assert_eq!(well.len(), RETRIES, "each was repeated once");
+        assert!(storm.events.is_empty(), "none waits any more");
+        assert!(most_within(&well, 100) <= 20, "{}", most_within(&well, 100));
+        let took = well.last().unwrap() - 3 * HOUR;
+        assert!(took < 15 * 60 * 1000, "{took} ms");
+    }
+
+    #[test]
+    fn a_quiet_system_has_saved_up_some_and_each_has_its_own() {
+        let brakes = Brakes::default();
+        let waits: Vec<Option<Duration>> = (0..40).map(|_| brakes.retry("plex", 0.0, false)).collect();
         assert!(waits[..20].iter().all(Option::is_none), "what was saved up goes at once: {waits:?}");
         let later: Vec<u64> = waits[20..].iter().map(|wait| wait.map_or(0, |wait| wait.as_secs())).collect();
-        assert_eq!(later[..3], [5, 10, 15], "then one every five seconds");
+        assert_eq!(later[..2], [5, 6], "not before the next is earned");
         assert_eq!(brakes.take_deferred(), [("plex".to_owned(), 20)]);
-        assert_eq!(brakes.take_deferred(), []);
-        assert_eq!(brakes.retry("erp", 0.0), None, "another system has its own budget");
+        assert!(brakes.retry("plex", 1.0, true).is_some());
+        assert_eq!(brakes.take_deferred(), [], "who asks again was counted");
+        assert_eq!(brakes.retry("erp", 0.0, false), None, "another system has its own budget");
     }
 
     #[test]
     fn a_fifth_of_the_calls_may_be_retries() {
         let brakes = Brakes::default();
         for _ in 0..20 {
-            assert_eq!(brakes.retry("plex", 0.0), None);
+            assert_eq!(brakes.retry("plex", 0.0, false), None);
         }
         for _ in 0..50 {
             brakes.called("plex", 0.0);
         }
-        let at_once = (0..50).filter(|_| brakes.retry("plex", 0.0).is_none()).count();
+        let at_once = (0..50).filter(|_| brakes.retry("plex", 0.0, false).is_none()).count();
         assert!((9..=10).contains(&at_once), "{at_once} of 50 calls");
     }
 
     #[test]
-    fn time_pays_the_debt() {
+    fn time_and_answers_earn_retries() {
         let brakes = Brakes::default();
-        for _ in 0..30 {
-            brakes.retry("plex", 0.0);
-        }
-        assert!(brakes.retry("plex", 30.0).is_some());
-        assert_eq!(brakes.retry("plex", 120.0), None);
+        let asked = |now| brakes.retry("plex", now, true);
+        assert!(asked(0.0).is_some());
+        assert!(asked(4.0).is_some());
+        assert_eq!(asked(5.0), None);
+        assert!(asked(5.0).is_some());
+        brakes.answered("plex", 5.0);
+        assert_eq!(asked(5.0), None);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_leaves_nobody_waiting_for_its_time() {
+        let brakes = Brakes::default();
+        assert!(brakes.retry("plex", 1e6, true).is_some());
+        let wait = brakes.retry("plex", 100.0, true);
+        assert!(wait.is_some_and(|wait| wait <= Duration::from_secs(6)), "{wait:?}");
     }
 }

@@ -1,5 +1,7 @@
 //! Drives one claimed run in memory: plan, execute what is ready, journal what happened, until it parks or ends.
 
+mod retries;
+
 use super::{
     Brakes, Caps, Clock, CommitError, Executors, Journal, Ladders, Outcome, RowChange, StepContext,
     caps::{Size, bytes_of_records},
@@ -12,7 +14,7 @@ use super::{
 use crate::{
     run::{
         Change, Failure, Intent, Leaf, MessageKind, NewRun, OutboxMessage, Phase, Plan, Record, RunId,
-        Signal, SignalKind, State, StepPath, Task, approval_of, machine::Status, plan, retry,
+        Signal, SignalKind, State, StepPath, Task, approval_of, machine::Status, plan,
     },
     tool::Lease,
     workflow::{Autonomy, Definition, WaitFor},
@@ -27,7 +29,6 @@ use std::{
 };
 use tokio::sync::{mpsc, oneshot};
 use tracing::Instrument;
-use uuid::Uuid;
 
 /// More messages than one step sends: `step::gate` counts its rounds below.
 const ORDINALS_PER_GENERATION: u64 = 1 << 48;
@@ -73,6 +74,8 @@ pub struct Driver {
     /// Bytes this run has in its journal.
     held: usize,
     lane: Option<i64>,
+    /// Retries that were turned away and ask again.
+    deferred: BTreeSet<StepPath>,
     unwritten: Unwritten,
     in_flight: BTreeMap<StepPath, Arc<Task>>,
     tasks: FuturesUnordered<BoxFuture<'static, (StepPath, Outcome)>>,
@@ -99,6 +102,7 @@ impl Driver {
             is_untidy: true,
             held: 0,
             lane: None,
+            deferred: BTreeSet::new(),
             unwritten,
             in_flight: BTreeMap::new(),
             tasks: FuturesUnordered::new(),
@@ -129,9 +133,10 @@ impl Driver {
         driver
     }
 
-    /// Counts what the journal holds already against the run's cap.
+    /// Counts what the journal holds already against the run's cap, and knows which retries wait.
     pub fn holding(mut self, records: &[Record]) -> Self {
         self.held = bytes_of_records(records);
+        self.deferred = retries::deferred(records);
         self
     }
 
@@ -203,15 +208,16 @@ impl Driver {
             }
             return self.park(&Plan { wake_at: Some(self.services.clock.now()), ..Plan::default() }).await;
         }
-        for task in &planned.ready {
+        let ready = self.in_turn(planned.ready);
+        for task in &ready {
             if task.new_attempt {
                 self.record(Some(task.path.clone()), task.attempt, Change::Started);
             }
         }
-        if !planned.ready.iter().all(|task| self.runs_ahead(task)) {
+        if !ready.iter().all(|task| self.runs_ahead(task)) {
             self.unwritten.flush(RowChange::Keep).await?;
         }
-        for task in planned.ready {
+        for task in ready {
             self.spawn(task);
         }
         Ok(Next::Again)
@@ -334,6 +340,7 @@ impl Driver {
         match self.services.caps.bound(outcome, self.held) {
             Outcome::Lost => return Err(CommitError::LeaseOver),
             Outcome::Done { output, intents } => {
+                self.answered(&task, None);
                 self.record(Some(path.clone()), task.attempt, Change::Done { output });
                 self.intend(&path, intents);
             }
@@ -346,49 +353,14 @@ impl Driver {
                 self.intend(&path, intents);
             }
             Outcome::Fail(error) => {
+                self.answered(&task, Some(&error.failure));
                 self.intend(&path, error.intents);
                 let change = self.after_failure(&task, error.failure, error.retry_after);
                 observe::failed(&task, &change);
-                let deferred = self.deferred(&task, &change);
-                self.record(Some(path.clone()), task.attempt, change);
-                if let Some(deferred) = deferred {
-                    self.record(Some(path), task.attempt, deferred);
-                }
+                self.record(Some(path), task.attempt, change);
             }
         }
         Ok(())
-    }
-
-    fn after_failure(
-        &self,
-        task: &Task,
-        failure: Failure,
-        retry_after: Option<std::time::Duration>,
-    ) -> Change {
-        let seed = Uuid::new_v5(&self.run.0, format!("{}:{}", task.path, task.attempt).as_bytes());
-        let spread = f64::from(seed.as_bytes()[0]) / 255.0;
-        // Undo and the like are calls too; a gate or a wait has no attempts to repeat.
-        let may_retry = matches!(task.leaf, Leaf::Call(_));
-        let attempt = task.attempt.saturating_sub(task.retried_from);
-        let pause = may_retry
-            .then(|| retry::pause(&task.retry, &failure.class, attempt, retry_after, spread))
-            .flatten();
-        match pause {
-            Some(pause) => Change::Retrying { failure, wake_at: self.services.clock.now() + pause },
-            None => Change::Failed { failure },
-        }
-    }
-
-    /// A retry that its system's budget does not cover waits for its turn.
-    fn deferred(&self, task: &Task, change: &Change) -> Option<Change> {
-        let (Change::Retrying { wake_at, .. }, Leaf::Call(call)) = (change, &task.leaf) else { return None };
-        let system = call.tool.system();
-        let later = self.services.clock.now() + self.services.brakes.retry(system, self.seconds())?;
-        (later > *wake_at).then(|| Change::Deferred { system: system.to_owned(), wake_at: later })
-    }
-
-    fn seconds(&self) -> f64 {
-        self.services.clock.now().timestamp_micros() as f64 / 1e6
     }
 
     /// Messages of a step that is done anew are new messages.

@@ -17,10 +17,18 @@ pub enum Fault {
     AckBeforeCommit,
     /// The journal says undone, and nothing was.
     DropUndo,
+    /// An event is routed a second time, and no key keeps its second run out.
+    RouteTwice,
+}
+
+impl Fault {
+    pub(crate) fn is_seeded(self) -> bool {
+        is_seeded(self)
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is no fault: seed skip_fence, ack_before_commit or drop_undo")]
+#[error("`{0}` is no fault: seed skip_fence, ack_before_commit, drop_undo or route_twice")]
 pub struct NoSuchFault(String);
 
 impl FromStr for Fault {
@@ -31,6 +39,7 @@ impl FromStr for Fault {
             "skip_fence" => Ok(Self::SkipFence),
             "ack_before_commit" => Ok(Self::AckBeforeCommit),
             "drop_undo" => Ok(Self::DropUndo),
+            "route_twice" => Ok(Self::RouteTwice),
             other => Err(NoSuchFault(other.to_owned())),
         }
     }

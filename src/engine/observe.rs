@@ -35,6 +35,10 @@ pub(super) fn claimed(records: &[Record], state: &State, now: DateTime<Utc>) {
         metrics::claimed_new((now - started.at).to_std().unwrap_or_default());
         return;
     }
+    // Asked again at a time that only the run's row knew.
+    if matches!(records.last().map(|record| &record.change), Some(Change::Deferred { .. })) {
+        return;
+    }
     let due = state.steps.values().filter_map(|step| step.wake_at).filter(|at| *at <= now).max();
     if let Some(due) = due {
         metrics::timer_served((now - due).to_std().unwrap_or_default());

@@ -8,13 +8,19 @@ use super::{
     starter::Starts,
 };
 use crate::{
-    store::{PgConnection, Store, StoreError, commits::Fence, control, journal, runs, signals, workers},
+    run::WorkerId,
+    store::{
+        PgConnection, Store, StoreError,
+        commits::Fence,
+        control, journal, runs, signals,
+        workers::{self, Leased},
+    },
     telemetry::metrics,
     tool::Lease,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::{
     sync::Notify,
     task::JoinSet,
@@ -81,6 +87,7 @@ struct Tenure<'a> {
     fence: Fence,
     hands: Hands,
     drives: JoinSet<()>,
+    others: Others,
     /// Ready runs were left behind for want of room.
     left_some: bool,
     next_look: Instant,
@@ -149,6 +156,7 @@ impl Worker {
             fence,
             hands,
             drives: JoinSet::new(),
+            others: Others::default(),
             left_some: false,
             next_look: Instant::now(),
             since: runs::ALWAYS,
@@ -171,7 +179,8 @@ impl Tenure<'_> {
         let mut lives = JoinSet::new();
         let lease = self.hands.services.lease.clone();
         lives.spawn(keep_alive(self.worker.store.clone(), self.fence, lease, options.lease));
-        let mut others = interval(options.lease / 3);
+        // Twice for each time that they renew: a lease counts from when it is seen to stand still.
+        let mut others = interval(options.lease / 6);
         others.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let severed = self.hands.severed.clone();
         loop {
@@ -213,9 +222,16 @@ impl Tenure<'_> {
         }
     }
 
-    async fn take_over(&self) -> Result<(), StoreError> {
+    async fn take_over(&mut self) -> Result<(), StoreError> {
+        let options = &self.worker.options;
+        let mut leases = workers::leases(&mut *self.worker.store.hot_connection().await?).await?;
+        leases.retain(|leased| leased.worker != self.fence.worker);
+        let dead = self.others.dead(&leases, options.lease, Instant::now());
+        if dead.is_empty() {
+            return Ok(());
+        }
         let mut tx = self.worker.store.begin_hot().await?;
-        let taken = workers::take_over(&mut tx, self.worker.options.takeovers_max).await?;
+        let taken = workers::take_over_of(&mut tx, &dead, options.takeovers_max).await?;
         if !taken.is_empty() {
             crash_point("before_takeover");
         }
@@ -323,6 +339,28 @@ impl Tenure<'_> {
     }
 }
 
+/// The leases of other workers, and since when by this one's own clock none of them was renewed. Whoever has not renewed
+/// for a whole lease does nothing for its runs any more, whatever the clock of the database's host has been set to.
+#[derive(Debug, Default)]
+struct Others(BTreeMap<WorkerId, (DateTime<Utc>, Instant)>);
+
+impl Others {
+    /// Those whose lease is over, and that nobody has renewed for so long.
+    fn dead(&mut self, leases: &[Leased], lease: Duration, now: Instant) -> Vec<Leased> {
+        let known = std::mem::take(&mut self.0);
+        let mut dead = Vec::new();
+        for leased in leases {
+            let unchanged = known.get(&leased.worker).filter(|(until, _)| *until == leased.until);
+            let since = unchanged.map_or(now, |(_, since)| *since);
+            self.0.insert(leased.worker, (leased.until, since));
+            if leased.is_over && now.duration_since(since) >= lease {
+                dead.push(*leased);
+            }
+        }
+        dead
+    }
+}
+
 /// Renews a lease until somebody else has it. On a task of its own: runs that keep this process busy must not cost it.
 async fn keep_alive(
     store: Store,
@@ -355,4 +393,30 @@ async fn read(db: &mut PgConnection, claims: &[runs::Claimed]) -> Result<Vec<Cla
         claim: claim.clone(),
     });
     Ok(claimed.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_has_not_renewed_for_a_whole_lease_is_dead_whatever_a_clock_says() {
+        let (lease, begun) = (Duration::from_secs(6), Instant::now());
+        let long_ago = DateTime::UNIX_EPOCH;
+        let of = |worker, until, is_over| Leased { worker: WorkerId(worker), until, is_over };
+        let mut others = Others::default();
+        let mut look = |second, leases: &[Leased]| {
+            let dead = others.dead(leases, lease, begun + Duration::from_secs(second));
+            dead.iter().map(|leased| leased.worker.0).collect::<Vec<_>>()
+        };
+        let renewed = |second| long_ago + TimeDelta::seconds(second);
+        assert!(look(0, &[of(1, renewed(0), true), of(2, renewed(0), true)]).is_empty(), "not yet watched");
+        // The clock has jumped a day ahead: the lease of the one that lives is over until it renews.
+        assert!(look(2, &[of(1, renewed(86_400), false), of(2, renewed(0), true)]).is_empty());
+        assert!(look(5, &[of(1, renewed(86_403), true), of(2, renewed(0), true)]).is_empty());
+        assert_eq!(look(7, &[of(1, renewed(86_403), true), of(2, renewed(0), true)]), [2]);
+        // Its own lease may be longer than ours.
+        assert!(look(60, &[of(1, renewed(86_403), false)]).is_empty());
+        assert_eq!(look(61, &[of(1, renewed(86_403), true)]), [1]);
+    }
 }

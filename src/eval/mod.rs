@@ -12,6 +12,7 @@ mod record;
 mod scan;
 mod score;
 mod report;
+mod made_with;
 mod formats;
 
 pub use case::{
@@ -23,6 +24,7 @@ pub use formats::{
     Conversation, Imported, InspectSample, chat_lines, conversations, inspect_log, promptfoo_tests,
     read_promptfoo,
 };
+pub use made_with::{Asked, asked_with};
 pub use record::{RecordError, Recorder, Recording, other_terms, terms};
 pub use replay::{ReplayError, Stage, replay};
 pub use report::{

@@ -1,35 +1,9 @@
 //! Looks for secrets and personal data in what is about to become a file that people share.
 
-use crate::agent::{Entry, ModelErrorClass};
+use crate::agent::{Entry, ModelErrorClass, masked::shapes};
 use crate::eval::score::entries;
 use crate::run::Record;
-use regex::Regex;
-use std::{collections::BTreeSet, sync::LazyLock};
-
-/// Shapes of credentials, by what they are.
-static SECRETS: LazyLock<Vec<(&'static str, Regex)>> = LazyLock::new(|| {
-    let shapes = [
-        ("an API key", r"\bsk-[A-Za-z0-9_-]{16,}"),
-        ("a cloud access key", r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
-        ("a chat token", r"\bxox[abprs]-[A-Za-z0-9-]{10,}"),
-        ("a repository token", r"\b(?:gh[pousr]_[A-Za-z0-9]{30,}|glpat-[A-Za-z0-9_-]{16,})"),
-        ("a signing secret", r"\bwhsec_[A-Za-z0-9+/=]{16,}"),
-        ("a private key", r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
-        ("a web token", r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\."),
-        ("a bearer header", r"(?i)\bbearer\s+[A-Za-z0-9._~+/=-]{16,}"),
-        ("a password in a URL", r"\b[a-z][a-z0-9+.-]*://[^/\s:@]+:[^/\s@]{3,}@"),
-        ("a password", r#"(?i)\b(?:password|passwd|secret|api_key)["']?\s*[:=]\s*["']?[^\s"',}]{6,}"#),
-    ];
-    shapes.into_iter().filter_map(|(what, shape)| Some((what, Regex::new(shape).ok()?))).collect()
-});
-
-static PERSONAL: LazyLock<Vec<(&'static str, Regex)>> = LazyLock::new(|| {
-    let shapes = [
-        ("an e-mail address", r"\b[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}\b"),
-        ("a phone number", r"(?:^|[^\w+])\+\d{1,3}[ -]?\(?\d{2,4}\)?(?:[ -]?\d{2,4}){2,3}\b"),
-    ];
-    shapes.into_iter().filter_map(|(what, shape)| Some((what, Regex::new(shape).ok()?))).collect()
-});
+use std::collections::BTreeSet;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Findings {
@@ -45,11 +19,11 @@ pub fn scan(file: &str, text: &str, names: &[String]) -> Findings {
         let start: String = found.trim_start().chars().take(4).collect();
         format!("{file} holds {what}: {start}…")
     };
-    let find = |shapes: &[(&'static str, Regex)]| {
-        let found = shapes.iter().filter_map(|(what, shape)| Some(shown(what, shape.find(text)?.as_str())));
-        found.collect::<BTreeSet<String>>()
-    };
-    let mut personal = find(&PERSONAL);
+    let mail = shapes::mails(text).next().map(|at| ("an e-mail address", at));
+    let phone = shapes::phones(text).next().map(|at| ("a phone number", at));
+    let personal = mail.into_iter().chain(phone);
+    let mut personal: BTreeSet<String> =
+        personal.map(|(what, at)| shown(what, text.get(at).unwrap_or_default())).collect();
     let lower = text.to_lowercase();
     personal.extend(
         names
@@ -57,7 +31,8 @@ pub fn scan(file: &str, text: &str, names: &[String]) -> Findings {
             .filter(|name| lower.contains(&name.to_lowercase()))
             .map(|name| shown("a person's name", name)),
     );
-    Findings { secrets: find(&SECRETS), personal }
+    let secrets = shapes::secrets_by_kind(text).map(|(what, found)| shown(what, found)).collect();
+    Findings { secrets, personal }
 }
 
 /// Why a run's answers are no recording: an endpoint that refused, an answer that was lost.
@@ -105,6 +80,9 @@ mod tests {
         let names = ["Mia Novak".to_owned()];
         let found = scan("x", "mia NOVAK, mia@plant1.example, call +1 312 555 0123", &names);
         assert_eq!(found.personal.len(), 3, "{found:?}");
+        for number in ["+49 171 2345678", "+44 20 7946 0958", "0171 2345678"] {
+            assert_eq!(scan("x", &format!("call {number}"), &names).personal.len(), 1, "{number}");
+        }
         let clean = scan("x", "PRESS-4 down 2026-11-23T12:10:00Z, SO-4015-1, 19.5 mm, EMP_7F3A", &names);
         assert_eq!(clean, Findings::default());
     }

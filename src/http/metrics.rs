@@ -41,6 +41,8 @@ async fn measure(door: &Shared) -> Result<(), StoreError> {
     set("takt_runs", Some("ready"), seen.ready as f64);
     set("takt_runs", Some("running"), seen.running as f64);
     set("takt_runs", Some("parked"), seen.parked as f64);
+    set("takt_runs", Some("queued"), seen.queued as f64);
+    set("takt_runs", Some("set_aside"), seen.set_aside as f64);
     set("takt_timer_overdue_seconds", None, seen.timer_overdue);
     set("takt_events_waiting", None, seen.events_new as f64);
     set("takt_events_waiting_seconds", None, seen.event_oldest);

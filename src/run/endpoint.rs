@@ -18,8 +18,10 @@ const GAP_MAX: TimeDelta = TimeDelta::seconds(5);
 const FAILURES_MAX: u32 = 5;
 const FAILING_REST: TimeDelta = TimeDelta::seconds(30);
 const QUOTA_REST: TimeDelta = TimeDelta::minutes(10);
-/// Longest time an endpoint may ask for; who says more is asked again then.
-const WAIT_MAX: TimeDelta = TimeDelta::hours(1);
+/// Longest time an endpoint may ask for; who says more means something else, and is asked again then.
+const WAIT_MAX: TimeDelta = TimeDelta::days(7);
+/// Longest time that one request takes of a share.
+const SLOT_MAX: TimeDelta = TimeDelta::days(1);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Closed {
@@ -234,7 +236,7 @@ impl Bucket {
 fn times(period: TimeDelta, count: u64, of: u32) -> TimeDelta {
     let micros = i128::from(period.num_microseconds().unwrap_or(i64::MAX)) * i128::from(count);
     let micros = (micros + i128::from(of) - 1) / i128::from(of);
-    TimeDelta::microseconds(i64::try_from(micros).unwrap_or(i64::MAX)).min(WAIT_MAX * 24)
+    TimeDelta::microseconds(i64::try_from(micros).unwrap_or(i64::MAX)).min(SLOT_MAX)
 }
 
 fn rest(why: Closed) -> TimeDelta {
@@ -274,6 +276,19 @@ mod tests {
             state.leave(at(2510), &Wish { has_turn: true, ..FREE }),
             Leave::Turn { at: at(4020), refused: true }
         );
+    }
+
+    #[test]
+    fn a_day_that_was_asked_for_is_a_day_for_everybody_and_nonsense_is_a_week() {
+        let day = 86_400_000;
+        for (asked, held) in [(86_400, day), (7 * 86_400, 7 * day), (u64::MAX, 7 * day)] {
+            let mut state = EndpointState::default();
+            state.refused(at(0), Some(Duration::from_secs(asked)));
+            let turn = Leave::Turn { at: at(held), refused: true };
+            assert_eq!(state.leave(at(3_600_001), &FREE), turn, "{asked} s");
+            let next = Leave::Turn { at: at(held + 500), refused: true };
+            assert_eq!(state.leave(at(held - 1), &Wish { has_turn: true, ..FREE }), next, "{asked} s");
+        }
     }
 
     #[test]

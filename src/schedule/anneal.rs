@@ -6,7 +6,6 @@
 use super::budget::Budget;
 use super::decode::Sequence;
 use super::facts::Facts;
-use super::kpi::DROPPED;
 use super::model::Weights;
 use super::moves::Mover;
 use super::place::Hours;
@@ -24,6 +23,13 @@ const COLD: f64 = 0.000_5;
 const CYCLE: f64 = 400.0;
 /// All coolings but every fourth start that much warmer and from where the walker stands, to leave a valley.
 const REHEAT: f64 = 4.0;
+/// A cooling that the budget has only a part of room for starts colder: warmth is wasted that has no time to
+/// cool, and ruins a good plan. By what power of that part.
+const SHORT: f64 = 0.5;
+/// The same for every second walker where there is a current plan: with little time it only descends from it.
+const DESCENT: f64 = 1.5;
+/// How far into the budget a repair looks first at what was moved, where there is a current plan.
+const FOCUSED: f64 = 1.0 / 3.0;
 /// How fast the temperature follows.
 const STEER: f64 = 0.02;
 /// How far above the limit, in temperatures, the orders timed so far must cost before timing breaks off.
@@ -57,34 +63,36 @@ pub(super) fn anneal(
     budget: &Budget,
     tally: &mut Tally,
 ) -> Vec<Sequence> {
-    let Question { hours, weights, seed, threads } = question;
-    let count = walkers(threads);
-    let mut walkers = Vec::with_capacity(count);
-    for number in 0..count {
-        let timing = Timing::new(problem, facts, hours, weights);
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        rng.set_stream(number as u64 + 1);
-        walkers.push(Walk::new(timing, rng, WARM[number % WARM.len()], starts));
-    }
-    let ops = walkers[0].timing.order().len().max(1) as u64;
-    let alts: usize = walkers[0].timing.order().iter().map(|&op| problem.ops[op as usize].alts.len()).sum();
+    let threads = question.threads;
+    let free = starts.first().map_or(&[][..], |start| start.order.as_slice());
+    let is_repair = free.iter().filter(|&&op| problem.ops[op].current.is_some()).count() * 2 > free.len();
+    let mut walkers: Vec<Walk> = (0..walkers(threads))
+        .map(|number| Walk::new(problem, facts, &question, (number, is_repair), starts))
+        .collect();
+    let count = walkers.len();
+    let ops = free.len().max(1) as u64;
+    let alts: usize = free.iter().map(|&op| problem.ops[op].alts.len()).sum();
     let choices = alts as f64 / ops as f64;
     let cooling = CYCLE * choices * choices * (ops * count as u64) as f64;
     let steps_max = (ROUND / ops).clamp(200, 20_000);
     walkers.iter_mut().for_each(Walk::warm_up);
-    let mut cycle = Cycle { number: 0, from: 0.0, to: 0.0 };
+    let mut cycle = Cycle { number: 0, from: 0.0, to: 0.0, part: if is_repair { 0.0 } else { 1.0 } };
     loop {
         let spent = budget.spent(tally.evaluated);
         if spent >= cycle.to {
             cycle = cycle.next(spent, tally.evaluated, cooling);
-            walkers.iter_mut().filter(|_| cycle.number > 2).for_each(|walk| walk.restart(cycle.is_hot()));
+            walkers.iter_mut().for_each(|walk| walk.begin(&cycle));
         }
         let phase = cycle.phase(spent);
+        walkers.iter_mut().for_each(|walk| walk.mover.is_focused = is_repair && spent < FOCUSED);
         let pace = tally.evaluated as f64 / spent.max(1e-6) / count as f64;
         let steps = ((pace * ROUND_SHARE) as u64).clamp(STEPS_MIN, steps_max);
         let left = budget.left(tally.evaluated).div_ceil(count as u64).min(steps);
         together(&mut walkers, threads, |walk| walk.run(left, phase, budget));
-        tally.evaluated += walkers.iter_mut().map(|walk| std::mem::take(&mut walk.tried)).sum::<u64>();
+        for walk in &mut walkers {
+            tally.evaluated += std::mem::take(&mut walk.tried);
+            tally.idle += std::mem::take(&mut walk.idle);
+        }
         let best = best_of(&walkers, |walk| walk.best.0);
         tally.improved(walkers[best].best.0, walkers[best].best_makespan);
         let is_stuck = walkers.iter_mut().map(|walk| std::mem::take(&mut walk.changes)).sum::<u64>() == 0;
@@ -110,6 +118,8 @@ struct Cycle {
     number: u32,
     from: f64,
     to: f64,
+    /// How much of a whole cooling there is room for, at most 1.
+    part: f64,
 }
 
 impl Cycle {
@@ -118,11 +128,12 @@ impl Cycle {
         let number = self.number + 1;
         // The first rounds only tell how fast this goes.
         if number == 1 {
-            return Self { number, from: 0.0, to: 0.02 };
+            return Self { number, from: 0.0, to: 0.02, part: self.part };
         }
         let left = evaluated as f64 / spent.max(1e-6) * (1.0 - spent);
-        let cycles = (left / cooling).round().max(1.0);
-        Self { number, from: spent, to: spent + (1.0 - spent) / cycles }
+        let coolings = left / cooling;
+        let to = spent + (1.0 - spent) / coolings.round().max(1.0);
+        Self { number, from: spent, to, part: coolings.min(1.0) }
     }
 
     fn is_hot(&self) -> bool {
@@ -154,37 +165,57 @@ struct Walk<'a> {
     mover: Mover,
     rng: ChaCha8Rng,
     own_warm: f64,
+    /// By what power of the room there is for a cooling it starts colder.
+    power: f64,
+    is_repair: bool,
     warm: f64,
     heat: f64,
     first_heat: f64,
     best: (f64, Sequence),
     best_makespan: i64,
-    /// The best plans with pairwise different resources, in case people want an alternative.
+    /// The best plans with pairwise different resources, where people want alternatives.
     runners_up: Vec<(u64, f64, Sequence)>,
+    keeps_others: bool,
+    /// Steps, whether or not they led to another sequence.
     tried: u64,
+    /// Of them, those that did not.
+    idle: u64,
     /// Moves since the last exchange that changed something.
     changes: u64,
 }
 
 impl<'a> Walk<'a> {
-    fn new(mut timing: Timing<'a>, rng: ChaCha8Rng, warm: f64, starts: &[Sequence]) -> Self {
+    fn new(
+        problem: &'a Problem,
+        facts: &'a Facts,
+        question: &Question,
+        (number, is_repair): (usize, bool),
+        starts: &[Sequence],
+    ) -> Self {
+        let mut timing = Timing::new(problem, facts, question.hours, question.weights);
+        let mut rng = ChaCha8Rng::seed_from_u64(question.seed);
+        rng.set_stream(number as u64 + 1);
         let start = starts.first().cloned().unwrap_or_default();
         timing.set(&start);
         let best = (timing.cost(), start);
         let best_makespan = timing.makespan();
-        let mover = Mover::default();
+        let own_warm = WARM[number % WARM.len()];
         let mut walk = Self {
             timing,
-            mover,
+            mover: Mover::of(problem),
             rng,
-            own_warm: warm,
-            warm,
+            own_warm,
+            power: if is_repair && number % 2 == 1 { DESCENT } else { SHORT },
+            is_repair,
+            warm: own_warm,
             heat: 1.0,
             first_heat: 1.0,
             best,
             best_makespan,
             runners_up: Vec::new(),
+            keeps_others: problem.model.policy.options > 1,
             tried: 0,
+            idle: 0,
             changes: 0,
         };
         walk.mover.learn(&walk.timing);
@@ -196,15 +227,19 @@ impl<'a> Walk<'a> {
         self.mover.learn(&self.timing);
     }
 
-    /// Starts another cooling, from the best plan if it is not a hot one.
-    fn restart(&mut self, is_hot: bool) {
-        if !is_hot {
+    /// Starts a cooling; all but the first go on from the best plan if they are not hot ones.
+    fn begin(&mut self, cycle: &Cycle) {
+        if cycle.number > 2 && !cycle.is_hot() {
             let best = std::mem::take(&mut self.best.1);
             self.go_to(&best);
             self.best.1 = best;
         }
-        self.warm = if is_hot { (self.own_warm * REHEAT).min(0.4) } else { self.own_warm };
-        self.heat = self.first_heat * if is_hot { REHEAT } else { 1.0 };
+        let reheat = if cycle.is_hot() { REHEAT } else { 1.0 };
+        self.warm = (self.own_warm * reheat * cycle.part.powf(self.power)).clamp(COLD, 0.4);
+        // The first rounds of a new plan have found their temperature; those of a repair were cold.
+        if cycle.number != 2 || self.is_repair {
+            self.heat = self.first_heat * self.warm / self.own_warm;
+        }
     }
 
     /// A first temperature from the worsening of sampled moves.
@@ -217,7 +252,7 @@ impl<'a> Walk<'a> {
             self.timing.take_back();
             self.tried += 1;
             // A dropped order would set a temperature at which every plan is accepted.
-            if cost > before && cost - before < DROPPED {
+            if cost > before && cost - before < self.timing.least_left_out() {
                 worse += cost - before;
                 count += 1;
             }
@@ -239,28 +274,37 @@ impl<'a> Walk<'a> {
     /// Keeps the plan just tried if few others with other resources are better.
     fn remember(&mut self, cost: f64) {
         let last = self.runners_up.last().map_or(f64::INFINITY, |last| last.1);
-        if cost >= DROPPED || self.runners_up.len() == RUNNERS_UP && cost >= last {
+        let is_full = self.runners_up.len() == RUNNERS_UP;
+        if !self.keeps_others || cost >= self.timing.least_left_out() || is_full && cost >= last {
             return;
         }
         let hash = self.timing.resources_hash();
-        match self.runners_up.iter().position(|known| known.0 == hash) {
+        let replaced = match self.runners_up.iter().position(|known| known.0 == hash) {
             Some(known) if self.runners_up[known].1 <= cost => return,
-            Some(known) => drop(self.runners_up.remove(known)),
-            None if self.runners_up.len() == RUNNERS_UP => drop(self.runners_up.pop()),
-            None => {}
-        }
+            Some(known) => Some(self.runners_up.remove(known)),
+            None if is_full => self.runners_up.pop(),
+            None => None,
+        };
+        let mut sequence = replaced.map_or_else(Sequence::default, |replaced| replaced.2);
+        self.timing.copy_to(&mut sequence);
         let place = self.runners_up.partition_point(|known| known.1 <= cost);
-        self.runners_up.insert(place, (hash, cost, self.timing.sequence()));
+        self.runners_up.insert(place, (hash, cost, sequence));
     }
 
     fn step(&mut self, wanted: f64) {
         self.tried += 1;
         let before = self.timing.cost();
-        let Some(change) = self.mover.propose(&self.timing, &mut self.rng) else { return };
+        let Some(change) = self.mover.propose(&self.timing, &mut self.rng) else {
+            self.idle += 1;
+            return;
+        };
         // Drawn beforehand, so that timing can break off what is not going to be accepted.
         let allowed = -self.heat * (1.0 - self.rng.random::<f64>()).ln();
         let limit = before + allowed + MARGIN * self.heat;
-        let Some(cost) = self.timing.try_change(change, limit) else { return };
+        let Some(cost) = self.timing.try_change(change, limit) else {
+            self.idle += 1;
+            return;
+        };
         self.changes += 1;
         self.remember(cost);
         let worse = cost - before;
@@ -277,10 +321,26 @@ impl<'a> Walk<'a> {
         if worse != 0.0 {
             self.mover.learn(&self.timing);
         }
+        let cost = self.timing.cost();
         if cost < self.best.0 - 1e-9 {
             self.best.0 = cost;
             self.timing.copy_to(&mut self.best.1);
             self.best_makespan = self.timing.makespan();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cooling_that_there_is_no_room_for_starts_colder() {
+        let first = Cycle { number: 0, from: 0.0, to: 0.0, part: 1.0 }.next(0.0, 0, 1e6);
+        assert_eq!((first.number, first.part), (1, 1.0));
+        // With 2 % spent there is room for 49 times as many steps again.
+        let (short, long) = (first.next(0.02, 10_000, 1e6), first.next(0.02, 100_000, 1e6));
+        assert!((short.part - 0.49).abs() < 1e-9 && (short.to - 1.0).abs() < 1e-9);
+        assert!((long.part - 1.0).abs() < 1e-9 && (long.to - 0.216).abs() < 1e-9);
     }
 }

@@ -7,8 +7,13 @@ use super::model::{Minute, Weights};
 use super::problem::{OpIx, OrderIx, Problem, Status};
 use std::collections::BTreeMap;
 
-/// An order left out outweighs everything else.
-pub(super) const DROPPED: f64 = 1e9;
+/// What leaving out the order that weighs least costs at least.
+const DROPPED: f64 = 1e9;
+
+/// The price of leaving out an order, per unit of its weight: above all that the other figures can reach.
+pub(super) fn left_out(problem: &Problem, weights: &Weights) -> f64 {
+    (2.0 * problem.reach(weights)).max(DROPPED) / problem.least_weight()
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Figures {
@@ -47,6 +52,7 @@ impl Figures {
         figures
     }
 
+    /// Of the orders that are planned.
     pub(super) fn objective(&self, weights: &Weights) -> f64 {
         weights.tardiness * self.tardiness
             + weights.late_orders * self.late as f64
@@ -55,13 +61,17 @@ impl Figures {
             + weights.moves * self.moved as f64
             + weights.machine_changes * self.machine_changes as f64
             + weights.overtime * self.overtime as f64
-            + DROPPED * self.dropped
+    }
+
+    /// The objective, and the price of what is left out.
+    pub(super) fn cost(&self, problem: &Problem, weights: &Weights) -> f64 {
+        self.objective(weights) + left_out(problem, weights) * self.dropped
     }
 }
 
 /// The full set for a plan without dropped orders; `unscheduled` counts those left out of it.
 pub(super) fn kpis(problem: &Problem, facts: &Facts, timed: &Timed, unscheduled: usize) -> Kpis {
-    let figures = Figures { dropped: 0.0, ..Figures::of(problem, facts, timed) };
+    let figures = Figures::of(problem, facts, timed);
     let late = late_orders(problem, facts, timed);
     let mut late_by_tier: BTreeMap<String, usize> =
         problem.orders.iter().map(|order| (order.tier.clone(), 0)).collect();

@@ -6,7 +6,7 @@
 //! doing nothing; what stays unscheduled and why. [`resequence_until`] can be cancelled. Draw an option
 //! with [`gantt`] from `answer.before` and `option.gantt`. Everything is synchronous and pure: no I/O,
 //! no clock but the policy's time budget. With a budget in evaluations the answer depends on model and
-//! seed alone. The path of a question: `parse` → `facts` → `screen` → `construct`/`repair` → `makespan` or
+//! seed alone, on one thread or two. The path of a question: `parse` → `facts` → `screen` → `construct`/`repair` → `makespan` or
 //! `anneal` → `finish` → `validate` → `options` → `words`.
 
 mod anneal;
@@ -53,7 +53,7 @@ pub use answer::{
     Answer, Baseline, Bound, BoundKind, Cause, Fact, Kpis, LateOrder, PlanOption, PlannedOp, Unfrozen,
     Unscheduled,
 };
-pub use conflict::{Conflict, conflicts};
+pub use conflict::{Conflict, Explained, conflicts};
 pub use error::ScheduleError;
 pub use problem::Problem;
 pub use resequence::{resequence, resequence_until};

@@ -131,7 +131,7 @@ impl<'a> Task<'a> {
         let mut starts: Vec<(f64, Sequence)> = Vec::new();
         let mut add = |decoder: &mut Decoder, start: Sequence| {
             let figures = Figures::of(problem, facts, decoder.decode(&start));
-            let objective = figures.objective(&weights);
+            let objective = figures.cost(problem, &weights);
             tally.evaluated += 1;
             tally.improved(objective, figures.makespan);
             let place = starts.partition_point(|known| known.0 <= objective);
@@ -170,7 +170,7 @@ impl<'a> Task<'a> {
 }
 
 /// Whether two plans differ in the makespan and nothing else, or in when orders end and nothing else.
-fn ends_only(problem: &Problem, weights: &Weights) -> bool {
+pub(super) fn ends_only(problem: &Problem, weights: &Weights) -> bool {
     let has_setups = problem.resources.iter().any(|resource| resource.setup.is_some());
     let has_plan = problem.ops.iter().any(|op| op.current.is_some());
     let has_overtime = problem.resources.iter().any(|resource| resource.has_overtime);

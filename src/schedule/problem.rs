@@ -3,7 +3,7 @@
 //! Only `parse.rs` makes one. The solver works on these indices; the validator reads the model instead.
 
 use super::calendar::Windows;
-use super::model::{Minute, Model};
+use super::model::{Minute, Model, Weights};
 use super::parse::with_power;
 use super::profile::Profile;
 
@@ -24,6 +24,8 @@ pub struct Problem {
     pub(super) setups: Vec<Setup>,
     pub(super) frozen_until: Minute,
     pub(super) warnings: Vec<String>,
+    /// The largest value that each figure can reach.
+    pub(super) ranges: Weights,
 }
 
 #[derive(Debug, Clone)]
@@ -143,6 +145,23 @@ impl Problem {
     /// The model it was parsed from.
     pub fn model(&self) -> &Model {
         &self.model
+    }
+
+    /// What the objective cannot go beyond when all figures are as bad as can be.
+    pub(super) fn reach(&self, weights: &Weights) -> f64 {
+        weights.tardiness * self.ranges.tardiness
+            + weights.late_orders * self.ranges.late_orders
+            + weights.makespan * self.ranges.makespan
+            + weights.changeover * self.ranges.changeover
+            + weights.moves * self.ranges.moves
+            + weights.machine_changes * self.ranges.machine_changes
+            + weights.overtime * self.ranges.overtime
+    }
+
+    /// The weight of the order that weighs least; 1 where there is none.
+    pub(super) fn least_weight(&self) -> f64 {
+        let least = self.orders.iter().map(|order| order.weight).fold(f64::INFINITY, f64::min);
+        if least.is_finite() { least } else { 1.0 }
     }
 
     /// How many families the matrices tell apart.

@@ -37,7 +37,8 @@ pub fn resequence_until(problem: &Problem, watch: &dyn Watch) -> Result<Answer, 
     let nothing = finish(problem, &facts, &mut decoder, repair::keep(problem, &free), &screened);
     let mut tally = Tally::new(watch, budget.started());
     tally.evaluated = decoder.decoded();
-    tally.improved(nothing.kpis.objective, nothing.kpis.makespan);
+    let left_out = left_out(problem, &free, &nothing);
+    tally.improved(nothing.kpis.objective + left_out, nothing.kpis.makespan);
     let mut bounds = Bounds::new(problem, &facts);
     // Nearly every plan leaves out the same orders; who cancels should not wait for it.
     bounds.of(&nothing);
@@ -69,10 +70,20 @@ pub fn resequence_until(problem: &Problem, watch: &dyn Watch) -> Result<Answer, 
         options: describe(problem, &facts, &chosen, &nothing, &mut bounds),
         baseline: baseline(problem, &facts, &nothing),
         before: chart_before(problem),
-        evaluated: tally.total(),
+        evaluated: tally.timed(),
         unfrozen: facts.unfrozen.clone(),
         warnings,
     })
+}
+
+/// The price of the orders among `free` that the plan leaves out, by the policy's weights.
+fn left_out(problem: &Problem, free: &[OpIx], plan: &Finished) -> f64 {
+    let mut is_left_out = vec![false; problem.orders.len()];
+    free.iter().for_each(|&op| is_left_out[problem.ops[op].order] = true);
+    plan.sequence.order.iter().for_each(|&op| is_left_out[problem.ops[op].order] = false);
+    let orders = problem.orders.iter().zip(is_left_out).filter(|(_, is_left_out)| *is_left_out);
+    let weight: f64 = orders.map(|(order, _)| order.weight).sum();
+    kpi::left_out(problem, &problem.model.policy.weights) * weight
 }
 
 /// The bound of a plan depends only on the orders it leaves out, and takes a while.

@@ -1,7 +1,7 @@
 //! Walkers that search side by side and meet after equal amounts of work.
 //!
-//! The walkers are fixed in number and each has its own random stream; threads only carry them. So a
-//! budget in evaluations gives the same plans on one thread or two.
+//! Each walker has its own random stream; threads only carry them. So a budget in evaluations gives the
+//! same plans on one thread or two. More threads carry more walkers, which find other plans.
 
 use super::model::Minute;
 use super::watch::{Progress, Watch};
@@ -30,8 +30,10 @@ pub(super) fn together<W: Send>(walkers: &mut [W], threads: usize, work: impl Fn
 pub(super) struct Tally<'w> {
     watch: &'w dyn Watch,
     started: Instant,
-    /// Within the weighting searched now.
+    /// Steps within the weighting searched now: what a budget counts.
     pub(super) evaluated: u64,
+    /// Of all steps so far, those that led to no other sequence, so that nothing was timed.
+    pub(super) idle: u64,
     before: u64,
     weighting: usize,
     best: f64,
@@ -39,7 +41,7 @@ pub(super) struct Tally<'w> {
 
 impl<'w> Tally<'w> {
     pub(super) fn new(watch: &'w dyn Watch, started: Instant) -> Self {
-        Self { watch, started, evaluated: 0, before: 0, weighting: 0, best: f64::INFINITY }
+        Self { watch, started, evaluated: 0, idle: 0, before: 0, weighting: 0, best: f64::INFINITY }
     }
 
     /// Goes on to another weighting, whose objective compares with no earlier one.
@@ -54,12 +56,17 @@ impl<'w> Tally<'w> {
         self.before + self.evaluated
     }
 
+    /// Sequences timed, as people are told.
+    pub(super) fn timed(&self) -> u64 {
+        self.total() - self.idle
+    }
+
     pub(super) fn improved(&mut self, objective: f64, makespan: Minute) {
         if objective < self.best {
             self.best = objective;
             self.watch.progress(&Progress {
                 elapsed: self.started.elapsed(),
-                evaluated: self.total(),
+                evaluated: self.timed(),
                 objective,
                 makespan,
                 weighting: self.weighting,

@@ -1,8 +1,8 @@
 //! Random small plants with every feature of the model, for property tests.
 
 use super::model::{
-    Alternative, Blocked, BlockedKind, Calendar, Current, Model, Need, Op, Order, Policy, Pool, PoolKind,
-    Resource, SetupMatrix, Span, Split, State, VERSION, Weights,
+    Alternative, Blocked, BlockedKind, Calendar, Current, Figure, Model, Need, Op, Order, Policy, Pool,
+    PoolKind, Resource, SetupMatrix, Span, Split, State, VERSION, Weights,
 };
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -52,6 +52,63 @@ pub(super) fn random(seed: u64) -> Model {
             seed,
             ..Policy::default()
         },
+    }
+}
+
+/// Like [`random`], with one of several objectives, rarely with maximum lags, and often plain enough for the
+/// searches that not every plant can have.
+pub(super) fn varied(seed: u64) -> Model {
+    let mut model = random(seed);
+    // Its own stream, so that the plant stays the one that `random` draws.
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(1);
+    let is_plain = rng.random_bool(0.5);
+    if is_plain || rng.random_bool(0.7) {
+        model.orders.iter_mut().flat_map(|order| &mut order.ops).for_each(|op| op.max_lag = None);
+    }
+    if is_plain {
+        plain(&mut model, &mut rng);
+    }
+    let policy = &mut model.policy;
+    match rng.random_range(0..6) {
+        0 => policy.weights = Weights { makespan: 1.0, ..Weights::NOTHING },
+        1 => policy.weights = Weights { tardiness: 1.0, ..Weights::NOTHING },
+        2 => policy.weights = Weights { late_orders: 100.0, tardiness: 0.1, ..Weights::NOTHING },
+        3 => policy.weights = Weights { tardiness: 1.0, makespan: 1.0, ..Weights::NOTHING },
+        4 => policy.lexicographic = vec![Figure::LateOrders, Figure::Tardiness, Figure::Changeover],
+        _ => {}
+    }
+    model
+}
+
+/// Takes away what a graph of machine sequences cannot stand for.
+fn plain(model: &mut Model, rng: &mut ChaCha8Rng) {
+    let (has_setups, is_flexible) = (rng.random_bool(0.5), rng.random_bool(0.5));
+    for resource in &mut model.resources {
+        (resource.calendar, resource.power_kw) = (None, 0);
+        resource.blocked.clear();
+        resource.setup = resource.setup.take().filter(|_| has_setups);
+    }
+    model.setups[0].forbidden.clear();
+    model.setups[0].needs.clear();
+    for order in &mut model.orders {
+        order.deadline = None;
+        for op in &mut order.ops {
+            op.after = None;
+            op.needs.clear();
+            op.family.get_or_insert_with(|| "RED".into());
+            if !is_flexible {
+                op.alts.truncate(1);
+            }
+        }
+    }
+    model.policy.frozen_until = None;
+    if is_flexible {
+        let frozen = model.current.iter_mut().filter(|entry| entry.state == State::Frozen);
+        frozen.for_each(|entry| entry.state = State::Planned);
+    } else {
+        // It may have been planned where it cannot be any more.
+        model.current.clear();
     }
 }
 

@@ -58,7 +58,7 @@ proptest! {
 
     #[test]
     fn the_validator_accepts_every_plan_the_search_makes(seed in any::<u64>()) {
-        let model = sample::random(seed);
+        let model = sample::varied(seed);
         let answer = answer(&model);
         for option in &answer.options {
             prop_assert_eq!(violations(&model, option, &answer.unfrozen), Vec::<String>::new());
@@ -144,7 +144,7 @@ fn a_breakdown_is_answered_with_distinct_plans_better_than_doing_nothing() {
     assert_eq!(nothing.kpis.weighted_tardiness, 4.0 * 140.0 + 2.0 * 140.0);
     assert!(first.kpis.weighted_tardiness < nothing.kpis.weighted_tardiness);
     assert!(answer.options.len() >= 2, "{:?}", answer.warnings);
-    assert!(answer.evaluated >= 400);
+    assert!(answer.evaluated > 100, "{}", answer.evaluated);
     let moved = first.ops.iter().find(|op| op.op == "WO-1/10").unwrap();
     assert_eq!((moved.resource.as_str(), moved.setup_start), ("PRESS-2", Some(10)));
     assert!(answer.before.down[0].breakdown && answer.before.bars.len() == 6);
@@ -345,4 +345,63 @@ fn what_is_named_first_is_not_given_up_for_what_comes_after_it() {
         traded += usize::from(timely != steady);
     }
     assert!(traded > 3, "in {traded} plants there was something to trade");
+}
+
+/// An order that is late, and one with a deadline that is only kept when it goes first.
+fn tight() -> Model {
+    let order = |id: &str, minutes: i64, due: i64, deadline: Option<i64>| {
+        json!({"id": id, "due": due, "deadline": deadline, "ops": [
+            {"id": "10", "alts": [{"resource": "M1", "minutes": minutes}]}]})
+    };
+    serde_json::from_value(json!({
+        "epoch": "2026-11-23T06:00:00Z", "horizon": 5000, "resources": [{"id": "M1"}],
+        "orders": [order("LATE", 60, 60, None), order("TIGHT", 1200, 1300, Some(1210))],
+        "policy": {"evaluations": 300, "options": 1},
+    }))
+    .unwrap()
+}
+
+#[test]
+fn no_weight_makes_it_cheaper_to_leave_an_order_out_than_to_be_late() {
+    for tardiness in [1e-3, 1.0, 1e6, 1e9] {
+        let mut model = tight();
+        model.policy.weights.tardiness = tardiness;
+        let answer = answer(&model);
+        assert_eq!(answer.unscheduled, [], "{tardiness}");
+        assert_eq!(answer.options[0].kpis.weighted_tardiness, 1200.0, "{tardiness}");
+    }
+}
+
+#[derive(Default)]
+struct Seen(std::sync::Mutex<Vec<f64>>);
+
+impl Watch for Seen {
+    fn progress(&self, progress: &Progress) {
+        self.0.lock().unwrap().push(progress.objective);
+    }
+}
+
+#[test]
+fn doing_nothing_that_leaves_an_order_out_is_no_progress_to_be_beaten() {
+    let seen = Seen::default();
+    let answer = resequence_until(&Problem::parse(tight()).unwrap(), &seen).unwrap();
+    assert_eq!(answer.baseline.unscheduled[0].order, "TIGHT");
+    let seen = seen.0.into_inner().unwrap();
+    assert!(seen[0] >= 1e9, "{seen:?}");
+    let last = seen.last().unwrap();
+    assert!((last - answer.options[0].kpis.objective).abs() < 1e-6, "{seen:?}");
+}
+
+#[test]
+fn only_sequences_that_were_timed_are_counted() {
+    // One operation has one sequence, however often another one is asked for.
+    let mut model = tight();
+    model.orders.truncate(1);
+    model.orders[0].due = 10;
+    model.policy.evaluations = Some(5_000);
+    for makespan in [0.0, 0.001] {
+        model.policy.weights.makespan = makespan;
+        let evaluated = answer(&model).evaluated;
+        assert!(evaluated < 60, "{evaluated}");
+    }
 }

@@ -161,6 +161,11 @@ impl Known<'_> {
             "cost_usd": { "type": "number", "minimum": 0, "description": "Most that may be spent; reserved before each call." },
             "tool_calls": whole("Calls of tools."),
             "tokens": whole("Tokens in and out."),
+            "llm_call": refer("duration", "For one call of a model. Left out, the endpoint's `timeouts.total` bounds it."),
+            "repairs": whole("Answers or calls that are not accepted and that the model may repair; one when left out."),
+            "same_call": whole("Times the same tool may be called with the same arguments; two when left out."),
+            "retries": whole("Attempts of one turn at one endpoint after the first, where it is busy or does not answer; two when left out."),
+            "answer_tokens": whole("Tokens of one answer, at least 256; 4096 when left out."),
         });
         json!({
             "agent": refer("prompt", described_kind("agent")),

@@ -27,6 +27,8 @@ pub(super) struct SiteFile {
     pub ladders: BTreeMap<String, Spanned<Vec<Spanned<RungFile>>>>,
     #[serde(default)]
     pub models: Vec<Spanned<ModelFile>>,
+    #[serde(default)]
+    pub agents: super::agents::AgentsFile,
     pub slack: Option<Spanned<SlackFile>>,
     pub mcp: Option<super::mcp::McpFile>,
     pub teams: Option<Spanned<TeamsFile>>,

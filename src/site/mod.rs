@@ -6,6 +6,7 @@
 
 mod access;
 mod access_file;
+mod agents;
 mod answering;
 mod audit;
 mod calendar;
@@ -36,6 +37,7 @@ pub use access::{
     Access, Claim, Embed, Line, Module, Oidc, Partner, Place, ROOT_ACCOUNT, Reach, Scope, Section,
     ServiceAccount, SignIn,
 };
+pub use agents::Agents;
 pub use answering::{Answering, OTHER, Reason};
 pub use audit::Audit;
 pub use calendar::{Calendar, Shutdown};

@@ -21,6 +21,8 @@ pub struct Site {
     pub ladders: BTreeMap<String, Ladder>,
     /// First is preferred; empty means every agent step runs on its fallback.
     pub models: Vec<ModelEndpoint>,
+    /// What models are not shown, besides what connectors classify.
+    pub agents: super::Agents,
     pub slack: Option<Slack>,
     /// What outside assistants may use; `None` means that the site has no MCP server.
     pub mcp: Option<super::McpServer>,

@@ -6,6 +6,8 @@ use crate::tool::DataClass;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
+/// Begins what is a pattern among known words. It stands in no text: nothing that is kept holds it.
+const PATTERN: char = '\0';
 /// No shift is shorter.
 const LOOK_EVERY: TimeDelta = TimeDelta::minutes(15);
 /// In a week and a day everybody's turn has come.
@@ -16,9 +18,23 @@ impl Site {
         self.people.iter().find(|person| person.id == id)
     }
 
-    /// Names that nobody outside may read, wherever they stand.
+    /// Names of people as they are written in full: what a file that people share is searched for.
     pub fn known_names(&self) -> Vec<(DataClass, String)> {
         self.people.iter().map(|person| (DataClass::Employee, person.name.clone())).collect()
+    }
+
+    /// What nobody outside may read, wherever it stands: people by each of their names, the words of the dictionary, and
+    /// patterns, each behind a character that no text has.
+    pub fn known_words(&self) -> Vec<(DataClass, String)> {
+        let ids = self.people.iter().flat_map(|person| {
+            let others = [&person.slack_id, &person.teams_id, &person.subject];
+            std::iter::once(&person.id).chain(others.into_iter().flatten())
+        });
+        let ids = ids.map(|id| (DataClass::Employee, id.clone()));
+        let patterns = self.agents.patterns.iter();
+        let patterns = patterns.map(|(class, pattern)| (*class, format!("{PATTERN}{pattern}")));
+        let words = self.agents.dictionary.iter().cloned();
+        self.known_names().into_iter().chain(ids).chain(words).chain(patterns).collect()
     }
 
     pub fn person_by_mail(&self, address: &str) -> Option<&Person> {

@@ -2,6 +2,7 @@
 
 mod access;
 mod accounts;
+mod agents;
 mod address;
 mod answering;
 mod audit;
@@ -136,6 +137,7 @@ impl<'a> Reading<'a> {
             calendars,
             ladders,
             models,
+            agents: self.agents(file.agents),
             slack,
             mcp,
             teams,

@@ -327,6 +327,43 @@ fn the_audit_is_signed_with_a_key_from_elsewhere() {
 }
 
 #[test]
+fn what_no_model_may_read_is_declared_by_word_and_by_pattern() {
+    let agents = |lines: &str| parse(&format!("{SMALL}agents:\n{lines}"));
+    let site = agents(
+        "  dictionary: { customer: [Nordwerk GmbH], part: [BR-2100] }\n  patterns: { badge: \"B-\\\\d{5}\" }\n",
+    )
+    .unwrap();
+    let words: Vec<(&str, String)> =
+        site.known_words().into_iter().map(|(class, word)| (class.word(), word)).collect();
+    let wanted = [
+        ("employee", "Ann"),
+        ("employee", "ann"),
+        ("customer", "Nordwerk GmbH"),
+        ("proprietary", "BR-2100"),
+        ("proprietary", "\0B-\\d{5}"),
+    ];
+    assert_eq!(words, wanted.map(|(class, word)| (class, word.to_owned())));
+    assert_eq!(site.known_names().len(), 1);
+    for (lines, message) in [
+        (
+            "  dictionary: { machine: [PRESS-4] }\n",
+            "takt.yaml:16:26: `machine` is no class of words: write one of",
+        ),
+        ("  dictionary: { part: [A, B] }\n", "takt.yaml:16:24: `A` cannot be looked for"),
+        (
+            "  patterns: { badge: 'B-(\\d' }\n",
+            "takt.yaml:16:22: `B-(\\d` is no regular expression: unclosed group",
+        ),
+        ("  patterns: { badge: 'x*' }\n", "takt.yaml:16:22: `x*` also finds nothing at all"),
+        ("  patterns: { badge: [B] }\n", "takt.yaml:16:"),
+        ("  words: { part: [BR-2100] }\n", "there is no key `words` here"),
+    ] {
+        let said = agents(lines).unwrap_err().to_string();
+        assert!(said.contains(message), "{lines}: {said}");
+    }
+}
+
+#[test]
 fn what_a_model_may_be_asked_is_a_rate() {
     let model = |rate: &str| {
         format!(

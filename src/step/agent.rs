@@ -24,7 +24,7 @@ use uuid::Uuid;
 pub struct AgentSettings {
     /// In order of preference; none means that every agent step runs on its fallback.
     pub models: Vec<Arc<dyn Model>>,
-    /// Names that are masked in free text: people's, customers'.
+    /// What is masked in free text, as `Site::known_words` gives it.
     pub known: Vec<(DataClass, String)>,
     /// What all workers know of the models' endpoints.
     pub endpoints: Arc<dyn Endpoints>,
@@ -151,7 +151,11 @@ impl AgentExecutor {
                 tokens: step.limits.tokens,
                 tool_calls: step.limits.tool_calls,
                 cost_usd: step.limits.cost_usd,
-                ..Limits::default()
+                repairs: step.limits.repairs,
+                same_call: step.limits.same_call,
+                retries: step.limits.retries,
+                call_time: step.limits.llm_call.unwrap_or(step.limits.time),
+                answer_tokens: step.limits.answer_tokens,
             },
             mask: step.mask.clone(),
             classes: confidential::strictest(&declared),

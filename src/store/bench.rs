@@ -1,7 +1,9 @@
 //! What `takt bench` asks of the server: how much it has written, and how fast it can commit one row.
 
-use super::{PgConnection, Result};
+use super::{PgConnection, Result, clock, partitions};
+use chrono::Days;
 use std::time::Duration;
+use uuid::Uuid;
 
 /// Counters of the server; only their differences mean something.
 #[derive(Debug, Clone)]
@@ -25,10 +27,30 @@ pub async fn counters(db: &mut PgConnection) -> Result<Counters> {
     Ok(Counters { transactions: row.transactions, wal_bytes: row.wal_bytes, processes: row.processes })
 }
 
-pub async fn ended(db: &mut PgConnection, workflow: &str) -> Result<i64> {
-    let count = sqlx::query_scalar!(
-        r#"select count(*) as "count!" from run_summary where workflow = $1 and ended_at is not null"#,
+/// The newest run; the lowest id there can be where there is none.
+pub async fn newest(db: &mut PgConnection, workflow: &str) -> Result<Uuid> {
+    let id = sqlx::query_scalar!(
+        "select id from run_summary where workflow = $1 order by id desc limit 1",
         workflow
+    );
+    Ok(id.fetch_optional(db).await?.unwrap_or_default())
+}
+
+/// The first run that has not ended, from one on: whoever goes on from there passes no run twice.
+pub async fn first_open(db: &mut PgConnection, workflow: &str, from: Uuid) -> Result<Option<Uuid>> {
+    let id = sqlx::query_scalar!(
+        "select id from run_summary where workflow = $1 and id >= $2 and ended_at is null order by id limit 1",
+        workflow,
+        from
+    );
+    Ok(id.fetch_optional(db).await?)
+}
+
+pub async fn ended_after(db: &mut PgConnection, workflow: &str, run: Uuid) -> Result<i64> {
+    let count = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from run_summary where workflow = $1 and id > $2 and ended_at is not null"#,
+        workflow,
+        run
     );
     Ok(count.fetch_one(db).await?)
 }
@@ -72,38 +94,68 @@ async fn raw(db: &mut PgConnection, sql: &'static str) -> Result<()> {
     Ok(())
 }
 
-/// Stores runs as a long-lived site has them, in the rows that the engine would have written: `count` that have ended
-/// after five steps, or that wait at their first step for a time a month away. The ids end `age` before now.
-pub async fn store_history(
-    db: &mut PgConnection,
-    workflow: &str,
-    count: i64,
-    parked: bool,
-    age: i64,
-) -> Result<()> {
+/// Partitions for today and the days before it.
+pub async fn make_days(db: &mut PgConnection, back: u64) -> Result<()> {
+    let today = clock::now(db).await?.date_naive();
+    for day in (0..=back).filter_map(|back| today.checked_sub_days(Days::new(back))) {
+        partitions::make_day(db, day).await?;
+    }
+    Ok(())
+}
+
+/// Runs as a long-lived site has them.
+#[derive(Debug)]
+pub struct History<'a> {
+    pub workflow: &'a str,
+    /// What its steps call.
+    pub tool: &'a str,
+    pub count: i64,
+    /// They wait at their first step for a time a month away; the others have ended after five steps.
+    pub parked: bool,
+    /// Seconds ago that the first began, and the last.
+    pub from: f64,
+    pub until: f64,
+}
+
+/// Stores runs in the rows that the engine would have written, with those of the audit trail: the start, and each write.
+pub async fn store_history(db: &mut PgConnection, history: &History<'_>) -> Result<()> {
     sqlx::query!(
         r#"with new as materialized (
-             select (lpad(to_hex((extract(epoch from clock_timestamp()) * 1000)::bigint - $4 - $2 + n), 12, '0') || '7'
-                     || substr(md5(random()::text), 1, 3) || '8' || substr(md5(random()::text), 1, 15))::uuid as id,
-                    clock_timestamp() as at
-             from generate_series(1, $2::bigint) as n
+             select (lpad(to_hex((extract(epoch from at) * 1000)::bigint), 12, '0') || '7'
+                     || substr(md5(random()::text), 1, 3) || '8' || substr(md5(random()::text), 1, 15))::uuid as id, at
+             from (select clock_timestamp() - make_interval(secs => $5::double precision
+                          + ($6::double precision - $5::double precision) * n / $3::bigint) as at
+                   from generate_series(1, $3::bigint) as n) as times
+         ), version as materialized (
+             select id, sha256 from workflow_version where workflow = $1::text order by id desc limit 1
          ), summary as (
              insert into run_summary (id, workflow, title, started_at, ended_at, outcome, waiting_for)
-             select id, $1, 'Bench', at, case when not $3 then at end, case when not $3 then 'done' end,
-                    case when $3 then 's1' end
+             select id, $1::text, 'Bench', at, case when not $4::boolean then at end,
+                    case when not $4::boolean then 'done' end, case when $4::boolean then 's1' end
              from new
          ), live as (
              insert into run (id, version_id, state, next_at)
-             select id, (select max(id) from workflow_version where workflow = $1), 'parked', at + interval '30 days'
-             from new where $3
+             select new.id, version.id, 'parked', clock_timestamp() + interval '30 days'
+             from new, version where $4::boolean
+         ), journaled as (
+             insert into journal (run_id, seq, at, records)
+             select id, seq * 2, at, '[[0,"s1",1,"done",{"output":{}}],[12,"s2",1,"started"]]'::json
+             from new, generate_series(0, case when $4::boolean then 1 else 5 end) as seq
+         ), started as (
+             insert into audit_record (at, actor, actor_kind, action, object, run_id, workflow, version)
+             select at, 'bench', 'person', 'run.start', new.id::text, new.id, $1::text, sha256 from new, version
          )
-         insert into journal (run_id, seq, at, records)
-         select id, seq * 2, at, '[[0,"s1",1,"done",{"output":{}}],[12,"s2",1,"started"]]'::json
-         from new, generate_series(0, case when $3 then 1 else 5 end) as seq"#,
-        workflow,
-        count,
-        parked,
-        age
+         insert into audit_record (at, actor, actor_kind, action, object, run_id, step, workflow, version, system,
+                                   request_hash, response_hash, correlation)
+         select at, 'takt', 'system', 'write.done', $2::text, new.id, 's' || step, $1::text, sha256,
+                split_part($2::text, '.', 1), sha256, sha256, gen_random_uuid()::text
+         from new, version, generate_series(1, 5) as step where not $4::boolean"#,
+        history.workflow,
+        history.tool,
+        history.count,
+        history.parked,
+        history.from,
+        history.until
     )
     .execute(db)
     .await?;

@@ -59,12 +59,14 @@ pub struct NewEvent {
     pub plant: Option<String>,
 }
 
-/// False when the source sent this id before.
+/// False when the source sent this id before. The row that is there is written again then: only who writes waits for the
+/// standby, and what is acknowledged twice has to be there after a fail-over, too.
 pub async fn insert(db: &mut PgConnection, event: &NewEvent) -> Result<bool> {
-    let done = sqlx::query!(
-        "insert into event (id, source, source_id, type, subject, time, data, trace, plant)
+    let is_new = sqlx::query_scalar!(
+        r#"insert into event (id, source, source_id, type, subject, time, data, trace, plant)
          values ($1, $2, $3, $4, $5, coalesce($6, takt_now()), $7, $8, $9)
-         on conflict (source, source_id) do nothing",
+         on conflict (source, source_id) do update set source_id = event.source_id
+         returning id = $1 as "is_new!""#,
         event.id.0,
         event.source,
         event.source_id,
@@ -74,10 +76,8 @@ pub async fn insert(db: &mut PgConnection, event: &NewEvent) -> Result<bool> {
         event.data,
         event.trace,
         event.plant
-    )
-    .execute(db)
-    .await?;
-    Ok(done.rows_affected() == 1)
+    );
+    Ok(is_new.fetch_one(db).await?)
 }
 
 /// Takes the router's turn until the transaction ends; false when another router has it.

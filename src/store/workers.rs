@@ -2,6 +2,7 @@
 
 use super::{PgConnection, Result, commits::Fence};
 use crate::run::WorkerId;
+use chrono::{DateTime, Utc};
 use std::time::Duration;
 
 pub async fn register(db: &mut PgConnection, name: &str, lease: Duration) -> Result<WorkerId> {
@@ -33,17 +34,56 @@ pub async fn heartbeat(db: &mut PgConnection, id: WorkerId, epoch: i32, lease: D
 /// No lease is this long: one that reaches further was written before the host's clock was set back.
 const LEASE_AHEAD_MAX: Duration = Duration::from_secs(60);
 
-/// Bumps the epoch of workers whose lease is over and makes their runs ready; call it in a transaction.
-/// Returns who died, how many runs that freed, and how many were quarantined because too many died over them.
+/// A worker's lease as it stands in the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Leased {
+    pub worker: WorkerId,
+    pub until: DateTime<Utc>,
+    /// By the clock of the database's host, which may have been set.
+    pub is_over: bool,
+}
+
+pub async fn leases(db: &mut PgConnection) -> Result<Vec<Leased>> {
+    let rows = sqlx::query!(
+        r#"select id, lease_until,
+                  lease_until < clock_timestamp()
+                      or lease_until > clock_timestamp() + make_interval(secs => $1) as "is_over!"
+           from worker order by id"#,
+        LEASE_AHEAD_MAX.as_secs_f64()
+    );
+    let leased = rows.fetch_all(db).await?.into_iter().map(|row| Leased {
+        worker: WorkerId(row.id),
+        until: row.lease_until,
+        is_over: row.is_over,
+    });
+    Ok(leased.collect())
+}
+
+/// Takes over every worker whose lease is over by the database's clock; who has watched them uses [`take_over_of`].
 pub async fn take_over(tx: &mut PgConnection, takeovers_max: i16) -> Result<Vec<(WorkerId, u64, u64)>> {
+    let over: Vec<Leased> = leases(tx).await?.into_iter().filter(|leased| leased.is_over).collect();
+    take_over_of(tx, &over, takeovers_max).await
+}
+
+/// Bumps the epoch of these workers, unless they have renewed their lease meanwhile, and makes their runs ready; call
+/// it in a transaction.
+/// Returns who died, how many runs that freed, and how many were quarantined because too many died over them.
+pub async fn take_over_of(
+    tx: &mut PgConnection,
+    dead: &[Leased],
+    takeovers_max: i16,
+) -> Result<Vec<(WorkerId, u64, u64)>> {
+    let (ids, leases): (Vec<i64>, Vec<DateTime<Utc>>) =
+        dead.iter().map(|leased| (leased.worker.0, leased.until)).unzip();
     let dead = sqlx::query_scalar!(
         "update worker set epoch = epoch + 1
-         where id in (select id from worker
-                      where lease_until < clock_timestamp()
-                         or lease_until > clock_timestamp() + make_interval(secs => $1)
-                      for update skip locked)
+         where id in (select held.id from worker held
+                      join unnest($1::bigint[], $2::timestamptz[]) as seen (id, lease_until)
+                        on seen.id = held.id and seen.lease_until = held.lease_until
+                      for update of held skip locked)
          returning id",
-        LEASE_AHEAD_MAX.as_secs_f64()
+        &ids,
+        &leases
     )
     .fetch_all(&mut *tx)
     .await?;

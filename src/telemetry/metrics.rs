@@ -60,6 +60,13 @@ pub const METRICS: &[Metric] = &[
         "Attempts that failed and will be repeated.",
     ),
     metric(
+        "takt_retries_deferred_total",
+        Counter,
+        Count,
+        &["system"],
+        "Retries that their system's budget did not cover when they were due; they go out later.",
+    ),
+    metric(
         "takt_tool_calls_total",
         Counter,
         Count,
@@ -110,7 +117,13 @@ pub const METRICS: &[Metric] = &[
         "Deliveries: sent, retried or failed.",
     ),
     metric("takt_database_up", Gauge, Count, &[], "1 when the database answered this question."),
-    metric("takt_runs", Gauge, Count, &["state"], "Live runs: ready, running or parked."),
+    metric(
+        "takt_runs",
+        Gauge,
+        Count,
+        &["state"],
+        "Live runs: ready, running, parked, queued (for their lane) or set_aside (for a person).",
+    ),
     metric(
         "takt_timer_overdue_seconds",
         Gauge,
@@ -235,6 +248,11 @@ pub fn step_retried(tool: &str) {
     counter!("takt_step_retries_total", "tool" => tool.to_owned()).increment(1);
 }
 
+/// Once for each retry, however often it asks again.
+pub fn retry_deferred(system: &str) {
+    counter!("takt_retries_deferred_total", "system" => system.to_owned()).increment(1);
+}
+
 /// `outcome` is `ok` or the class of the error.
 pub fn tool_called(tool: &str, outcome: &str, took: Duration) {
     counter!("takt_tool_calls_total", "tool" => tool.to_owned(), "outcome" => outcome.to_owned())
@@ -305,6 +323,6 @@ mod tests {
         assert!(text.contains("takt_commit_batch_size_bucket{le=\"8\"} 1"), "{text}");
         assert!(text.contains("takt_tool_calls_total{tool=\"systems.get\",outcome=\"ok\"} 1"), "{text}");
         assert!(text.contains("takt_runs{state=\"parked\"} 3"), "{text}");
-        assert!(text.contains("# HELP takt_runs Live runs: ready, running or parked."), "{text}");
+        assert!(text.contains("# HELP takt_runs Live runs: ready, running, parked, queued"), "{text}");
     }
 }

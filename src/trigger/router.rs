@@ -8,7 +8,7 @@ use super::{
     start::{Started, Starts, Wish},
 };
 use crate::{
-    engine::{Definitions, Hints, crash_point, mend},
+    engine::{Definitions, Fault, Hints, crash_point, mend},
     run::Signal,
     store::{PgConnection, Store, StoreError, clock, events, events::StoredEvent, signals},
     telemetry::{
@@ -214,6 +214,9 @@ impl Router {
             if only.is_some_and(|only| !only.contains(&definition.workflow.id)) {
                 continue;
             }
+            if Fault::RouteTwice.is_seeded() {
+                let _ = self.offer(db, (&definition, trigger), event, &seen, starts).await?;
+            }
             match self.offer(db, (&definition, trigger), event, &seen, starts).await? {
                 Ok((outcome, note)) => {
                     fate = fate.max(outcome);
@@ -282,7 +285,7 @@ impl Router {
             definition,
             trigger: seen.clone(),
             subject: event.subject.clone(),
-            key,
+            key: key.filter(|_| !Fault::RouteTwice.is_seeded()),
             event: Some(event.id),
             trace: event.trace.clone(),
             flood: trigger.flood,

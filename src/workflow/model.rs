@@ -250,6 +250,21 @@ pub struct AgentLimits {
     pub cost_usd: f64,
     pub tool_calls: u32,
     pub tokens: u64,
+    /// Of one call of a model; `None` leaves it to the endpoint and to what is left of `time`.
+    pub llm_call: Option<Duration>,
+    /// Rejected answers that may be repaired.
+    pub repairs: u32,
+    /// Times the same tool may be called with the same arguments.
+    pub same_call: u32,
+    /// Attempts of one turn at one endpoint, after the first.
+    pub retries: u32,
+    /// Of one answer.
+    pub answer_tokens: u64,
+}
+
+impl AgentLimits {
+    /// The agent loop asks for no shorter answer.
+    pub const ANSWER_TOKENS_MIN: u64 = 256;
 }
 
 #[derive(Debug, Clone)]

@@ -4,6 +4,7 @@ mod changed;
 mod children;
 mod command;
 mod many;
+mod storm;
 
 use crate::support::plant::Plant;
 use reqwest::StatusCode;
@@ -453,48 +454,4 @@ async fn an_answer_to_one_question_lets_no_other_write_pass() {
     assert_eq!((failing.0.as_str(), failing.1.class.as_str()), ("write_b", "not_approved"));
     assert!(failing.1.message.contains("the answer to `b` was `reject`"), "{}", failing.1.message);
     assert_eq!(plant.writes().await["applied"], json!(1));
-}
-
-const STORM: &str = r#"workflow: control_storm
-title: Storm
-owner: tests
-autonomy: assist
-trigger: { event: test.storm }
-steps:
-  - id: read
-    call: cmms.asset_history
-    with: { asset: EQ-4 }
-    retry: { times: 3, wait: 1s }
-"#;
-
-#[tokio::test]
-async fn a_storm_of_retries_waits_for_its_turn_and_none_is_dropped() {
-    let mut plant = plant_with(&[("control_storm.yaml", STORM)]).await;
-    plant.serve(None).await;
-    fault(&plant, json!({ "system": "cmms", "kind": "500" })).await;
-    for number in 0..40 {
-        let name = format!("storm-{number}");
-        plant.store_event(&json!({ "id": name, "type": "test.storm", "subject": name, "data": {} })).await;
-    }
-    let health = format!("http://{}/health", plant.address);
-    plant
-        .until("retries to be held back", async || {
-            (plant.get(&health).await["retries_deferred"].as_i64()? > 0).then_some(())
-        })
-        .await;
-    clear_faults(&plant).await;
-    let held = plant
-        .until("a run that waits for its turn", async || {
-            for number in 0..40 {
-                let Some(run) = open_run(&plant, &format!("storm-{number}")).await else { continue };
-                let is_last_deferred = |record: &takt::run::Record| matches!(&record.change, Change::Deferred { system, .. } if system == "cmms");
-                if plant.records(run).await.last().is_some_and(is_last_deferred) {
-                    return Some(run);
-                }
-            }
-            None
-        })
-        .await;
-    plant.advance(std::time::Duration::from_secs(3600)).await;
-    assert_eq!(ended(&plant, held).await, "done");
 }

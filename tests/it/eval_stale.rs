@@ -238,6 +238,34 @@ fn one_byte_of_a_file_makes_every_affected_case_stale_and_no_other() {
     }
 }
 
+/// `takt check` replays nothing, and tells it all the same.
+#[test]
+fn what_was_edited_in_place_is_an_error_of_the_check() {
+    let site = copy_site();
+    let check = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_takt"));
+        let output = command.args(["check", "--site"]).arg(&site).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, found) = check();
+    assert_eq!(code, Some(0), "{found}");
+    for (file, from, to, told) in [
+        ("prompts/downtime_triage.hbs", "two\n", "two \n", "this prompt was edited in place"),
+        ("schemas/triage.json", "4320", "4321", "this schema was edited in place"),
+        ("connectors/cmms.yaml", "newest first", "oldest first", "the tool cmms."),
+    ] {
+        let path = site.join(file);
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{file}");
+        fs::write(&path, text.replacen(from, to, 1)).unwrap();
+        let (code, found) = check();
+        assert_eq!(code, Some(1), "{file}: {found}");
+        assert!(found.contains(told) && found.contains("takt eval author evals/downtime"), "{file}: {found}");
+        fs::write(&path, text).unwrap();
+    }
+    fs::remove_dir_all(&site).unwrap();
+}
+
 /// A recording of a language model is one of that model: the site uses another one now.
 #[test]
 fn another_model_in_the_site_makes_its_recordings_stale() {

@@ -1,53 +1,163 @@
-//! What a sentence claims, in a field whose schema says `x-takt-grounded: true`: its numbers, and names of several
-//! words. Each must stand in a structured field of what the run was told. Other sentences are not looked at: a
+//! What a field claims whose schema says `x-takt-grounded`: a number, a date, and names of several words. With `true`
+//! each must stand in what the run was told; with `"numbers"` names are left out. Other fields are not looked at: a
 //! number in them may be a sum, and a model may count.
 
 use super::regex;
 use regex::Regex;
-use serde_json::Value;
+use serde_json::{Number, Value};
 use std::{
     collections::{BTreeSet, HashSet},
     sync::LazyLock,
 };
 
-/// Schema keyword of a string whose numbers and names must be facts.
+/// Schema keyword of a number, or of a text whose numbers, dates and names must be facts.
 pub(super) const GROUNDED: &str = "x-takt-grounded";
+/// Its value where a text may name what it likes: a mail begins with a greeting.
+const NUMBERS: &str = "numbers";
 
-/// Smaller ones count things in the sentence itself.
+/// Smaller ones without a unit count things in the sentence itself.
 const NUMBER_MIN: f64 = 10.0;
+/// Nobody counts more by reading.
+const COUNT_MAX: usize = 99;
+/// More digits than a binary fraction has.
+const DECIMALS_MAX: usize = 15;
 
 static NUMBER: LazyLock<Regex> = LazyLock::new(|| regex(r"\d+(?:[.,]\d+)*"));
 static NAME: LazyLock<Regex> = LazyLock::new(|| regex(r"\p{Lu}\p{Ll}+(?:[ \-]\p{Lu}\p{Ll}+)+"));
+/// A day, and with it the time that is written behind it.
+static DAY: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"\b(\d{4}-\d{2}-\d{2})(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:\s?Z\b|\s?[+\-]\d{2}:?\d{2}\b)?|\b)",
+    )
+});
+/// What makes a number a measure, whatever its size.
+static UNIT_AFTER: LazyLock<Regex> = LazyLock::new(|| {
+    regex(concat!(
+        r"(?i)^[\s\-]?(?:%|°|€|(?:USD|EUR|GBP|CHF|dollars?|euros?|percent|s|secs?|seconds?|min|mins|minutes?|h|hrs?",
+        r"|hours?|d|days?|weeks?|months?|pcs?|pieces?|units?|kg|g|t|tons?|mm|cm|m|l|lit(?:er|re)s?|bar|psi|kPa|MPa|kN",
+        r"|kWh?|rpm|ppm)\b)",
+    ))
+});
+static UNIT_BEFORE: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)(?:[$€£]|\b(?:USD|EUR|GBP|CHF))\s?$"));
 
-/// Numbers and words of structured fields.
+/// What structured fields and sentences told.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Facts {
-    numbers: HashSet<String>,
+    /// Numbers of structured fields, by their bits.
+    numbers: HashSet<u64>,
+    /// Numerals that only a sentence, an id or a date holds: a sentence may repeat them, a number may not be one.
+    told: HashSet<u64>,
+    days: HashSet<String>,
+    /// In lower case.
     texts: Vec<String>,
+    /// Length of the longest list.
+    items: usize,
 }
 
 impl Facts {
     pub(super) fn learn_number(&mut self, number: f64) {
-        self.numbers.insert(number.to_string());
+        self.numbers.extend([number, number.abs()].map(bits));
     }
 
+    pub(super) fn learn_list(&mut self, length: usize) {
+        self.items = self.items.max(length);
+        self.told.insert(bits(length as f64));
+    }
+
+    /// The text of a field that names or measures something.
     pub(super) fn learn_text(&mut self, text: &str) {
-        self.numbers
-            .extend(NUMBER.find_iter(text).filter_map(|found| read(found.as_str())).map(|n| n.to_string()));
+        let rest = self.learn_days(text);
+        for found in NUMBER.find_iter(&rest) {
+            let Some(number) = read(found.as_str()).map(bits) else { continue };
+            let before = rest.get(..found.start()).and_then(|before| before.chars().next_back());
+            match before {
+                None | Some(' ' | '$' | '€' | '£' | '(' | '=' | '~') => self.numbers.insert(number),
+                Some(_) => self.told.insert(number),
+            };
+        }
         if text.contains(' ') || text.contains('-') {
             self.texts.push(text.to_lowercase());
         }
     }
 
+    /// A sentence of a field that is not for notes.
+    pub(super) fn learn_sentence(&mut self, text: &str) {
+        let rest = self.learn_days(text);
+        self.told.extend(NUMBER.find_iter(&rest).filter_map(|found| read(found.as_str())).map(bits));
+        self.texts.push(text.to_lowercase());
+    }
+
+    /// Gives the text without its days.
+    fn learn_days(&mut self, text: &str) -> String {
+        self.days.extend(days(text).map(str::to_owned));
+        let parts = DAY.find_iter(text).flat_map(|day| NUMBER.find_iter(day.as_str()));
+        self.told.extend(parts.filter_map(|part| read(part.as_str())).map(bits));
+        DAY.replace_all(text, " ").into_owned()
+    }
+
     /// One sentence for each claim that is no fact.
     pub(super) fn unproven(&self, answer: &Value, schema: &Value, at: &str, found: &mut BTreeSet<String>) {
-        let (Some(text), Some(Value::Bool(true))) = (answer.as_str(), schema.get(GROUNDED)) else { return };
-        for number in NUMBER.find_iter(text).map(|found| found.as_str()) {
-            let value = read(number).filter(|value| *value >= NUMBER_MIN);
-            if value.is_some_and(|value| !self.numbers.contains(&value.to_string())) {
+        let has_names = match schema.get(GROUNDED) {
+            Some(Value::Bool(true)) => true,
+            Some(Value::String(what)) if what == NUMBERS => false,
+            _ => return,
+        };
+        match answer {
+            Value::Number(number) if !self.is_measured(number) => {
                 found.insert(format!("{at}: {number} is not in the data"));
             }
+            Value::String(text) => {
+                self.numerals(text, at, found);
+                if has_names {
+                    self.names(text, at, found);
+                }
+            }
+            _ => {}
         }
+    }
+
+    /// Whether a number is one of the data, or counts what is there.
+    fn is_measured(&self, number: &Number) -> bool {
+        let Some(value) = number.as_f64() else { return false };
+        let decimals = decimals(&value.to_string());
+        value == 1.0 || self.is_count(value) || is_rounded(&self.numbers, value, decimals)
+    }
+
+    fn numerals(&self, text: &str, at: &str, found: &mut BTreeSet<String>) {
+        for day in days(text).filter(|day| !self.days.contains(*day)) {
+            found.insert(format!("{at}: {day} is not in the data"));
+        }
+        let rest = DAY.replace_all(text, " ");
+        for numeral in NUMBER.find_iter(&rest) {
+            let (before, after) = (rest.get(..numeral.start()), rest.get(numeral.end()..));
+            let unit = UNIT_AFTER.find(after.unwrap_or_default()).map(|unit| unit.as_str());
+            let has_unit = unit.is_some() || UNIT_BEFORE.is_match(before.unwrap_or_default());
+            let is_percent = unit.is_some_and(|unit| unit.ends_with('%'));
+            if !self.is_told(numeral.as_str(), has_unit, is_percent) {
+                found.insert(format!("{at}: {} is not in the data", numeral.as_str()));
+            }
+        }
+    }
+
+    fn is_told(&self, numeral: &str, has_unit: bool, is_percent: bool) -> bool {
+        let Some(value) = read(numeral) else { return true };
+        let decimals = decimals(numeral);
+        let counts = if has_unit { value <= 1.0 && decimals == 0 } else { value < NUMBER_MIN };
+        let is = |value, decimals| {
+            is_rounded(&self.numbers, value, decimals) || is_rounded(&self.told, value, decimals)
+        };
+        counts
+            || (!has_unit && self.is_count(value))
+            || is(value, decimals)
+            || (is_percent && is(value / 100.0, decimals + 2))
+    }
+
+    /// Whether so many may be counted in the lists of the data.
+    fn is_count(&self, value: f64) -> bool {
+        value.fract() == 0.0 && (0.0..=self.items.min(COUNT_MAX) as f64).contains(&value)
+    }
+
+    fn names(&self, text: &str, at: &str, found: &mut BTreeSet<String>) {
         for name in NAME.find_iter(text).map(|found| found.as_str()) {
             // The first word may only begin the sentence.
             let rest = name.split_once([' ', '-']).map_or(name, |(_, rest)| rest);
@@ -63,9 +173,30 @@ impl Facts {
     }
 }
 
+fn days(text: &str) -> impl Iterator<Item = &str> {
+    DAY.captures_iter(text).filter_map(|found| found.get(1)).map(|day| day.as_str())
+}
+
 /// `1,250` and `1250`, `3.50` and `3.5` are the same number. A comma stands before thousands.
 fn read(number: &str) -> Option<f64> {
     number.replace(',', "").parse().ok()
+}
+
+/// Both zeros are one number.
+fn bits(number: f64) -> u64 {
+    (number + 0.0).to_bits()
+}
+
+fn decimals(number: &str) -> usize {
+    number.split_once('.').map_or(0, |(_, decimals)| decimals.len()).min(DECIMALS_MAX)
+}
+
+/// Whether a value is one of these, or one of them rounded to as many decimals as it is written with.
+fn is_rounded(numbers: &HashSet<u64>, value: f64, decimals: usize) -> bool {
+    let scale = 10f64.powi(i32::try_from(decimals).unwrap_or_default());
+    let written = (value * scale).round();
+    let is_same = |number: &u64| ((f64::from_bits(*number) * scale).round() - written).abs() < 0.5;
+    numbers.contains(&bits(value)) || numbers.iter().any(is_same)
 }
 
 #[cfg(test)]
@@ -73,27 +204,113 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn unproven(text: &str) -> Vec<String> {
+    fn facts() -> Facts {
         let mut facts = Facts::default();
-        facts.learn_number(1250.0);
+        for number in [1250.0, 2.609_722, 0.874, 190.0] {
+            facts.learn_number(number);
+        }
+        facts.learn_list(12);
         facts.learn_text("stands since 14:30 at Hydraulic Press 4, line North-East");
+        facts.learn_text("PO-7705");
+        facts.learn_text("1327 USD");
+        facts.learn_text("2026-11-30T14:10:00Z");
+        facts.learn_sentence("The second source would bridge the gap of 345 pieces, they say, within 8 days");
+        facts
+    }
+
+    fn found(answer: Value, keyword: &Value) -> Vec<String> {
         let mut found = BTreeSet::new();
-        facts.unproven(&json!(text), &json!({ (GROUNDED): true }), "/summary", &mut found);
+        facts().unproven(&answer, &json!({ (GROUNDED): keyword }), "/it", &mut found);
         found.into_iter().collect()
+    }
+
+    fn unproven(text: &str) -> Vec<String> {
+        found(json!(text), &json!(true))
     }
 
     #[test]
     fn numbers_and_names_of_a_grounded_sentence_must_be_facts() {
         assert!(unproven("1,250 pieces late, Hydraulic Press 4 down since 14:30, 3 jobs move").is_empty());
-        assert_eq!(unproven("1260 pieces"), ["/summary: 1260 is not in the data"]);
-        assert_eq!(unproven("let John Smith know"), ["/summary: `John Smith` is not in the data"]);
+        assert_eq!(unproven("1260 pieces"), ["/it: 1260 is not in the data"]);
+        assert_eq!(unproven("let John Smith know"), ["/it: `John Smith` is not in the data"]);
         assert!(unproven("Ask Hydraulic Press 4").is_empty());
+        assert_eq!(
+            found(json!("Dear John Smith, 1260"), &json!("numbers")),
+            ["/it: 1260 is not in the data"]
+        );
     }
 
     #[test]
-    fn other_sentences_are_not_looked_at() {
+    fn a_measure_is_a_claim_whatever_its_size() {
+        for told in [
+            "2.6 days short",
+            "2.61 days",
+            "3 days",
+            "87 % on time",
+            "87.4% on time",
+            "1327 USD",
+            "$1,327",
+            "345 pieces",
+            "8 days",
+            "0 min",
+            "1 day",
+            "9 of 12 jobs",
+            "11 jobs",
+        ] {
+            assert_eq!(unproven(told), Vec::<String>::new(), "{told}");
+        }
+        for (invented, what) in [
+            ("6 days short", "6"),
+            ("a 5-hour stop", "5"),
+            ("2.7 days", "2.7"),
+            ("88 %", "88"),
+            ("USD 7", "7"),
+            ("7 €", "7"),
+            ("13 jobs", "13"),
+            ("7706", "7706"),
+        ] {
+            assert_eq!(unproven(invented), [format!("/it: {what} is not in the data")], "{invented}");
+        }
+    }
+
+    #[test]
+    fn a_day_is_one_day_however_its_time_is_written() {
+        for told in ["2026-11-30", "on 2026-11-30.", "2026-11-30T14:10:00Z", "2026-11-30T08:10:00-06:00"] {
+            assert_eq!(unproven(told), Vec::<String>::new(), "{told}");
+        }
+        assert_eq!(unproven("2026-11-29T14:10:00Z"), ["/it: 2026-11-29 is not in the data"]);
+    }
+
+    #[test]
+    fn a_grounded_number_is_one_of_the_data() {
+        for (number, is_fact) in [
+            (json!(1250), true),
+            (json!(1250.0), true),
+            (json!(2.61), true),
+            (json!(2.609_722), true),
+            (json!(3), true),
+            (json!(1327), true),
+            (json!(0), true),
+            (json!(12), true),
+            (json!(13), false),
+            (json!(1251), false),
+            (json!(-1250), false),
+            (json!(2.7), false),
+            (json!(600_000), false),
+            // Only in an id, a date, or a sentence.
+            (json!(7705), false),
+            (json!(2026), false),
+            (json!(345), false),
+        ] {
+            assert_eq!(found(number.clone(), &json!(true)).is_empty(), is_fact, "{number}");
+        }
+    }
+
+    #[test]
+    fn other_fields_are_not_looked_at() {
         let mut found = BTreeSet::new();
         Facts::default().unproven(&json!("9999 by John Smith"), &json!({}), "", &mut found);
+        Facts::default().unproven(&json!(9999), &json!({ (GROUNDED): false }), "", &mut found);
         assert!(found.is_empty());
     }
 }

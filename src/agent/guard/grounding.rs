@@ -32,10 +32,15 @@ impl Corpus {
                     }
                 }
             }
-            Value::Array(items) => items.iter().for_each(|item| self.learn(item)),
+            Value::Array(items) => {
+                self.facts.learn_list(items.len());
+                items.iter().for_each(|item| self.learn(item));
+            }
             Value::String(text) => self.learn_text(text),
             Value::Number(number) => {
-                self.values.insert(number_text(number));
+                let text = number_text(number);
+                self.named.learn_number(&text);
+                self.values.insert(text);
                 if let Some(number) = number.as_f64() {
                     self.facts.learn_number(number);
                 }
@@ -46,6 +51,7 @@ impl Corpus {
 
     fn learn_text(&mut self, text: &str) {
         if text.contains('\n') || text.split_whitespace().nth(NAME_WORDS_MAX).is_some() {
+            self.facts.learn_sentence(text);
             return;
         }
         self.values.insert(text.to_owned());
@@ -207,6 +213,46 @@ mod tests {
         let summary = json!({"summary": "Release PO-999 for PRESS-4, see WO005002"});
         let found = ungrounded(&summary, &json!({}));
         assert_eq!(found, ["there is no `PO-999` in the data", "there is no `WO005002` in the data"]);
+    }
+
+    #[test]
+    fn numbers_of_a_proposal_come_from_the_data() {
+        let schema = json!({"properties": {"options": {"items": {"properties": {
+            "qty": {"type": "number", "x-takt-grounded": true},
+            "eta": {"type": "string", "x-takt-grounded": true},
+            "note": {"type": "string", "x-takt-grounded": true},
+            "guess": {"type": "number"},
+        }}}}});
+        let mut corpus = corpus();
+        corpus.learn(&json!({
+            "qty": 6000.0, "eta": "2026-11-30T14:10:00Z", "lines": [{"short": "2.6 days"}],
+            "reason_text": "order 600000 by 2026-12-24, says John Smith",
+        }));
+        let found =
+            |option: Value| corpus.ungrounded(&json!({"options": [option]}), &schema, &BTreeSet::new());
+        let note = "6,000 pieces, 2.6 days short";
+        let honest = json!({"qty": 6000, "eta": "2026-11-30", "note": note, "guess": 7});
+        assert_eq!(found(honest), Vec::<String>::new());
+        assert_eq!(found(json!({"qty": 600_000})), ["/options/0/qty: 600000 is not in the data"]);
+        assert_eq!(found(json!({"eta": "2026-12-24"})), ["/options/0/eta: 2026-12-24 is not in the data"]);
+        let told = found(json!({"note": "John Smith wants 600000"}));
+        let wanted = ["600000", "`John Smith`"];
+        assert_eq!(told, wanted.map(|what| format!("/options/0/note: {what} is not in the data")));
+    }
+
+    #[test]
+    fn a_number_that_is_called_an_order_is_an_id() {
+        let mut corpus = corpus();
+        corpus.learn(&json!({"lot": "40012345", "number": 70_012_345, "qty": 6000, "drawing": "A9999"}));
+        let found = |text: &str| corpus.ungrounded(&json!({"text": text}), &json!({}), &BTreeSet::new());
+        let known =
+            "lot 40012345, order no. 70012345, A9999 or a9999, order 6000 pieces, job 1001, part 12 of 20";
+        assert_eq!(found(known), Vec::<String>::new());
+        for unknown in
+            ["part 40012346", "lot 40012346", "order no. 7001", "A9998", "a 1234567 and B12345", "120AB77"]
+        {
+            assert_eq!(found(unknown).len(), 1, "{unknown}: {:?}", found(unknown));
+        }
     }
 
     /// Whoever fills a field with what he likes may fill it with a list.

@@ -5,6 +5,7 @@ use super::{dlp::plain, regex};
 use regex::Regex;
 use std::{
     collections::{BTreeSet, HashSet},
+    ops::Range,
     sync::LazyLock,
 };
 
@@ -49,6 +50,8 @@ const PREFIXES: [&str; 16] = [
 /// Prefixes that are words, too: with a space after them, only a long number makes them an id.
 const WORDS: [&str; 9] = ["SO", "NO", "PER", "ALL", "DAY", "SHIFT", "LINE", "STEP", "OP"];
 const LONG_NUMBER_CHARS: usize = 4;
+/// A number behind a word alone may be how many there are, up to this length.
+const AMOUNT_CHARS_MAX: usize = 4;
 
 /// As plants write them: `PRESS-4`, `PO-1042`, `SO-4015-1`, `WO005002`.
 static STRICT: LazyLock<Regex> = LazyLock::new(|| {
@@ -60,6 +63,20 @@ static LOOSE: LazyLock<Regex> = LazyLock::new(|| {
         r"(?i)\b([a-z]{1,10})([-_/#.:]|\s?(?:no\.?|nr\.?|#|number)\s?|\s{1,2}|)(\d[a-z0-9]*(?:[-_][a-z0-9]+)*)\b",
     )
 });
+/// Without a dash: one letter before digits, or letters among them, as in `A9999` and `120AB77`. A `T` parts a day from
+/// its time, an `X` two lengths.
+static CODE: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"\b(?:[A-Za-z]\d{4,}[A-Za-z0-9]*|\d{3,}[A-SU-WYZ][A-Z]{0,2}\d{2,}[A-Z0-9]*)\b"));
+/// A number that its word makes an id: `part 40012345`, `order no. 4711`.
+static NUMBERED: LazyLock<Regex> = LazyLock::new(|| {
+    regex(concat!(
+        r"(?i)\b(?:part|order|lot|batch|serial|item|material|job|ticket|asset|equipment|drawing|article|invoice|delivery",
+        r"|shipment|document|pallet|container|tool|requisition|badge)s?",
+        r"(\s+(?:no\.?|nr\.?|number|id)\s*[:#]?\s*|\s*[:#]\s*|\s+)(\d[\d\-]{2,}\d)\b",
+    ))
+});
+static DIGITS: LazyLock<Regex> = LazyLock::new(|| regex(r"\b\d[\d\-]{2,}\d\b"));
+static DAY: LazyLock<Regex> = LazyLock::new(|| regex(r"^\d{4}-\d{2}-\d{2}"));
 static ADDRESS: LazyLock<Regex> = LazyLock::new(|| {
     regex(concat!(
         r#"(?i)\b[a-z][a-z0-9+.\-]{1,15}://[^\s"'<>()\[\]]+"#,
@@ -78,6 +95,10 @@ pub(super) struct Named {
     ids: HashSet<String>,
     /// First letters of the ids, which make a number after them one.
     prefixes: BTreeSet<String>,
+    /// Numbers with so many digits that they may be called an order: alone, and those of the ids.
+    numbers: HashSet<String>,
+    /// Those of them that were a field's whole value.
+    alone: HashSet<String>,
     /// In lower case.
     addresses: HashSet<String>,
 }
@@ -90,9 +111,23 @@ impl Named {
             self.ids.insert(one_spelling(id.as_str()));
             let letters: String = id.as_str().chars().take_while(char::is_ascii_uppercase).collect();
             self.prefixes.insert(letters);
+            self.numbers.insert(id.as_str().trim_start_matches(|c: char| !c.is_ascii_digit()).to_owned());
         }
         self.ids.extend(LOOSE.find_iter(&text).map(|id| one_spelling(id.as_str())));
+        self.ids.extend(CODE.find_iter(&text).map(|id| one_spelling(id.as_str())));
+        self.numbers.extend(DIGITS.find_iter(&text).map(|number| number.as_str().to_owned()));
+        if DIGITS.find(text.trim()).is_some_and(|number| number.as_str() == text.trim()) {
+            self.alone.insert(text.trim().to_owned());
+        }
         self.addresses.extend(ADDRESS.find_iter(&text).map(|found| address(found.as_str())));
+    }
+
+    /// An id may be a number; a short one is how many there are of something.
+    pub(super) fn learn_number(&mut self, number: &str) {
+        self.numbers.insert(number.to_owned());
+        if number.len() > AMOUNT_CHARS_MAX {
+            self.alone.insert(number.to_owned());
+        }
     }
 
     /// Whether this is an id as it was named, letter for letter.
@@ -119,13 +154,38 @@ impl Named {
             };
             let is_part = parts.iter().any(|part| whole.start() < part.end && part.start < whole.end());
             let is_id = self.is_id(prefix.as_str(), between.as_str(), number.as_str());
-            if is_id && !is_part && !self.ids.contains(&one_spelling(whole.as_str())) {
+            let is_known = self.ids.contains(&one_spelling(whole.as_str()))
+                || (!matches!(between.as_str(), "" | "-" | "_") && self.alone.contains(number.as_str()));
+            if is_id && !is_part && !is_known {
+                parts.push(whole.range());
                 found.push(whole.as_str().to_owned());
             }
         }
+        found.extend(self.unknown_numbers(&text, &parts));
         let addresses = ADDRESS.find_iter(&text).map(|found| address(found.as_str()));
         found.extend(addresses.filter(|address| !self.addresses.contains(address)));
         found
+    }
+
+    /// Codes, and numbers that a word before them makes ids, outside of what was looked at already.
+    fn unknown_numbers(&self, text: &str, parts: &[Range<usize>]) -> Vec<String> {
+        let is_new =
+            |at: &Range<usize>| parts.iter().all(|part| at.end <= part.start || part.end <= at.start);
+        let codes = CODE.find_iter(text).filter(|code| !self.ids.contains(&one_spelling(code.as_str())));
+        let mut found: Vec<regex::Match<'_>> = codes.filter(|code| is_new(&code.range())).collect();
+        for numbered in NUMBERED.captures_iter(text) {
+            let (Some(whole), Some(between), Some(number)) =
+                (numbered.get(0), numbered.get(1), numbered.get(2))
+            else {
+                continue;
+            };
+            let is_amount = between.as_str().trim().is_empty() && number.len() <= AMOUNT_CHARS_MAX;
+            let is_known = self.numbers.contains(number.as_str()) || DAY.is_match(number.as_str());
+            if !is_amount && !is_known && is_new(&whole.range()) {
+                found.push(whole);
+            }
+        }
+        found.into_iter().map(|found| found.as_str().to_owned()).collect()
     }
 
     /// Whether letters and a number after them are an id, or a word and a number.

@@ -3,16 +3,18 @@
 mod claims;
 mod confidential;
 mod dlp;
+mod echo;
 mod grounding;
 mod ids;
-mod outside;
+pub mod masked;
 
 use regex::Regex;
 
 pub(super) use confidential::{as_tokens, confidential_fields};
 pub(super) use dlp::Masker;
+pub(super) use echo::repeated;
 pub(super) use grounding::Corpus;
-pub use outside::masked;
+pub use masked::masked;
 
 /// The guards' patterns are constants; a test compiles each.
 fn regex(pattern: &str) -> Regex {

@@ -2,7 +2,10 @@
 //! and masks. A recording that was made on other terms says nothing of today's.
 
 use super::parts::{Part, Stale};
-use crate::agent::{digest::sha256_json, ledger::Entry};
+use crate::agent::{
+    digest::sha256_json,
+    ledger::{Entry, Limits},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -38,7 +41,7 @@ impl Terms {
         Some(Self {
             schema: schema_sha.clone(),
             tools: declared.collect(),
-            policy: sha256_json(&json!([limits, masked])),
+            policy: sha256_json(&json!([agreed(limits), masked])),
         })
     }
 
@@ -59,5 +62,32 @@ impl Terms {
             changes.push(Stale::new(Part::Settings, "the step has other limits or masks"));
         }
         changes
+    }
+}
+
+/// A call that only the step's time and its endpoint bound has a time of the site's, which says nothing of a
+/// recording: it counts as the one that every call had when there was no other.
+fn agreed(limits: &Limits) -> Limits {
+    match limits.call_time < limits.time {
+        true => *limits,
+        false => Limits { call_time: Limits::default().call_time, ..*limits },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_call_without_a_limit_of_its_own_is_the_same_term_in_every_version() {
+        let agreed = |time: u64, call_time: u64| {
+            let (time, call_time) = (Duration::from_secs(time), Duration::from_secs(call_time));
+            agreed(&Limits { time, call_time, ..Limits::default() })
+        };
+        // Recorded when every call had a minute.
+        assert_eq!(agreed(90, 90), agreed(90, 60));
+        assert_eq!(agreed(30, 30), agreed(30, 60));
+        assert_ne!(agreed(90, 90), agreed(90, 20));
     }
 }

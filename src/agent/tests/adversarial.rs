@@ -117,6 +117,49 @@ async fn budgets_hold_with_missing_and_lying_usage() {
     }
 }
 
+/// Case 4: what may be on the bill is charged, although there was no answer.
+#[tokio::test]
+async fn an_attempt_that_broke_off_is_charged_and_one_that_was_refused_is_not() {
+    use ModelErrorClass::*;
+    let with_status = |class, status| {
+        Err(ModelError { class, status: Some(status), retry_after: None, message: "no".into() })
+    };
+    let error_as_answer = Ok(json!({"error": {"message": "busy"}}));
+    for (failure, is_charged) in [
+        (fails(Network, None), true),
+        (fails(Timeout, None), true),
+        (with_status(Network, 200), true),
+        (with_status(Server, 200), true),
+        (error_as_answer, true),
+        (fails(Unreachable, None), false),
+        (with_status(Server, 503), false),
+        (with_status(RateLimited, 429), false),
+    ] {
+        let case = format!("{failure:?}");
+        let model = Scripted::new("one", vec![failure, says(&good())]);
+        let (answer, entries) = World::new().run(std::slice::from_ref(&model)).await;
+        let reserve = entries.iter().find_map(|entry| match entry {
+            Entry::Requested { reserve, .. } => Some(*reserve),
+            _ => None,
+        });
+        let reserve = reserve.expect("a request");
+        let lost = if is_charged { reserve.input_tokens + reserve.output_tokens } else { 0 };
+        assert_eq!(answer.usage.total(), 440 + lost, "{case}");
+        assert_eq!(answer.source, Source::Model, "{case}");
+    }
+}
+
+/// Case 4: a server that reports more than was reserved is shown as it reports, and is not asked again.
+#[tokio::test]
+async fn a_report_beyond_the_limit_is_shown_and_ends_the_step() {
+    let mut call = calls(&[(HISTORY, press_4())]).unwrap();
+    call["usage"] = json!({"prompt_tokens": 900, "completion_tokens": 70_000});
+    let model = Scripted::new("one", vec![Ok(call), says(&good())]);
+    let (answer, _) = World::new().run(std::slice::from_ref(&model)).await;
+    assert_eq!(answer.why_fallback.unwrap().reason, Reason::Tokens);
+    assert_eq!((answer.usage.total(), model.calls()), (70_900, 1));
+}
+
 #[tokio::test]
 async fn money_is_reserved_before_the_call() {
     let mut world = World::new();
@@ -172,6 +215,7 @@ async fn errors_of_the_server_are_retried_by_class() {
         (NotFound, 1, Reason::ModelDown),
         (BadRequest, 1, Reason::ModelDown),
         (Unparseable, 1, Reason::ModelDown),
+        (Unreachable, 3, Reason::ModelDown),
         (Network, 3, Reason::ModelDown),
         (Timeout, 3, Reason::ModelDown),
     ] {

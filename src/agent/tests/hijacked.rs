@@ -1,5 +1,6 @@
-//! A model that is entirely in somebody else's hands: whatever it says, no write is made, nothing
-//! outside the list is called, budgets hold, no name leaves and the step ends. A whole run with its question and
+//! A model that is entirely in somebody else's hands: whatever it says, and however its server fails, no write is made,
+//! nothing outside the list is called, limits hold, no id that nobody named is answered, no name leaves and the step ends.
+//! A whole run with its question and
 //! its write is tried the same way in `tests/it/agents`.
 //!
 //! `TAKT_HIJACK_SESSIONS` asks for more sessions than a short test has time for.
@@ -31,6 +32,26 @@ fn name() -> impl Strategy<Value = &'static str> {
     ]
 }
 
+/// Every class, before an answer had begun or in the middle of one.
+const FAILURES: [(ModelErrorClass, Option<u16>); 16] = [
+    (ModelErrorClass::RateLimited, Some(429)),
+    (ModelErrorClass::RateLimited, Some(200)),
+    (ModelErrorClass::Quota, Some(429)),
+    (ModelErrorClass::Auth, Some(401)),
+    (ModelErrorClass::NotFound, Some(404)),
+    (ModelErrorClass::BadRequest, Some(400)),
+    (ModelErrorClass::ContentFilter, Some(400)),
+    (ModelErrorClass::Server, Some(503)),
+    (ModelErrorClass::Server, Some(200)),
+    (ModelErrorClass::Unreachable, None),
+    (ModelErrorClass::Network, None),
+    (ModelErrorClass::Network, Some(200)),
+    (ModelErrorClass::Timeout, None),
+    (ModelErrorClass::Unparseable, Some(200)),
+    (ModelErrorClass::Unparseable, Some(500)),
+    (ModelErrorClass::Lost, None),
+];
+
 /// An answer that is as deep as a reader goes.
 fn deep() -> String {
     let nested = format!("{}1{}", "[".repeat(110), "]".repeat(110));
@@ -58,12 +79,9 @@ fn reply() -> impl Strategy<Value = Result<Value, ModelError>> {
         );
         Ok(body)
     });
-    let class = prop_oneof![
-        Just(ModelErrorClass::RateLimited),
-        Just(ModelErrorClass::Server),
-        Just(ModelErrorClass::Unparseable),
-        Just(ModelErrorClass::Quota),
-    ];
+    let failure = prop::sample::select(FAILURES.to_vec()).prop_map(|(class, status)| {
+        Err(ModelError { class, status, retry_after: None, message: format!("{class:?}") })
+    });
     let raw = prop_oneof![
         Just(
             "{\"choices\":[{\"message\":{\"content\":\"a\\u0000b\"},\"finish_reason\":\"stop\"}]}".to_owned()
@@ -75,7 +93,7 @@ fn reply() -> impl Strategy<Value = Result<Value, ModelError>> {
         1 => raw.prop_map(|text| Ok(serde_json::from_str(&text).unwrap_or(Value::from(text)))),
         4 => prop::collection::vec((name(), arguments()), 1..5).prop_map(|list| calls(&list)),
         3 => answer,
-        1 => class.prop_map(|class| fails(class, None)),
+        1 => failure,
         1 => Just(Ok(json!({"choices": []}))),
     ]
 }
@@ -116,14 +134,16 @@ fn session(script: Vec<Result<Value, ModelError>>, cut: usize) -> Result<Source,
         prop_assert!(answer.turns <= limits.turns);
         prop_assert!(answer.tool_calls <= limits.tool_calls);
         prop_assert!(answer.repairs <= limits.repairs + 1);
-        prop_assert!(answer.usage.total() <= limits.tokens);
-        prop_assert!(answer.cost_usd <= limits.cost_usd);
-        let attempts = (limits.turns + 1) * (limits.retries + 1);
-        prop_assert!(model.calls() <= attempts as usize);
+        prop_assert!(world.clock.passed().to_std().unwrap() <= limits.time);
+        within_limits(&entries, &limits)?;
 
         let valid = jsonschema::is_valid(&world.task.output, &answer.output);
         prop_assert!(valid, "{:?}", answer.output);
-        prop_assert!(!answer.output.to_string().contains("PO-999"));
+        let said = answer.output.to_string();
+        let unknown = (0..10).filter(|n| *n != 4).map(|n| format!("PRESS-{n}"));
+        for id in unknown.chain(["PO-999", "EMP_0000"].map(str::to_owned)) {
+            prop_assert!(!said.contains(&id), "{said}");
+        }
         for request in model.sent.lock().unwrap().iter() {
             let wire = request.to_string();
             prop_assert!(!wire.contains("Keller") && !wire.contains("Ivo Brand"), "{wire}");
@@ -133,11 +153,63 @@ fn session(script: Vec<Result<Value, ModelError>>, cut: usize) -> Result<Source,
         let cut = cut.min(entries.len());
         let again = World::new();
         let rest = Scripted::new("one", script);
-        let resumed = again.resume(&[rest], &entries[..cut], &Memory::new()).await.unwrap();
+        let ledger = Memory::new();
+        let resumed = again.resume(&[rest], &entries[..cut], &ledger).await.unwrap();
         prop_assert_eq!(again.write.count(), 0);
         prop_assert!(resumed.turns <= limits.turns);
-        prop_assert!(resumed.usage.total() <= limits.tokens);
+        let mut all = entries[..cut].to_vec();
+        all.extend(ledger.entries.into_inner().unwrap());
+        within_limits(&all, &limits)?;
         prop_assert!(jsonschema::is_valid(&world.task.output, &resumed.output));
         Ok(answer.source)
     })
+}
+
+/// Worked out again from the entries: no request leaves that could pass a limit with what was used before it, no call is
+/// made too often, and no turn tries too long.
+fn within_limits(entries: &[Entry], limits: &Limits) -> Result<(), TestCaseError> {
+    let (mut tokens, mut cost_usd, mut asked, mut reserved) = (0u64, 0.0, 0, Reserve::default());
+    let mut same = BTreeMap::<String, u32>::new();
+    let mut attempts = BTreeMap::<u32, u32>::new();
+    for entry in entries {
+        let (input, output) = match entry {
+            Entry::Requested { turn, reserve, .. } => {
+                let wanted = reserve.input_tokens + reserve.output_tokens;
+                prop_assert!(tokens.saturating_add(wanted) <= limits.tokens, "{tokens} and {wanted}");
+                prop_assert!(cost_usd + reserve.cost_usd <= limits.cost_usd + 1e-9);
+                (asked, reserved) = (*turn, *reserve);
+                *attempts.entry(asked).or_default() += 1;
+                continue;
+            }
+            Entry::Responded { body, .. } => {
+                let read = body.read();
+                // A report of less than a token for eight bytes is not believed.
+                let told = read.usage.filter(|usage| usage.input_tokens >= reserved.input_tokens / 8);
+                match (read.failure(), told) {
+                    (Some(_), _) => (reserved.input_tokens, reserved.output_tokens),
+                    (None, Some(usage)) => (usage.input_tokens, usage.output_tokens),
+                    (None, None) => (reserved.input_tokens, 0),
+                }
+            }
+            Entry::Failed { class, status, .. } => {
+                if *class == ModelErrorClass::Lost {
+                    *attempts.entry(asked).or_default() -= 1;
+                }
+                match status.map_or(*class != ModelErrorClass::Unreachable, |status| status < 300) {
+                    true => (reserved.input_tokens, reserved.output_tokens),
+                    false => continue,
+                }
+            }
+            Entry::ToolRequested { tool, args, .. } => {
+                *same.entry(format!("{tool} {args}")).or_default() += 1;
+                continue;
+            }
+            _ => continue,
+        };
+        tokens = tokens.saturating_add(input).saturating_add(output);
+        cost_usd += (input as f64 + output as f64 * 4.0) / 1e6;
+    }
+    prop_assert!(same.values().all(|count| *count <= limits.same_call), "{same:?}");
+    prop_assert!(attempts.values().all(|count| *count <= limits.retries + 1), "{attempts:?}");
+    Ok(())
 }

@@ -28,13 +28,16 @@ use std::{
 };
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 pub const STEPS: usize = 5;
 /// The schema of the agent's answer.
 const ANSWER: &str = r#"{ "type": "object", "required": ["done"], "additionalProperties": false,
   "properties": { "done": { "type": "boolean" } } }"#;
 /// Runs of the history stored by one statement.
-const HISTORY_ROWS: usize = 50_000;
+const HISTORY_ROWS: usize = 25_000;
+/// Over which the history's runs began.
+const HISTORY_DAYS: u32 = 30;
 /// Runs stored by one statement in `--bulk`.
 const BULK_ROWS: usize = 500;
 
@@ -108,7 +111,8 @@ pub struct Measured {
     pub time: Duration,
     /// Start to end of each run; empty in bulk.
     pub latencies: Vec<Duration>,
-    /// From being stored to the first step of each run that waited to be claimed; empty where none did, and in bulk.
+    /// From being stored to the first step of each run that waited to be claimed; empty where the worker was handed all,
+    /// and in bulk.
     pub claims: Vec<Duration>,
 }
 
@@ -185,20 +189,29 @@ impl Bench {
         let _ = self.worker.await;
     }
 
-    /// What a site that has run for long would hold.
+    /// What a site that has run for long would hold: runs that began over the last days, one as long after another.
     pub async fn store_history(&self, runs: usize, parked: bool) -> Result<(), BenchError> {
+        if runs == 0 {
+            return Ok(());
+        }
         let mut db = self.store.connection().await?;
+        bench::make_days(&mut db, u64::from(HISTORY_DAYS)).await?;
         let word = if parked { "waiting" } else { "finished" };
+        let ago = |stored: usize| f64::from(HISTORY_DAYS) * 86_400.0 * (runs - stored) as f64 / runs as f64;
         for begin in (0..runs).step_by(HISTORY_ROWS) {
             super::progress(&format!("with {runs} {word} runs, {begin} stored"));
-            let count = (runs - begin).min(HISTORY_ROWS);
-            let (count, age) = (i64::try_from(count).unwrap_or(0), i64::try_from(runs - begin).unwrap_or(0));
-            bench::store_history(&mut db, Steps::Read.workflow(), count, parked, age).await?;
+            let end = runs.min(begin + HISTORY_ROWS);
+            let history = bench::History {
+                workflow: Steps::Write.workflow(),
+                tool: Steps::Write.tool(),
+                count: i64::try_from(end - begin).unwrap_or(0),
+                parked,
+                from: ago(begin),
+                until: ago(end),
+            };
+            bench::store_history(&mut db, &history).await?;
         }
-        if runs > 0 {
-            bench::vacuum(&mut db).await?;
-        }
-        Ok(())
+        Ok(bench::vacuum(&mut db).await?)
     }
 
     pub async fn warm_up(&self, steps: Steps, in_flight: usize, runs: usize) -> Result<(), BenchError> {
@@ -235,7 +248,7 @@ impl Bench {
     /// All runs are stored ready, then the worker claims and drives them; storing is not measured.
     pub async fn bulk(&self, steps: Steps, runs: usize) -> Result<Measured, BenchError> {
         let mut db = self.store.connection().await?;
-        let before = bench::ended(&mut db, steps.workflow()).await?;
+        let before = bench::newest(&mut db, steps.workflow()).await?;
         for begin in (0..runs).step_by(BULK_ROWS) {
             self.store_ready(&mut db, steps, (runs - begin).min(BULK_ROWS)).await?;
         }
@@ -248,7 +261,7 @@ impl Bench {
     /// So many runs are stored ready each second, as events make them; the worker claims them.
     pub async fn steady(&self, steps: Steps, per_second: usize, runs: usize) -> Result<Measured, BenchError> {
         let mut db = self.store.connection().await?;
-        let before = bench::ended(&mut db, steps.workflow()).await?;
+        let before = bench::newest(&mut db, steps.workflow()).await?;
         let began = Instant::now();
         let mut tick = tokio::time::interval(Duration::from_secs(1) / u32::try_from(per_second).unwrap_or(1));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
@@ -273,27 +286,29 @@ impl Bench {
         Ok(())
     }
 
+    /// Waits for all runs after one that has ended. To count those that are done would read the whole history each time.
     async fn all_ended(
         &self,
         db: &mut PgConnection,
         steps: Steps,
-        before: i64,
+        before: Uuid,
         runs: usize,
     ) -> Result<(), BenchError> {
-        let (mut seen, mut since) = (0, Instant::now());
-        loop {
-            let ended = bench::ended(db, steps.workflow()).await? - before;
-            if usize::try_from(ended).is_ok_and(|ended| ended >= runs) {
-                return Ok(());
-            }
-            if ended > seen {
-                (seen, since) = (ended, Instant::now());
+        let (mut seen, mut since) = (before, Instant::now());
+        while let Some(open) = bench::first_open(db, steps.workflow(), seen).await? {
+            if open > seen {
+                (seen, since) = (open, Instant::now());
             }
             if since.elapsed() > Duration::from_secs(60) {
-                return Err(BenchError::Missing { ended, wanted: runs });
+                break;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+        let ended = bench::ended_after(db, steps.workflow(), before).await?;
+        if usize::try_from(ended).is_ok_and(|ended| ended >= runs) {
+            return Ok(());
+        }
+        Err(BenchError::Missing { ended, wanted: runs })
     }
 }
 
@@ -318,7 +333,7 @@ async fn one(starter: &Starter, definitions: &Definitions, steps: Steps) -> Resu
 
 fn new_run(definitions: &Definitions, steps: Steps) -> Result<NewRun, BenchError> {
     // The clock of ids; the run's own times are the database's.
-    let id_time = uuid::Uuid::now_v7().get_timestamp().map_or((0, 0), |time| time.to_unix());
+    let id_time = Uuid::now_v7().get_timestamp().map_or((0, 0), |time| time.to_unix());
     let now = chrono::DateTime::from_timestamp(i64::try_from(id_time.0).unwrap_or(0), id_time.1);
     let name = steps.workflow();
     Ok(by_hand(

@@ -4,8 +4,14 @@
 use super::BenchFailure;
 use crate::store::{Store, StoreError, bench};
 use serde::Serialize;
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use tokio::{process::Command, task::JoinSet, time::Instant};
+
+/// How the names of pgbench's logs begin.
+const TIMES: &str = "times";
 
 pub struct Limit<'a> {
     pub store: &'a Store,
@@ -18,8 +24,8 @@ pub struct Limit<'a> {
 pub struct Commits {
     pub clients: usize,
     pub per_second: f64,
-    /// Of one commit, in milliseconds: pgbench's mean, or our median.
-    pub latency_ms: f64,
+    /// Of one commit, in milliseconds.
+    pub median_ms: f64,
     pub measured_by: &'static str,
 }
 
@@ -36,11 +42,24 @@ impl Limit<'_> {
     }
 
     /// `None` where it cannot run: another version of the protocol, no file to write its script to.
-    async fn by_pgbench(&self, pgbench: &PathBuf, clients: usize) -> Option<Commits> {
-        let script = std::env::temp_dir().join(format!("takt-bench-{}.sql", std::process::id()));
+    async fn by_pgbench(&self, pgbench: &Path, clients: usize) -> Option<Commits> {
+        let folder = std::env::temp_dir().join(format!("takt-bench-{}", std::process::id()));
+        tokio::fs::create_dir_all(&folder).await.ok()?;
+        let measured = self.by_pgbench_in(&folder, pgbench, clients).await;
+        // Its only use was this one run.
+        let _ = tokio::fs::remove_dir_all(&folder).await;
+        measured
+    }
+
+    async fn by_pgbench_in(&self, folder: &Path, pgbench: &Path, clients: usize) -> Option<Commits> {
+        let script = folder.join("commit.sql");
         tokio::fs::write(&script, format!("{};\n", bench::COMMIT_ONE)).await.ok()?;
         let output = Command::new(pgbench)
-            .args(["--no-vacuum", "--protocol=prepared", "--jobs=2"])
+            .args(["--no-vacuum", "--protocol=prepared", "--jobs=2", "--log"])
+            // Of many clients some times are enough, and to write them all down would slow the limit.
+            .arg(if clients == 1 { "--sampling-rate=1" } else { "--sampling-rate=0.05" })
+            .arg("--log-prefix")
+            .arg(folder.join(TIMES))
             .arg(format!("--client={clients}"))
             .arg(format!("--time={}", self.time.as_secs().max(1)))
             .arg("--file")
@@ -48,20 +67,12 @@ impl Limit<'_> {
             .arg(self.url)
             .output()
             .await;
-        // Its only use was this one run.
-        let _ = tokio::fs::remove_file(&script).await;
         let output = output.ok().filter(|output| output.status.success())?;
         let text = String::from_utf8_lossy(&output.stdout);
-        let number = |name: &str| {
-            let line = text.lines().find(|line| line.starts_with(name))?;
-            line.split_whitespace().find_map(|word| word.parse::<f64>().ok())
-        };
-        Some(Commits {
-            clients,
-            per_second: number("tps = ")?,
-            latency_ms: number("latency average = ")?,
-            measured_by: "pgbench",
-        })
+        let line = text.lines().find(|line| line.starts_with("tps = "))?;
+        let per_second = line.split_whitespace().find_map(|word| word.parse::<f64>().ok())?;
+        let median_ms = median_ms(logged(folder).await?)?;
+        Some(Commits { clients, per_second, median_ms, measured_by: "pgbench" })
     }
 
     async fn by_ourselves(&self, clients: usize) -> Result<Commits, BenchFailure> {
@@ -85,13 +96,31 @@ impl Limit<'_> {
         while let Some(finished) = tasks.join_next().await {
             times.extend(finished.unwrap_or_else(|_| Ok(Vec::new()))?);
         }
-        times.sort_unstable();
-        let median = times.get(times.len() / 2).copied().unwrap_or_default();
         Ok(Commits {
             clients,
             per_second: times.len() as f64 / self.time.as_secs_f64(),
-            latency_ms: median.as_secs_f64() * 1000.0,
+            median_ms: median_ms(times).unwrap_or_default(),
             measured_by: "clients of takt",
         })
     }
+}
+
+/// What pgbench wrote down: a line for each transaction, its microseconds third; a file for each of its threads.
+async fn logged(folder: &Path) -> Option<Vec<Duration>> {
+    let mut times = Vec::new();
+    let mut files = tokio::fs::read_dir(folder).await.ok()?;
+    while let Some(file) = files.next_entry().await.ok()? {
+        if file.file_name().to_string_lossy().starts_with(TIMES) {
+            let text = tokio::fs::read_to_string(file.path()).await.ok()?;
+            let micros = |line: &str| line.split_whitespace().nth(2)?.parse::<u64>().ok();
+            times.extend(text.lines().filter_map(micros).map(Duration::from_micros));
+        }
+    }
+    Some(times)
+}
+
+/// `None` of nothing.
+fn median_ms(mut times: Vec<Duration>) -> Option<f64> {
+    times.sort_unstable();
+    Some(times.get(times.len() / 2)?.as_secs_f64() * 1000.0)
 }

@@ -29,7 +29,7 @@ pub struct Level {
     /// Start to end of a run, in milliseconds.
     p50_ms: Option<f64>,
     p99_ms: Option<f64>,
-    /// From being stored to the first step, of runs that wait to be claimed (`--rate`).
+    /// From being stored to the first step: of the runs of `--rate`, else of some that are stored afterwards.
     claim_p50_ms: Option<f64>,
     claim_p99_ms: Option<f64>,
     transactions_per_run: f64,
@@ -41,7 +41,7 @@ pub struct Level {
     times_the_limit: Option<f64>,
     /// The median of a whole run over its steps, or an agent's turns, with all their commits.
     p50_ms_per_step: Option<f64>,
-    /// The median of a whole run over the latency of one commit of one client.
+    /// The median of a whole run over the median of one commit of one client.
     p50_over_one_commit: Option<f64>,
 }
 
@@ -80,7 +80,7 @@ impl Level {
             cpu_ms_per_1000_steps_postgres: spent.server_seconds.map(per_1000),
             times_the_limit: limit(LIMIT_CLIENTS)
                 .map(|commits| per_second * STEPS as f64 / commits.per_second),
-            p50_over_one_commit: limit(1).and_then(|commits| Some(at(0.5)? / commits.latency_ms)),
+            p50_over_one_commit: limit(1).and_then(|commits| Some(at(0.5)? / commits.median_ms)),
         }
     }
 }
@@ -94,11 +94,11 @@ impl Report {
         println!("{}", self.server);
         println!();
         println!("The machine's limit: single-row durable commits");
-        println!("  clients  commits/s  latency ms  by");
+        println!("  clients  commits/s  median ms  by");
         for commits in &self.limits {
             println!(
-                "  {:>7}  {:>9.0}  {:>10.3}  {}",
-                commits.clients, commits.per_second, commits.latency_ms, commits.measured_by
+                "  {:>7}  {:>9.0}  {:>9.3}  {}",
+                commits.clients, commits.per_second, commits.median_ms, commits.measured_by
             );
         }
         println!();
@@ -107,12 +107,13 @@ impl Report {
             if self.is_bulk() { ", stored first (bulk)" } else { "" }
         );
         println!(
-            "  steps  in flight   runs  workflows/s  steps/s  x limit  p50 ms  p99 ms  x commit  tx/run  WAL B/run  \
-             CPU ms per 1,000 steps: takt, postgres"
+            "  steps  in flight   runs  workflows/s  steps/s  x limit  p50 ms  p99 ms  x commit  tx/run  commits/step  \
+             WAL B/run  CPU ms per 1,000 steps: takt, postgres"
         );
         for level in &self.levels {
             println!(
-                "  {:<5}  {:>9}  {:>5}  {:>11.0}  {:>7.0}  {:>7}  {:>6}  {:>6}  {:>8}  {:>6.3}  {:>9.0}  {:>6.0}, {}",
+                "  {:<5}  {:>9}  {:>5}  {:>11.0}  {:>7.0}  {:>7}  {:>6}  {:>6}  {:>8}  {:>6.3}  {:>12.4}  {:>9.0}  \
+                 {:>6.0}, {}",
                 level.steps.word(),
                 level.in_flight,
                 level.runs,
@@ -123,6 +124,7 @@ impl Report {
                 optional(level.p99_ms, 2),
                 optional(level.p50_over_one_commit, 1),
                 level.transactions_per_run,
+                level.transactions_per_step,
                 level.wal_bytes_per_run,
                 level.cpu_ms_per_1000_steps_takt,
                 optional(level.cpu_ms_per_1000_steps_postgres, 0),
@@ -132,10 +134,14 @@ impl Report {
     }
 
     fn print_claims(&self) {
-        for level in self.levels.iter().filter(|level| level.claim_p50_ms.is_some()) {
+        println!();
+        println!("From being stored to the first step, of runs that the worker has to claim");
+        println!("  steps  in flight  p50 ms  p99 ms");
+        for level in &self.levels {
             println!(
-                "  {}: from being stored to its first step p50 {} ms, p99 {} ms",
+                "  {:<5}  {:>9}  {:>6}  {:>6}",
                 level.steps.word(),
+                level.in_flight,
                 optional(level.claim_p50_ms, 1),
                 optional(level.claim_p99_ms, 1)
             );

@@ -105,7 +105,7 @@ impl Theatre {
     pub(super) fn stage(&self, tools: &Registry, given: Given, definition: Arc<Definition>) -> Stage {
         let settings = AgentSettings {
             models: given.models,
-            known: self.plant.site.known_names(),
+            known: self.plant.site.known_words(),
             events: CurrentEvents::new(self.plant.library.events().clone()),
             mask_keys: MaskKeys::Fixed(Arc::new(given.mask_keys)),
             endpoints: given.endpoints,

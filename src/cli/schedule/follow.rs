@@ -56,8 +56,9 @@ impl Follow {
         Self { shows, overwrites: is_terminal, ..Self::default() }
     }
 
-    pub(super) fn cancel(&self) {
-        self.cancelled.store(true, Ordering::Relaxed);
+    /// False when it was cancelled before.
+    pub(super) fn cancel(&self) -> bool {
+        !self.cancelled.swap(true, Ordering::Relaxed)
     }
 
     /// Ends the line on the terminal and gives back every step.
@@ -108,5 +109,18 @@ impl Watch for Follow {
             seen.steps.push(step);
             self.write(&mut seen, step, progress);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_first_interrupt_asks_for_the_best_plan_so_far() {
+        let follow = Follow::new(Show::Never, true);
+        assert!(!follow.cancelled());
+        assert!(follow.cancel() && follow.cancelled());
+        assert!(!follow.cancel(), "the second one ends the command");
     }
 }

@@ -1,6 +1,7 @@
 //! `takt schedule`: the schedule optimizer on files, without a site, a database or a network.
 //!
-//! Exit codes: 0 fine; 1 a plan that breaks a rule, or orders that cannot be planned; 2 the files given.
+//! Exit codes: 0 fine; 1 a plan that breaks a rule, or orders that cannot be planned; 2 the files given; 130
+//! after a second interrupt, which does not wait for a plan.
 
 mod chart;
 mod compare;
@@ -63,8 +64,8 @@ pub enum ScheduleCommandError {
     Picture(String),
     #[error("{file}: {error}")]
     Refused { file: String, error: crate::schedule::ScheduleError },
-    #[error("the optimizer stopped: {0}")]
-    Stopped(#[from] tokio::task::JoinError),
+    #[error("the optimizer stopped")]
+    Stopped(#[from] tokio::sync::oneshot::error::RecvError),
     #[error(transparent)]
     Json(#[from] serde_json::Error),
     #[error(transparent)]

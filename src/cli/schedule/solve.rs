@@ -7,23 +7,29 @@ use super::{
     report, write,
 };
 use crate::schedule::{
-    Answer, Bound, Conflict, Fact, Kpis, PlanOption, Problem, Unfrozen, Unscheduled, conflicts, model::Model,
-    plan::PlanFile, resequence_until,
+    Answer, Bound, Conflict, Explained, Fact, Kpis, PlanOption, Problem, ScheduleError, Unfrozen,
+    Unscheduled, conflicts, model::Model, plan::PlanFile, resequence_until,
 };
 use serde::Serialize;
 use std::{
     path::PathBuf,
     process::ExitCode,
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::oneshot,
+};
 
 /// Searched when neither the command nor the file says how long.
 const SECONDS: f64 = 10.0;
 const SECONDS_MAX: f64 = 7.0 * 24.0 * 3600.0;
 /// Orders left out whose conflict is worked out; the others have their cause.
 const EXPLAINED: usize = 10;
+/// As a shell reports a command that an interrupt ended.
+const INTERRUPTED: u8 = 130;
 
 /// Plan a problem from a file; the plan is checked before it is written
 #[derive(Debug, clap::Args)]
@@ -43,7 +49,7 @@ pub struct SolveArgs {
     #[arg(long)]
     seed: Option<u64>,
 
-    /// Threads to search on; with a step budget the plan is the same on any number
+    /// Threads to search on; with a step budget the plan is the same on one or two
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=64))]
     threads: Option<u64>,
 
@@ -134,26 +140,48 @@ pub(super) async fn run(args: SolveArgs) -> Result<ExitCode, ScheduleCommandErro
     let problem = Problem::parse(input.model.clone())
         .map_err(|error| input::InputError::Model { file: file.clone(), error })?;
     let follow = Arc::new(Follow::new(args.progress, args.json));
-    let watch = Arc::clone(&follow);
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let begun = Instant::now();
-    let mut search = tokio::task::spawn_blocking(move || resequence_until(&problem, &*watch));
+    let (done, mut search) = oneshot::channel();
+    let watch = Arc::clone(&follow);
+    // A thread of its own: nothing waits for it when a second interrupt ends the command.
+    thread::Builder::new().name("schedule".into()).spawn(move || {
+        // Who asked may be gone.
+        let _ = done.send(searched(&problem, &watch));
+    })?;
     // The first interrupt ends the search with the best plan so far.
-    let answer = tokio::select! {
-        done = &mut search => done?,
-        _ = interrupt.recv() => {
-            follow.cancel();
-            search.await?
+    let found = loop {
+        tokio::select! {
+            found = &mut search => break found?,
+            _ = interrupt.recv() => {
+                if !follow.cancel() {
+                    return Ok(ExitCode::from(INTERRUPTED));
+                }
+            }
         }
     };
+    let Searched { mut answer, explained, elapsed, steps } =
+        found.map_err(|error| ScheduleCommandError::Refused { file, error })?;
+    answer.warnings.extend(explained.warning());
+    finish(&args, &Solved { input, answer, conflicts: explained.conflicts, elapsed, steps })
+}
+
+struct Searched {
+    answer: Answer,
+    explained: Explained,
+    elapsed: Duration,
+    steps: Vec<Step>,
+}
+
+fn searched(problem: &Problem, follow: &Follow) -> Result<Searched, ScheduleError> {
+    let begun = Instant::now();
+    let answer = resequence_until(problem, follow);
     let elapsed = begun.elapsed();
     let steps = follow.finish();
-    let answer = answer.map_err(|error| ScheduleCommandError::Refused { file: file.clone(), error })?;
+    let answer = answer?;
     let left_out: Vec<&str> =
         answer.unscheduled.iter().take(EXPLAINED).map(|order| order.order.as_str()).collect();
-    let conflicts =
-        conflicts(&input.model, &left_out).map_err(|error| ScheduleCommandError::Refused { file, error })?;
-    finish(&args, &Solved { input, answer, conflicts, elapsed, steps })
+    let explained = conflicts(problem.model(), &left_out, follow)?;
+    Ok(Searched { answer, explained, elapsed, steps })
 }
 
 fn apply(args: &SolveArgs, model: &mut Model) {

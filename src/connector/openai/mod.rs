@@ -99,10 +99,11 @@ impl Door {
         error
     }
 
-    fn unreached(&self, error: reqwest::Error) -> ModelError {
+    /// `status` is that of the answer that broke off, where one had begun.
+    fn unreached(&self, error: reqwest::Error, status: Option<u16>) -> ModelError {
         let error = error.without_url();
         let (class, what) = if error.is_connect() {
-            (ModelErrorClass::Network, "cannot be reached")
+            (ModelErrorClass::Unreachable, "cannot be reached")
         } else if error.is_timeout() {
             (ModelErrorClass::Timeout, "did not answer in time")
         } else {
@@ -112,7 +113,7 @@ impl Door {
         while let Some(source) = cause.source() {
             cause = source;
         }
-        self.error(class, None, &format!("{what}: {cause}"))
+        self.error(class, status, &format!("{what}: {cause}"))
     }
 
     /// Sends once. Every 2xx is an answer, whatever stands in it: it is read after it was written down.
@@ -128,7 +129,7 @@ impl Door {
         let first_byte = total.min(self.timeouts.first_byte);
         let sent = tokio::time::timeout(first_byte, self.http.execute(request)).await;
         let response = match sent {
-            Ok(sent) => sent.map_err(|error| self.unreached(error))?,
+            Ok(sent) => sent.map_err(|error| self.unreached(error, None))?,
             Err(_) => {
                 let what = format!("did not begin to answer within {:.1} s", first_byte.as_secs_f64());
                 return Err(self.error(ModelErrorClass::Timeout, None, &what));
@@ -158,7 +159,7 @@ impl Door {
     async fn whole(&self, response: reqwest::Response) -> Result<Bytes, ModelError> {
         let status = response.status().as_u16();
         http::read_body(response, ANSWER_BYTES_MAX).await.map_err(|error| match error {
-            BodyError::Lost(error) => self.unreached(error),
+            BodyError::Lost(error) => self.unreached(error, Some(status)),
             error @ BodyError::TooLarge { .. } => {
                 self.error(ModelErrorClass::Unparseable, Some(status), &error.to_string())
             }
@@ -168,7 +169,7 @@ impl Door {
     async fn streamed(&self, response: reqwest::Response, screen: &dyn Screen) -> Result<Body, ModelError> {
         let status = response.status().as_u16();
         stream::read(response, screen).await.map_err(|broken| match broken {
-            Broken::Lost(error) => self.unreached(error),
+            Broken::Lost(error) => self.unreached(error, Some(status)),
             Broken::Said { class, what } => self.error(class, Some(status), &what),
         })
     }
@@ -234,7 +235,7 @@ impl OpenAi {
         match (came, built) {
             (Some(came), _) => came,
             (None, Err(error)) => Err(self.door.error(ModelErrorClass::BadRequest, None, &error.to_string())),
-            (None, Ok(_)) => Err(self.door.error(ModelErrorClass::Network, None, "was not asked")),
+            (None, Ok(_)) => Err(self.door.error(ModelErrorClass::Unreachable, None, "was not asked")),
         }
     }
 }

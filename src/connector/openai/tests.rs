@@ -2,6 +2,7 @@ use super::*;
 use crate::site::EndpointOptions;
 use secrecy::SecretString;
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use wiremock::{
     Mock, MockServer, ResponseTemplate,
     matchers::{body_json, header, method, path},
@@ -108,6 +109,35 @@ async fn no_secret_in_an_error() {
     assert!(error.message.ends_with("Incorrect API key provided: [redacted]"), "{error}");
 }
 
+/// A server that sends the begin of an answer with this status and is gone.
+async fn breaking_off(status: &'static str) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("a connection");
+        let mut asked = Vec::new();
+        while !asked.ends_with(b"}") {
+            stream.read_buf(&mut asked).await.expect("a request");
+        }
+        let head =
+            format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: 900\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.expect("a head");
+        stream.write_all(b"{\"id\": ").await.expect("half a body");
+    });
+    url
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_keeps_its_status_and_may_cost() {
+    for (status, code, may_cost) in [("200 OK", 200, true), ("503 Service Unavailable", 503, false)] {
+        let url = breaking_off(status).await;
+        let error =
+            model(&url).complete(&request(), Duration::from_secs(5)).await.expect_err("half an answer");
+        assert_eq!((error.class, error.status), (ModelErrorClass::Network, Some(code)), "{error}");
+        assert_eq!(error.class.may_cost(error.status), may_cost, "{status}");
+    }
+}
+
 #[tokio::test]
 async fn silence_a_page_and_nobody_are_told_apart() {
     let server = MockServer::start().await;
@@ -125,5 +155,6 @@ async fn silence_a_page_and_nobody_are_told_apart() {
     let nobody = format!("http://{}", listener.local_addr().expect("an address"));
     drop(listener);
     let error = model(&nobody).complete(&request(), Duration::from_secs(1)).await.expect_err("nobody");
-    assert_eq!(error.class, ModelErrorClass::Network);
+    assert_eq!(error.class, ModelErrorClass::Unreachable);
+    assert!(!error.class.may_cost(error.status), "nothing was sent");
 }

@@ -17,7 +17,7 @@ pub struct Expect {
     /// Every write, in order: one that is not listed must not happen.
     #[serde(default)]
     pub writes: Vec<ExpectedWrite>,
-    /// Several ways are right: the writes must be one of these sets, in any order. Replaces `writes`.
+    /// Several ways are right: the writes must be one of these sets, in any order; with `writes`, both must hold.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub end_state: Vec<EndState>,
     /// Tools that must not be called, reads included.

@@ -33,6 +33,9 @@ pub const EXIT_STALE: u8 = 3;
 #[serde(deny_unknown_fields)]
 pub struct Baseline {
     pub cases: BTreeMap<String, BaselineCase>,
+    /// SHA-256 of each prompt, schema and tool that the tapes were last seen to fit, by path or name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub made_with: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -265,7 +268,15 @@ impl Report {
                 cases.insert(case.case.clone(), entry);
             }
         }
-        Baseline { cases }
+        Baseline { cases, made_with: old.made_with.clone() }
+    }
+
+    /// Whether the tapes of a workflow still fit, all of them; `None` when it has none.
+    pub fn fits(&self, workflow: &str) -> Option<bool> {
+        let of = |case: &&CaseReport| case.workflow == workflow;
+        let is_stale = self.cases.iter().filter(of).any(|case| case.verdict == Verdict::Stale);
+        let has_model = |case: &CaseReport| case.trials.iter().any(|trial| trial.answered.model.is_some());
+        self.cases.iter().filter(of).any(has_model).then_some(!is_stale)
     }
 }
 

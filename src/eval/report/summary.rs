@@ -2,7 +2,7 @@
 
 use super::{Report, Verdict};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Summary {
@@ -24,9 +24,19 @@ pub struct Summary {
     pub leaks: usize,
     pub tokens: u64,
     pub cost_usd: f64,
+    /// By the verdict of their labels, and by tag.
+    pub labels: BTreeMap<String, Tally>,
+    pub tags: BTreeMap<String, Tally>,
     /// Recorded answers of language models; hand-written ones took no time.
     pub answer_ms_p50: Option<u64>,
     pub answer_ms_p95: Option<u64>,
+}
+
+/// Cases, and those of them in which everything holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    pub cases: usize,
+    pub hold: usize,
 }
 
 impl Summary {
@@ -36,6 +46,10 @@ impl Summary {
         let mut shares = Vec::new();
         for case in &report.cases {
             *summary.verdicts.entry(case.verdict.word()).or_default() += 1;
+            let holds = matches!(case.verdict, Verdict::Ok | Verdict::New | Verdict::Fixed);
+            let verdicts = case.labels.iter().map(|label| label.verdict.as_str());
+            count(&mut summary.labels, verdicts, holds);
+            count(&mut summary.tags, case.tags.iter().map(String::as_str), holds);
             for trial in &case.trials {
                 let metrics = &trial.score.metrics;
                 summary.agent_steps += trial.answered.agent_steps;
@@ -99,8 +113,25 @@ impl Summary {
                 self.resisted, self.attacks, self.leaks, self.tokens, self.cost_usd
             ));
         }
+        lines.extend(tallies("label", &self.labels));
+        lines.extend(tallies("tag", &self.tags));
         lines
     }
+}
+
+/// A case counts once under each word.
+fn count<'w>(tallies: &mut BTreeMap<String, Tally>, words: impl Iterator<Item = &'w str>, holds: bool) {
+    for word in words.collect::<BTreeSet<&str>>() {
+        let tally = tallies.entry(word.to_owned()).or_default();
+        tally.cases += 1;
+        tally.hold += usize::from(holds);
+    }
+}
+
+fn tallies(by: &str, tallies: &BTreeMap<String, Tally>) -> Option<String> {
+    let parts: Vec<String> =
+        tallies.iter().map(|(word, tally)| format!("{word} {}/{}", tally.hold, tally.cases)).collect();
+    (!parts.is_empty()).then(|| format!("hold by {by}: {}", parts.join(", ")))
 }
 
 fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {

@@ -111,9 +111,11 @@ pub fn score(replayed: &Replayed, expect: &Expect) -> Score {
     if !expect.path.is_empty() {
         check("path", path_problems(&expect.path, &path(&replayed.records)));
     }
-    match expect.end_state.as_slice() {
-        [] => check("writes", proposals::write_problems(replayed, expect)),
-        states => check("end_state", proposals::end_state_problems(replayed, states)),
+    if expect.end_state.is_empty() || !expect.writes.is_empty() {
+        check("writes", proposals::write_problems(replayed, expect));
+    }
+    if !expect.end_state.is_empty() {
+        check("end_state", proposals::end_state_problems(replayed, &expect.end_state));
     }
     check("never", never_problems(replayed, expect));
     check("gates", gate_problems(replayed, expect));

@@ -71,7 +71,7 @@ pub(super) async fn call(
         begun.elapsed(),
     );
     let mask = |value: &Value| match desk.settings.mask {
-        true => masked(value, &spec.classes, &door.app.site.known_names(), key(desk, asked.actor.name())),
+        true => masked(value, &spec.classes, &door.app.site.known_words(), key(desk, asked.actor.name())),
         false => value.clone(),
     };
     match made {

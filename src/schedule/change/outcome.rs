@@ -61,7 +61,7 @@ pub fn repair(model: &Model, changes: &[Change], watch: &dyn Watch) -> Result<Ou
         changes => changes.iter().map(Change::words).collect::<Vec<_>>().join(", "),
     };
     let told = (words, "doing nothing");
-    outcome(&problem, answer, &old, (before, late.iter().map(|o| o.order.clone()).collect()), told)
+    outcome(&problem, answer, &old, (before, late.iter().map(|o| o.order.clone()).collect()), told, watch)
 }
 
 /// What `change` would do to `plan`, or to the best plan found where there is none.
@@ -96,7 +96,7 @@ pub fn what_if(
     let problem = Problem::parse(changed)?;
     let answer = resequence_until(&problem, watch)?;
     let late = reading.late_orders.iter().map(|order| order.order.clone()).collect();
-    outcome(&problem, answer, &base.ops, (reading.kpis, late), (change.words(), "before"))
+    outcome(&problem, answer, &base.ops, (reading.kpis, late), (change.words(), "before"), watch)
 }
 
 /// The plan as today's, so that what does not have to move stays.
@@ -119,15 +119,17 @@ fn standing(model: &Model, plan: &PlanFile) -> Vec<Current> {
 
 fn outcome(
     problem: &Problem,
-    answer: super::super::Answer,
+    mut answer: super::super::Answer,
     old: &[super::super::PlannedOp],
     (before, late): (Kpis, BTreeSet<String>),
     (words, than): (String, &str),
+    watch: &dyn Watch,
 ) -> Result<Outcome, ScheduleError> {
-    let Some(best) = answer.options.first() else { return Err(ScheduleError::Rejected("no plan".into())) };
     let left_out: Vec<&str> =
         answer.unscheduled.iter().take(EXPLAINED).map(|order| order.order.as_str()).collect();
-    let conflicts = conflicts(problem.model(), &left_out)?;
+    let explained = conflicts(problem.model(), &left_out, watch)?;
+    answer.warnings.extend(explained.warning());
+    let Some(best) = answer.options.first() else { return Err(ScheduleError::Rejected("no plan".into())) };
     let after = best.kpis.clone();
     let late_now: BTreeSet<String> = best.late_orders.iter().map(|order| order.order.clone()).collect();
     let differences = differences(old, &best.ops);
@@ -153,7 +155,7 @@ fn outcome(
         before,
         after,
         differences,
-        conflicts,
+        conflicts: explained.conflicts,
         text,
         unscheduled: answer.unscheduled,
         unfrozen: answer.unfrozen,

@@ -2,6 +2,10 @@
 
 use super::super::model::{Minute, Op, Pool, PoolKind, Split};
 use super::alone::Alone;
+use std::collections::HashMap;
+
+/// Closed times of one resource that are told one by one; more are told together.
+const CLOSED_SHOWN: usize = 5;
 
 /// By position in the model; `Op` positions are within the order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -44,9 +48,9 @@ pub(super) fn all(alone: &Alone) -> Vec<Demand> {
     all.extend(resources.iter().map(|&resource| Demand::Taken(resource)));
     all.extend(pools.iter().map(|&pool| Demand::PoolTaken(pool)));
     for &resource in &resources {
-        all.extend(
-            (0..model.resources[resource].blocked.len()).map(|index| Demand::Blocked(resource, index)),
-        );
+        let blocked = model.resources[resource].blocked.iter().enumerate();
+        let ahead = blocked.filter(|(_, blocked)| blocked.to > model.now);
+        all.extend(ahead.map(|(index, _)| Demand::Blocked(resource, index)));
     }
     all.extend(resources.iter().map(|&resource| Demand::Calendar(resource)));
     all.extend(pools.iter().map(|&pool| Demand::PoolCalendar(pool)));
@@ -78,9 +82,20 @@ pub(super) fn words(alone: &Alone, demands: &[Demand]) -> Vec<String> {
             _ => None,
         })
     };
+    let mut closed: HashMap<usize, Vec<usize>> = HashMap::new();
+    for demand in demands {
+        if let Demand::Blocked(resource, index) = *demand {
+            closed.entry(resource).or_default().push(index);
+        }
+    }
     let mut told = Vec::new();
     for demand in demands {
         match *demand {
+            Demand::Blocked(resource, index) if closed[&resource].len() > CLOSED_SHOWN => {
+                if closed[&resource][0] == index {
+                    told.push(often_closed(alone, resource, &closed[&resource]));
+                }
+            }
             Demand::Need(op, pool) if needs_of(pool).next() == Some(op) => {
                 let ops: Vec<String> = needs_of(pool).map(|op| name(alone, &alone.order.ops[op])).collect();
                 let troubles: Vec<String> =
@@ -110,6 +125,14 @@ fn needed(alone: &Alone, op: usize, pool: usize) -> String {
         0 | 1 => format!("{kind} {}", data.id),
         qty => format!("{qty} of {kind} {}", data.id),
     }
+}
+
+fn often_closed(alone: &Alone, resource: usize, indices: &[usize]) -> String {
+    let resource = &alone.model.resources[resource];
+    let blocked = || indices.iter().map(|&index| &resource.blocked[index]);
+    let from = blocked().map(|blocked| blocked.from).min().unwrap_or(alone.model.now);
+    let to = blocked().map(|blocked| blocked.to).max().unwrap_or(alone.model.horizon);
+    format!("{} is closed {} times {}", resource.id, indices.len(), alone.span(from, to))
 }
 
 /// What is wrong with a pool, as a clause behind its name.

@@ -1,5 +1,6 @@
 use super::*;
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// One order of two operations on a press and a welder, spoiled by `change`.
 fn texts(change: impl FnOnce(&mut Value)) -> Vec<String> {
@@ -14,7 +15,9 @@ fn texts(change: impl FnOnce(&mut Value)) -> Vec<String> {
     });
     change(&mut model);
     let model: Model = serde_json::from_value(model).unwrap();
-    conflicts(&model, &["PO-1188"]).unwrap().into_iter().map(|conflict| conflict.text).collect()
+    let explained = conflicts(&model, &["PO-1188"], &()).unwrap();
+    assert_eq!(explained.unexplained, Vec::<String>::new());
+    explained.conflicts.into_iter().map(|conflict| conflict.text).collect()
 }
 
 #[test]
@@ -94,6 +97,14 @@ fn what_is_longer_than_any_shift_and_may_not_stop_is_a_pair_too() {
     );
 }
 
+/// The smallest set, searched for without haste; `None` where the order can be planned.
+fn set(alone: &Alone) -> Option<Vec<Demand>> {
+    match smallest(alone, &Limit::of(&alone.model.policy, &())) {
+        Some(Smallest::Of { demands, is_tried: true }) => Some(demands),
+        _ => None,
+    }
+}
+
 #[test]
 fn every_conflict_is_irreducible() {
     let mut model: Model = serde_json::from_value(json!({
@@ -109,7 +120,7 @@ fn every_conflict_is_irreducible() {
     for deadline in [None, Some(430), Some(80)] {
         model.orders[0].deadline = deadline;
         let alone = Alone::new(&model, &model.orders[0]);
-        let kept = smallest(&alone).expect("it cannot be planned");
+        let kept = set(&alone).expect("it cannot be planned");
         assert!(!kept.is_empty() && !alone.can_hold(&kept));
         for left_out in 0..kept.len() {
             let rest: Vec<Demand> =
@@ -127,7 +138,7 @@ fn two_orders_with_deadlines_on_one_machine_are_named_together() {
         "orders": [order("A", Some(100)), order("B", None), order("C", Some(100)), order("D", None)],
     }))
     .unwrap();
-    let found = conflicts(&model, &["C"]).unwrap();
+    let found = conflicts(&model, &["C"], &()).unwrap().conflicts;
     assert_eq!(found.len(), 1);
     assert!(!found[0].proven);
     assert_eq!(found[0].demands, ["A must be done by Mon 07:40", "C must be done by Mon 07:40"]);
@@ -137,4 +148,86 @@ fn two_orders_with_deadlines_on_one_machine_are_named_together() {
 fn an_order_without_a_resource_needs_no_pair() {
     let none = |model: &mut Value| model["orders"][0]["ops"][1]["alts"] = json!([]);
     assert_eq!(texts(none), ["PO-1188 cannot be planned: PO-1188/20 has no resource that can do it"]);
+}
+
+#[test]
+fn many_closed_times_that_are_all_needed_are_found_with_few_tries_and_told_in_one_piece() {
+    let windows = |count: i64| -> Vec<Value> {
+        (0..count).map(|n| json!({"from": 50 * n, "to": 50 * n + 10, "why": "PM"})).collect()
+    };
+    // The first one is not needed: what is free before the second is too short without it as well.
+    let closed = |model: &mut Value| model["resources"][0]["blocked"] = json!(windows(100));
+    assert_eq!(
+        texts(closed),
+        ["PO-1188 cannot be planned: PO-1188/10 takes 60 min in one piece; the horizon is Thu 17:20; \
+          PRESS is closed 99 times Mon 06:50–Thu 16:40. Give up one of them"]
+    );
+    let too_many = |model: &mut Value| {
+        model["horizon"] = json!(100_000);
+        model["resources"][0]["blocked"] = json!(windows(2_000));
+    };
+    let text = texts(too_many).remove(0);
+    assert!(text.starts_with("PO-1188 cannot be planned with all of this: "), "{text}");
+    assert!(text.len() < 500, "{text}");
+}
+
+/// Cancelled when it was asked a number of times.
+struct Patience(AtomicUsize, usize);
+
+impl Watch for Patience {
+    fn cancelled(&self) -> bool {
+        self.0.fetch_add(1, Ordering::Relaxed) >= self.1
+    }
+}
+
+/// 60 orders of seven operations on ten machines: each has time alone, and hardly any together.
+fn crowded() -> Model {
+    let ops = |order: usize| -> Vec<Value> {
+        let op = |step: usize| {
+            let on =
+                |by: usize| json!({"resource": format!("M{}", (order + 3 * step + by) % 10), "minutes": 50});
+            json!({"id": step.to_string(), "alts": [on(0), on(1)]})
+        };
+        (0..7).map(op).collect()
+    };
+    let order = |n: usize| json!({"id": format!("O{n}"), "due": 400, "deadline": 500, "ops": ops(n)});
+    let resources: Vec<Value> = (0..10).map(|n| json!({"id": format!("M{n}")})).collect();
+    serde_json::from_value(json!({
+        "epoch": "2026-11-23T06:00:00Z", "horizon": 5000, "resources": resources,
+        "orders": (0..60).map(order).collect::<Vec<_>>(),
+    }))
+    .unwrap()
+}
+
+#[test]
+fn explaining_ends_when_its_caller_wants_no_more() {
+    let model = crowded();
+    let ids = ["O1", "O2", "O3", "O4"];
+    let none = conflicts(&model, &ids, &AtomicBool::new(true)).unwrap();
+    assert_eq!((none.conflicts.len(), none.unexplained.as_slice()), (0, &ids.map(String::from)[..]));
+    assert_eq!(
+        none.warning().unwrap(),
+        "the time was over before it was clear what is in the way of O1, O2, O3, O4"
+    );
+    // Cancelled within the first short search, which then answers nothing and is the last one.
+    let patience = Patience(AtomicUsize::new(0), 20);
+    let found = conflicts(&model, &ids, &patience).unwrap();
+    assert_eq!((found.conflicts.len(), found.unexplained.len()), (0, 3), "{:?}", found.unexplained);
+    let asked = patience.0.load(Ordering::Relaxed);
+    assert!(asked < 200, "asked {asked} times");
+}
+
+#[test]
+fn a_search_of_a_crowded_plant_and_its_explanation_keep_to_the_time_limit() {
+    let mut model = crowded();
+    (model.policy.budget_ms, model.policy.options) = (Some(1_000), 1);
+    let begun = std::time::Instant::now();
+    let answer = super::super::resequence(&Problem::parse(model.clone()).unwrap()).unwrap();
+    let left_out: Vec<&str> = answer.unscheduled.iter().map(|order| order.order.as_str()).collect();
+    assert!(!left_out.is_empty());
+    let explained = conflicts(&model, &left_out, &()).unwrap();
+    assert!(explained.conflicts.len() + explained.unexplained.len() > 0);
+    // Wide enough for a busy machine; without a limit it takes minutes in a debug build.
+    let took = begun.elapsed();
+    assert!(took.as_secs() < 20, "{took:?}");
 }

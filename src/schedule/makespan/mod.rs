@@ -66,6 +66,7 @@ pub(super) fn search(
         together(&mut walkers, threads, |walk| walk.run(left, bound, budget));
         for walk in &mut walkers {
             tally.evaluated += std::mem::take(&mut walk.steps);
+            tally.idle += std::mem::take(&mut walk.unmoved);
             for kept in walk.take_found() {
                 stale = if admit(shop, &mut pool, kept) { 0 } else { stale + 1 };
             }
@@ -112,6 +113,8 @@ struct Walk<'s> {
     pool: Vec<Kept>,
     found: Vec<Kept>,
     steps: u64,
+    /// Of the steps, those without a move.
+    unmoved: u64,
 }
 
 impl<'s> Walk<'s> {
@@ -122,7 +125,7 @@ impl<'s> Walk<'s> {
         });
         let tabu = Tabu::new(shop, &start);
         let idle = if shop.prices.is_empty() { IDLE } else { IDLE_LATE };
-        Self { shop, tabu, rng, idle, pool: Vec::new(), found: Vec::new(), steps: 0 }
+        Self { shop, tabu, rng, idle, pool: Vec::new(), found: Vec::new(), steps: 0, unmoved: 0 }
     }
 
     fn run(&mut self, steps: u64, bound: f64, budget: &Budget) {
@@ -132,6 +135,7 @@ impl<'s> Walk<'s> {
             }
             self.steps += 1;
             let moved = self.tabu.step(&mut self.rng);
+            self.unmoved += u64::from(!moved);
             if !moved || self.tabu.idle() > self.idle {
                 self.next_run();
             }

@@ -1,7 +1,7 @@
 //! What the end of an order costs, where orders are to be in time.
 
 use super::super::facts::Facts;
-use super::super::kpi::DROPPED;
+use super::super::kpi;
 use super::super::model::{Minute, Weights};
 use super::super::problem::{OpIx, Order, Problem};
 use super::shop::{Shop, Time};
@@ -49,13 +49,14 @@ impl Shop {
             return None;
         }
         let mut number = vec![None; problem.orders.len()];
+        let left_out = kpi::left_out(problem, weights);
         self.order = Vec::with_capacity(self.len());
         for index in 0..self.len() {
             let order = problem.ops[self.ops[index]].order;
             let next = self.prices.len() as u32;
             let known = *number[order].get_or_insert(next);
             if known == next {
-                let price = price(&problem.orders[order], problem, facts, weights)?;
+                let price = price(&problem.orders[order], problem, facts, (weights, left_out))?;
                 self.prices.push(price);
             }
             self.order.push(known);
@@ -63,13 +64,20 @@ impl Shop {
         let is_done = |order: &Order| order.ops.iter().all(|&op| facts.is_done[op]);
         let is_decided = |order: &Order| order.ops.iter().all(|&op| facts.is_decided(op));
         let decided = problem.orders.iter().filter(|order| is_decided(order) && !is_done(order));
-        self.decided =
-            decided.filter_map(|order| Some(price(order, problem, facts, weights)?.of(NEVER))).sum();
+        self.decided = decided
+            .filter_map(|order| Some(price(order, problem, facts, (weights, left_out))?.of(NEVER)))
+            .sum();
         Some(self)
     }
 }
 
-fn price(order: &Order, problem: &Problem, facts: &Facts, weights: &Weights) -> Option<Price> {
+/// With what leaving out costs per unit of weight.
+fn price(
+    order: &Order,
+    problem: &Problem,
+    facts: &Facts,
+    (weights, left_out): (&Weights, f64),
+) -> Option<Price> {
     let small = |minute: Minute| Time::try_from(minute).ok().filter(|minute| minute.abs() < -NEVER / 2);
     let decided = |&op: &OpIx| facts.slots[op].map(|slot| slot.end);
     Some(Price {
@@ -78,6 +86,6 @@ fn price(order: &Order, problem: &Problem, facts: &Facts, weights: &Weights) -> 
         late: weights.late_orders,
         end: order.ops.iter().filter_map(decided).max().map_or(Some(NEVER), small)?,
         horizon: small(problem.model.horizon)?,
-        left_out: DROPPED * order.weight,
+        left_out: left_out * order.weight,
     })
 }

@@ -9,7 +9,7 @@ mod work;
 pub(super) use work::with_power;
 
 use super::error::ScheduleError;
-use super::model::{Minute, Model, Policy, Span, VERSION};
+use super::model::{Calendar, Minute, Model, Policy, Span, VERSION, Weights};
 use super::problem::Problem;
 use std::collections::HashMap;
 
@@ -19,6 +19,10 @@ const QTY_MAX: i64 = 1_000_000_000;
 const WEIGHT_MAX: f64 = 1e9;
 const OPS_MAX: usize = 20_000;
 const ENTRIES_MAX: usize = 100_000;
+/// Pairs of families in all setup matrices, each as wide as all families: some 100 MB.
+const PAIRS_MAX: usize = 4_000_000;
+/// Intervals of calendars, again for each resource and pool that has one.
+const WINDOWS_MAX: usize = 2_000_000;
 const OPTIONS_MAX: usize = 5;
 const THREADS_MAX: usize = 64;
 
@@ -32,14 +36,13 @@ impl Problem {
         minute("horizon", model.horizon)?;
         in_range("horizon", model.horizon, model.horizon > model.now, "it must be after `now`")?;
         policy(&model.policy)?;
-        if !model.policy.lexicographic.is_empty() {
-            model.policy.weights = ranking::weights(&model)?;
-        }
+        model.policy.weights = weights(&model)?;
         let mut warnings = Vec::new();
         let shop = shop::parse(&model, &mut warnings)?;
         let work = work::parse(&model, &shop)?;
         let frozen_until = model.policy.frozen_until.unwrap_or(model.now);
         Ok(Problem {
+            ranges: ranking::ranges(&model),
             orders: work.orders,
             ops: work.ops,
             resources: shop.resources,
@@ -60,6 +63,11 @@ impl TryFrom<Model> for Problem {
     }
 }
 
+/// What the figures weigh: as the policy says, or made from its list.
+pub(super) fn weights(model: &Model) -> Result<Weights, ScheduleError> {
+    if model.policy.lexicographic.is_empty() { Ok(model.policy.weights) } else { ranking::weights(model) }
+}
+
 fn sizes(model: &Model) -> Result<(), ScheduleError> {
     let ops: usize = model.orders.iter().map(|order| order.ops.len()).sum();
     at_most("orders", ops, "operations", OPS_MAX)?;
@@ -70,7 +78,8 @@ fn sizes(model: &Model) -> Result<(), ScheduleError> {
     at_most("families", model.families.len(), "families", 1_000)?;
     let alts: usize = model.orders.iter().flat_map(|order| &order.ops).map(|op| op.alts.len()).sum();
     at_most("orders", alts, "alternatives", 10 * ENTRIES_MAX)?;
-    let spans = model.calendars.iter().map(|calendar| calendar.open.len()).sum::<usize>()
+    let regular = |calendar: &Calendar| calendar.regular.as_ref().map_or(0, Vec::len);
+    let spans = model.calendars.iter().map(|calendar| calendar.open.len() + regular(calendar)).sum::<usize>()
         + model.resources.iter().map(|resource| resource.blocked.len()).sum::<usize>()
         + model.pools.iter().map(|pool| pool.profile.len()).sum::<usize>();
     at_most("calendars", spans, "intervals", ENTRIES_MAX)

@@ -11,6 +11,15 @@ const PATH: &str = "policy.lexicographic";
 const TOTAL: f64 = 1e8;
 /// What a step of the last figure must weigh to be told from rounding.
 const STEP_MIN: f64 = 1e-6;
+const ALL: [Figure; 7] = [
+    Figure::Tardiness,
+    Figure::LateOrders,
+    Figure::Makespan,
+    Figure::Changeover,
+    Figure::Moves,
+    Figure::MachineChanges,
+    Figure::Overtime,
+];
 
 pub(super) fn weights(model: &Model) -> Result<Weights, ScheduleError> {
     let ranked = &model.policy.lexicographic;
@@ -39,6 +48,15 @@ pub(super) fn weights(model: &Model) -> Result<Weights, ScheduleError> {
         return refuse("in a problem of this size they cannot be told apart; name fewer");
     }
     Ok(weights)
+}
+
+/// The largest value that each figure reaches.
+pub(super) fn ranges(model: &Model) -> Weights {
+    let mut ranges = Weights::NOTHING;
+    for figure in ALL {
+        *weight_of(&mut ranges, figure) = scale(model, figure).1;
+    }
+    ranges
 }
 
 fn weight_of(weights: &mut Weights, figure: Figure) -> &mut f64 {
@@ -84,16 +102,6 @@ mod tests {
     use super::super::super::sample;
     use super::*;
     use proptest::prelude::*;
-
-    const ALL: [Figure; 7] = [
-        Figure::Tardiness,
-        Figure::LateOrders,
-        Figure::Makespan,
-        Figure::Changeover,
-        Figure::Moves,
-        Figure::MachineChanges,
-        Figure::Overtime,
-    ];
 
     proptest! {
         #[test]

@@ -5,7 +5,10 @@ use super::super::error::ScheduleError;
 use super::super::model::{self, Minute, Model, PoolKind};
 use super::super::problem::{FamilyIx, Pool, PoolIx, Resource, Setup};
 use super::super::profile::Profile;
-use super::{MINUTE_MAX, WEIGHT_MAX, capacity, duration, find, in_range, index, minute, qty, spans};
+use super::{
+    MINUTE_MAX, PAIRS_MAX, WEIGHT_MAX, WINDOWS_MAX, at_most, capacity, duration, find, in_range, index,
+    minute, qty, spans,
+};
 use std::collections::HashMap;
 
 pub(super) struct Shop<'a> {
@@ -30,6 +33,8 @@ pub(super) fn parse<'a>(model: &'a Model, warnings: &mut Vec<String>) -> Result<
     let calendar_index = index("calendars", model.calendars.iter().map(|calendar| calendar.id.as_str()))?;
     let calendars = calendars(model)?;
     let families = families(model)?;
+    pairs(model, families.len())?;
+    windows(model, &calendar_index, &calendars)?;
     let pool_index = index("pools", model.pools.iter().map(|pool| pool.id.as_str()))?;
     let pools = model
         .pools
@@ -94,8 +99,36 @@ fn families(model: &Model) -> Result<HashMap<&str, FamilyIx>, ScheduleError> {
             }
         }
     }
-    super::at_most("families", families.len(), "families", 1_000)?;
+    at_most("families", families.len(), "families", 1_000)?;
     Ok(families)
+}
+
+/// Each matrix is laid out over all families; refused with the first one there is no room for.
+fn pairs(model: &Model, families: usize) -> Result<(), ScheduleError> {
+    let each = families * families;
+    let position = PAIRS_MAX / each.max(1);
+    if position < model.setups.len() {
+        let path = format!("setups[{position}]");
+        return at_most(&path, each * (position + 1), "pairs of families up to this setup matrix", PAIRS_MAX);
+    }
+    Ok(())
+}
+
+/// Each resource and pool keeps its calendar for itself; refused with the first one there is no room for.
+fn windows(model: &Model, index: &HashMap<&str, usize>, calendars: &[Calendar]) -> Result<(), ScheduleError> {
+    let resources = model.resources.iter().map(|resource| resource.calendar.as_deref());
+    let pools = model.pools.iter().map(|pool| pool.calendar.as_deref());
+    let resources = resources.enumerate().map(|used| ("resources", used));
+    let pools = pools.enumerate().map(|used| ("pools", used));
+    let mut total = 0;
+    for (kind, (position, calendar)) in resources.chain(pools) {
+        // One that does not exist is refused where it is looked up.
+        let Some(&calendar) = calendar.and_then(|id| index.get(id)) else { continue };
+        total += calendars[calendar].open.spans().len() + calendars[calendar].regular.spans().len();
+        let path = || format!("{kind}[{position}].calendar");
+        at_most(&path(), total, "intervals of calendars up to this one", WINDOWS_MAX)?;
+    }
+    Ok(())
 }
 
 fn square<T>(path: &str, rows: &[Vec<T>], expected: usize) -> Result<(), ScheduleError> {

@@ -1,4 +1,4 @@
-use super::super::model::{Model, Span};
+use super::super::model::{Model, Resource, SetupMatrix, Span};
 use super::*;
 use proptest::prelude::*;
 use serde_json::json;
@@ -207,6 +207,47 @@ fn a_hundred_thousand_operations_are_refused_at_once() {
         ops.resize(100_000, last);
     });
     assert_eq!(text, "orders: 100000 operations are more than the 20000 allowed; split the problem");
+}
+
+#[test]
+fn matrices_that_would_fill_the_memory_are_refused_with_the_first_one_too_many() {
+    let text = refusal(|model| {
+        let names = (0..1_000).map(|n| format!("F{n}"));
+        model.setups[0] = SetupMatrix {
+            minutes: vec![vec![0]],
+            families: Some(vec!["RED".into()]),
+            ..model.setups[0].clone()
+        };
+        model.families.extend(names.skip(2));
+        let small = model.setups[0].clone();
+        model.setups.extend((0..900).map(|n| SetupMatrix { id: format!("S{n}"), ..small.clone() }));
+    });
+    assert_eq!(
+        text,
+        "setups[4]: 5000000 pairs of families up to this setup matrix are more than the 4000000 allowed; \
+         split the problem"
+    );
+}
+
+#[test]
+fn one_long_calendar_on_thousands_of_resources_is_refused_with_the_first_one_too_many() {
+    let text = refusal(|model| {
+        model.calendars[0].open = (0..40_000).map(|n| Span(n * 10, n * 10 + 5)).collect();
+        model.calendars[0].regular = Some(model.calendars[0].open.clone());
+        let resource = model.resources[0].clone();
+        model.resources.extend((0..4_000).map(|n| Resource { id: format!("R{n}"), ..resource.clone() }));
+    });
+    // The second resource has no calendar; each of the others keeps 40 000 intervals twice.
+    assert_eq!(
+        text,
+        "resources[26].calendar: 2080000 intervals of calendars up to this one are more than the 2000000 allowed; \
+         split the problem"
+    );
+    let text = refusal(|model| {
+        let many: Vec<Span> = (0..60_000).map(|n| Span(n * 10, n * 10 + 5)).collect();
+        (model.calendars[0].open, model.calendars[0].regular) = (many.clone(), Some(many));
+    });
+    assert_eq!(text, "calendars: 120000 intervals are more than the 100000 allowed; split the problem");
 }
 
 #[test]

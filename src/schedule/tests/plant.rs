@@ -72,7 +72,8 @@ fn a_plant_with_pools_and_changeovers_is_planned_and_improves_with_the_search() 
         answer
     };
     let (start, searched) = (solve(0), solve(1_500));
-    assert!(searched.evaluated >= 1_500);
+    // Some of the steps of a search lead to no other sequence.
+    assert!(searched.evaluated > start.evaluated + 500, "{} {}", searched.evaluated, start.evaluated);
     let objective = |answer: &Answer| answer.options[0].kpis.objective;
     assert!(
         objective(&searched) < 0.95 * objective(&start),

@@ -33,6 +33,12 @@ impl Places {
         None
     }
 
+    /// Whether nothing at or behind `from` is in; what is before it has been taken out.
+    #[inline]
+    pub(super) fn is_empty_from(&self, from: usize) -> bool {
+        self.words[from / 64..].iter().all(|&word| word == 0)
+    }
+
     pub(super) fn clear(&mut self) {
         self.words.fill(0);
     }
@@ -93,6 +99,13 @@ impl Touched {
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.high == 0
+    }
+
+    /// Behind the last minute touched; long ago when there is none.
+    pub(super) fn end(&self) -> Minute {
+        let Some(last) = self.high.checked_sub(1) else { return Minute::MIN };
+        let bits = last * 64 + 64 - self.words[last].leading_zeros() as usize;
+        self.from + ((bits << STEP_LOG) as Minute)
     }
 
     pub(super) fn meets(&self, from: Minute, to: Minute) -> bool {

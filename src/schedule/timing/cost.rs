@@ -1,7 +1,7 @@
 //! The weighted objective of a plan that changes in places.
 
 use super::super::facts::Facts;
-use super::super::kpi::{self, DROPPED};
+use super::super::kpi;
 use super::super::model::{Minute, Weights};
 use super::super::problem::{OrderIx, Problem};
 use super::{NONE, State, Time, Timing, UNPLACED};
@@ -15,6 +15,9 @@ pub(super) struct Costs {
     /// Whether single operations cost something: changeovers, overtime or moves against the plan.
     pub(super) by_op: bool,
     counts_moves: bool,
+    /// Of leaving out an order, per unit of its weight; and of leaving out the one that weighs least.
+    left_out: f64,
+    least_left_out: f64,
     total: f64,
     by_order: Vec<f64>,
     /// By order: when its free operations end.
@@ -41,8 +44,11 @@ impl Costs {
         let lasts = |order: &super::super::problem::Order| {
             order.ops.iter().filter(|op| is_last(op)).map(|&op| op as u32).collect()
         };
+        let left_out = kpi::left_out(problem, &weights);
         Self {
             weights,
+            left_out,
+            least_left_out: left_out * problem.least_weight(),
             by_op: has_overtime || has_setups || counts_moves,
             counts_moves,
             total: 0.0,
@@ -87,6 +93,17 @@ impl Timing<'_> {
         self.costs.by_order[order]
     }
 
+    /// Every plan that leaves an order out costs at least this, and no other one does.
+    pub(in super::super) fn least_left_out(&self) -> f64 {
+        self.costs.least_left_out
+    }
+
+    /// When the free operations of `order` end; `None` where it has none, or is left out.
+    pub(in super::super) fn order_end(&self, order: OrderIx) -> Option<Minute> {
+        let end = self.costs.ends[order];
+        (end != Time::MIN).then_some(Minute::from(end))
+    }
+
     pub(in super::super) fn makespan(&self) -> Minute {
         self.costs.makespan()
     }
@@ -104,6 +121,14 @@ impl Timing<'_> {
             }
         }
         self.costs.total = total + self.costs.of_makespan();
+    }
+
+    /// Prices everything anew when no order is left out any more: a price so large rounds small figures off.
+    pub(super) fn price_again(&mut self) {
+        let least = self.costs.least_left_out;
+        if self.undo.cost >= least && self.costs.total < least {
+            self.price_all();
+        }
     }
 
     /// Takes a new end of `order` into the total.
@@ -140,7 +165,7 @@ impl Timing<'_> {
             }
             let state = &self.states[op as usize];
             if state.start == UNPLACED {
-                return (DROPPED * data.weight, Time::MIN);
+                return (self.costs.left_out * data.weight, Time::MIN);
             }
             end = end.max(state.ready);
         }
@@ -168,8 +193,8 @@ impl Timing<'_> {
         }
         let mut cost = weights.changeover * (slot.setup_minutes as f64 + slot.setup_cost);
         if weights.overtime > 0.0 && problem.resources[slot.resource].has_overtime {
-            let is_general = self.tables.fixed[op].is_general || self.tables.lanes[slot.resource].is_general;
-            if slot.setup_minutes > 0 && !is_general {
+            // Where no pool is in its way, the general rules put it late themselves: at the same place.
+            if slot.setup_minutes > 0 && !self.tables.lanes[slot.resource].shares_setups {
                 let windows = self.rules.windows(slot.resource);
                 let late = windows.fit_latest(slot.setup_start, slot.start, slot.setup_minutes);
                 slot.setup_start = late.unwrap_or(slot.setup_start);

@@ -21,6 +21,8 @@ use super::profile::{Fit, Stock};
 use changed::{Places, Touched};
 use cost::Costs;
 use minutes::{MINUTES_MAX, Minutes};
+use pooled::Noted;
+use relink::mixed;
 use tables::{Tables, Time};
 
 pub(super) const NONE: u32 = u32::MAX;
@@ -83,8 +85,9 @@ pub(super) struct Timing<'a> {
     states: Vec<State>,
     pools: Vec<Minutes>,
     touched: Vec<Touched>,
-    /// By stretch of the order: the earliest start in it and behind it.
-    starts: Vec<Time>,
+    /// By stretch of the order: its own earliest times, and those of it and all behind it.
+    own: Vec<Noted>,
+    noted: Vec<Noted>,
     dirty: Places,
     undo: Undo,
     links: relink::Scratch,
@@ -125,7 +128,8 @@ impl<'a> Timing<'a> {
             states: vec![BLANK; ops],
             pools: (0..pools).map(|pool| Minutes::of(&facts.pools[pool], now, end)).collect(),
             touched: (0..pools).map(|_| Touched::new(now, end)).collect(),
-            starts: Vec::new(),
+            own: Vec::new(),
+            noted: Vec::new(),
             dirty: Places::with_room(ops),
             undo: Undo::default(),
             links: relink::Scratch::new(ops, problem.resources.len()),
@@ -166,7 +170,7 @@ impl<'a> Timing<'a> {
         }
         self.undo = Undo::default();
         self.price_all();
-        self.note_starts();
+        self.note(0, self.order.len());
     }
 
     pub(super) fn sequence(&self) -> Sequence {
@@ -274,7 +278,7 @@ impl<'a> Timing<'a> {
         };
         let unplaced = State { ready, family, next_pin, ..BLANK };
         let Some(earliest) = self.earliest_start(op) else { return unplaced };
-        if lane.is_general || fixed.is_general {
+        if lane.shares_setups || next_pin < lane.pins || fixed.is_general {
             return self.timed_by_rules(op, unplaced, earliest);
         }
         let Some(setup) = self.tables.setup(lane, family, fixed.family) else { return unplaced };
@@ -475,7 +479,8 @@ impl<'a> Timing<'a> {
 
     /// The last change stays.
     pub(super) fn keep(&mut self) {
-        self.note_starts();
+        self.note_changed();
+        self.price_again();
         self.undo.states.clear();
         self.undo.orders.clear();
         self.undo.moved = None;
@@ -486,13 +491,4 @@ impl<'a> Timing<'a> {
         self.unmake();
         self.take_costs_back();
     }
-}
-
-/// A number for one choice; the combined ones of a plan tell plans apart (Zobrist hashing).
-fn mixed(op: OpIx, alt: u32) -> u64 {
-    let mut bits = (op as u64) << 16 | u64::from(alt);
-    for factor in [0x9E37_79B9_7F4A_7C15_u64, 0xBF58_476D_1CE4_E5B9] {
-        bits = (bits ^ bits >> 29).wrapping_add(1).wrapping_mul(factor);
-    }
-    bits ^ bits >> 32
 }

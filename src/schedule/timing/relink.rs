@@ -1,7 +1,7 @@
 //! Changing the sequence itself: the order of operations and their neighbours on resources.
 
 use super::super::problem::OpIx;
-use super::{Change, NONE, Timing, mixed};
+use super::{Change, NONE, Timing};
 
 /// What surrounds a segment of the order on each resource it touches.
 #[derive(Debug)]
@@ -25,6 +25,15 @@ impl Scratch {
             exit: vec![NONE; resources],
         }
     }
+}
+
+/// A number for one choice; the combined ones of a plan tell plans apart (Zobrist hashing).
+pub(super) fn mixed(op: OpIx, alt: u32) -> u64 {
+    let mut bits = (op as u64) << 16 | u64::from(alt);
+    for factor in [0x9E37_79B9_7F4A_7C15_u64, 0xBF58_476D_1CE4_E5B9] {
+        bits = (bits ^ bits >> 29).wrapping_add(1).wrapping_mul(factor);
+    }
+    bits ^ bits >> 32
 }
 
 impl Timing<'_> {

@@ -42,8 +42,10 @@ pub(super) struct Lane {
     pub(super) ready: Time,
     pub(super) family: u32,
     setup: Option<usize>,
-    /// Frozen operations or pools of changeovers, so the general rules time what is on it.
-    pub(super) is_general: bool,
+    /// Frozen operations on it; the general rules time what is placed before the last of them.
+    pub(super) pins: u32,
+    /// Its changeovers need pools, so the general rules time all that is on it.
+    pub(super) shares_setups: bool,
     windows: Vec<(Time, Time)>,
 }
 
@@ -84,7 +86,8 @@ impl Tables {
                 ready: facts.ready[number] as Time,
                 family: facts.family[number].map_or(NONE, |family| family as u32),
                 setup: resource.setup.map(|setup| setup * families * families),
-                is_general: !facts.pins[number].is_empty() || !problem.setup_needs(number).is_empty(),
+                pins: facts.pins[number].len() as u32,
+                shares_setups: !problem.setup_needs(number).is_empty(),
                 windows: windows
                     .filter(|window| window.1 > problem.now())
                     .map(|&(from, to)| {

@@ -1,7 +1,7 @@
 use super::super::decode::{Decoder, Sequence};
 use super::super::facts::Facts;
 use super::super::kpi::{self, Figures};
-use super::super::model::Weights;
+use super::super::model::{Current, State as Standing, Weights};
 use super::super::moves::Mover;
 use super::super::problem::Problem;
 use super::super::{repair, sample};
@@ -19,7 +19,8 @@ fn walk(problem: &Problem, seed: u64, steps: usize) -> Result<(), TestCaseError>
     let weights = Weights { makespan: 0.3, ..Weights::default() };
     let mut timing = Timing::new(problem, &facts, Hours::Open, weights);
     let mut decoder = Decoder::new(problem, &facts, Hours::Open);
-    let mut mover = Mover::default();
+    let mut mover = Mover::of(problem);
+    mover.is_focused = seed.is_multiple_of(2);
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     timing.set(&repair::keep(problem, &free));
     mover.learn(&timing);
@@ -47,7 +48,21 @@ fn walk(problem: &Problem, seed: u64, steps: usize) -> Result<(), TestCaseError>
         timing.keep();
         mover.learn(&timing);
         agrees(problem, &facts, &timing, &mut decoder, &weights)?;
+        is_noted(&mut timing)?;
+        if rng.random_bool(0.2) {
+            let mut fresh = Timing::new(problem, &facts, Hours::Open, weights);
+            fresh.set(&timing.sequence());
+            prop_assert!(fresh.pools == timing.pools, "pools differ from those of the plan timed anew");
+        }
     }
+    Ok(())
+}
+
+/// What was noted where a change reached is what notes of everything would be.
+fn is_noted(timing: &mut Timing) -> Result<(), TestCaseError> {
+    let (own, noted) = (timing.own.clone(), timing.noted.clone());
+    timing.note(0, timing.order.len());
+    prop_assert!(own == timing.own && noted == timing.noted, "notes of a change differ from those of all");
     Ok(())
 }
 
@@ -106,5 +121,48 @@ proptest! {
             model.current.clear();
         }
         walk(&Problem::parse(model).unwrap(), seed, 60)?;
+    }
+}
+
+/// Enough operations for many stretches: three days of work with calendars, breaks, pools, changeovers that
+/// need people, and operations that are frozen here and there.
+fn long(seed: u64) -> Problem {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut model = sample::random(seed);
+    let made: Vec<_> = model.orders.iter().cycle().take(24).cloned().collect();
+    model.current.clear();
+    model.orders = made;
+    // An order that is left out would end the comparison.
+    model.setups[0].forbidden.clear();
+    for pool in &mut model.pools {
+        (pool.calibrated_until, pool.certified_until) = (None, None);
+    }
+    for (number, order) in model.orders.iter_mut().enumerate() {
+        (order.id, order.deadline) =
+            (format!("O{number}"), number.is_multiple_of(5).then_some(model.horizon));
+        let mut at = 200 + 150 * number as i64;
+        for op in &mut order.ops {
+            op.max_lag = None;
+            for alt in &mut op.alts {
+                alt.minutes = 5 + alt.minutes % 25;
+            }
+            let Some(alt) = op.alts.first() else { continue };
+            let (start, end) = (at, at + alt.minutes);
+            let state = if rng.random_bool(0.15) { Standing::Frozen } else { Standing::Planned };
+            let (op, resource) = (format!("{}/{}", order.id, op.id), alt.resource.clone());
+            model.current.push(Current { op, resource, start, end, state, remaining: None });
+            at = end + rng.random_range(0..60);
+        }
+    }
+    (model.now, model.policy.frozen_until) = (30, None);
+    Problem::parse(model).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(60) })]
+
+    #[test]
+    fn a_change_in_a_long_plan_is_timed_as_if_from_the_start(seed in any::<u64>()) {
+        walk(&long(seed), seed, 80)?;
     }
 }

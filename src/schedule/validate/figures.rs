@@ -2,6 +2,7 @@
 
 use super::super::answer::Kpis;
 use super::super::model::Minute;
+use super::super::parse::weights;
 use super::resources::Changeovers;
 use super::view::{Item, Kind, View, minutes_in};
 use super::{Findings, Placed, Reported, Rule};
@@ -114,7 +115,8 @@ pub(super) fn recompute(view: &View, changeovers: &Changeovers, unscheduled: usi
         movable += usize::from(item.current.is_some() && !item.kind.is_fact());
     }
     kpis.stability = if movable == 0 { 1.0 } else { 1.0 - kpis.moved_ops as f64 / movable as f64 };
-    let weights = &view.model.policy.weights;
+    // A list of figures stands for weights; one that makes none is refused before it gets here.
+    let weights = weights(view.model).unwrap_or(view.model.policy.weights);
     kpis.objective = weights.tardiness * kpis.weighted_tardiness
         + weights.late_orders * kpis.late_orders as f64
         + weights.makespan * kpis.makespan as f64

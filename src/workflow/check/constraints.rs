@@ -1,7 +1,7 @@
 //! Values that are written out, against what their schema says beyond the type: the least, the longest, a pattern.
 
 use super::Checker;
-use crate::workflow::{AgentStep, Place, source::Node};
+use crate::workflow::{AgentLimits, AgentStep, Place, source::Node};
 use serde_json::{Map, Value};
 use std::time::Duration;
 
@@ -41,11 +41,32 @@ impl<'c> Checker<'c> {
     pub(super) fn limits_leave_room(&mut self, agent: &AgentStep, node: Option<&'c Node>) {
         let limits = &agent.limits;
         let at = |name: &str| node.and_then(|node| node.get(name)).map(|node| node.place);
-        for (name, is_nothing) in [("turns", limits.turns == 0), ("time", limits.time == Duration::ZERO)] {
+        for (name, is_nothing) in [
+            ("turns", limits.turns == 0),
+            ("time", limits.time == Duration::ZERO),
+            ("tokens", limits.tokens == 0),
+            ("llm_call", limits.llm_call == Some(Duration::ZERO)),
+            ("same_call", limits.same_call == 0 && !agent.tools.is_empty()),
+            ("answer_tokens", limits.answer_tokens == 0),
+        ] {
             if let (true, Some(place)) = (is_nothing, at(name)) {
                 let message = format!("with `{name}` of nothing the agent only ever falls back");
                 self.error("T017", place, message, "give it room, or write the values without an agent");
             }
+        }
+        for (part, whole, is_more) in [
+            ("llm_call", "time", limits.llm_call.is_some_and(|call| call > limits.time)),
+            ("answer_tokens", "tokens", limits.answer_tokens > limits.tokens),
+        ] {
+            if let (true, Some(place)) = (is_more, at(part)) {
+                let message = format!("`{part}` is more than `{whole}` allows for the whole step");
+                self.error("T017", place, message, format!("raise `{whole}`, or lower `{part}`"));
+            }
+        }
+        let least = AgentLimits::ANSWER_TOKENS_MIN;
+        if let (true, Some(place)) = ((1..least).contains(&limits.answer_tokens), at("answer_tokens")) {
+            let message = format!("a model is not asked for answers of less than {least} tokens");
+            self.error("T017", place, message, format!("allow at least {least}"));
         }
     }
 }

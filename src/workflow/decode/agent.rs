@@ -8,8 +8,18 @@ use crate::{
 use std::time::Duration;
 
 /// What a limit is where the workflow sets others and leaves it out.
-const LIMITS: AgentLimits =
-    AgentLimits { turns: 8, time: Duration::from_secs(120), cost_usd: 0.5, tool_calls: 24, tokens: 200_000 };
+const LIMITS: AgentLimits = AgentLimits {
+    turns: 8,
+    time: Duration::from_secs(120),
+    cost_usd: 0.5,
+    tool_calls: 24,
+    tokens: 200_000,
+    llm_call: None,
+    repairs: 1,
+    same_call: 2,
+    retries: 2,
+    answer_tokens: 4_096,
+};
 
 impl<'d> Decoder<'d> {
     pub(super) fn agent(&mut self, fields: &mut Fields<'d>, kind: &'d Node) -> Option<AgentStep> {
@@ -62,6 +72,13 @@ impl<'d> Decoder<'d> {
         let cost_usd = fields.get("cost_usd").map_or(Some(LIMITS.cost_usd), |node| self.number(node));
         let tool_calls = fields.get("tool_calls").map_or(Some(LIMITS.tool_calls), |node| self.whole(node));
         let tokens = fields.get("tokens").map_or(Some(LIMITS.tokens), |node| self.whole(node));
+        let llm_call =
+            fields.get("llm_call").map_or(Some(LIMITS.llm_call), |node| self.duration(node).map(Some));
+        let repairs = fields.get("repairs").map_or(Some(LIMITS.repairs), |node| self.whole(node));
+        let same_call = fields.get("same_call").map_or(Some(LIMITS.same_call), |node| self.whole(node));
+        let retries = fields.get("retries").map_or(Some(LIMITS.retries), |node| self.whole(node));
+        let answer_tokens =
+            fields.get("answer_tokens").map_or(Some(LIMITS.answer_tokens), |node| self.whole(node));
         self.finish(&fields, "`limits`");
         Some(AgentLimits {
             turns: turns?,
@@ -69,6 +86,11 @@ impl<'d> Decoder<'d> {
             cost_usd: cost_usd?,
             tool_calls: tool_calls?,
             tokens: tokens?,
+            llm_call: llm_call?,
+            repairs: repairs?,
+            same_call: same_call?,
+            retries: retries?,
+            answer_tokens: answer_tokens?,
         })
     }
 

@@ -258,6 +258,31 @@ fn every_code_has_a_file_that_breaks_it_and_one_that_keeps_it() {
 }
 
 #[test]
+fn limits_that_leave_an_agent_no_room_are_told() {
+    let told = |limits: &str| -> Vec<String> {
+        let agent = format!(
+            "  - {{ id: a, agent: prompts/p.hbs, tools: [hr.people], output: schemas/s.json, limits: {{ {limits} }}, fallback: {{ severity: low }} }}\n"
+        );
+        of_code("T017", &agent).0.into_iter().map(|problem| problem.message).collect()
+    };
+    for name in ["turns", "tokens", "same_call", "answer_tokens"] {
+        assert_eq!(
+            told(&format!("{name}: 0")),
+            [format!("with `{name}` of nothing the agent only ever falls back")]
+        );
+    }
+    assert_eq!(told("llm_call: 0s"), ["with `llm_call` of nothing the agent only ever falls back"]);
+    assert_eq!(told("llm_call: 5m, time: 2m"), ["`llm_call` is more than `time` allows for the whole step"]);
+    assert_eq!(
+        told("answer_tokens: 9000, tokens: 8000"),
+        ["`answer_tokens` is more than `tokens` allows for the whole step"]
+    );
+    assert_eq!(told("answer_tokens: 100"), ["a model is not asked for answers of less than 256 tokens"]);
+    let all = "turns: 3, time: 90s, llm_call: 30s, repairs: 0, same_call: 1, retries: 0, answer_tokens: 512, tokens: 9000";
+    assert_eq!(told(all), Vec::<String>::new());
+}
+
+#[test]
 fn all_findings_are_told_at_once() {
     let steps = "  - { id: a, call: tickets.creat, with: { title: x } }\n  - { id: b, if: steps.c.x > 1, end: done }\n  - { id: g, gate: acknowledge, ask: leed, expires: 1h, on_expire: fail }\n";
     let (problems, _) = findings_with(&with_steps(steps), &events());

@@ -1,6 +1,7 @@
 //! Agent steps through the real binary and over a real wire: killed, throttled, hijacked, traced.
 
 mod boundaries;
+mod circuit;
 mod described;
 mod hijacked;
 mod official;

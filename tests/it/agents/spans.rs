@@ -1,5 +1,5 @@
 //! What a collector is told of an agent: each call of a model and a tool once, also when its run was taken up again
-//! after a kill, and what was said only where that was asked for.
+//! after a kill, nothing by a replay, and what was said only where that was asked for.
 
 use super::{ledger, plant_with, run_of, stop};
 use crate::{
@@ -25,14 +25,18 @@ async fn wire() -> Wire {
 async fn spans(collector: &Collector, steps: usize) -> Vec<Span> {
     let begun = Instant::now();
     loop {
-        let of_agent = |span: &Span| span.attributes.contains_key("gen_ai.operation.name");
-        let found: Vec<Span> = collector.spans().into_iter().filter(of_agent).collect();
+        let found = of_agents(collector);
         if found.iter().filter(|span| is_step(span)).count() >= steps {
             return found;
         }
         assert!(begun.elapsed() < Duration::from_secs(30), "{steps} steps were wanted: {found:#?}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+fn of_agents(collector: &Collector) -> Vec<Span> {
+    let is_one = |span: &Span| span.attributes.contains_key("gen_ai.operation.name");
+    collector.spans().into_iter().filter(is_one).collect()
 }
 
 fn is_step(span: &Span) -> bool {
@@ -71,24 +75,47 @@ async fn each_call_is_told_once_and_what_was_said_only_when_asked_for() {
     }
     plant.kill();
 
-    // Once more, killed in the middle: what was done before is not told again.
+    // Once more, killed in the middle by a process that had no time to tell anything: what comes is the next one's.
     plant.environment.push(("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "true".into()));
-    let before = collector.spans().len();
+    plant.environment.push(("OTEL_BSP_SCHEDULE_DELAY", "600000".into()));
     plant.serve(Some("after_agent_tool_done")).await;
     stop(&plant, "killed").await;
     plant.died().await;
+    assert_eq!(of_agents(&collector).len(), 4, "the killed process told nothing");
+    plant.environment.push(("OTEL_BSP_SCHEDULE_DELAY", "100".into()));
     plant.serve(None).await;
     let run = run_of(&plant, "killed").await;
     assert_eq!(plant.to_the_end(run).await, "done");
     let told: Vec<Span> = spans(&collector, 2).await;
-    let after: Vec<&Span> = told.iter().skip(4).filter(|span| !is_step(span)).collect();
-    assert!(collector.spans().len() > before);
-    // The kill took the unsent spans of the first turn with it; the second turn is told, the first not again.
-    assert!(after.iter().filter(|span| span.name.starts_with("chat")).count() <= 2, "{after:#?}");
-    let last = after.last().expect("a span");
+    // The second turn and the end of the step; of the first turn and its tool, which it only read, nothing.
+    let names: Vec<&str> = told.iter().skip(4).map(|span| span.name.as_str()).collect();
+    assert_eq!(names, ["chat gpt-4.1-mini", "invoke_agent triage"], "{told:#?}");
+    let last = &told[4];
+    assert_eq!(last.attributes["takt.turn"], "2");
+    assert_eq!(last.attributes["gen_ai.conversation.id"], run.to_string());
     assert!(last.attributes["gen_ai.output.messages"].contains("leak of oil"), "{last:?}");
     assert!(last.attributes["gen_ai.input.messages"].contains("asset"), "{last:?}");
     let entries = ledger(&plant.records(run).await);
     let asked = entries.iter().filter(|entry| matches!(entry, Entry::Requested { .. })).count();
     assert_eq!(asked, 2, "nothing was asked again");
+}
+
+/// A replay does nothing new, so that it tells nothing, whatever collector the environment names.
+#[tokio::test]
+async fn a_replay_tells_a_collector_nothing() {
+    let collector = Collector::start().await;
+    let site = env!("CARGO_MANIFEST_DIR");
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_takt"));
+    let replayed = command
+        .args(["eval", &format!("{site}/evals/downtime_escalation"), "--site", site])
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url)
+        .env("OTEL_BSP_SCHEDULE_DELAY", "50")
+        .output()
+        .await
+        .expect("it runs");
+    let report = String::from_utf8_lossy(&replayed.stdout).into_owned();
+    assert!(report.contains("downtime_escalation/"), "cases were replayed: {report}");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let told = collector.spans();
+    assert!(told.is_empty(), "{told:#?}");
 }

@@ -135,7 +135,14 @@ async fn a_stream_that_is_no_answer_is_named_as_any_other_failure() {
     for (name, said, class, status) in cases {
         let (reply, _) = streamed(said).await;
         let error = reply.expect_err(name);
-        assert_eq!((error.class, error.status), (class, status), "{name}: {error}");
+        assert_eq!(error.class, class, "{name}: {error}");
+        // Whether the status still came through before the connection was gone is up to the server.
+        assert!(
+            error.status == status || (name == "dropped" && error.status == Some(200)),
+            "{name}: {error:?}"
+        );
+        // Whoever began to answer may bill it; who refused does not.
+        assert_eq!(error.class.may_cost(error.status), status != Some(429), "{name}");
         assert!(error.message.starts_with("model endpoint `plant` "), "{name}: {error}");
     }
     let leaky = with_error(&json!({ "error": { "message": "key sk-very-secret is wrong" } }));

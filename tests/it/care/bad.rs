@@ -1,7 +1,10 @@
 //! Databases that cannot be used, or not now: one sentence each, and no acknowledged event is lost.
 
 use super::{admin, database_name, end_sessions, events, execute, post_event};
-use crate::support::{pg, plant::Plant};
+use crate::support::{
+    pg,
+    plant::{Plant, Serving},
+};
 use reqwest::StatusCode;
 use serde_json::json;
 use sqlx::{Connection, PgConnection, migrate::Migrator};
@@ -307,4 +310,86 @@ async fn a_clock_that_jumps_neither_ends_a_lease_nor_makes_one_last() {
     let dead = workers::take_over(&mut db, 3).await.unwrap();
     assert_eq!(dead.first().map(|(dead, ..)| *dead), Some(worker), "its runs would stand still for an hour");
     assert!(begun.elapsed() < Duration::from_secs(5));
+}
+
+/// Long enough to be under way whatever happens meanwhile.
+const LONG: &str = r#"workflow: care_long
+title: Long
+owner: tests
+autonomy: assist
+trigger: { event: test.long }
+steps:
+  - id: look
+    call: cmms.asset_history
+    with: { asset: EQ-4 }
+  - id: first
+    call: tickets.create
+    with: { title: "first of ${{ trigger.name }}" }
+  - id: look_again
+    call: cmms.asset_history
+    with: { asset: EQ-4 }
+  - id: second
+    call: tickets.create
+    with: { title: "second of ${{ trigger.name }}" }
+"#;
+
+async fn count(db: &mut PgConnection, text: &'static str) -> i64 {
+    sqlx::query_scalar(text).fetch_one(db).await.unwrap()
+}
+
+async fn registered(db: &mut PgConnection) -> Vec<i64> {
+    sqlx::query_scalar("select id from worker order by id").fetch_all(db).await.unwrap()
+}
+
+/// The host's clock goes ahead by an hour, three times: to the database every lease is over, though whoever holds it
+/// is alive and in the middle of its steps.
+#[tokio::test]
+async fn a_host_s_clock_that_jumps_ahead_takes_no_run_from_a_worker_that_lives() {
+    const AT_ONCE: i64 = 6;
+    const JUMPS: i64 = 3;
+    let mut plant = Plant::new().await;
+    std::fs::write(plant.own_site().join("workflows/care_long.yaml"), LONG).unwrap();
+    plant.serve(None).await;
+    let _other = Serving::start(&plant, &[]).await;
+    for system in ["cmms", "tickets"] {
+        let slow = json!({ "system": system, "kind": "slow", "millis": 700 });
+        plant.post(&format!("{}/sim/faults", plant.simulator.base_url), &slow).await;
+    }
+    let mut db = admin(&plant).await;
+    let workers = plant
+        .until("two workers", async || Some(registered(&mut db).await).filter(|workers| workers.len() == 2))
+        .await;
+    for jump in 0..JUMPS {
+        for number in 0..AT_ONCE {
+            let name = format!("long-{jump}-{number}");
+            let event = json!({ "id": name, "type": "test.long", "subject": name, "data": { "name": name } });
+            plant.store_event(&event).await;
+        }
+        plant
+            .until("runs under way", async || {
+                let running = count(&mut db, "select count(*) from run where state = 'running'").await;
+                (running >= AT_ONCE).then_some(())
+            })
+            .await;
+        execute(&mut db, "update worker set lease_until = clock_timestamp() - interval '1 hour'").await;
+        plant
+            .until("leases by the new time", async || {
+                let over = "select count(*) from worker where lease_until < clock_timestamp()";
+                (count(&mut db, over).await == 0).then_some(())
+            })
+            .await;
+    }
+    plant
+        .until("every run to end well", async || {
+            let done = "select count(*) from run_summary where workflow = 'care_long' and outcome = 'done'";
+            (count(&mut db, done).await == JUMPS * AT_ONCE).then_some(())
+        })
+        .await;
+    assert_eq!(registered(&mut db).await, workers, "a worker that lives was taken over:\n{}", plant.log());
+    let twice = "select count(*) from (select from journal_record where kind in ('started', 'done')
+                 group by run_id, path, kind having count(*) > 1) twice";
+    assert_eq!(count(&mut db, twice).await, 0, "a step was begun or done twice");
+    let writes = plant.writes().await;
+    assert_eq!(writes["applied"], json!(2 * JUMPS * AT_ONCE), "{writes:#}");
+    assert_eq!(writes["duplicate_effects"], json!(0), "{writes:#}");
 }

@@ -1,8 +1,11 @@
 //! What `/metrics` says after a whole run, and that the documents say the same.
 
-use crate::support::plant::Plant;
+use crate::support::{pg, plant::Plant};
 use std::{collections::BTreeSet, fs, path::Path};
-use takt::telemetry::metrics::{Kind, METRICS};
+use takt::{
+    store::{Store, measure},
+    telemetry::metrics::{Kind, METRICS},
+};
 
 #[tokio::test]
 async fn a_run_from_alarm_to_write_is_counted_without_a_name_or_a_secret() {
@@ -27,6 +30,10 @@ async fn a_run_from_alarm_to_write_is_counted_without_a_name_or_a_secret() {
     assert!(value("takt_tool_calls_total") >= 5.0 && value("takt_tool_call_seconds_count") >= 5.0, "{text}");
     assert!(value("takt_webhooks_total{source=\"plant\",outcome=\"accepted\"}") >= 1.0, "{text}");
     assert_eq!(value("takt_runs_ended_total{workflow=\"downtime_escalation\",outcome=\"done\"}"), 1.0);
+    for state in ["queued", "set_aside"] {
+        let gauge = format!("takt_runs{{state=\"{state}\"}} 0");
+        assert!(text.contains(&gauge), "{gauge}: {text}");
+    }
     assert_eq!(value("takt_workers"), 1.0);
     assert_eq!(value("takt_database_up"), 1.0);
     assert!(value("takt_database_bytes") > 1e6 && value("takt_table_bytes{table=\"event\"}") > 0.0, "{text}");
@@ -38,6 +45,23 @@ async fn a_run_from_alarm_to_write_is_counted_without_a_name_or_a_secret() {
     for person in &plant.site.people {
         assert!(!text.contains(&person.name), "{} stands in the metrics", person.name);
     }
+}
+
+#[tokio::test]
+async fn runs_that_wait_for_a_lane_or_for_a_person_are_counted() {
+    let database = pg::database().await;
+    let states = ["ready", "running", "parked", "queued", "queued", "set_aside", "set_aside", "set_aside"];
+    for state in states {
+        sqlx::query("insert into run (id, version_id, state) values (gen_random_uuid(), 1, $1)")
+            .bind(state)
+            .execute(&database.pool)
+            .await
+            .unwrap();
+    }
+    let store = Store::from_pool(database.pool.clone());
+    let seen = measure::figures(&mut store.connection().await.unwrap()).await.unwrap();
+    assert_eq!((seen.ready, seen.running, seen.parked), (1, 1, 1));
+    assert_eq!((seen.queued, seen.set_aside), (2, 3));
 }
 
 #[test]

@@ -83,6 +83,7 @@ pub enum Rule {
     NoRecordAfterFence,
     OwnerWrites,
     StartKept,
+    StartedOnce,
     EventKept,
     AnswerKept,
     RunEnds,
@@ -102,6 +103,7 @@ pub fn check(history: &History) -> Vec<Violation> {
     }
     judge.effects();
     judge.fences();
+    judge.started_once();
     judge.acknowledged();
     judge.found
 }
@@ -291,6 +293,31 @@ impl Judge<'_> {
                 );
                 self.report(Rule::NoEffectAfterFence, text);
             }
+        }
+    }
+
+    /// One event, one start by hand, one step that starts a child: one run each, whether acknowledged or not.
+    fn started_once(&mut self) {
+        let mut begun: BTreeMap<String, Vec<Uuid>> = BTreeMap::new();
+        for (run, entry) in &self.history.runs {
+            let records = self.history.records.get(run).map(Vec::as_slice).unwrap_or_default();
+            let start = records.first().and_then(|record| match &record.change {
+                Change::RunStarted(start) => Some(start),
+                _ => None,
+            });
+            let parent = start.and_then(|start| start.parent.as_ref());
+            // A start by hand has no key; its case is of no other.
+            let case = start.and_then(|start| start.inputs["case"].as_str());
+            let cause = match (parent, &entry.event, case) {
+                (Some(parent), _, _) => format!("`{}` of run {}", parent.path, parent.run),
+                (None, Some(event), _) => format!("the event `{event}`"),
+                (None, None, Some(case)) => format!("the start of `{case}` by hand"),
+                (None, None, None) => continue,
+            };
+            begun.entry(cause).or_default().push(*run);
+        }
+        for (cause, runs) in begun.into_iter().filter(|(_, runs)| runs.len() > 1) {
+            self.report(Rule::StartedOnce, format!("{cause} began {} runs: {runs:?}", runs.len()));
         }
     }
 

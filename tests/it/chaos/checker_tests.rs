@@ -3,10 +3,11 @@
 use super::*;
 use chrono::TimeDelta;
 use serde_json::{Value, json};
-use takt::run::{Failure, Signal, SignalKind, StartedRun};
+use takt::run::{Failure, Parent, RunId, Signal, SignalKind, StartedRun};
 
 const RUN: Uuid = Uuid::from_u128(1);
 const GATE: Uuid = Uuid::from_u128(2);
+const SECOND: Uuid = Uuid::from_u128(4);
 
 fn at(second: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000 + second, 0).expect("a time")
@@ -229,6 +230,73 @@ fn what_was_acknowledged_and_is_gone_is_found() {
     assert_found(&[Rule::EventKept], |history| drop(history.events.insert("start-1".into(), "new".into())));
     assert_found(&[Rule::AnswerKept], |history| history.votes.clear());
     assert_found(&[Rule::AnswerKept], |history| history.acknowledged_answers[0].2 = "reject".into());
+}
+
+/// The same run once more, as well as the first: nothing is wrong with it but that it is there.
+fn run_again(history: &mut History) {
+    for mut entry in history.log.clone() {
+        if let What::Owned { run, .. } | What::Record { run, .. } = &mut entry.what {
+            *run = SECOND;
+            history.log.push(entry);
+        }
+    }
+    for request in history.requests.clone() {
+        history.requests.push(Request { run: SECOND, ..request });
+    }
+    history.runs.insert(SECOND, history.runs[&RUN].clone());
+    history.records.insert(SECOND, history.records[&RUN].clone());
+}
+
+/// Two runs that no event began.
+fn begun_by(history: &mut History, change: [&dyn Fn(&mut StartedRun); 2]) {
+    run_again(history);
+    history.acknowledged_starts.clear();
+    for (run, change) in [RUN, SECOND].into_iter().zip(change) {
+        history.runs.get_mut(&run).expect("the run").event = None;
+        let records = history.records.get_mut(&run).expect("the run");
+        let Change::RunStarted(start) = &mut records[0].change else { panic!("it begins with a start") };
+        change(start);
+    }
+}
+
+#[test]
+fn a_second_run_of_one_start_is_found() {
+    assert_found(&[Rule::StartedOnce], run_again);
+    // Nor may there be two of what nobody was told "yes" to.
+    assert_found(&[Rule::StartedOnce], |history| {
+        run_again(history);
+        history.acknowledged_starts.clear();
+    });
+    let by_hand = |start: &mut StartedRun| start.inputs = json!({ "case": "by-hand-1" });
+    assert_found(&[Rule::StartedOnce], |history| begun_by(history, [&by_hand, &by_hand]));
+    let child = |start: &mut StartedRun| start.parent = Some(child_of("part"));
+    assert_found(&[Rule::StartedOnce], |history| begun_by(history, [&child, &child]));
+}
+
+#[test]
+fn runs_of_several_starts_are_no_double() {
+    let by_hand = |start: &mut StartedRun| start.inputs = json!({ "case": "by-hand-1" });
+    let again = |start: &mut StartedRun| start.inputs = json!({ "case": "by-hand-2" });
+    assert_found(&[], |history| begun_by(history, [&by_hand, &again]));
+    // A child carries its parent's case on, and two steps begin two children.
+    let child = |start: &mut StartedRun| {
+        by_hand(start);
+        start.parent = Some(child_of("part"));
+    };
+    let other = |start: &mut StartedRun| {
+        by_hand(start);
+        start.parent = Some(child_of("other"));
+    };
+    assert_found(&[], |history| begun_by(history, [&by_hand, &child]));
+    assert_found(&[], |history| begun_by(history, [&child, &other]));
+    assert_found(&[], |history| {
+        run_again(history);
+        history.runs.get_mut(&SECOND).expect("the run").event = Some("start-2".into());
+    });
+}
+
+fn child_of(step: &str) -> Parent {
+    Parent { run: RunId(RUN), path: StepPath::root(step) }
 }
 
 #[test]

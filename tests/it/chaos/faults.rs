@@ -160,3 +160,15 @@ async fn a_dropped_undo_is_found() {
         assert_eq!(rules(&violations), wanted, "{}", listed(&violations));
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_is_routed_twice_is_found() {
+    for fault in [None, Some("route_twice")] {
+        let scene = Scene::open().await;
+        let _server = scene.server("only", fault).await;
+        scene.arena.load.start("fan").await;
+        let violations = scene.judged().await;
+        let wanted = if fault.is_some() { vec![Rule::StartedOnce] } else { vec![] };
+        assert_eq!(rules(&violations), wanted, "{}", listed(&violations));
+    }
+}

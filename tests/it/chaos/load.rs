@@ -38,6 +38,8 @@ pub struct Load {
     next: Arc<Mutex<u32>>,
     /// When a case was told to go on.
     told: Arc<Mutex<BTreeMap<String, Instant>>>,
+    /// Now and then people say no.
+    says_no: bool,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -56,7 +58,13 @@ impl Load {
             random: Arc::new(Mutex::new(ChaCha8Rng::seed_from_u64(seed))),
             next: Arc::default(),
             told: Arc::default(),
+            says_no: true,
         }
+    }
+
+    /// People who say yes to everything: every run of a workflow takes the same way.
+    pub fn agreeing(seed: u64) -> Self {
+        Self { says_no: false, ..Self::new(seed) }
     }
 
     /// Where the servers are that may be asked now.
@@ -81,7 +89,7 @@ impl Load {
     async fn start_by_hand(&self) {
         let Some(door) = self.door() else { return };
         let request = self.client.post(format!("{door}/api/workflows/part/runs")).bearer_auth(API_TOKEN);
-        let body = json!({ "inputs": { "case": "by hand" } });
+        let body = json!({ "inputs": { "case": format!("by-hand-{}", self.number()) } });
         let Ok(answer) = request.header("x-takt-person", "ada").json(&body).send().await else { return };
         if answer.status() != reqwest::StatusCode::CREATED {
             return;
@@ -91,13 +99,15 @@ impl Load {
         lock(&self.acknowledged).runs.extend(runs.filter_map(|run| run.as_str()?.parse::<Uuid>().ok()));
     }
 
+    fn number(&self) -> u32 {
+        let mut next = lock(&self.next);
+        *next += 1;
+        *next
+    }
+
     /// Starts a case of this kind and gives its name.
     pub async fn start(&self, kind: &str) -> String {
-        let number = {
-            let mut next = lock(&self.next);
-            *next += 1;
-            *next
-        };
+        let number = self.number();
         let id = format!("start-{number}");
         let case = format!("case-{number}");
         let event = json!({
@@ -152,7 +162,8 @@ impl Load {
         let (person, decision) = {
             let mut random = lock(&self.random);
             let person = *["ada", "bob"].choose(&mut *random).expect("people");
-            (person, if random.random_range(0..10) == 0 { "reject" } else { "approve" })
+            let is_no = self.says_no && random.random_range(0..10) == 0;
+            (person, if is_no { "reject" } else { "approve" })
         };
         let reason = (decision == "reject").then_some("not today");
         let body = json!({ "decision": decision, "proposal_hash": proposal_hash, "reason": reason,
@@ -181,7 +192,7 @@ impl Load {
         }
     }
 
-    async fn play_once(&self, db: &mut PgConnection) -> Result<(), sqlx::Error> {
+    pub async fn play_once(&self, db: &mut PgConnection) -> Result<(), sqlx::Error> {
         let asked = witness::open_gates(db).await?;
         let mut waiting = witness::waiting(db).await?;
         // Everybody who waits hears every event of the type, so one for each case and a while is enough.

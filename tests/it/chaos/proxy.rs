@@ -47,6 +47,11 @@ impl Proxy {
         });
     }
 
+    /// New connections go there; those that exist stay where they are.
+    pub fn redirect(&self, target: u16) {
+        self.line.send_modify(|line| line.target = target);
+    }
+
     /// Cuts every connection, whatever is under way on it.
     pub fn cut(&self) {
         self.line.send_modify(|line| line.cut += 1);

@@ -7,6 +7,7 @@ use nix::{
 };
 use std::{
     fs,
+    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -18,15 +19,17 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// What all servers of a test share.
 #[derive(Clone)]
 pub struct Setting {
-    pub database_port: u16,
+    /// Its URL, without a name of the application.
+    pub database: String,
     pub ledger: String,
     pub logs: PathBuf,
 }
 
 /// Hidden options of one start.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Armed {
-    pub crash_at: Option<&'static str>,
+    /// A crash point, with `:3` its third visit.
+    pub crash_at: Option<String>,
     pub fault: Option<&'static str>,
 }
 
@@ -43,16 +46,13 @@ impl Server {
         let address = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let address = address.expect("a free port");
         let log = setting.logs.join(format!("{name}.log"));
-        let port = setting.database_port;
+        let joint = if setting.database.contains('?') { '&' } else { '?' };
         let mut command = Command::new(env!("CARGO_BIN_EXE_takt"));
         command
             .args(["serve", "--bind", &address.to_string(), "--site"])
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/chaos"))
             .env_clear()
-            .env(
-                "DATABASE_URL",
-                format!("postgres://takt@127.0.0.1:{port}/takt?sslmode=disable&application_name={name}"),
-            )
+            .env("DATABASE_URL", format!("{}{joint}application_name={name}", setting.database))
             .env("TAKT_API_TOKEN", API_TOKEN)
             .env("CHAOS_PROCESS", &name)
             .env("CHAOS_LEDGER", &setting.ledger)
@@ -62,7 +62,7 @@ impl Server {
             .stdout(Stdio::null())
             .stderr(fs::File::create(&log).expect("a log"));
         if let Some(point) = armed.crash_at {
-            command.args(["--crash-at", point]);
+            command.args(["--crash-at", &point]);
         }
         if let Some(fault) = armed.fault {
             command.args(["--fault", fault]);
@@ -91,6 +91,12 @@ impl Server {
 
     pub fn is_dead(&mut self) -> bool {
         self.child.try_wait().expect("waiting").is_some()
+    }
+
+    /// It ended at a crash point, not by a signal from here or an error.
+    pub fn has_aborted(&mut self) -> bool {
+        let status = self.child.try_wait().expect("waiting");
+        status.and_then(|status| status.signal()) == Some(Signal::SIGABRT as i32)
     }
 
     /// SIGKILL.

@@ -4,16 +4,21 @@
 //! `EMP_7F3A` in every message, and nothing outside the run can compute it.
 
 mod hidden;
+mod names;
 mod reading;
+pub mod shapes;
+mod spelling;
 
 use crate::agent::{guard::regex, task::is_public, text::visible};
 use crate::tool::DataClass;
 use hmac::{Hmac, KeyInit, Mac};
+use names::Parts;
 use reading::Reading;
 pub(super) use reading::plain;
 use regex::Regex;
 use serde_json::{Map, Value};
 use sha2::Sha256;
+use spelling::{folded, variants};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     ops::Range,
@@ -25,28 +30,16 @@ const TOKEN_CHARS_MIN: usize = 4;
 const TOKEN_CHARS_MAX: usize = 16;
 /// Shorter values would be found inside ordinary words.
 const TEXT_CHARS_MIN: usize = 3;
-/// A value of so many letters is also found with something between each of them.
-const LETTERS_APART_MIN: usize = 8;
 /// Values that one finder looks for; more at once would be too large a pattern.
 const FINDER_WORDS_MAX: usize = 100;
 const REMOVED: &str = "[removed]";
+/// Begins a known value that is a pattern, as the site declares them: no text of the data holds this character.
+const PATTERN: char = '\0';
 /// A text in which there is always one more thing to replace does not leave.
 const ROUNDS_MAX: usize = 16;
 
 static TOKEN: LazyLock<Regex> =
     LazyLock::new(|| regex(r"(?i)\b(?:EMP|CUST|PROP|MASK|MAIL|TEL)_[0-9A-Za-z]+"));
-static MAIL: LazyLock<Regex> =
-    LazyLock::new(|| regex(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}"));
-static PHONE: LazyLock<Regex> =
-    LazyLock::new(|| regex(r"\+\d{8,15}\b|(?:\+1[ .-]?)?\(?\b\d{3}\)?[ .-]\d{3}[ .-]\d{4}\b"));
-static SECRET: LazyLock<Regex> = LazyLock::new(|| {
-    regex(concat!(
-        r"\b(?:sk|pk|rk|xox[abprs]|ghp|glpat|whsec)[-_][A-Za-z0-9_\-+/=]{12,}",
-        r"|(?i:\bbearer\s+[A-Za-z0-9._\-+/=]{12,})",
-        r"|\b[a-z][a-z0-9+]*://[^\s/:@]+:[^\s/@]+@\S+",
-        r"|-----BEGIN [A-Z ]+-----[\s\S]*?(?:-----END [A-Z ]+-----|$)",
-    ))
-});
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Kind {
@@ -91,6 +84,8 @@ enum Found {
     Value(Kind, String),
     /// A value of the dictionary, as it reads without case and separators.
     Known(String),
+    /// A part of somebody's name, as it reads without case.
+    Part(String),
 }
 
 /// What a field's name makes of the values below it.
@@ -114,6 +109,9 @@ pub(in crate::agent) struct Masker {
     /// Values that no finder knows yet.
     fresh: Vec<String>,
     finders: Vec<Regex>,
+    /// What has a form of its own in this site.
+    patterns: Vec<(Kind, Regex)>,
+    parts: Parts,
     /// Values could not be made into a finder: no free text may leave.
     is_blind: bool,
 }
@@ -133,11 +131,16 @@ impl Masker {
             dictionary: HashMap::new(),
             fresh: Vec::new(),
             finders: Vec::new(),
+            patterns: Vec::new(),
+            parts: Parts::default(),
             is_blind: false,
         };
         for (class, value) in known {
-            if let Some(kind) = Kind::of(*class) {
-                masker.learn(kind, &Value::from(value.as_str()));
+            match (Kind::of(*class), value.strip_prefix(PATTERN).map(Regex::new)) {
+                (None, _) => {}
+                (Some(kind), None) => masker.learn(kind, &Value::from(value.as_str())),
+                (Some(kind), Some(Ok(pattern))) => masker.patterns.push((kind, pattern)),
+                (Some(_), Some(Err(_))) => masker.is_blind = true,
             }
         }
         masker.build_finders();
@@ -200,19 +203,32 @@ impl Masker {
         !self.found_in(&visible(text)).is_empty()
     }
 
-    /// What the first reading of a text shows that shows anything.
+    /// What the first reading of a text shows that shows anything. A part of a name counts where no whole one stands.
     fn found_in(&self, text: &str) -> Vec<(Range<usize>, Found)> {
-        if text.is_ascii() && !text.contains(['\\', '%', '&']) {
-            return self.found(text);
+        let readings = match text.is_ascii() && !text.contains(['\\', '%', '&']) {
+            true => Vec::new(),
+            false => Reading::all(text),
+        };
+        let look = |find: &dyn Fn(&str) -> Vec<(Range<usize>, Found)>| {
+            if readings.is_empty() {
+                return find(text);
+            }
+            let mut read = readings.iter().map(|reading| {
+                let found = find(&reading.text).into_iter();
+                found.map(|(part, what)| (reading.original(&part), what)).collect::<Vec<_>>()
+            });
+            let mut found = read.find(|found| !found.is_empty()).unwrap_or_default();
+            // Two characters of a reading may stand for the same part of the text.
+            found.dedup_by(|later, earlier| later.0.start < earlier.0.end);
+            found
+        };
+        let whole = look(&|text: &str| self.found(text));
+        if !whole.is_empty() {
+            return whole;
         }
-        let readings = Reading::all(text).into_iter().map(|reading| {
-            let found = self.found(&reading.text).into_iter();
-            found.map(|(part, what)| (reading.original(&part), what)).collect::<Vec<_>>()
-        });
-        let mut found = readings.into_iter().find(|found| !found.is_empty()).unwrap_or_default();
-        // Two characters of a reading may stand for the same part of the text.
-        found.dedup_by(|later, earlier| later.0.start < earlier.0.end);
-        found
+        look(&|text: &str| {
+            self.parts.find(text).into_iter().map(|(at, part)| (at, Found::Part(part))).collect::<Vec<_>>()
+        })
     }
 
     /// Confidential parts of a text, in order, as it stands there.
@@ -223,15 +239,28 @@ impl Masker {
                 found.push((part, what));
             }
         };
-        SECRET.find_iter(text).for_each(|m| add(m.range(), Found::Removed));
+        shapes::secrets(text).for_each(|m| add(m.range(), Found::Removed));
         let hides = |inside: &str| self.is_confidential(inside);
         hidden::parts(text, &hides).into_iter().for_each(|part| add(part, Found::Removed));
-        for (pattern, kind) in [(&*MAIL, Kind::Mail), (&*PHONE, Kind::Phone)] {
-            let value = |m: regex::Match<'_>| Found::Value(kind, m.as_str().to_owned());
-            pattern.find_iter(text).for_each(|m| add(m.range(), value(m)));
-        }
+        let value =
+            |kind, at: &Range<usize>| Found::Value(kind, text.get(at.clone()).unwrap_or_default().to_owned());
+        shapes::mails(text).for_each(|at| add(at.clone(), value(Kind::Mail, &at)));
+        shapes::phones(text).for_each(|at| add(at.clone(), value(Kind::Phone, &at)));
         for finder in &self.finders {
             finder.find_iter(text).for_each(|m| add(m.range(), Found::Known(folded(m.as_str()))));
+        }
+        if !self.patterns.is_empty() {
+            let is_own = |m: &regex::Match<'_>| self.originals.contains_key(m.as_str());
+            let tokens: Vec<Range<usize>> = TOKEN.find_iter(text).filter(is_own).map(|m| m.range()).collect();
+            for (kind, pattern) in &self.patterns {
+                // A token that was put in a moment ago is none of the site's numbers.
+                let is_new = |at: &Range<usize>| {
+                    !at.is_empty()
+                        && tokens.iter().all(|token| at.end <= token.start || token.end <= at.start)
+                };
+                let parts = pattern.find_iter(text).map(|m| m.range()).filter(is_new);
+                parts.for_each(|at| add(at.clone(), value(*kind, &at)));
+            }
         }
         found.sort_by_key(|(part, _)| part.start);
         found
@@ -258,6 +287,12 @@ impl Masker {
             Found::Known(folded) => {
                 let entry = self.dictionary.get(&folded);
                 entry.and_then(|(value, kind)| self.tokens.get(&(*kind, value.clone())))
+            }
+            Found::Part(part) => {
+                // Where it may mean several people it stands for itself.
+                let name = self.parts.whose(&part).map_or_else(|| part.clone(), str::to_owned);
+                self.learn(Kind::Employee, &Value::from(name.as_str()));
+                self.tokens.get(&(Kind::Employee, name))
             }
         };
         token.cloned().unwrap_or_else(|| REMOVED.to_owned())
@@ -300,11 +335,11 @@ impl Masker {
                 }
             }
             Value::Array(items) => items.iter().for_each(|item| self.collect(item, marked, classes)),
-            scalar => {
-                if let Some(kind) = self.kind_here(marked, scalar) {
-                    self.learn(kind, scalar);
-                }
-            }
+            scalar => match (self.kind_here(marked, scalar), scalar) {
+                (Some(kind), scalar) => self.learn(kind, scalar),
+                (None, Value::String(text)) => self.parts.learn_id(text),
+                (None, _) => {}
+            },
         }
     }
 
@@ -316,7 +351,14 @@ impl Masker {
         let token = self.new_token(kind, &text);
         self.originals.insert(token.clone(), value.clone());
         self.tokens.insert((kind, text.clone()), token);
-        if value.is_string() && text.chars().filter(|c| c.is_alphanumeric()).count() >= TEXT_CHARS_MIN {
+        if kind == Kind::Employee && value.is_string() {
+            self.parts.learn(&text);
+        }
+        // Somebody may sign in as `planner`; the word in a text is not that person.
+        let is_word =
+            kind == Kind::Employee && !text.contains(char::is_uppercase) && names::is_of_plants(&text);
+        let is_long = text.chars().filter(|c| c.is_alphanumeric()).count() >= TEXT_CHARS_MIN;
+        if value.is_string() && is_long && !is_word {
             for spelling in reading::spellings(&text) {
                 let folded = folded(&spelling);
                 if !self.dictionary.contains_key(&folded) {
@@ -355,6 +397,7 @@ impl Masker {
                 Err(_) => self.is_blind = true,
             }
         }
+        self.is_blind |= !self.parts.build();
     }
 
     fn replace(
@@ -428,34 +471,6 @@ fn scalar_text(value: &Value) -> Option<String> {
         Value::Number(number) => Some(number.to_string()),
         _ => None,
     }
-}
-
-/// A pattern that also finds `mia-keller`, `MIA  KELLER` and, where it is long enough not to stand by accident,
-/// `M i a K.e.l.l.e.r` for `Mia Keller`.
-fn variants(value: &str) -> String {
-    let word_char = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
-    let begin = if word_char(value.chars().next()) { r"\b" } else { "" };
-    let end = if word_char(value.chars().last()) { r"\b" } else { "" };
-    let letters: Vec<String> =
-        value.chars().filter(|c| !is_separator(*c)).map(|c| regex::escape(&c.to_string())).collect();
-    let inner = match letters.len() >= LETTERS_APART_MIN {
-        true => letters.join(r"[\s_.\-]*"),
-        false => words(value).map(regex::escape).collect::<Vec<_>>().join(r"[\s_.\-]+"),
-    };
-    format!("{begin}{inner}{end}")
-}
-
-/// How a value reads without case and separators.
-fn folded(text: &str) -> String {
-    text.chars().filter(|c| !is_separator(*c)).collect::<String>().to_lowercase()
-}
-
-fn is_separator(c: char) -> bool {
-    c.is_whitespace() || matches!(c, '-' | '_' | '.')
-}
-
-fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(is_separator).filter(|word| !word.is_empty())
 }
 
 #[cfg(test)]

@@ -195,3 +195,91 @@ fn thousands_of_names_are_all_found() {
     let masked = masker.mask_text("person number0000, PERSON-NUMBER2999 and Person Number1500");
     assert_eq!(masked.matches("EMP_").count(), 3, "{masked}");
 }
+
+#[test]
+fn a_part_of_a_name_has_the_token_of_its_person() {
+    let known =
+        ["Mia Novak", "Ana Ruiz", "Jan Ruiz", "Ivo Press"].map(|name| (DataClass::Employee, name.to_owned()));
+    let mut masker = Masker::new([7; 32], &[], &known);
+    let token = |masker: &mut Masker, text: &str| {
+        let masked = masker.mask_text(&format!("ask {text} about Press 4"));
+        let token = masked.strip_prefix("ask ").and_then(|rest| rest.strip_suffix(" about Press 4"));
+        token.unwrap_or_else(|| panic!("{text}: {masked}")).to_owned()
+    };
+    let whole = token(&mut masker, "Mia Novak");
+    for spelled in ["Novak", "novak", "NOVAK", "Nоvаk", "Nov\u{200b}ak", "Novak&nbsp;"] {
+        let found = token(&mut masker, spelled);
+        assert!(found.starts_with(&whole), "{spelled}: {found}");
+    }
+    assert_eq!(masker.restore(&json!(whole)).unwrap(), "Mia Novak");
+    // Two have it: it is nobody's, and leaves as little.
+    let ruiz = token(&mut masker, "Ruiz");
+    assert!(ruiz.starts_with("EMP_"), "{ruiz}");
+    assert_ne!(ruiz, token(&mut masker, "Ana Ruiz"));
+    assert_eq!(ruiz, token(&mut masker, "RUIZ"));
+    // Learned from a tool, as the others are.
+    let masked = masker.mask(&json!({"operator": "Rosa Lindgren", "note": "lindgren called"}), &classes());
+    assert_eq!(masked["note"], format!("{} called", masked["operator"].as_str().unwrap()));
+}
+
+#[test]
+fn machines_keep_their_names_beside_people_who_are_called_like_them() {
+    let known = ["Ann Bender", "Joe Maintenance"].map(|name| (DataClass::Employee, name.to_owned()));
+    let mut masker = Masker::new([7; 32], &[], &known);
+    let data = json!({"work_center": "BENDER-2", "text": "Bender 2 waits for maintenance"});
+    assert_eq!(masker.mask(&data, &classes()), data);
+    assert!(masker.mask_text("Ann Bender").starts_with("EMP_"));
+}
+
+#[test]
+fn ids_of_people_are_masked_and_come_back_as_they_were() {
+    let known = ["Noor Haddad", "noor", "U0NOOR", "planner"].map(|id| (DataClass::Employee, id.to_owned()));
+    let mut masker = Masker::new([7; 32], &[], &known);
+    let data = json!({"by": "noor", "text": "U0NOOR approved, the planner did not"});
+    let masked = masker.mask(&data, &BTreeMap::new());
+    let wire = masked.to_string();
+    assert!(!wire.to_lowercase().contains("noor") && wire.contains("the planner did not"), "{wire}");
+    assert_eq!(masker.restore(&masked).unwrap(), data);
+}
+
+#[test]
+fn what_a_site_declares_is_masked_by_word_and_by_pattern() {
+    let known = [
+        (DataClass::Customer, "Nordwerk GmbH".to_owned()),
+        (DataClass::Proprietary, "BR-2100".to_owned()),
+        (DataClass::Employee, format!("{PATTERN}B-\\d{{5}}")),
+        // Finds its own tokens, too.
+        (DataClass::Proprietary, format!("{PATTERN}[A-Z]{{3,4}}_[0-9A-Z]{{2,}}")),
+    ];
+    let mut masker = Masker::new([7; 32], &[], &known);
+    let text = "nordwerk gmbh wants br 2100, ask B-12345 and B-12345, B-123, order X, recipe ABC_77";
+    let masked = masker.mask_text(text);
+    for leaked in ["nordwerk", "2100", "B-12345", "ABC_77"] {
+        assert!(!masked.contains(leaked), "{masked}");
+    }
+    assert!(masked.contains("B-123,") && masked.contains("order X"), "{masked}");
+    assert_eq!(masked.matches("EMP_").count(), 2, "{masked}");
+    let restored = masker.restore(&Value::from(masked)).unwrap();
+    assert_eq!(restored, text.replace("nordwerk gmbh", "Nordwerk GmbH").replace("br 2100", "BR-2100"));
+    // One that does not compile keeps all free text from leaving.
+    let broken = [(DataClass::Employee, format!("{PATTERN}("))];
+    assert_eq!(Masker::new([7; 32], &[], &broken).mask_text("hello"), REMOVED);
+}
+
+#[test]
+fn phone_numbers_and_passwords_are_masked_in_ordinary_spellings() {
+    let mut masker = masker();
+    for (text, leaked) in [
+        ("call +49 171 2345678 now", "2345678"),
+        ("call +44 20 7946 0958 now", "7946"),
+        ("call 0171 2345678 now", "2345678"),
+        ("password: hunter22 now", "hunter22"),
+        ("passwd=hunter22 now", "hunter22"),
+    ] {
+        let masked = masker.mask_text(text);
+        assert!(!masked.contains(leaked) && masked.ends_with(" now"), "{masked}");
+    }
+    let found = masker.mask_text("0171 2345678, 0171 2345678");
+    let (one, other) = found.split_once(", ").unwrap();
+    assert!(one.starts_with("TEL_") && one == other, "{found}");
+}

@@ -2,7 +2,7 @@
 
 use super::steps::shown;
 use crate::{
-    agent::{Body, Entry, Hold, ModelProfile, Source, Usage},
+    agent::{Body, Charge, Entry, Hold, ModelProfile, Reserve, Source},
     http::console::when::Clock,
 };
 use regex::Regex;
@@ -60,7 +60,9 @@ pub(super) fn read(notes: &[Value], clock: &Clock) -> Option<Transcript> {
         transcript: Transcript::default(),
         profiles: Vec::new(),
         model: 0,
+        reserve: Reserve::default(),
         cost: 0.0,
+        is_estimated: false,
         tokens: BTreeSet::new(),
         clock,
     };
@@ -69,7 +71,8 @@ pub(super) fn read(notes: &[Value], clock: &Clock) -> Option<Transcript> {
     }
     let mut transcript = reader.transcript;
     transcript.masked = masked(&reader.tokens);
-    transcript.cost = (reader.cost > 0.0).then(|| format!("{:.4} USD", reader.cost));
+    let estimated = if reader.is_estimated { ", partly estimated" } else { "" };
+    transcript.cost = (reader.cost > 0.0).then(|| format!("{:.4} USD{estimated}", reader.cost));
     Some(transcript)
 }
 
@@ -78,7 +81,11 @@ struct Reader<'a> {
     profiles: Vec<ModelProfile>,
     /// The model asked last.
     model: usize,
+    /// What was set aside for its answer.
+    reserve: Reserve,
     cost: f64,
+    /// A part of what was charged is not what a server said.
+    is_estimated: bool,
     /// Tokens that stood in what was sent.
     tokens: BTreeSet<String>,
     clock: &'a Clock,
@@ -100,8 +107,8 @@ impl Reader<'_> {
                 self.transcript.barred = told.collect();
                 self.transcript.withheld = withheld.iter().map(ToString::to_string).collect();
             }
-            Entry::Requested { at, turn, attempt, model, request, .. } => {
-                self.model = *model;
+            Entry::Requested { at, turn, attempt, model, request, reserve, .. } => {
+                (self.model, self.reserve) = (*model, *reserve);
                 let wire = request.get("messages").map(Value::to_string).unwrap_or_default();
                 self.tokens.extend(TOKEN.find_iter(&wire).map(|found| found.as_str().to_owned()));
                 self.requested(self.clock.exact(*at), *turn, *attempt, request);
@@ -109,10 +116,12 @@ impl Reader<'_> {
             Entry::Responded { status, body, ms, .. } => self.responded(*status, body, *ms),
             Entry::Held { model, until, by, .. } => self.held(*model, self.clock.exact(*until), *by),
             Entry::Failed { class, status, message, .. } => {
+                let charge = Charge::of_failure(*class, *status, &self.reserve);
                 let status = status.map_or_else(String::new, |status| format!(", HTTP {status}"));
+                let charged = self.charged(charge).map_or_else(String::new, |tokens| format!(" · {tokens}"));
                 let class = word(class);
                 self.line("trouble", format!("The model did not answer: {message}")).meta =
-                    Some(format!("{class}{status}"));
+                    Some(format!("{class}{status}{charged}"));
             }
             Entry::Rejected { rejection, .. } => {
                 let kind = word(&rejection.kind);
@@ -162,25 +171,33 @@ impl Reader<'_> {
         self.line("trouble", heading).meta = Some(format!("until {until}"));
     }
 
+    /// Counts what the budget was charged with, and says it.
+    fn charged(&mut self, charge: Option<Charge>) -> Option<String> {
+        let charge = charge?;
+        let tokens = charge.usage.total();
+        self.transcript.tokens = self.transcript.tokens.saturating_add(tokens);
+        self.cost += charge.cost_usd;
+        self.is_estimated |= charge.is_estimated;
+        Some(format!("{tokens} tokens{}", if charge.is_estimated { ", estimated" } else { "" }))
+    }
+
     fn responded(&mut self, status: u16, body: &Body, ms: u64) {
         let read = body.read();
+        let charge = self
+            .profiles
+            .get(self.model)
+            .and_then(|profile| Charge::of_answer(&read, status, &self.reserve, profile));
+        let tokens = self.charged(charge).unwrap_or_else(|| "0 tokens".to_owned());
         if let Some((class, message)) = read.failure() {
             let line = self.line("trouble", format!("The model did not answer: {message}"));
-            line.meta = Some(format!("{}, HTTP {status}", class.word()));
+            line.meta = Some(format!("{}, HTTP {status} · {tokens}", class.word()));
             line.text = Some(body.text().chars().take(RAW_CHARS_MAX).collect());
             return;
         }
-        let (usage, body) = (read.usage, &read.json);
+        let body = &read.json;
         let profile = self.profiles.get(self.model);
         let authored = profile.is_some_and(|profile| profile.authored);
         let name = profile.map_or_else(|| "the model".to_owned(), |profile| profile.model.clone());
-        if let (Some(usage), Some(profile)) = (usage, profile) {
-            let price = |tokens: u64, per_million: f64| tokens as f64 * per_million / 1e6;
-            self.cost += price(usage.input_tokens, profile.usd_per_million_input)
-                + price(usage.output_tokens, profile.usd_per_million_output);
-        }
-        let tokens = usage.map_or(0, Usage::total);
-        self.transcript.tokens += tokens;
         self.transcript.authored |= authored;
         if !self.transcript.models.contains(&name) {
             self.transcript.models.push(name.clone());
@@ -201,7 +218,7 @@ impl Reader<'_> {
             content.and_then(|text| serde_json::from_str::<Value>(text).ok()).filter(Value::is_object);
         let text = content.filter(|text| parsed.is_none() && !text.trim().is_empty()).map(str::to_owned);
         let line = self.line("said", heading);
-        line.meta = Some(format!("{tokens} tokens · {ms} ms{}", if authored { " · authored" } else { "" }));
+        line.meta = Some(format!("{tokens} · {ms} ms{}", if authored { " · authored" } else { "" }));
         line.json = parsed.as_ref().and_then(shown);
         line.text = text;
     }
@@ -297,6 +314,46 @@ mod tests {
         assert!(headings[2].starts_with("The model did not answer: the answer is not JSON"), "{headings:?}");
         assert_eq!(told.entries[2].text.as_deref(), Some("<html>Login</html>"));
         assert_eq!(told.why_fallback.as_deref(), Some("model down: not JSON"));
-        assert_eq!(told.tokens, 0);
+        // Nobody says what the page cost: what was set aside for it is gone.
+        assert_eq!(told.tokens, 2);
+        assert_eq!(told.entries[2].meta.as_deref(), Some("unparseable, HTTP 200 · 2 tokens, estimated"));
+    }
+
+    /// The figures are the budget's: what was said where it was, and else what was set aside.
+    #[test]
+    fn what_was_charged_is_told_and_what_of_it_is_an_estimate() {
+        let request = |turn: u32| {
+            let mut requested = requested("x");
+            requested["turn"] = json!(turn);
+            requested["reserve"] = json!({ "input_tokens": 900, "output_tokens": 400, "cost_usd": 0.0017 });
+            requested
+        };
+        let answered = |usage: Value| {
+            let body = json!({ "choices": [{ "message": { "content": "yes" } }], "usage": usage });
+            json!({ "type": "responded", "at": "2026-11-23T12:00:02Z", "turn": 1, "attempt": 1, "status": 200,
+                "body": body.to_string(), "ms": 5 })
+        };
+        let failed = |class: &str, status: Value| {
+            json!({ "type": "failed", "at": "2026-11-23T12:00:02Z", "turn": 1, "attempt": 1, "class": class,
+                "status": status, "retry_after_ms": null, "message": "no" })
+        };
+        let told = transcript(&[
+            started(&json!([])),
+            request(1),
+            answered(json!({ "prompt_tokens": 800, "completion_tokens": 20 })),
+            request(2),
+            failed("network", Value::Null),
+            request(2),
+            failed("rate_limited", json!(429)),
+        ]);
+        let meta = |at: usize| told.entries[at].meta.clone().unwrap_or_default();
+        assert_eq!(meta(1), "820 tokens · 5 ms");
+        assert_eq!(meta(3), "network · 1300 tokens, estimated");
+        assert_eq!(meta(5), "rate_limited, HTTP 429");
+        assert_eq!((told.tokens, told.cost.as_deref()), (2_120, Some("0.0025 USD, partly estimated")));
+
+        let told = transcript(&[started(&json!([])), request(1), answered(Value::Null)]);
+        assert!(told.tokens > 900 && told.tokens <= 1_300, "{}", told.tokens);
+        assert!(told.entries[1].meta.as_deref().unwrap_or_default().contains("tokens, estimated"));
     }
 }

@@ -1,6 +1,7 @@
 //! What a model in somebody else's hands may say: anything, and often enough what gets far.
 
 use async_trait::async_trait;
+use chrono::TimeDelta;
 use rand::{Rng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
@@ -8,15 +9,25 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
-use takt::agent::{Body, Model, ModelError, ModelErrorClass, ModelProfile, ModelReply};
+use takt::{
+    agent::{Body, Model, ModelError, ModelErrorClass, ModelProfile, ModelReply},
+    engine::Clock,
+};
 
 pub type Rng8 = ChaCha8Rng;
 
 pub struct Hijacked {
     pub profile: ModelProfile,
     pub rng: Mutex<Rng8>,
-    /// Every request, as it would go over the wire.
-    pub sent: Arc<Mutex<Vec<String>>>,
+    pub sent: Arc<Mutex<Vec<Sent>>>,
+    /// The session's: an answer takes its time.
+    pub clock: Arc<Clock>,
+}
+
+pub struct Sent {
+    /// The body of the request.
+    pub wire: String,
+    pub timeout: Duration,
 }
 
 #[async_trait]
@@ -25,11 +36,20 @@ impl Model for Hijacked {
         &self.profile
     }
 
-    async fn complete(&self, request: &Value, _timeout: Duration) -> Result<ModelReply, ModelError> {
+    async fn complete(&self, request: &Value, timeout: Duration) -> Result<ModelReply, ModelError> {
         let wire = request.to_string();
         let mut rng = self.rng.lock().expect("the dice");
         let reply = reply(&mut rng, &wire);
-        self.sent.lock().expect("the requests").push(wire);
+        let took = match rng.random_range(0..20) {
+            0 => timeout,
+            1..6 => timeout.mul_f64(rng.random_range(0.0..0.5)),
+            _ => Duration::ZERO,
+        };
+        self.clock.set(self.clock.now() + TimeDelta::from_std(took).unwrap_or_default());
+        self.sent.lock().expect("the requests").push(Sent { wire, timeout });
+        if took == timeout {
+            return Err(failure(&mut rng, ModelErrorClass::Timeout, "no answer".to_owned()));
+        }
         reply.map(|body| ModelReply { body, ..ModelReply::read(200, Value::Null, 3) })
     }
 }
@@ -51,6 +71,9 @@ fn word(rng: &mut Rng8, wire: &str) -> String {
         "Mia Keller",
         "EMP_0000",
         "MASK_ZZZZ",
+        "TWlhIEtlbGxlcg==",
+        "4d6961204b656c6c6572",
+        "M i a K e l l e r",
         "",
         "\u{0}",
         "\u{202e}\u{200b}",
@@ -126,20 +149,42 @@ fn call(rng: &mut Rng8, wire: &str) -> Value {
     call
 }
 
+/// All there are.
+const CLASSES: [ModelErrorClass; 12] = [
+    ModelErrorClass::RateLimited,
+    ModelErrorClass::Quota,
+    ModelErrorClass::Auth,
+    ModelErrorClass::NotFound,
+    ModelErrorClass::BadRequest,
+    ModelErrorClass::ContentFilter,
+    ModelErrorClass::Server,
+    ModelErrorClass::Unreachable,
+    ModelErrorClass::Network,
+    ModelErrorClass::Timeout,
+    ModelErrorClass::Unparseable,
+    ModelErrorClass::Lost,
+];
+
+/// Some of them come before an answer has begun, in the middle of one, or both.
+fn failure(rng: &mut Rng8, class: ModelErrorClass, message: String) -> ModelError {
+    let status = match class {
+        ModelErrorClass::Unreachable => None,
+        ModelErrorClass::Network
+        | ModelErrorClass::Timeout
+        | ModelErrorClass::Unparseable
+        | ModelErrorClass::Lost => rng.random_bool(0.5).then_some(200),
+        ModelErrorClass::Server => Some(if rng.random_bool(0.5) { 200 } else { 503 }),
+        _ => Some(429),
+    };
+    let retry_after = rng.random_bool(0.5).then(|| Duration::from_millis(rng.random_range(0..90_000)));
+    ModelError { class, status, retry_after, message }
+}
+
 fn reply(rng: &mut Rng8, wire: &str) -> Result<Body, ModelError> {
     if rng.random_bool(0.1) {
-        let class = *[
-            ModelErrorClass::RateLimited,
-            ModelErrorClass::Server,
-            ModelErrorClass::Quota,
-            ModelErrorClass::Timeout,
-            ModelErrorClass::Unparseable,
-            ModelErrorClass::ContentFilter,
-        ]
-        .choose(rng)
-        .expect("a class");
-        let retry_after = rng.random_bool(0.5).then(|| Duration::from_millis(rng.random_range(0..90_000)));
-        return Err(ModelError { class, status: Some(429), retry_after, message: word(rng, wire) });
+        let class = *CLASSES.choose(rng).expect("a class");
+        let message = word(rng, wire);
+        return Err(failure(rng, class, message));
     }
     if rng.random_bool(0.05) {
         let bytes: Vec<u8> = (0..rng.random_range(0..200)).map(|_| rng.random()).collect();

@@ -1,6 +1,8 @@
-//! The same masks for whoever else is outside: an assistant that calls a tool without a run.
+//! The same masks for whoever else is outside: an assistant that calls a tool without a run, and who looks for what
+//! should be masked in a file.
 
 use super::Masker;
+pub use super::dlp::shapes;
 use crate::tool::DataClass;
 use serde_json::Value;
 use std::collections::BTreeMap;

@@ -1,0 +1,97 @@
+//! When a call that failed is made again: after the pause that its workflow declares, in the turn that the budget of its
+//! system gives it.
+
+use super::Driver;
+use crate::{
+    run::{Change, Failure, Leaf, Record, StepPath, StepState, Task, machine::Status, retry},
+    telemetry::metrics,
+};
+use std::{collections::BTreeSet, time::Duration};
+use uuid::Uuid;
+
+/// Classes of failures that a system which is well answers with.
+const ANSWERS: [&str; 3] = ["invalid", "not_found", "denied"];
+
+/// Retries that wait for their turn, as the journal has it.
+pub(super) fn deferred(records: &[Record]) -> BTreeSet<StepPath> {
+    let mut deferred = BTreeSet::new();
+    for record in records {
+        let Some(path) = &record.path else { continue };
+        if matches!(record.change, Change::Deferred { .. }) {
+            deferred.insert(path.clone());
+        } else {
+            deferred.remove(path);
+        }
+    }
+    deferred
+}
+
+impl Driver {
+    pub(super) fn after_failure(
+        &self,
+        task: &Task,
+        failure: Failure,
+        retry_after: Option<Duration>,
+    ) -> Change {
+        let seed = Uuid::new_v5(&self.run.0, format!("{}:{}", task.path, task.attempt).as_bytes());
+        let spread = f64::from(seed.as_bytes()[0]) / 255.0;
+        // Undo and the like are calls too; a gate or a wait has no attempts to repeat.
+        let may_retry = matches!(task.leaf, Leaf::Call(_));
+        let attempt = task.attempt.saturating_sub(task.retried_from);
+        let pause = may_retry
+            .then(|| retry::pause(&task.retry, &failure.class, attempt, retry_after, spread))
+            .flatten();
+        match pause {
+            Some(pause) => Change::Retrying { failure, wake_at: self.services.clock.now() + pause },
+            None => Change::Failed { failure },
+        }
+    }
+
+    /// A retry that its system has answered earns the next one.
+    pub(super) fn answered(&self, task: &Task, failure: Option<&Failure>) {
+        let Leaf::Call(call) = &task.leaf else { return };
+        let is_retry = task.attempt.saturating_sub(task.retried_from) > 1;
+        if is_retry && failure.is_none_or(|failure| ANSWERS.contains(&failure.class.as_str())) {
+            self.services.brakes.answered(call.tool.system(), self.seconds());
+        }
+    }
+
+    /// What may begin now: retries that the budget of their system does not cover ask again later.
+    pub(super) fn in_turn(&mut self, ready: Vec<Task>) -> Vec<Task> {
+        ready.into_iter().filter(|task| self.has_turn(task)).collect()
+    }
+
+    fn has_turn(&mut self, task: &Task) -> bool {
+        let Leaf::Call(call) = &task.leaf else { return true };
+        let now = self.services.clock.now();
+        // What unwinding a run finds out before its retry is due is no retry.
+        let is_due = |step: &StepState| {
+            step.status == Status::Backoff && step.wake_at.is_some_and(|wake_at| wake_at <= now)
+        };
+        let system = call.tool.system();
+        let has_waited = self.deferred.contains(&task.path);
+        let wait = match self.state.step(&task.path).is_some_and(is_due) {
+            true => self.services.brakes.retry(system, self.seconds(), has_waited),
+            false => None,
+        };
+        let Some(wait) = wait else {
+            self.deferred.remove(&task.path);
+            return true;
+        };
+        let wake_at = now + wait;
+        if !has_waited {
+            metrics::retry_deferred(system);
+            self.deferred.insert(task.path.clone());
+            let change = Change::Deferred { system: system.to_owned(), wake_at };
+            self.record(Some(task.path.clone()), task.attempt.saturating_sub(1), change);
+        } else if let Some(step) = self.state.steps.get_mut(&task.path) {
+            // Only the run's row says when: one that waits for long would fill its journal with asking.
+            step.wake_at = Some(wake_at);
+        }
+        false
+    }
+
+    pub(super) fn seconds(&self) -> f64 {
+        self.services.clock.now().timestamp_micros() as f64 / 1e6
+    }
+}
