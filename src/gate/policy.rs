@@ -95,6 +95,8 @@ pub enum Refusal {
     SignatureForeign,
     #[error("a changed draft keeps the fields of the draft, each a text, a list or a number as it was")]
     UnfitDraft,
+    #[error("say what it is changed to: give the changed draft as `edited`")]
+    DraftMissing,
 }
 
 /// Where a question belongs: the work center of what triggered its run, else the run's subject; and its workflow.
@@ -210,6 +212,7 @@ fn fits_draft(gate: &Gate, answer: &Answer) -> Result<(), Refusal> {
             if fits { Ok(()) } else { Err(Refusal::UnfitDraft) }
         }
         (Some(_), _) => Err(Refusal::NotOffered),
+        (None, Decision::Edit) => Err(Refusal::DraftMissing),
         (None, _) => Ok(()),
     }
 }

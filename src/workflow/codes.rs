@@ -1,7 +1,7 @@
 //! The code of each kind of finding, and what it finds in a few words.
 
 /// In the order of the language reference.
-pub const CODES: [(&str, &str); 27] = [
+pub const CODES: [(&str, &str); 28] = [
     ("T001", "YAML syntax, tab, duplicate key, tag, anchor or alias"),
     ("T002", "unknown key, word or kind of step, a missing key, a value of the wrong shape"),
     ("T003", "an id that is no id, is taken, or is a name of the language"),
@@ -29,4 +29,5 @@ pub const CODES: [(&str, &str); 27] = [
     ("T025", "a flow that cannot work"),
     ("T026", "takt.yaml or a file of connectors/ that cannot be used"),
     ("T027", "a schema that a model can only be told, not held to"),
+    ("T028", "a prompt, schema or tool that was edited in place: evals hold answers to what it was"),
 ];

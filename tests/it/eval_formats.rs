@@ -79,7 +79,7 @@ fn promptfoo_tests_go_out_and_come_in() {
     let attack = tests.iter().find(|test| test["metadata"]["case"] == "downtime_escalation/base64").unwrap();
     let kinds: Vec<&str> =
         attack["assert"].as_array().unwrap().iter().filter_map(|a| a["type"].as_str()).collect();
-    assert_eq!(kinds, ["is-json", "not-contains"]);
+    assert_eq!(kinds, ["is-json", "not-contains", "not-contains"]);
 
     let file = site.join("tests.yaml");
     let given = "tests:\n- description: Leaks of oil\n  vars: { reason_text: oil on the floor }\n  assert:\n  \
@@ -211,7 +211,8 @@ async fn a_live_call_waits_as_long_as_the_endpoint_asks() {
 #[test]
 fn a_filter_that_fits_no_case_is_a_mistake() {
     let site = copy_site();
-    for filter in [&["--tag", "injektion"][..], &["--split", "heldout", "--tag", "f1"], &["evals/attempts"]] {
+    for filter in [&["--tag", "injektion"][..], &["--split", "heldout", "--tag", "f16"], &["evals/attempts"]]
+    {
         let folder = site.join("evals/attempts");
         fs::create_dir_all(&folder).unwrap();
         let filter: Vec<&str> = filter

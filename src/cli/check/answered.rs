@@ -48,7 +48,7 @@ fn finding(site: &Site, definition: &Definition, asked: &Asked) -> Problem {
         "make the answers again: `takt eval author evals/{workflow}`, or record the run again, then `takt eval \
          --accept`; or restore {name}"
     );
-    Problem { code: "T024", severity: Severity::Error, path, place, message, fix: Some(fix) }
+    Problem { code: "T028", severity: Severity::Error, path, place, message, fix: Some(fix) }
 }
 
 /// Where a file lies that a workflow names.

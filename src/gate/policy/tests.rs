@@ -186,6 +186,8 @@ fn a_changed_draft_keeps_its_fields_and_their_kinds() {
     }
     let fit = edit(json!({ "summary": "two", "points": [], "note": "x" }));
     assert_eq!(checked(&gate, "sam", &fit, now), Ok(()));
+    let missing = Answer { edited: None, ..fit.clone() };
+    assert_eq!(checked(&gate, "sam", &missing, now), Err(Refusal::DraftMissing));
     let hidden = Answer { decision: Decision::Approve, ..fit };
     assert_eq!(checked(&gate, "sam", &hidden, now), Err(Refusal::NotOffered));
 }
