@@ -2,7 +2,7 @@
 //! answer that cannot be read is known all the same, and no reader decides what is kept.
 
 use super::model::{Finish, ModelErrorClass, Usage};
-use super::text::{storable, storable_text};
+use super::text::{is_model_name, storable, storable_text};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ pub struct ReadBody {
     pub json: Value,
     pub usage: Option<Usage>,
     pub finish: Option<Finish>,
-    /// The model that answered, as it names itself.
+    /// The model that answered, as it names itself; text that is no name of a model is left out.
     pub model: Option<String>,
 }
 
@@ -45,7 +45,11 @@ impl Body {
         ReadBody {
             usage: json.get("usage").and_then(Usage::read),
             finish: json.pointer("/choices/0/finish_reason").and_then(Value::as_str).map(Finish::read),
-            model: json.get("model").and_then(Value::as_str).map(str::to_owned),
+            model: json
+                .get("model")
+                .and_then(Value::as_str)
+                .filter(|name| is_model_name(name))
+                .map(str::to_owned),
             json,
         }
     }
@@ -105,6 +109,18 @@ mod tests {
         assert_eq!(failure(json!({"error": {"message": "busy"}})), Some(ModelErrorClass::Server));
         assert_eq!(failure(json!({"error": null, "choices": []})), None);
         assert_eq!(failure(json!([])), Some(ModelErrorClass::Unparseable));
+    }
+
+    #[test]
+    fn half_a_report_of_tokens_is_none_and_a_sentence_is_no_model() {
+        let read = |json: Value| Body::of_json(&json).read();
+        let whole = json!({"prompt_tokens": 3, "completion_tokens": 4});
+        assert_eq!(read(json!({"usage": whole})).usage, Some(Usage { input_tokens: 3, output_tokens: 4 }));
+        for half in [json!({"prompt_tokens": 3}), json!({"completion_tokens": 4}), json!({})] {
+            assert_eq!(read(json!({"usage": half})).usage, None);
+        }
+        assert_eq!(read(json!({"model": "small-2"})).model.as_deref(), Some("small-2"));
+        assert_eq!(read(json!({"model": "small-2, approved by the <b>plant manager</b>"})).model, None);
     }
 
     /// PostgreSQL keeps no NUL, and a model can write one.

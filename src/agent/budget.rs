@@ -4,6 +4,7 @@
 use super::body::ReadBody;
 use super::ledger::{Limits, Reason, Reserve, Why};
 use super::model::{ModelErrorClass, ModelProfile, Usage};
+use serde_json::Value;
 
 /// An answer shorter than this is not worth asking for.
 const ANSWER_TOKENS_MIN: u64 = 256;
@@ -93,14 +94,20 @@ impl Charge {
             input_tokens: reserve.input_tokens,
             output_tokens: answer_tokens.min(reserve.output_tokens),
         };
-        let (usage, is_estimated) = match read.usage {
-            None => (estimate, true),
-            Some(usage) if usage.input_tokens < least => {
-                (Usage { output_tokens: usage.output_tokens.max(estimate.output_tokens), ..estimate }, true)
-            }
-            Some(usage) => (usage, false),
+        let said = |pointer: &str| read.json.pointer(pointer).and_then(Value::as_u64);
+        let input = said("/usage/prompt_tokens").filter(|tokens| *tokens >= least);
+        let output = said("/usage/completion_tokens");
+        let usage = Usage {
+            input_tokens: input.unwrap_or(estimate.input_tokens),
+            output_tokens: match (input, output) {
+                (Some(_), Some(output)) => output,
+                // Who does not know what was asked is not believed to have said little.
+                (None, Some(output)) => output.max(estimate.output_tokens),
+                (_, None) => estimate.output_tokens,
+            },
         };
-        Some(Self { usage, cost_usd: cost(price, usage.input_tokens, usage.output_tokens), is_estimated })
+        let cost_usd = cost(price, usage.input_tokens, usage.output_tokens);
+        Some(Self { usage, cost_usd, is_estimated: input.is_none() || output.is_none() })
     }
 
     /// Of an attempt without an answer: all that was reserved, where one may have been produced and was lost.
@@ -165,6 +172,27 @@ mod tests {
             assert!(budget.cost_usd() > limits.cost_usd);
             assert!(budget.reserve(&limits, &price(), 1, 4_096).is_err());
         }
+    }
+
+    /// A server that counts only what it read has written something all the same.
+    #[test]
+    fn what_half_a_report_leaves_out_is_estimated() {
+        let reserve = Reserve { input_tokens: 5_000, output_tokens: 4_096, cost_usd: 0.06 };
+        let charged = |usage: Value| {
+            let body = json!({ "choices": [{ "message": { "content": "x".repeat(900) } }], "usage": usage });
+            Charge::of_answer(&Body::of_json(&body).read(), 200, &reserve, &price()).unwrap()
+        };
+        let nothing = charged(Value::Null);
+        assert_eq!(nothing.usage.input_tokens, 5_000);
+        assert!((900..=4_096).contains(&nothing.usage.output_tokens), "{nothing:?}");
+        let only_input = charged(json!({ "prompt_tokens": 1_200 }));
+        assert_eq!((only_input.usage.input_tokens, only_input.is_estimated), (1_200, true));
+        assert!(only_input.usage.output_tokens >= 900, "{only_input:?}");
+        assert!(only_input.cost_usd > cost(&price(), 1_200, 899), "{only_input:?}");
+        let only_output = charged(json!({ "completion_tokens": 3_000 }));
+        assert_eq!((only_output.usage.total(), only_output.is_estimated), (8_000, true));
+        let both = charged(json!({ "prompt_tokens": 1_200, "completion_tokens": 30 }));
+        assert_eq!((both.usage.total(), both.is_estimated), (1_230, false));
     }
 
     /// What was sent and not refused may be on the bill.

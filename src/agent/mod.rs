@@ -22,6 +22,7 @@ mod guard;
 mod digest;
 mod text;
 mod trace;
+mod said;
 mod tape;
 
 #[cfg(test)]
@@ -37,10 +38,12 @@ pub use ledger::{
     Reserve, Source, Why,
 };
 pub use mask_key::MaskKey;
-pub use model::{Capabilities, Finish, Model, ModelError, ModelErrorClass, ModelProfile, ModelReply, Usage};
+pub use model::{
+    Capabilities, Finish, Model, ModelError, ModelErrorClass, ModelProfile, ModelReply, Provider, Usage,
+};
 pub use onlookers::{Nobody, Onlookers, Screen};
 pub use run::{Around, Progress, run};
 pub use tape::{Exchange, Part, Parts, Played, Stale, Tape, TapePlayer, Terms, canonical_json, request_key};
 pub use task::{Answer, Check, Clock, Task, ToolClasses};
-pub use text::{storable, too_deep, visible};
+pub use text::{is_model_name, storable, too_deep, visible};
 pub use trace::Spans;

@@ -66,11 +66,25 @@ impl Capabilities {
     }
 }
 
+/// Who stands behind an endpoint, as OpenTelemetry's conventions name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Provider {
+    /// `gen_ai.provider.name`: a well-known value, whatever the site calls the endpoint.
+    pub name: &'static str,
+    pub address: Option<String>,
+    pub port: Option<u16>,
+}
+
 /// A chat-completions endpoint. `complete` makes exactly one attempt and never retries: every attempt
 /// is an entry of the journal.
 #[async_trait]
 pub trait Model: Send + Sync {
     fn profile(&self) -> &ModelProfile;
+
+    /// Only of one that is reached over a network.
+    fn provider(&self) -> Option<Provider> {
+        None
+    }
 
     /// `request` is the whole body of a chat completion; it is sent as it is.
     async fn complete(&self, request: &Value, timeout: Duration) -> Result<ModelReply, ModelError>;
@@ -112,14 +126,10 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// Half a report is none: what is missing is not 0.
     pub(super) fn read(usage: &Value) -> Option<Self> {
         let tokens = |key: &str| usage.get(key).and_then(Value::as_u64);
-        match (tokens("prompt_tokens"), tokens("completion_tokens")) {
-            (None, None) => None,
-            (input, output) => {
-                Some(Self { input_tokens: input.unwrap_or(0), output_tokens: output.unwrap_or(0) })
-            }
-        }
+        Some(Self { input_tokens: tokens("prompt_tokens")?, output_tokens: tokens("completion_tokens")? })
     }
 
     pub fn total(self) -> u64 {

@@ -75,7 +75,10 @@ async fn go_on(
         match action {
             Action::Done(answer) => return Ok(Progress::Answered(Box::new(answer))),
             Action::Wait(until) => return Ok(Progress::Waiting { until }),
-            Action::Record(entry) => keep(session, around.ledger, entry).await?,
+            Action::Record(entry) => {
+                keep(session, around.ledger, entry.clone()).await?;
+                trace::judged(&entry, around.spans);
+            }
             Action::Ask { ask, has_turn, timeout } => {
                 ask_once(task, session, &ask, has_turn, timeout, around).await?;
             }
@@ -126,7 +129,8 @@ async fn ask_once(
         }
     };
     keep(session, around.ledger, ask.entry(clock.now())).await?;
-    let span = trace::chat(task, &profile, ask, around.spans);
+    let provider = configured(around.models, &profile).and_then(|model| model.provider());
+    let span = trace::chat(task, &profile, provider.as_ref(), ask, around.spans);
     let screen = around.onlookers.screen(task.run, &task.step);
     let result = send(around.models, &profile, &ask.request, timeout, screen).instrument(span.clone()).await;
     let (told, unused) = (told(&result), unused(&result, tokens));
@@ -156,6 +160,12 @@ fn unused(result: &Result<ModelReply, ModelError>, wanted: u64) -> u64 {
 }
 
 /// The endpoint is looked up by name: a resumed step keeps the models it began with.
+fn configured<'a>(models: &'a [Arc<dyn Model>], profile: &ModelProfile) -> Option<&'a Arc<dyn Model>> {
+    let same =
+        |m: &&Arc<dyn Model>| m.profile().endpoint == profile.endpoint && m.profile().model == profile.model;
+    models.iter().find(same)
+}
+
 async fn send(
     models: &[Arc<dyn Model>],
     profile: &ModelProfile,
@@ -163,9 +173,7 @@ async fn send(
     timeout: Duration,
     screen: Option<Arc<dyn Screen>>,
 ) -> Result<ModelReply, ModelError> {
-    let same =
-        |m: &&Arc<dyn Model>| m.profile().endpoint == profile.endpoint && m.profile().model == profile.model;
-    let Some(model) = models.iter().find(same) else {
+    let Some(model) = configured(models, profile) else {
         let message = format!("model endpoint `{}` is no longer configured", profile.endpoint);
         return Err(ModelError {
             class: ModelErrorClass::NotFound,

@@ -4,6 +4,7 @@
 
 use serde_json::{Map, Value};
 
+const MODEL_NAME_LENGTH_MAX: usize = 100;
 /// Levels of one value; a note of the journal may have 64, with what stands around it.
 const DEPTH_MAX: usize = 48;
 
@@ -16,6 +17,14 @@ pub fn visible(text: &str) -> String {
                 | '\u{3164}' | '\u{ffa0}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e01ef}')
     };
     text.chars().filter(|c| !invisible(*c)).collect()
+}
+
+/// A server names itself, and the name stands on cards: nothing in it may be a link, a mark or a sentence.
+pub fn is_model_name(text: &str) -> bool {
+    text.len() <= MODEL_NAME_LENGTH_MAX
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:/@+".contains(c))
+        && !text.contains("//")
 }
 
 pub(super) fn storable_text(text: &str) -> String {
@@ -61,6 +70,31 @@ fn exceeds(value: &Value, left: usize) -> bool {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn names_of_models_are_told_from_what_else_a_server_may_say() {
+        for name in
+            ["small-2026-09-01", "meta-llama/Llama-3.1-8B", "ft:small:plant::Ab1", "m:8b-Q4_K_M", "7b"]
+        {
+            assert!(is_model_name(name), "{name}");
+        }
+        let long = "m".repeat(MODEL_NAME_LENGTH_MAX + 1);
+        for text in [
+            "",
+            "approved by Mia Novak",
+            "<b>m</b>",
+            "*m*",
+            "m\n",
+            "https://example.com/x",
+            "[m](x)",
+            "m\u{202e}",
+            "mš",
+            "-m",
+            long.as_str(),
+        ] {
+            assert!(!is_model_name(text), "{text:?}");
+        }
+    }
 
     #[test]
     fn depth_is_counted_and_flat_values_pass() {

@@ -2,15 +2,24 @@
 //! tool call, named as OpenTelemetry's conventions for generative AI have them. A step that goes on from its journal,
 //! and a replay, leave none for what they only read. What was said is part of a span only where that was asked for.
 
-use super::ledger::Entry;
-use super::model::{ModelErrorClass, ModelProfile};
+use super::ledger::{Entry, Source};
+use super::model::{ModelErrorClass, ModelProfile, Provider};
 use super::run::Progress;
+use super::said;
 use super::task::Task;
 use super::turns::Ask;
 use crate::tool::ToolName;
-use serde_json::json;
+use serde_json::{Value, json};
 use tracing::{Span, field::Empty};
 use uuid::Uuid;
+
+/// What an answer may report of its tokens, and where.
+const USAGE: [(&str, &str); 4] = [
+    ("gen_ai.usage.input_tokens", "/usage/prompt_tokens"),
+    ("gen_ai.usage.output_tokens", "/usage/completion_tokens"),
+    ("gen_ai.usage.cache_read.input_tokens", "/usage/prompt_tokens_details/cached_tokens"),
+    ("gen_ai.usage.reasoning.output_tokens", "/usage/completion_tokens_details/reasoning_tokens"),
+];
 
 /// How much of a conversation its spans tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -50,7 +59,43 @@ pub(super) fn agent_ended(span: &Span, progress: &Progress) {
     }
 }
 
-pub(super) fn chat(task: &Task, profile: &ModelProfile, ask: &Ask, spans: Spans) -> Span {
+/// What came of an answer's examination, told once it is written down: whether it was accepted, and what was wrong with
+/// it, not what stands in it.
+pub(super) fn judged(entry: &Entry, spans: Spans) {
+    if spans == Spans::None {
+        return;
+    }
+    let (label, score, why) = match entry {
+        Entry::Rejected { rejection, .. } if rejection.index.is_none() => {
+            ("fail", 0.0, json!(rejection.kind))
+        }
+        Entry::Finished { source: Source::Model | Source::FallbackModel, .. } => ("pass", 1.0, Value::Null),
+        _ => return,
+    };
+    tracing::info!(
+        target: "trace",
+        {
+            gen_ai.evaluation.name = "takt.acceptance",
+            gen_ai.evaluation.score.label = label,
+            gen_ai.evaluation.score.value = score,
+            gen_ai.evaluation.explanation = why.as_str(),
+        },
+        "gen_ai.evaluation.result"
+    );
+}
+
+/// The exporter makes numbers of signed ones only.
+fn whole(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+pub(super) fn chat(
+    task: &Task,
+    profile: &ModelProfile,
+    provider: Option<&Provider>,
+    ask: &Ask,
+    spans: Spans,
+) -> Span {
     if spans == Spans::None {
         return Span::none();
     }
@@ -60,13 +105,16 @@ pub(super) fn chat(task: &Task, profile: &ModelProfile, ask: &Ask, spans: Spans)
         otel.name = format!("chat {}", profile.model),
         otel.kind = "client",
         gen_ai.operation.name = "chat",
-        gen_ai.provider.name = profile.endpoint,
+        gen_ai.provider.name = provider.map(|provider| provider.name),
+        server.address = provider.and_then(|provider| provider.address.as_deref()),
+        server.port = provider.and_then(|provider| provider.port).map(i64::from),
         gen_ai.request.model = profile.model,
-        gen_ai.request.max_tokens = ask.reserve.output_tokens,
+        gen_ai.request.max_tokens = whole(ask.reserve.output_tokens),
         gen_ai.agent.name = task.step,
         gen_ai.conversation.id = %task.run,
-        takt.turn = ask.turn,
-        takt.attempt = ask.attempt,
+        takt.endpoint = profile.endpoint,
+        takt.turn = i64::from(ask.turn),
+        takt.attempt = i64::from(ask.attempt),
         gen_ai.input.messages = Empty,
         gen_ai.output.messages = Empty,
         gen_ai.response.id = Empty,
@@ -74,11 +122,13 @@ pub(super) fn chat(task: &Task, profile: &ModelProfile, ask: &Ask, spans: Spans)
         gen_ai.response.finish_reasons = Empty,
         gen_ai.usage.input_tokens = Empty,
         gen_ai.usage.output_tokens = Empty,
+        gen_ai.usage.cache_read.input_tokens = Empty,
+        gen_ai.usage.reasoning.output_tokens = Empty,
         http.response.status_code = Empty,
         error.type = Empty,
     );
     if spans == Spans::Content {
-        span.record("gen_ai.input.messages", ask.request["messages"].to_string());
+        span.record("gen_ai.input.messages", said::input(&ask.request).to_string());
     }
     span
 }
@@ -90,15 +140,15 @@ pub(super) fn chat_ended(span: &Span, entry: &Entry, spans: Spans) {
     match entry {
         Entry::Responded { status, body, .. } => {
             let read = body.read();
-            span.record("http.response.status_code", status);
+            span.record("http.response.status_code", i64::from(*status));
             if let Some((class, _)) = read.failure() {
                 span.record("error.type", class.word());
                 return;
             }
-            let text = |pointer: &str| read.json.pointer(pointer).and_then(|value| value.as_str());
+            let text = |pointer: &str| read.json.pointer(pointer).and_then(Value::as_str);
             let known = [
                 ("gen_ai.response.id", text("/id")),
-                ("gen_ai.response.model", text("/model")),
+                ("gen_ai.response.model", read.model.as_deref()),
                 ("gen_ai.response.finish_reasons", text("/choices/0/finish_reason")),
             ];
             for (name, value) in known {
@@ -106,14 +156,13 @@ pub(super) fn chat_ended(span: &Span, entry: &Entry, spans: Spans) {
                     span.record(name, value);
                 }
             }
-            if let Some(usage) = read.usage {
-                span.record("gen_ai.usage.input_tokens", usage.input_tokens);
-                span.record("gen_ai.usage.output_tokens", usage.output_tokens);
+            for (name, pointer) in USAGE {
+                if let Some(tokens) = read.json.pointer(pointer).and_then(Value::as_u64) {
+                    span.record(name, whole(tokens));
+                }
             }
-            if spans == Spans::Content
-                && let Some(message) = read.json.pointer("/choices/0/message")
-            {
-                span.record("gen_ai.output.messages", message.to_string());
+            if spans == Spans::Content {
+                span.record("gen_ai.output.messages", said::output(&read.json).to_string());
             }
         }
         Entry::Failed { class, status, .. } => failed(span, *class, *status),
@@ -124,7 +173,7 @@ pub(super) fn chat_ended(span: &Span, entry: &Entry, spans: Spans) {
 fn failed(span: &Span, class: ModelErrorClass, status: Option<u16>) {
     span.record("error.type", class.word());
     if let Some(status) = status {
-        span.record("http.response.status_code", status);
+        span.record("http.response.status_code", i64::from(status));
     }
 }
 

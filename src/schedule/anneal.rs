@@ -23,13 +23,6 @@ const COLD: f64 = 0.000_5;
 const CYCLE: f64 = 400.0;
 /// All coolings but every fourth start that much warmer and from where the walker stands, to leave a valley.
 const REHEAT: f64 = 4.0;
-/// A cooling that the budget has only a part of room for starts colder: warmth is wasted that has no time to
-/// cool, and ruins a good plan. By what power of that part.
-const SHORT: f64 = 0.5;
-/// The same for every second walker where there is a current plan: with little time it only descends from it.
-const DESCENT: f64 = 1.5;
-/// How far into the budget a repair looks first at what was moved, where there is a current plan.
-const FOCUSED: f64 = 1.0 / 3.0;
 /// How fast the temperature follows.
 const STEER: f64 = 0.02;
 /// How far above the limit, in temperatures, the orders timed so far must cost before timing breaks off.
@@ -65,10 +58,8 @@ pub(super) fn anneal(
 ) -> Vec<Sequence> {
     let threads = question.threads;
     let free = starts.first().map_or(&[][..], |start| start.order.as_slice());
-    let is_repair = free.iter().filter(|&&op| problem.ops[op].current.is_some()).count() * 2 > free.len();
-    let mut walkers: Vec<Walk> = (0..walkers(threads))
-        .map(|number| Walk::new(problem, facts, &question, (number, is_repair), starts))
-        .collect();
+    let mut walkers: Vec<Walk> =
+        (0..walkers(threads)).map(|number| Walk::new(problem, facts, &question, number, starts)).collect();
     let count = walkers.len();
     let ops = free.len().max(1) as u64;
     let alts: usize = free.iter().map(|&op| problem.ops[op].alts.len()).sum();
@@ -76,15 +67,14 @@ pub(super) fn anneal(
     let cooling = CYCLE * choices * choices * (ops * count as u64) as f64;
     let steps_max = (ROUND / ops).clamp(200, 20_000);
     walkers.iter_mut().for_each(Walk::warm_up);
-    let mut cycle = Cycle { number: 0, from: 0.0, to: 0.0, part: if is_repair { 0.0 } else { 1.0 } };
+    let mut cycle = Cycle { number: 0, from: 0.0, to: 0.0 };
     loop {
         let spent = budget.spent(tally.evaluated);
         if spent >= cycle.to {
             cycle = cycle.next(spent, tally.evaluated, cooling);
-            walkers.iter_mut().for_each(|walk| walk.begin(&cycle));
+            walkers.iter_mut().filter(|_| cycle.number > 2).for_each(|walk| walk.restart(cycle.is_hot()));
         }
         let phase = cycle.phase(spent);
-        walkers.iter_mut().for_each(|walk| walk.mover.is_focused = is_repair && spent < FOCUSED);
         let pace = tally.evaluated as f64 / spent.max(1e-6) / count as f64;
         let steps = ((pace * ROUND_SHARE) as u64).clamp(STEPS_MIN, steps_max);
         let left = budget.left(tally.evaluated).div_ceil(count as u64).min(steps);
@@ -118,8 +108,6 @@ struct Cycle {
     number: u32,
     from: f64,
     to: f64,
-    /// How much of a whole cooling there is room for, at most 1.
-    part: f64,
 }
 
 impl Cycle {
@@ -128,12 +116,11 @@ impl Cycle {
         let number = self.number + 1;
         // The first rounds only tell how fast this goes.
         if number == 1 {
-            return Self { number, from: 0.0, to: 0.02, part: self.part };
+            return Self { number, from: 0.0, to: 0.02 };
         }
         let left = evaluated as f64 / spent.max(1e-6) * (1.0 - spent);
-        let coolings = left / cooling;
-        let to = spent + (1.0 - spent) / coolings.round().max(1.0);
-        Self { number, from: spent, to, part: coolings.min(1.0) }
+        let cycles = (left / cooling).round().max(1.0);
+        Self { number, from: spent, to: spent + (1.0 - spent) / cycles }
     }
 
     fn is_hot(&self) -> bool {
@@ -165,9 +152,6 @@ struct Walk<'a> {
     mover: Mover,
     rng: ChaCha8Rng,
     own_warm: f64,
-    /// By what power of the room there is for a cooling it starts colder.
-    power: f64,
-    is_repair: bool,
     warm: f64,
     heat: f64,
     first_heat: f64,
@@ -189,7 +173,7 @@ impl<'a> Walk<'a> {
         problem: &'a Problem,
         facts: &'a Facts,
         question: &Question,
-        (number, is_repair): (usize, bool),
+        number: usize,
         starts: &[Sequence],
     ) -> Self {
         let mut timing = Timing::new(problem, facts, question.hours, question.weights);
@@ -205,8 +189,6 @@ impl<'a> Walk<'a> {
             mover: Mover::of(problem),
             rng,
             own_warm,
-            power: if is_repair && number % 2 == 1 { DESCENT } else { SHORT },
-            is_repair,
             warm: own_warm,
             heat: 1.0,
             first_heat: 1.0,
@@ -227,19 +209,15 @@ impl<'a> Walk<'a> {
         self.mover.learn(&self.timing);
     }
 
-    /// Starts a cooling; all but the first go on from the best plan if they are not hot ones.
-    fn begin(&mut self, cycle: &Cycle) {
-        if cycle.number > 2 && !cycle.is_hot() {
+    /// Starts another cooling, from the best plan if it is not a hot one.
+    fn restart(&mut self, is_hot: bool) {
+        if !is_hot {
             let best = std::mem::take(&mut self.best.1);
             self.go_to(&best);
             self.best.1 = best;
         }
-        let reheat = if cycle.is_hot() { REHEAT } else { 1.0 };
-        self.warm = (self.own_warm * reheat * cycle.part.powf(self.power)).clamp(COLD, 0.4);
-        // The first rounds of a new plan have found their temperature; those of a repair were cold.
-        if cycle.number != 2 || self.is_repair {
-            self.heat = self.first_heat * self.warm / self.own_warm;
-        }
+        self.warm = if is_hot { (self.own_warm * REHEAT).min(0.4) } else { self.own_warm };
+        self.heat = self.first_heat * if is_hot { REHEAT } else { 1.0 };
     }
 
     /// A first temperature from the worsening of sampled moves.
@@ -327,20 +305,5 @@ impl<'a> Walk<'a> {
             self.timing.copy_to(&mut self.best.1);
             self.best_makespan = self.timing.makespan();
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cooling_that_there_is_no_room_for_starts_colder() {
-        let first = Cycle { number: 0, from: 0.0, to: 0.0, part: 1.0 }.next(0.0, 0, 1e6);
-        assert_eq!((first.number, first.part), (1, 1.0));
-        // With 2 % spent there is room for 49 times as many steps again.
-        let (short, long) = (first.next(0.02, 10_000, 1e6), first.next(0.02, 100_000, 1e6));
-        assert!((short.part - 0.49).abs() < 1e-9 && (short.to - 1.0).abs() < 1e-9);
-        assert!((long.part - 1.0).abs() < 1e-9 && (long.to - 0.216).abs() < 1e-9);
     }
 }

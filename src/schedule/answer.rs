@@ -21,6 +21,20 @@ pub struct Answer {
     /// Frozen operations that cannot stay where they are and were planned anew.
     pub unfrozen: Vec<Unfrozen>,
     pub warnings: Vec<String>,
+    /// Of the best option; absent where nobody asked, or no changeover makes a difference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub without_changeovers: Option<WithoutChangeovers>,
+}
+
+/// How late the orders of a plan stay in a plant where no changeover takes time or is forbidden: what a short
+/// search that begins with the plan finds there, and no proof.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WithoutChangeovers {
+    /// Never above the plan's own.
+    pub weighted_tardiness: f64,
+    pub late_orders: usize,
+    /// Sequences timed to find it; `evaluated` of the answer does not count them.
+    pub evaluated: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -83,6 +97,10 @@ pub struct Kpis {
     pub changeovers: usize,
     pub changeover_cost: f64,
     pub overtime_minutes: Minute,
+    /// Work and changeovers as a share of open time, from now until the last operation ends, of the resources
+    /// that do anything; absent in a plan that does not report it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub utilisation: Option<f64>,
     /// Operations on another resource, or starting more than the tolerance away from the current plan.
     pub moved_ops: usize,
     /// Of those, the ones on another resource.
@@ -96,6 +114,7 @@ pub struct Kpis {
 pub struct LateOrder {
     pub order: String,
     pub tier: String,
+    /// Or the end of its shelf life, where that comes first.
     pub due: Minute,
     pub minutes_late: Minute,
 }
@@ -110,6 +129,21 @@ pub struct Bound {
     /// No plan of these orders ends before it, even without changeovers.
     #[serde(default)]
     pub makespan: Minute,
+    /// The resources and work centers that their own work keeps longest, latest first, three at most.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capacity: Vec<Capacity>,
+}
+
+/// When a resource, or a work center of several, is done at the soonest with what can go nowhere else, in its
+/// open time and without changeovers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Capacity {
+    /// A resource, or a work center of several.
+    pub id: String,
+    /// Work that can go nowhere else, each operation on the fastest resource.
+    pub work_minutes: Minute,
+    /// No plan of these orders is done with it before.
+    pub until: Minute,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

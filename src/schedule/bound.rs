@@ -4,6 +4,7 @@
 //! says so. No tardiness bound goes further than orders alone.
 
 use super::answer::{Bound, BoundKind};
+use super::capacity;
 use super::construct::tails;
 use super::decode::Timed;
 use super::facts::Facts;
@@ -27,29 +28,38 @@ pub(super) fn bound(problem: &Problem, facts: &Facts, timed: &Timed) -> Bound {
             makespan = makespan.max(end);
         }
     }
-    let loaded = busiest(problem, facts, timed).max(load(problem, facts, timed, &alone));
+    let heads: Vec<Minute> = (0..problem.ops.len()).map(|op| head(problem, &alone, op)).collect();
+    let capacity = capacity::needed(problem, facts, timed, &heads);
+    let busiest = capacity.first().map_or(Minute::MIN, |needs| needs.until);
+    let loaded = busiest.max(load(problem, facts, timed, &heads));
     let kind =
         if weights.makespan > 0.0 && loaded > makespan { BoundKind::Load } else { BoundKind::OrderAlone };
     let makespan = makespan.max(loaded).max(0);
     let value =
         weights.tardiness * tardiness + weights.late_orders * late + weights.makespan * makespan as f64;
-    Bound { value, kind, informative: value > 0.0, makespan }
+    Bound { value, kind, informative: value > 0.0, makespan, capacity }
 }
 
 /// The makespan that the load of resources forces, whatever goes where.
-fn load(problem: &Problem, facts: &Facts, timed: &Timed, alone: &[Minute]) -> Minute {
+fn load(problem: &Problem, facts: &Facts, timed: &Timed, heads: &[Minute]) -> Minute {
     let tail = tails(problem);
     let free = (0..problem.ops.len()).filter(|&op| !facts.is_decided(op) && timed.slots[op].is_some());
     let work = |op: OpIx| {
         let data = &problem.ops[op];
-        let preds = data.preds.iter().map(|&pred| alone[pred].saturating_add(data.min_lag));
         Work {
-            head: preds.fold(data.earliest, Minute::max),
+            head: heads[op],
             tail: tail[op],
             choices: data.alts.iter().map(|alt| (alt.resource, alt.minutes)).collect(),
         }
     };
     load::bound(&free.map(work).collect::<Vec<_>>(), problem.resources.len())
+}
+
+/// When `op` can begin at the soonest, its order having the plant to itself.
+fn head(problem: &Problem, alone: &[Minute], op: OpIx) -> Minute {
+    let data = &problem.ops[op];
+    let preds = data.preds.iter().map(|&pred| alone[pred].saturating_add(data.min_lag));
+    preds.fold(data.earliest, Minute::max)
 }
 
 /// By operation: its earliest end if its order had the plant to itself.
@@ -65,8 +75,7 @@ pub(super) fn ends_alone(problem: &Problem, facts: &Facts) -> Vec<Minute> {
             ends[op] = slot.end;
             continue;
         }
-        let preds = data.preds.iter().map(|&pred| ends[pred].saturating_add(data.min_lag));
-        let from = preds.fold(data.earliest, Minute::max);
+        let from = head(problem, &ends, op);
         let alone = data.alts.iter().filter_map(|alt| {
             let open = &problem.resources[alt.resource].open;
             if data.splits {
@@ -78,22 +87,4 @@ pub(super) fn ends_alone(problem: &Problem, facts: &Facts) -> Vec<Minute> {
         ends[op] = alone.min().unwrap_or(from);
     }
     ends
-}
-
-/// When the last resource is done with the work that can go nowhere else.
-fn busiest(problem: &Problem, facts: &Facts, timed: &Timed) -> Minute {
-    let mut load: Vec<(Minute, Minute)> = vec![(0, Minute::MAX); problem.resources.len()];
-    for (op, data) in problem.ops.iter().enumerate() {
-        if let ([alt], false, true) = (data.alts.as_slice(), facts.is_decided(op), timed.slots[op].is_some())
-        {
-            let (minutes, from) = &mut load[alt.resource];
-            *minutes += alt.minutes;
-            *from = data.earliest.min(*from);
-        }
-    }
-    let end = |(resource, &(minutes, from)): (usize, &(Minute, Minute))| {
-        let from = from.max(problem.now());
-        problem.resources[resource].open.work(from, minutes).filter(|_| minutes > 0).map(|work| work.1)
-    };
-    load.iter().enumerate().filter_map(end).max().unwrap_or(Minute::MIN)
 }

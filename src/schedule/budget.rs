@@ -45,6 +45,21 @@ impl<'a> Budget<'a> {
         }
     }
 
+    pub(super) fn part_of_time(&self, part: f64) -> Duration {
+        self.time.map_or(Duration::ZERO, |all| all.mul_f64(part))
+    }
+
+    /// A part of the whole, beside what is spent already; of the time no more than is left.
+    pub(super) fn beside(&self, part: f64) -> Budget<'a> {
+        let left = self.time.map(|time| time.saturating_sub(self.started.elapsed()));
+        Budget {
+            evaluations: self.evaluations.map(|all| (all as f64 * part).ceil() as u64),
+            started: Instant::now(),
+            time: left.map(|left| left.min(self.part_of_time(part))),
+            watch: self.watch,
+        }
+    }
+
     pub(super) fn started(&self) -> Instant {
         self.started
     }

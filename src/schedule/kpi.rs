@@ -92,11 +92,33 @@ pub(super) fn kpis(problem: &Problem, facts: &Facts, timed: &Timed, unscheduled:
         changeovers: placed().filter(|(_, slot)| slot.setup_minutes > 0).count(),
         changeover_cost: figures.changeover_cost,
         overtime_minutes: figures.overtime,
+        utilisation: Some(utilisation(problem, facts, timed, figures.makespan)),
         moved_ops: figures.moved,
         machine_changes: figures.machine_changes,
         stability,
         unscheduled_orders: unscheduled,
     }
+}
+
+/// Work and changeovers as a share of open time, of the resources that do anything.
+fn utilisation(problem: &Problem, facts: &Facts, timed: &Timed, makespan: Minute) -> f64 {
+    let now = problem.now();
+    let mut busy: Vec<Minute> = vec![0; problem.resources.len()];
+    for (op, slot) in timed.slots.iter().enumerate() {
+        let Some(slot) = slot.filter(|_| !facts.is_done[op]) else { continue };
+        let data = &problem.ops[op];
+        let runs = matches!(data.current.map(|current| current.status), Some(Status::Running { .. }));
+        let alt = data.alts.iter().find(|alt| alt.resource == slot.resource).filter(|_| !runs);
+        let work = match alt {
+            Some(alt) => alt.minutes,
+            None => problem.resources[slot.resource].open.covered(slot.start.max(now), slot.end),
+        };
+        busy[slot.resource] += work + slot.setup_minutes;
+    }
+    let used = (0..busy.len()).filter(|&resource| busy[resource] > 0);
+    let open = |resource: usize| problem.resources[resource].open.covered(now, makespan.max(now));
+    let open: Minute = used.map(open).sum();
+    if open == 0 { 0.0 } else { busy.iter().sum::<Minute>() as f64 / open as f64 }
 }
 
 /// Worst first.

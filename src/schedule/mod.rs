@@ -14,6 +14,7 @@ mod answer;
 mod bound;
 mod budget;
 mod calendar;
+mod capacity;
 pub mod change;
 mod conflict;
 mod construct;
@@ -36,6 +37,7 @@ mod profile;
 #[cfg(test)]
 mod proof;
 pub mod read;
+mod remains;
 mod repair;
 mod resequence;
 mod rounds;
@@ -50,11 +52,11 @@ mod watch;
 mod words;
 
 pub use answer::{
-    Answer, Baseline, Bound, BoundKind, Cause, Fact, Kpis, LateOrder, PlanOption, PlannedOp, Unfrozen,
-    Unscheduled,
+    Answer, Baseline, Bound, BoundKind, Capacity, Cause, Fact, Kpis, LateOrder, PlanOption, PlannedOp,
+    Unfrozen, Unscheduled, WithoutChangeovers,
 };
 pub use conflict::{Conflict, Explained, conflicts};
 pub use error::ScheduleError;
 pub use problem::Problem;
-pub use resequence::{resequence, resequence_until};
+pub use resequence::{resequence, resequence_in_full, resequence_until};
 pub use watch::{Progress, Watch};

@@ -172,7 +172,29 @@ pub struct Order {
     /// Cost of one late minute against other orders.
     #[serde(default = "one")]
     pub weight: f64,
+    /// What an hour late costs: a hundredth of it is added to the weight, as in the priority score.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub penalty_per_hour: Option<f64>,
+    /// Minutes from the release, or from now where there is none, after which it is late whenever it is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shelf_life: Option<Minute>,
     pub ops: Vec<Op>,
+}
+
+/// What one unit of penalty per hour adds to a weight.
+const PENALTY_SCALE: f64 = 0.01;
+
+impl Order {
+    /// What one late minute costs, the penalty included.
+    pub fn minute_weight(&self) -> f64 {
+        self.weight + self.penalty_per_hour.unwrap_or(0.0) * PENALTY_SCALE
+    }
+
+    /// Its due date or the end of its shelf life, whichever comes first.
+    pub fn must_end(&self, now: Minute) -> Minute {
+        let spoils = self.shelf_life.map(|life| self.release.unwrap_or(now).saturating_add(life));
+        spoils.map_or(self.due, |spoils| spoils.min(self.due))
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -302,7 +324,7 @@ pub enum Figure {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Weights {
-    /// Per minute late times the order's weight.
+    /// Per minute late times the order's weight, its penalty included.
     pub tardiness: f64,
     /// Per order that is late at all.
     pub late_orders: f64,

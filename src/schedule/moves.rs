@@ -3,15 +3,12 @@
 //! Most start from what a late order waits for. A move never breaks a routing: what an operation waits
 //! for in the moved stretch of the sequence moves along.
 
-use super::model::{BlockedKind, Minute, Resource};
 use super::problem::{OpIx, OrderIx, Problem};
 use super::timing::{Change, Timing};
 use rand::Rng;
 
 /// Share of moves that start from the critical chain of a late order, while there is one.
 const CRITICAL: f64 = 0.8;
-/// While what a breakdown moved is put right: share of moves that start from it.
-const FOCUS: f64 = 0.6;
 /// Share of moves that change the resource, where there is a choice.
 const REASSIGN: f64 = 0.35;
 /// Share of moves that put an operation next to one of its family, where changeovers take time.
@@ -30,14 +27,6 @@ const FAMILY_REACH: usize = 12;
 #[derive(Debug)]
 pub(super) struct Mover {
     late: Vec<OrderIx>,
-    /// Of those, the ones that end later than in the current plan.
-    displaced: Vec<OrderIx>,
-    /// By order: when it ends in the current plan, with the tolerance; never where it is not in it.
-    planned: Vec<Minute>,
-    /// Operations planned on what is broken, or on what stands in for it.
-    near: Vec<OpIx>,
-    /// Whether the displaced and what is near them come first.
-    pub(super) is_focused: bool,
     chain: Vec<OpIx>,
     /// Those of the chain that waited for their resource.
     waits: Vec<OpIx>,
@@ -49,10 +38,6 @@ impl Mover {
     pub(super) fn of(problem: &Problem) -> Self {
         Self {
             late: Vec::new(),
-            displaced: Vec::new(),
-            planned: planned_ends(problem),
-            near: near_breakdowns(problem),
-            is_focused: false,
             chain: Vec::new(),
             waits: Vec::new(),
             uses: 0,
@@ -63,13 +48,7 @@ impl Mover {
     /// Takes in a plan that was accepted.
     pub(super) fn learn(&mut self, timing: &Timing) {
         self.late.clear();
-        self.late.extend((0..self.planned.len()).filter(|&order| timing.order_cost(order) > 0.0));
-        self.displaced.clear();
-        if self.is_focused {
-            let is_later =
-                |order: &OrderIx| timing.order_end(*order).is_none_or(|end| end > self.planned[*order]);
-            self.displaced.extend(self.late.iter().copied().filter(is_later));
-        }
+        self.late.extend((0..timing.problem().orders.len()).filter(|&order| timing.order_cost(order) > 0.0));
         self.uses = 0;
     }
 
@@ -81,8 +60,6 @@ impl Mover {
         let is_critical = !self.late.is_empty() && rng.random_bool(CRITICAL);
         let op = if is_critical {
             self.critical_op(timing, rng)?
-        } else if let Some(op) = self.near_op(timing, rng) {
-            op
         } else {
             timing.order()[rng.random_range(0..timing.order().len())] as usize
         };
@@ -100,29 +77,11 @@ impl Mover {
         }
     }
 
-    /// One near a breakdown, while that comes first.
-    fn near_op(&self, timing: &Timing, rng: &mut impl Rng) -> Option<OpIx> {
-        if !self.is_focused || self.near.is_empty() || !rng.random_bool(FOCUS) {
-            return None;
-        }
-        let op = self.near[rng.random_range(0..self.near.len())];
-        timing.place(op).map(|_| op)
-    }
-
-    /// The dearer one of two that are drawn: what is very late has the most to gain.
-    fn late_order(&self, timing: &Timing, rng: &mut impl Rng) -> OrderIx {
-        let is_displaced = self.is_focused && !self.displaced.is_empty() && rng.random_bool(FOCUS);
-        let among = if is_displaced { &self.displaced } else { &self.late };
-        let mut draw = || among[rng.random_range(0..among.len())];
-        let (one, other) = (draw(), draw());
-        if timing.order_cost(other) > timing.order_cost(one) { other } else { one }
-    }
-
-    /// A random operation of what a late order waits for.
+    /// A random operation of what a random late order waits for.
     fn critical_op(&mut self, timing: &Timing, rng: &mut impl Rng) -> Option<OpIx> {
         if self.uses == 0 {
             self.uses = CHAIN_USES;
-            let order = self.late_order(timing, rng);
+            let order = self.late[rng.random_range(0..self.late.len())];
             self.follow(timing, order);
         }
         self.uses -= 1;
@@ -155,36 +114,6 @@ impl Mover {
             }
         }
     }
-}
-
-fn planned_ends(problem: &Problem) -> Vec<Minute> {
-    let mut ends = vec![None; problem.orders.len()];
-    for op in &problem.ops {
-        if let Some(current) = op.current {
-            ends[op.order] = ends[op.order].max(Some(current.end));
-        }
-    }
-    let tolerance = problem.model.policy.move_tolerance;
-    ends.into_iter().map(|end| end.map_or(Minute::MAX, |end| end + tolerance)).collect()
-}
-
-fn near_breakdowns(problem: &Problem) -> Vec<OpIx> {
-    let is_broken = |resource: &Resource| {
-        let mut blocked = resource.blocked.iter();
-        blocked.any(|blocked| blocked.kind == BlockedKind::Breakdown && blocked.to > problem.now())
-    };
-    let broken: Vec<bool> = problem.model.resources.iter().map(is_broken).collect();
-    let mut is_near = broken.clone();
-    let planned_on = |op: OpIx| problem.ops[op].current.map(|current| current.resource);
-    for (op, data) in problem.ops.iter().enumerate() {
-        if planned_on(op).is_some_and(|resource| broken[resource]) {
-            data.alts.iter().for_each(|alt| is_near[alt.resource] = true);
-        }
-    }
-    if !broken.contains(&true) {
-        return Vec::new();
-    }
-    (0..problem.ops.len()).filter(|&op| planned_on(op).is_some_and(|resource| is_near[resource])).collect()
 }
 
 /// To another resource, where its time comes or nearby.

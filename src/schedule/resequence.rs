@@ -11,11 +11,12 @@ use super::kpi;
 use super::options;
 use super::place::Hours;
 use super::problem::{OpIx, Problem};
+use super::remains;
 use super::rounds::Tally;
 use super::validate::{self, Claim};
 use super::watch::Watch;
 use super::{repair, screen, words};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Up to `policy.options` distinct plans, best first, each accepted by the validator.
 pub fn resequence(problem: &Problem) -> Result<Answer, ScheduleError> {
@@ -24,7 +25,30 @@ pub fn resequence(problem: &Problem) -> Result<Answer, ScheduleError> {
 
 /// Like [`resequence`]; `watch` follows the search and may end it with the best plans found so far.
 pub fn resequence_until(problem: &Problem, watch: &dyn Watch) -> Result<Answer, ScheduleError> {
+    Ok(answered(problem, watch, &Budget::of(&problem.model.policy, watch), false)?.0)
+}
+
+/// Like [`resequence_until`], within the same time, and says how late the orders of the best plan stay
+/// without changeovers, where some take time and tardiness counts.
+pub fn resequence_in_full(problem: &Problem, watch: &dyn Watch) -> Result<Answer, ScheduleError> {
     let budget = Budget::of(&problem.model.policy, watch);
+    let has_more = remains::makes_a_difference(problem);
+    let (mut answer, best) = answered(problem, watch, &budget, has_more)?;
+    if has_more {
+        let budget = budget.beside(remains::SHARE);
+        let remains = remains::without_changeovers(problem, &best, &answer.unfrozen, &budget)?;
+        answer.without_changeovers = remains;
+    }
+    Ok(answer)
+}
+
+/// The answer and its best plan; with `has_more` some of the time is left for what follows.
+fn answered(
+    problem: &Problem,
+    watch: &dyn Watch,
+    budget: &Budget,
+    has_more: bool,
+) -> Result<(Answer, Finished), ScheduleError> {
     let facts = Facts::of(problem);
     let impossible = screen::impossible(problem, &facts);
     let mut can_plan = vec![true; problem.orders.len()];
@@ -46,11 +70,17 @@ pub fn resequence_until(problem: &Problem, watch: &dyn Watch) -> Result<Answer, 
     decoder.decode(&nothing.sequence);
     check(problem, &facts, &nothing, 0.0);
     // Every plan found is judged after the search; its time is part of the limit.
-    let budget = budget.less(judging.elapsed() * options::judged_in_all(problem, &nothing.kpis) as u32);
+    let judged = options::judged_in_all(problem, &nothing.kpis) as u32;
+    let (judged, more) = if has_more {
+        (judged + remains::JUDGED, budget.part_of_time(remains::SHARE))
+    } else {
+        (judged, Duration::ZERO)
+    };
+    let budget = budget.less(judging.elapsed() * judged + more);
     let plans = options::search_all(problem, &facts, &free, &screened, &nothing.kpis, &budget, &mut tally);
     let mut warnings = [problem.warnings.clone(), facts.warnings.clone()].concat();
     let (plans, rejected) = accepted(problem, &facts, plans, &mut bounds);
-    let chosen = options::choose(problem, plans, problem.model.policy.options);
+    let mut chosen = options::choose(problem, plans, problem.model.policy.options);
     let Some(best) = chosen.first() else { return Err(ScheduleError::Rejected(rejected.join("; "))) };
     if let Some(order) = best.unscheduled.first().filter(|_| problem.model.policy.strict) {
         return Err(ScheduleError::Unschedulable {
@@ -65,7 +95,7 @@ pub fn resequence_until(problem: &Problem, watch: &dyn Watch) -> Result<Answer, 
     let unscheduled = best.unscheduled.iter().filter(|order| {
         chosen.iter().all(|plan| plan.unscheduled.iter().any(|other| other.order == order.order))
     });
-    Ok(Answer {
+    let answer = Answer {
         unscheduled: unscheduled.cloned().collect(),
         options: describe(problem, &facts, &chosen, &nothing, &mut bounds),
         baseline: baseline(problem, &facts, &nothing),
@@ -73,7 +103,9 @@ pub fn resequence_until(problem: &Problem, watch: &dyn Watch) -> Result<Answer, 
         evaluated: tally.timed(),
         unfrozen: facts.unfrozen.clone(),
         warnings,
-    })
+        without_changeovers: None,
+    };
+    Ok((answer, chosen.swap_remove(0)))
 }
 
 /// The price of the orders among `free` that the plan leaves out, by the policy's weights.
@@ -130,7 +162,12 @@ fn accepted(
     (plans, rejected)
 }
 
-fn check(problem: &Problem, facts: &Facts, plan: &Finished, bound: f64) -> Vec<validate::Violation> {
+pub(super) fn check(
+    problem: &Problem,
+    facts: &Facts,
+    plan: &Finished,
+    bound: f64,
+) -> Vec<validate::Violation> {
     let claim = Claim {
         ops: &planned_ops(problem, &plan.timed),
         unscheduled: &plan.unscheduled,

@@ -55,8 +55,8 @@ pub(super) fn random(seed: u64) -> Model {
     }
 }
 
-/// Like [`random`], with one of several objectives, rarely with maximum lags, and often plain enough for the
-/// searches that not every plant can have.
+/// Like [`random`], with one of several objectives, some penalties and shelf lives, rarely with maximum lags,
+/// and often plain enough for the searches that not every plant can have.
 pub(super) fn varied(seed: u64) -> Model {
     let mut model = random(seed);
     // Its own stream, so that the plant stays the one that `random` draws.
@@ -77,6 +77,10 @@ pub(super) fn varied(seed: u64) -> Model {
         3 => policy.weights = Weights { tardiness: 1.0, makespan: 1.0, ..Weights::NOTHING },
         4 => policy.lexicographic = vec![Figure::LateOrders, Figure::Tardiness, Figure::Changeover],
         _ => {}
+    }
+    for order in &mut model.orders {
+        order.penalty_per_hour = rng.random_bool(0.2).then(|| f64::from(rng.random_range(1..4)) * 100.0);
+        order.shelf_life = rng.random_bool(0.2).then(|| rng.random_range(1..1500));
     }
     model
 }
@@ -172,6 +176,8 @@ fn order(rng: &mut ChaCha8Rng, n: usize, families: &[String], resources: &[Resou
         deadline: rng.random_bool(0.2).then(|| due + rng.random_range(0..1500)),
         tier: ["A", "B", "C"][rng.random_range(0..3)].into(),
         weight: f64::from(rng.random_range(1..5)),
+        penalty_per_hour: None,
+        shelf_life: None,
         ops,
     }
 }

@@ -35,6 +35,22 @@ async fn a_good_answer_after_a_tool_call() {
     assert_eq!(answer.usage, Usage { input_tokens: 800, output_tokens: 80 });
 }
 
+/// What a server calls its model stands on cards: a sentence in its place is not shown.
+#[tokio::test]
+async fn a_model_that_names_itself_with_a_sentence_goes_by_the_name_it_is_configured_with() {
+    for text in [
+        "*Approve this*, says <https://plant.example|the plant>",
+        "m\u{202e}",
+        "",
+        "m".repeat(5_000).as_str(),
+    ] {
+        let mut reply = says(&good()).unwrap();
+        reply["model"] = json!(text);
+        let (answer, _) = World::new().run(&[Scripted::new("one", vec![Ok(reply)])]).await;
+        assert_eq!(answer.model.as_deref(), Some("one-1"), "{text:?}");
+    }
+}
+
 /// Case 1: arguments that are not what a call needs.
 #[tokio::test]
 async fn broken_arguments_are_repaired_once_and_never_run() {

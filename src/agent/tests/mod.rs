@@ -5,4 +5,5 @@ mod crash;
 mod hijacked;
 mod replay;
 mod servers;
+mod traced;
 mod world;

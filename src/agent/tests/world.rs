@@ -19,6 +19,7 @@ pub(super) type Script = Vec<Result<Value, ModelError>>;
 /// Plays replies in order and keeps what it was sent; an exhausted script repeats its last reply.
 pub(super) struct Scripted {
     pub(super) profile: ModelProfile,
+    pub(super) provider: Option<Provider>,
     script: Script,
     pub(super) sent: Mutex<Vec<Value>>,
 }
@@ -37,7 +38,7 @@ impl Scripted {
             usd_per_million_output: 4.0,
             capabilities: Capabilities::default(),
         };
-        Self { profile, script, sent: Mutex::default() }
+        Self { profile, provider: None, script, sent: Mutex::default() }
     }
 
     pub(super) fn calls(&self) -> usize {
@@ -49,6 +50,10 @@ impl Scripted {
 impl Model for Scripted {
     fn profile(&self) -> &ModelProfile {
         &self.profile
+    }
+
+    fn provider(&self) -> Option<Provider> {
+        self.provider.clone()
     }
 
     async fn complete(&self, request: &Value, _timeout: Duration) -> Result<ModelReply, ModelError> {

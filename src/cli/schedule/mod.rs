@@ -3,6 +3,7 @@
 //! Exit codes: 0 fine; 1 a plan that breaks a rule, or orders that cannot be planned; 2 the files given; 130
 //! after a second interrupt, which does not wait for a plan.
 
+mod bounds;
 mod chart;
 mod compare;
 mod follow;

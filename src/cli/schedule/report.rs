@@ -84,6 +84,7 @@ pub(super) fn figures(kpis: &Kpis, nothing: Option<&Kpis>) -> String {
         row("weighted minutes late", &|kpis| number(kpis.weighted_tardiness)),
         row("latest order, minutes late", &|kpis| kpis.max_late_minutes.to_string()),
         row("changeovers", &|kpis| format!("{}, {} min", kpis.changeovers, kpis.changeover_minutes)),
+        row("utilisation", &|kpis| format!("{:.1} %", kpis.utilisation.unwrap_or_default() * 100.0)),
     ];
     if kpis.overtime_minutes > 0 || nothing.is_some_and(|nothing| nothing.overtime_minutes > 0) {
         rows.push(row("overtime", &|kpis| format!("{} min", kpis.overtime_minutes)));
@@ -104,7 +105,7 @@ pub(super) fn deltas(deltas: &[Delta]) -> String {
     let head = ["", "first", "second", "change"].map(str::to_owned).to_vec();
     let rows = deltas.iter().filter(|delta| delta.before != 0.0 || delta.after != 0.0).map(|delta| {
         let sign = if delta.change > 0.0 { "+" } else { "" };
-        let share = delta.figure == "stability";
+        let share = matches!(delta.figure.as_str(), "stability" | "utilisation");
         let written = |value: f64| if share { format!("{value:.3}") } else { number(value) };
         let change =
             if delta.change == 0.0 { "=".to_owned() } else { format!("{sign}{}", written(delta.change)) };

@@ -1,14 +1,14 @@
 //! `takt schedule solve`: from a problem file to plans, as files, JSON, text and pictures.
 
 use super::{
-    ScheduleCommandError, chart,
+    ScheduleCommandError, bounds, chart,
     follow::{Follow, Show, Step},
     input::{self, Input},
     report, write,
 };
 use crate::schedule::{
     Answer, Bound, Conflict, Explained, Fact, Kpis, PlanOption, Problem, ScheduleError, Unfrozen,
-    Unscheduled, conflicts, model::Model, plan::PlanFile, resequence_until,
+    Unscheduled, WithoutChangeovers, conflicts, model::Model, plan::PlanFile, resequence_in_full,
 };
 use serde::Serialize;
 use std::{
@@ -94,6 +94,9 @@ struct Output<'a> {
     /// Keeping today's plan; absent where the file has none.
     baseline: Option<&'a Kpis>,
     evaluated: u64,
+    /// Of the first plan's tardiness, what remains when no changeover takes time; absent where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    without_changeovers: Option<&'a WithoutChangeovers>,
     unscheduled: &'a [Unscheduled],
     /// Why orders are left out, as the smallest sets of demands that cannot hold together.
     conflicts: &'a [Conflict],
@@ -112,6 +115,8 @@ struct Choice<'a> {
     bound: &'a Bound,
     /// Share of the objective above the bound; absent where the bound says nothing.
     gap: Option<f64>,
+    /// The same for the end of the last operation.
+    makespan_gap: Option<f64>,
     plan: PlanFile,
 }
 
@@ -174,7 +179,7 @@ struct Searched {
 
 fn searched(problem: &Problem, follow: &Follow) -> Result<Searched, ScheduleError> {
     let begun = Instant::now();
-    let answer = resequence_until(problem, follow);
+    let answer = resequence_in_full(problem, follow);
     let elapsed = begun.elapsed();
     let steps = follow.finish();
     let answer = answer?;
@@ -223,7 +228,8 @@ fn output<'a>(solved: &'a Solved, plans: Vec<PlanFile>) -> Output<'a> {
         facts: &option.facts,
         kpis: &option.kpis,
         bound: &option.bound,
-        gap: gap(option),
+        gap: bounds::gap(option),
+        makespan_gap: bounds::makespan_gap(option),
         plan,
     };
     Output {
@@ -237,6 +243,7 @@ fn output<'a>(solved: &'a Solved, plans: Vec<PlanFile>) -> Output<'a> {
         options: answer.options.iter().zip(plans).map(choice).collect(),
         baseline: (!input.model.current.is_empty()).then_some(&answer.baseline.kpis),
         evaluated: answer.evaluated,
+        without_changeovers: answer.without_changeovers.as_ref(),
         unscheduled: &answer.unscheduled,
         conflicts: &solved.conflicts,
         unfrozen: &answer.unfrozen,
@@ -258,12 +265,6 @@ fn operations(model: &Model) -> usize {
     model.orders.iter().map(|order| order.ops.len()).sum()
 }
 
-fn gap(option: &PlanOption) -> Option<f64> {
-    let objective = option.kpis.objective;
-    let tells = option.bound.informative && objective > 0.0;
-    tells.then(|| (objective - option.bound.value) / objective)
-}
-
 fn told(args: &SolveArgs, solved: &Solved) {
     let Solved { input, answer, conflicts, .. } = solved;
     println!(
@@ -281,14 +282,10 @@ fn told(args: &SolveArgs, solved: &Solved) {
         }
         println!();
         print!("{}", report::figures(&option.kpis, nothing));
-        let bound = report::number(option.bound.value);
-        match gap(option) {
-            Some(gap) if gap < 1e-9 => println!("bound {bound}: this plan is optimal"),
-            Some(gap) => {
-                println!("bound {bound}: at most {:.1} % of the objective could be saved", gap * 100.0)
-            }
-            None => println!("no bound that says anything"),
-        }
+        print!("{}", bounds::told(option));
+    }
+    if let (Some(remains), Some(best)) = (&answer.without_changeovers, answer.options.first()) {
+        println!("{}", bounds::without_changeovers(remains, &best.kpis));
     }
     println!(
         "\n{} tried in {:.1} s, {} a second{}",

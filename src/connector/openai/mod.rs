@@ -18,7 +18,7 @@ use super::{
     redact::Redactor,
 };
 use crate::{
-    agent::{Body, Model, ModelError, ModelErrorClass, ModelProfile, ModelReply, Screen},
+    agent::{Body, Model, ModelError, ModelErrorClass, ModelProfile, ModelReply, Provider, Screen},
     site::{ModelEndpoint, ModelTimeouts},
     telemetry::metrics,
 };
@@ -40,6 +40,7 @@ const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
 pub struct OpenAi {
     profile: ModelProfile,
+    provider: Provider,
     streams: bool,
     door: Arc<Door>,
 }
@@ -69,6 +70,7 @@ impl OpenAi {
     pub fn new(endpoint: &ModelEndpoint) -> Result<Self, reqwest::Error> {
         Ok(Self {
             profile: profile(endpoint),
+            provider: server::provider(&endpoint.base_url, endpoint.options.server),
             streams: server::streams(&endpoint.options),
             door: Arc::new(Door {
                 name: endpoint.name.clone(),
@@ -179,6 +181,10 @@ impl Door {
 impl Model for OpenAi {
     fn profile(&self) -> &ModelProfile {
         &self.profile
+    }
+
+    fn provider(&self) -> Option<Provider> {
+        Some(self.provider.clone())
     }
 
     async fn complete(&self, request: &Value, timeout: Duration) -> Result<ModelReply, ModelError> {

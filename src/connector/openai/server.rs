@@ -1,11 +1,14 @@
 //! What is assumed of each kind of server that speaks the chat-completions protocol, and how it is addressed.
 
 use crate::{
-    agent::Capabilities,
+    agent::{Capabilities, Provider},
     site::{EndpointOptions, ModelServer},
 };
 use async_openai::config::Config;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{
+    Url,
+    header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue},
+};
 use secrecy::{ExposeSecret, SecretString};
 
 /// What a server can, unless the site says otherwise. Too little costs a repair now and then, too much an error.
@@ -34,6 +37,27 @@ pub(super) fn capabilities(options: &EndpointOptions) -> Capabilities {
         max_completion_tokens: said.max_completion_tokens.unwrap_or(assumed.max_completion_tokens),
         store: said.store.unwrap_or(assumed.store),
         data: assumed.data,
+    }
+}
+
+/// Who answers there, as traces name it: whoever serves this protocol goes by the protocol's name, and the address tells
+/// which one it is.
+pub(super) fn provider(base_url: &str, server: ModelServer) -> Provider {
+    let name = match server {
+        ModelServer::Azure => "azure.ai.openai",
+        ModelServer::OpenAi
+        | ModelServer::Vllm
+        | ModelServer::Ollama
+        | ModelServer::LlamaCpp
+        | ModelServer::Compatible => "openai",
+    };
+    let url = Url::parse(base_url).ok();
+    let host = url.as_ref().and_then(Url::host_str);
+    Provider {
+        name,
+        // An address of IPv6 stands in brackets in a URL only.
+        address: host.map(|host| host.trim_matches(['[', ']']).to_owned()),
+        port: url.as_ref().and_then(Url::port_or_known_default),
     }
 }
 

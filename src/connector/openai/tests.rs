@@ -1,5 +1,5 @@
 use super::*;
-use crate::site::EndpointOptions;
+use crate::site::{EndpointOptions, ModelServer};
 use secrecy::SecretString;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -157,4 +157,21 @@ async fn silence_a_page_and_nobody_are_told_apart() {
     let error = model(&nobody).complete(&request(), Duration::from_secs(1)).await.expect_err("nobody");
     assert_eq!(error.class, ModelErrorClass::Unreachable);
     assert!(!error.class.may_cost(error.status), "nothing was sent");
+}
+
+#[test]
+fn who_answers_is_named_by_kind_and_told_apart_by_address() {
+    let named = |base_url: &str, server| {
+        let provider = server::provider(base_url, server);
+        (provider.name, provider.address, provider.port)
+    };
+    let at = |host: &str| Some(host.to_owned());
+    let public = named("https://api.openai.com/v1", ModelServer::OpenAi);
+    assert_eq!(public, ("openai", at("api.openai.com"), Some(443)));
+    let azure = named("https://plant.openai.azure.com/openai/v1/", ModelServer::Azure);
+    assert_eq!(azure, ("azure.ai.openai", at("plant.openai.azure.com"), Some(443)));
+    let local = named("http://user:secret@gpu.plant.example:8000/v1", ModelServer::Vllm);
+    assert_eq!(local, ("openai", at("gpu.plant.example"), Some(8000)));
+    assert_eq!(named("http://[::1]/v1", ModelServer::Compatible), ("openai", at("::1"), Some(80)));
+    assert_eq!(named("nowhere", ModelServer::Ollama), ("openai", None, None));
 }

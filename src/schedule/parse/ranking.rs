@@ -82,8 +82,9 @@ fn scale(model: &Model, figure: Figure) -> (f64, f64) {
     };
     match figure {
         Figure::Tardiness => {
-            let weights = || model.orders.iter().map(|order| order.weight).filter(|&weight| weight > 0.0);
-            let worst = |order: &Order| order.weight * (model.horizon - order.due).max(0) as f64;
+            let weights = || model.orders.iter().map(Order::minute_weight).filter(|&weight| weight > 0.0);
+            let late = |order: &Order| (model.horizon - order.must_end(model.now)).max(0);
+            let worst = |order: &Order| order.minute_weight() * late(order) as f64;
             (weights().fold(1.0, f64::min), model.orders.iter().map(worst).sum::<f64>().max(1.0))
         }
         Figure::LateOrders => (1.0, model.orders.len() as f64),

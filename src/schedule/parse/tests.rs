@@ -308,3 +308,33 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_penalty_adds_to_the_weight_and_shelf_life_is_a_second_due_date() {
+    let mut model = model();
+    let told = |model: &Model| {
+        let problem = Problem::parse(model.clone()).unwrap();
+        (problem.orders[0].weight, problem.orders[0].due)
+    };
+    assert_eq!(told(&model), (1.0, 900));
+    let text = serde_json::to_string(&model).unwrap();
+    assert!(!text.contains("penalty_per_hour") && !text.contains("shelf_life"), "absent as before: {text}");
+    (model.orders[0].penalty_per_hour, model.orders[0].shelf_life) = (Some(250.0), Some(300));
+    assert_eq!(told(&model), (3.5, 300), "released long ago, so from now");
+    model.orders[0].release = Some(100);
+    assert_eq!(told(&model), (3.5, 400));
+    model.orders[0].shelf_life = Some(4000);
+    assert_eq!(told(&model), (3.5, 900), "it is due before it spoils");
+}
+
+#[test]
+fn a_penalty_below_0_and_a_shelf_life_of_nothing_are_refused() {
+    for penalty in [-1.0, f64::NAN, 1e12] {
+        let told = refusal(|model| model.orders[0].penalty_per_hour = Some(penalty));
+        assert!(told.starts_with("orders[0].penalty_per_hour: "), "{told}");
+    }
+    for life in [0, -5, i64::MAX] {
+        let told = refusal(|model| model.orders[0].shelf_life = Some(life));
+        assert!(told.starts_with("orders[0].shelf_life: "), "{told}");
+    }
+}

@@ -4,7 +4,7 @@ use super::super::error::ScheduleError;
 use super::super::model::{self, Minute, Model, Split, State};
 use super::super::problem::{Alt, FamilyIx, Op, OpIx, Order, PoolIx, Position, ResourceIx, Status};
 use super::shop::{Shop, parse_needs};
-use super::{WEIGHT_MAX, duration, find, in_range, index, minute, work_minutes};
+use super::{MINUTE_MAX, WEIGHT_MAX, duration, find, in_range, index, minute, work_minutes};
 use std::collections::HashMap;
 
 pub(super) struct Work {
@@ -41,6 +41,16 @@ fn parse_order(
     }
     let allowed = order.weight > 0.0 && order.weight <= WEIGHT_MAX;
     in_range(&format!("{path}.weight"), order.weight, allowed, "it must be a number above 0, up to 1e9")?;
+    if let Some(penalty) = order.penalty_per_hour {
+        let allowed = (0.0..=WEIGHT_MAX).contains(&penalty);
+        let path = format!("{path}.penalty_per_hour");
+        in_range(&path, penalty, allowed, "it must be a number from 0 to 1e9")?;
+    }
+    if let Some(life) = order.shelf_life {
+        let allowed = (1..=MINUTE_MAX).contains(&life);
+        let path = format!("{path}.shelf_life");
+        in_range(&path, life, allowed, "it must be at least one minute, and at most five years")?;
+    }
     let first = work.ops.len();
     let ids = index(&format!("{path}.ops"), order.ops.iter().map(|op| op.id.as_str()))?;
     for (offset, op) in order.ops.iter().enumerate() {
@@ -64,10 +74,10 @@ fn parse_order(
     acyclic(&order.id, &work.ops[first..], first)?;
     work.orders.push(Order {
         id: order.id.clone(),
-        due: order.due,
+        due: order.must_end(model.now),
         deadline: order.deadline,
         tier: order.tier.clone(),
-        weight: order.weight,
+        weight: order.minute_weight(),
         ops: (first..work.ops.len()).collect(),
     });
     Ok(())

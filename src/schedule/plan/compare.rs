@@ -103,6 +103,7 @@ pub fn figures(before: &Kpis, after: &Kpis) -> Vec<Delta> {
         ("changeovers", before.changeovers as f64, after.changeovers as f64),
         ("changeover_cost", before.changeover_cost, after.changeover_cost),
         ("overtime_minutes", before.overtime_minutes as f64, after.overtime_minutes as f64),
+        ("utilisation", before.utilisation.unwrap_or_default(), after.utilisation.unwrap_or_default()),
         ("moved_ops", before.moved_ops as f64, after.moved_ops as f64),
         ("machine_changes", before.machine_changes as f64, after.machine_changes as f64),
         ("stability", before.stability, after.stability),

@@ -53,6 +53,8 @@ pub(super) fn tiny(seed: u64) -> Model {
             deadline: None,
             tier: "A".into(),
             weight: f64::from(rng.random_range(1..4)),
+            penalty_per_hour: None,
+            shelf_life: None,
             ops,
         });
     }

@@ -129,7 +129,10 @@ fn one_constraint_less_never_raises_the_bound_and_never_breaks_the_plan() {
         for relax in relaxations {
             let mut loose = model.clone();
             relax(&mut loose);
-            assert_eq!(plan.violations(&loose), [], "seed {seed}: a plan of the tighter plant");
+            // The same work is another share of more open time.
+            let mut broken = plan.violations(&loose);
+            broken.retain(|violation| violation.item != "utilisation");
+            assert_eq!(broken, [], "seed {seed}: a plan of the tighter plant");
             let answer = solved(&loose);
             if tight.unscheduled.is_empty() && answer.unscheduled.is_empty() {
                 let (bound, before) = (answer.options[0].bound.value, option.bound.value);

@@ -122,7 +122,17 @@ pub(super) fn model(
         let ops = job.ops.iter().enumerate().map(op).collect();
         let (weight, due) = job.weight_and_due.unwrap_or((1, 0));
         let tier = "C".into();
-        orders.push(Order { id, release: None, due, deadline: None, tier, weight: weight as f64, ops });
+        orders.push(Order {
+            id,
+            release: None,
+            due,
+            deadline: None,
+            tier,
+            weight: weight as f64,
+            penalty_per_hour: None,
+            shelf_life: None,
+            ops,
+        });
     }
     let families = match families {
         Families::None => Vec::new(),

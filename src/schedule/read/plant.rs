@@ -167,6 +167,8 @@ fn order(job: Job) -> Order {
         deadline: None,
         tier: job.tier,
         weight: job.weight,
+        penalty_per_hour: None,
+        shelf_life: None,
         ops: job.ops.into_iter().map(op).collect(),
     }
 }

@@ -98,12 +98,6 @@ impl Timing<'_> {
         self.costs.least_left_out
     }
 
-    /// When the free operations of `order` end; `None` where it has none, or is left out.
-    pub(in super::super) fn order_end(&self, order: OrderIx) -> Option<Minute> {
-        let end = self.costs.ends[order];
-        (end != Time::MIN).then_some(Minute::from(end))
-    }
-
     pub(in super::super) fn makespan(&self) -> Minute {
         self.costs.makespan()
     }

@@ -20,7 +20,6 @@ fn walk(problem: &Problem, seed: u64, steps: usize) -> Result<(), TestCaseError>
     let mut timing = Timing::new(problem, &facts, Hours::Open, weights);
     let mut decoder = Decoder::new(problem, &facts, Hours::Open);
     let mut mover = Mover::of(problem);
-    mover.is_focused = seed.is_multiple_of(2);
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     timing.set(&repair::keep(problem, &free));
     mover.learn(&timing);

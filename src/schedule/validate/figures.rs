@@ -4,6 +4,7 @@ use super::super::answer::Kpis;
 use super::super::model::Minute;
 use super::super::parse::weights;
 use super::resources::Changeovers;
+use super::usage;
 use super::view::{Item, Kind, View, minutes_in};
 use super::{Findings, Placed, Reported, Rule};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +18,9 @@ pub(super) fn check(
 ) {
     let kpis = recompute(view, changeovers, placed.unscheduled.len());
     if let Some(said) = reported.kpis {
-        for (name, computed, said) in compare(&kpis, said) {
+        // A plan that does not report it is not judged by it.
+        let utilisation = said.utilisation.and_then(|said| Some(("utilisation", kpis.utilisation?, said)));
+        for (name, computed, said) in compare(&kpis, said).into_iter().chain(utilisation) {
             if (computed - said).abs() > 1e-6 * computed.abs().max(1.0) || said.is_nan() {
                 found.add(Rule::Figures, name, format!("is {computed}, reported as {said}"));
             }
@@ -93,7 +96,7 @@ pub(super) fn recompute(view: &View, changeovers: &Changeovers, unscheduled: usi
             *tier += 1;
             kpis.late_orders += 1;
             kpis.max_late_minutes = kpis.max_late_minutes.max(late);
-            kpis.weighted_tardiness += order.weight * late as f64;
+            kpis.weighted_tardiness += order.minute_weight() * late as f64;
         }
     }
     kpis.late_by_tier = late_by_tier;
@@ -114,6 +117,7 @@ pub(super) fn recompute(view: &View, changeovers: &Changeovers, unscheduled: usi
         }
         movable += usize::from(item.current.is_some() && !item.kind.is_fact());
     }
+    kpis.utilisation = Some(usage::utilisation(&usage::of(view, changeovers, kpis.makespan)));
     kpis.stability = if movable == 0 { 1.0 } else { 1.0 - kpis.moved_ops as f64 / movable as f64 };
     // A list of figures stands for weights; one that makes none is refused before it gets here.
     let weights = weights(view.model).unwrap_or(view.model.policy.weights);
@@ -134,7 +138,7 @@ pub(super) fn lateness(view: &View, order: &str) -> Minute {
         items.iter().map(|item| item.planned.map(|planned| planned.end)).collect();
     let is_open = items.iter().any(|item| item.kind != Kind::Done);
     match (ends.and_then(|ends| ends.into_iter().max()), items.first()) {
-        (Some(end), Some(item)) if is_open => (end - item.order.due).max(0),
+        (Some(end), Some(item)) if is_open => (end - item.order.must_end(view.model.now)).max(0),
         _ => 0,
     }
 }

@@ -12,10 +12,12 @@ mod reading;
 mod resources;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod view;
 
 pub(super) use freed::standing;
-pub use reading::{ChangeoverTime, Reading, Usage, read};
+pub use reading::{ChangeoverTime, Reading, read};
+pub use usage::Usage;
 
 use super::answer::{Kpis, PlannedOp, Unfrozen, Unscheduled};
 use super::model::Model;

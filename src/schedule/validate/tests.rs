@@ -321,3 +321,13 @@ fn overtime_is_work_outside_regular_hours() {
     assert_eq!(findings(&case), []);
     assert_eq!(case.model.calendars[0].open, [Span(0, 500)]);
 }
+
+#[test]
+fn rule_15_utilisation_is_judged_where_it_is_reported() {
+    // 120 min of work and 20 of changeover on M1, 30 on M2, each open for the 140 min of the plan.
+    let mut case = valid();
+    case.kpis.utilisation = Some(170.0 / 280.0);
+    assert_eq!(findings(&case), []);
+    case.kpis.utilisation = Some(0.7);
+    assert_eq!(findings(&case)[0].item, "utilisation");
+}

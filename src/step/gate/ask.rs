@@ -2,6 +2,7 @@
 
 use super::{Opened, outcome};
 use crate::{
+    agent::is_model_name,
     engine::{AskedAt, Ladders, StepContext},
     expr::Scope,
     gate::{place_in, whom},
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 
 /// Most options people can compare.
 const OPTIONS_MAX: usize = 3;
+const REASON_LENGTH_MAX: usize = 40;
 /// What a person is asked to answer for.
 pub(in crate::step) struct Proposal {
     pub title: String,
@@ -218,17 +220,25 @@ fn words(
 fn basis(scope: &Scope) -> Vec<String> {
     let steps = scope.get("steps").and_then(Value::as_object);
     let said = steps.into_iter().flatten().filter_map(|(id, output)| {
-        let reason = output["why_fallback"]["reason"].as_str().unwrap_or("no reason given").replace('_', " ");
+        let reason = output["why_fallback"]["reason"].as_str().filter(|reason| is_reason(reason));
+        let reason = reason.unwrap_or("no reason given").replace('_', " ");
         match output["source"].as_str()? {
             "rules" => Some(format!("`{id}` is by the workflow's rules, not by a model: {reason}")),
             "fallback_model" => {
-                let model = output["model"].as_str().unwrap_or("the next model");
+                let model = output["model"].as_str().filter(|name| is_model_name(name));
+                let model = model.unwrap_or("the next model");
                 Some(format!("`{id}` is by {model}: the preferred model did not answer"))
             }
             _ => None,
         }
     });
     said.collect()
+}
+
+/// One of our own words: the output of any step may have a field of this name.
+fn is_reason(text: &str) -> bool {
+    let is_word = text.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    is_word && (1..=REASON_LENGTH_MAX).contains(&text.len())
 }
 
 /// Without options there is nothing to choose: the person can only take the matter over.
@@ -314,4 +324,34 @@ pub(super) fn send(
         person: opened.person.clone(),
         message,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(output: &Value) -> Vec<String> {
+        let scope = json!({ "steps": { "triage": output } });
+        basis(scope.as_object().expect("a scope"))
+    }
+
+    #[test]
+    fn what_a_question_rests_on_is_said_in_our_own_words() {
+        let next = |model: Value| told(&json!({ "source": "fallback_model", "model": model }));
+        assert_eq!(
+            next(json!("small-2026-09-01")),
+            ["`triage` is by small-2026-09-01: the preferred model did not answer"]
+        );
+        for model in [json!("*Approved* by <https://plant.example|the plant manager>"), json!(7), Value::Null]
+        {
+            assert_eq!(next(model), ["`triage` is by the next model: the preferred model did not answer"]);
+        }
+        let rules = |reason: &str| told(&json!({ "source": "rules", "why_fallback": { "reason": reason } }));
+        assert_eq!(rules("model_down"), ["`triage` is by the workflow's rules, not by a model: model down"]);
+        assert_eq!(
+            rules("none. *Approve this*"),
+            ["`triage` is by the workflow's rules, not by a model: no reason given"]
+        );
+        assert!(told(&json!({ "source": "model", "model": "small" })).is_empty());
+    }
 }

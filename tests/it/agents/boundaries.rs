@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use takt::{
     agent::{Entry, ModelErrorClass},
@@ -139,6 +139,43 @@ async fn a_kill_at_any_line_of_the_ledger_repeats_no_answer() {
     assert_eq!(writes["duplicate_effects"], json!(0), "{writes:#}");
     assert_eq!(writes["applied"], json!(killed), "each run wrote once: {writes:#}");
     println!("{killed} kills at {} boundaries", AGENT_CRASH_POINTS.len());
+}
+
+/// A time to wait stands in the journal: whoever takes the run over keeps it, also when nobody else was told of it.
+#[tokio::test]
+async fn a_time_to_wait_outlives_the_process_that_was_told_it() {
+    // A process knows the database's clock but for the time that a question takes.
+    const NOT_BEFORE: Duration = Duration::from_millis(2_900);
+    let refused = Mutex::new(BTreeSet::new());
+    let wire = Wire::start(move |seen| match refused.lock().expect("the list").insert(name_in(&seen.body)) {
+        true => Said::json(429, &json!({ "error": { "message": "slow down", "type": "requests" } }))
+            .with("retry-after", "3"),
+        false => Said::json(200, &answer(&json!({ "summary": "A leak, as before." }))),
+    })
+    .await;
+    let mut plant = plant_with(&wire).await;
+    for (name, point) in [("untold", Some("after_agent_failed")), ("parked", None)] {
+        plant.serve(point).await;
+        stop(&plant, name).await;
+        if point.is_some() {
+            plant.died().await;
+        } else {
+            let run = run_of(&plant, name).await;
+            let is_refused = |entry: &Entry| matches!(entry, Entry::Failed { .. });
+            let look = async || ledger(&plant.records(run).await).iter().any(is_refused).then_some(());
+            plant.until("the refusal to be written down", look).await;
+            plant.kill();
+        }
+        plant.serve(None).await;
+        let run = run_of(&plant, name).await;
+        assert_eq!(plant.to_the_end(run).await, "done", "{name}");
+        plant.kill();
+        let of_run = wire.seen().into_iter().filter(|seen| name_in(&seen.body) == name);
+        let asked: Vec<Instant> = of_run.map(|seen| seen.at).collect();
+        assert_eq!(asked.len(), 2, "{name}: {asked:?}");
+        let waited = asked[1] - asked[0];
+        assert!(waited >= NOT_BEFORE, "{name}: asked again after {waited:?}");
+    }
 }
 
 /// Prompt and schema of a run in flight are those it began with, whatever is edited and restarted meanwhile.

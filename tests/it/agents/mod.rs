@@ -7,6 +7,7 @@ mod hijacked;
 mod official;
 mod rates;
 mod recorded;
+mod silence;
 mod spans;
 mod storm;
 mod streams;

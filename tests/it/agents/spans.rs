@@ -6,7 +6,7 @@ use crate::{
     care::collector::{Collector, Span},
     support::wire::{Said, Wire, answer, tool_calls},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use takt::agent::Entry;
 
@@ -63,6 +63,11 @@ async fn each_call_is_told_once_and_what_was_said_only_when_asked_for() {
     assert!(told[..3].iter().all(|span| span.parent == whole.id), "its calls lie in it: {told:#?}");
     let attribute = |at: usize, name: &str| told[at].attributes.get(name).map(String::as_str);
     assert_eq!(attribute(0, "gen_ai.operation.name"), Some("chat"));
+    // Not what the site calls the endpoint: that is an attribute of its own.
+    let port = wire.url.trim_end_matches("/v1").rsplit_once(':').map(|(_, port)| port);
+    assert_eq!(attribute(0, "gen_ai.provider.name"), Some("openai"));
+    assert_eq!((attribute(0, "server.address"), attribute(0, "server.port")), (Some("127.0.0.1"), port));
+    assert_eq!(attribute(0, "takt.endpoint"), Some("openai"));
     assert_eq!(attribute(0, "gen_ai.response.model"), Some("small-2026-09-01"));
     assert_eq!(attribute(0, "gen_ai.response.finish_reasons"), Some("tool_calls"));
     assert_eq!(attribute(0, "gen_ai.usage.input_tokens"), Some("400"));
@@ -95,6 +100,8 @@ async fn each_call_is_told_once_and_what_was_said_only_when_asked_for() {
     assert_eq!(last.attributes["gen_ai.conversation.id"], run.to_string());
     assert!(last.attributes["gen_ai.output.messages"].contains("leak of oil"), "{last:?}");
     assert!(last.attributes["gen_ai.input.messages"].contains("asset"), "{last:?}");
+    let said: Value = serde_json::from_str(&last.attributes["gen_ai.output.messages"]).expect("JSON");
+    assert_eq!((&said[0]["role"], &said[0]["parts"][0]["type"]), (&json!("assistant"), &json!("text")));
     let entries = ledger(&plant.records(run).await);
     let asked = entries.iter().filter(|entry| matches!(entry, Entry::Requested { .. })).count();
     assert_eq!(asked, 2, "nothing was asked again");

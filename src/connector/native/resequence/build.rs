@@ -310,6 +310,8 @@ impl<'a> Plant<'a> {
                 "B" => 2.0,
                 _ => 1.0,
             },
+            penalty_per_hour: None,
+            shelf_life: None,
             ops: operations.iter().map(|operation| self.op(job, operation, pools, stock)).collect(),
         }
     }

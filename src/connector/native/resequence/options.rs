@@ -117,7 +117,8 @@ fn choice(
         moves_priority_a,
         overtime_hours: (option.kpis.overtime_minutes - idle_overtime).max(0) as f64 / 60.0,
         setup_minutes: option.kpis.changeover_minutes,
-        kpis: option.kpis,
+        // Not yet part of what this tool answers.
+        kpis: Kpis { utilisation: None, ..option.kpis },
         gantt: Gantt { before: before.clone(), after: option.gantt },
         sequence,
     }
