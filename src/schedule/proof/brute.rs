@@ -74,15 +74,7 @@ pub(super) fn tiny(seed: u64) -> Model {
         }],
         families,
         resources,
-        pools: vec![Pool {
-            id: "CREW".into(),
-            kind: PoolKind::Operator,
-            capacity: rng.random_range(1..=2),
-            profile: Vec::new(),
-            calendar: None,
-            calibrated_until: None,
-            certified_until: None,
-        }],
+        pools: vec![crew(rng)],
         orders,
         current: Vec::new(),
         policy: Policy {
@@ -91,6 +83,18 @@ pub(super) fn tiny(seed: u64) -> Model {
             evaluations: Some(SHORT),
             ..Policy::default()
         },
+    }
+}
+
+fn crew(rng: &mut ChaCha8Rng) -> Pool {
+    Pool {
+        id: "CREW".into(),
+        kind: PoolKind::Operator,
+        capacity: rng.random_range(1..=2),
+        profile: Vec::new(),
+        calendar: None,
+        calibrated_until: None,
+        certified_until: None,
     }
 }
 

@@ -82,6 +82,20 @@ pub(super) fn horizon(model: &Model) -> Minute {
     work.saturating_add(setup.saturating_mul(ops as i64)).saturating_add(latest).clamp(1, TIME_MAX)
 }
 
+fn order(id: String, (weight, due): (i64, i64), ops: Vec<Op>) -> Order {
+    Order {
+        id,
+        release: None,
+        due,
+        deadline: None,
+        tier: "C".into(),
+        weight: weight as f64,
+        penalty_per_hour: None,
+        shelf_life: None,
+        ops,
+    }
+}
+
 /// The model of a shop whose machines are numbered from `first_machine` on.
 pub(super) fn model(
     header: &Header,
@@ -120,19 +134,7 @@ pub(super) fn model(
             }
         };
         let ops = job.ops.iter().enumerate().map(op).collect();
-        let (weight, due) = job.weight_and_due.unwrap_or((1, 0));
-        let tier = "C".into();
-        orders.push(Order {
-            id,
-            release: None,
-            due,
-            deadline: None,
-            tier,
-            weight: weight as f64,
-            penalty_per_hour: None,
-            shelf_life: None,
-            ops,
-        });
+        orders.push(order(id, job.weight_and_due.unwrap_or((1, 0)), ops));
     }
     let families = match families {
         Families::None => Vec::new(),

@@ -75,6 +75,9 @@ impl Kind {
     }
 }
 
+/// Where in a text something confidential stands, in order.
+type Findings = Vec<(Range<usize>, Found)>;
+
 /// Something confidential in a text.
 #[derive(Debug, Clone, PartialEq)]
 enum Found {
@@ -204,12 +207,12 @@ impl Masker {
     }
 
     /// What the first reading of a text shows that shows anything. A part of a name counts where no whole one stands.
-    fn found_in(&self, text: &str) -> Vec<(Range<usize>, Found)> {
+    fn found_in(&self, text: &str) -> Findings {
         let readings = match text.is_ascii() && !text.contains(['\\', '%', '&']) {
             true => Vec::new(),
             false => Reading::all(text),
         };
-        let look = |find: &dyn Fn(&str) -> Vec<(Range<usize>, Found)>| {
+        let look = |find: &dyn Fn(&str) -> Findings| {
             if readings.is_empty() {
                 return find(text);
             }
@@ -232,8 +235,8 @@ impl Masker {
     }
 
     /// Confidential parts of a text, in order, as it stands there.
-    fn found(&self, text: &str) -> Vec<(Range<usize>, Found)> {
-        let mut found: Vec<(Range<usize>, Found)> = Vec::new();
+    fn found(&self, text: &str) -> Findings {
+        let mut found: Findings = Vec::new();
         let mut add = |part: Range<usize>, what: Found| {
             if found.iter().all(|(known, _)| part.end <= known.start || known.end <= part.start) {
                 found.push((part, what));
@@ -266,7 +269,7 @@ impl Masker {
         found
     }
 
-    fn replaced(&mut self, text: &str, found: Vec<(Range<usize>, Found)>) -> String {
+    fn replaced(&mut self, text: &str, found: Findings) -> String {
         let (mut out, mut from) = (String::with_capacity(text.len()), 0);
         for (part, what) in found {
             out.push_str(text.get(from..part.start).unwrap_or_default());
