@@ -2,8 +2,9 @@
 //! of retries that keeps a system in trouble from being flooded with them.
 //!
 //! A retry asks when it is due. First calls to a system earn a fifth of one each, time earns a few more, and each retry
-//! that the system answers earns the next: one that is well again gets them as fast as it answers. Who is turned away is
-//! not dropped but asks again behind all that wait already, so that no crowd asks at once, however large it is.
+//! that the system answers earns the next: one that is well again gets more and more of them, up to twenty a second. Who is
+//! turned away is not dropped but asks again behind all that wait already, so that no crowd asks at once, however large it
+//! is; who asks for the first time while others wait goes behind them.
 
 use crate::run::RunId;
 use std::{
@@ -22,6 +23,8 @@ const SAVED_MAX: f64 = 20.0;
 const WHOLE: f64 = 0.999;
 /// Of those that were turned away, so many ask again in each second.
 const ASKS_PER_SECOND: f64 = 50.0;
+/// Two threads ask in another order than they looked at the clock; one that is set back goes further.
+const SET_BACK: f64 = 0.5;
 
 /// Shared by every run of a worker.
 #[derive(Debug, Default)]
@@ -86,13 +89,13 @@ impl Brakes {
             // The storm is older than this budget: a process that is started again has saved up nothing for it.
             budget.left = budget.left.min(0.0);
         }
-        if budget.left >= WHOLE {
+        if budget.left >= WHOLE && (has_waited || budget.end_of_queue <= now) {
             budget.left -= 1.0;
             return None;
         }
         budget.has_deferred = true;
         budget.deferred += u32::from(!has_waited);
-        let earned_at = now + (1.0 - budget.left) / PER_SECOND;
+        let earned_at = now + (1.0 - budget.left).max(0.0) / PER_SECOND;
         let turn = budget.end_of_queue.max(earned_at);
         budget.end_of_queue = turn + 1.0 / ASKS_PER_SECOND;
         // By the second, so that a worker looks once for all of them.
@@ -110,13 +113,13 @@ impl Brakes {
 fn budget<'a>(budgets: &'a mut BTreeMap<String, Budget>, system: &str, now: f64) -> &'a mut Budget {
     let fresh = Budget { left: SAVED_MAX, at: now, end_of_queue: now, has_deferred: false, deferred: 0 };
     let budget = budgets.entry(system.to_owned()).or_insert(fresh);
-    if now < budget.at {
-        // The clock was set back, and nobody waits for the time that it showed.
-        budget.end_of_queue = now;
+    if budget.at - now > SET_BACK {
+        // Nobody waits for the time that the clock showed.
+        (budget.end_of_queue, budget.at) = (now, now);
     }
     let passed = (now - budget.at).max(0.0);
     budget.left = (budget.left + passed * PER_SECOND).min(SAVED_MAX);
-    budget.at = now;
+    budget.at = budget.at.max(now);
     budget
 }
 

@@ -2,6 +2,8 @@
 
 mod retries;
 
+pub(super) use retries::deferred;
+
 use super::{
     Brakes, Caps, Clock, CommitError, Executors, Journal, Ladders, Outcome, RowChange, StepContext,
     caps::{Size, bytes_of_records},
@@ -136,7 +138,7 @@ impl Driver {
     /// Counts what the journal holds already against the run's cap, and knows which retries wait.
     pub fn holding(mut self, records: &[Record]) -> Self {
         self.held = bytes_of_records(records);
-        self.deferred = retries::deferred(records);
+        self.deferred = deferred(records);
         self
     }
 

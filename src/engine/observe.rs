@@ -1,6 +1,6 @@
 //! What the engine's motions are called in metrics and traces: one line at the place where they happen.
 
-use super::{CommitError, Driven, Outcome};
+use super::{CommitError, Driven, Outcome, drive::deferred};
 use crate::{
     run::{Change, Leaf, Record, RunId, State, Task},
     store::StoreError,
@@ -35,11 +35,10 @@ pub(super) fn claimed(records: &[Record], state: &State, now: DateTime<Utc>) {
         metrics::claimed_new((now - started.at).to_std().unwrap_or_default());
         return;
     }
-    // Asked again at a time that only the run's row knew.
-    if matches!(records.last().map(|record| &record.change), Some(Change::Deferred { .. })) {
-        return;
-    }
-    let due = state.steps.values().filter_map(|step| step.wake_at).filter(|at| *at <= now).max();
+    // Who was turned away asks again at times that only the run's row knew.
+    let deferred = deferred(records);
+    let steps = state.steps.iter().filter(|(path, _)| !deferred.contains(*path));
+    let due = steps.filter_map(|(_, step)| step.wake_at).filter(|at| *at <= now).max();
     if let Some(due) = due {
         metrics::timer_served((now - due).to_std().unwrap_or_default());
     }

@@ -87,7 +87,7 @@ struct Tenure<'a> {
     fence: Fence,
     hands: Hands,
     drives: JoinSet<()>,
-    others: Others,
+    others: &'a mut Others,
     /// Ready runs were left behind for want of room.
     left_some: bool,
     next_look: Instant,
@@ -100,8 +100,10 @@ impl Worker {
     /// Works until `stop`; a lost lease or a database that went away begins a new tenure.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut starts = std::mem::replace(&mut self.starts, tokio::sync::mpsc::channel(1).1);
+        // What was seen of others stays seen when this one starts afresh.
+        let mut others = Others::default();
         while !stop.is_cancelled() {
-            match self.serve(&mut starts, &stop).await {
+            match self.serve(&mut starts, &mut others, &stop).await {
                 Ok(()) => {}
                 Err(error) => {
                     tracing::warn!(%error, "the worker lost the database; trying again");
@@ -114,7 +116,12 @@ impl Worker {
         }
     }
 
-    async fn serve(&self, starts: &mut Starts, stop: &CancellationToken) -> Result<(), StoreError> {
+    async fn serve(
+        &self,
+        starts: &mut Starts,
+        others: &mut Others,
+        stop: &CancellationToken,
+    ) -> Result<(), StoreError> {
         let asked = Instant::now().into_std();
         let id = workers::register(
             &mut *self.store.hot_connection().await?,
@@ -156,7 +163,7 @@ impl Worker {
             fence,
             hands,
             drives: JoinSet::new(),
-            others: Others::default(),
+            others,
             left_some: false,
             next_look: Instant::now(),
             since: runs::ALWAYS,

@@ -6,6 +6,9 @@ use std::time::Duration;
 /// Classes worth another attempt when a policy does not name its own.
 const TRANSIENT: [&str; 4] = ["transient", "rate_limited", "timeout", "outcome_unknown"];
 
+/// What a system asks for beyond this is nonsense.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(7 * 86_400);
+
 /// Without a declared policy a transient failure is tried again twice.
 fn default_policy() -> Retry {
     Retry { times: 2, wait: Duration::from_secs(1), backoff: 2.0, max: None, on: Vec::new() }
@@ -35,7 +38,7 @@ pub fn pause(
     let seconds = policy.wait.as_secs_f64() * policy.backoff.max(1.0).powi(exponent);
     let longest = policy.max.unwrap_or(Duration::from_secs(3600)).as_secs_f64();
     let pause = Duration::from_secs_f64(seconds.min(longest) * (1.0 - 0.25 * spread.clamp(0.0, 1.0)));
-    Some(pause.max(retry_after.unwrap_or_default()))
+    Some(pause.max(retry_after.unwrap_or_default().min(RETRY_AFTER_MAX)))
 }
 
 #[cfg(test)]

@@ -59,14 +59,16 @@ pub struct NewEvent {
     pub plant: Option<String>,
 }
 
-/// False when the source sent this id before. The row that is there is written again then: only who writes waits for the
-/// standby, and what is acknowledged twice has to be there after a fail-over, too.
+/// False when the source sent this id before. Something is written to the log all the same: only who writes waits for the
+/// standby, and what is acknowledged twice has to be there after a fail-over, too. The row itself is the router's to lock.
 pub async fn insert(db: &mut PgConnection, event: &NewEvent) -> Result<bool> {
     let is_new = sqlx::query_scalar!(
-        r#"insert into event (id, source, source_id, type, subject, time, data, trace, plant)
-         values ($1, $2, $3, $4, $5, coalesce($6, takt_now()), $7, $8, $9)
-         on conflict (source, source_id) do update set source_id = event.source_id
-         returning id = $1 as "is_new!""#,
+        r#"with new as (
+             insert into event (id, source, source_id, type, subject, time, data, trace, plant)
+             values ($1, $2, $3, $4, $5, coalesce($6, takt_now()), $7, $8, $9)
+             on conflict (source, source_id) do nothing returning id)
+         select case when exists (select from new) then true
+                     else pg_logical_emit_message(true, 'takt', 'sent again') is null end as "is_new!""#,
         event.id.0,
         event.source,
         event.source_id,

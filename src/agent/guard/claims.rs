@@ -23,6 +23,7 @@ const COUNT_MAX: usize = 99;
 const DECIMALS_MAX: usize = 15;
 
 static NUMBER: LazyLock<Regex> = LazyLock::new(|| regex(r"\d+(?:[.,]\d+)*"));
+static TIME: LazyLock<Regex> = LazyLock::new(|| regex(r"\b\d{1,2}:\d{2}(?::\d{2})?\b"));
 static NAME: LazyLock<Regex> = LazyLock::new(|| regex(r"\p{Lu}\p{Ll}+(?:[ \-]\p{Lu}\p{Ll}+)+"));
 /// A day, and with it the time that is written behind it.
 static DAY: LazyLock<Regex> = LazyLock::new(|| {
@@ -128,6 +129,8 @@ impl Facts {
             found.insert(format!("{at}: {day} is not in the data"));
         }
         let rest = DAY.replace_all(text, " ");
+        // A time of day may be told in another zone than it was given.
+        let rest = TIME.replace_all(&rest, " ");
         for numeral in NUMBER.find_iter(&rest) {
             let (before, after) = (rest.get(..numeral.start()), rest.get(numeral.end()..));
             let unit = UNIT_AFTER.find(after.unwrap_or_default()).map(|unit| unit.as_str());

@@ -77,6 +77,7 @@ static NUMBERED: LazyLock<Regex> = LazyLock::new(|| {
 });
 static DIGITS: LazyLock<Regex> = LazyLock::new(|| regex(r"\b\d[\d\-]{2,}\d\b"));
 static DAY: LazyLock<Regex> = LazyLock::new(|| regex(r"^\d{4}-\d{2}-\d{2}"));
+static DAY_FIRST: LazyLock<Regex> = LazyLock::new(|| regex(r"^\d{2}-\d{2}-\d{4}$"));
 static ADDRESS: LazyLock<Regex> = LazyLock::new(|| {
     regex(concat!(
         r#"(?i)\b[a-z][a-z0-9+.\-]{1,15}://[^\s"'<>()\[\]]+"#,
@@ -155,7 +156,7 @@ impl Named {
             let is_part = parts.iter().any(|part| whole.start() < part.end && part.start < whole.end());
             let is_id = self.is_id(prefix.as_str(), between.as_str(), number.as_str());
             let is_known = self.ids.contains(&one_spelling(whole.as_str()))
-                || (!matches!(between.as_str(), "" | "-" | "_") && self.alone.contains(number.as_str()));
+                || (NUMBERED.is_match(whole.as_str()) && self.alone.contains(number.as_str()));
             if is_id && !is_part && !is_known {
                 parts.push(whole.range());
                 found.push(whole.as_str().to_owned());
@@ -179,9 +180,18 @@ impl Named {
             else {
                 continue;
             };
-            let is_amount = between.as_str().trim().is_empty() && number.len() <= AMOUNT_CHARS_MAX;
-            let is_known = self.numbers.contains(number.as_str()) || DAY.is_match(number.as_str());
-            if !is_amount && !is_known && is_new(&whole.range()) {
+            // `order 10-12 pieces` is no id, nor is the price in `delivery: 1327.50 USD`.
+            let is_bare = between.as_str().trim().is_empty();
+            let is_fine =
+                |number: &str| self.numbers.contains(number) || (is_bare && number.len() <= AMOUNT_CHARS_MAX);
+            let has_decimals = text.get(whole.end()..).is_some_and(|rest| {
+                rest.strip_prefix(['.', ','])
+                    .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+            });
+            let number = number.as_str();
+            let is_day = DAY.is_match(number) || DAY_FIRST.is_match(number);
+            let is_known = has_decimals || is_day || is_fine(number) || number.split('-').all(is_fine);
+            if !is_known && is_new(&whole.range()) {
                 found.push(whole);
             }
         }

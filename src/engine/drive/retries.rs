@@ -13,7 +13,7 @@ use uuid::Uuid;
 const ANSWERS: [&str; 3] = ["invalid", "not_found", "denied"];
 
 /// Retries that wait for their turn, as the journal has it.
-pub(super) fn deferred(records: &[Record]) -> BTreeSet<StepPath> {
+pub(in crate::engine) fn deferred(records: &[Record]) -> BTreeSet<StepPath> {
     let mut deferred = BTreeSet::new();
     for record in records {
         let Some(path) = &record.path else { continue };

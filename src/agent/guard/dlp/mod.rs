@@ -87,7 +87,7 @@ enum Found {
     Value(Kind, String),
     /// A value of the dictionary, as it reads without case and separators.
     Known(String),
-    /// A part of somebody's name, as it reads without case.
+    /// A part of somebody's name, as it is written here.
     Part(String),
 }
 
@@ -230,7 +230,8 @@ impl Masker {
             return whole;
         }
         look(&|text: &str| {
-            self.parts.find(text).into_iter().map(|(at, part)| (at, Found::Part(part))).collect::<Vec<_>>()
+            let written = |at: &Range<usize>| text.get(at.clone()).unwrap_or_default().to_owned();
+            self.parts.find(text).into_iter().map(|at| (at.clone(), Found::Part(written(&at)))).collect()
         })
     }
 
@@ -292,10 +293,9 @@ impl Masker {
                 entry.and_then(|(value, kind)| self.tokens.get(&(*kind, value.clone())))
             }
             Found::Part(part) => {
-                // Where it may mean several people it stands for itself.
-                let name = self.parts.whose(&part).map_or_else(|| part.clone(), str::to_owned);
-                self.learn(Kind::Employee, &Value::from(name.as_str()));
-                self.tokens.get(&(Kind::Employee, name))
+                // It stands for itself, and comes back as it was: it may be a part of another name, or of a firm's.
+                self.mint(Kind::Employee, &part, &Value::from(part.as_str()));
+                self.tokens.get(&(Kind::Employee, part))
             }
         };
         token.cloned().unwrap_or_else(|| REMOVED.to_owned())
@@ -351,15 +351,14 @@ impl Masker {
         if text.is_empty() || kind == Kind::Secret || self.tokens.contains_key(&(kind, text.clone())) {
             return;
         }
-        let token = self.new_token(kind, &text);
-        self.originals.insert(token.clone(), value.clone());
-        self.tokens.insert((kind, text.clone()), token);
+        self.mint(kind, &text, value);
         if kind == Kind::Employee && value.is_string() {
             self.parts.learn(&text);
         }
         // Somebody may sign in as `planner`; the word in a text is not that person.
-        let is_word =
-            kind == Kind::Employee && !text.contains(char::is_uppercase) && names::is_of_plants(&text);
+        let is_word = kind == Kind::Employee
+            && !text.contains(char::is_uppercase)
+            && spelling::words(&text).all(names::is_word);
         let is_long = text.chars().filter(|c| c.is_alphanumeric()).count() >= TEXT_CHARS_MIN;
         if value.is_string() && is_long && !is_word {
             for spelling in reading::spellings(&text) {
@@ -369,6 +368,15 @@ impl Masker {
                     self.dictionary.insert(folded, (text.clone(), kind));
                 }
             }
+        }
+    }
+
+    /// A token for a value, which is not looked for in texts by that.
+    fn mint(&mut self, kind: Kind, text: &str, value: &Value) {
+        if !self.tokens.contains_key(&(kind, text.to_owned())) {
+            let token = self.new_token(kind, text);
+            self.originals.insert(token.clone(), value.clone());
+            self.tokens.insert((kind, text.to_owned()), token);
         }
     }
 

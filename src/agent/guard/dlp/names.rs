@@ -7,7 +7,7 @@ use super::{
 };
 use regex::Regex;
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashSet},
     ops::Range,
 };
 
@@ -27,7 +27,8 @@ const OF_PLANTS: [&str; 6] = [
     "vendor warehouse weld welder",
 ];
 /// Names that are words of every day: only with a capital they are taken for a name.
-const OF_EVERY_DAY: [&str; 4] = [
+const OF_EVERY_DAY: [&str; 5] = [
+    "art max may rob ray gene skip trip van ward west north",
     "april august baker banks bell bill black bond brand brown chance chase cook cross dean drew early",
     "faith field fish frank free glass good grace grant gray green hand hill hope joint june king lane",
     "little long mark miles moss page park pierce price rice rich rose sharp short small smart stone",
@@ -36,8 +37,8 @@ const OF_EVERY_DAY: [&str; 4] = [
 
 #[derive(Debug, Default)]
 pub(super) struct Parts {
-    /// Whole names by each part of theirs, as it reads without case.
-    whose: HashMap<String, BTreeSet<String>>,
+    /// Parts as they read without case.
+    known: HashSet<String>,
     fresh: BTreeSet<String>,
     finders: Vec<Regex>,
     /// Words of the ids that the data has.
@@ -56,11 +57,9 @@ impl Parts {
                 continue;
             }
             for spelling in reading::spellings(part) {
-                let names = self.whose.entry(folded(&spelling)).or_default();
-                if names.is_empty() {
+                if self.known.insert(folded(&spelling)) {
                     self.fresh.insert(spelling);
                 }
-                names.insert(name.to_owned());
             }
         }
     }
@@ -89,31 +88,30 @@ impl Parts {
         is_built
     }
 
-    /// Where a part of a name stands alone in a text, as it reads without case.
-    pub(super) fn find(&self, text: &str) -> Vec<(Range<usize>, String)> {
-        let mut found: Vec<(Range<usize>, String)> = Vec::new();
+    /// Where a part of a name stands alone in a text.
+    pub(super) fn find(&self, text: &str) -> Vec<Range<usize>> {
+        let mut found: Vec<Range<usize>> = Vec::new();
         for part in self.finders.iter().flat_map(|finder| finder.find_iter(text)) {
             let folded = folded(part.as_str());
             let is_capital = part.as_str().chars().next().is_some_and(char::is_uppercase);
             let is_word = self.of_ids.contains(&folded) || (!is_capital && is_one_of(&OF_EVERY_DAY, &folded));
-            let is_free = found.iter().all(|(at, _)| part.end() <= at.start || at.end <= part.start());
+            let is_free = found.iter().all(|at| part.end() <= at.start || at.end <= part.start());
             if !is_word && is_free {
-                found.push((part.range(), folded));
+                found.push(part.range());
             }
         }
-        found.sort_by_key(|(at, _)| at.start);
+        found.sort_by_key(|at| at.start);
         found
-    }
-
-    /// Whose name it is a part of; nobody's where it is a part of several.
-    pub(super) fn whose(&self, part: &str) -> Option<&str> {
-        let names = self.whose.get(part)?;
-        names.first().filter(|_| names.len() == 1).map(String::as_str)
     }
 }
 
+/// Whether somebody's id may be meant as an ordinary word.
+pub(super) fn is_word(word: &str) -> bool {
+    is_of_plants(word) || is_one_of(&OF_EVERY_DAY, &folded(word))
+}
+
 /// Whether a word is one of those that plants use.
-pub(super) fn is_of_plants(word: &str) -> bool {
+fn is_of_plants(word: &str) -> bool {
     is_one_of(&OF_PLANTS, &folded(word))
 }
 
@@ -126,16 +124,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_part_belongs_to_one_name_or_to_nobody() {
+    fn parts_of_names_are_found_alone() {
         let mut parts = Parts::default();
         ["Mia Novak", "Jan Novak", "Zoë Müller-Lüdenscheidt", "Ivo Press", "Line Lead", "Crew 12 North"]
             .iter()
             .for_each(|name| parts.learn(name));
         assert!(parts.build());
-        let found = |text: &str| parts.find(text).into_iter().map(|(_, part)| part).collect::<Vec<_>>();
-        assert_eq!(found("ask novak, MUELLER or Lüdenscheidt"), ["novak", "mueller"]);
-        assert_eq!(parts.whose("novak"), None);
-        assert_eq!(parts.whose("mueller"), Some("Zoë Müller-Lüdenscheidt"));
+        let found =
+            |text: &str| parts.find(text).into_iter().map(|at| text[at].to_owned()).collect::<Vec<_>>();
+        assert_eq!(found("ask novak, MUELLER or Lüdenscheidt"), ["novak", "MUELLER"]);
         assert_eq!(found("Press 4, the line lead, crew North, Mia, Novakowski"), Vec::<String>::new());
     }
 
