@@ -1,8 +1,8 @@
 //! One run in a worker's hands: read, driven, and given back or set aside where it cannot go on here.
 
 use super::{
-    DefinitionError, Definitions, Driven, Driver, Hints, Services, commit::CommitError, observe,
-    starter::Start,
+    DefinitionError, Definitions, Driven, Driver, Hints, Services, commit::CommitError, drive::deferred,
+    observe, starter::Start,
 };
 use crate::{
     run::{Record, RunId, Signal, State, WorkerId},
@@ -134,10 +134,12 @@ impl Hands {
             None => self.definitions.pinned(&mut *self.store.connection().await?, &claim.sha256).await?,
         };
         let state = State::fold(&records).map_err(|error| RunError::Journal(error.to_string()))?;
-        observe::claimed(&records, &state, self.services.clock.now());
+        let deferred = deferred(&records);
+        observe::claimed(&records, &state, &deferred, self.services.clock.now());
         let span = observe::run_span(&state.start.workflow, state.start.trace.as_deref());
         let driver = Driver::new(self.services.clone(), definition, claim.run, state, claim.signals);
-        let driven = driver.in_lane(claim.lane).holding(&records).drive(news).instrument(span).await;
+        let driven =
+            driver.in_lane(claim.lane).holding(&records, deferred).drive(news).instrument(span).await;
         observe::driven(&records, &driven);
         Ok(driven)
     }

@@ -136,9 +136,9 @@ impl Driver {
     }
 
     /// Counts what the journal holds already against the run's cap, and knows which retries wait.
-    pub fn holding(mut self, records: &[Record]) -> Self {
+    pub fn holding(mut self, records: &[Record], deferred: BTreeSet<StepPath>) -> Self {
         self.held = bytes_of_records(records);
-        self.deferred = deferred(records);
+        self.deferred = deferred;
         self
     }
 

@@ -1,8 +1,8 @@
 //! What the engine's motions are called in metrics and traces: one line at the place where they happen.
 
-use super::{CommitError, Driven, Outcome, drive::deferred};
+use super::{CommitError, Driven, Outcome};
 use crate::{
-    run::{Change, Leaf, Record, RunId, State, Task},
+    run::{Change, Leaf, Record, RunId, State, StepPath, Task},
     store::StoreError,
     telemetry::{
         metrics,
@@ -10,7 +10,7 @@ use crate::{
     },
 };
 use chrono::{DateTime, Utc};
-use std::{any::Any, time::Instant};
+use std::{any::Any, collections::BTreeSet, time::Instant};
 use tracing::Span;
 
 /// Measures a group commit of so many outcomes.
@@ -30,13 +30,12 @@ pub(super) async fn commit<T>(
 }
 
 /// How long a run waited for this worker: since it began, or since its timer was due.
-pub(super) fn claimed(records: &[Record], state: &State, now: DateTime<Utc>) {
+pub(super) fn claimed(records: &[Record], state: &State, deferred: &BTreeSet<StepPath>, now: DateTime<Utc>) {
     if let [started] = records {
         metrics::claimed_new((now - started.at).to_std().unwrap_or_default());
         return;
     }
     // Who was turned away asks again at times that only the run's row knew.
-    let deferred = deferred(records);
     let steps = state.steps.iter().filter(|(path, _)| !deferred.contains(*path));
     let due = steps.filter_map(|(_, step)| step.wake_at).filter(|at| *at <= now).max();
     if let Some(due) = due {

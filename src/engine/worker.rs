@@ -238,7 +238,7 @@ impl Tenure<'_> {
             return Ok(());
         }
         let mut tx = self.worker.store.begin_hot().await?;
-        let taken = workers::take_over_of(&mut tx, &dead, options.takeovers_max).await?;
+        let taken = workers::take_over(&mut tx, &dead, options.takeovers_max).await?;
         if !taken.is_empty() {
             crash_point("before_takeover");
         }

@@ -2,12 +2,10 @@ use super::{
     access::Place,
     model::{Person, RoleShift, Shift, Site},
 };
-use crate::tool::DataClass;
+use crate::tool::{DataClass, PATTERN};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-/// Begins what is a pattern among known words. It stands in no text: nothing that is kept holds it.
-const PATTERN: char = '\0';
 /// No shift is shorter.
 const LOOK_EVERY: TimeDelta = TimeDelta::minutes(15);
 /// In a week and a day everybody's turn has come.

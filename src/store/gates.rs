@@ -35,6 +35,32 @@ pub struct Gate {
 }
 
 impl Gate {
+    /// As it stands when it is opened.
+    pub fn opened(gate: NewGate, run: RunId, at: DateTime<Utc>) -> Self {
+        let form = serde_json::to_value(gate.form).ok();
+        let form = form.and_then(|form| form.as_str().map(str::to_owned)).unwrap_or_default();
+        Self {
+            id: gate.id.0,
+            run_id: run.0,
+            path: gate.path.to_string(),
+            form,
+            state: "open".into(),
+            role: gate.role,
+            person: gate.person,
+            excluded: gate.excluded,
+            ask: gate.ask,
+            proposal_hash: gate.proposal_hash,
+            rung: 0,
+            quorum: gate.quorum,
+            opened_at: at,
+            asked_at: at,
+            expires_at: gate.expires_at,
+            people: None,
+        }
+    }
+}
+
+impl Gate {
     /// Who is asked, as it was found out when they were.
     pub fn asked_people(&self) -> Vec<AskedPerson> {
         let first = self.ask.get("people").filter(|_| self.rung == 0);

@@ -59,16 +59,10 @@ pub async fn leases(db: &mut PgConnection) -> Result<Vec<Leased>> {
     Ok(leased.collect())
 }
 
-/// Takes over every worker whose lease is over by the database's clock; who has watched them uses [`take_over_of`].
-pub async fn take_over(tx: &mut PgConnection, takeovers_max: i16) -> Result<Vec<(WorkerId, u64, u64)>> {
-    let over: Vec<Leased> = leases(tx).await?.into_iter().filter(|leased| leased.is_over).collect();
-    take_over_of(tx, &over, takeovers_max).await
-}
-
 /// Bumps the epoch of these workers, unless they have renewed their lease meanwhile, and makes their runs ready; call
 /// it in a transaction.
 /// Returns who died, how many runs that freed, and how many were quarantined because too many died over them.
-pub async fn take_over_of(
+pub async fn take_over(
     tx: &mut PgConnection,
     dead: &[Leased],
     takeovers_max: i16,

@@ -147,27 +147,7 @@ impl Live {
         if !is_first {
             self.seconds.push(gate.path.to_string());
         }
-        let form = serde_json::to_value(gate.form).ok();
-        let form = form.and_then(|form| form.as_str().map(str::to_owned)).unwrap_or_default();
-        let gate = Gate {
-            id: gate.id.0,
-            run_id: self.id.0,
-            path: gate.path.to_string(),
-            form,
-            state: "open".into(),
-            role: gate.role,
-            person: gate.person,
-            excluded: gate.excluded,
-            ask: gate.ask,
-            proposal_hash: gate.proposal_hash,
-            rung: 0,
-            quorum: gate.quorum,
-            opened_at: at,
-            asked_at: at,
-            expires_at: gate.expires_at,
-            people: None,
-        };
-        self.gates.insert(name, gate);
+        self.gates.insert(name, Gate::opened(gate, self.id, at));
     }
 
     /// How many steps an event wakes.

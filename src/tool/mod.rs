@@ -16,7 +16,7 @@ pub use error::{ToolError, ToolErrorKind};
 pub use fit::misfits;
 pub use lease::Lease;
 pub use registry::{Registry, RegistryError};
-pub use spec::{DataClass, Effect, Idempotency, ToolName, ToolNameError, ToolSpec};
+pub use spec::{DataClass, Effect, Idempotency, PATTERN, ToolName, ToolNameError, ToolSpec};
 pub use stand_in::stand_in;
 pub use strict::{NotStrict, strict, without_absent};
 pub use typed::{Typed, schema_of};

@@ -81,6 +81,9 @@ pub enum Idempotency {
     Unsafe,
 }
 
+/// Begins what is a pattern among words of a class: no text that is kept holds this character.
+pub const PATTERN: char = '\0';
+
 /// Who may see a field. Anything but `Public` is masked before it reaches an external model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -270,7 +270,7 @@ async fn ten_thousand_runs_of_a_dead_worker_are_ready_at_once() {
         == 1_000
     {}
     let mut tx = store.begin().await.expect("a transaction");
-    let taken = workers::take_over(&mut tx, 3).await.expect("taking over");
+    let taken = pg::take_over_by_the_clock(&mut tx, 3).await.expect("taking over");
     tx.commit().await.expect("committing");
     assert_eq!(taken, [(dead, 10_000, 0)]);
     let late = rows_of(&all[..1], 1, now, &Change::Started);

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 /// Most options people can compare.
 const OPTIONS_MAX: usize = 3;
 const REASON_LENGTH_MAX: usize = 40;
+
 /// What a person is asked to answer for.
 pub(in crate::step) struct Proposal {
     pub title: String,

@@ -286,8 +286,12 @@ async fn workers_of_one_name_are_two_and_one_s_end_is_not_the_other_s() {
         format!("update worker set lease_until = clock_timestamp() - interval '1 s' where id = {}", one.0);
     execute(&mut db, &lapse).await;
     assert!(workers::heartbeat(&mut db, other, 1, LEASE).await.unwrap());
-    let dead: Vec<WorkerId> =
-        workers::take_over(&mut db, 3).await.unwrap().into_iter().map(|(worker, ..)| worker).collect();
+    let dead: Vec<WorkerId> = pg::take_over_by_the_clock(&mut db, 3)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|(worker, ..)| worker)
+        .collect();
     assert_eq!(dead, [one], "the twin's lease was renewed by the other, or taken with it");
     assert!(!workers::heartbeat(&mut db, one, 1, LEASE).await.unwrap());
     assert!(workers::heartbeat(&mut db, other, 1, LEASE).await.unwrap());
@@ -303,11 +307,11 @@ async fn a_clock_that_jumps_neither_ends_a_lease_nor_makes_one_last() {
     let worker = workers::register(&mut db, "w", LEASE).await.unwrap();
     // The plant's clock may be moved; leases measure real time.
     clock::advance(&mut db, Duration::from_secs(365 * 24 * 3600)).await.unwrap();
-    assert!(workers::take_over(&mut db, 3).await.unwrap().is_empty());
+    assert!(pg::take_over_by_the_clock(&mut db, 3).await.unwrap().is_empty());
     // The host's clock was an hour ahead when this lease was written, and was then set right.
     execute(&mut db, "update worker set lease_until = clock_timestamp() + interval '1 hour'").await;
     let begun = Instant::now();
-    let dead = workers::take_over(&mut db, 3).await.unwrap();
+    let dead = pg::take_over_by_the_clock(&mut db, 3).await.unwrap();
     assert_eq!(dead.first().map(|(dead, ..)| *dead), Some(worker), "its runs would stand still for an hour");
     assert!(begun.elapsed() < Duration::from_secs(5));
 }

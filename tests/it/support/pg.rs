@@ -16,6 +16,8 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use takt::postgres::{Cluster, Durability, Options, Search, StopIf};
+use takt::run::WorkerId;
+use takt::store::{StoreError, workers};
 use tokio::sync::OnceCell;
 
 const MIGRATIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
@@ -186,4 +188,13 @@ fn remove_leftovers() {
 /// Written directly, because the harness swallows what tests print.
 fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "[tests] {line}");
+}
+
+/// Takes over every worker whose lease is over by the database's clock, as one that has watched them long enough.
+pub async fn take_over_by_the_clock(
+    db: &mut PgConnection,
+    takeovers_max: i16,
+) -> Result<Vec<(WorkerId, u64, u64)>, StoreError> {
+    let over: Vec<_> = workers::leases(db).await?.into_iter().filter(|leased| leased.is_over).collect();
+    workers::take_over(db, &over, takeovers_max).await
 }

@@ -10,7 +10,7 @@ pub mod shapes;
 mod spelling;
 
 use crate::agent::{guard::regex, task::is_public, text::visible};
-use crate::tool::DataClass;
+use crate::tool::{DataClass, PATTERN};
 use hmac::{Hmac, KeyInit, Mac};
 use names::Parts;
 use reading::Reading;
@@ -33,8 +33,6 @@ const TEXT_CHARS_MIN: usize = 3;
 /// Values that one finder looks for; more at once would be too large a pattern.
 const FINDER_WORDS_MAX: usize = 100;
 const REMOVED: &str = "[removed]";
-/// Begins a known value that is a pattern, as the site declares them: no text of the data holds this character.
-const PATTERN: char = '\0';
 /// A text in which there is always one more thing to replace does not leave.
 const ROUNDS_MAX: usize = 16;
 

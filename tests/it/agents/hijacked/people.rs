@@ -52,25 +52,7 @@ impl Desk {
         let id = gate.id;
         self.asked.push(gate.ask.clone());
         self.hashes.push(gate.proposal_hash.clone());
-        let row = Gate {
-            id: id.0,
-            run_id: run.0,
-            path: gate.path.as_str().to_owned(),
-            form: "approve".to_owned(),
-            state: "open".to_owned(),
-            role: gate.role,
-            person: gate.person,
-            excluded: gate.excluded,
-            ask: gate.ask,
-            proposal_hash: gate.proposal_hash,
-            rung: 0,
-            quorum: gate.quorum,
-            opened_at: now,
-            asked_at: now,
-            expires_at: gate.expires_at,
-            people: None,
-        };
-        self.open.insert(id, (row, Vec::new()));
+        self.open.insert(id, (Gate::opened(gate, run, now), Vec::new()));
     }
 
     pub fn close(&mut self, gate: GateId) {
