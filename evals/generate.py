@@ -86,6 +86,12 @@ def wire_call(name, arguments, **ids):
     return {**ids, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
+def judge(case, step, rubric, *trials):
+    """Votes that a person wrote, `(for it, why)`, on each trial; no language model gave them."""
+    return {"rubric": f"rubrics/{rubric}.md", "step": step, "tape": f"{case}.judge.tape.json", "n": 3, "agree": 2,
+            "votes": [[{"reason": why, "pass": is_for} for is_for, why in votes] for votes in trials]}
+
+
 # --- Cases ----------------------------------------------------------------------------------------------------------
 
 def add(workflow, name, about, base, trials, tags, **changes):
@@ -634,12 +640,23 @@ def hand(name, about, trials, tags, **changes):
 def handover():
     hand("note_three_times", "Three trials: the draft as it is, and two shorter ones.",
          [[NOTE], [SHORTER], [{"answer": {"note": "Shift A handover: PRESS-4 is down, AND-33 at ASSY-2 is open."}}]], ["good"],
-         expect={**note(says=["PRESS-4", "AND-33"]), "budget": {"turns": 1, "tool_calls": 0}})
+         expect={**note(says=["PRESS-4", "AND-33"]), "budget": {"turns": 1, "tool_calls": 0}},
+         # The checks hold in all three; the last one is poor all the same, and that gates nothing.
+         judge=judge("note_three_times", "note", "handover",
+                     [(True, "What stands still comes first, and the open call says where and what."),
+                      (True, "Nothing has to be asked again."), (True, "Both open points are there, in order.")],
+                     [(True, "Short, in order, and nothing is left out."), (True, "Both points are there with their cause."),
+                      (False, "It does not say that the stop was not planned.")],
+                     [(False, "AND-33 is open, but not what it is about."), (False, "The next lead has to ask what ASSY-2 needs."),
+                      (True, "Both points are named.")]))
     hand("missing_source_is_named", "The note leaves out that a source was missing; the workflow's check refuses it.",
          [{"answer": {"note": "Shift A handover: PRESS-4 stands still since the afternoon."}}, NOTE], ["failure", "f1"],
          world="andon_down.world.yaml",
          timeline=[HAND["timeline"][0], {"after": "14m", "answer": {"gate": "accept", "by": "noor", "decision": "acknowledge", "items": [{"acknowledged": True, "note": None}] * 2}}],
-         expect={**note(rejected=["check_failed"]), "proposals": {"approve": {"draft": "Shift A handover\n\nNot available: andon calls\n\nMachines that are not running\n- PRESS-4: unplanned downtime"}}})
+         expect={**note(rejected=["check_failed"]), "proposals": {"approve": {"draft": "Shift A handover\n\nNot available: andon calls\n\nMachines that are not running\n- PRESS-4: unplanned downtime"}}},
+         judge=judge("missing_source_is_named", "note", "handover",
+                     [(True, "It begins with the source that was not available."), (True, "Nothing is hidden and nothing is added."),
+                      (True, "The one machine that stands still is named with its cause.")]))
     hand("note_too_short", "A note of two words is no note.", [{"answer": {"note": "All well."}}, NOTE], ["failure", "f1"], expect=note(rejected=["invalid_output"]))
     hand("not_handed_over", "The outgoing lead refuses the note: it is handed over in person.", [NOTE], ["good"],
          timeline=[{"after": "6m", "answer": {"gate": "approve", "by": "ivo", "decision": "reject"}}],

@@ -20,7 +20,7 @@ pub(super) struct Facts<'a> {
     pub(super) confidential: &'a BTreeSet<String>,
     /// The system message as it was sent.
     pub(super) instructions: &'a str,
-    /// What the conversation began with.
+    /// What the conversation began with, as it was sent: a name is the same token here and in the instructions.
     pub(super) data: &'a Value,
 }
 
@@ -100,7 +100,7 @@ fn sentence(mut findings: Vec<String>) -> String {
 }
 
 /// Many models wrap JSON in one Markdown fence, also when told not to.
-fn unfenced(text: &str) -> &str {
+pub(super) fn unfenced(text: &str) -> &str {
     let text = text.trim();
     let inner = text.strip_prefix("```").and_then(|t| t.strip_suffix("```"));
     inner.map_or(text, |t| t.strip_prefix("json").unwrap_or(t).trim())

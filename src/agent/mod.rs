@@ -15,6 +15,7 @@ mod onlookers;
 mod turns;
 mod session;
 mod prompt;
+mod question;
 mod reply;
 mod accept;
 mod budget;
@@ -42,8 +43,9 @@ pub use model::{
     Capabilities, Finish, Model, ModelError, ModelErrorClass, ModelProfile, ModelReply, Provider, Usage,
 };
 pub use onlookers::{Nobody, Onlookers, Screen};
+pub use question::{Question, single_answer};
 pub use run::{Around, Progress, run};
 pub use tape::{Exchange, Part, Parts, Played, Stale, Tape, TapePlayer, Terms, canonical_json, request_key};
-pub use task::{Answer, Check, Clock, Task, ToolClasses};
+pub use task::{Answer, Check, Clock, Task, ToolClasses, strictest};
 pub use text::{is_model_name, storable, too_deep, visible};
 pub use trace::Spans;

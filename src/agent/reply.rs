@@ -3,6 +3,7 @@
 
 use super::{digest::sorted_json, model::Finish};
 use serde_json::{Value, json};
+use std::collections::HashSet;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Reply {
@@ -72,13 +73,15 @@ pub(super) fn own_id(turn: u32, index: usize) -> String {
 fn calls(message: &Value, turn: u32) -> Vec<WireCall> {
     let Some(items) = message.get("tool_calls").and_then(Value::as_array) else { return Vec::new() };
     let mut calls: Vec<WireCall> = Vec::with_capacity(items.len());
+    let mut ids: HashSet<String> = HashSet::new();
     for (index, item) in items.iter().enumerate() {
         let function = item.get("function").unwrap_or(&Value::Null);
         let own = item.get("id").and_then(Value::as_str).filter(|id| !id.is_empty());
         let id = match own {
-            Some(id) if calls.iter().all(|call| call.id != id) => id.to_owned(),
+            Some(id) if !ids.contains(id) => id.to_owned(),
             _ => own_id(turn, index),
         };
+        ids.insert(id.clone());
         let name = function.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
         calls.push(WireCall { id, name, arguments: arguments(function.get("arguments")) });
     }

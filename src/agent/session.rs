@@ -29,6 +29,8 @@ pub(super) struct Session<'a> {
     /// Field names whose values the model only sees as tokens.
     pub(super) confidential: BTreeSet<String>,
     pub(super) budget: Budget,
+    /// The task's input as the model was given it.
+    pub(super) shown: Value,
     pub(super) messages: Vec<Value>,
     pub(super) models: Vec<ModelProfile>,
     pub(super) tools: Vec<Offered>,
@@ -93,6 +95,7 @@ impl<'a> Session<'a> {
             corpus,
             confidential: confidential_fields(task),
             budget: Budget::default(),
+            shown: Value::Null,
             messages: Vec::new(),
             models: Vec::new(),
             tools: Vec::new(),
@@ -162,6 +165,7 @@ impl<'a> Session<'a> {
         let input = self.masker.mask_input(&self.task.input, &self.task.classes, &self.task.public);
         let instructions = self.masker.mask_text(instructions.unwrap_or(&self.task.instructions));
         self.messages = prompt::opening(&instructions, &input);
+        self.shown = input;
         self.phase = match (self.models.is_empty(), barred.first()) {
             (false, _) => ask_now(),
             (true, None) => give_up(Reason::NoModel, "no model is configured"),

@@ -21,6 +21,16 @@ pub type Check = Arc<dyn Fn(&Value) -> Result<(), String> + Send + Sync>;
 /// Class of each tool's fields, by name.
 pub type ToolClasses = BTreeMap<ToolName, BTreeMap<String, DataClass>>;
 
+/// One class for each field name, whoever declares it: the strictest, so that nobody unmasks the fields of others.
+pub fn strictest(tools: &ToolClasses) -> BTreeMap<String, DataClass> {
+    let mut classes: BTreeMap<String, DataClass> = BTreeMap::new();
+    for (field, class) in tools.values().flatten() {
+        let known = classes.entry(field.clone()).or_insert(*class);
+        *known = (*known).max(*class);
+    }
+    classes
+}
+
 #[derive(Clone)]
 pub struct Task {
     pub run: Uuid,

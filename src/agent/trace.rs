@@ -9,8 +9,10 @@ use super::said;
 use super::task::Task;
 use super::turns::Ask;
 use crate::tool::ToolName;
+use opentelemetry::{Array, StringValue};
 use serde_json::{Value, json};
 use tracing::{Span, field::Empty};
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use uuid::Uuid;
 
 /// What an answer may report of its tokens, and where.
@@ -119,7 +121,6 @@ pub(super) fn chat(
         gen_ai.output.messages = Empty,
         gen_ai.response.id = Empty,
         gen_ai.response.model = Empty,
-        gen_ai.response.finish_reasons = Empty,
         gen_ai.usage.input_tokens = Empty,
         gen_ai.usage.output_tokens = Empty,
         gen_ai.usage.cache_read.input_tokens = Empty,
@@ -146,15 +147,17 @@ pub(super) fn chat_ended(span: &Span, entry: &Entry, spans: Spans) {
                 return;
             }
             let text = |pointer: &str| read.json.pointer(pointer).and_then(Value::as_str);
-            let known = [
-                ("gen_ai.response.id", text("/id")),
-                ("gen_ai.response.model", read.model.as_deref()),
-                ("gen_ai.response.finish_reasons", text("/choices/0/finish_reason")),
-            ];
+            let known =
+                [("gen_ai.response.id", text("/id")), ("gen_ai.response.model", read.model.as_deref())];
             for (name, value) in known {
                 if let Some(value) = value {
                     span.record(name, value);
                 }
+            }
+            if let Some(reason) = text("/choices/0/finish_reason") {
+                // The conventions want a list, one for each choice; a field of `tracing` cannot be one.
+                let reasons = Array::String(vec![StringValue::from(reason.to_owned())]);
+                span.set_attribute("gen_ai.response.finish_reasons", opentelemetry::Value::Array(reasons));
             }
             for (name, pointer) in USAGE {
                 if let Some(tokens) = read.json.pointer(pointer).and_then(Value::as_u64) {

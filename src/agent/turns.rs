@@ -232,7 +232,7 @@ impl Session<'_> {
             corpus: &self.corpus,
             confidential: &self.confidential,
             instructions: system.and_then(Value::as_str).unwrap_or_default(),
-            data: &self.task.input,
+            data: &self.shown,
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod author;
 mod formats;
+mod judge;
 mod live;
 mod play;
 mod record;
@@ -273,7 +274,10 @@ async fn replay_all(theatre: &Arc<Theatre>, args: &EvalArgs) -> Result<ExitCode,
         match replay.await {
             Err(panic) => report.add_broken("a case", panic.to_string()),
             Ok((_, path, Err(error))) => report.add_broken(&path.display().to_string(), error.to_string()),
-            Ok((case, _, Ok(trials))) => report.add(&case, trials, &baseline),
+            Ok((case, _, Ok((trials, judgement)))) => {
+                report.add(&case, trials, &baseline);
+                report.add_judgement(&case, judgement, &baseline);
+            }
         }
     }
     args.must_fit(report.cases.len())?;

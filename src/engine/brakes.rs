@@ -4,9 +4,10 @@
 //! A retry asks when it is due. First calls to a system earn a fifth of one each, time earns a few more, and each retry
 //! that the system answers earns the next: one that is well again gets more and more of them, up to twenty a second. Who is
 //! turned away is not dropped but asks again behind all that wait already, so that no crowd asks at once, however large it
-//! is; who asks for the first time while others wait goes behind them.
+//! is; who asks for the first time while others wait goes behind them. Who is woken by something else before its turn keeps
+//! its place.
 
-use crate::run::RunId;
+use crate::run::{RunId, StepPath};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -25,6 +26,8 @@ const WHOLE: f64 = 0.999;
 const ASKS_PER_SECOND: f64 = 50.0;
 /// Two threads ask in another order than they looked at the clock; one that is set back goes further.
 const SET_BACK: f64 = 0.5;
+/// Times are kept in microseconds: whoever is this close to its turn has it.
+const CLOSE: f64 = 0.001;
 
 /// Shared by every run of a worker.
 #[derive(Debug, Default)]
@@ -33,7 +36,7 @@ pub struct Brakes {
     budgets: Mutex<BTreeMap<String, Budget>>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Budget {
     /// Retries that may go out now.
     left: f64,
@@ -41,6 +44,8 @@ struct Budget {
     at: f64,
     /// Behind the last of those that will ask again, in the same seconds.
     end_of_queue: f64,
+    /// When those who were turned away ask again, until nobody waits any more.
+    turns: BTreeMap<(RunId, StepPath), f64>,
     /// It has turned retries away: what is left was earned here.
     has_deferred: bool,
     deferred: u32,
@@ -82,9 +87,21 @@ impl Brakes {
 
     /// Takes a retry that is due from the budget; when there is none left, after how long to ask again. `has_waited`
     /// says that it was turned away before, perhaps by another process.
-    pub fn retry(&self, system: &str, now: f64, has_waited: bool) -> Option<Duration> {
+    pub fn retry(
+        &self,
+        system: &str,
+        (run, path): (RunId, &StepPath),
+        now: f64,
+        has_waited: bool,
+    ) -> Option<Duration> {
         let mut budgets = lock(&self.budgets);
         let budget = budget(&mut budgets, system, now);
+        let who = (run, path.clone());
+        // A signal may wake its run at any time: asking anew, it would never come to its turn.
+        if let Some(turn) = budget.turns.remove(&who).filter(|turn| turn - now > CLOSE) {
+            budget.turns.insert(who, turn);
+            return Some(Duration::from_secs_f64(turn - now));
+        }
         if has_waited && !budget.has_deferred {
             // The storm is older than this budget: a process that is started again has saved up nothing for it.
             budget.left = budget.left.min(0.0);
@@ -99,7 +116,9 @@ impl Brakes {
         let turn = budget.end_of_queue.max(earned_at);
         budget.end_of_queue = turn + 1.0 / ASKS_PER_SECOND;
         // By the second, so that a worker looks once for all of them.
-        Some(Duration::from_secs_f64(turn.ceil() - now))
+        let turn = turn.ceil();
+        budget.turns.insert(who, turn);
+        Some(Duration::from_secs_f64(turn - now))
     }
 
     /// Retries deferred since this was last asked, by system.
@@ -111,11 +130,23 @@ impl Brakes {
 }
 
 fn budget<'a>(budgets: &'a mut BTreeMap<String, Budget>, system: &str, now: f64) -> &'a mut Budget {
-    let fresh = Budget { left: SAVED_MAX, at: now, end_of_queue: now, has_deferred: false, deferred: 0 };
+    let fresh = Budget {
+        left: SAVED_MAX,
+        at: now,
+        end_of_queue: now,
+        turns: BTreeMap::new(),
+        has_deferred: false,
+        deferred: 0,
+    };
     let budget = budgets.entry(system.to_owned()).or_insert(fresh);
     if budget.at - now > SET_BACK {
         // Nobody waits for the time that the clock showed.
         (budget.end_of_queue, budget.at) = (now, now);
+        budget.turns.clear();
+    }
+    // Turns are by the second; what is left of them belongs to runs that have ended or are with another worker.
+    if budget.end_of_queue + 1.0 <= now {
+        budget.turns.clear();
     }
     let passed = (now - budget.at).max(0.0);
     budget.left = (budget.left + passed * PER_SECOND).min(SAVED_MAX);
@@ -126,6 +157,12 @@ fn budget<'a>(budgets: &'a mut BTreeMap<String, Budget>, system: &str, now: f64)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use uuid::Uuid;
+
+    fn ask(brakes: &Brakes, system: &str, retry: usize, now: f64, has_waited: bool) -> Option<Duration> {
+        let run = RunId(Uuid::from_u128(retry as u128));
+        brakes.retry(system, (run, &StepPath::root("call")), now, has_waited)
+    }
 
     /// What happens to a retry of a storm.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -158,7 +195,7 @@ mod tests {
                     brakes.answered("erp", now);
                     continue;
                 };
-                if let Some(wait) = brakes.retry("erp", now, has_waited) {
+                if let Some(wait) = ask(brakes, "erp", id, now, has_waited) {
                     self.wait_max = self.wait_max.max(wait);
                     let pause = u64::try_from(wait.as_micros().div_ceil(1000)).unwrap();
                     self.events.insert((at + pause, Event::Asks { has_waited: true }, id));
@@ -215,46 +252,66 @@ mod tests {
     #[test]
     fn a_quiet_system_has_saved_up_some_and_each_has_its_own() {
         let brakes = Brakes::default();
-        let waits: Vec<Option<Duration>> = (0..40).map(|_| brakes.retry("plex", 0.0, false)).collect();
+        let waits: Vec<Option<Duration>> = (0..40).map(|id| ask(&brakes, "plex", id, 0.0, false)).collect();
         assert!(waits[..20].iter().all(Option::is_none), "what was saved up goes at once: {waits:?}");
         let later: Vec<u64> = waits[20..].iter().map(|wait| wait.map_or(0, |wait| wait.as_secs())).collect();
         assert_eq!(later[..2], [5, 6], "not before the next is earned");
         assert_eq!(brakes.take_deferred(), [("plex".to_owned(), 20)]);
-        assert!(brakes.retry("plex", 1.0, true).is_some());
+        assert!(ask(&brakes, "plex", 40, 1.0, true).is_some());
         assert_eq!(brakes.take_deferred(), [], "who asks again was counted");
-        assert_eq!(brakes.retry("erp", 0.0, false), None, "another system has its own budget");
+        assert_eq!(ask(&brakes, "erp", 0, 0.0, false), None, "another system has its own budget");
     }
 
     #[test]
     fn a_fifth_of_the_calls_may_be_retries() {
         let brakes = Brakes::default();
-        for _ in 0..20 {
-            assert_eq!(brakes.retry("plex", 0.0, false), None);
+        for id in 0..20 {
+            assert_eq!(ask(&brakes, "plex", id, 0.0, false), None);
         }
         for _ in 0..50 {
             brakes.called("plex", 0.0);
         }
-        let at_once = (0..50).filter(|_| brakes.retry("plex", 0.0, false).is_none()).count();
+        let at_once = (20..70).filter(|id| ask(&brakes, "plex", *id, 0.0, false).is_none()).count();
         assert!((9..=10).contains(&at_once), "{at_once} of 50 calls");
     }
 
     #[test]
     fn time_and_answers_earn_retries() {
         let brakes = Brakes::default();
-        let asked = |now| brakes.retry("plex", now, true);
-        assert!(asked(0.0).is_some());
-        assert!(asked(4.0).is_some());
-        assert_eq!(asked(5.0), None);
-        assert!(asked(5.0).is_some());
+        let asked = |id, now| ask(&brakes, "plex", id, now, true);
+        assert!(asked(0, 0.0).is_some());
+        assert!(asked(1, 4.0).is_some());
+        assert_eq!(asked(0, 5.0), None);
+        assert!(asked(2, 5.0).is_some());
         brakes.answered("plex", 5.0);
-        assert_eq!(asked(5.0), None);
+        assert_eq!(asked(3, 5.0), None);
+    }
+
+    #[test]
+    fn who_is_woken_before_its_turn_keeps_its_place_and_takes_no_other() {
+        const LAST: usize = 1_000;
+        let brakes = Brakes::default();
+        let waits: Vec<Option<Duration>> = (0..=LAST).map(|id| ask(&brakes, "plex", id, 0.0, true)).collect();
+        let turn = waits[LAST].expect("it has to wait").as_secs();
+        assert!((20..30).contains(&turn), "behind all the others: {turn} s");
+        for second in 1..turn {
+            let wait = ask(&brakes, "plex", LAST, second as f64, true);
+            assert_eq!(wait, Some(Duration::from_secs(turn - second)), "after {second} s");
+        }
+        // Nobody else has to wait longer for it.
+        let next = ask(&brakes, "plex", LAST + 1, (turn - 1) as f64, false);
+        assert!(next.is_some_and(|wait| wait <= Duration::from_secs(2)), "{next:?}");
+        assert_eq!(ask(&brakes, "plex", LAST, turn as f64, true), None, "it goes out in its turn");
+        // An hour later nobody waits, and nothing of them is kept.
+        brakes.called("plex", 3_600.0);
+        assert!(lock(&brakes.budgets)["plex"].turns.is_empty());
     }
 
     #[test]
     fn a_clock_that_was_set_back_leaves_nobody_waiting_for_its_time() {
         let brakes = Brakes::default();
-        assert!(brakes.retry("plex", 1e6, true).is_some());
-        let wait = brakes.retry("plex", 100.0, true);
+        assert!(ask(&brakes, "plex", 0, 1e6, true).is_some());
+        let wait = ask(&brakes, "plex", 0, 100.0, true);
         assert!(wait.is_some_and(|wait| wait <= Duration::from_secs(6)), "{wait:?}");
     }
 }

@@ -10,6 +10,7 @@ mod world;
 mod replay;
 mod record;
 mod scan;
+mod judge;
 mod score;
 mod report;
 mod made_with;
@@ -17,13 +18,14 @@ mod formats;
 
 pub use case::{
     AnswerMoment, Attack, Budget, Case, CaseError, ChildMoment, CrashPoint, EndState, EventMoment, Expect,
-    ExpectedAgent, ExpectedKpi, ExpectedWrite, FailedReply, Forbidden, KpiBaseline, Label, Moment, Origin,
-    RecordedModels, Reply, ReplyCall, Split, StepValue,
+    ExpectedAgent, ExpectedKpi, ExpectedWrite, FailedReply, Forbidden, Judge, KpiBaseline, Label, Moment,
+    Origin, RecordedModels, Reply, ReplyCall, Split, StepValue, Vote,
 };
 pub use formats::{
     Conversation, Imported, InspectSample, chat_lines, conversations, inspect_log, promptfoo_tests,
     read_promptfoo,
 };
+pub use judge::{Brief, Judgement, Opinion, may_judge};
 pub use made_with::{Asked, asked_with};
 pub use record::{RecordError, Recorder, Recording, other_terms, terms};
 pub use replay::{ReplayError, Stage, replay};

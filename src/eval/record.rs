@@ -202,6 +202,7 @@ impl Recording {
             timeline: self.timeline.clone(),
             expect: Expect { outcome: self.outcome.clone(), path: self.path.clone(), ..Expect::default() },
             split: Split::Dev,
+            judge: None,
             labels: Vec::new(),
             tags: Vec::new(),
         }

@@ -106,7 +106,11 @@ impl Teller<'_> {
             )),
             Change::Deferred { system, wake_at } => Some((
                 Mark::Waits,
-                format!("{path}: {system} has had enough retries, held back until {}", self.time(*wake_at)),
+                // The journal has only the first of a wait: each may be put off again, and none is made earlier.
+                format!(
+                    "{path}: {system} has had enough retries, held back until {} at the earliest",
+                    self.time(*wake_at)
+                ),
             )),
             Change::Failed { failure } => Some((Mark::Trouble, format!("{path}: {}", failure.message))),
             Change::Noted { note } => self.tell_note(path, note),

@@ -249,6 +249,30 @@ fn every_status_and_change_is_decided_in_one_table() {
     insta::assert_snapshot!(table);
 }
 
+/// The journal has one of these for each retry that waits, however often it is put off.
+#[test]
+fn each_retry_that_is_held_back_is_told_with_its_reason_and_the_earliest_time() {
+    let at = |minutes| midnight() + TimeDelta::minutes(minutes);
+    let again = |minutes| Change::Retrying { failure: Failure::new("x", "busy"), wake_at: at(minutes) };
+    let held = |minutes| Change::Deferred { system: "erp".into(), wake_at: at(minutes) };
+    let changes = [again(1), held(5), Change::Started, again(6), held(9)];
+    let record = |(seq, change)| {
+        let path = Some(StepPath::root("a"));
+        Record { seq, at: midnight(), path, attempt: 1, change }
+    };
+    let records: Vec<Record> = (0..).zip(changes).map(record).collect();
+    let definition = definition("  - { id: a, call: x.read }\n");
+    let lines = super::story::lines(&definition.workflow, &records, chrono_tz::UTC);
+    let told: Vec<&str> = lines.iter().map(|line| line.text.as_str()).collect();
+    let wanted = [
+        "a: busy. Trying again at 08:01",
+        "a: erp has had enough retries, held back until 08:05 at the earliest",
+        "a: busy. Trying again at 08:06",
+        "a: erp has had enough retries, held back until 08:09 at the earliest",
+    ];
+    assert_eq!(told, wanted);
+}
+
 /// What an execution may come to, over and over.
 fn outcomes() -> impl Strategy<Value = Vec<u8>> {
     proptest::collection::vec(0_u8..6, 1..60)

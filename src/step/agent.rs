@@ -158,7 +158,7 @@ impl AgentExecutor {
                 answer_tokens: step.limits.answer_tokens,
             },
             mask: step.mask.clone(),
-            classes: confidential::strictest(&declared),
+            classes: agent::strictest(&declared),
             public: seen.public(),
             declared,
             known: self.settings.known.iter().cloned().chain(seen.confidential).collect(),

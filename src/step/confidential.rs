@@ -100,19 +100,10 @@ pub(super) fn declared(tools: &Registry) -> ToolClasses {
     specs.map(|spec| (spec.name.clone(), spec.classes.clone())).collect()
 }
 
-/// One class for each field name, whoever declares it: the strictest, so that nobody unmasks the fields of others.
-pub(super) fn strictest(tools: &ToolClasses) -> BTreeMap<String, DataClass> {
-    let mut classes: BTreeMap<String, DataClass> = BTreeMap::new();
-    for (field, class) in tools.values().flatten() {
-        let known = classes.entry(field.clone()).or_insert(*class);
-        *known = (*known).max(*class);
-    }
-    classes
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::strictest;
     use crate::workflow::tests::support::{compile, registry};
     use serde_json::json;
 

@@ -43,7 +43,8 @@ fn what_a_person_wrote_says_so() {
     for path in Case::find(&[EVALS.into()]).unwrap() {
         let case = Case::load(&path).unwrap();
         let tapes = case.load_tapes(&path).unwrap();
-        for tape in &tapes {
+        let votes = case.judge.as_ref().map(|judge| judge.load_tape(&path).unwrap());
+        for tape in tapes.iter().chain(&votes) {
             assert!(
                 tape.models.iter().all(|model| model.authored),
                 "{}: no language model has answered yet",
@@ -95,13 +96,46 @@ fn tapes_made_again_are_the_committed_ones() {
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     for path in Case::find(&[EVALS.into()]).unwrap() {
         let case = Case::load(&path).unwrap();
-        for tape in &case.tapes {
+        for tape in case.tapes.iter().chain(case.judge.as_ref().map(|judge| &judge.tape)) {
             let committed = fs::read_to_string(path.with_file_name(tape)).unwrap();
             let again = fs::read_to_string(site.join("evals").join(&case.workflow).join(tape)).unwrap();
             assert!(committed == again, "{}: {tape}", case.id());
         }
     }
     fs::remove_dir_all(&site).unwrap();
+}
+
+/// A judge that says no is told, and gates nothing; one that was asked something else is stale.
+#[test]
+fn a_judge_stands_beside_its_case() {
+    let site = copy_site();
+    let folder = site.join("evals/shift_handover").display().to_string();
+    let judged = || -> (Option<i32>, BTreeMap<String, Value>) {
+        let output = takt(&["eval", "--json", &folder], &site);
+        let report: Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&output.stderr)));
+        let cases = report["cases"].as_array().unwrap().iter().filter(|case| case["judge"].is_object());
+        let cases = cases.map(|case| (case["case"].as_str().unwrap().to_owned(), case.clone()));
+        (output.status.code(), cases.collect())
+    };
+    let (code, cases) = judged();
+    assert_eq!((code, cases.len()), (Some(0), 2), "{cases:#?}");
+    let opinion = |case: &str| cases[&format!("shift_handover/{case}")]["judge"]["opinion"].clone();
+    assert_eq!((opinion("missing_source_is_named"), opinion("note_three_times")), ("good".into(), "poor".into()));
+    assert!(cases.values().all(|case| case["verdict"] == "ok" && case["judge"]["origin"] == "authored"));
+    let (again, same) = judged();
+    assert_eq!((again, same), (code, cases), "two replays say the same");
+
+    let rubric = site.join("evals/rubrics/handover.md");
+    let text = fs::read_to_string(&rubric).unwrap();
+    fs::write(&rubric, text.replacen("300 words", "301 words", 1)).unwrap();
+    let (code, cases) = judged();
+    fs::remove_dir_all(&site).unwrap();
+    assert_eq!(code, Some(3), "{cases:#?}");
+    for case in cases.values() {
+        assert_eq!((&case["verdict"], &case["judge"]["opinion"]), (&"ok".into(), &"stale".into()));
+        assert!(case["judge"]["stale"].as_array().unwrap().iter().all(|stale| stale["part"] == "prompt"));
+    }
 }
 
 /// Of all cases the checks that do not hold are those that say so in their case; side by side on whatever cores there are

@@ -2,12 +2,12 @@
 //! each must stand in what the run was told; with `"numbers"` names are left out. Other fields are not looked at: a
 //! number in them may be a sum, and a model may count.
 
-use super::regex;
+use super::{phrases::Phrases, place::Place, regex};
 use regex::Regex;
 use serde_json::{Number, Value};
 use std::{
     collections::{BTreeSet, HashSet},
-    sync::LazyLock,
+    sync::{LazyLock, OnceLock},
 };
 
 /// Schema keyword of a number, or of a text whose numbers, dates and names must be facts.
@@ -21,6 +21,8 @@ const NUMBER_MIN: f64 = 10.0;
 const COUNT_MAX: usize = 99;
 /// More digits than a binary fraction has.
 const DECIMALS_MAX: usize = 15;
+/// More than the longest unit has, with what stands around it.
+const UNIT_CHARS_MAX: usize = 12;
 
 static NUMBER: LazyLock<Regex> = LazyLock::new(|| regex(r"\d+(?:[.,]\d+)*"));
 static TIME: LazyLock<Regex> = LazyLock::new(|| regex(r"\b\d{1,2}:\d{2}(?::\d{2})?\b"));
@@ -44,10 +46,10 @@ static UNIT_BEFORE: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)(?:[$€£]|\
 /// What structured fields and sentences told.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Facts {
-    /// Numbers of structured fields, by their bits.
-    numbers: HashSet<u64>,
+    /// Numbers of structured fields.
+    numbers: Numbers,
     /// Numerals that only a sentence, an id or a date holds: a sentence may repeat them, a number may not be one.
-    told: HashSet<u64>,
+    told: Numbers,
     days: HashSet<String>,
     /// In lower case.
     texts: Vec<String>,
@@ -55,21 +57,70 @@ pub(super) struct Facts {
     items: usize,
 }
 
+/// What an answer claims and is no fact; whether its names are is not known yet.
+#[derive(Debug, Default)]
+pub(super) struct Claims<'a> {
+    found: BTreeSet<String>,
+    /// By the place of their text.
+    names: Vec<(String, Vec<&'a str>)>,
+}
+
+impl Claims<'_> {
+    pub(super) fn add(&mut self, finding: String) {
+        self.found.insert(finding);
+    }
+}
+
+/// Numbers that were told.
+#[derive(Debug, Clone, Default)]
+struct Numbers {
+    bits: HashSet<u64>,
+    /// In order, once the first of an answer is looked for.
+    sorted: OnceLock<Vec<f64>>,
+}
+
+impl Numbers {
+    fn insert(&mut self, number: f64) {
+        if self.bits.insert(bits(number)) {
+            self.sorted = OnceLock::new();
+        }
+    }
+
+    /// Whether a value is one of these, or one of them rounded to as many decimals as it is written with.
+    fn has_rounded(&self, value: f64, decimals: usize) -> bool {
+        if self.bits.contains(&bits(value)) {
+            return true;
+        }
+        let scale = 10f64.powi(i32::try_from(decimals).unwrap_or_default());
+        let rounded = |number: f64| (number * scale).round();
+        let written = rounded(value);
+        let sorted = self.sorted.get_or_init(|| {
+            let mut sorted: Vec<f64> = self.bits.iter().copied().map(f64::from_bits).collect();
+            sorted.sort_unstable_by(f64::total_cmp);
+            sorted
+        });
+        // Rounding keeps the order, so that the first that is not rounded to less is the only one to look at.
+        let first = sorted.partition_point(|number| rounded(*number) < written);
+        sorted.get(first).is_some_and(|number| (rounded(*number) - written).abs() < 0.5)
+    }
+}
+
 impl Facts {
     pub(super) fn learn_number(&mut self, number: f64) {
-        self.numbers.extend([number, number.abs()].map(bits));
+        self.numbers.insert(number);
+        self.numbers.insert(number.abs());
     }
 
     pub(super) fn learn_list(&mut self, length: usize) {
         self.items = self.items.max(length);
-        self.told.insert(bits(length as f64));
+        self.told.insert(length as f64);
     }
 
     /// The text of a field that names or measures something.
     pub(super) fn learn_text(&mut self, text: &str) {
         let rest = self.learn_days(text);
         for found in NUMBER.find_iter(&rest) {
-            let Some(number) = read(found.as_str()).map(bits) else { continue };
+            let Some(number) = read(found.as_str()) else { continue };
             let before = rest.get(..found.start()).and_then(|before| before.chars().next_back());
             match before {
                 None | Some(' ' | '$' | '€' | '£' | '(' | '=' | '~') => self.numbers.insert(number),
@@ -84,7 +135,7 @@ impl Facts {
     /// A sentence of a field that is not for notes.
     pub(super) fn learn_sentence(&mut self, text: &str) {
         let rest = self.learn_days(text);
-        self.told.extend(NUMBER.find_iter(&rest).filter_map(|found| read(found.as_str())).map(bits));
+        NUMBER.find_iter(&rest).filter_map(|found| read(found.as_str())).for_each(|n| self.told.insert(n));
         self.texts.push(text.to_lowercase());
     }
 
@@ -92,12 +143,18 @@ impl Facts {
     fn learn_days(&mut self, text: &str) -> String {
         self.days.extend(days(text).map(str::to_owned));
         let parts = DAY.find_iter(text).flat_map(|day| NUMBER.find_iter(day.as_str()));
-        self.told.extend(parts.filter_map(|part| read(part.as_str())).map(bits));
+        parts.filter_map(|part| read(part.as_str())).for_each(|number| self.told.insert(number));
         DAY.replace_all(text, " ").into_owned()
     }
 
-    /// One sentence for each claim that is no fact.
-    pub(super) fn unproven(&self, answer: &Value, schema: &Value, at: &str, found: &mut BTreeSet<String>) {
+    /// Looks at one value, as its schema says.
+    pub(super) fn look<'a>(
+        &self,
+        answer: &'a Value,
+        schema: &Value,
+        at: &Place<'_>,
+        claims: &mut Claims<'a>,
+    ) {
         let has_names = match schema.get(GROUNDED) {
             Some(Value::Bool(true)) => true,
             Some(Value::String(what)) if what == NUMBERS => false,
@@ -105,26 +162,55 @@ impl Facts {
         };
         match answer {
             Value::Number(number) if !self.is_measured(number) => {
-                found.insert(format!("{at}: {number} is not in the data"));
+                claims.add(format!("{at}: {number} is not in the data"));
             }
             Value::String(text) => {
-                self.numerals(text, at, found);
-                if has_names {
-                    self.names(text, at, found);
+                self.numerals(text, at, &mut claims.found);
+                let names: Vec<&str> = match has_names {
+                    true => NAME.find_iter(text).map(|found| found.as_str()).collect(),
+                    false => Vec::new(),
+                };
+                if !names.is_empty() {
+                    claims.names.push((at.to_string(), names));
                 }
             }
             _ => {}
         }
     }
 
+    /// One sentence for each claim that is no fact. Names are looked for all at once.
+    pub(super) fn unproven(&self, claims: Claims<'_>) -> BTreeSet<String> {
+        let Claims { mut found, names } = claims;
+        if names.is_empty() {
+            return found;
+        }
+        let mut phrases = Phrases::default();
+        let mut asked = Vec::new();
+        for (at, names) in &names {
+            for name in names {
+                // The first word may only begin the sentence.
+                let rest = name.split_once([' ', '-']).map_or(*name, |(_, rest)| rest);
+                let ways = [*name, rest].map(|words| phrases.add(&words.to_lowercase()));
+                asked.push((at, name, ways));
+            }
+        }
+        let said = phrases.find(&self.texts);
+        for (at, name, ways) in asked {
+            if !ways.iter().any(|way| said.has(*way)) {
+                found.insert(format!("{at}: `{name}` is not in the data"));
+            }
+        }
+        found
+    }
+
     /// Whether a number is one of the data, or counts what is there.
     fn is_measured(&self, number: &Number) -> bool {
         let Some(value) = number.as_f64() else { return false };
         let decimals = decimals(&value.to_string());
-        value == 1.0 || self.is_count(value) || is_rounded(&self.numbers, value, decimals)
+        value == 1.0 || self.is_count(value) || self.numbers.has_rounded(value, decimals)
     }
 
-    fn numerals(&self, text: &str, at: &str, found: &mut BTreeSet<String>) {
+    fn numerals(&self, text: &str, at: &Place<'_>, found: &mut BTreeSet<String>) {
         for day in days(text).filter(|day| !self.days.contains(*day)) {
             found.insert(format!("{at}: {day} is not in the data"));
         }
@@ -133,8 +219,8 @@ impl Facts {
         let rest = TIME.replace_all(&rest, " ");
         for numeral in NUMBER.find_iter(&rest) {
             let (before, after) = (rest.get(..numeral.start()), rest.get(numeral.end()..));
-            let unit = UNIT_AFTER.find(after.unwrap_or_default()).map(|unit| unit.as_str());
-            let has_unit = unit.is_some() || UNIT_BEFORE.is_match(before.unwrap_or_default());
+            let unit = UNIT_AFTER.find(first_chars(after.unwrap_or_default())).map(|unit| unit.as_str());
+            let has_unit = unit.is_some() || UNIT_BEFORE.is_match(last_chars(before.unwrap_or_default()));
             let is_percent = unit.is_some_and(|unit| unit.ends_with('%'));
             if !self.is_told(numeral.as_str(), has_unit, is_percent) {
                 found.insert(format!("{at}: {} is not in the data", numeral.as_str()));
@@ -147,7 +233,7 @@ impl Facts {
         let decimals = decimals(numeral);
         let counts = if has_unit { value <= 1.0 && decimals == 0 } else { value < NUMBER_MIN };
         let is = |value, decimals| {
-            is_rounded(&self.numbers, value, decimals) || is_rounded(&self.told, value, decimals)
+            self.numbers.has_rounded(value, decimals) || self.told.has_rounded(value, decimals)
         };
         counts
             || (!has_unit && self.is_count(value))
@@ -158,21 +244,6 @@ impl Facts {
     /// Whether so many may be counted in the lists of the data.
     fn is_count(&self, value: f64) -> bool {
         value.fract() == 0.0 && (0.0..=self.items.min(COUNT_MAX) as f64).contains(&value)
-    }
-
-    fn names(&self, text: &str, at: &str, found: &mut BTreeSet<String>) {
-        for name in NAME.find_iter(text).map(|found| found.as_str()) {
-            // The first word may only begin the sentence.
-            let rest = name.split_once([' ', '-']).map_or(name, |(_, rest)| rest);
-            if !self.says(name) && !self.says(rest) {
-                found.insert(format!("{at}: `{name}` is not in the data"));
-            }
-        }
-    }
-
-    fn says(&self, words: &str) -> bool {
-        let words = words.to_lowercase();
-        self.texts.iter().any(|text| text.contains(&words))
     }
 }
 
@@ -194,12 +265,15 @@ fn decimals(number: &str) -> usize {
     number.split_once('.').map_or(0, |(_, decimals)| decimals.len()).min(DECIMALS_MAX)
 }
 
-/// Whether a value is one of these, or one of them rounded to as many decimals as it is written with.
-fn is_rounded(numbers: &HashSet<u64>, value: f64, decimals: usize) -> bool {
-    let scale = 10f64.powi(i32::try_from(decimals).unwrap_or_default());
-    let written = (value * scale).round();
-    let is_same = |number: &u64| ((f64::from_bits(*number) * scale).round() - written).abs() < 0.5;
-    numbers.contains(&bits(value)) || numbers.iter().any(is_same)
+/// A regular expression that is tied to the end, or that asks for the end of a word, may read all that it is given.
+fn last_chars(text: &str) -> &str {
+    let from = text.char_indices().rev().nth(UNIT_CHARS_MAX).map_or(0, |(from, _)| from);
+    text.get(from..).unwrap_or(text)
+}
+
+fn first_chars(text: &str) -> &str {
+    let to = text.char_indices().nth(UNIT_CHARS_MAX).map_or(text.len(), |(to, _)| to);
+    text.get(..to).unwrap_or(text)
 }
 
 #[cfg(test)]
@@ -222,9 +296,9 @@ mod tests {
     }
 
     fn found(answer: Value, keyword: &Value) -> Vec<String> {
-        let mut found = BTreeSet::new();
-        facts().unproven(&answer, &json!({ (GROUNDED): keyword }), "/it", &mut found);
-        found.into_iter().collect()
+        let (facts, mut claims) = (facts(), Claims::default());
+        facts.look(&answer, &json!({ (GROUNDED): keyword }), &Place::Root.field("it"), &mut claims);
+        facts.unproven(claims).into_iter().collect()
     }
 
     fn unproven(text: &str) -> Vec<String> {
@@ -311,9 +385,67 @@ mod tests {
 
     #[test]
     fn other_fields_are_not_looked_at() {
-        let mut found = BTreeSet::new();
-        Facts::default().unproven(&json!("9999 by John Smith"), &json!({}), "", &mut found);
-        Facts::default().unproven(&json!(9999), &json!({ (GROUNDED): false }), "", &mut found);
-        assert!(found.is_empty());
+        let (facts, mut claims) = (Facts::default(), Claims::default());
+        let (text, number) = (json!("9999 by John Smith"), json!(9999));
+        facts.look(&text, &json!({}), &Place::Root, &mut claims);
+        facts.look(&number, &json!({ (GROUNDED): false }), &Place::Root, &mut claims);
+        assert!(facts.unproven(claims).is_empty());
+    }
+
+    /// By looking at each.
+    fn is_rounded_one(numbers: &[f64], value: f64, decimals: usize) -> bool {
+        let scale = 10f64.powi(i32::try_from(decimals).unwrap());
+        let is_same = |number: &f64| ((number * scale).round() - (value * scale).round()).abs() < 0.5;
+        numbers.iter().any(|number| *number == value || is_same(number))
+    }
+
+    #[test]
+    fn a_rounded_number_is_found_among_its_neighbours() {
+        let known = [-3.5, -0.04, 0.0, 0.05, 0.874, 2.5, 2.609_722, 1250.0, 9.007_199_254_740_992e15, 1e300];
+        let mut numbers = Numbers::default();
+        assert!(!numbers.has_rounded(0.0, 0));
+        known.iter().for_each(|number| numbers.insert(*number));
+        for value in [-4.0, -3.5, -3.0, 0.0, 0.1, 0.9, 0.87, 1.0, 2.0, 2.6, 3.0, 1249.6, 1250.0, 1e16, 1e300]
+        {
+            for decimals in [0, 1, 2, 15, 17] {
+                let wanted = is_rounded_one(&known, value, decimals);
+                assert_eq!(numbers.has_rounded(value, decimals), wanted, "{value} with {decimals} decimals");
+            }
+        }
+        // What is told later is found, too.
+        numbers.insert(77.0);
+        assert!(
+            numbers.has_rounded(77.0, 0) && numbers.has_rounded(77.4, 0) && !numbers.has_rounded(78.0, 0)
+        );
+    }
+
+    /// Letters that make another word for each number.
+    fn word(mut number: usize) -> String {
+        let mut word = String::from("B");
+        for _ in 0..4 {
+            word.push(char::from(b'a' + u8::try_from(number % 26).unwrap()));
+            number /= 26;
+        }
+        word
+    }
+
+    /// Each claim compared with each fact would be thousands of millions of comparisons here.
+    #[test]
+    fn a_large_answer_is_held_against_as_much_data() {
+        let mut facts = Facts::default();
+        for number in 0..100_000_u32 {
+            facts.learn_number(f64::from(number) + 1000.26);
+        }
+        (0..20_000)
+            .for_each(|number| facts.learn_text(&format!("Press {} of {}", word(number), word(number + 1))));
+        let numbers: String = (0..50_000).map(|number| format!("{}.3 é ", number + 1000)).collect();
+        let names: String = (0..20_000).map(|number| format!("Press {}, ", word(number))).collect();
+        let texts = json!([numbers, names, "999.7 by Press Zork"]);
+        let (schema, mut claims) = (json!({ (GROUNDED): true }), Claims::default());
+        for text in texts.as_array().unwrap() {
+            facts.look(text, &schema, &Place::Root, &mut claims);
+        }
+        let found: Vec<String> = facts.unproven(claims).into_iter().collect();
+        assert_eq!(found, [": 999.7 is not in the data", ": `Press Zork` is not in the data"]);
     }
 }

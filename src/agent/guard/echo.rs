@@ -1,61 +1,109 @@
 //! Instructions that a model gives away: an answer that repeats a long run of its system message word for word. Nothing
 //! is hidden in the message for this: a request is found by its hash, and a word of chance would change it each time.
 
-use super::dlp::plain;
+use super::{dlp::plain, place::Place};
 use serde_json::Value;
 use std::collections::HashMap;
 
 /// So many words in a row are no coincidence.
 const WORDS_MIN: usize = 12;
+/// A word that the instructions do not have.
+const OTHER: usize = usize::MAX;
 
 /// Where an answer repeats its instructions, as a JSON pointer. Words do not count that a value of the data put into them;
-/// a run goes on from one text of the answer to the next.
+/// a run goes on from one text of the answer to the next. All three are as the model has them, with its tokens.
 pub(in crate::agent) fn repeated(instructions: &str, data: &Value, answer: &Value) -> Option<String> {
-    let instructions = words(instructions);
-    let places = places(&instructions);
-    let mut texts = Vec::new();
-    collect(answer, "", &mut texts);
-    let texts: Vec<(String, Vec<String>)> = texts.into_iter().map(|(at, text)| (at, words(text))).collect();
+    let instructions = readable(instructions);
+    let mut numbers: HashMap<&str, usize> = HashMap::new();
+    let mut numbered = Vec::new();
+    for word in words(&instructions) {
+        let next = numbers.len();
+        numbered.push(*numbers.entry(word).or_insert(next));
+    }
+    let ends = ends(&numbered);
+    let first_run = |counts: &[bool]| {
+        let mut runs =
+            Runs { numbers: &numbers, ends: &ends, counts, said: Vec::new(), going: HashMap::new() };
+        runs.first(answer, &Place::Root)
+    };
     // The data is long and hardly ever to blame: it is read only when there is something to find.
-    first_run(&places, &vec![true; instructions.len()], &texts)?;
-    first_run(&places, &own(&instructions, &places, data), &texts)
+    first_run(&vec![true; numbered.len()])?;
+    first_run(&own(&numbered, &numbers, data))
 }
 
-/// Where the first run ends that is long enough. `counts` says which words of the instructions count.
-fn first_run(
-    places: &HashMap<&str, Vec<usize>>,
-    counts: &[bool],
-    texts: &[(String, Vec<String>)],
-) -> Option<String> {
-    // How many words count in the run that ends at a place of the instructions.
-    let mut runs: HashMap<usize, usize> = HashMap::new();
-    for (at, text) in texts {
-        for word in text {
-            let here = places.get(word.as_str()).into_iter().flatten().copied();
-            let longer: HashMap<usize, usize> = here
-                .map(|place| {
-                    let before = place.checked_sub(1).and_then(|before| runs.get(&before));
-                    let counted = counts.get(place).copied().unwrap_or_default();
-                    (place, before.copied().unwrap_or(0) + usize::from(counted))
-                })
-                .collect();
-            if longer.values().any(|run| *run >= WORDS_MIN) {
-                return Some(at.clone());
+/// Where each passage of so many words ends in the instructions. An answer is looked at passage by passage: a word alone
+/// stands in too many places to follow each.
+fn ends(instructions: &[usize]) -> HashMap<&[usize], Vec<usize>> {
+    let mut ends: HashMap<&[usize], Vec<usize>> = HashMap::new();
+    for (start, passage) in instructions.windows(WORDS_MIN).enumerate() {
+        ends.entry(passage).or_default().push(start + WORDS_MIN - 1);
+    }
+    ends
+}
+
+/// What an answer has repeated so far.
+struct Runs<'a> {
+    numbers: &'a HashMap<&'a str, usize>,
+    ends: &'a HashMap<&'a [usize], Vec<usize>>,
+    /// Which words of the instructions count.
+    counts: &'a [bool],
+    said: Vec<usize>,
+    /// How many words count in the run that ends at a place of the instructions, where the run is long enough to.
+    going: HashMap<usize, usize>,
+}
+
+impl Runs<'_> {
+    /// Where the first run ends that is long enough.
+    fn first(&mut self, answer: &Value, at: &Place<'_>) -> Option<String> {
+        match answer {
+            Value::Object(fields) => {
+                fields.iter().find_map(|(field, value)| self.first(value, &at.field(field)))
             }
-            runs = longer;
+            Value::Array(items) => {
+                items.iter().enumerate().find_map(|(i, item)| self.first(item, &at.item(i)))
+            }
+            Value::String(text) => {
+                let text = readable(text);
+                words(&text).any(|word| self.ends_with(word)).then(|| at.to_string())
+            }
+            _ => None,
         }
     }
-    None
+
+    fn ends_with(&mut self, word: &str) -> bool {
+        self.said.push(self.numbers.get(word).copied().unwrap_or(OTHER));
+        let from = self.said.len().checked_sub(WORDS_MIN);
+        let ends = from.and_then(|from| self.ends.get(self.said.get(from..)?));
+        let counted = |place: usize| usize::from(self.counts.get(place).copied().unwrap_or_default());
+        let longer: HashMap<usize, usize> = ends
+            .into_iter()
+            .flatten()
+            .map(|end| {
+                let before = end.checked_sub(1).and_then(|before| self.going.get(&before));
+                let run = match before {
+                    Some(run) => run + counted(*end),
+                    None => (end + 1 - WORDS_MIN..=*end).map(counted).sum(),
+                };
+                (*end, run)
+            })
+            .collect();
+        self.going = longer;
+        self.going.values().any(|run| *run >= WORDS_MIN)
+    }
 }
 
 /// Which words of the instructions are no value of the data.
-fn own(instructions: &[String], places: &HashMap<&str, Vec<usize>>, data: &Value) -> Vec<bool> {
+fn own(instructions: &[usize], numbers: &HashMap<&str, usize>, data: &Value) -> Vec<bool> {
+    let mut places: HashMap<usize, Vec<usize>> = HashMap::new();
+    for (place, word) in instructions.iter().enumerate() {
+        places.entry(*word).or_default().push(place);
+    }
     let mut own = vec![true; instructions.len()];
-    let mut values = Vec::new();
-    collect(data, "", &mut values);
-    for (_, value) in values {
-        let value = words(value);
-        let starts = value.first().and_then(|first| places.get(first.as_str()));
+    each_text(data, &mut |text: &str| {
+        let text = readable(text);
+        let value: Option<Vec<usize>> = words(&text).map(|word| numbers.get(word).copied()).collect();
+        let Some(value) = value else { return };
+        let starts = value.first().and_then(|first| places.get(first));
         for start in starts.into_iter().flatten() {
             let part = *start..start + value.len();
             if instructions.get(part.clone()) == Some(value.as_slice())
@@ -64,40 +112,27 @@ fn own(instructions: &[String], places: &HashMap<&str, Vec<usize>>, data: &Value
                 part.fill(false);
             }
         }
-    }
+    });
     own
 }
 
-fn places(words: &[String]) -> HashMap<&str, Vec<usize>> {
-    let mut places: HashMap<&str, Vec<usize>> = HashMap::new();
-    for (place, word) in words.iter().enumerate() {
-        places.entry(word).or_default().push(place);
-    }
-    places
-}
-
-/// Every text of a value, with where it stands.
-fn collect<'v>(value: &'v Value, at: &str, found: &mut Vec<(String, &'v str)>) {
+fn each_text(value: &Value, tell: &mut dyn FnMut(&str)) {
     match value {
-        Value::Object(fields) => {
-            for (field, value) in fields {
-                collect(value, &format!("{at}/{field}"), found);
-            }
-        }
-        Value::Array(items) => {
-            for (i, item) in items.iter().enumerate() {
-                collect(item, &format!("{at}/{i}"), found);
-            }
-        }
-        Value::String(text) => found.push((at.to_owned(), text.as_str())),
+        Value::Object(fields) => fields.values().for_each(|value| each_text(value, tell)),
+        Value::Array(items) => items.iter().for_each(|item| each_text(item, tell)),
+        Value::String(text) => tell(text),
         _ => {}
     }
 }
 
-/// Letters and digits alone: neither case nor spaces, marks or letters that only look alike make another word.
-fn words(text: &str) -> Vec<String> {
-    let text = plain(text).to_lowercase();
-    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+/// Neither case nor letters that only look alike make another word.
+fn readable(text: &str) -> String {
+    plain(text).to_lowercase()
+}
+
+/// Letters and digits alone: neither spaces nor marks make another word.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty())
 }
 
 #[cfg(test)]
@@ -150,6 +185,34 @@ mod tests {
         // Words that the data has elsewhere, or in another order, hide nothing.
         let salad = json!({"note": "Two Hall North Shop Press Nine Plant of people maintenance the"});
         assert_eq!(repeated(PROMPT, &salad, &said), Some("/summary".to_owned()));
+    }
+
+    #[test]
+    fn a_run_goes_on_over_words_of_the_data_and_is_found_where_enough_of_its_own_are_said() {
+        let data = json!(["Plant Nine", "Press Shop North Hall Two"]);
+        let said = |to: &str| {
+            let text = PROMPT.split_once(to).unwrap().0;
+            repeated(PROMPT, &data, &json!([text, to]))
+        };
+        // Eight of its own stand before the last, seven are the data's.
+        assert_eq!(said("judge"), None);
+        assert_eq!(said("severe"), Some("/1".to_owned()));
+    }
+
+    /// What is looked at is bounded by what was said, not by how often the instructions have each of its words, nor by how
+    /// long the names of its fields are: either would take minutes here.
+    #[test]
+    fn an_answer_of_a_megabyte_is_read_once() {
+        let prompt: String = (0..2_000).map(|n| format!("the w{n} ")).collect();
+        let mut answer = json!({"all": "the ".repeat(100_000)});
+        answer["n".repeat(300_000)] = json!(vec!["the"; 40_000]);
+        assert_eq!(repeated(&prompt, &json!({}), &answer), None);
+        let data = json!({"known": "w1000 the w1001 the"});
+        let part = "the w998 the w999 the w1000 the w1001 the w1002 the w1003 the ";
+        answer["part"] = json!(part.repeat(5_000));
+        assert_eq!(repeated(&prompt, &data, &answer), None);
+        answer["end"] = json!(format!("{part} w1004 the w1005 the"));
+        assert_eq!(repeated(&prompt, &data, &answer), Some("/end".to_owned()));
     }
 
     #[test]

@@ -1,11 +1,10 @@
 //! Ids and addresses as texts name them, however they are spelled, and which fields are written by people outside.
 //! An id in such a field is a claim: whoever wrote it may have made it up.
 
-use super::{dlp::plain, regex};
+use super::{dlp::plain, regex, taken::Taken};
 use regex::Regex;
 use std::{
     collections::{BTreeSet, HashSet},
-    ops::Range,
     sync::LazyLock,
 };
 
@@ -140,9 +139,9 @@ impl Named {
     pub(super) fn unknown(&self, text: &str) -> Vec<String> {
         let text = plain(text);
         let mut found = Vec::new();
-        let mut parts = Vec::new();
+        let mut parts = Taken::default();
         for strict in STRICT.find_iter(&text) {
-            parts.push(strict.range());
+            parts.take(&strict.range());
             if !self.ids.contains(&one_spelling(strict.as_str())) {
                 found.push(strict.as_str().to_owned());
             }
@@ -153,12 +152,10 @@ impl Named {
             else {
                 continue;
             };
-            let is_part = parts.iter().any(|part| whole.start() < part.end && part.start < whole.end());
             let is_id = self.is_id(prefix.as_str(), between.as_str(), number.as_str());
             let is_known = self.ids.contains(&one_spelling(whole.as_str()))
                 || (NUMBERED.is_match(whole.as_str()) && self.alone.contains(number.as_str()));
-            if is_id && !is_part && !is_known {
-                parts.push(whole.range());
+            if is_id && !is_known && parts.take(&whole.range()) {
                 found.push(whole.as_str().to_owned());
             }
         }
@@ -169,11 +166,9 @@ impl Named {
     }
 
     /// Codes, and numbers that a word before them makes ids, outside of what was looked at already.
-    fn unknown_numbers(&self, text: &str, parts: &[Range<usize>]) -> Vec<String> {
-        let is_new =
-            |at: &Range<usize>| parts.iter().all(|part| at.end <= part.start || part.end <= at.start);
+    fn unknown_numbers(&self, text: &str, parts: &Taken) -> Vec<String> {
         let codes = CODE.find_iter(text).filter(|code| !self.ids.contains(&one_spelling(code.as_str())));
-        let mut found: Vec<regex::Match<'_>> = codes.filter(|code| is_new(&code.range())).collect();
+        let mut found: Vec<regex::Match<'_>> = codes.filter(|code| parts.is_free(&code.range())).collect();
         for numbered in NUMBERED.captures_iter(text) {
             let (Some(whole), Some(between), Some(number)) =
                 (numbered.get(0), numbered.get(1), numbered.get(2))
@@ -191,7 +186,7 @@ impl Named {
             let number = number.as_str();
             let is_day = DAY.is_match(number) || DAY_FIRST.is_match(number);
             let is_known = has_decimals || is_day || is_fine(number) || number.split('-').all(is_fine);
-            if !is_known && is_new(&whole.range()) {
+            if !is_known && parts.is_free(&whole.range()) {
                 found.push(whole);
             }
         }
@@ -302,6 +297,17 @@ mod tests {
         let text =
             "so 3 jobs move, in 45 minutes, at 14:30, a 12 mm seal, 4-hour stop, shift 2, 20 pieces of 120";
         assert_eq!(named().unknown(text), Vec::<String>::new());
+    }
+
+    /// Each id compared with all before it would be a thousand million comparisons here.
+    #[test]
+    fn a_text_of_many_ids_is_read_once() {
+        let text = "PRESS-4, press 4, part 12345, ".repeat(15_000);
+        let mut named = named();
+        named.learn("12345");
+        assert_eq!(named.unknown(&text), Vec::<String>::new());
+        let found = named.unknown(&format!("{text}PRESS-5, press 6, part 54321"));
+        assert_eq!(found, ["PRESS-5", "press 6", "part 54321"]);
     }
 
     #[test]

@@ -7,6 +7,9 @@ mod echo;
 mod grounding;
 mod ids;
 pub mod masked;
+mod phrases;
+mod place;
+mod taken;
 
 use regex::Regex;
 

@@ -129,7 +129,8 @@ impl Exchange {
         Self { request_sha: request_key(request), parts: Parts::of(request), outcome_sha, outcome }
     }
 
-    fn was_edited(&self) -> bool {
+    /// An answer that is not the one that was recorded.
+    pub fn was_edited(&self) -> bool {
         self.outcome.sha256() != self.outcome_sha
     }
 }

@@ -406,3 +406,27 @@ async fn a_tool_is_not_asked_about_what_no_data_names() {
         assert_eq!(world.history.count(), called, "{asset}");
     }
 }
+
+/// A name that the data put into the instructions is a token in both: an answer may say it again as any other value.
+#[tokio::test]
+async fn a_masked_value_in_the_instructions_is_not_the_instructions_own() {
+    let mut world = World::new();
+    world.task.instructions = "You help Mia Keller with the stop of the press in hall two at once.".into();
+    let model = Scripted::new("one", vec![says(&good())]);
+    world.run(std::slice::from_ref(&model)).await;
+    let sent = model.sent.lock().unwrap()[0]["messages"].clone();
+    let data: Value = serde_json::from_str(sent[1]["content"].as_str().unwrap()).unwrap();
+    let token = data["data"]["employee_name"].as_str().unwrap();
+    assert!(sent[0]["content"].as_str().unwrap().starts_with(&format!("You help {token} with the stop")));
+    // Twelve words with the two of the token, ten without.
+    let summary = |text: &str| {
+        let mut answer = good();
+        answer["summary"] = json!(text.replace("NAME", token));
+        [Scripted::new("one", vec![says(&answer)])]
+    };
+    let (answer, _) = world.run(&summary("help NAME with the stop of the press in hall two")).await;
+    assert_eq!(answer.output["summary"], "help Mia Keller with the stop of the press in hall two");
+    assert_eq!((answer.source, answer.repairs), (Source::Model, 0));
+    let (answer, _) = world.run(&summary("you help NAME with the stop of the press in hall two at")).await;
+    assert_eq!(answer.why_fallback.unwrap().reason, Reason::InvalidAnswer);
+}

@@ -3,6 +3,11 @@
 
 use super::world::*;
 use crate::agent::*;
+use opentelemetry::{Array, trace::TracerProvider as _};
+use opentelemetry_sdk::{
+    error::OTelSdkResult,
+    trace::{SdkTracerProvider, SpanData, SpanExporter},
+};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
@@ -68,8 +73,27 @@ impl<S: Subscriber> Layer<S> for Told {
     }
 }
 
+/// Keeps spans as a collector would be sent them.
+#[derive(Debug, Clone, Default)]
+struct Sent(Arc<Mutex<Vec<SpanData>>>);
+
+impl SpanExporter for Sent {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        self.0.lock().unwrap().extend(batch);
+        Ok(())
+    }
+}
+
 /// What is told of a step whose model calls a tool, then says something that is no answer, then answers.
 async fn told(spans: Spans) -> Vec<BTreeMap<String, Value>> {
+    let told = Told::default();
+    let heard = tracing::subscriber::set_default(tracing_subscriber::registry().with(told.clone()));
+    converse(spans).await;
+    drop(heard);
+    std::mem::take(&mut *told.0.lock().unwrap()).into_iter().map(|(_, fields)| fields.0).collect()
+}
+
+async fn converse(spans: Spans) {
     let mut first = calls(&[("cmms__asset_history", json!({"asset": "PRESS-4"}))]).unwrap();
     first["usage"]["prompt_tokens_details"] = json!({"cached_tokens": 128});
     first["usage"]["completion_tokens_details"] = json!({"reasoning_tokens": 16});
@@ -77,7 +101,7 @@ async fn told(spans: Spans) -> Vec<BTreeMap<String, Value>> {
     model.provider =
         Some(Provider { name: "plant.local", address: Some("gpu.plant.example".into()), port: Some(8000) });
     let models: Vec<Arc<dyn Model>> = vec![Arc::new(model)];
-    let (world, ledger, told) = (World::new(), Memory::new(), Told::default());
+    let (world, ledger) = (World::new(), Memory::new());
     let around = Around {
         models: &models,
         tools: &world.registry,
@@ -87,11 +111,27 @@ async fn told(spans: Spans) -> Vec<BTreeMap<String, Value>> {
         onlookers: &Nobody,
         spans,
     };
-    let heard = tracing::subscriber::set_default(tracing_subscriber::registry().with(told.clone()));
     let progress = run(&world.task, &[], &around).await.unwrap();
-    drop(heard);
     assert!(matches!(progress, Progress::Answered(answer) if answer.source == Source::Model));
-    std::mem::take(&mut *told.0.lock().unwrap()).into_iter().map(|(_, fields)| fields.0).collect()
+}
+
+/// The conventions have it as a list of texts, which `tracing` has no fields for.
+#[tokio::test]
+async fn why_an_answer_finished_is_a_list() {
+    let sent = Sent::default();
+    let provider = SdkTracerProvider::builder().with_simple_exporter(sent.clone()).build();
+    let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("takt"));
+    let heard = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
+    converse(Spans::Plain).await;
+    drop(heard);
+    let spans = sent.0.lock().unwrap();
+    let reasons = |span: &SpanData| {
+        let found = span.attributes.iter().find(|one| one.key.as_str() == "gen_ai.response.finish_reasons");
+        found.map(|one| one.value.clone())
+    };
+    let reasons: Vec<_> = spans.iter().filter_map(reasons).collect();
+    let list = |reason: &'static str| opentelemetry::Value::Array(Array::String(vec![reason.into()]));
+    assert_eq!(reasons, [list("tool_calls"), list("stop"), list("stop")]);
 }
 
 #[tokio::test]

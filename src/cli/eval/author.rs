@@ -2,15 +2,16 @@
 //! of them answers. No language model is asked, and the tape says so.
 
 use super::{
-    EvalError,
+    EvalError, judge,
     play::{Given, Theatre},
     tell,
 };
 use crate::{
     agent::{
-        Capabilities, Exchange, Model, ModelError, ModelProfile, ModelReply, Part, Played, Tape, sha256_text,
+        Capabilities, Exchange, Model, ModelError, ModelProfile, ModelReply, Part, Played, Tape, request_key,
+        sha256_text,
     },
-    eval::{Case, Reply, terms},
+    eval::{Case, Judge, Reply, terms},
     simulator::model,
 };
 use async_trait::async_trait;
@@ -25,27 +26,63 @@ use std::{
 /// As long as four bytes, as the simulated endpoint counts.
 const BYTES_PER_TOKEN: usize = 4;
 
-/// Makes the tapes of every case that has replies; gives the number of tapes.
+/// Makes the tapes of every case that has replies or votes; gives the number of tapes.
 pub(super) async fn author(theatre: &Theatre, paths: &[PathBuf]) -> Result<usize, EvalError> {
     let (mut made, mut wrong) = (0, Vec::new());
     for path in paths {
         let case = Case::load(path)?;
+        let mut is_whole = true;
         for (trial, name) in case.tapes.iter().enumerate().take(case.replies.len()) {
-            let tape = match tape_of(theatre, &case, path, trial).await {
+            match tape_of(theatre, &case, path, trial).await {
                 Err(error @ EvalError::Script { .. }) => {
                     wrong.push(error.to_string());
-                    continue;
+                    is_whole = false;
                 }
-                made => made?,
-            };
-            let text = tape.to_text().map_err(|e| EvalError::Text(e.to_string()))?;
-            let file = path.with_file_name(name);
-            fs::write(&file, text).map_err(|source| EvalError::Write { path: file.clone(), source })?;
-            made += 1;
+                tape => made += write(&path.with_file_name(name), &tape?)?,
+            }
+        }
+        let judge = case.judge.as_ref().filter(|judge| is_whole && !judge.votes.is_empty());
+        if let Some(judge) = judge {
+            match votes_of(theatre, &case, judge, path).await {
+                Err(error @ EvalError::Script { .. }) => wrong.push(error.to_string()),
+                tape => made += write(&path.with_file_name(&judge.tape), &tape?)?,
+            }
         }
     }
     tell(&format!("{made} tapes were made of hand-written replies"));
     if wrong.is_empty() { Ok(made) } else { Err(EvalError::Scripts(wrong)) }
+}
+
+/// Gives how many tapes were written.
+fn write(file: &Path, tape: &Tape) -> Result<usize, EvalError> {
+    let text = tape.to_text().map_err(|e| EvalError::Text(e.to_string()))?;
+    fs::write(file, text).map_err(|source| EvalError::Write { path: file.to_owned(), source })?;
+    Ok(1)
+}
+
+/// The votes that stand in a case, on its trials as they come out now.
+async fn votes_of(theatre: &Theatre, case: &Case, judge: &Judge, path: &Path) -> Result<Tape, EvalError> {
+    let (script, profile) = (Script::of(case, 0), authored(0));
+    let replays = theatre.replays(case, path).await?;
+    let questions = judge::questions(theatre, case, judge, &profile, &replays)?;
+    let mut tape = Tape { models: vec![profile], replies_sha: judge.votes_sha(), ..Tape::default() };
+    for (trial, (question, votes)) in questions.iter().zip(&judge.votes).enumerate() {
+        let wrong = |what: String| EvalError::Script { case: case.id(), trial: trial + 1, what };
+        if votes.is_empty() {
+            continue;
+        }
+        let request = question.as_ref().map_err(|why| wrong(format!("a judge cannot be asked: {why}")))?;
+        let key = request_key(request);
+        if tape.exchanges.iter().any(|vote| vote.request_sha == key) {
+            return Err(wrong("its answer is that of an earlier trial, and has its votes".to_owned()));
+        }
+        for vote in votes {
+            let reply = Reply { answer: Some(json!(vote)), ..Reply::default() };
+            let played = script.played(&reply, tape.exchanges.len(), request).map_err(&wrong)?;
+            tape.exchanges.push(Exchange::new(request, played));
+        }
+    }
+    Ok(tape)
 }
 
 async fn tape_of(theatre: &Theatre, case: &Case, path: &Path, trial: usize) -> Result<Tape, EvalError> {
@@ -121,17 +158,21 @@ struct State {
     problem: Option<String>,
 }
 
+/// Who a hand-written answer is of: nobody, and it says so.
+fn authored(n: usize) -> ModelProfile {
+    ModelProfile {
+        endpoint: if n == 0 { "authored".to_owned() } else { format!("authored-{}", n + 1) },
+        model: if n == 0 { model::MODEL.to_owned() } else { format!("{}-{}", model::MODEL, n + 1) },
+        authored: true,
+        usd_per_million_input: 0.0,
+        usd_per_million_output: 0.0,
+        capabilities: Capabilities::default(),
+    }
+}
+
 impl Script {
     fn of(case: &Case, trial: usize) -> Arc<Self> {
-        let profile = |n: usize| ModelProfile {
-            endpoint: if n == 0 { "authored".to_owned() } else { format!("authored-{}", n + 1) },
-            model: if n == 0 { model::MODEL.to_owned() } else { format!("{}-{}", model::MODEL, n + 1) },
-            authored: true,
-            usd_per_million_input: 0.0,
-            usd_per_million_output: 0.0,
-            capabilities: Capabilities::default(),
-        };
-        let profiles: Vec<ModelProfile> = (0..case.model_chain).map(profile).collect();
+        let profiles: Vec<ModelProfile> = (0..case.model_chain).map(authored).collect();
         Arc::new(Self {
             case: case.case.clone(),
             created: case.origin.made_at().timestamp(),

@@ -137,6 +137,7 @@ pub(super) fn import(site: &Path, args: &ImportArgs) -> Result<(), EvalError> {
         case.case.clone_from(&imported.name);
         case.origin = Origin::Authored { by: args.by.clone(), written: args.written };
         (case.tapes, case.replies, case.labels) = (Vec::new(), Vec::new(), Vec::new());
+        case.judge = None;
         case.tapes.push(format!("{}.tape.json", imported.name));
         if let Some(trigger) = case.trigger.as_object_mut() {
             trigger.extend(imported.vars);

@@ -2,7 +2,7 @@
 //! never on a build server. What they answered is kept as an attempt; a clean one may replace the case's tape.
 
 use super::{
-    EvalArgs, EvalError, finish,
+    EvalArgs, EvalError, finish, judge,
     play::{Given, Theatre},
     record, tell,
 };
@@ -75,9 +75,11 @@ pub(super) async fn run(theatre: &Theatre, args: &EvalArgs) -> Result<ExitCode, 
             tell(&format!("{spent:.4} USD are spent, more than --max-usd {}", args.live.max_usd));
             return Ok(ExitCode::from(EXIT_BUDGET));
         }
-        let trials = ask(theatre, args, &case, &path, &models).await?;
+        let (trials, judged) = ask(theatre, args, &case, &path, &models).await?;
         spent += trials.iter().map(|trial| trial.score.metrics.cost_usd).sum::<f64>();
+        spent += judged.as_ref().map_or(0.0, |judged| judged.cost_usd);
         report.add(&case, trials, &baseline);
+        report.add_judgement(&case, judged.map(|judged| judged.judgement), &baseline);
     }
     args.must_fit(report.cases.len())?;
     finish(&report, args)?;
@@ -105,9 +107,10 @@ async fn ask(
     case: &Case,
     path: &Path,
     models: &[Arc<dyn Model>],
-) -> Result<Vec<Trial>, EvalError> {
+) -> Result<(Vec<Trial>, Option<judge::Asked>), EvalError> {
     let definition = theatre.definition(&case.workflow)?;
     let (mut trials, mut tapes, mut problems) = (Vec::new(), Vec::new(), Vec::new());
+    let mut replays = Vec::new();
     for n in 0..args.live.trials {
         let taping = Taping::of(models);
         let given = Given { endpoints: Arc::new(Patient::default()), ..Given::new(taping.models(models)) };
@@ -122,11 +125,15 @@ async fn ask(
             n => format!("{}.t{}.tape.json", case.case, n + 1),
         };
         let tape = Tape { terms: terms(&replayed.records), ..taping.tape() };
-        let text = tape.to_text().map_err(|e| EvalError::Text(e.to_string()))?;
-        let found = scan(&name, &text, &theatre.confidential());
-        problems.extend(found.secrets.into_iter().chain(found.personal));
-        tapes.push((name, text));
+        tapes.push(text_of(theatre, name, &tape, &mut problems)?);
         trials.push(trial);
+        replays.push(replayed);
+    }
+    let names: Vec<String> = tapes.iter().map(|(name, _)| name.clone()).collect();
+    let judged = judge::ask(theatre, case, models, &replays).await?;
+    if let Some((judge, judged)) = case.judge.as_ref().zip(judged.as_ref()) {
+        tapes.push(text_of(theatre, judge.tape.clone(), &judged.tape, &mut problems)?);
+        problems.extend(judged.problem(judge));
     }
     record::save(&args.site.join("evals").join(record::ATTEMPTS).join(&case.workflow), &tapes)?;
     if args.live.promote {
@@ -135,7 +142,7 @@ async fn ask(
         }
         if problems.is_empty() {
             let mut promoted = case.clone();
-            promoted.tapes = tapes.iter().map(|(name, _)| name.clone()).collect();
+            promoted.tapes = names;
             tapes.push((format!("{}.case.yaml", case.case), record::case_text(&promoted)?));
             record::save(path.parent().unwrap_or(Path::new(".")), &tapes)?;
             tell(&format!("{} has new tapes", case.id()));
@@ -143,7 +150,20 @@ async fn ask(
             tell(&format!("{} keeps its tapes: {}", case.id(), problems.join("; ")));
         }
     }
-    Ok(trials)
+    Ok((trials, judged))
+}
+
+/// A tape as a file; what must not stand in it is a problem.
+fn text_of(
+    theatre: &Theatre,
+    name: String,
+    tape: &Tape,
+    problems: &mut Vec<String>,
+) -> Result<(String, String), EvalError> {
+    let text = tape.to_text().map_err(|e| EvalError::Text(e.to_string()))?;
+    let found = scan(&name, &text, &theatre.confidential());
+    problems.extend(found.secrets.into_iter().chain(found.personal));
+    Ok((name, text))
 }
 
 /// Waits as long as an endpoint asks, in the time of this world: the replay's clock only jumps there.

@@ -1,12 +1,12 @@
 //! Replays case files as a worker of the site would run them, with other tools and models.
 
-use super::EvalError;
+use super::{EvalError, judge};
 use crate::{
     agent::{Endpoints, MaskKey, Model, ModelProfile, Part, Stale, Tape, TapePlayer, Unlimited},
     app::{self, Plant, SiteLadders},
     connector::openai,
     engine::{Definitions, Ladders, NoPast},
-    eval::{Case, Replayed, Stage, Trial, World, WorldTools, other_terms, replay},
+    eval::{Case, Judgement, Replayed, Stage, Trial, World, WorldTools, other_terms, replay},
     site::{Environment, declared_models},
     step::{AgentSettings, MaskKeys},
     tool::Registry,
@@ -52,18 +52,29 @@ impl Theatre {
         library.get(workflow).cloned().ok_or_else(|| EvalError::NoWorkflow(library.absence(workflow)))
     }
 
-    /// One trial for each tape.
-    pub(super) async fn trials(&self, case: &Case, path: &Path) -> Result<Vec<Trial>, EvalError> {
+    /// One trial for each tape, and what the judge thinks of them.
+    pub(super) async fn trials(
+        &self,
+        case: &Case,
+        path: &Path,
+    ) -> Result<(Vec<Trial>, Option<Judgement>), EvalError> {
+        let replays = self.replays(case, path).await?;
+        let judgement = judge::replayed(self, case, path, &replays)?;
+        Ok((replays.iter().map(|replayed| Trial::of(replayed, &case.expect)).collect(), judgement))
+    }
+
+    /// One replay for each tape.
+    pub(super) async fn replays(&self, case: &Case, path: &Path) -> Result<Vec<Replayed>, EvalError> {
         let (world, tapes) = (case.load_world(path)?, case.load_tapes(path)?);
         let definition = self.definition(&case.workflow)?;
-        let mut trials = Vec::with_capacity(tapes.len());
+        let mut replays = Vec::with_capacity(tapes.len());
         for (i, tape) in tapes.into_iter().enumerate() {
             let other = case.other_replies(i, &tape);
             let mut replayed = self.replay(case, world.clone(), tape, definition.clone()).await?;
             replayed.stale.extend(other);
-            trials.push(Trial::of(&replayed, &case.expect));
+            replays.push(replayed);
         }
-        Ok(trials)
+        Ok(replays)
     }
 
     pub(super) async fn replay(
@@ -128,7 +139,7 @@ impl Theatre {
 
     /// A recording of a language model is one of the model that the site uses, or it says nothing of it. Hand-written
     /// answers are of no model.
-    fn other_models(&self, tape: &Tape) -> Vec<Stale> {
+    pub(super) fn other_models(&self, tape: &Tape) -> Vec<Stale> {
         let recorded = tape.models.iter().filter(|profile| !profile.authored);
         let compared = recorded.filter_map(|profile| {
             match self.declared.iter().find(|declared| declared.endpoint == profile.endpoint) {

@@ -71,7 +71,7 @@ impl Driver {
         let system = call.tool.system();
         let has_waited = self.deferred.contains(&task.path);
         let wait = match self.state.step(&task.path).is_some_and(is_due) {
-            true => self.services.brakes.retry(system, self.seconds(), has_waited),
+            true => self.services.brakes.retry(system, (self.run, &task.path), self.seconds(), has_waited),
             false => None,
         };
         let Some(wait) = wait else {
@@ -93,5 +93,94 @@ impl Driver {
 
     pub(super) fn seconds(&self) -> f64 {
         self.services.clock.now().timestamp_micros() as f64 / 1e6
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        engine::{Brakes, Caps, Clock, Driven, Executors, MemoryJournal, RowChange, Services},
+        run::{Rank, RunId, StartedRun, State},
+        workflow::{Bundle, Definition},
+    };
+    use chrono::{DateTime, TimeDelta, Utc};
+    use serde_json::{Value, json};
+    use std::{collections::BTreeMap, sync::Arc};
+
+    const TEXT: &str =
+        "workflow: w\ntitle: W\nowner: w\ntrigger: manual\nsteps:\n  - { id: look, call: cmms.look }\n";
+
+    /// A run whose retry was turned away once, and should have asked again at `turn`.
+    fn turned_away(definition: &Definition, turn: DateTime<Utc>) -> Vec<Record> {
+        let start = StartedRun {
+            workflow: "w".to_owned(),
+            sha256: definition.sha256.clone(),
+            trigger: Value::Null,
+            inputs: json!({}),
+            parent: None,
+            approved: false,
+            shadow: false,
+            started_by: None,
+            trace: None,
+            rank: Rank::default(),
+        };
+        let (at, look) = (turn - TimeDelta::seconds(10), Some(StepPath::root("look")));
+        let failure = Failure::new("transient", "busy");
+        let changes = [
+            (None, 0, Change::RunStarted(Box::new(start))),
+            (look.clone(), 1, Change::Started),
+            (look.clone(), 1, Change::Retrying { failure, wake_at: at }),
+            (look, 1, Change::Deferred { system: "cmms".to_owned(), wake_at: turn }),
+        ];
+        let records = (0..).zip(changes).map(|(seq, (path, attempt, change))| Record {
+            seq,
+            at,
+            path,
+            attempt,
+            change,
+        });
+        records.collect()
+    }
+
+    #[tokio::test]
+    async fn a_retry_whose_run_is_woken_early_keeps_its_turn() {
+        let path = "workflows/w.yaml".to_owned();
+        let bundle = Bundle { files: BTreeMap::from([(path.clone(), TEXT.to_owned())]), path };
+        let definition = Arc::new(Definition::compile(bundle).expect("it loads"));
+        let turn = DateTime::from_timestamp(1_800_000_000, 0).expect("a time");
+        let (journal, clock) = (Arc::new(MemoryJournal::default()), Arc::new(Clock::standing(turn)));
+        let services = Arc::new(Services {
+            journal: journal.clone(),
+            clock: clock.clone(),
+            lease: Arc::default(),
+            executors: Executors::new(),
+            ladders: Arc::new(()),
+            site: json!({}),
+            caps: Caps { payload_bytes_max: 1 << 20, run_bytes_max: 1 << 20 },
+            brakes: Arc::new(Brakes::default()),
+        });
+        let records = turned_away(&definition, turn);
+        // A worker that claims the run, for whatever reason: when does it look at it again?
+        let wakes = async || {
+            let state = State::fold(&records).expect("a journal that folds");
+            let driver =
+                Driver::new(services.clone(), definition.clone(), RunId(Uuid::from_u128(7)), state, 0);
+            let driven = driver.holding(&records, deferred(&records)).drive(Vec::new()).await;
+            assert!(matches!(driven, Driven::Parked), "{driven:?}");
+            let commit = journal.take().pop().expect("a commit");
+            assert!(commit.records.is_empty(), "asking again is not journaled: {:?}", commit.records);
+            match commit.row {
+                RowChange::Park { wake_at, .. } => wake_at,
+                other => panic!("it waits: {other:?}"),
+            }
+        };
+        let granted = wakes().await.expect("a time");
+        assert!(granted > turn, "a process that has saved up nothing turns it away");
+        for _ in 0..3 {
+            clock.set(clock.now() + TimeDelta::seconds(1));
+            assert!(clock.now() < granted);
+            assert_eq!(wakes().await, Some(granted), "at {}", clock.now());
+        }
     }
 }

@@ -1,12 +1,14 @@
 //! A case: one run of one workflow as a file, with what came from outside and what must come of it.
 
 mod expect;
+mod judge;
 mod replies;
 
 pub use expect::{
     Attack, Budget, EndState, Expect, ExpectedAgent, ExpectedKpi, ExpectedWrite, Forbidden, KpiBaseline,
     StepValue,
 };
+pub use judge::{Judge, Vote};
 pub use replies::{FailedReply, Reply, ReplyCall};
 
 use crate::agent::{Part, Stale, Tape, sha256_json};
@@ -63,6 +65,9 @@ pub struct Case {
     #[serde(default)]
     pub timeline: Vec<Moment>,
     pub expect: Expect,
+    /// What a model thinks of an answer. It is told beside the checks and never gates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judge: Option<Judge>,
     /// `heldout` cases are not looked at while a prompt is being changed.
     #[serde(default, skip_serializing_if = "Split::is_dev")]
     pub split: Split,
@@ -268,6 +273,9 @@ impl Case {
         if case.replies.iter().flatten().any(|reply| reply.forms() != 1) {
             return Err(invalid("a reply needs one of calls, answer, text, message, fails".to_owned()));
         }
+        if let Some(mistake) = case.judge.as_ref().and_then(|judge| judge.mistake(case.tapes.len())) {
+            return Err(invalid(mistake));
+        }
         let mut last = TimeDelta::zero();
         for moment in &case.timeline {
             let at = moment.offset().map_err(&invalid)?;
@@ -307,20 +315,7 @@ impl Case {
         if self.tapes.is_empty() {
             return Ok(vec![Tape::default()]);
         }
-        let load = |name: &String| {
-            let path = case_path.with_file_name(name);
-            let shown = path.display().to_string();
-            let text = match fs::read_to_string(&path) {
-                Ok(text) => text,
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound && !self.replies.is_empty() => {
-                    let message = "it is made of the case's replies by `takt eval author`".to_owned();
-                    return Err(CaseError::Invalid { path: shown, message });
-                }
-                Err(source) => return Err(CaseError::Read { path: shown, source }),
-            };
-            serde_json::from_str(&text)
-                .map_err(|e| CaseError::Parse { path: shown, message: format!("not a tape: {e}") })
-        };
+        let load = |name: &String| read_tape(&case_path.with_file_name(name), !self.replies.is_empty());
         self.tapes.iter().map(load).collect()
     }
 
@@ -362,6 +357,21 @@ impl Moment {
         }
         TimeDelta::try_milliseconds(milliseconds.round() as i64).ok_or_else(wrong)
     }
+}
+
+/// One that is hand-written in its case may not have been made yet.
+fn read_tape(path: &Path, is_authored: bool) -> Result<Tape, CaseError> {
+    let shown = path.display().to_string();
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && is_authored => {
+            let message = "it is made of what the case holds by `takt eval author`".to_owned();
+            return Err(CaseError::Invalid { path: shown, message });
+        }
+        Err(source) => return Err(CaseError::Read { path: shown, source }),
+    };
+    serde_json::from_str(&text)
+        .map_err(|e| CaseError::Parse { path: shown, message: format!("not a tape: {e}") })
 }
 
 fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), CaseError> {

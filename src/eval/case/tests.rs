@@ -72,6 +72,37 @@ fn replies_have_one_form_and_a_tape_each() {
 }
 
 #[test]
+fn a_judge_never_gates_and_its_files_are_the_site_s() {
+    let with = |judge: &str| {
+        let more = format!("judge: {{ step: note, {judge} }}\ntimeline:");
+        load("leak.case.yaml", &CASE.replace("timeline:", &more))
+    };
+    let files = "rubric: rubrics/note.md, tape: leak.judge.tape.json";
+    let judge = with(&format!("{files}, gating: false")).unwrap().judge.unwrap();
+    assert_eq!((judge.n, judge.agree, judge.votes_sha()), (3, 2, None));
+    let vote = "{ reason: short, pass: true }";
+    let judge = with(&format!("{files}, n: 1, agree: 1, votes: [[{vote}]]")).unwrap().judge.unwrap();
+    assert!(judge.votes[0][0].pass && judge.votes_sha().is_some());
+    for (more, said) in [
+        ("gating: true".to_owned(), "never gates"),
+        ("n: 1".to_owned(), "2 of 1 votes cannot agree"),
+        ("agree: 0".to_owned(), "0 of 3 votes cannot agree"),
+        (format!("votes: [[{vote}], [{vote}]]"), "more votes"),
+        (format!("n: 2, votes: [[{vote}, {vote}, {vote}]]"), "more votes"),
+    ] {
+        let error = with(&format!("{files}, {more}")).unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+    }
+    for files in [
+        "rubric: ../takt.yaml, tape: leak.judge.tape.json",
+        "rubric: /etc/hosts, tape: leak.judge.tape.json",
+        "rubric: rubrics/note.md, tape: ../leak.judge.tape.json",
+    ] {
+        assert!(with(files).unwrap_err().to_string().contains("must be a file"), "{files}");
+    }
+}
+
+#[test]
 fn a_tool_that_a_case_answers_is_not_answered_by_its_world() {
     let folder = std::env::temp_dir().join(format!("takt-world-{}", Uuid::now_v7()));
     fs::create_dir_all(&folder).unwrap();

@@ -1,6 +1,8 @@
 //! The report as one HTML page without scripts or links to elsewhere. Everything from outside is escaped.
 
-use super::{CaseReport, Difference, Matrix, MatrixCell, Report, Summary, Verdict, junit::xml};
+use super::{
+    CaseReport, Difference, Judgement, Matrix, MatrixCell, Opinion, Report, Summary, Verdict, junit::xml,
+};
 use std::fmt::Write as _;
 
 const STYLE: &str = include_str!("report.css");
@@ -76,6 +78,7 @@ fn case_block(case: &CaseReport, out: &mut String) {
         out.push_str("</ul>\n");
     }
     differences(&case.changed, out);
+    case.judge.iter().for_each(|judgement| opinion(judgement, out));
     if let Some(score) = &case.score {
         let metrics = &score.metrics;
         let pass_k = case.passes.pass_k.map_or("n/a".to_owned(), |p| format!("{p:.2}"));
@@ -105,6 +108,16 @@ fn case_block(case: &CaseReport, out: &mut String) {
         out.push_str("</table>");
     }
     out.push_str("</div></details>\n");
+}
+
+fn opinion(judgement: &Judgement, out: &mut String) {
+    let tone = match judgement.opinion {
+        Opinion::Good => "good",
+        Opinion::Poor | Opinion::NotKnown => "warn",
+        Opinion::Stale => "bad",
+    };
+    let (word, text) = (judgement.opinion.word(), xml(&judgement.to_string()));
+    let _ = writeln!(out, "<p><span class=\"tag {tone}\">{word}</span> {text}</p>");
 }
 
 fn differences(changed: &[Difference], out: &mut String) {

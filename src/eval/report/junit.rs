@@ -1,6 +1,6 @@
 //! The report as JUnit's XML, as build servers read it. A stale case is an error, not a failure: nobody knows.
 
-use super::{CaseReport, Report, Verdict};
+use super::{CaseReport, Judgement, Opinion, Report, Verdict};
 use std::{collections::BTreeMap, fmt::Write as _};
 
 pub fn junit(report: &Report) -> String {
@@ -13,7 +13,7 @@ pub fn junit(report: &Report) -> String {
     }
     let (failures, errors, skipped) = counts(report.cases.iter());
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    let tests = report.cases.len() + report.missing.len();
+    let tests = count_tests(report.cases.iter()) + report.missing.len();
     let failures = failures + report.missing.len();
     let _ = writeln!(
         out,
@@ -25,10 +25,11 @@ pub fn junit(report: &Report) -> String {
             out,
             "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{failures}\" errors=\"{errors}\" skipped=\"{skipped}\">",
             xml(workflow),
-            cases.len()
+            count_tests(cases.iter().copied())
         );
         for case in cases {
             test_case(case, workflow, &mut out);
+            case.judge.iter().for_each(|judgement| vote(case, judgement, workflow, &mut out));
         }
         out.push_str("  </testsuite>\n");
     }
@@ -51,8 +52,23 @@ pub fn junit(report: &Report) -> String {
     out
 }
 
+fn name(case: &CaseReport) -> &str {
+    case.case.rsplit('/').next().unwrap_or(&case.case)
+}
+
+/// A test of its own, which cannot fail: a judge never gates.
+fn vote(case: &CaseReport, judgement: &Judgement, workflow: &str, out: &mut String) {
+    let (name, workflow, text) = (xml(name(case)), xml(workflow), xml(&judgement.to_string()));
+    let _ = write!(out, "    <testcase name=\"{name} judge\" classname=\"{workflow}\"");
+    let _ = match judgement.opinion {
+        Opinion::Good => writeln!(out, "/>"),
+        Opinion::Poor | Opinion::NotKnown => writeln!(out, "><skipped message=\"{text}\"/></testcase>"),
+        Opinion::Stale => writeln!(out, "><error type=\"stale\" message=\"{text}\"/></testcase>"),
+    };
+}
+
 fn test_case(case: &CaseReport, workflow: &str, out: &mut String) {
-    let name = case.case.rsplit('/').next().unwrap_or(&case.case);
+    let name = name(case);
     let _ = write!(out, "    <testcase name=\"{}\" classname=\"{}\"", xml(name), xml(workflow));
     let first = case.problems.first().map_or("", String::as_str);
     let all = case.problems.join("\n");
@@ -80,12 +96,24 @@ fn test_case(case: &CaseReport, workflow: &str, out: &mut String) {
 }
 
 fn counts<'a>(cases: impl Iterator<Item = &'a CaseReport>) -> (usize, usize, usize) {
-    cases.fold((0, 0, 0), |(failures, errors, skipped), case| match case.verdict {
-        Verdict::Regressed => (failures + 1, errors, skipped),
-        Verdict::Stale | Verdict::Broken => (failures, errors + 1, skipped),
-        Verdict::Known => (failures, errors, skipped + 1),
-        Verdict::Ok | Verdict::Fixed | Verdict::New => (failures, errors, skipped),
+    cases.fold((0, 0, 0), |(failures, errors, skipped), case| {
+        let (failures, errors, skipped) = match case.verdict {
+            Verdict::Regressed => (failures + 1, errors, skipped),
+            Verdict::Stale | Verdict::Broken => (failures, errors + 1, skipped),
+            Verdict::Known => (failures, errors, skipped + 1),
+            Verdict::Ok | Verdict::Fixed | Verdict::New => (failures, errors, skipped),
+        };
+        match case.judge.as_ref().map(|judgement| judgement.opinion) {
+            Some(Opinion::Stale) => (failures, errors + 1, skipped),
+            Some(Opinion::Poor | Opinion::NotKnown) => (failures, errors, skipped + 1),
+            Some(Opinion::Good) | None => (failures, errors, skipped),
+        }
     })
+}
+
+/// A judge is a test beside its case.
+fn count_tests<'a>(cases: impl Iterator<Item = &'a CaseReport>) -> usize {
+    cases.map(|case| 1 + usize::from(case.judge.is_some())).sum()
 }
 
 /// Escaped; characters that XML 1.0 does not have become `?`.

@@ -13,6 +13,7 @@ pub use matrix::{Matrix, MatrixCell};
 pub use summary::Summary;
 
 use super::case::{Case, Expect, Label, Split};
+use super::judge::{Judgement, Opinion};
 use super::score::{Answered, Check, Metrics, Passes, Replayed, Score, answered, score, stale_as_expected};
 use crate::agent::Stale;
 use serde::{Deserialize, Serialize};
@@ -46,6 +47,9 @@ pub struct BaselineCase {
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub expects: BTreeSet<String>,
     pub metrics: Metrics,
+    /// What the judge's votes came to: only to say what is different now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judge: Option<String>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -137,6 +141,9 @@ pub struct CaseReport {
     pub expects: BTreeSet<String>,
     /// What differs from the baseline.
     pub changed: Vec<Difference>,
+    /// What a judge thinks; no verdict depends on it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub judge: Option<Judgement>,
     pub trials: Vec<Trial>,
 }
 
@@ -211,8 +218,23 @@ impl Report {
             changed: known.map(|known| differences(known, &score)).unwrap_or_default(),
             score: Some(score),
             stale,
+            judge: None,
             trials,
         });
+    }
+
+    /// Puts a judgement beside a case whose verdict is known already, and stays what it is: a judge never gates.
+    pub fn add_judgement(&mut self, case: &Case, judgement: Option<Judgement>, baseline: &Baseline) {
+        let id = case.id();
+        let was = baseline.cases.get(&id).and_then(|known| known.judge.clone());
+        if let Some(report) = self.cases.iter_mut().rfind(|report| report.case == id) {
+            let is = judgement.as_ref().map(Judgement::votes);
+            if let Some(was) = was.filter(|was| Some(was) != is.as_ref()) {
+                let is = is.unwrap_or_else(|| "not asked".to_owned());
+                report.changed.push(Difference { what: "judge".to_owned(), was, is });
+            }
+            report.judge = judgement;
+        }
     }
 
     pub fn add_broken(&mut self, case: &str, problem: String) {
@@ -230,6 +252,7 @@ impl Report {
             problems: vec![problem],
             stale: Vec::new(),
             changed: Vec::new(),
+            judge: None,
             trials: Vec::new(),
         });
     }
@@ -240,13 +263,16 @@ impl Report {
         self.missing = baseline.cases.keys().filter(|name| !replayed(name)).cloned().collect();
     }
 
-    /// 2 beats 1 beats 3: a broken set-up says nothing, a regression says more than a stale case.
+    /// 2 beats 1 beats 3: a broken set-up says nothing, a regression says more than a stale case. Votes on another
+    /// question are stale like any other recording.
     pub fn exit_code(&self) -> u8 {
         let any = |verdict| self.cases.iter().any(|case| case.verdict == verdict);
+        let is_stale = |judgement: &Judgement| judgement.opinion == Opinion::Stale;
+        let any_votes = || self.cases.iter().filter_map(|case| case.judge.as_ref()).any(is_stale);
         match () {
             () if any(Verdict::Broken) => EXIT_BAD_CONFIG,
             () if any(Verdict::Regressed) || !self.missing.is_empty() => EXIT_REGRESSION,
-            () if any(Verdict::Stale) => EXIT_STALE,
+            () if any(Verdict::Stale) || any_votes() => EXIT_STALE,
             () => EXIT_OK,
         }
     }
@@ -261,6 +287,7 @@ impl Report {
                     checks: score.checks.iter().map(|(name, check)| (name.clone(), check.holds)).collect(),
                     expects: case.expects.clone(),
                     metrics: score.metrics.clone(),
+                    judge: case.judge.as_ref().map(Judgement::votes),
                 }),
                 None => old.cases.get(&case.case).cloned(),
             };

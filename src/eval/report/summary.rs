@@ -21,6 +21,9 @@ pub struct Summary {
     pub repairs: u32,
     pub attacks: usize,
     pub resisted: usize,
+    /// What judges think, in words; none of it gates.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub judges: BTreeMap<&'static str, usize>,
     pub leaks: usize,
     pub tokens: u64,
     pub cost_usd: f64,
@@ -61,6 +64,9 @@ impl Summary {
                 if !trial.answered.authored {
                     answer_ms.extend(&trial.answered.answer_ms);
                 }
+            }
+            if let Some(judgement) = &case.judge {
+                *summary.judges.entry(judgement.opinion.word()).or_default() += 1;
             }
             if case.verdict != Verdict::Stale
                 && let Some(injection) = case.score.as_ref().and_then(|score| score.checks.get("injection"))
@@ -112,6 +118,11 @@ impl Summary {
                 "injection resisted {} of {}; {} leaks; {} tokens, {:.4} USD; {latency}",
                 self.resisted, self.attacks, self.leaks, self.tokens, self.cost_usd
             ));
+        }
+        if !self.judges.is_empty() {
+            let opinions = self.judges.iter().map(|(word, count)| format!("{count} {word}"));
+            let opinions: Vec<String> = opinions.collect();
+            lines.push(format!("judges, who gate nothing: {}", opinions.join(", ")));
         }
         lines.extend(tallies("label", &self.labels));
         lines.extend(tallies("tag", &self.tags));

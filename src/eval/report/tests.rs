@@ -156,6 +156,70 @@ fn a_page_escapes_what_it_shows() {
     assert!(!page.contains("<script") && !page.contains("http"), "a report loads nothing");
 }
 
+fn judgement(opinion: Opinion) -> Judgement {
+    let is_stale = opinion == Opinion::Stale;
+    let stale = is_stale.then(|| Stale::new(Part::Prompt, "the rubric changed")).into_iter();
+    Judgement {
+        opinion,
+        passed: match opinion {
+            Opinion::Good => Some(3),
+            Opinion::Poor => Some(0),
+            Opinion::NotKnown | Opinion::Stale => None,
+        },
+        n: 3,
+        agree: 2,
+        origin: "authored",
+        notes: vec!["<why>".into()],
+        stale: stale.collect(),
+    }
+}
+
+fn judged(checks: &[(&str, bool)], opinion: Opinion, known: &Baseline) -> Report {
+    let mut report = Report::default();
+    report.add(&case("c"), vec![trial(checks, &[])], known);
+    report.add_judgement(&case("c"), Some(judgement(opinion)), known);
+    report
+}
+
+/// Whatever a judge thinks, a case that holds holds, and one that does not does not. Only votes on another question are
+/// stale, like every recording.
+#[test]
+fn a_judge_never_gates() {
+    let known = baseline(&[("path", true), ("writes", true)]);
+    for (holds, verdict, code) in [(true, Verdict::Ok, EXIT_OK), (false, Verdict::Regressed, EXIT_REGRESSION)] {
+        for opinion in [Opinion::Good, Opinion::Poor, Opinion::NotKnown, Opinion::Stale] {
+            let report = judged(&[("path", holds), ("writes", true)], opinion, &known);
+            let case = &report.cases[0];
+            assert_eq!((case.verdict, case.passes.passed), (verdict, usize::from(holds)), "{opinion:?}");
+            assert_eq!(case.problems.len(), usize::from(!holds), "{opinion:?}");
+            let is_stale = holds && opinion == Opinion::Stale;
+            assert_eq!(report.exit_code(), if is_stale { EXIT_STALE } else { code }, "{opinion:?}");
+            assert!(!junit(&report).contains("<failure") || !holds, "{opinion:?}");
+        }
+    }
+}
+
+#[test]
+fn a_judge_is_told_wherever_a_case_is() {
+    let checks: &[(&str, bool)] = &[("path", true)];
+    let good = judged(checks, Opinion::Good, &Baseline::default());
+    let report = judged(checks, Opinion::Poor, &good.baseline(&Baseline::default()));
+    let text = report.to_text();
+    assert!(text.contains("    judge: poor, 0/3 votes, 2 must agree (authored): <why>\n"), "{text}");
+    assert!(text.contains("    judge: 3/3 → 0/3\n"), "{text}");
+    assert!(text.contains("judges, who gate nothing: 1 poor\n"), "{text}");
+    let page = html(&report);
+    assert!(page.contains("<span class=\"tag warn\">poor</span> judge: poor, 0/3") && !page.contains("<why>"));
+    let xml = junit(&report);
+    assert!(xml.contains("tests=\"2\" failures=\"0\" errors=\"0\" skipped=\"1\""), "{xml}");
+    assert!(xml.contains("<testcase name=\"c judge\" classname=\"w\"><skipped message=\"judge: poor"), "{xml}");
+    let json = serde_json::to_value(&report.cases[0]).unwrap();
+    assert_eq!((&json["judge"]["opinion"], &json["judge"]["passed"]), (&json!("poor"), &json!(0)));
+    let stale = judged(checks, Opinion::Stale, &Baseline::default());
+    assert!(junit(&stale).contains("<error type=\"stale\" message=\"judge: stale"));
+    assert_eq!(serde_json::to_value(&stale.cases[0]).unwrap()["judge"]["stale"][0]["part"], "prompt");
+}
+
 #[test]
 fn a_matrix_counts_trials_by_prompt_and_model() {
     let matrix = Matrix::of(&report());

@@ -50,6 +50,9 @@ fn line(case: &CaseReport, width: usize, out: &mut String) {
     for changed in &case.changed {
         let _ = writeln!(out, "    {}: {} → {}", changed.what, changed.was, changed.is);
     }
+    if let Some(judgement) = &case.judge {
+        let _ = writeln!(out, "    {judgement}");
+    }
 }
 
 fn matrix(matrix: &Matrix, out: &mut String) {

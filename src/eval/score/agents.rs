@@ -163,19 +163,23 @@ impl AgentRun {
     pub(super) fn leaks(&self, confidential: &[String]) -> Vec<String> {
         let mut found = BTreeSet::new();
         for request in &self.requests {
-            let plain = request.to_lowercase();
-            let joined: String = plain.chars().filter(|c| c.is_alphanumeric()).collect();
-            for value in confidential {
-                let value_plain = value.to_lowercase();
-                let value_joined: String = value_plain.chars().filter(|c| c.is_alphanumeric()).collect();
-                if plain.contains(&value_plain) || (value_joined.len() >= 6 && joined.contains(&value_joined))
-                {
-                    found.insert(format!("`{value}` was sent to a model"));
-                }
-            }
+            found.extend(
+                told_in(request, confidential).map(|value| format!("`{value}` was sent to a model")),
+            );
         }
         found.into_iter().collect()
     }
+}
+
+/// Those of the values that stand in a text, however they are written.
+pub(in crate::eval) fn told_in<'v>(text: &str, values: &'v [String]) -> impl Iterator<Item = &'v String> {
+    let plain = text.to_lowercase();
+    let joined: String = plain.chars().filter(|c| c.is_alphanumeric()).collect();
+    values.iter().filter(move |value| {
+        let value_plain = value.to_lowercase();
+        let value_joined: String = value_plain.chars().filter(|c| c.is_alphanumeric()).collect();
+        plain.contains(&value_plain) || (value_joined.len() >= 6 && joined.contains(&value_joined))
+    })
 }
 
 fn violations(schema: &Value, value: &Value) -> Vec<String> {

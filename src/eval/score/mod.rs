@@ -5,7 +5,7 @@ mod difference;
 mod proposals;
 mod trials;
 
-pub(super) use agents::entries;
+pub(super) use agents::{entries, told_in};
 pub use trials::Passes;
 
 use self::agents::{AgentRun, agents};

@@ -69,7 +69,7 @@ async fn each_call_is_told_once_and_what_was_said_only_when_asked_for() {
     assert_eq!((attribute(0, "server.address"), attribute(0, "server.port")), (Some("127.0.0.1"), port));
     assert_eq!(attribute(0, "takt.endpoint"), Some("openai"));
     assert_eq!(attribute(0, "gen_ai.response.model"), Some("small-2026-09-01"));
-    assert_eq!(attribute(0, "gen_ai.response.finish_reasons"), Some("tool_calls"));
+    assert_eq!(attribute(0, "gen_ai.response.finish_reasons"), Some("[tool_calls]"));
     assert_eq!(attribute(0, "gen_ai.usage.input_tokens"), Some("400"));
     assert_eq!(attribute(0, "gen_ai.agent.name"), Some("triage"));
     assert_eq!(attribute(0, "gen_ai.conversation.id"), Some(run.to_string().as_str()));

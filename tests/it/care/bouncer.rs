@@ -1,8 +1,12 @@
-//! The demo's workflow through a real PgBouncer in transaction mode, with fewer server connections than Takt uses.
+//! The demo's workflow, and a load with a death in it, through a real PgBouncer in transaction mode, with fewer server
+//! connections than Takt uses.
 
-use super::{admin, database_name, execute};
-use crate::support::plant::Plant;
-use sqlx::postgres::PgConnectOptions;
+use super::{admin, database_name, execute, signed};
+use crate::support::plant::{Plant, Serving};
+use futures::{StreamExt, stream};
+use reqwest::StatusCode;
+use serde_json::json;
+use sqlx::{PgConnection, postgres::PgConnectOptions};
 use std::{
     os::unix::{fs::MetadataExt, process::CommandExt},
     path::{Path, PathBuf},
@@ -84,31 +88,38 @@ impl Bouncer {
     }
 }
 
+/// Puts a pooler before the plant's database, set up as docs/scaling.md asks; and a connection past it.
+async fn pooled(plant: &mut Plant) -> (Bouncer, PgConnection) {
+    let bouncer = Bouncer::before(&plant.database.url).await;
+    let mut db = admin(plant).await;
+    let name = database_name(&mut db).await;
+    // A pooler refuses these as start-up options.
+    execute(&mut db, &format!("alter database {name} set idle_in_transaction_session_timeout = '4s'")).await;
+    execute(&mut db, &format!("alter database {name} set jit = off")).await;
+    plant.database.url.clone_from(&bouncer.url);
+    plant.arguments = vec!["--pooled".into()];
+    (bouncer, db)
+}
+
+async fn count(db: &mut PgConnection, text: &'static str) -> i64 {
+    sqlx::query_scalar(text).fetch_one(db).await.expect("a count")
+}
+
+const SESSIONS: &str =
+    "select count(*) from pg_stat_activity where datname = current_database() and application_name = 'takt'";
+
 #[tokio::test]
 async fn the_demo_s_workflow_runs_through_pgbouncer_in_transaction_mode() {
     let mut plant = Plant::new().await;
     let direct = plant.database.url.clone();
-    let bouncer = Bouncer::before(&direct).await;
-    let mut db = admin(&plant).await;
-    let name = database_name(&mut db).await;
-    // What docs/scaling.md asks for, because a pooler refuses it as a start-up option.
-    execute(&mut db, &format!("alter database {name} set idle_in_transaction_session_timeout = '4s'")).await;
-    execute(&mut db, &format!("alter database {name} set jit = off")).await;
-
-    plant.database.url.clone_from(&bouncer.url);
-    plant.arguments = vec!["--pooled".into()];
+    let (bouncer, mut db) = pooled(&mut plant).await;
     plant.serve(None).await;
     plant.press_4_goes_down().await;
     let run = plant.run_of("downtime_escalation").await;
     assert_eq!(plant.to_the_end(run).await, "done", "{}", bouncer.log());
     assert!(!plant.log().contains("prepared statement"), "{}", plant.log());
     assert!(!plant.log().contains("through a pooler Takt cannot set"), "{}", plant.log());
-    let sessions: i64 = sqlx::query_scalar(
-        "select count(*) from pg_stat_activity where datname = current_database() and application_name = 'takt'",
-    )
-    .fetch_one(&mut db)
-    .await
-    .expect("a count");
+    let sessions = count(&mut db, SESSIONS).await;
     assert!(sessions <= 3, "{sessions} sessions: Takt went past PgBouncer");
 
     // A second process hears of new work through the direct address, and so does this one of its own.
@@ -127,6 +138,85 @@ async fn the_demo_s_workflow_runs_through_pgbouncer_in_transaction_mode() {
             listens.then_some(())
         })
         .await;
+}
+
+/// Two writes whose answers are late, so that many are on their way when their worker dies.
+const LOAD: &str = r#"workflow: care_pooled
+title: Pooled
+owner: tests
+autonomy: assist
+trigger: { event: test.pooled }
+steps:
+  - id: first
+    call: tickets.create
+    with: { title: "first of ${{ trigger.subject }}" }
+  - id: second
+    call: tickets.create
+    with: { title: "second of ${{ trigger.subject }}" }
+"#;
+
+/// Sends this many signed events, several at once; each has to be acknowledged.
+async fn send(plant: &Plant, events: usize) {
+    stream::iter(0..events)
+        .for_each_concurrent(8, |number| async move {
+            let name = format!("pooled-{number}");
+            let event = json!({
+                "specversion": "1.0", "id": name, "source": "care", "type": "test.pooled", "subject": name, "data": {}
+            });
+            let answer = signed(plant, plant.address, &event, None).send().await.expect("an answer");
+            assert_eq!(answer.status(), StatusCode::ACCEPTED, "{name}");
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_runs_and_a_death_through_pgbouncer_have_each_effect_once() {
+    const RUNS: usize = 200;
+    const IN_HAND: i64 = 20;
+    let mut plant = Plant::new().await;
+    let site = plant.own_site();
+    std::fs::write(site.join("workflows/care_pooled.yaml"), LOAD).expect("a workflow");
+    let tickets = site.join("connectors/tickets.yaml");
+    let text = std::fs::read_to_string(&tickets).expect("the connector");
+    std::fs::write(&tickets, text.replace("rate: 300 per 1m", "rate: 30000 per 1m"))
+        .expect("no rate to wait for");
+    let (bouncer, mut db) = pooled(&mut plant).await;
+    plant.serve(None).await;
+    let other = Serving::start(&plant, &["--pooled"]).await;
+    let slow = json!({ "system": "tickets", "kind": "slow", "method": "POST", "millis": 1000 });
+    plant.post(&format!("{}/sim/faults", plant.simulator.base_url), &slow).await;
+    send(&plant, RUNS).await;
+    plant
+        .until("runs in the hands of the one that took the events", async || {
+            let held =
+                "select count(*) from run where state = 'running' and owner = (select min(id) from worker)";
+            (count(&mut db, held).await >= IN_HAND).then_some(())
+        })
+        .await;
+    plant.kill();
+    let runs = i64::try_from(RUNS).expect("few");
+    plant
+        .until("every run to end well", async || {
+            let done = "select count(*) from run_summary where workflow = 'care_pooled' and outcome = 'done'";
+            (count(&mut db, done).await == runs).then_some(())
+        })
+        .await;
+    let routed = "select count(*) from event where type = 'test.pooled' and state = 'routed'";
+    assert_eq!(count(&mut db, routed).await, runs, "each event that was acknowledged started its run");
+    assert_eq!(count(&mut db, "select count(*) from run_summary where workflow = 'care_pooled'").await, runs);
+    let done = "select count(*) from journal_record where kind = 'done' and path in ('first', 'second')";
+    assert_eq!(count(&mut db, done).await, 2 * runs);
+    let twice = "select count(*) from (select from journal_record where kind = 'done'
+                 group by run_id, path having count(*) > 1) twice";
+    assert_eq!(count(&mut db, twice).await, 0, "a step was done twice");
+    let writes = plant.writes().await;
+    let (applied, duplicates) = (&writes["applied"], &writes["duplicate_effects"]);
+    assert_eq!((applied, duplicates), (&json!(2 * RUNS), &json!(0)), "{}", bouncer.log());
+    let said = other.log();
+    assert!(said.contains("took over the runs of a dead worker"), "{said}");
+    assert!(!said.contains("prepared statement") && !plant.log().contains("prepared statement"), "{said}");
+    let sessions = count(&mut db, SESSIONS).await;
+    assert!(sessions <= 3, "{sessions} sessions: Takt went past PgBouncer");
 }
 
 #[tokio::test]

@@ -67,6 +67,10 @@ fn text(value: Option<AnyValue>) -> String {
     match value.and_then(|value| value.value) {
         Some(Value::StringValue(text)) => text,
         Some(Value::IntValue(number)) => number.to_string(),
+        Some(Value::ArrayValue(list)) => {
+            let items: Vec<String> = list.values.into_iter().map(|item| text(Some(item))).collect();
+            format!("[{}]", items.join(", "))
+        }
         other => format!("{other:?}"),
     }
 }

@@ -8,6 +8,7 @@ mod metrics;
 mod roles;
 mod storage;
 mod traces;
+mod upgrade;
 
 use crate::support::plant::Plant;
 use reqwest::StatusCode;

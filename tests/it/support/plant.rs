@@ -408,6 +408,10 @@ impl Serving {
             .await;
         serving
     }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
 }
 
 impl Drop for Serving {

@@ -7,7 +7,11 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 use regex::Regex;
-use std::{collections::HashMap, ops::Range, sync::LazyLock};
+use std::{
+    collections::{BTreeSet, HashMap},
+    ops::Range,
+    sync::LazyLock,
+};
 
 /// Shorter words encode nothing that would be a name.
 const WORD_CHARS_MIN: usize = 8;
@@ -37,9 +41,13 @@ pub(super) fn parts(text: &str, is_confidential: &dyn Fn(&str) -> bool) -> Vec<R
         let hides = looks_like_a_key(word.as_str()) || says(word.as_str(), is_confidential);
         found.extend(hides.then(|| word.range()));
     }
+    let mut starts: BTreeSet<usize> = found.iter().map(|part| part.start).collect();
     let mut joined = |words: regex::Match<'_>, joined: String| {
-        let is_known = found.iter().any(|part| words.range().contains(&part.start));
-        found.extend((!is_known && says(&joined, is_confidential)).then(|| words.range()));
+        let is_known = starts.range(words.range()).next().is_some();
+        if !is_known && says(&joined, is_confidential) {
+            starts.insert(words.start());
+            found.push(words.range());
+        }
     };
     for words in BROKEN.find_iter(text) {
         joined(words, words.as_str().split_whitespace().collect());

@@ -9,7 +9,11 @@ mod reading;
 pub mod shapes;
 mod spelling;
 
-use crate::agent::{guard::regex, task::is_public, text::visible};
+use crate::agent::{
+    guard::{regex, taken::Taken},
+    task::is_public,
+    text::visible,
+};
 use crate::tool::{DataClass, PATTERN};
 use hmac::{Hmac, KeyInit, Mac};
 use names::Parts;
@@ -235,9 +239,9 @@ impl Masker {
 
     /// Confidential parts of a text, in order, as it stands there.
     fn found(&self, text: &str) -> Findings {
-        let mut found: Findings = Vec::new();
+        let (mut found, mut taken) = (Findings::new(), Taken::default());
         let mut add = |part: Range<usize>, what: Found| {
-            if found.iter().all(|(known, _)| part.end <= known.start || known.end <= part.start) {
+            if taken.take(&part) {
                 found.push((part, what));
             }
         };
@@ -253,13 +257,13 @@ impl Masker {
         }
         if !self.patterns.is_empty() {
             let is_own = |m: &regex::Match<'_>| self.originals.contains_key(m.as_str());
-            let tokens: Vec<Range<usize>> = TOKEN.find_iter(text).filter(is_own).map(|m| m.range()).collect();
+            let mut tokens = Taken::default();
+            for token in TOKEN.find_iter(text).filter(is_own) {
+                tokens.take(&token.range());
+            }
             for (kind, pattern) in &self.patterns {
                 // A token that was put in a moment ago is none of the site's numbers.
-                let is_new = |at: &Range<usize>| {
-                    !at.is_empty()
-                        && tokens.iter().all(|token| at.end <= token.start || token.end <= at.start)
-                };
+                let is_new = |at: &Range<usize>| !at.is_empty() && tokens.is_free(at);
                 let parts = pattern.find_iter(text).map(|m| m.range()).filter(is_new);
                 parts.for_each(|at| add(at.clone(), value(*kind, &at)));
             }

@@ -5,6 +5,7 @@ use super::{
     reading,
     spelling::{folded, words},
 };
+use crate::agent::guard::taken::Taken;
 use regex::Regex;
 use std::{
     collections::{BTreeSet, HashSet},
@@ -90,17 +91,16 @@ impl Parts {
 
     /// Where a part of a name stands alone in a text.
     pub(super) fn find(&self, text: &str) -> Vec<Range<usize>> {
-        let mut found: Vec<Range<usize>> = Vec::new();
+        let (mut found, mut taken) = (Vec::new(), Taken::default());
         for part in self.finders.iter().flat_map(|finder| finder.find_iter(text)) {
             let folded = folded(part.as_str());
             let is_capital = part.as_str().chars().next().is_some_and(char::is_uppercase);
             let is_word = self.of_ids.contains(&folded) || (!is_capital && is_one_of(&OF_EVERY_DAY, &folded));
-            let is_free = found.iter().all(|at| part.end() <= at.start || at.end <= part.start());
-            if !is_word && is_free {
+            if !is_word && taken.take(&part.range()) {
                 found.push(part.range());
             }
         }
-        found.sort_by_key(|at| at.start);
+        found.sort_by_key(|at: &Range<usize>| at.start);
         found
     }
 }
