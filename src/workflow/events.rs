@@ -82,6 +82,18 @@ impl CurrentEvents {
 }
 
 impl Events {
+    /// Whether both were read from the same schemas.
+    pub(super) fn are_those_of(&self, other: &Events) -> bool {
+        let schemas = |events: &Events| {
+            events
+                .kinds
+                .iter()
+                .map(|(name, kind)| (name.clone(), Arc::clone(&kind.schema)))
+                .collect::<Vec<_>>()
+        };
+        self.broken == other.broken && schemas(self) == schemas(other)
+    }
+
     /// Every event of a site, and what is wrong with the files. A site without the folder describes none.
     pub fn load(site: &Path) -> io::Result<(Self, Vec<Problem>)> {
         let (mut events, mut problems) = (Self::default(), Vec::new());

@@ -78,12 +78,24 @@ impl Library {
     /// without an error that is as it was is not compiled again.
     pub fn reload(&mut self, registry: &Registry, site: &Site) -> io::Result<()> {
         let (events, problems) = Events::load(&site.folder)?;
+        // A workflow is checked against the events, so with other ones each is read again.
+        let same_events = events.are_those_of(&self.events);
         (self.events, self.around) = (events, problems);
         let paths = workflow_files(&site.folder)?;
+        let known = self.files.len();
         self.files.retain(|path, _| paths.contains(path));
-        let is_settled =
-            |path: &String| self.files.get(path).is_some_and(|file| file.is_settled(&site.folder));
+        let is_settled = |path: &String| {
+            same_events && self.files.get(path).is_some_and(|file| file.is_settled(&site.folder))
+        };
         let changed: Vec<String> = paths.into_iter().filter(|path| !is_settled(path)).collect();
+        if !same_events || !changed.is_empty() || self.files.len() != known {
+            self.take_in(changed, registry, site);
+        }
+        self.look_around(registry, site)
+    }
+
+    /// Reads what changed, and looks at all of them together.
+    fn take_in(&mut self, changed: Vec<String>, registry: &Registry, site: &Site) {
         for (path, (compiled, problems, id)) in self.read_all(changed, registry, site) {
             let file = self.files.entry(path).or_default();
             file.id = id;
@@ -96,6 +108,10 @@ impl Library {
         for file in self.files.values_mut().filter(|file| is_sound(&file.problems)) {
             file.definition.clone_from(&file.compiled);
         }
+    }
+
+    /// What is to say of the files beside the workflows.
+    fn look_around(&mut self, registry: &Registry, site: &Site) -> io::Result<()> {
         self.around.extend(files::unread(&site.folder)?);
         self.around.extend(files::surprises(&site.folder));
         // What a broken workflow names is not known, so nothing is told to be of no use.

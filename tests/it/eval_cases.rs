@@ -121,7 +121,10 @@ fn a_judge_stands_beside_its_case() {
     let (code, cases) = judged();
     assert_eq!((code, cases.len()), (Some(0), 2), "{cases:#?}");
     let opinion = |case: &str| cases[&format!("shift_handover/{case}")]["judge"]["opinion"].clone();
-    assert_eq!((opinion("missing_source_is_named"), opinion("note_three_times")), ("good".into(), "poor".into()));
+    assert_eq!(
+        (opinion("missing_source_is_named"), opinion("note_three_times")),
+        ("good".into(), "poor".into())
+    );
     assert!(cases.values().all(|case| case["verdict"] == "ok" && case["judge"]["origin"] == "authored"));
     let (again, same) = judged();
     assert_eq!((again, same), (code, cases), "two replays say the same");

@@ -73,9 +73,8 @@ pub(super) async fn ask(
     let Some(judge) = &case.judge else { return Ok(None) };
     // What a person wrote is no vote of this model.
     let judge = &Judge { votes: Vec::new(), ..judge.clone() };
-    let may = |model: &&Arc<dyn Model>| {
-        replays.iter().all(|replayed| may_judge(replayed, judge, model.profile()))
-    };
+    let may =
+        |model: &&Arc<dyn Model>| replays.iter().all(|replayed| may_judge(replayed, judge, model.profile()));
     let Some(model) = models.iter().find(may) else {
         let why = format!("no model may be shown what `{}` says", judge.step);
         let questions: Vec<Result<Value, String>> = replays.iter().map(|_| Err(why.clone())).collect();

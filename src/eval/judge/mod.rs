@@ -55,8 +55,12 @@ impl Brief<'_> {
         let strict = strictest(&masking.classes);
         let instructions = format!("{}\n\n{TASK}", self.rubric.trim_end());
         let (data, schema) = (json!({ "answer": answer }), ballot());
-        let question =
-            Question { instructions: &instructions, data: &data, schema: &schema, answer_tokens: VOTE_TOKENS };
+        let question = Question {
+            instructions: &instructions,
+            data: &data,
+            schema: &schema,
+            answer_tokens: VOTE_TOKENS,
+        };
         let read = read(replayed, &entries, &masking.classes, &strict);
         let request = question.request(self.profile, masking, self.known, &read);
         let text = request.to_string();

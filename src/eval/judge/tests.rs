@@ -6,7 +6,8 @@ use crate::tool::Effect;
 use chrono::DateTime;
 
 const RUBRIC: &str = "A good note says what stands still. Ask Ivo Brandt.";
-const NOTE: &str = "PRESS-4 stands still. Ask Dana Whitfield (dana@plant1.example) or Mia Keller about AND-33.";
+const NOTE: &str =
+    "PRESS-4 stands still. Ask Dana Whitfield (dana@plant1.example) or Mia Keller about AND-33.";
 
 fn judge() -> Judge {
     let judge = json!({"rubric": "rubrics/note.md", "step": "note", "tape": "c.judge.tape.json"});
@@ -50,12 +51,7 @@ fn replayed(note: &str) -> Replayed {
     }
 }
 
-fn asked(
-    rubric: &str,
-    note: &str,
-    profile: &ModelProfile,
-    confidential: &[String],
-) -> Result<Value, String> {
+fn asked(rubric: &str, note: &str, profile: &ModelProfile, confidential: &[String]) -> Result<Value, String> {
     let people = ["Mia Keller", "Ivo Brandt"].map(|name| (DataClass::Employee, name.to_owned()));
     Brief { judge: &judge(), rubric, known: &people, confidential, profile }.question(&replayed(note))
 }
@@ -93,7 +89,10 @@ fn votes_are_counted_and_enough_must_agree() {
         ([false, false, false], Opinion::Poor, 0),
     ] {
         let judgement = judged(&tape(&request, &votes), std::slice::from_ref(&request));
-        assert_eq!((judgement.opinion, judgement.passed, judgement.origin), (opinion, Some(passed), "authored"));
+        assert_eq!(
+            (judgement.opinion, judgement.passed, judgement.origin),
+            (opinion, Some(passed), "authored")
+        );
         assert_eq!(judgement.notes.len(), 3 - passed, "who votes against it says why");
     }
     let judgement = judged(&tape(&request, &[false, false, true]), std::slice::from_ref(&request));
@@ -170,7 +169,8 @@ fn another_question_makes_the_votes_stale_and_names_what_changed() {
 fn a_question_holds_nothing_that_the_step_could_not_have_sent() {
     let request = question(NOTE);
     let sent = request.to_string();
-    let secrets = ["Dana", "Whitfield", "Mia", "Keller", "Ivo", "Brandt", "dana@plant1.example"].map(str::to_owned);
+    let secrets =
+        ["Dana", "Whitfield", "Mia", "Keller", "Ivo", "Brandt", "dana@plant1.example"].map(str::to_owned);
     assert_eq!(told_in(&sent, &secrets).next(), None, "{sent}");
     assert!(sent.contains("EMP_") && sent.contains("AND-33"), "{sent}");
     assert_eq!(request, question(NOTE), "the same is asked every time");

@@ -186,7 +186,8 @@ fn judged(checks: &[(&str, bool)], opinion: Opinion, known: &Baseline) -> Report
 #[test]
 fn a_judge_never_gates() {
     let known = baseline(&[("path", true), ("writes", true)]);
-    for (holds, verdict, code) in [(true, Verdict::Ok, EXIT_OK), (false, Verdict::Regressed, EXIT_REGRESSION)] {
+    for (holds, verdict, code) in [(true, Verdict::Ok, EXIT_OK), (false, Verdict::Regressed, EXIT_REGRESSION)]
+    {
         for opinion in [Opinion::Good, Opinion::Poor, Opinion::NotKnown, Opinion::Stale] {
             let report = judged(&[("path", holds), ("writes", true)], opinion, &known);
             let case = &report.cases[0];
@@ -209,10 +210,15 @@ fn a_judge_is_told_wherever_a_case_is() {
     assert!(text.contains("    judge: 3/3 → 0/3\n"), "{text}");
     assert!(text.contains("judges, who gate nothing: 1 poor\n"), "{text}");
     let page = html(&report);
-    assert!(page.contains("<span class=\"tag warn\">poor</span> judge: poor, 0/3") && !page.contains("<why>"));
+    assert!(
+        page.contains("<span class=\"tag warn\">poor</span> judge: poor, 0/3") && !page.contains("<why>")
+    );
     let xml = junit(&report);
     assert!(xml.contains("tests=\"2\" failures=\"0\" errors=\"0\" skipped=\"1\""), "{xml}");
-    assert!(xml.contains("<testcase name=\"c judge\" classname=\"w\"><skipped message=\"judge: poor"), "{xml}");
+    assert!(
+        xml.contains("<testcase name=\"c judge\" classname=\"w\"><skipped message=\"judge: poor"),
+        "{xml}"
+    );
     let json = serde_json::to_value(&report.cases[0]).unwrap();
     assert_eq!((&json["judge"]["opinion"], &json["judge"]["passed"]), (&json!("poor"), &json!(0)));
     let stale = judged(checks, Opinion::Stale, &Baseline::default());

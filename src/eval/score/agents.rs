@@ -163,9 +163,8 @@ impl AgentRun {
     pub(super) fn leaks(&self, confidential: &[String]) -> Vec<String> {
         let mut found = BTreeSet::new();
         for request in &self.requests {
-            found.extend(
-                told_in(request, confidential).map(|value| format!("`{value}` was sent to a model")),
-            );
+            found
+                .extend(told_in(request, confidential).map(|value| format!("`{value}` was sent to a model")));
         }
         found.into_iter().collect()
     }

@@ -84,6 +84,30 @@ fn what_did_not_change_is_not_compiled_again() {
     assert!(Arc::ptr_eq(&first, library.get("a").expect("is there")));
 }
 
+/// The workflow's own file is as it was, and went on as if its event were, too.
+#[test]
+fn an_event_that_changes_is_held_against_what_it_starts() {
+    let folder = Folder::new("event");
+    fs::create_dir_all(folder.0.join("events")).expect("a folder");
+    let event =
+        |field: &str| format!(r#"{{"type": "object", "properties": {{"{field}": {{"type": "string"}}}}}}"#);
+    let workflow = "workflow: a\nowner: me\ntrigger: { event: press.down, where: event.status == 'DOWN' }\n\
+                    steps:\n  - { id: x, end: done }\n";
+    folder.write("workflows/a.yaml", workflow);
+    folder.write("events/press.down.json", &event("status"));
+    let (tools, site) = (registry(), folder.site());
+    let mut library = Library::load(&tools, &site).expect("loads");
+    assert_eq!(messages(&library), Vec::<String>::new());
+    folder.write("events/press.down.json", &event("state"));
+    library.reload(&tools, &site).expect("reloads");
+    let told = messages(&library);
+    assert!(told.len() == 1 && told[0].contains("status"), "{told:?}");
+    assert!(library.get("a").is_some(), "the last good version stays");
+    folder.write("events/press.down.json", &event("status"));
+    library.reload(&tools, &site).expect("reloads");
+    assert_eq!(messages(&library), Vec::<String>::new());
+}
+
 #[test]
 fn a_changed_message_is_a_new_version() {
     let folder = Folder::new("message");
