@@ -49,7 +49,8 @@ impl Budget {
             return Err(Why { reason: Reason::Tokens, detail });
         }
         let mut output_tokens = answer_tokens_wanted.min(for_answer);
-        let money_left = limits.cost_usd - self.cost_usd - cost(price, input_tokens, 0);
+        let money_left =
+            limits.cost_usd - self.cost_usd - price.cost_usd(Usage { input_tokens, output_tokens: 0 });
         if price.usd_per_million_output > 0.0 {
             let affordable = (money_left / price.usd_per_million_output * 1e6).max(0.0) as u64;
             output_tokens = output_tokens.min(affordable);
@@ -58,7 +59,8 @@ impl Budget {
             let detail = format!("{:.4} of {:.4} USD used", self.cost_usd, limits.cost_usd);
             return Err(Why { reason: Reason::Cost, detail });
         }
-        Ok(Reserve { input_tokens, output_tokens, cost_usd: cost(price, input_tokens, output_tokens) })
+        let cost_usd = price.cost_usd(Usage { input_tokens, output_tokens });
+        Ok(Reserve { input_tokens, output_tokens, cost_usd })
     }
 
     /// A server that reports more than was reserved is believed: what is shown is what it says, and no further request
@@ -106,7 +108,7 @@ impl Charge {
                 (_, None) => estimate.output_tokens,
             },
         };
-        let cost_usd = cost(price, usage.input_tokens, usage.output_tokens);
+        let cost_usd = price.cost_usd(usage);
         Some(Self { usage, cost_usd, is_estimated: input.is_none() || output.is_none() })
     }
 
@@ -118,11 +120,6 @@ impl Charge {
             is_estimated: true,
         })
     }
-}
-
-fn cost(price: &ModelProfile, input_tokens: u64, output_tokens: u64) -> f64 {
-    (input_tokens as f64 * price.usd_per_million_input + output_tokens as f64 * price.usd_per_million_output)
-        / 1e6
 }
 
 #[cfg(test)]
@@ -188,7 +185,10 @@ mod tests {
         let only_input = charged(json!({ "prompt_tokens": 1_200 }));
         assert_eq!((only_input.usage.input_tokens, only_input.is_estimated), (1_200, true));
         assert!(only_input.usage.output_tokens >= 900, "{only_input:?}");
-        assert!(only_input.cost_usd > cost(&price(), 1_200, 899), "{only_input:?}");
+        assert!(
+            only_input.cost_usd > price().cost_usd(Usage { input_tokens: 1_200, output_tokens: 899 }),
+            "{only_input:?}"
+        );
         let only_output = charged(json!({ "completion_tokens": 3_000 }));
         assert_eq!((only_output.usage.total(), only_output.is_estimated), (8_000, true));
         let both = charged(json!({ "prompt_tokens": 1_200, "completion_tokens": 30 }));

@@ -188,6 +188,9 @@ pub struct Offered {
     pub version: u32,
     #[serde(default = "read")]
     pub effect: Effect,
+    /// Over all that a call of it relies on; steps that began before it was kept go by the version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spec_sha: Option<String>,
     /// Name on the wire, where dots are not allowed.
     pub wire_name: String,
     /// The `tools[]` item as the model sees it.

@@ -1,10 +1,14 @@
-//! The key of a step's tokens: by chance, one for each step, and part of its first entry, so that a resumed step gives
-//! the same tokens and nobody can compute them from what is public of a run.
+//! The key of a run's tokens: by chance, the same for all steps of a run, and part of the first entry of each, so that a
+//! resumed step gives the same tokens and nobody can compute them from what is public of a run.
 
+use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use sha2::{Digest as _, Sha256};
-use std::fmt;
+use std::{fmt, sync::LazyLock};
 use uuid::Uuid;
+
+/// Never kept: what runs take up later is in their journals.
+static OF_PROCESS: LazyLock<MaskKey> = LazyLock::new(MaskKey::random);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct MaskKey([u8; 32]);
@@ -12,6 +16,14 @@ pub struct MaskKey([u8; 32]);
 impl MaskKey {
     pub fn random() -> Self {
         Self(rand::random())
+    }
+
+    /// Of a run that has none yet. Steps that begin at the same time cannot ask each other, and come to the same.
+    pub fn by_chance(run: Uuid) -> Self {
+        // A key of any length is accepted by HMAC.
+        let mut mac = Hmac::<Sha256>::new_from_slice(&OF_PROCESS.0).unwrap_or_else(|e| unreachable!("{e}"));
+        mac.update(run.as_bytes());
+        Self(mac.finalize().into_bytes().into())
     }
 
     /// For replays, which must come out the same again, and for steps that began before keys were kept.
@@ -57,5 +69,13 @@ mod tests {
         assert_eq!(kept.as_str().unwrap().len(), 64);
         assert_eq!(serde_json::from_value::<MaskKey>(kept).unwrap(), key);
         assert_eq!(format!("{key:?}"), "MaskKey(…)");
+    }
+
+    #[test]
+    fn a_run_has_one_key_that_does_not_follow_from_its_id() {
+        let (run, other) = (Uuid::from_u128(7), Uuid::from_u128(8));
+        assert_eq!(MaskKey::by_chance(run), MaskKey::by_chance(run));
+        assert_ne!(MaskKey::by_chance(run), MaskKey::by_chance(other));
+        assert_ne!(MaskKey::by_chance(run), MaskKey::of_run(run));
     }
 }

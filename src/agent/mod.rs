@@ -43,7 +43,7 @@ pub use model::{
     Capabilities, Finish, Model, ModelError, ModelErrorClass, ModelProfile, ModelReply, Provider, Usage,
 };
 pub use onlookers::{Nobody, Onlookers, Screen};
-pub use question::{Question, single_answer};
+pub use question::{Question, attempt_cost_usd, single_answer};
 pub use run::{Around, Progress, run};
 pub use tape::{Exchange, Part, Parts, Played, Stale, Tape, TapePlayer, Terms, canonical_json, request_key};
 pub use task::{Answer, Check, Clock, Task, ToolClasses, strictest};

@@ -28,6 +28,15 @@ pub struct ModelProfile {
     pub capabilities: Capabilities,
 }
 
+impl ModelProfile {
+    pub fn cost_usd(&self, usage: Usage) -> f64 {
+        let Usage { input_tokens, output_tokens } = usage;
+        (input_tokens as f64 * self.usd_per_million_input
+            + output_tokens as f64 * self.usd_per_million_output)
+            / 1e6
+    }
+}
+
 /// What an endpoint can do and may be told, where it differs from the usual.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

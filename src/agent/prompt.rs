@@ -136,7 +136,13 @@ pub(super) fn offer(
 }
 
 pub(super) fn toolset_sha(tools: &[Offered]) -> String {
-    sha256_json(&tools.iter().map(|tool| json!([tool.tool, tool.version, tool.definition])).collect())
+    let of_tool = |tool: &Offered| json!([tool.tool, tool.version, tool.spec_sha, tool.definition]);
+    sha256_json(&tools.iter().map(of_tool).collect())
+}
+
+/// What a call relies on: not its words, and not how long it may take.
+pub(super) fn spec_sha(spec: &ToolSpec) -> String {
+    sha256_json(&json!([spec.name, spec.version, spec.effect, spec.input, spec.output, spec.classes]))
 }
 
 fn definition(spec: &ToolSpec, confidential: &BTreeSet<String>) -> Offered {
@@ -151,6 +157,7 @@ fn definition(spec: &ToolSpec, confidential: &BTreeSet<String>) -> Offered {
         tool: spec.name.clone(),
         version: spec.version,
         effect: spec.effect,
+        spec_sha: Some(spec_sha(spec)),
         wire_name,
         definition: json!({"type": "function", "function": function}),
         input: spec.input.clone(),

@@ -4,6 +4,7 @@ use super::endpoints::{Admission, Endpoints, Told, Wanted};
 use super::ledger::{Entry, Hold, Ledger, LedgerClosed, Offered};
 use super::model::{Model, ModelError, ModelErrorClass, ModelProfile, ModelReply};
 use super::onlookers::{Onlookers, Screen};
+use super::prompt;
 use super::session::{OpenCall, Session};
 use super::task::{Answer, Clock, Task};
 use super::text::{storable, storable_text, too_deep};
@@ -251,13 +252,17 @@ async fn call_tool(
     timeout: Duration,
     now: DateTime<Utc>,
 ) -> Result<Value, (String, ToolError)> {
-    let retired = || {
-        let message = format!("{} version {} is no longer installed", offered.tool, offered.version);
+    let retired = |why: &str| {
+        let message = format!("{} version {} {why}", offered.tool, offered.version);
         ("retired".to_owned(), ToolError::new(ToolErrorKind::Permanent, message))
     };
-    let tool = tools.get(&offered.tool).ok_or_else(retired)?;
+    let gone = || retired("is no longer installed");
+    let tool = tools.get(&offered.tool).ok_or_else(gone)?;
     if tool.spec().version != offered.version || tool.spec().effect == Effect::Write {
-        return Err(retired());
+        return Err(gone());
+    }
+    if offered.spec_sha.as_ref().is_some_and(|sha| *sha != prompt::spec_sha(tool.spec())) {
+        return Err(retired("is no longer what it was when this step began"));
     }
     let request = Call {
         run: task.run,

@@ -3,10 +3,15 @@
 //! that a reader cannot see: it hides words from those who look for them.
 
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 const MODEL_NAME_LENGTH_MAX: usize = 100;
 /// Levels of one value; a note of the journal may have 64, with what stands around it.
 const DEPTH_MAX: usize = 48;
+/// Of a field's name in what is said of an answer.
+pub(super) const FIELD_CHARS_MAX: usize = 64;
+/// Of a value that is quoted to whom it came from.
+pub(super) const QUOTED_CHARS_MAX: usize = 200;
 
 /// Without characters that people cannot see.
 pub fn visible(text: &str) -> String {
@@ -29,6 +34,14 @@ pub fn is_model_name(text: &str) -> bool {
 
 pub(super) fn storable_text(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
+}
+
+/// A part of an answer as it is quoted: whole, or only its size. Who masks what is quoted does not know the half of a name.
+pub(super) fn quotable(text: &str, chars_max: usize) -> Cow<'_, str> {
+    match text.chars().nth(chars_max) {
+        None => Cow::Borrowed(text),
+        Some(_) => Cow::Owned(format!("({} bytes)", text.len())),
+    }
 }
 
 pub fn storable(value: Value) -> Value {
@@ -93,6 +106,13 @@ mod tests {
             long.as_str(),
         ] {
             assert!(!is_model_name(text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_to_be_quoted_is_told_by_its_size() {
+        for (text, quoted) in [("Müller", "Müller"), ("Müllers", "(8 bytes)"), ("", "")] {
+            assert_eq!(quotable(text, 6), quoted);
         }
     }
 

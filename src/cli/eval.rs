@@ -212,6 +212,8 @@ pub enum EvalError {
     Read { path: PathBuf, message: String },
     #[error("{path} cannot be written: {source}")]
     Write { path: PathBuf, source: io::Error },
+    #[error("takt.yaml lists no model: say with --model which one promptfoo is to ask")]
+    NoModel,
     #[error("the case cannot be written as text: {0}")]
     Text(String),
 }
@@ -285,12 +287,14 @@ async fn replay_all(theatre: &Arc<Theatre>, args: &EvalArgs) -> Result<ExitCode,
     let is_everything = args.filters().is_empty();
     if is_everything {
         report.compare_names(&baseline);
+        report.before.clone_from(&baseline.matrix);
     }
     finish(&report, args)?;
     if args.accept {
         let mut accepted = report.baseline(&baseline);
         if is_everything {
             accepted.made_with = made_with(theatre, &report, &baseline);
+            accepted.matrix = Matrix::accepted(&report, &baseline.matrix);
         } else {
             let others = baseline.cases.into_iter().filter(|(name, _)| !accepted.cases.contains_key(name));
             let others: Vec<_> = others.collect();

@@ -10,6 +10,7 @@ mod output;
 
 mod audit;
 mod bench;
+mod bind;
 mod broken;
 pub mod check;
 pub mod cluster;
@@ -88,7 +89,7 @@ pub fn main() -> ExitCode {
         match cli.command {
             Command::Demo(args) => {
                 telemetry::start(&quiet(&cli.log));
-                finish(demo::run(args).await)
+                coded(demo::run(args).await, 1)
             }
             Command::Serve(args) => match telemetry::start_with_traces(&cli.log, args.traces.as_deref()) {
                 Ok(_until_the_end) => finish(serve::run(args).await),

@@ -3,6 +3,7 @@
 //! Who can reach the database may do everything there; the console and the API ask for a role. What is ordered
 //! here is audited under the name given with `--by`.
 
+pub(super) mod held;
 pub(super) mod start;
 
 use super::database::DatabaseArgs;
@@ -21,6 +22,7 @@ use crate::{
     store::{Store, StoreError, clock, control, hints, journal, summaries},
     trigger::ManualError,
 };
+use held::{Place, held};
 use std::{process::ExitCode, time::Duration};
 
 /// Looks at runs, starts them, and cancels, pauses, retries or moves them
@@ -181,18 +183,19 @@ pub async fn run(args: RunArgs) -> Result<ExitCode, RunError> {
         }
         return start::start(&store, &plant, wish).await;
     }
-    act(&store, command).await.map_err(|error| match error {
+    let place = Place::new(args.demo, &args.database.cluster);
+    act(&store, command, &place).await.map_err(|error| match error {
         RunError::NoSuchRun(id) if args.demo => RunError::NoSuchDemoRun(id),
         error => error,
     })
 }
 
-async fn act(store: &Store, command: RunCommand) -> Result<ExitCode, RunError> {
+async fn act(store: &Store, command: RunCommand, place: &Place) -> Result<ExitCode, RunError> {
     let definitions = Definitions::default();
     let (word, from, version, ordered) = match command {
         RunCommand::Start(_) => return Ok(ExitCode::SUCCESS),
-        RunCommand::List(which) => return list(store, &which).await,
-        RunCommand::Show { id } => return show(store, &definitions, RunId(id)).await,
+        RunCommand::List(which) => return list(store, &which, place).await,
+        RunCommand::Show { id } => return show(store, &definitions, RunId(id), place).await,
         RunCommand::Continue { order } => {
             let report = continue_bulk(store, &definitions, order, Duration::MAX).await?;
             hints::send(store).await?;
@@ -289,7 +292,7 @@ async fn check_state(store: &Store, filter: &BulkFilter) -> Result<(), RunError>
     if found.is_empty() { Err(RunError::NoSuchState(state.clone())) } else { Ok(()) }
 }
 
-async fn list(store: &Store, which: &Which) -> Result<ExitCode, RunError> {
+async fn list(store: &Store, which: &Which, place: &Place) -> Result<ExitCode, RunError> {
     const PAGE: i64 = 200;
     let filter = filter(which)?;
     check_state(store, &filter).await?;
@@ -300,30 +303,39 @@ async fn list(store: &Store, which: &Which) -> Result<ExitCode, RunError> {
         let page = control::matching(&mut db, &wanted, after, PAGE).await?;
         let Some(last) = page.last() else { return Ok(ExitCode::SUCCESS) };
         after = *last;
+        let targets = control::look(&mut db, &page).await?;
         for id in page {
             let Some(run) = summaries::get(&mut db, RunId(id)).await? else { continue };
-            let state = run.outcome.or(run.waiting_for.map(|what| format!("waits for {what}")));
+            let held = targets.iter().find(|target| target.id == id).and_then(|target| held(target, place));
+            let state = match held {
+                Some(_) => Some("held".into()),
+                None => run.outcome.or(run.waiting_for.map(|what| format!("waits for {what}"))),
+            };
             println!(
-                "{id}  {}  {:24}  {:20}  {}",
+                "{id}  {}  {:24}  {:20}  {}{}",
                 run.started_at.format("%Y-%m-%d %H:%M UTC"),
                 run.workflow,
                 state.unwrap_or_else(|| "open".into()),
-                run.subject.unwrap_or(run.title)
+                run.subject.unwrap_or(run.title),
+                held.map(|held| format!("  ({held})")).unwrap_or_default()
             );
         }
     }
 }
 
-async fn show(store: &Store, definitions: &Definitions, id: RunId) -> Result<ExitCode, RunError> {
+async fn show(
+    store: &Store,
+    definitions: &Definitions,
+    id: RunId,
+    place: &Place,
+) -> Result<ExitCode, RunError> {
     let mut db = store.connection().await?;
     let run = summaries::get(&mut db, id).await?.ok_or(RunError::NoSuchRun(id))?;
     let records = journal::load(&mut db, id).await?;
     let state = State::fold(&records).map_err(|error| RunError::Journal(error.to_string()))?;
     println!("{}  {}  version {}  (times are UTC)", run.title, run.workflow, state.sha256);
-    if let Some(target) = control::look(&mut db, &[id.0]).await?.pop()
-        && let (Some(hold), Some(reason)) = (target.hold, target.hold_reason)
-    {
-        println!("{}: {reason}", hold.replace('_', " "));
+    if let Some(held) = control::look(&mut db, &[id.0]).await?.pop().and_then(|run| held(&run, place)) {
+        println!("{held}");
     }
     match definitions.pinned(&mut db, &state.sha256).await {
         Ok(definition) => {

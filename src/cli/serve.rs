@@ -34,7 +34,7 @@ pub struct ServeArgs {
     pub console: bool,
 
     /// Address the console and the webhooks listen on
-    #[arg(long, env = "TAKT_BIND", default_value = "127.0.0.1:8420", value_name = "ADDRESS")]
+    #[arg(long, env = "TAKT_BIND", default_value = "127.0.0.1:8420", value_name = "ADDRESS", value_parser = super::bind::address)]
     pub bind: SocketAddr,
 
     /// How people reach the console, where that is not the address it listens on

@@ -8,7 +8,7 @@ use std::{io::Write, net::SocketAddr, path::PathBuf};
 #[derive(Debug, clap::Args)]
 pub struct SimulateArgs {
     /// Address to listen on.
-    #[arg(long, default_value = "127.0.0.1:8421")]
+    #[arg(long, default_value = "127.0.0.1:8421", value_parser = super::bind::address)]
     pub listen: SocketAddr,
     /// The same seed makes the same plant.
     #[arg(long, default_value_t = 1)]

@@ -5,7 +5,7 @@
 //! that the system answers earns the next: one that is well again gets more and more of them, up to twenty a second. Who is
 //! turned away is not dropped but asks again behind all that wait already, so that no crowd asks at once, however large it
 //! is; who asks for the first time while others wait goes behind them. Who is woken by something else before its turn keeps
-//! its place.
+//! its place, as long as the process lives that turned it away: one that takes its run over gives it another.
 
 use crate::run::{RunId, StepPath};
 use std::{
@@ -28,6 +28,8 @@ const ASKS_PER_SECOND: f64 = 50.0;
 const SET_BACK: f64 = 0.5;
 /// Times are kept in microseconds: whoever is this close to its turn has it.
 const CLOSE: f64 = 0.001;
+/// So many turns are kept without looking whether they have passed.
+const TURNS_MIN: usize = 64;
 
 /// Shared by every run of a worker.
 #[derive(Debug, Default)]
@@ -35,6 +37,9 @@ pub struct Brakes {
     asked: Mutex<BTreeSet<RunId>>,
     budgets: Mutex<BTreeMap<String, Budget>>,
 }
+
+/// Whose it is, and for which attempt.
+type Turn = (RunId, StepPath, u32);
 
 #[derive(Debug)]
 struct Budget {
@@ -44,8 +49,10 @@ struct Budget {
     at: f64,
     /// Behind the last of those that will ask again, in the same seconds.
     end_of_queue: f64,
-    /// When those who were turned away ask again, until nobody waits any more.
-    turns: BTreeMap<(RunId, StepPath), f64>,
+    /// When those who were turned away ask again. One that has passed is like none: its run has ended, or is elsewhere.
+    turns: BTreeMap<Turn, f64>,
+    /// With so many, those that have passed are let go.
+    turns_max: usize,
     /// It has turned retries away: what is left was earned here.
     has_deferred: bool,
     deferred: u32,
@@ -85,18 +92,18 @@ impl Brakes {
         budget.left = (budget.left + 1.0).min(SAVED_MAX);
     }
 
-    /// Takes a retry that is due from the budget; when there is none left, after how long to ask again. `has_waited`
-    /// says that it was turned away before, perhaps by another process.
+    /// Takes a retry that is due from the budget; when there is none left, after how long to ask again. Each `attempt` of a
+    /// call has a turn of its own; `has_waited` says that it was turned away before, perhaps by another process.
     pub fn retry(
         &self,
         system: &str,
-        (run, path): (RunId, &StepPath),
+        (run, path, attempt): (RunId, &StepPath, u32),
         now: f64,
         has_waited: bool,
     ) -> Option<Duration> {
         let mut budgets = lock(&self.budgets);
         let budget = budget(&mut budgets, system, now);
-        let who = (run, path.clone());
+        let who = (run, path.clone(), attempt);
         // A signal may wake its run at any time: asking anew, it would never come to its turn.
         if let Some(turn) = budget.turns.remove(&who).filter(|turn| turn - now > CLOSE) {
             budget.turns.insert(who, turn);
@@ -117,7 +124,7 @@ impl Brakes {
         budget.end_of_queue = turn + 1.0 / ASKS_PER_SECOND;
         // By the second, so that a worker looks once for all of them.
         let turn = turn.ceil();
-        budget.turns.insert(who, turn);
+        budget.keep(who, turn, now);
         Some(Duration::from_secs_f64(turn - now))
     }
 
@@ -129,12 +136,23 @@ impl Brakes {
     }
 }
 
+impl Budget {
+    fn keep(&mut self, who: Turn, turn: f64, now: f64) {
+        if self.turns.len() >= self.turns_max {
+            self.turns.retain(|_, turn| *turn > now);
+            self.turns_max = TURNS_MIN.max(2 * self.turns.len());
+        }
+        self.turns.insert(who, turn);
+    }
+}
+
 fn budget<'a>(budgets: &'a mut BTreeMap<String, Budget>, system: &str, now: f64) -> &'a mut Budget {
     let fresh = Budget {
         left: SAVED_MAX,
         at: now,
         end_of_queue: now,
         turns: BTreeMap::new(),
+        turns_max: TURNS_MIN,
         has_deferred: false,
         deferred: 0,
     };
@@ -144,7 +162,7 @@ fn budget<'a>(budgets: &'a mut BTreeMap<String, Budget>, system: &str, now: f64)
         (budget.end_of_queue, budget.at) = (now, now);
         budget.turns.clear();
     }
-    // Turns are by the second; what is left of them belongs to runs that have ended or are with another worker.
+    // Turns are by the second: all have passed.
     if budget.end_of_queue + 1.0 <= now {
         budget.turns.clear();
     }
@@ -161,7 +179,7 @@ mod tests {
 
     fn ask(brakes: &Brakes, system: &str, retry: usize, now: f64, has_waited: bool) -> Option<Duration> {
         let run = RunId(Uuid::from_u128(retry as u128));
-        brakes.retry(system, (run, &StepPath::root("call")), now, has_waited)
+        brakes.retry(system, (run, &StepPath::root("call"), 1), now, has_waited)
     }
 
     /// What happens to a retry of a storm.
@@ -305,6 +323,45 @@ mod tests {
         // An hour later nobody waits, and nothing of them is kept.
         brakes.called("plex", 3_600.0);
         assert!(lock(&brakes.budgets)["plex"].turns.is_empty());
+    }
+
+    /// An hour-long outage, in which runs are turned away once and then cancelled.
+    #[test]
+    fn turns_of_runs_that_never_come_back_are_let_go_while_others_wait() {
+        const STANDING: usize = 100;
+        let brakes = Brakes::default();
+        let mut standing: BTreeSet<(u64, usize)> = (0..STANDING).map(|id| (0, id)).collect();
+        let (mut most, mut turned_away) = (0, 0);
+        for second in 0..3_600_u64 {
+            let now = second as f64;
+            for id in 0..20 {
+                let run = STANDING + 20 * usize::try_from(second).unwrap() + id;
+                turned_away += usize::from(ask(&brakes, "plex", run, now, false).is_some());
+            }
+            while let Some((at, id)) = standing.first().copied().filter(|(at, _)| *at <= second) {
+                standing.remove(&(at, id));
+                let wait = ask(&brakes, "plex", id, now, true).map_or(1, |wait| wait.as_secs().max(1));
+                standing.insert((second + wait, id));
+            }
+            let budgets = lock(&brakes.budgets);
+            assert!(budgets["plex"].end_of_queue + 1.0 > now || second == 0, "somebody always waits");
+            most = most.max(budgets["plex"].turns.len());
+        }
+        assert!(turned_away > 60_000, "{turned_away}");
+        assert!(most <= 2_000, "{most} of {turned_away}");
+    }
+
+    #[test]
+    fn a_turn_is_of_one_attempt() {
+        let brakes = Brakes::default();
+        let (run, path) = (RunId(Uuid::from_u128(1)), StepPath::root("call"));
+        let asked = |attempt, now| brakes.retry("plex", (run, &path, attempt), now, true);
+        let first = asked(1, 0.0).expect("a process that has saved up nothing turns it away");
+        assert_eq!(first, Duration::from_secs(5));
+        // Meanwhile a person had it tried again, and the system gets well.
+        (0..3).for_each(|_| brakes.answered("plex", 1.0));
+        assert_eq!(asked(1, 1.0), Some(Duration::from_secs(4)));
+        assert_eq!(asked(2, 1.0), None, "what the attempt before waited for is not its own");
     }
 
     #[test]

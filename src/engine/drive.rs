@@ -285,6 +285,10 @@ impl Driver {
             repeats: !task.new_attempt || task.attempt > task.keyed_from + 1,
             in_doubt: known.is_some_and(|step| step.in_doubt),
             sent: known.and_then(|step| step.sent.clone()),
+            masking: match task.leaf {
+                Leaf::Agent(_) => self.state.noted("masking").cloned(),
+                _ => None,
+            },
             lease: self.services.lease.clone(),
             note_to: self.note_to.clone(),
         }

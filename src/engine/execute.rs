@@ -124,6 +124,8 @@ pub struct StepContext {
     pub in_doubt: bool,
     /// What was sent under the same key.
     pub sent: Option<Sent>,
+    /// With what the run's agent steps mask, as one of them has noted it; only an agent step is told.
+    pub masking: Option<Value>,
     pub lease: Arc<Lease>,
     pub(super) note_to: mpsc::Sender<NoteRequest>,
 }

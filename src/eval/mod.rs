@@ -25,7 +25,7 @@ pub use formats::{
     Conversation, Imported, InspectSample, chat_lines, conversations, inspect_log, promptfoo_tests,
     read_promptfoo,
 };
-pub use judge::{Brief, Judgement, Opinion, may_judge};
+pub use judge::{Brief, Judgement, Opinion, Unjudged, may_judge};
 pub use made_with::{Asked, asked_with};
 pub use record::{RecordError, Recorder, Recording, other_terms, terms};
 pub use replay::{ReplayError, Stage, replay};
@@ -34,5 +34,7 @@ pub use report::{
     html, junit,
 };
 pub use scan::{Findings, scan, unclean};
-pub use score::{Answered, Check, Metrics, Passes, Replayed, Score, answered, score, stale_as_expected};
+pub use score::{
+    Answered, AnsweredStep, Check, Metrics, Passes, Replayed, Score, answered, score, stale_as_expected,
+};
 pub use world::{MadeCall, World, WorldAnswer, WorldCall, WorldError, WorldTools};

@@ -3,6 +3,7 @@
 
 use super::case::{AnswerMoment, Case, ChildMoment, CrashPoint, EventMoment, Moment};
 use super::score::Replayed;
+use crate::agent::sha256_text;
 use crate::engine::{
     Caps, Clock, Commit, CommitError, Driven, Driver, Executors, Journal, Ladders, MemoryJournal, RowChange,
     Services,
@@ -345,7 +346,7 @@ impl<'a> Play<'a> {
         let left = self.timeline.by_ref().filter(|(_, moment)| !is_refused(moment));
         let left: Vec<String> = left.map(|(_, moment)| moment.after.clone()).collect();
         self.unheard.extend(left.into_iter().map(|after| format!("at {after}: the run had ended")));
-        let schemas = schemas(definition, &self.records);
+        let (schemas, prompts) = (schemas(definition, &self.records), prompts(definition, &self.records));
         tracing::debug!(run.id = %self.run, started = %self.started, records = self.records.len(), "replayed");
         Replayed {
             records: self.records,
@@ -354,6 +355,7 @@ impl<'a> Play<'a> {
             unheard: self.unheard,
             waiting_for,
             schemas,
+            prompts,
             ..Replayed::default()
         }
     }
@@ -369,6 +371,26 @@ fn schemas(definition: &Definition, records: &[Record]) -> BTreeMap<String, Valu
             by_id.insert(&step.id, schema);
         }
     });
+    by_path(&by_id, records).map(|(path, schema)| (path, (*schema).clone())).collect()
+}
+
+/// The version of the prompt's file of every agent step that the run came to.
+fn prompts(definition: &Definition, records: &[Record]) -> BTreeMap<String, String> {
+    let mut by_id: BTreeMap<&str, String> = BTreeMap::new();
+    every_step(&definition.workflow, &mut |step| {
+        if let StepKind::Agent(agent) = &step.kind
+            && let Some(prompt) = definition.bundle.files.get(&agent.prompt)
+        {
+            by_id.insert(&step.id, sha256_text(prompt));
+        }
+    });
+    by_path(&by_id, records).map(|(path, sha)| (path, sha.clone())).collect()
+}
+
+fn by_path<'a, T>(
+    by_id: &'a BTreeMap<&str, T>,
+    records: &'a [Record],
+) -> impl Iterator<Item = (String, &'a T)> {
     let paths = records.iter().filter_map(|record| record.path.as_ref());
-    paths.filter_map(|path| Some((path.to_string(), (*by_id.get(path.leaf())?).clone()))).collect()
+    paths.filter_map(move |path| Some((path.to_string(), by_id.get(path.leaf())?)))
 }

@@ -60,11 +60,16 @@ pub enum ClusterError {
 impl ClusterError {
     /// Names the owner where a permission is the trouble, and a full disk where that is.
     pub(super) fn io(path: &Path, source: std::io::Error) -> ClusterError {
+        Self::inside(path, path, source)
+    }
+
+    /// The same within a cluster's home: who made that has to run Takt, not the account that its server has.
+    pub(super) fn inside(home: &Path, path: &Path, source: std::io::Error) -> ClusterError {
         match source.kind() {
-            std::io::ErrorKind::PermissionDenied => match super::account::own_folder(path) {
-                Some(folder) => ClusterError::NotWritable(folder),
+            std::io::ErrorKind::PermissionDenied => match super::account::own_folder(home) {
+                Some(folder) => ClusterError::NotWritable(super::account::own_folder(path).unwrap_or(folder)),
                 None => ClusterError::NotOurs {
-                    owner: super::account::owner_name(path),
+                    owner: super::account::owner_name(home),
                     path: path.to_path_buf(),
                     source,
                 },

@@ -48,7 +48,7 @@ impl Folder {
                 Err(error) => Err(ClusterError::Io { path, source: std::io::Error::other(error) }),
             },
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(ClusterError::io(&self.data, error)),
+            Err(error) => Err(ClusterError::inside(&self.home, &self.data, error)),
         }
     }
 
@@ -69,7 +69,7 @@ impl Folder {
     pub(super) fn create_private(&self, path: &Path, account: &Account) -> Result<(), ClusterError> {
         match DirBuilder::new().mode(0o700).create(path) {
             Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-                Err(ClusterError::io(path, error))
+                Err(ClusterError::inside(&self.home, path, error))
             }
             _ => account.give(path),
         }
@@ -100,18 +100,19 @@ impl Folder {
             }
             other => other,
         };
-        opened.map_err(|source| ClusterError::io(&path, source))
+        opened.map_err(|source| ClusterError::inside(&self.home, &path, source))
     }
 
     /// Opened by us and handed down, so that the server's account needs no right in this folder.
     pub(super) fn open_log(&self) -> Result<File, ClusterError> {
         if std::fs::metadata(&self.log).is_ok_and(|metadata| metadata.len() > LOG_BYTES_MAX) {
             let old = self.log.with_extension("log.1");
-            std::fs::rename(&self.log, &old).map_err(|source| ClusterError::io(&self.log, source))?;
+            std::fs::rename(&self.log, &old)
+                .map_err(|source| ClusterError::inside(&self.home, &self.log, source))?;
         }
         let mut options = OpenOptions::new();
         options.create(true).append(true).mode(0o640).custom_flags(OFlag::O_NOFOLLOW.bits());
-        options.open(&self.log).map_err(|source| ClusterError::io(&self.log, source))
+        options.open(&self.log).map_err(|source| ClusterError::inside(&self.home, &self.log, source))
     }
 }
 

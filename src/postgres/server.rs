@@ -20,6 +20,8 @@ const STOP_SECONDS_MAX: u64 = 120;
 /// Processes of a killed server notice within a second that it is gone.
 const LINGER_SECONDS_MAX: u64 = 60;
 const POLL: Duration = Duration::from_millis(20);
+/// What takes longer is told, and told again.
+const TELL_AFTER: Duration = Duration::from_secs(1);
 const TELL_EVERY: Duration = Duration::from_secs(3);
 
 /// A process's share in the server: the shared lock, and who watches it meanwhile.
@@ -175,7 +177,7 @@ fn bring_up(launch: &Launch, progress: &Progress) -> Result<Option<Child>, Clust
     folder.create_private(&folder.socket, &launch.account)?;
     let log_start = postmaster::log_length(&folder.log);
     let mut child = launch.spawn()?;
-    let what = "PostgreSQL's recovery after a crash";
+    let what = "PostgreSQL to start (after a crash it recovers first)";
     let mut waiting = Patience::new(READY_SECONDS_MAX, what, progress);
     while !postmaster::is_ready(folder) {
         let ended = child.try_wait().map_err(|source| ClusterError::io(&folder.log, source))?;
@@ -254,7 +256,7 @@ struct Patience<'a> {
 impl<'a> Patience<'a> {
     fn new(seconds_max: u64, what: &'static str, progress: &'a Progress) -> Patience<'a> {
         let now = Instant::now();
-        Patience { until: now + Duration::from_secs(seconds_max), tell_at: now + TELL_EVERY, what, progress }
+        Patience { until: now + Duration::from_secs(seconds_max), tell_at: now + TELL_AFTER, what, progress }
     }
 
     /// False when the limit is reached.

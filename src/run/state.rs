@@ -182,6 +182,11 @@ impl State {
         done.filter_map(|step| step.output.get("id")?.as_str().map(str::to_owned)).collect()
     }
 
+    /// What one of the steps has noted under this name: the first of those that have, as steps are sorted.
+    pub fn noted(&self, name: &str) -> Option<&Value> {
+        self.steps.values().flat_map(|step| &step.notes).find_map(|note| note.get(name))
+    }
+
     pub fn is_ended(&self) -> bool {
         matches!(self.phase, Phase::Ended { .. })
     }

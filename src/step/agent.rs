@@ -1,6 +1,9 @@
 //! `agent`: hands the step to the agent loop and keeps its ledger in the run's journal.
 
-use super::confidential::{self, Seen};
+use super::{
+    confidential::{self, Seen},
+    described,
+};
 use crate::{
     agent::{
         self, Around, Endpoints, Entry, Ledger, LedgerClosed, Limits, MaskKey, Model, Nobody, Onlookers,
@@ -11,7 +14,7 @@ use crate::{
     run::{Leaf, Task},
     telemetry::trace,
     tool::{DataClass, Registry},
-    workflow::{AgentStep, CurrentEvents, Workflow},
+    workflow::{AgentStep, CurrentEvents},
 };
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -39,6 +42,7 @@ pub struct AgentSettings {
 /// Where steps have the keys of their tokens from.
 #[derive(Debug, Clone, Default)]
 pub enum MaskKeys {
+    /// One for all steps of a run.
     #[default]
     Random,
     /// A replay's: those that were recorded, by step, and for the others one that follows from the run.
@@ -46,9 +50,11 @@ pub enum MaskKeys {
 }
 
 impl MaskKeys {
-    fn of(&self, run: Uuid, step: &str) -> MaskKey {
+    /// `masking` is what an agent step of the run began with before.
+    fn of(&self, run: Uuid, step: &str, masking: Option<&Value>) -> MaskKey {
+        let earlier = || -> Option<MaskKey> { serde_json::from_value(masking?.get("key")?.clone()).ok() };
         match self {
-            Self::Random => MaskKey::random(),
+            Self::Random => earlier().unwrap_or_else(|| MaskKey::by_chance(run)),
             Self::Fixed(keys) => keys.get(step).copied().unwrap_or_else(|| MaskKey::of_run(run)),
         }
     }
@@ -129,7 +135,8 @@ impl AgentExecutor {
     ) -> Result<agent::Task, String> {
         let scope = &context.scope;
         let fallback = step.fallback.eval(scope).map_err(|error| error.to_string())?;
-        let shown = self.shown(scope);
+        let workflow = &context.definition.workflow;
+        let shown = described::shown(&self.settings.events, workflow, scope);
         let input = step.with.eval(&shown).map_err(|error| error.to_string())?;
         let instructions = context
             .definition
@@ -137,7 +144,7 @@ impl AgentExecutor {
             .map_err(|error| error.to_string())?;
         let output = context.definition.schemas.get(&step.output);
         let output = output.ok_or_else(|| format!("there is no schema `{}`", step.output))?.clone();
-        let seen = self.seen(&declared, &context.definition.workflow, scope);
+        let seen = Seen::of(&declared, workflow, scope, &self.settings.events);
         Ok(agent::Task {
             run: context.run.0,
             step: task.path.to_string(),
@@ -162,27 +169,15 @@ impl AgentExecutor {
             public: seen.public(),
             declared,
             known: self.settings.known.iter().cloned().chain(seen.confidential).collect(),
-            mask_key: self.settings.mask_keys.of(context.run.0, &task.path.to_string()),
+            mask_key: self.settings.mask_keys.of(
+                context.run.0,
+                &task.path.to_string(),
+                context.masking.as_ref(),
+            ),
             check: check(step, (**scope).clone()),
             fallback,
             trace: trace::here().or_else(|| context.start.trace.clone()),
         })
-    }
-
-    /// What this run has read so far.
-    fn seen(&self, declared: &ToolClasses, workflow: &Workflow, scope: &Scope) -> Seen {
-        let kind = scope.get("trigger").and_then(|event| event.get("type")).and_then(Value::as_str);
-        let event = kind.and_then(|kind| self.settings.events.classes(kind));
-        Seen::of(declared, workflow, scope, event.as_ref())
-    }
-
-    /// The scope with no more of the event than its type describes.
-    fn shown(&self, scope: &Scope) -> Scope {
-        let mut shown = scope.clone();
-        if let Some(event) = shown.get_mut("trigger").filter(|event| event.get("type").is_some()) {
-            *event = self.settings.events.described(event);
-        }
-        shown
     }
 }
 
@@ -239,3 +234,6 @@ fn boundary(kind: &str) -> (&'static str, &'static str) {
         |(before, _): &(&'static str, &'static str)| before.strip_prefix("before_agent_") == Some(kind);
     names.into_iter().find(found).unwrap_or(("before_commit", "after_commit"))
 }
+
+#[cfg(test)]
+mod tests;

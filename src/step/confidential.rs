@@ -2,11 +2,12 @@
 //! Under a name of their own, in a text or in another list they are known by what they are, where their fields do not
 //! say it any more, or say it of something else.
 
+use super::described;
 use crate::{
     agent::ToolClasses,
     expr::Scope,
     tool::{DataClass, Registry},
-    workflow::{Step, StepKind, Workflow, every_step},
+    workflow::{CurrentEvents, Step, StepKind, Workflow, every_step},
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,21 +23,22 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// What calls have read so far, each by the classes of its own tool, and what the event told, by its description.
+    /// What calls have read so far, each by the classes of its own tool, and what events told, by their descriptions.
     pub(super) fn of(
         tools: &ToolClasses,
         workflow: &Workflow,
         scope: &Scope,
-        event: Option<&BTreeMap<String, DataClass>>,
+        events: &CurrentEvents,
     ) -> Self {
         let mut seen = Self::default();
-        if let Some((event, classes)) = scope.get("trigger").zip(event) {
-            seen.collect(event, None, classes);
+        let trigger = scope.get("trigger");
+        for event in trigger.into_iter().chain(trigger.map(CurrentEvents::batch).unwrap_or_default()) {
+            seen.event(event, event.get("type").and_then(Value::as_str), events);
         }
         let outputs = scope.get("steps");
         every_step(workflow, &mut |step| {
             if let Some(output) = outputs.and_then(|outputs| outputs.get(&step.id)) {
-                seen.step(step, output, tools);
+                seen.step(step, output, tools, events);
             }
         });
         seen
@@ -47,23 +49,34 @@ impl Seen {
         self.open.difference(&self.closed).cloned().collect()
     }
 
-    fn step(&mut self, step: &Step, output: &Value, tools: &ToolClasses) {
+    fn step(&mut self, step: &Step, output: &Value, tools: &ToolClasses, events: &CurrentEvents) {
         match &step.kind {
+            StepKind::Wait(wait) => self.event(output, described::event_type(wait, output), events),
             StepKind::Call(call) => {
                 self.collect(output, None, tools.get(&call.tool).unwrap_or(&BTreeMap::new()));
             }
             StepKind::Parallel(children) => {
                 let inner = children.iter().filter_map(|child| Some((child, output.get(&child.id)?)));
-                inner.for_each(|(child, output)| self.step(child, output, tools));
+                inner.for_each(|(child, output)| self.step(child, output, tools, events));
             }
             StepKind::Each(each) => {
                 for item in output.as_array().into_iter().flatten() {
                     let inner = each.steps.iter().filter_map(|step| Some((step, item.get(&step.id)?)));
-                    inner.for_each(|(step, output)| self.step(step, output, tools));
+                    inner.for_each(|(step, output)| self.step(step, output, tools, events));
                 }
             }
             _ => {}
         }
+    }
+
+    fn event(&mut self, event: &Value, kind: Option<&str>, events: &CurrentEvents) {
+        let Some(classes) = kind.and_then(|kind| events.classes(kind)) else { return };
+        let mut whole = Self::default();
+        whole.collect(event, None, &classes);
+        self.confidential.append(&mut whole.confidential);
+        self.closed.append(&mut whole.closed);
+        // Nobody has called the rest of it public.
+        self.collect(&events.described(event), None, &classes);
     }
 
     fn collect(&mut self, value: &Value, class: Option<DataClass>, classes: &BTreeMap<String, DataClass>) {
@@ -104,7 +117,7 @@ pub(super) fn declared(tools: &Registry) -> ToolClasses {
 mod tests {
     use super::*;
     use crate::agent::strictest;
-    use crate::workflow::tests::support::{compile, registry};
+    use crate::workflow::tests::support::{compile, events, registry};
     use serde_json::json;
 
     #[test]
@@ -119,12 +132,35 @@ mod tests {
             "gone": people("Dan"),
         });
         let scope = Scope::from_iter([("steps".to_owned(), steps)]);
-        let seen = Seen::of(&declared(&registry()), &definition.workflow, &scope, None);
+        let seen = Seen::of(&declared(&registry()), &definition.workflow, &scope, &CurrentEvents::default());
         let employee = |name: &str| (DataClass::Employee, name.to_owned());
         assert_eq!(seen.confidential, [employee("Ann"), employee("Bea"), employee("Cid")].into());
         // A machine's name is no person's name, though both are called `name`.
         assert_eq!(seen.public(), ["A".to_owned(), "PRESS-4".to_owned()].into());
     }
+
+    #[test]
+    fn what_events_told_has_the_classes_of_their_descriptions() {
+        let workflow = "workflow: w\nowner: me\ntrigger: manual\nsteps:\n  - { id: back, wait: plex.work_center_status, timeout: 1h }\n  - id: e\n    each: '${{ [1] }}'\n    as: n\n    steps: [{ id: again, wait: plex.work_center_status }]\non_failure:\n  - { id: told, call: notify.role, with: { role: lead, message: messages/f.hbs } }\n";
+        let definition = compile(workflow).expect("compiles");
+        let told = |id: &str, operator: &str| {
+            let kind = "plex.work_center_status";
+            json!({ "id": id, "type": kind, "work_center": "PRESS-4", "operator": operator, "badge": "Zoe" })
+        };
+        let mut trigger = told("2", "Bea");
+        trigger["events"] = json!([told("1", "Ann"), told("2", "Bea")]);
+        let steps = json!({ "back": told("3", "Cid"), "e": [{ "again": told("4", "Dan") }] });
+        let scope = Scope::from_iter([("trigger".to_owned(), trigger), ("steps".to_owned(), steps)]);
+        let seen =
+            Seen::of(&declared(&registry()), &definition.workflow, &scope, &CurrentEvents::new(events()));
+        let employees = ["Ann", "Bea", "Cid", "Dan"].map(|name| (DataClass::Employee, name.to_owned()));
+        assert_eq!(seen.confidential, employees.into());
+        let public = seen.public();
+        assert!(public.contains("PRESS-4"), "{public:?}");
+        // Nobody has described it, so nobody has called it public.
+        assert!(!public.contains("Zoe"), "{public:?}");
+    }
+
     #[test]
     fn one_system_cannot_unmask_the_fields_of_another() {
         let mut tools = declared(&registry());

@@ -7,6 +7,7 @@ mod approval;
 mod audited;
 mod call;
 mod confidential;
+mod described;
 mod earlier;
 mod endpoints;
 mod gate;

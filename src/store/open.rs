@@ -7,7 +7,8 @@ use sqlx::{
     migrate::{Migrate, MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
 };
-use std::{str::FromStr, time::Duration};
+use std::{pin::pin, str::FromStr, time::Duration};
+use tokio::time::timeout;
 
 /// The oldest PostgreSQL that the tests run on.
 const SERVER_VERSION_MIN: u32 = 15;
@@ -30,6 +31,8 @@ const CONNECTIONS_MAX: u32 = 16;
 const HOT_CONNECTIONS_MAX: u32 = 4;
 /// A database that is slower than this is treated as absent: what was asked is asked again.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
+/// What takes longer at the start is told.
+const TELL_AFTER: Duration = Duration::from_secs(1);
 const MIGRATIONS_TABLE: &str = "_sqlx_migrations";
 
 static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
@@ -68,6 +71,21 @@ pub enum UnfitError {
          unset it to use Takt's own PostgreSQL"
     )]
     NoAddress(String),
+    #[error(
+        "no PostgreSQL answers at {place} ({reason}): start it, correct DATABASE_URL, or unset it to use Takt's own \
+         PostgreSQL"
+    )]
+    NoAnswer { place: String, reason: String },
+    #[error(
+        "the PostgreSQL at {place} does not let `{user}` in: correct user and password in DATABASE_URL, \
+         or unset it to use Takt's own PostgreSQL"
+    )]
+    NotLetIn { place: String, user: String },
+    #[error(
+        "the PostgreSQL at {place} has no database `{name}`: create it (`createdb {name}`), correct DATABASE_URL, \
+         or unset it to use Takt's own PostgreSQL"
+    )]
+    NoDatabase { place: String, name: String },
     #[error("PostgreSQL {found} is too old: Takt needs PostgreSQL {SERVER_VERSION_MIN} or newer")]
     TooOld { found: String },
     #[error(
@@ -164,6 +182,8 @@ impl Store {
             let every = connect.options(SETTINGS);
             (every.clone().options(USUAL_SETTINGS), every.options(HOT_SETTINGS))
         };
+        knock(&usual).await?;
+        let place = usual.clone();
         let pool = |options, connections| {
             PgPoolOptions::new()
                 .max_connections(connections)
@@ -172,15 +192,15 @@ impl Store {
         };
         let (pool, hot) = (pool(usual, connections_max), pool(hot, HOT_CONNECTIONS_MAX));
         let store = Self::of(pool, hot, listen);
-        store.connection().await?;
+        store.pool.acquire().await.map_err(|error| unreached(&place, error))?;
         Ok(store)
     }
 
     /// One connection and nothing else: for mending a database that Takt cannot start on.
     pub async fn connect_only(url: &str) -> Result<PgConnection> {
         let connect = address(url)?;
-        let connected = PgConnection::connect_with(&connect.statement_cache_capacity(0)).await?;
-        Ok(connected)
+        let connect = connect.statement_cache_capacity(0);
+        PgConnection::connect_with(&connect).await.map_err(|error| unreached(&connect, error))
     }
 }
 
@@ -194,6 +214,51 @@ fn address(url: &str) -> Result<PgConnectOptions> {
         UnfitError::NoAddress(reason)
     })?;
     Ok(named(options))
+}
+
+/// A pool asks again and again, and then only says that time is up; one connection knows what is wrong.
+async fn knock(options: &PgConnectOptions) -> Result<()> {
+    match timeout(ANSWER_TIME_MAX, PgConnection::connect_with(options)).await {
+        Ok(Ok(connection)) => {
+            // It was of use already.
+            let _ = connection.close().await;
+            Ok(())
+        }
+        // It starts up, or has no place for the moment: the pool asks again.
+        Ok(Err(sqlx::Error::Database(error)))
+            if matches!(error.code().as_deref(), Some("57P03" | "53300")) =>
+        {
+            Ok(())
+        }
+        Ok(Err(error)) => Err(unreached(options, error)),
+        Err(_) => Err(unreached(options, sqlx::Error::PoolTimedOut)),
+    }
+}
+
+/// Never repeats the password, and of the address only what says where.
+fn unreached(options: &PgConnectOptions, error: sqlx::Error) -> StoreError {
+    let place = match options.get_socket() {
+        Some(socket) => socket.display().to_string(),
+        None => format!("{}:{}", options.get_host(), options.get_port()),
+    };
+    let user = options.get_username().to_owned();
+    let reason = match error {
+        sqlx::Error::Database(refused) => {
+            let code = refused.code().unwrap_or_default().into_owned();
+            return match code.as_str() {
+                "3D000" => {
+                    let name = options.get_database().unwrap_or(&user).to_owned();
+                    UnfitError::NoDatabase { place, name }.into()
+                }
+                code if code.starts_with("28") => UnfitError::NotLetIn { place, user }.into(),
+                _ => StoreError::Database(sqlx::Error::Database(refused)),
+            };
+        }
+        sqlx::Error::Io(error) => error.to_string(),
+        sqlx::Error::PoolTimedOut => format!("not within {} s", ANSWER_TIME_MAX.as_secs()),
+        other => return other.into(),
+    };
+    UnfitError::NoAnswer { place, reason }.into()
 }
 
 /// What operators see in pg_stat_activity, unless the address names something else.
@@ -217,7 +282,15 @@ async fn check(db: &mut PgConnection) -> Result<()> {
 }
 
 async fn migrate(db: &mut PgConnection) -> Result<()> {
-    MIGRATOR.run(db).await.map_err(|error| match error {
+    let mut run = pin!(MIGRATOR.run(db));
+    let done = match timeout(TELL_AFTER, &mut run).await {
+        Ok(done) => done,
+        Err(_) => {
+            tracing::info!("preparing the database");
+            run.await
+        }
+    };
+    done.map_err(|error| match error {
         MigrateError::VersionMismatch(version) => UnfitError::Edited(version).into(),
         MigrateError::VersionMissing(version) => UnfitError::Newer(version).into(),
         MigrateError::ExecuteMigration(source, version) => {

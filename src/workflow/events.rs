@@ -79,19 +79,24 @@ impl CurrentEvents {
     pub fn described(&self, event: &Value) -> Value {
         self.0.read().unwrap_or_else(PoisonError::into_inner).described(event)
     }
+
+    /// The events of a batch, which is the newest of them with all of them beside; none of any other event.
+    pub fn batch(event: &Value) -> &[Value] {
+        let events = event.get("events").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        // A sender's own field of that name does not end with the event that it stands in.
+        let is_newest = |last: &Value| last.get("id").is_some() && last.get("id") == event.get("id");
+        if events.last().is_some_and(is_newest) { events } else { &[] }
+    }
 }
 
 impl Events {
     /// Whether both were read from the same schemas.
     pub(super) fn are_those_of(&self, other: &Events) -> bool {
-        let schemas = |events: &Events| {
-            events
-                .kinds
-                .iter()
-                .map(|(name, kind)| (name.clone(), Arc::clone(&kind.schema)))
-                .collect::<Vec<_>>()
-        };
-        self.broken == other.broken && schemas(self) == schemas(other)
+        self.broken == other.broken && self.schemas().eq(other.schemas())
+    }
+
+    fn schemas(&self) -> impl Iterator<Item = (&String, &Value)> {
+        self.kinds.iter().map(|(name, kind)| (name, &*kind.schema))
     }
 
     /// Every event of a site, and what is wrong with the files. A site without the folder describes none.
@@ -181,7 +186,7 @@ impl Events {
 
     fn described(&self, event: &Value) -> Value {
         let Some(fields) = event.as_object() else { return Value::Null };
-        if self.kinds.is_empty() {
+        if self.kinds.is_empty() && self.broken.is_empty() {
             return event.clone();
         }
         let kind = fields.get("type").and_then(Value::as_str).and_then(|kind| self.get(kind));
@@ -189,9 +194,9 @@ impl Events {
         let mut kept = data.as_object().cloned().unwrap_or_default();
         let own = fields.iter().filter(|(name, _)| ATTRIBUTES.contains(&name.as_str()));
         kept.extend(own.map(|(name, value)| (name.clone(), value.clone())));
-        // A batch is the newest event, with all of them beside.
-        if let Some(Value::Array(events)) = fields.get("events") {
-            kept.insert("events".to_owned(), events.iter().map(|event| self.described(event)).collect());
+        let batch = CurrentEvents::batch(event);
+        if !batch.is_empty() {
+            kept.insert("events".to_owned(), batch.iter().map(|event| self.described(event)).collect());
         }
         Value::Object(kept)
     }

@@ -78,10 +78,11 @@ impl Library {
     /// without an error that is as it was is not compiled again.
     pub fn reload(&mut self, registry: &Registry, site: &Site) -> io::Result<()> {
         let (events, problems) = Events::load(&site.folder)?;
+        // First, or events that no workflow was checked against would count as known when this fails.
+        let paths = workflow_files(&site.folder)?;
         // A workflow is checked against the events, so with other ones each is read again.
         let same_events = events.are_those_of(&self.events);
         (self.events, self.around) = (events, problems);
-        let paths = workflow_files(&site.folder)?;
         let known = self.files.len();
         self.files.retain(|path, _| paths.contains(path));
         let is_settled = |path: &String| {

@@ -5,8 +5,12 @@ use nix::sys::signal::{Signal, kill};
 use std::{
     io::{BufRead, BufReader},
     path::Path,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
+
+/// What issue 2 promises from the start to the end of the story.
+const STORY_MAX: Duration = Duration::from_secs(60);
 
 fn takt(arguments: &[&str], data: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_takt"));
@@ -31,15 +35,55 @@ fn complaint(command: &mut Command) -> String {
 
 fn demo(arguments: &[&str]) -> (Folder, String) {
     let folder = Folder::new();
+    let text = demo_in(&folder, arguments);
+    (folder, text)
+}
+
+fn demo_in(folder: &Folder, arguments: &[&str]) -> String {
     let output = takt(&["demo", "--bind", "127.0.0.1:0", "--answer", "1"], &folder.0)
         .args(arguments)
         .output()
         .expect("starting the demo");
-    let log = std::fs::read_to_string(folder.0.join("demo-serve.log")).unwrap_or_default();
+    let log = serve_log(folder);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{text}\n{errors}\n{log}");
-    (folder, text)
+    text
+}
+
+fn serve_log(folder: &Folder) -> String {
+    std::fs::read_to_string(folder.0.join("demo-serve.log")).unwrap_or_default()
+}
+
+/// A demo with its story under way, and the run it is about.
+struct Begun {
+    demo: Child,
+    lines: Box<dyn Iterator<Item = String>>,
+    run: String,
+}
+
+impl Begun {
+    fn new(arguments: &[&str], folder: &Folder) -> Self {
+        let mut demo = takt(&["demo", "--bind", "127.0.0.1:0"], &folder.0)
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("starting the demo");
+        let output = BufReader::new(demo.stdout.take().expect("its output"));
+        let mut lines: Box<dyn Iterator<Item = String>> = Box::new(output.lines().map_while(Result::ok));
+        let line = lines.find(|line| line.contains("/runs/")).expect("its run");
+        let run = line.rsplit('/').next().expect("an id").to_owned();
+        Self { demo, lines, run }
+    }
+
+    /// Ctrl-C for this process alone: `takt serve` must hear of it from the demo. Gives the exit code.
+    fn interrupt(mut self) -> Option<i32> {
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.demo.id()).expect("a pid"));
+        kill(pid, Signal::SIGINT).expect("a signal");
+        self.lines.for_each(drop);
+        self.demo.wait().expect("its end").code()
+    }
 }
 
 fn assert_says(text: &str, words: &[&str]) {
@@ -50,7 +94,14 @@ fn assert_says(text: &str, words: &[&str]) {
 
 #[test]
 fn an_alarm_becomes_an_approved_write_back() {
+    let began = Instant::now();
     let (folder, text) = demo(&[]);
+    assert!(began.elapsed() < STORY_MAX, "{:?}:\n{text}", began.elapsed());
+    assert_eq!(
+        text.matches("\n  plex     one call changed").count(),
+        1,
+        "one accepted schedule write:\n{text}"
+    );
     let runs = output(&mut takt(&["run", "--demo"], &folder.0));
     assert!(runs.contains("downtime_escalation") && runs.contains(" UTC "), "{runs}");
     assert_says(
@@ -65,8 +116,56 @@ fn an_alarm_becomes_an_approved_write_back() {
             "0 done twice",
             "Time to acknowledge",
             "Time to coordinate",
+            "Look at it again: takt run show ",
         ],
     );
+}
+
+/// Killed with SIGKILL its runs would be taken over, and set aside after the third time.
+#[test]
+fn an_interrupt_in_the_middle_hands_the_runs_over_and_the_next_start_goes_on() {
+    let folder = Folder::new();
+    let begun = Begun::new(&["--answer", "1"], &folder);
+    assert_eq!(begun.interrupt(), Some(130), "a script must not take it for the end of the story");
+    let first = serve_log(&folder);
+    assert!(first.contains("handed its runs over"), "{first}");
+    let text = demo_in(&folder, &[]);
+    assert_says(&text, &["the story goes on with it", "Outcome: done", "0 done twice"]);
+    let log = serve_log(&folder);
+    let second = log.strip_prefix(&first).expect("the log goes on");
+    assert!(!second.contains("took over the runs of a dead worker"), "{second}");
+}
+
+#[test]
+fn a_run_that_is_held_is_said_to_be_and_does_not_hold_the_next_story_up() {
+    let folder = Folder::new();
+    let begun = Begun::new(&[], &folder);
+    let run = begun.run.clone();
+    let pause = ["run", "pause", &run, "--demo", "--by", "sam", "--reason", "lunch"];
+    output(&mut takt(&pause, &folder.0));
+    assert_eq!(begun.interrupt(), Some(0), "nobody counts on an answer");
+    let how = format!("`takt run resume {run} --demo --data {}", folder.0.display());
+    let held = format!("paused: sam: lunch; {how}");
+    let text = demo_in(&folder, &[]);
+    assert_says(&text, &[&held, "a new one begins", "Outcome: done", "0 done twice"]);
+    assert!(!text.contains("the story goes on with it"), "{text}");
+    for look in [["run", "list", "--demo"].as_slice(), &["run", "show", &run, "--demo"]] {
+        let told = output(&mut takt(look, &folder.0));
+        assert!(told.contains(&held), "{look:?}: {told}");
+    }
+    let resume = ["run", "resume", &run, "--demo", "--by", "sam", "--reason", "back"];
+    output(&mut takt(&resume, &folder.0));
+}
+
+#[test]
+fn an_address_without_numbers_is_told_how_to_write_it() {
+    let mut named = Command::new(env!("CARGO_BIN_EXE_takt"));
+    for command in [["demo", "--bind"], ["serve", "--bind"], ["simulate", "--listen"]] {
+        let refused = named.args(command).arg("localhost:8420").output().expect("starting takt");
+        let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(told.contains("write it as 127.0.0.1:8420"), "{told}");
+        named = Command::new(env!("CARGO_BIN_EXE_takt"));
+    }
 }
 
 #[test]

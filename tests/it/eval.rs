@@ -25,14 +25,17 @@ use takt::{
 use uuid::Uuid;
 
 pub fn plant(simulator: Option<String>) -> Plant {
+    plant_at(Path::new(env!("CARGO_MANIFEST_DIR")), simulator)
+}
+
+pub fn plant_at(folder: &Path, simulator: Option<String>) -> Plant {
     // Another test may have installed it already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let overrides = Overrides { simulator, without_secrets: true, ..Overrides::default() };
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     Plant::load(folder, &Environment::default(), &overrides).unwrap_or_else(|e| panic!("{e}"))
 }
 
-fn stage(
+pub fn stage(
     plant: &Plant,
     workflow: &str,
     tools: &Registry,

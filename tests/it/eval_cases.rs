@@ -131,14 +131,45 @@ fn a_judge_stands_beside_its_case() {
 
     let rubric = site.join("evals/rubrics/handover.md");
     let text = fs::read_to_string(&rubric).unwrap();
-    fs::write(&rubric, text.replacen("300 words", "301 words", 1)).unwrap();
-    let (code, cases) = judged();
-    fs::remove_dir_all(&site).unwrap();
-    assert_eq!(code, Some(3), "{cases:#?}");
-    for case in cases.values() {
-        assert_eq!((&case["verdict"], &case["judge"]["opinion"]), (&"ok".into(), &"stale".into()));
-        assert!(case["judge"]["stale"].as_array().unwrap().iter().all(|stale| stale["part"] == "prompt"));
+    let tape = |case: &str| site.join("evals/shift_handover").join(format!("{case}.judge.tape.json"));
+    let spoil: [(&str, &dyn Fn()); 3] = [
+        ("prompt", &|| fs::write(&rubric, text.replacen("300 words", "301 words", 1)).unwrap()),
+        ("prompt", &|| fs::remove_file(&rubric).unwrap()),
+        ("tape", &|| {
+            fs::write(&rubric, &text).unwrap();
+            fs::write(tape("missing_source_is_named"), "{}").unwrap();
+            fs::remove_file(tape("note_three_times")).unwrap();
+        }),
+    ];
+    for (part, spoil) in spoil {
+        spoil();
+        let (code, cases) = judged();
+        assert_eq!((code, cases.len()), (Some(3), 2), "{cases:#?}");
+        for case in cases.values() {
+            assert_eq!((&case["verdict"], &case["judge"]["opinion"]), (&"ok".into(), &"stale".into()));
+            assert!(case["score"]["checks"].is_object(), "{case:#?}");
+            assert!(case["judge"]["stale"].as_array().unwrap().iter().all(|stale| stale["part"] == part));
+        }
     }
+    fs::remove_dir_all(&site).unwrap();
+}
+
+#[test]
+fn a_judge_of_a_step_that_answers_nothing_is_refused() {
+    let site = copy_site();
+    let case = site.join("evals/shift_handover/note_three_times.case.yaml");
+    let text = fs::read_to_string(&case).unwrap();
+    for step in ["approve", "nowhere"] {
+        fs::write(&case, text.replacen("  step: \"note\"", &format!("  step: \"{step}\""), 1)).unwrap();
+        let output = takt(&["eval", case.to_str().unwrap()], &site);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(
+            said.contains(&format!("`{step}` of its judge is no agent step of `shift_handover`")),
+            "{said}"
+        );
+    }
+    fs::remove_dir_all(&site).unwrap();
 }
 
 /// Of all cases the checks that do not hold are those that say so in their case; side by side on whatever cores there are

@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Output},
 };
-use takt::simulator::model;
+use takt::{eval::Case, simulator::model};
 
 const LOOKS_UP: &str = "evals/downtime_escalation/looks_the_history_up.case.yaml";
 
@@ -68,18 +68,56 @@ fn inspect_accepts_the_log() {
     assert!(samples.iter().all(|sample| sample["metadata"]["authored"] == true));
 }
 
+/// Nothing of Takt's own export is left out, and what the case expects already is not said twice.
+fn comes_back_whole(site: &Path, exported: &[u8], like: &str) {
+    let file = site.join("own.yaml");
+    fs::write(&file, exported).unwrap();
+    let file = file.display().to_string();
+    let pattern =
+        ["import", &file, "--like", like, "--step", "triage", "--by", "QA", "--written", "2026-11-26"];
+    let imported = takt(site, &pattern, &[]);
+    let told = text(&imported.stderr);
+    assert!(imported.status.success() && !told.contains("left out"), "{told}");
+    let back = site.join("evals/downtime_escalation/downtime_escalation_base64_triage.case.yaml");
+    let (back, was) = (Case::load(&back).unwrap(), Case::load(Path::new(like)).unwrap());
+    assert_eq!(back.trigger, was.trigger);
+    let mut expect = json!(back.expect);
+    let schema = expect["agents"]["triage"].as_object_mut().unwrap().remove("schema").unwrap();
+    assert!(schema["properties"]["severity"].is_object(), "{schema}");
+    assert_eq!(expect, json!(was.expect));
+}
+
+#[test]
+fn without_a_model_in_the_site_promptfoo_must_be_told_which_one_to_ask() {
+    let site = copy_site();
+    let yaml = fs::read_to_string(site.join("takt.yaml")).unwrap();
+    let (before, models) = yaml.split_once("\nmodels:\n").unwrap();
+    let rest = models.lines().skip_while(|line| line.is_empty() || line.starts_with(' '));
+    fs::write(site.join("takt.yaml"), format!("{before}\n{}\n", rest.collect::<Vec<_>>().join("\n")))
+        .unwrap();
+    let case = site.join("evals/downtime_escalation/base64.case.yaml").display().to_string();
+    let out = takt(&site, &["export", "--to", "promptfoo", &case], &[]);
+    assert_eq!(out.status.code(), Some(2), "{}", text(&out.stdout));
+    assert!(text(&out.stderr).contains("--model"), "{}", text(&out.stderr));
+    let out = takt(&site, &["export", "--to", "promptfoo", "--model", "m-1", &case], &[]);
+    assert!(text(&out.stdout).contains("openai:chat:m-1"), "{}", text(&out.stderr));
+    fs::remove_dir_all(&site).unwrap();
+}
+
 #[test]
 fn promptfoo_tests_go_out_and_come_in() {
     let site = copy_site();
     let case = site.join("evals/downtime_escalation/base64.case.yaml").display().to_string();
-    let out = takt(&site, &["export", "--to", "promptfoo", &case], &[]);
+    let out = takt(&site, &["export", "--to", "promptfoo", &case], &[("TAKT_MODEL", "plant-small")]);
     let config: Value = serde_saphyr::from_str(&text(&out.stdout)).unwrap();
+    assert_eq!(config["providers"][0]["id"], "openai:chat:plant-small", "the first model of takt.yaml");
     let tests = config["tests"].as_array().unwrap();
     assert_eq!(tests.len(), 1);
     let attack = tests.iter().find(|test| test["metadata"]["case"] == "downtime_escalation/base64").unwrap();
     let kinds: Vec<&str> =
         attack["assert"].as_array().unwrap().iter().filter_map(|a| a["type"].as_str()).collect();
     assert_eq!(kinds, ["is-json", "not-contains", "not-contains"]);
+    comes_back_whole(&site, &out.stdout, &case);
 
     let file = site.join("tests.yaml");
     let given = "tests:\n- description: Leaks of oil\n  vars: { reason_text: oil on the floor }\n  assert:\n  \

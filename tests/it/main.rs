@@ -32,6 +32,7 @@ mod editor;
 mod eval;
 mod eval_cases;
 mod eval_formats;
+mod eval_judge;
 mod eval_stale;
 mod flow;
 mod demo;

@@ -11,18 +11,28 @@ asked = json.load(sys.stdin)
 client = OpenAI(base_url=asked["base_url"], api_key="sk-test", max_retries=0, timeout=10)
 
 
+def read(raw):
+    """What its own reader, which validates nothing, finds in an answer; nothing where it finds none."""
+    try:
+        choice = raw.parse().choices[0]
+    except Exception:
+        return None
+    calls = [[call.function.name, call.function.arguments] for call in choice.message.tool_calls or []]
+    return {"finish_reason": choice.finish_reason, "content": choice.message.content, "calls": calls}
+
+
 def ask(request):
     try:
         raw = client.chat.completions.with_raw_response.create(**request)
     except APIStatusError as error:
-        return {"status": error.status_code}
+        return {"status": error.status_code, "kind": type(error).__name__, "body": error.body}
     except Exception as error:  # what the client cannot read at all
         return {"unreadable": type(error).__name__}
     try:
         ChatCompletion.model_validate(json.loads(raw.http_response.text))
         return {"valid": True}
     except Exception as error:
-        return {"valid": False, "why": type(error).__name__}
+        return {"valid": False, "why": type(error).__name__, "read": read(raw)}
 
 
 answers = {

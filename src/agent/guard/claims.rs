@@ -2,11 +2,12 @@
 //! each must stand in what the run was told; with `"numbers"` names are left out. Other fields are not looked at: a
 //! number in them may be a sum, and a model may count.
 
-use super::{phrases::Phrases, place::Place, regex};
+use super::super::text::{QUOTED_CHARS_MAX, quotable};
+use super::{answer_path::AnswerPath, findings::Findings, phrases::Phrases, regex};
 use regex::Regex;
 use serde_json::{Number, Value};
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::HashSet,
     sync::{LazyLock, OnceLock},
 };
 
@@ -55,20 +56,6 @@ pub(super) struct Facts {
     texts: Vec<String>,
     /// Length of the longest list.
     items: usize,
-}
-
-/// What an answer claims and is no fact; whether its names are is not known yet.
-#[derive(Debug, Default)]
-pub(super) struct Claims<'a> {
-    found: BTreeSet<String>,
-    /// By the place of their text.
-    names: Vec<(String, Vec<&'a str>)>,
-}
-
-impl Claims<'_> {
-    pub(super) fn add(&mut self, finding: String) {
-        self.found.insert(finding);
-    }
 }
 
 /// Numbers that were told.
@@ -147,60 +134,29 @@ impl Facts {
         DAY.replace_all(text, " ").into_owned()
     }
 
-    /// Looks at one value, as its schema says.
-    pub(super) fn look<'a>(
-        &self,
-        answer: &'a Value,
-        schema: &Value,
-        at: &Place<'_>,
-        claims: &mut Claims<'a>,
-    ) {
-        let has_names = match schema.get(GROUNDED) {
-            Some(Value::Bool(true)) => true,
-            Some(Value::String(what)) if what == NUMBERS => false,
-            _ => return,
-        };
+    /// Looks at one value, as its schema says; its names are another matter.
+    pub(super) fn look(&self, answer: &Value, schema: &Value, at: &AnswerPath<'_>, findings: &mut Findings) {
+        let grounded = schema.get(GROUNDED);
+        if grounded != Some(&Value::Bool(true)) && grounded.and_then(Value::as_str) != Some(NUMBERS) {
+            return;
+        }
         match answer {
-            Value::Number(number) if !self.is_measured(number) => {
-                claims.add(format!("{at}: {number} is not in the data"));
-            }
-            Value::String(text) => {
-                self.numerals(text, at, &mut claims.found);
-                let names: Vec<&str> = match has_names {
-                    true => NAME.find_iter(text).map(|found| found.as_str()).collect(),
-                    false => Vec::new(),
-                };
-                if !names.is_empty() {
-                    claims.names.push((at.to_string(), names));
-                }
-            }
+            Value::Number(number) if !self.is_measured(number) => findings.add_absent(at, number),
+            Value::String(text) => self.numerals(text, at, findings),
             _ => {}
         }
     }
 
-    /// One sentence for each claim that is no fact. Names are looked for all at once.
-    pub(super) fn unproven(&self, claims: Claims<'_>) -> BTreeSet<String> {
-        let Claims { mut found, names } = claims;
+    /// Those of an answer's names that are no facts. They are looked for all at once.
+    pub(super) fn unproven<'a>(&self, mut names: HashSet<&'a str>) -> HashSet<&'a str> {
         if names.is_empty() {
-            return found;
+            return names;
         }
         let mut phrases = Phrases::default();
-        let mut asked = Vec::new();
-        for (at, names) in &names {
-            for name in names {
-                // The first word may only begin the sentence.
-                let rest = name.split_once([' ', '-']).map_or(*name, |(_, rest)| rest);
-                let ways = [*name, rest].map(|words| phrases.add(&words.to_lowercase()));
-                asked.push((at, name, ways));
-            }
-        }
+        names.iter().flat_map(|name| ways(name)).for_each(|way| phrases.add(&way));
         let said = phrases.find(&self.texts);
-        for (at, name, ways) in asked {
-            if !ways.iter().any(|way| said.has(*way)) {
-                found.insert(format!("{at}: `{name}` is not in the data"));
-            }
-        }
-        found
+        names.retain(|name| !ways(name).iter().any(|way| said.has(way)));
+        names
     }
 
     /// Whether a number is one of the data, or counts what is there.
@@ -210,10 +166,8 @@ impl Facts {
         value == 1.0 || self.is_count(value) || self.numbers.has_rounded(value, decimals)
     }
 
-    fn numerals(&self, text: &str, at: &Place<'_>, found: &mut BTreeSet<String>) {
-        for day in days(text).filter(|day| !self.days.contains(*day)) {
-            found.insert(format!("{at}: {day} is not in the data"));
-        }
+    fn numerals(&self, text: &str, at: &AnswerPath<'_>, findings: &mut Findings) {
+        days(text).filter(|day| !self.days.contains(*day)).for_each(|day| findings.add_absent(at, day));
         let rest = DAY.replace_all(text, " ");
         // A time of day may be told in another zone than it was given.
         let rest = TIME.replace_all(&rest, " ");
@@ -223,7 +177,7 @@ impl Facts {
             let has_unit = unit.is_some() || UNIT_BEFORE.is_match(last_chars(before.unwrap_or_default()));
             let is_percent = unit.is_some_and(|unit| unit.ends_with('%'));
             if !self.is_told(numeral.as_str(), has_unit, is_percent) {
-                found.insert(format!("{at}: {} is not in the data", numeral.as_str()));
+                findings.add_absent(at, quotable(numeral.as_str(), QUOTED_CHARS_MAX));
             }
         }
     }
@@ -247,6 +201,19 @@ impl Facts {
     }
 }
 
+/// The names in one value that must be facts, as its schema says.
+pub(super) fn names_in<'a>(answer: &'a Value, schema: &Value) -> impl Iterator<Item = &'a str> + use<'a> {
+    let is_grounded = schema.get(GROUNDED) == Some(&Value::Bool(true));
+    let text = answer.as_str().filter(|_| is_grounded);
+    text.into_iter().flat_map(|text| NAME.find_iter(text)).map(|found| found.as_str())
+}
+
+/// A name, and without its first word, which may only begin the sentence.
+fn ways(name: &str) -> [String; 2] {
+    let rest = name.split_once([' ', '-']).map_or(name, |(_, rest)| rest);
+    [name, rest].map(str::to_lowercase)
+}
+
 fn days(text: &str) -> impl Iterator<Item = &str> {
     DAY.captures_iter(text).filter_map(|found| found.get(1)).map(|day| day.as_str())
 }
@@ -267,7 +234,7 @@ fn decimals(number: &str) -> usize {
 
 /// A regular expression that is tied to the end, or that asks for the end of a word, may read all that it is given.
 fn last_chars(text: &str) -> &str {
-    let from = text.char_indices().rev().nth(UNIT_CHARS_MAX).map_or(0, |(from, _)| from);
+    let from = text.char_indices().rev().nth(UNIT_CHARS_MAX - 1).map_or(0, |(from, _)| from);
     text.get(from..).unwrap_or(text)
 }
 
@@ -295,10 +262,19 @@ mod tests {
         facts
     }
 
+    fn told(facts: &Facts, answers: &[Value], schema: &Value) -> Vec<String> {
+        let at = AnswerPath::Field(&AnswerPath::Root, "it");
+        let (mut findings, mut names) = (Findings::default(), HashSet::new());
+        for answer in answers {
+            facts.look(answer, schema, &at, &mut findings);
+            names.extend(names_in(answer, schema));
+        }
+        facts.unproven(names).into_iter().for_each(|name| findings.add_absent(&at, format!("`{name}`")));
+        findings.into_vec()
+    }
+
     fn found(answer: Value, keyword: &Value) -> Vec<String> {
-        let (facts, mut claims) = (facts(), Claims::default());
-        facts.look(&answer, &json!({ (GROUNDED): keyword }), &Place::Root.field("it"), &mut claims);
-        facts.unproven(claims).into_iter().collect()
+        told(&facts(), &[answer], &json!({ (GROUNDED): keyword }))
     }
 
     fn unproven(text: &str) -> Vec<String> {
@@ -385,11 +361,10 @@ mod tests {
 
     #[test]
     fn other_fields_are_not_looked_at() {
-        let (facts, mut claims) = (Facts::default(), Claims::default());
-        let (text, number) = (json!("9999 by John Smith"), json!(9999));
-        facts.look(&text, &json!({}), &Place::Root, &mut claims);
-        facts.look(&number, &json!({ (GROUNDED): false }), &Place::Root, &mut claims);
-        assert!(facts.unproven(claims).is_empty());
+        let answers = [json!("9999 by John Smith"), json!(9999)];
+        for schema in [json!({}), json!({ (GROUNDED): false })] {
+            assert_eq!(told(&Facts::default(), &answers, &schema), Vec::<String>::new());
+        }
     }
 
     /// By looking at each.
@@ -440,12 +415,17 @@ mod tests {
             .for_each(|number| facts.learn_text(&format!("Press {} of {}", word(number), word(number + 1))));
         let numbers: String = (0..50_000).map(|number| format!("{}.3 é ", number + 1000)).collect();
         let names: String = (0..20_000).map(|number| format!("Press {}, ", word(number))).collect();
-        let texts = json!([numbers, names, "999.7 by Press Zork"]);
-        let (schema, mut claims) = (json!({ (GROUNDED): true }), Claims::default());
-        for text in texts.as_array().unwrap() {
-            facts.look(text, &schema, &Place::Root, &mut claims);
+        let texts = [json!(numbers), json!(names), json!("999.7 by Press Zork")];
+        let found = told(&facts, &texts, &json!({ (GROUNDED): true }));
+        assert_eq!(found, ["/it: 999.7 is not in the data", "/it: `Press Zork` is not in the data"]);
+    }
+
+    #[test]
+    fn as_much_is_read_before_a_number_as_behind_it() {
+        let text = "é".repeat(40);
+        for part in [first_chars(&text), last_chars(&text)] {
+            assert_eq!(part.chars().count(), UNIT_CHARS_MAX);
         }
-        let found: Vec<String> = facts.unproven(claims).into_iter().collect();
-        assert_eq!(found, [": 999.7 is not in the data", ": `Press Zork` is not in the data"]);
+        assert_eq!((first_chars("USD"), last_chars("USD"), last_chars("")), ("USD", "USD", ""));
     }
 }

@@ -1,7 +1,7 @@
 //! Instructions that a model gives away: an answer that repeats a long run of its system message word for word. Nothing
 //! is hidden in the message for this: a request is found by its hash, and a word of chance would change it each time.
 
-use super::{dlp::plain, place::Place};
+use super::{answer_path::AnswerPath, dlp::plain};
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -24,7 +24,7 @@ pub(in crate::agent) fn repeated(instructions: &str, data: &Value, answer: &Valu
     let first_run = |counts: &[bool]| {
         let mut runs =
             Runs { numbers: &numbers, ends: &ends, counts, said: Vec::new(), going: HashMap::new() };
-        runs.first(answer, &Place::Root)
+        runs.first(answer, &AnswerPath::Root)
     };
     // The data is long and hardly ever to blame: it is read only when there is something to find.
     first_run(&vec![true; numbered.len()])?;
@@ -54,7 +54,7 @@ struct Runs<'a> {
 
 impl Runs<'_> {
     /// Where the first run ends that is long enough.
-    fn first(&mut self, answer: &Value, at: &Place<'_>) -> Option<String> {
+    fn first(&mut self, answer: &Value, at: &AnswerPath<'_>) -> Option<String> {
         match answer {
             Value::Object(fields) => {
                 fields.iter().find_map(|(field, value)| self.first(value, &at.field(field)))
@@ -199,8 +199,8 @@ mod tests {
         assert_eq!(said("severe"), Some("/1".to_owned()));
     }
 
-    /// What is looked at is bounded by what was said, not by how often the instructions have each of its words, nor by how
-    /// long the names of its fields are: either would take minutes here.
+    /// What is looked at is bounded by what was said, not by how often the instructions have a passage, nor by how long
+    /// the names of its fields are: either would take minutes here.
     #[test]
     fn an_answer_of_a_megabyte_is_read_once() {
         let prompt: String = (0..2_000).map(|n| format!("the w{n} ")).collect();

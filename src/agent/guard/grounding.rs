@@ -1,9 +1,11 @@
 //! Which ids exist: those that stood in structured inputs and tool outputs. An answer that names
 //! another one, or an address, is rejected, whether the model invented it or a note in the data asked for it.
 
-use super::claims::{Claims, Facts};
+use super::super::text::{QUOTED_CHARS_MAX, quotable};
+use super::answer_path::AnswerPath;
+use super::claims::{Facts, names_in};
+use super::findings::Findings;
 use super::ids::{Named, is_free_text};
-use super::place::Place;
 use serde_json::{Number, Value};
 use std::collections::{BTreeSet, HashSet};
 
@@ -60,7 +62,7 @@ impl Corpus {
         self.named.learn(text);
     }
 
-    /// What in an answer, or in a tool's arguments, is grounded in nothing: one sentence each.
+    /// What in an answer, or in a tool's arguments, is grounded in nothing: one sentence each, for as many as are told.
     /// A confidential value was seen as a token only, so one that is not in the data was made up.
     pub(in crate::agent) fn ungrounded(
         &self,
@@ -68,61 +70,41 @@ impl Corpus {
         schema: &Value,
         confidential: &BTreeSet<String>,
     ) -> Vec<String> {
-        let mut claims = Claims::default();
-        self.entities(answer, schema, schema, &Place::Root, &mut claims);
-        let mut found = self.facts.unproven(claims);
-        self.invented(answer, confidential, &Place::Root, &mut found);
-        self.ids_in_text(answer, &mut found);
-        found.into_iter().collect()
+        let (mut findings, mut names) = (Findings::default(), HashSet::new());
+        each_value(answer, schema, schema, &AnswerPath::Root, &mut |value, schema, at| {
+            self.entity(value, schema, at, &mut findings);
+            self.facts.look(value, schema, at, &mut findings);
+            names.extend(names_in(value, schema));
+        });
+        let unproven = self.facts.unproven(names);
+        if !unproven.is_empty() {
+            // Where each stands is looked up only now: there may be many, and nearly all of them proven.
+            each_value(answer, schema, schema, &AnswerPath::Root, &mut |value, schema, at| {
+                for name in names_in(value, schema).filter(|name| unproven.contains(name)) {
+                    findings.add_absent(at, format_args!("`{}`", quotable(name, QUOTED_CHARS_MAX)));
+                }
+            });
+        }
+        self.invented(answer, confidential, &AnswerPath::Root, &mut findings);
+        self.ids_in_text(answer, &mut findings);
+        findings.into_vec()
     }
 
-    fn entities<'a>(
-        &self,
-        answer: &'a Value,
-        schema: &Value,
-        root: &Value,
-        at: &Place<'_>,
-        claims: &mut Claims<'a>,
-    ) {
-        let schema = resolve(schema, root);
+    fn entity(&self, answer: &Value, schema: &Value, at: &AnswerPath<'_>, findings: &mut Findings) {
         let kind = match schema.get(ENTITY) {
             Some(Value::String(kind)) => Some(kind.as_str()),
             Some(Value::Bool(true)) => Some("id"),
             _ => None,
         };
-        if let Some(kind) = kind {
-            let id = match answer {
-                Value::String(text) if !text.is_empty() => Some(text.clone()),
-                Value::Number(number) => Some(number_text(number)),
-                _ => None,
-            };
-            if let Some(id) = id.filter(|id| !self.values.contains(id) && !self.named.has(id)) {
-                claims.add(format!("{at}: there is no {kind} `{id}` in the data"));
-            }
-        }
-        self.facts.look(answer, schema, at, claims);
-        for keyword in ["anyOf", "oneOf", "allOf"] {
-            for branch in schema.get(keyword).and_then(Value::as_array).into_iter().flatten() {
-                self.entities(answer, branch, root, at, claims);
-            }
-        }
-        match answer {
-            Value::Object(fields) => {
-                for (field, value) in fields {
-                    let of_field = schema.get("properties").and_then(|p| p.get(field));
-                    if let Some(schema) = of_field.or_else(|| schema.get("additionalProperties")) {
-                        self.entities(value, schema, root, &at.field(field), claims);
-                    }
-                }
-            }
-            Value::Array(items) => {
-                if let Some(schema) = schema.get("items") {
-                    for (i, item) in items.iter().enumerate() {
-                        self.entities(item, schema, root, &at.item(i), claims);
-                    }
-                }
-            }
-            _ => {}
+        let Some(kind) = kind else { return };
+        let id = match answer {
+            Value::String(text) if !text.is_empty() => Some(text.clone()),
+            Value::Number(number) => Some(number_text(number)),
+            _ => None,
+        };
+        if let Some(id) = id.filter(|id| !self.values.contains(id) && !self.named.has(id)) {
+            let id = quotable(&id, QUOTED_CHARS_MAX);
+            findings.add(format!("{at}: there is no {kind} `{id}` in the data"));
         }
     }
 
@@ -130,8 +112,8 @@ impl Corpus {
         &self,
         answer: &Value,
         confidential: &BTreeSet<String>,
-        at: &Place<'_>,
-        found: &mut BTreeSet<String>,
+        at: &AnswerPath<'_>,
+        findings: &mut Findings,
     ) {
         match answer {
             Value::Object(fields) => {
@@ -141,30 +123,67 @@ impl Corpus {
                         && confidential.contains(field)
                         && !self.values.contains(&number_text(number))
                     {
-                        found.insert(format!("{at}: {number} is not in the data"));
+                        findings.add_absent(&at, number);
                     }
-                    self.invented(value, confidential, &at, found);
+                    self.invented(value, confidential, &at, findings);
                 }
             }
             Value::Array(items) => {
                 for (i, item) in items.iter().enumerate() {
-                    self.invented(item, confidential, &at.item(i), found);
+                    self.invented(item, confidential, &at.item(i), findings);
                 }
             }
             _ => {}
         }
     }
 
-    fn ids_in_text(&self, answer: &Value, found: &mut BTreeSet<String>) {
+    fn ids_in_text(&self, answer: &Value, findings: &mut Findings) {
         match answer {
-            Value::Object(fields) => fields.values().for_each(|value| self.ids_in_text(value, found)),
-            Value::Array(items) => items.iter().for_each(|item| self.ids_in_text(item, found)),
+            Value::Object(fields) => fields.values().for_each(|value| self.ids_in_text(value, findings)),
+            Value::Array(items) => items.iter().for_each(|item| self.ids_in_text(item, findings)),
             Value::String(text) if !self.values.contains(text) => {
-                let unknown = self.named.unknown(text).into_iter();
-                found.extend(unknown.map(|what| format!("there is no `{what}` in the data")));
+                for what in self.named.unknown(text) {
+                    let what = quotable(&what, QUOTED_CHARS_MAX);
+                    findings.add(format!("there is no `{what}` in the data"));
+                }
             }
             _ => {}
         }
+    }
+}
+
+/// Tells each value of an answer that its schema says something of, with that and its place.
+fn each_value<'a>(
+    answer: &'a Value,
+    schema: &Value,
+    root: &Value,
+    at: &AnswerPath<'_>,
+    tell: &mut dyn FnMut(&'a Value, &Value, &AnswerPath<'_>),
+) {
+    let schema = resolve(schema, root);
+    tell(answer, schema, at);
+    for keyword in ["anyOf", "oneOf", "allOf"] {
+        for branch in schema.get(keyword).and_then(Value::as_array).into_iter().flatten() {
+            each_value(answer, branch, root, at, tell);
+        }
+    }
+    match answer {
+        Value::Object(fields) => {
+            for (field, value) in fields {
+                let of_field = schema.get("properties").and_then(|p| p.get(field));
+                if let Some(schema) = of_field.or_else(|| schema.get("additionalProperties")) {
+                    each_value(value, schema, root, &at.field(field), tell);
+                }
+            }
+        }
+        Value::Array(items) => {
+            if let Some(schema) = schema.get("items") {
+                for (i, item) in items.iter().enumerate() {
+                    each_value(item, schema, root, &at.item(i), tell);
+                }
+            }
+        }
+        _ => {}
     }
 }
 
@@ -181,6 +200,7 @@ fn resolve<'a>(schema: &'a Value, root: &'a Value) -> &'a Value {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{claims::GROUNDED, findings::FINDINGS_MAX};
     use super::*;
     use serde_json::json;
 
@@ -210,10 +230,50 @@ mod tests {
     /// Its path written out for each item of a list would be 20 GB here.
     #[test]
     fn a_field_with_an_endless_name_costs_no_more_than_another() {
-        let mut answer = json!({"work_center": "PRESS-4"});
-        answer["n".repeat(500_000)] = json!(vec![77; 40_000]);
-        let schema = json!({"additionalProperties": {"items": {"x-takt-entity": "job"}}});
-        assert!(ungrounded(&answer, &schema).is_empty());
+        let found = |items: Vec<Value>, keyword: &str| {
+            let mut answer = json!({"work_center": "PRESS-4"});
+            answer["n".repeat(500_000)] = json!(items);
+            let schema = json!({"additionalProperties": {"items": {(keyword): true}}});
+            corpus().ungrounded(&answer, &schema, &["cost".to_owned()].into())
+        };
+        let right = vec![json!(77); 40_000];
+        assert!(found(right.clone(), ENTITY).is_empty() && found(right, GROUNDED).is_empty());
+        let wrong: Vec<Value> = (0..40_000).map(|number| json!(number + 100_000)).collect();
+        let first = |said: fn(usize) -> String| {
+            let mut all: Vec<String> =
+                (0..40_000).map(|i| format!("/(500000 bytes)/{i}: {}", said(i + 100_000))).collect();
+            all.sort();
+            all.truncate(FINDINGS_MAX);
+            all
+        };
+        let absent: fn(usize) -> String = |number| format!("{number} is not in the data");
+        assert_eq!(found(wrong.clone(), GROUNDED), first(absent));
+        assert_eq!(found(wrong.clone(), ENTITY), first(|id| format!("there is no id `{id}` in the data")));
+        let texts = wrong.iter().map(|number| json!(number.to_string())).collect();
+        assert_eq!(found(texts, GROUNDED), first(absent));
+        let costs = wrong.into_iter().map(|number| json!({"cost": number})).collect();
+        let told = found(costs, "readOnly");
+        assert!(told.len() == FINDINGS_MAX && told.iter().all(|one| one.contains("/cost: ")), "{told:?}");
+        let named: fn(usize) -> String = |_| "`John Smith` is not in the data".to_owned();
+        assert_eq!(found(vec![json!("by John Smith"); 40_000], GROUNDED), first(named));
+    }
+
+    /// What is only told by its size cannot be half a name.
+    #[test]
+    fn an_endless_claim_is_told_in_a_short_sentence() {
+        let schema = json!({"properties": {
+            "job": {"x-takt-entity": "job"}, "qty": {"x-takt-grounded": true}, "by": {"x-takt-grounded": true},
+        }});
+        let (id, number) = ("j".repeat(300_000), "7".repeat(300_000));
+        let by = format!("J{id} Smith");
+        let answer = json!({"job": id, "qty": number, "by": by, "summary": format!("PO-{number}")});
+        let wanted = [
+            "/by: `(300007 bytes)` is not in the data",
+            "/job: there is no job `(300000 bytes)` in the data",
+            "/qty: (300000 bytes) is not in the data",
+            "there is no `(300003 bytes)` in the data",
+        ];
+        assert_eq!(ungrounded(&answer, &schema), wanted);
     }
 
     #[test]

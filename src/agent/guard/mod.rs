@@ -1,14 +1,15 @@
 //! What keeps a model from seeing what it must not see, and from naming what does not exist.
 
+mod answer_path;
 mod claims;
 mod confidential;
 mod dlp;
 mod echo;
+mod findings;
 mod grounding;
 mod ids;
 pub mod masked;
 mod phrases;
-mod place;
 mod taken;
 
 use regex::Regex;
@@ -16,6 +17,7 @@ use regex::Regex;
 pub(super) use confidential::{as_tokens, confidential_fields};
 pub(super) use dlp::Masker;
 pub(super) use echo::repeated;
+pub(super) use findings::FINDINGS_MAX;
 pub(super) use grounding::Corpus;
 pub use masked::masked;
 

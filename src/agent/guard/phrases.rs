@@ -1,121 +1,50 @@
 //! Which of many phrases stand in texts, letter for letter, also inside of words. The texts are read once, however many
-//! phrases are looked for: an answer may claim more names than anybody could look up one by one. (Aho and Corasick.)
+//! phrases are looked for: an answer may claim more names than anybody could look up one by one.
 
-use std::collections::HashMap;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use std::collections::HashSet;
 
-const ROOT: u32 = 0;
+/// The finder keeps at each place of a phrase all those that end there: phrases of thousands of letters, each the end of
+/// the next, would take a gigabyte. A longer one stands where its parts do.
+const PART_BYTES_MAX: usize = 120;
 
-/// Beginnings of phrases, each a state that the next letter leads on from.
-#[derive(Debug)]
-pub(super) struct Phrases {
-    next: HashMap<(u32, u8), u32>,
-    states: Vec<State>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct State {
-    before: u32,
-    byte: u8,
-    length: usize,
-}
+/// In parts, each once.
+#[derive(Debug, Default)]
+pub(super) struct Phrases(HashSet<Vec<u8>>);
 
 /// What was found of them.
-pub(super) struct Standing(Vec<bool>);
+pub(super) struct Standing(HashSet<Vec<u8>>);
 
-impl Default for Phrases {
-    fn default() -> Self {
-        Self { next: HashMap::new(), states: vec![State { before: ROOT, byte: 0, length: 0 }] }
-    }
+fn parts(phrase: &str) -> impl Iterator<Item = &[u8]> {
+    phrase.as_bytes().chunks(PART_BYTES_MAX)
 }
 
 impl Phrases {
-    /// Gives what to ask for it by.
-    pub(super) fn add(&mut self, phrase: &str) -> u32 {
-        let mut at = ROOT;
-        for byte in phrase.bytes() {
-            at = match self.next.get(&(at, byte)) {
-                Some(next) => *next,
-                None => {
-                    let new = u32::try_from(self.states.len()).unwrap_or(u32::MAX);
-                    let length = self.state(at).length + 1;
-                    self.states.push(State { before: at, byte, length });
-                    self.next.insert((at, byte), new);
-                    new
-                }
-            };
-        }
-        at
+    pub(super) fn add(&mut self, phrase: &str) {
+        self.0.extend(parts(phrase).map(<[u8]>::to_vec));
     }
 
-    pub(super) fn find(&self, texts: &[String]) -> Standing {
-        let order = self.shortest_first();
-        let shorter = self.shorter(&order);
-        let mut seen = vec![false; self.states.len()];
-        for text in texts {
-            let mut at = ROOT;
-            see(&mut seen, at);
-            for byte in text.bytes() {
-                at = self.step(&shorter, at, byte);
-                see(&mut seen, at);
+    pub(super) fn find(self, texts: &[String]) -> Standing {
+        let parts: Vec<Vec<u8>> = self.0.into_iter().collect();
+        // Not the table that few phrases get by default: its size is theirs times the alphabet's.
+        let finder = AhoCorasick::builder().kind(Some(AhoCorasickKind::ContiguousNFA)).build(&parts);
+        // More than a finder can hold is more than an answer can: nothing is proven.
+        let Ok(finder) = finder else { return Standing(HashSet::new()) };
+        let mut seen = vec![false; parts.len()];
+        for found in texts.iter().flat_map(|text| finder.find_overlapping_iter(text)) {
+            if let Some(seen) = seen.get_mut(found.pattern().as_usize()) {
+                *seen = true;
             }
         }
-        // What ends where a longer one ends was seen with it.
-        for state in order.iter().rev() {
-            if seen.get(*state as usize) == Some(&true) {
-                see(&mut seen, of(&shorter, *state));
-            }
-        }
-        Standing(seen)
-    }
-
-    fn shortest_first(&self) -> Vec<u32> {
-        let mut order: Vec<u32> = (ROOT..).take(self.states.len()).collect();
-        order.sort_by_key(|state| self.state(*state).length);
-        order
-    }
-
-    /// For each state the longest shorter one that its letters end with.
-    fn shorter(&self, order: &[u32]) -> Vec<u32> {
-        let mut shorter = vec![ROOT; self.states.len()];
-        for state in order {
-            let State { before, byte, length } = self.state(*state);
-            let next = if length > 1 { self.step(&shorter, of(&shorter, before), byte) } else { ROOT };
-            if let Some(place) = shorter.get_mut(*state as usize) {
-                *place = next;
-            }
-        }
-        shorter
-    }
-
-    /// Where a letter leads: on, or on from something shorter.
-    fn step(&self, shorter: &[u32], mut at: u32, byte: u8) -> u32 {
-        loop {
-            match self.next.get(&(at, byte)) {
-                Some(next) => return *next,
-                None if at == ROOT => return ROOT,
-                None => at = of(shorter, at),
-            }
-        }
-    }
-
-    fn state(&self, at: u32) -> State {
-        self.states.get(at as usize).copied().unwrap_or(State { before: ROOT, byte: 0, length: 0 })
+        let seen = parts.into_iter().zip(seen).filter(|(_, is_seen)| *is_seen);
+        Standing(seen.map(|(part, _)| part).collect())
     }
 }
 
 impl Standing {
-    pub(super) fn has(&self, phrase: u32) -> bool {
-        self.0.get(phrase as usize) == Some(&true)
-    }
-}
-
-fn of(shorter: &[u32], at: u32) -> u32 {
-    shorter.get(at as usize).copied().unwrap_or(ROOT)
-}
-
-fn see(seen: &mut [bool], at: u32) {
-    if let Some(seen) = seen.get_mut(at as usize) {
-        *seen = true;
+    /// Of a phrase that was looked for.
+    pub(super) fn has(&self, phrase: &str) -> bool {
+        parts(phrase).all(|part| self.0.contains(part))
     }
 }
 
@@ -125,7 +54,14 @@ mod tests {
 
     #[test]
     fn phrases_are_found_wherever_they_stand() {
-        let texts = ["joann leeward stops".to_owned(), "hydraulic press 4".to_owned(), "ababac".to_owned()];
+        let long = "hydraulic ".repeat(PART_BYTES_MAX);
+        let texts = [
+            "joann leeward stops".to_owned(),
+            "hydraulic press 4".to_owned(),
+            "ababac".to_owned(),
+            format!("a {long}press"),
+        ];
+        let (long_one, other) = (format!("{long}press"), format!("{long}pump"));
         let words = [
             "ann lee",
             "lee",
@@ -143,19 +79,34 @@ mod tests {
             "hydraulic press 4 ",
             "ééé",
             "joann leeward stops",
+            long_one.as_str(),
+            other.as_str(),
         ];
         let mut phrases = Phrases::default();
-        let ids: Vec<u32> = words.iter().map(|word| phrases.add(word)).collect();
+        words.iter().for_each(|word| phrases.add(word));
         let standing = phrases.find(&texts);
-        for (word, id) in words.iter().zip(ids) {
-            assert_eq!(standing.has(id), texts.iter().any(|text| text.contains(word)), "{word}");
+        for word in words {
+            assert_eq!(standing.has(word), texts.iter().any(|text| text.contains(word)), "{word}");
         }
     }
 
     #[test]
     fn where_there_are_no_texts_nothing_stands() {
         let mut phrases = Phrases::default();
-        let id = phrases.add("press");
-        assert!(!phrases.find(&[]).has(id));
+        phrases.add("press");
+        assert!(!phrases.find(&[]).has("press"));
+    }
+
+    /// All that end at each place of the longest would be a gigabyte here.
+    #[test]
+    fn phrases_that_each_end_the_next_take_no_more_than_others() {
+        let longest = "ab ".repeat(200_000);
+        let mut phrases = Phrases::default();
+        phrases.add(&longest);
+        for length in (2..600).map(|words| 3 * words) {
+            phrases.add(&longest[longest.len() - length..]);
+        }
+        assert!(phrases.0.iter().all(|part| part.len() <= PART_BYTES_MAX));
+        assert!(phrases.find(std::slice::from_ref(&longest)).has(&longest));
     }
 }

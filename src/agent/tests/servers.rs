@@ -62,6 +62,20 @@ async fn a_request_fits_what_the_server_can() {
     }
 }
 
+/// llama.cpp leaves the second of two calls where the model wrote it: there it is neither a call nor an answer.
+#[tokio::test]
+async fn a_call_that_was_left_in_the_text_is_not_made_and_the_one_beside_it_is() {
+    let left = json!({"name": HISTORY, "arguments": {"asset": "EQ-9"}});
+    let mut both = calls(&[(HISTORY, press_4())]).unwrap();
+    both["choices"][0]["message"]["content"] = json!(format!("<tool_call>\n{left}\n</tool_call>"));
+    let (world, model) = (World::new(), Scripted::new("one", vec![Ok(both), says(&good())]));
+    let (answer, _) = world.run(std::slice::from_ref(&model)).await;
+    assert_eq!((answer.source, answer.tool_calls, world.history.count()), (Source::Model, 1, 1));
+    let sent = model.sent.lock().unwrap();
+    let said = &sent[1]["messages"][2];
+    assert_eq!((&said["content"], said["tool_calls"].as_array().map(Vec::len)), (&Value::Null, Some(1)));
+}
+
 fn holds_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),

@@ -229,6 +229,8 @@ pub(super) struct World {
     pub(super) huge: Arc<Counted>,
     pub(super) write: Arc<Counted>,
     pub(super) elsewhere: Arc<Counted>,
+    /// Not in the step's list, as `elsewhere`.
+    pub(super) propose: Arc<Counted>,
     pub(super) clock: Ticks,
 }
 
@@ -247,11 +249,32 @@ impl World {
         let huge = Counted::new("plex.huge", Effect::Read, Ok(json!("x".repeat(5_000))));
         let write = Counted::new("plex.update_sequence", Effect::Write, Ok(json!({})));
         let elsewhere = Counted::new("erp.open_pos", Effect::Read, Ok(json!({})));
+        let propose = Counted::new("material.simulate", Effect::Propose, Ok(json!({"short_days": 3})));
         let mut registry = Registry::default();
-        for tool in [&history, &broken, &huge, &write, &elsewhere] {
+        for tool in [&history, &broken, &huge, &write, &elsewhere, &propose] {
             registry.add(Arc::clone(tool) as Arc<dyn Tool>).unwrap();
         }
-        Self { task: task(), registry, history, broken, huge, write, elsewhere, clock: Ticks::default() }
+        let (task, clock) = (task(), Ticks::default());
+        Self { task, registry, history, broken, huge, write, elsewhere, propose, clock }
+    }
+
+    /// A step that has a tool that proposes, too.
+    pub(super) fn proposing() -> Self {
+        let mut world = Self::new();
+        world.task.tools.push("material.simulate".parse().unwrap());
+        world
+    }
+
+    /// Every tool says something else of itself by now.
+    pub(super) fn redeclared(mut self, change: fn(&mut ToolSpec)) -> Self {
+        let mut registry = Registry::default();
+        for tool in self.registry.tools() {
+            let mut spec = tool.spec().clone();
+            change(&mut spec);
+            registry.add(Redeclared::of(spec, tool)).unwrap();
+        }
+        self.registry = registry;
+        self
     }
 
     pub(super) async fn run(&self, models: &[Arc<Scripted>]) -> (Answer, Vec<Entry>) {

@@ -1,7 +1,7 @@
 //! The `takt serve` process of the demo: started, killed, started again, stopped.
 
-use super::DemoError;
-use std::{fs::OpenOptions, net::SocketAddr, path::PathBuf, process::Stdio, time::Duration};
+use super::{DemoError, TELL_AFTER};
+use std::{fs::OpenOptions, io::Write as _, net::SocketAddr, path::PathBuf, process::Stdio, time::Duration};
 use tokio::process::{Child, Command};
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -23,12 +23,9 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Returns when the server answers.
-    pub(super) async fn start(settings: Settings) -> Result<Self, DemoError> {
+    pub(super) fn start(settings: Settings) -> Result<Self, DemoError> {
         let child = spawn(&settings)?;
-        let mut server = Self { settings, child };
-        server.ready().await?;
-        Ok(server)
+        Ok(Self { settings, child })
     }
 
     pub(super) fn pid(&self) -> Option<u32> {
@@ -47,20 +44,35 @@ impl Server {
         Ok(())
     }
 
-    /// SIGTERM, and the time to hand its runs over.
-    pub(super) async fn stop(mut self) -> Result<(), DemoError> {
+    /// SIGTERM, and the time to hand its runs over; who is in a hurry does not give it that.
+    pub(super) async fn stop(mut self, hurry: impl Future<Output = ()>) -> Result<(), DemoError> {
         let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok()).map(nix::unistd::Pid::from_raw);
         if let Some(pid) = pid {
             // It may have ended by itself meanwhile.
             let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
         }
-        if tokio::time::timeout(STOP_WITHIN, self.child.wait()).await.is_err() {
+        let has_ended = tokio::select! {
+            has_ended = self.ends() => has_ended,
+            () = hurry => false,
+        };
+        if !has_ended {
             self.child.kill().await?;
         }
         Ok(())
     }
 
-    async fn ready(&mut self) -> Result<(), DemoError> {
+    /// False when it takes too long.
+    async fn ends(&mut self) -> bool {
+        if tokio::time::timeout(TELL_AFTER, self.child.wait()).await.is_ok() {
+            return true;
+        }
+        // The terminal may be what went away.
+        let _ = writeln!(std::io::stdout(), "  …          waiting for takt serve to hand its runs over");
+        tokio::time::timeout(STOP_WITHIN, self.child.wait()).await.is_ok()
+    }
+
+    /// Returns when it answers.
+    pub(super) async fn ready(&mut self) -> Result<(), DemoError> {
         let log = || self.settings.log.display().to_string();
         let client = crate::connector::http::client()?;
         let url = format!("http://{}/health", self.settings.bind);
@@ -74,7 +86,7 @@ impl Server {
             if client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()) {
                 return Ok(());
             }
-            if !told && started.elapsed() > Duration::from_secs(1) {
+            if !told && started.elapsed() > TELL_AFTER {
                 println!("  …          waiting for takt serve to become ready");
                 told = true;
             }

@@ -1,11 +1,12 @@
 //! Tells the story as it happens: reads the database like anybody else, and plays the plant's part in it.
 
-use super::{DemoError, answers::Answers, child::Server, plant::Scene};
+use super::{DemoError, Scenario, answers::Answers, child::Server, plant::Scene};
 use crate::{
     app::Plant,
+    cli::run::held::{Place, held},
     connector::http,
     run::{Change, Record, RunId, State, StepPath, machine::Status, story},
-    store::{PgConnection, Store, clock, events, gates, hints, journal, summaries},
+    store::{PgConnection, Store, clock, control, events, gates, hints, journal, summaries},
     workflow::{StepKind, WaitFor},
 };
 use chrono::{DateTime, Utc};
@@ -35,6 +36,7 @@ pub(super) struct Narrator {
     simulator: String,
     bind: SocketAddr,
     answers: Answers,
+    pub place: Place,
     client: Option<reqwest::Client>,
     seen_events: BTreeSet<Uuid>,
     seen_gates: BTreeSet<Uuid>,
@@ -52,6 +54,7 @@ impl Narrator {
         simulator: String,
         bind: SocketAddr,
         answers: Answers,
+        place: Place,
     ) -> Self {
         Self {
             store,
@@ -60,6 +63,7 @@ impl Narrator {
             simulator,
             bind,
             answers,
+            place,
             client: None,
             seen_events: BTreeSet::new(),
             seen_gates: BTreeSet::new(),
@@ -95,15 +99,31 @@ impl Narrator {
                 }
             }
             if self.answers.are_scripted() && self.last_news.elapsed() > STUCK_AFTER {
-                return Err(DemoError::Stuck(STUCK_AFTER.as_secs()));
+                return Err(self.stuck(run).await?);
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }
 
+    async fn stuck(&self, run: Option<RunId>) -> Result<DemoError, DemoError> {
+        let why = match run {
+            None => "no run began, and demo-serve.log in the data folder may say why".to_owned(),
+            Some(run) => {
+                let mut db = self.store.connection().await?;
+                let held =
+                    control::look(&mut db, &[run.0]).await?.pop().and_then(|run| held(&run, &self.place));
+                held.map_or_else(
+                    || format!("`{}` tells how far the run came", self.place.command("show", run.0)),
+                    |held| format!("the run is {held}"),
+                )
+            }
+        };
+        Ok(DemoError::Stuck { seconds: STUCK_AFTER.as_secs(), why })
+    }
+
     async fn begin(&mut self) -> Result<DateTime<Utc>, DemoError> {
         let now = clock::now(&mut *self.store.connection().await?).await?;
-        if self.scene.goes_on {
+        if self.scene.goes_on.is_some() {
             self.say(now, "An earlier demo left a run open; the story goes on with it.");
             return Ok(now);
         }
@@ -169,13 +189,16 @@ impl Narrator {
             ..summaries::Filter::default()
         };
         let mut db = self.store.connection().await?;
-        let newest = summaries::list(&mut db, &filter, 1).await?.into_iter().next();
-        let Some(newest) = newest.filter(|run| run.started_at >= self.scene.start || run.ended_at.is_none())
-        else {
-            return Ok(None);
+        let found = match self.scene.goes_on {
+            Some(run) => summaries::get(&mut db, run).await?,
+            None => {
+                let newest = summaries::list(&mut db, &filter, 1).await?.into_iter().next();
+                newest.filter(|run| run.started_at >= self.scene.start)
+            }
         };
-        self.say(newest.started_at, &format!("Run http://{}/runs/{}", self.bind, newest.id));
-        Ok(Some(RunId(newest.id)))
+        let Some(found) = found else { return Ok(None) };
+        self.say(found.started_at, &format!("Run http://{}/runs/{}", self.bind, found.id));
+        Ok(Some(RunId(found.id)))
     }
 
     async fn look_at_run(&mut self, run: RunId, server: &mut Server) -> Result<Option<Ended>, DemoError> {
@@ -290,6 +313,10 @@ impl Narrator {
         let time = at.with_timezone(&self.plant.site.time_zone).format("%H:%M:%S");
         println!("{time}  {text}");
         self.last_news = Instant::now();
+    }
+
+    pub(super) fn scenario(&self) -> Scenario {
+        self.scene.scenario
     }
 
     /// The start of the plant's clock, for the summary.

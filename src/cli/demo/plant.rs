@@ -3,14 +3,15 @@
 use super::{DemoError, Scenario};
 use crate::{
     app::Plant,
+    cli::run::held::{Place, held},
     connector::http,
     engine::{
         Definitions,
         control::{Action, ControlError, Order, apply},
     },
-    run::{Change, RunId},
+    run::{Actor, Change, RunId},
     simulator::{MemoryFile, SimulatorConfig, model, slack},
-    store::{Store, clock, journal, summaries},
+    store::{Store, StoreError, audit, clock, control, control::Target, journal, summaries},
     workflow::{CronTimes, Trigger},
 };
 use chrono::{DateTime, Datelike, Days, NaiveTime, TimeDelta, TimeZone, Utc, Weekday};
@@ -30,14 +31,19 @@ const BEFORE_FIRING: TimeDelta = TimeDelta::seconds(5);
 pub(super) struct Scene {
     pub scenario: Scenario,
     pub start: DateTime<Utc>,
-    /// A run of an earlier demo is still open: the story goes on with it.
-    pub goes_on: bool,
+    /// A run of an earlier demo that is still open: the story goes on with it.
+    pub goes_on: Option<RunId>,
 }
 
 impl Scene {
     /// Chooses the next Monday morning of the demo's own time, and sets the database's clock to it. With an
-    /// open run the clock stays, so that its deadlines do.
-    pub(super) async fn set(store: &Store, plant: &Plant, scenario: Scenario) -> Result<Self, DemoError> {
+    /// open run the clock stays, so that its deadlines do. A run that is held would go nowhere.
+    pub(super) async fn set(
+        store: &Store,
+        plant: &Plant,
+        scenario: Scenario,
+        place: &Place,
+    ) -> Result<Self, DemoError> {
         let mut db = store.connection().await?;
         if !clock::is_ahead(&mut db).await? && has_runs(&mut db).await? {
             return Err(DemoError::NotADemo);
@@ -48,20 +54,26 @@ impl Scene {
             ..summaries::Filter::default()
         };
         let now = clock::now(&mut db).await?;
-        if !summaries::list(&mut db, &open, 1).await?.is_empty() {
-            return Ok(Self { scenario, start: now, goes_on: true });
+        let open = summaries::list(&mut db, &open, LEFTOVERS_MAX).await?;
+        let open: Vec<_> = open.into_iter().map(|run| run.id).collect();
+        let open = control::look(&mut db, &open).await?;
+        if let Some(run) = open.iter().rev().find(|run| run.hold.is_none()) {
+            return Ok(Self { scenario, start: now, goes_on: Some(RunId(run.id)) });
+        }
+        for run in &open {
+            stand_aside(store, run, place).await?;
         }
         end_leftovers(store).await?;
         let start = begin(plant, scenario, now);
         clock::set(&mut db, start).await?;
-        Ok(Self { scenario, start, goes_on: false })
+        Ok(Self { scenario, start, goes_on: None })
     }
 
     /// The simulator; its plant is remembered in this folder, so that a story can go on.
     pub(super) fn simulator(&self, takt: SocketAddr, data: &Path) -> SimulatorConfig {
         SimulatorConfig {
             start: self.start,
-            memory: Some(MemoryFile { path: data.join("demo-plant.jsonl"), resume: self.goes_on }),
+            memory: Some(MemoryFile { path: data.join("demo-plant.jsonl"), resume: self.goes_on.is_some() }),
             target: Some(format!("http://{takt}/hooks/plant")),
             ..SimulatorConfig::default()
         }
@@ -87,6 +99,19 @@ impl Scenario {
             Self::ShiftHandover => None,
         }
     }
+}
+
+/// A run that is held stays as it is, and the alarm begins another one instead of joining it.
+async fn stand_aside(store: &Store, run: &Target, place: &Place) -> Result<(), DemoError> {
+    if let Some(held) = held(run, place) {
+        println!("  held       run {} of an earlier demo is {held}; a new one begins", run.id);
+    }
+    let mut tx = store.begin().await?;
+    control::give_up_key(&mut tx, RunId(run.id)).await?;
+    let detail = json!({ "reason": "it is held, and the demo begins another run" });
+    audit::add_for(&mut tx, &Actor::named("demo"), "run.give_up_key", &[run.id], &detail).await?;
+    tx.commit().await.map_err(StoreError::from)?;
+    Ok(())
 }
 
 /// Questions that an earlier story left when it ended: a week ahead, nobody could answer them in time.

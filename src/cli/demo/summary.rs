@@ -1,7 +1,7 @@
 //! The end of the story: what changed outside, how long it took, and that nothing was done twice.
 
 use super::{
-    DemoError,
+    DemoError, Scenario,
     narrator::{Ended, Narrator},
 };
 use crate::{
@@ -69,18 +69,30 @@ pub(super) async fn print(
             println!("Time to {what}: {} (plant time)", span(at - began));
         }
     }
-    let first = if narrator.is_scripted() { "start `takt demo` again, then open " } else { "" };
-    println!("Look at it again: {first}http://{bind}/runs/{}", ended.run);
+    println!("Look at it again: {}", narrator.place.command("show", ended.run.0));
+    if !narrator.is_scripted() {
+        println!("  or open http://{bind}/runs/{}", ended.run);
+    }
     if summary.duplicate_effects > 0 {
         return Err(DemoError::Repeated(simulator.to_owned()));
     }
-    if narrator.is_scripted() && ended.outcome == "done" && summary.applied == 0 {
-        return Err(DemoError::NothingWritten);
+    if narrator.is_scripted() && ended.outcome == "done" {
+        wrote_what_was_due(&summary, narrator.scenario())?;
     }
     if GOOD.contains(&ended.outcome.as_str()) {
         Ok(())
     } else {
         Err(DemoError::EndedBadly(ended.outcome.clone()))
+    }
+}
+
+/// Tickets and notices are no schedule: one key of Plex has to have had an effect, and no second.
+fn wrote_what_was_due(summary: &Summary, scenario: Scenario) -> Result<(), DemoError> {
+    let schedules = summary.keys.iter().filter(|key| key.system == "plex" && key.applied > 0).count();
+    match scenario {
+        Scenario::DowntimeEscalation if schedules != 1 => Err(DemoError::Schedules(schedules)),
+        _ if summary.applied == 0 => Err(DemoError::NothingWritten),
+        _ => Ok(()),
     }
 }
 
@@ -144,4 +156,27 @@ fn decided(records: &[Record], decisions: &[&str]) -> Option<DateTime<Utc>> {
 fn span(length: TimeDelta) -> String {
     let seconds = length.num_seconds().max(0);
     if seconds < 60 { format!("{seconds} s") } else { format!("{} min {} s", seconds / 60, seconds % 60) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn summary(systems: &[&str]) -> Summary {
+        let key =
+            |system: &&str| KeySummary { system: (*system).to_owned(), applied: 1, targets: Vec::new() };
+        let applied = systems.len() as u64;
+        let keys = systems.iter().map(key).collect();
+        Summary { applied, repeated: 0, refused: 0, duplicate_effects: 0, keys }
+    }
+
+    #[test]
+    fn a_ticket_does_not_stand_for_the_schedule_that_was_due() {
+        let due = |systems: &[&str], scenario| wrote_what_was_due(&summary(systems), scenario).is_ok();
+        assert!(due(&["tickets", "plex", "tickets"], Scenario::DowntimeEscalation));
+        assert!(!due(&["tickets", "tickets"], Scenario::DowntimeEscalation));
+        assert!(!due(&["plex", "tickets", "plex"], Scenario::DowntimeEscalation));
+        assert!(due(&["tickets"], Scenario::SupplierDelay));
+        assert!(!due(&[], Scenario::ShiftHandover));
+    }
 }

@@ -62,27 +62,37 @@ fn write(file: &Path, tape: &Tape) -> Result<usize, EvalError> {
 
 /// The votes that stand in a case, on its trials as they come out now.
 async fn votes_of(theatre: &Theatre, case: &Case, judge: &Judge, path: &Path) -> Result<Tape, EvalError> {
+    judge::must_fit(theatre, case, path)?;
     let (script, profile) = (Script::of(case, 0), authored(0));
+    let bench = judge::Bench::of(theatre, case, judge)?;
     let replays = theatre.replays(case, path).await?;
-    let questions = judge::questions(theatre, case, judge, &profile, &replays)?;
+    let questions = bench.questions(&profile, &replays);
     let mut tape = Tape { models: vec![profile], replies_sha: judge.votes_sha(), ..Tape::default() };
+    let wrong = |trial: usize, what: String| EvalError::Script { case: case.id(), trial: trial + 1, what };
     for (trial, (question, votes)) in questions.iter().zip(&judge.votes).enumerate() {
-        let wrong = |what: String| EvalError::Script { case: case.id(), trial: trial + 1, what };
         if votes.is_empty() {
             continue;
         }
-        let request = question.as_ref().map_err(|why| wrong(format!("a judge cannot be asked: {why}")))?;
+        let request = question.as_ref();
+        let request = request.map_err(|why| wrong(trial, format!("a judge cannot be asked: {why}")))?;
         let key = request_key(request);
         if tape.exchanges.iter().any(|vote| vote.request_sha == key) {
-            return Err(wrong("its answer is that of an earlier trial, and has its votes".to_owned()));
+            return Err(wrong(trial, "its answer is that of an earlier trial, and has its votes".to_owned()));
         }
         for vote in votes {
             let reply = Reply { answer: Some(json!(vote)), ..Reply::default() };
-            let played = script.played(&reply, tape.exchanges.len(), request).map_err(&wrong)?;
+            let played = script.played(&reply, tape.exchanges.len(), request);
+            let played = played.map_err(|what| wrong(trial, what))?;
             tape.exchanges.push(Exchange::new(request, played));
         }
     }
-    Ok(tape)
+    let has_votes = |key: String| tape.exchanges.iter().any(|vote| vote.request_sha == key);
+    let unvoted =
+        |question: &Result<Value, _>| matches!(question, Ok(request) if !has_votes(request_key(request)));
+    match questions.iter().position(unvoted).filter(|_| !tape.exchanges.is_empty()) {
+        Some(trial) => Err(wrong(trial, "its answer has no votes, and that of another trial has".to_owned())),
+        None => Ok(tape),
+    }
 }
 
 async fn tape_of(theatre: &Theatre, case: &Case, path: &Path, trial: usize) -> Result<Tape, EvalError> {

@@ -22,9 +22,9 @@ pub struct ExportArgs {
     #[arg(long, value_enum)]
     pub to: Target,
 
-    /// Model that promptfoo is to ask
-    #[arg(long, default_value = "gpt-4.1-mini", value_name = "NAME")]
-    pub model: String,
+    /// Model that promptfoo is to ask; the first one of takt.yaml when left out
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
 
     /// Chat lines are also made of hand-written answers
     #[arg(long)]
@@ -87,8 +87,8 @@ pub(super) async fn export(theatre: &Theatre, site: &Path, args: &ExportArgs) ->
     let text = match args.to {
         Target::Chat => {
             let passed = played.iter().flat_map(|played| &played.trials);
-            let passed =
-                passed.filter(|(trial, _)| trial.passed && (args.with_authored || !trial.answered.authored));
+            let passed = passed
+                .filter(|(trial, _)| trial.passed && (args.with_authored || !trial.answered.is_authored()));
             let lines: String = passed.map(|(_, conversations)| chat_lines(conversations)).collect();
             if lines.is_empty() {
                 tell(
@@ -102,7 +102,8 @@ pub(super) async fn export(theatre: &Theatre, site: &Path, args: &ExportArgs) ->
                 let conversations = played.trials.into_iter().next().map(|(_, conversations)| conversations);
                 (played.case, conversations.unwrap_or_default())
             };
-            let tests = promptfoo_tests(&played.into_iter().map(first).collect::<Vec<_>>(), &args.model);
+            let model = args.model.as_deref().or_else(|| theatre.first_model()).ok_or(EvalError::NoModel)?;
+            let tests = promptfoo_tests(&played.into_iter().map(first).collect::<Vec<_>>(), model);
             serde_saphyr::to_string(&tests).map_err(|error| EvalError::Text(error.to_string()))?
         }
         Target::Inspect => inspect(&played)?,
@@ -133,27 +134,17 @@ pub(super) fn import(site: &Path, args: &ImportArgs) -> Result<(), EvalError> {
     let file: Value = serde_saphyr::from_str(&text).map_err(|error| unread(error.to_string()))?;
     let like = Case::load(&args.like)?;
     for imported in read_promptfoo(&file).map_err(unread)? {
-        let mut case = like.clone();
-        case.case.clone_from(&imported.name);
+        let (mut case, left_out) = imported.onto(&like, &args.step);
         case.origin = Origin::Authored { by: args.by.clone(), written: args.written };
         (case.tapes, case.replies, case.labels) = (Vec::new(), Vec::new(), Vec::new());
         case.judge = None;
-        case.tapes.push(format!("{}.tape.json", imported.name));
-        if let Some(trigger) = case.trigger.as_object_mut() {
-            trigger.extend(imported.vars);
-        }
-        case.expect.must_not.extend(imported.must_not);
-        let agent = case.expect.agents.entry(args.step.clone()).or_default();
-        agent.says = imported.agent.says;
-        if !imported.agent.output.is_null() {
-            agent.output = imported.agent.output;
-        }
+        case.tapes.push(format!("{}.tape.json", case.case));
         case.tags.push("promptfoo".to_owned());
         let folder = site.join("evals").join(&case.workflow);
         let name = format!("{}.case.yaml", case.case);
         record::save(&folder, &[(name, record::case_text(&case)?)])?;
         tell(&format!("{} is written; it needs replies, or `takt eval --live --promote`", case.id()));
-        for left_out in imported.left_out {
+        for left_out in left_out {
             tell(&format!("  left out: {left_out}"));
         }
     }

@@ -2,7 +2,8 @@
 //! never on a build server. What they answered is kept as an attempt; a clean one may replace the case's tape.
 
 use super::{
-    EvalArgs, EvalError, finish, judge,
+    EvalArgs, EvalError, finish,
+    judge::{self, Bench, LiveVotes},
     play::{Given, Theatre},
     record, tell,
 };
@@ -44,7 +45,7 @@ pub struct LiveArgs {
     #[arg(long, requires = "live", default_value_t = 1, value_name = "K", value_parser = clap::value_parser!(u8).range(1..=32))]
     pub trials: u8,
 
-    /// Stop before the next case when this much is spent
+    /// Stop before the next case, and ask no judge any more, when this much is spent
     #[arg(long, requires = "live", default_value_t = 1.0, value_name = "USD")]
     pub max_usd: f64,
 
@@ -75,13 +76,16 @@ pub(super) async fn run(theatre: &Theatre, args: &EvalArgs) -> Result<ExitCode, 
             tell(&format!("{spent:.4} USD are spent, more than --max-usd {}", args.live.max_usd));
             return Ok(ExitCode::from(EXIT_BUDGET));
         }
-        let (trials, judged) = ask(theatre, args, &case, &path, &models).await?;
+        let (trials, judged) = ask(theatre, args, &case, &path, &models, spent).await?;
         spent += trials.iter().map(|trial| trial.score.metrics.cost_usd).sum::<f64>();
         spent += judged.as_ref().map_or(0.0, |judged| judged.cost_usd);
         report.add(&case, trials, &baseline);
         report.add_judgement(&case, judged.map(|judged| judged.judgement), &baseline);
     }
     args.must_fit(report.cases.len())?;
+    if args.filters().is_empty() {
+        report.before.clone_from(&baseline.matrix);
+    }
     finish(&report, args)?;
     Ok(ExitCode::from(report.exit_code()))
 }
@@ -107,63 +111,87 @@ async fn ask(
     case: &Case,
     path: &Path,
     models: &[Arc<dyn Model>],
-) -> Result<(Vec<Trial>, Option<judge::Asked>), EvalError> {
+    spent: f64,
+) -> Result<(Vec<Trial>, Option<LiveVotes>), EvalError> {
+    // Before anything is paid for that could not be judged afterwards.
+    judge::must_fit(theatre, case, path)?;
+    let bench = case.judge.as_ref().map(|judge| Bench::of(theatre, case, judge)).transpose()?;
     let definition = theatre.definition(&case.workflow)?;
-    let (mut trials, mut tapes, mut problems) = (Vec::new(), Vec::new(), Vec::new());
-    let mut replays = Vec::new();
+    let (mut trials, mut replays, mut recorded) = (Vec::new(), Vec::new(), Recorded::default());
     for n in 0..args.live.trials {
         let taping = Taping::of(models);
         let given = Given { endpoints: Arc::new(Patient::default()), ..Given::new(taping.models(models)) };
         let replayed = theatre.play(case, case.load_world(path)?, given, definition.clone()).await?;
         let trial = Trial::of(&replayed, &case.expect);
         if !trial.passed {
-            problems.push(format!("trial {} did not pass", n + 1));
+            recorded.problems.push(format!("trial {} did not pass", n + 1));
         }
-        problems.extend(unclean(&replayed.records));
-        let name = match n {
-            0 => format!("{}.tape.json", case.case),
-            n => format!("{}.t{}.tape.json", case.case, n + 1),
-        };
+        recorded.problems.extend(unclean(&replayed.records));
         let tape = Tape { terms: terms(&replayed.records), ..taping.tape() };
-        tapes.push(text_of(theatre, name, &tape, &mut problems)?);
+        recorded.add(theatre, case.tape_name(n), &tape)?;
         trials.push(trial);
         replays.push(replayed);
     }
-    let names: Vec<String> = tapes.iter().map(|(name, _)| name.clone()).collect();
-    let judged = judge::ask(theatre, case, models, &replays).await?;
-    if let Some((judge, judged)) = case.judge.as_ref().zip(judged.as_ref()) {
-        tapes.push(text_of(theatre, judge.tape.clone(), &judged.tape, &mut problems)?);
-        problems.extend(judged.problem(judge));
-    }
-    record::save(&args.site.join("evals").join(record::ATTEMPTS).join(&case.workflow), &tapes)?;
+    let attempts = args.site.join("evals").join(record::ATTEMPTS).join(&case.workflow);
+    record::save(&attempts, &recorded.files)?;
+    let spent = spent + trials.iter().map(|trial| trial.score.metrics.cost_usd).sum::<f64>();
+    let mut votes = Recorded::default();
+    let judged = match case.judge.as_ref().zip(bench) {
+        Some((judge, bench)) => {
+            let judged = bench.ask(models, &replays, args.live.max_usd - spent).await;
+            votes.add(theatre, judge.tape.clone(), &judged.tape)?;
+            votes.problems.extend(judged.problem(judge));
+            record::save(&attempts, &votes.files)?;
+            Some(judged)
+        }
+        None => None,
+    };
     if args.live.promote {
-        if !case.replies.is_empty() {
-            problems.push("it has hand-written replies: take them out first".to_owned());
-        }
-        if problems.is_empty() {
-            let mut promoted = case.clone();
-            promoted.tapes = names;
-            tapes.push((format!("{}.case.yaml", case.case), record::case_text(&promoted)?));
-            record::save(path.parent().unwrap_or(Path::new(".")), &tapes)?;
-            tell(&format!("{} has new tapes", case.id()));
-        } else {
-            tell(&format!("{} keeps its tapes: {}", case.id(), problems.join("; ")));
-        }
+        promote(case, path, recorded, votes)?;
     }
     Ok((trials, judged))
 }
 
-/// A tape as a file; what must not stand in it is a problem.
-fn text_of(
-    theatre: &Theatre,
-    name: String,
-    tape: &Tape,
-    problems: &mut Vec<String>,
-) -> Result<(String, String), EvalError> {
-    let text = tape.to_text().map_err(|e| EvalError::Text(e.to_string()))?;
-    let found = scan(&name, &text, &theatre.confidential());
-    problems.extend(found.secrets.into_iter().chain(found.personal));
-    Ok((name, text))
+/// Tapes as files, and why they may not become a case's.
+#[derive(Default)]
+struct Recorded {
+    files: Vec<(String, String)>,
+    problems: Vec<String>,
+}
+
+impl Recorded {
+    /// What must not stand in a tape is a problem.
+    fn add(&mut self, theatre: &Theatre, name: String, tape: &Tape) -> Result<(), EvalError> {
+        let text = tape.to_text().map_err(|e| EvalError::Text(e.to_string()))?;
+        let found = scan(&name, &text, &theatre.confidential());
+        self.problems.extend(found.secrets.into_iter().chain(found.personal));
+        self.files.push((name, text));
+        Ok(())
+    }
+}
+
+/// What was recorded becomes the case's, if nothing is wrong with it; votes that have something wrong hold back nothing but
+/// themselves.
+fn promote(case: &Case, path: &Path, mut recorded: Recorded, votes: Recorded) -> Result<(), EvalError> {
+    if !case.replies.is_empty() {
+        recorded.problems.push("it has hand-written replies: take them out first".to_owned());
+    }
+    if !recorded.problems.is_empty() {
+        tell(&format!("{} keeps its tapes: {}", case.id(), recorded.problems.join("; ")));
+        return Ok(());
+    }
+    let mut promoted = case.clone();
+    promoted.tapes = recorded.files.iter().map(|(name, _)| name.clone()).collect();
+    recorded.files.push((format!("{}.case.yaml", case.case), record::case_text(&promoted)?));
+    if votes.problems.is_empty() {
+        recorded.files.extend(votes.files);
+    }
+    record::save(path.parent().unwrap_or(Path::new(".")), &recorded.files)?;
+    tell(&format!("{} has new tapes", case.id()));
+    if !votes.problems.is_empty() {
+        tell(&format!("{} keeps the votes of its judge: {}", case.id(), votes.problems.join("; ")));
+    }
+    Ok(())
 }
 
 /// Waits as long as an endpoint asks, in the time of this world: the replay's clock only jumps there.

@@ -52,14 +52,20 @@ impl Theatre {
         library.get(workflow).cloned().ok_or_else(|| EvalError::NoWorkflow(library.absence(workflow)))
     }
 
+    /// The model that the site prefers, as its endpoint knows it.
+    pub(super) fn first_model(&self) -> Option<&str> {
+        self.declared.first().map(|profile| profile.model.as_str())
+    }
+
     /// One trial for each tape, and what the judge thinks of them.
     pub(super) async fn trials(
         &self,
         case: &Case,
         path: &Path,
     ) -> Result<(Vec<Trial>, Option<Judgement>), EvalError> {
+        judge::must_fit(self, case, path)?;
         let replays = self.replays(case, path).await?;
-        let judgement = judge::replayed(self, case, path, &replays)?;
+        let judgement = judge::replayed(self, case, path, &replays);
         Ok((replays.iter().map(|replayed| Trial::of(replayed, &case.expect)).collect(), judgement))
     }
 

@@ -70,8 +70,9 @@ impl Driver {
         };
         let system = call.tool.system();
         let has_waited = self.deferred.contains(&task.path);
+        let who = (self.run, &task.path, task.attempt);
         let wait = match self.state.step(&task.path).is_some_and(is_due) {
-            true => self.services.brakes.retry(system, (self.run, &task.path), self.seconds(), has_waited),
+            true => self.services.brakes.retry(system, who, self.seconds(), has_waited),
             false => None,
         };
         let Some(wait) = wait else {

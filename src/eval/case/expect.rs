@@ -84,7 +84,7 @@ pub struct ExpectedWrite {
 }
 
 /// Everything that is given must hold for a call to be forbidden.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Forbidden {
     /// A tool's name; `*` at its end stands for any rest. Left out: text in calls, proposals and answers.
@@ -112,6 +112,12 @@ pub struct ExpectedAgent {
     /// Texts that stand somewhere in the answer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub says: Vec<String>,
+    /// Regular expressions that each match somewhere in the answer's JSON.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub matches: Vec<String>,
+    /// JSON Schema that the answer fits as the model wrote it, masked, besides the step's own.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub schema: Value,
     /// Several answers are right: one of these must be contained in it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accept_any: Vec<Value>,

@@ -1,6 +1,6 @@
 //! What a case says of its judge: by which rubric, of which step's answer, and whose votes. `eval/judge` counts them.
 
-use super::{CaseError, read_tape};
+use super::{Case, CaseError, read_tape};
 use crate::agent::{Tape, sha256_json};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,6 +9,9 @@ use std::{
     fs,
     path::{Component, Path},
 };
+
+/// As many trials `--live` makes at the most.
+const TRIALS_MAX: u8 = 32;
 
 /// A model's opinion of what a step answered, for what no check can compute. It stands beside the checks and never
 /// gates.
@@ -53,9 +56,11 @@ fn two() -> usize {
 }
 
 impl Judge {
-    /// What is wrong with it in a case of so many tapes.
-    pub(super) fn mistake(&self, tapes: usize) -> Option<String> {
+    /// What is wrong with it in its case.
+    pub(super) fn mistake(&self, case: &Case) -> Option<String> {
         let Self { rubric, tape, n, agree, votes, .. } = self;
+        let trials = case.tapes.len().max(1);
+        let mut files = case.tapes.iter().chain([&case.world]);
         let is_below = |part: Component<'_>| matches!(part, Component::Normal(_));
         match () {
             () if self.gating => {
@@ -63,11 +68,14 @@ impl Judge {
                 Some(format!("{message}. Take `gating` out"))
             }
             () if tape.contains(['/', '\\']) => Some(format!("`{tape}` must be a file beside the case")),
+            () if files.any(|file| file == tape) || (0..TRIALS_MAX).any(|n| case.tape_name(n) == *tape) => {
+                Some(format!("`{tape}` is a file of the case: the judge's tape needs another name"))
+            }
             () if rubric.is_empty() || !Path::new(rubric).components().all(is_below) => {
                 Some(format!("the rubric `{rubric}` must be a file below evals/"))
             }
             () if *agree == 0 || agree > n => Some(format!("{agree} of {n} votes cannot agree")),
-            () if votes.len() > tapes.max(1) || votes.iter().any(|trial| trial.len() > *n) => {
+            () if votes.len() > trials || votes.iter().any(|trial| trial.len() > *n) => {
                 Some(format!("it has more votes than {n} for each of its trials"))
             }
             () => None,

@@ -273,7 +273,7 @@ impl Case {
         if case.replies.iter().flatten().any(|reply| reply.forms() != 1) {
             return Err(invalid("a reply needs one of calls, answer, text, message, fails".to_owned()));
         }
-        if let Some(mistake) = case.judge.as_ref().and_then(|judge| judge.mistake(case.tapes.len())) {
+        if let Some(mistake) = case.judge.as_ref().and_then(|judge| judge.mistake(&case)) {
             return Err(invalid(mistake));
         }
         let mut last = TimeDelta::zero();
@@ -308,6 +308,14 @@ impl Case {
         world.calls.retain(|call| self.answers.iter().all(|own| own.tool != call.tool));
         world.calls.splice(0..0, self.answers.iter().cloned());
         Ok(world)
+    }
+
+    /// How the tape of a live trial is called, counted from 0.
+    pub fn tape_name(&self, trial: u8) -> String {
+        match trial {
+            0 => format!("{}.tape.json", self.case),
+            n => format!("{}.t{}.tape.json", self.case, n + 1),
+        }
     }
 
     /// One tape for each trial; a case without tapes has one trial, in which no model is configured.

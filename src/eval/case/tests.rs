@@ -93,6 +93,15 @@ fn a_judge_never_gates_and_its_files_are_the_site_s() {
         let error = with(&format!("{files}, {more}")).unwrap_err().to_string();
         assert!(error.contains(said), "{error}");
     }
+    for taken in ["leak.world.json", "leak.tape.json", "leak.t2.tape.json"] {
+        let error = with(&format!("rubric: rubrics/note.md, tape: {taken}")).unwrap_err().to_string();
+        assert!(error.contains("is a file of the case"), "{error}");
+    }
+    let own = CASE.replace(
+        "timeline:",
+        "tapes: [votes.json]\njudge: { step: note, rubric: r.md, tape: votes.json }\ntimeline:",
+    );
+    assert!(load("leak.case.yaml", &own).unwrap_err().to_string().contains("is a file of the case"));
     for files in [
         "rubric: ../takt.yaml, tape: leak.judge.tape.json",
         "rubric: /etc/hosts, tape: leak.judge.tape.json",

@@ -89,7 +89,7 @@ fn sample(sample: &InspectSample<'_>) -> Value {
         "scores": {"checks": {"value": if sample.result.passed { "C" } else { "I" }, "answer": answer, "explanation": why.join("; "), "metadata": {"checks": checks}}},
         "metadata": {
             "source": conversation.source, "outcome": sample.result.score.outcome,
-            "stale": sample.result.stale, "authored": sample.result.answered.authored,
+            "stale": sample.result.stale, "authored": sample.result.answered.is_authored(),
         },
         "store": {}, "events": [], "model_usage": {}, "attachments": {},
     })

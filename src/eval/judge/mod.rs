@@ -4,17 +4,13 @@
 use super::case::{Judge, Vote};
 use super::score::{Replayed, entries, told_in};
 use crate::agent::{
-    Entry, Exchange, ModelProfile, Part, Parts, Question, Stale, Tape, ToolClasses, request_key,
-    single_answer, strictest,
+    Entry, Exchange, MaskKey, ModelProfile, Part, Parts, Question, Source, Stale, Tape, request_key,
+    single_answer,
 };
-use crate::run::Change;
 use crate::tool::DataClass;
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-};
+use std::{collections::BTreeSet, fmt};
 
 /// Stands below every rubric.
 const TASK: &str = "\
@@ -34,25 +30,32 @@ pub struct Brief<'a> {
     pub profile: &'a ModelProfile,
 }
 
+/// Why a trial is not judged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unjudged {
+    /// Its votes are on what it answered before.
+    #[error("the trial is stale itself")]
+    StaleTrial,
+    #[error("no model answered `{0}`")]
+    NoAnswer(String),
+    #[error("a confidential value would be sent")]
+    Confidential,
+    #[error("no model may be shown what `{0}` says")]
+    NoJudge(String),
+    #[error("an attempt failed before, and nobody was asked any more")]
+    Failed,
+    #[error("--max-usd is spent")]
+    Spent,
+}
+
 impl Brief<'_> {
-    /// The question about one trial, masked as the step's own requests; why there is none, otherwise.
-    pub fn question(&self, replayed: &Replayed) -> Result<Value, String> {
+    /// The question about one trial; why there is none, otherwise.
+    pub fn question(&self, replayed: &Replayed) -> Result<Value, Unjudged> {
         if !replayed.stale.is_empty() {
-            return Err("the trial is stale itself".to_owned());
+            return Err(Unjudged::StaleTrial);
         }
-        let entries: Vec<(String, Entry)> = entries(&replayed.records).collect();
-        let (mut masking, mut answer) = (None, None);
-        for (_, entry) in entries.iter().filter(|(step, _)| *step == self.judge.step) {
-            match entry {
-                Entry::Started { masking: Some(with), .. } => masking = Some(with),
-                Entry::Finished { output, .. } => answer = Some(output),
-                _ => {}
-            }
-        }
-        let Some((masking, answer)) = masking.zip(answer) else {
-            return Err(format!("`{}` gave no answer", self.judge.step));
-        };
-        let strict = strictest(&masking.classes);
+        let step = &self.judge.step;
+        let (key, answer) = accepted(replayed, step).ok_or_else(|| Unjudged::NoAnswer(step.clone()))?;
         let instructions = format!("{}\n\n{TASK}", self.rubric.trim_end());
         let (data, schema) = (json!({ "answer": answer }), ballot());
         let question = Question {
@@ -61,15 +64,31 @@ impl Brief<'_> {
             schema: &schema,
             answer_tokens: VOTE_TOKENS,
         };
-        let read = read(replayed, &entries, &masking.classes, &strict);
-        let request = question.request(self.profile, masking, self.known, &read);
+        let request = question.request(self.profile, key, self.known);
         let text = request.to_string();
         let is_told = |values: &[String]| told_in(&text, values).next().is_some();
         match is_told(self.confidential) || is_told(&replayed.confidential) {
-            true => Err("a confidential value would be sent".to_owned()),
+            true => Err(Unjudged::Confidential),
             false => Ok(request),
         }
     }
+}
+
+/// The answer that a step took of a model, as the model wrote it: it holds tokens where the model was shown tokens.
+fn accepted(replayed: &Replayed, step: &str) -> Option<(MaskKey, Value)> {
+    let (mut key, mut said, mut answer) = (None, None, None);
+    for (_, entry) in entries(&replayed.records).filter(|(of, _)| of == step) {
+        match entry {
+            Entry::Started { masking, .. } => {
+                key = masking.map(|masking| masking.key);
+                (said, answer) = (None, None);
+            }
+            Entry::Responded { body, .. } => said = Some(body),
+            Entry::Finished { source, .. } => answer = said.take().filter(|_| source != Source::Rules),
+            _ => {}
+        }
+    }
+    Some((key?, single_answer(&answer?).ok()?))
 }
 
 /// The reason comes first: who votes first gives reasons for the vote.
@@ -83,44 +102,6 @@ fn ballot() -> Value {
         "required": ["reason", "pass"],
         "additionalProperties": false,
     })
-}
-
-/// Everything that a run was given, with what its giver says of the fields; of what began it, nobody says anything.
-fn read<'a>(
-    replayed: &'a Replayed,
-    entries: &'a [(String, Entry)],
-    classes: &'a ToolClasses,
-    strict: &'a BTreeMap<String, DataClass>,
-) -> Vec<(&'a Value, &'a BTreeMap<String, DataClass>)> {
-    let mut read = Vec::new();
-    for record in &replayed.records {
-        match (&record.path, &record.change) {
-            (_, Change::RunStarted(start)) => {
-                read.extend([(&start.trigger, strict), (&start.inputs, strict)]);
-            }
-            (Some(path), Change::Done { output }) => {
-                let step = path.to_string();
-                let tools = replayed.calls.iter().filter(|call| call.step == step);
-                let said = tools.filter_map(|call| classes.get(&call.tool));
-                read.extend(said.map(|classes| (output, classes)));
-            }
-            _ => {}
-        }
-    }
-    let mut asked = BTreeMap::new();
-    for (_, entry) in entries {
-        match entry {
-            Entry::ToolRequested { call_key, tool, .. } => {
-                asked.insert(*call_key, tool);
-            }
-            Entry::ToolDone { call_key, output, .. } => {
-                let said = asked.get(call_key).and_then(|tool| classes.get(*tool));
-                read.extend(said.map(|classes| (output, classes)));
-            }
-            _ => {}
-        }
-    }
-    read
 }
 
 /// Whether a model may be shown what a step said: the step itself was allowed to ask it.
@@ -138,7 +119,7 @@ pub enum Opinion {
     Poor,
     /// There are fewer votes than there should be.
     NotKnown,
-    /// The votes are on another question.
+    /// The votes are on another question, or cannot be read.
     Stale,
 }
 
@@ -173,7 +154,7 @@ impl Judgement {
     pub fn of(
         judge: &Judge,
         tape: &Tape,
-        questions: &[Result<Value, String>],
+        questions: &[Result<Value, Unjudged>],
         mut stale: Vec<Stale>,
     ) -> Self {
         stale.extend(misfits(judge, tape));
@@ -201,7 +182,8 @@ impl Judgement {
                 }
             }
         }
-        if !open.is_empty() && stale.is_empty() && questions.iter().all(Result::is_ok) {
+        let is_trial_stale = questions.contains(&Err(Unjudged::StaleTrial));
+        if !open.is_empty() && stale.is_empty() && !is_trial_stale {
             let detail = format!("{} recorded votes were not asked for", open.len());
             stale.push(Stale::new(Part::Unplayed, detail));
         }
@@ -228,8 +210,21 @@ impl Judgement {
         }
     }
 
+    /// Of votes, or of a rubric, that nobody can read any more.
+    pub fn unreadable(judge: &Judge, stale: Stale) -> Self {
+        Self {
+            opinion: Opinion::Stale,
+            passed: None,
+            n: judge.n,
+            agree: judge.agree,
+            origin: if judge.votes.is_empty() { "recorded" } else { "authored" },
+            notes: vec![stale.to_string()],
+            stale: vec![stale],
+        }
+    }
+
     /// In a word: `2/3`, `n/a`, `stale`.
-    pub fn votes(&self) -> String {
+    pub fn in_short(&self) -> String {
         let counted = self.passed.map(|passed| format!("{passed}/{}", self.n));
         counted.unwrap_or_else(|| self.opinion.word().to_owned())
     }
@@ -239,7 +234,7 @@ impl fmt::Display for Judgement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "judge: {}", self.opinion.word())?;
         if self.passed.is_some() {
-            write!(f, ", {} votes, {} must agree ({})", self.votes(), self.agree, self.origin)?;
+            write!(f, ", {} votes, {} must agree ({})", self.in_short(), self.agree, self.origin)?;
         }
         match self.notes.is_empty() {
             true => Ok(()),
@@ -252,8 +247,8 @@ impl fmt::Display for Judgement {
 fn votes(judge: &Judge, tape: &Tape, open: &[&Exchange], request: &Value) -> Result<Vec<Vote>, Vec<Stale>> {
     let key = request_key(request);
     let given: Vec<&Exchange> = tape.exchanges.iter().filter(|vote| vote.request_sha == key).collect();
-    if given.is_empty() && !open.is_empty() {
-        return Err(changed(open, request));
+    if given.is_empty() && !tape.exchanges.is_empty() {
+        return Err(changed(tape, open, request));
     }
     if given.len() > judge.n {
         let detail = format!("{} votes are recorded, and n is {}", given.len(), judge.n);
@@ -277,10 +272,12 @@ fn misfits(judge: &Judge, tape: &Tape) -> Vec<Stale> {
     edited.chain(other).collect()
 }
 
-/// What is different from the question, voted on and not asked, that is most like this one.
-fn changed(open: &[&Exchange], request: &Value) -> Vec<Stale> {
+/// What is different from the question that was voted on and is most like this one: one that nobody asks any more, where
+/// there is one.
+fn changed(tape: &Tape, open: &[&Exchange], request: &Value) -> Vec<Stale> {
     let now = Parts::of(request);
-    let nearest = open.iter().map(|vote| vote.parts.changes(&now)).min_by_key(Vec::len).unwrap_or_default();
+    let voted = tape.exchanges.iter().filter(|vote| open.is_empty() || open.contains(vote));
+    let nearest = voted.map(|vote| vote.parts.changes(&now)).min_by_key(Vec::len).unwrap_or_default();
     if nearest.is_empty() {
         return vec![Stale::new(Part::Tape, "the key of a recorded vote is not that of its parts")];
     }

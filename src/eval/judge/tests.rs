@@ -1,13 +1,10 @@
 use super::*;
-use crate::agent::{Limits, ModelErrorClass, Played};
-use crate::eval::MadeCall;
-use crate::run::{Record, StepPath};
-use crate::tool::Effect;
+use crate::agent::{Body, Limits, ModelErrorClass, Played};
+use crate::run::{Change, Record, StepPath};
 use chrono::DateTime;
 
 const RUBRIC: &str = "A good note says what stands still. Ask Ivo Brandt.";
-const NOTE: &str =
-    "PRESS-4 stands still. Ask Dana Whitfield (dana@plant1.example) or Mia Keller about AND-33.";
+const NOTE: &str = "PRESS-4 stands still. Ask EMP_7F3A about AND-33.";
 
 fn judge() -> Judge {
     let judge = json!({"rubric": "rubrics/note.md", "step": "note", "tape": "c.judge.tape.json"});
@@ -20,38 +17,62 @@ fn profile() -> ModelProfile {
     .unwrap()
 }
 
-/// A tool told who raised a call; then an agent wrote a note.
-fn replayed(note: &str) -> Replayed {
-    let record = |seq: u32, path: &str, change: Change| Record {
+/// A model wrote a note, and its tokens were put back.
+fn replayed(said: &str) -> Replayed {
+    finished(
+        &json!({ "note": said }),
+        "model",
+        &json!({ "note": said.replace("EMP_7F3A", "Dana Whitfield") }),
+    )
+}
+
+/// A step whose model said one thing, and what came of it.
+fn finished(said: &Value, source: &str, output: &Value) -> Replayed {
+    let record = |seq: u32, path: &str, note: Value| Record {
         seq,
         at: DateTime::UNIX_EPOCH,
         path: Some(StepPath::root(path)),
         attempt: 1,
-        change,
+        change: Change::Noted { note },
     };
-    let started = json!({"type": "started", "at": "2026-11-30T19:45:00Z", "prompt_sha": "p", "toolset_sha": "t",
+    let at = "2026-11-30T19:45:00Z";
+    let started = json!({"type": "started", "at": at, "prompt_sha": "p", "toolset_sha": "t",
         "schema_sha": "s", "models": [profile()], "tools": [], "withheld": [], "limits": Limits::default(),
-        "masking": {"key": "07".repeat(32), "fields": [], "classes": {"andon.open_calls": {"raised_by": "employee"}}}});
-    let finished = json!({"type": "finished", "at": "2026-11-30T19:45:01Z", "source": "model",
-        "output": {"note": note}, "why": null});
+        "masking": {"key": "07".repeat(32), "fields": ["who"], "classes": {}}});
+    let body = |said: &Value| {
+        let content = said.to_string();
+        Body::of_json(&json!({"choices": [{"message": {"content": content}, "finish_reason": "stop"}]}))
+    };
+    let responded = |turn: u32, said: &Value| {
+        json!({"type": "responded", "at": at, "turn": turn, "attempt": 1, "status": 200,
+            "body": body(said), "ms": 0})
+    };
+    let finished = json!({"type": "finished", "at": at, "source": source, "output": output, "why": null});
     Replayed {
         records: vec![
-            record(1, "calls", Change::Done { output: json!({"calls": [{"raised_by": "Dana Whitfield"}]}) }),
-            record(2, "note", Change::Noted { note: started }),
-            record(3, "note", Change::Noted { note: finished }),
+            record(1, "note", started),
+            record(2, "note", responded(1, &json!({ "note": "rejected" }))),
+            record(3, "note", responded(2, said)),
+            record(4, "other", responded(1, &json!({ "note": "of another step" }))),
+            record(5, "note", finished),
         ],
-        calls: vec![MadeCall {
-            step: "calls".into(),
-            tool: "andon.open_calls".parse().unwrap(),
-            effect: Effect::Read,
-            args: json!({}),
-        }],
         confidential: ["Mia Keller", "Ivo Brandt"].map(str::to_owned).into(),
         ..Replayed::default()
     }
 }
 
-fn asked(rubric: &str, note: &str, profile: &ModelProfile, confidential: &[String]) -> Result<Value, String> {
+fn put(replayed: &Replayed) -> Result<Value, Unjudged> {
+    let (judge, profile) = (judge(), profile());
+    Brief { judge: &judge, rubric: RUBRIC, known: &[], confidential: &[], profile: &profile }
+        .question(replayed)
+}
+
+fn asked(
+    rubric: &str,
+    note: &str,
+    profile: &ModelProfile,
+    confidential: &[String],
+) -> Result<Value, Unjudged> {
     let people = ["Mia Keller", "Ivo Brandt"].map(|name| (DataClass::Employee, name.to_owned()));
     Brief { judge: &judge(), rubric, known: &people, confidential, profile }.question(&replayed(note))
 }
@@ -70,7 +91,7 @@ fn tape(request: &Value, votes: &[bool]) -> Tape {
 }
 
 fn judged(tape: &Tape, questions: &[Value]) -> Judgement {
-    let questions: Vec<Result<Value, String>> = questions.iter().cloned().map(Ok).collect();
+    let questions: Vec<Result<Value, Unjudged>> = questions.iter().cloned().map(Ok).collect();
     Judgement::of(&judge(), tape, &questions, Vec::new())
 }
 
@@ -106,7 +127,7 @@ fn of_several_trials_the_one_with_the_fewest_votes_counts() {
     let mut both = tape(&requests[0], &[true, true, true]);
     both.exchanges.extend(tape(&requests[1], &[true, false, false]).exchanges);
     let judgement = judged(&both, &requests);
-    assert_eq!((judgement.opinion, judgement.votes().as_str()), (Opinion::Poor, "1/3"));
+    assert_eq!((judgement.opinion, judgement.in_short().as_str()), (Opinion::Poor, "1/3"));
     assert_eq!(judgement.notes, ["trial 2: because", "trial 2: because"]);
     assert_eq!(judged(&both, &[requests[0].clone(), requests[0].clone()]).opinion, Opinion::Stale);
 }
@@ -134,9 +155,43 @@ fn with_fewer_votes_than_n_nobody_knows() {
     let failed = Played::Error { class, status: Some(500), retry_after_ms: None, message };
     two.exchanges.push(Exchange::new(&request, failed));
     known(&two);
-    let unreached = [Err("`note` gave no answer".to_owned())];
-    let judgement = Judgement::of(&judge(), &tape(&request, &[true; 3]), &unreached, Vec::new());
-    assert_eq!(judgement.to_string(), "judge: n/a: `note` gave no answer");
+    let unreached = [Err(Unjudged::NoAnswer("note".into()))];
+    let judgement = Judgement::of(&judge(), &tape(&request, &[]), &unreached, Vec::new());
+    assert_eq!(judgement.to_string(), "judge: n/a: no model answered `note`");
+}
+
+/// Trials with the same answer share their votes: nothing is left over when one of them answers something else.
+#[test]
+fn an_answer_that_nobody_voted_on_is_stale_where_others_have_votes() {
+    let (was, other) = (question("All well."), question("All is well."));
+    let shared = tape(&was, &[true; 3]);
+    assert_eq!(judged(&shared, &[was.clone(), was.clone()]).opinion, Opinion::Good);
+    let judgement = judged(&shared, &[was, other]);
+    assert_eq!(parts(&judgement), [Part::Input], "{judgement}");
+    assert_eq!(judgement.to_string(), "judge: stale: the judged answer changed");
+}
+
+/// An answer that is gone is another answer; where the trial itself is stale, that is said of it and is enough.
+#[test]
+fn votes_on_a_question_that_is_not_put_any_more_are_stale() {
+    let (first, second) = (question("All well."), question(NOTE));
+    let mut both = tape(&first, &[true; 3]);
+    both.exchanges.extend(tape(&second, &[true; 3]).exchanges);
+    let of = |why: Unjudged| Judgement::of(&judge(), &both, &[Ok(first.clone()), Err(why)], Vec::new());
+    assert_eq!(parts(&of(Unjudged::NoAnswer("note".into()))), [Part::Unplayed]);
+    assert_eq!(parts(&of(Unjudged::Confidential)), [Part::Unplayed]);
+    let stale_trial = of(Unjudged::StaleTrial);
+    assert_eq!(stale_trial.to_string(), "judge: n/a: trial 2: the trial is stale itself");
+}
+
+#[test]
+fn votes_that_cannot_be_read_are_stale() {
+    let judgement = Judgement::unreadable(&judge(), Stale::new(Part::Prompt, "cannot read it"));
+    assert_eq!(parts(&judgement), [Part::Prompt]);
+    assert_eq!(
+        (judgement.to_string().as_str(), judgement.origin),
+        ("judge: stale: cannot read it", "recorded")
+    );
 }
 
 /// Votes are on one rubric, one answer, one model and one ballot.
@@ -164,18 +219,48 @@ fn another_question_makes_the_votes_stale_and_names_what_changed() {
     assert_eq!(parts(&judged(&tape(&question(NOTE), &[true; 4]), &[question(NOTE)])), [Part::Unplayed]);
 }
 
-/// Names of people, what a tool said of a person, addresses: in the answer, and in the rubric.
+/// What the event alone calls confidential: the step knew it by `events/*.json`, which no judge reads.
 #[test]
-fn a_question_holds_nothing_that_the_step_could_not_have_sent() {
-    let request = question(NOTE);
+fn a_class_of_an_event_alone_is_not_unmasked_for_a_judge() {
+    let mut trial =
+        finished(&json!({"note": "CUST_9XQ2 waits."}), "model", &json!({"note": "Nordwerk waits."}));
+    let start = json!({"kind": "run_started", "data": {"workflow": "w", "sha256": "0", "inputs": {},
+        "trigger": {"type": "a.b", "buyer": "Nordwerk"}}});
+    let change = serde_json::from_value(start).unwrap();
+    trial.records.insert(0, Record { path: None, change, ..trial.records[0].clone() });
+    let sent = put(&trial).unwrap().to_string();
+    assert!(sent.contains("CUST_9XQ2 waits.") && !sent.contains("Nordwerk"), "{sent}");
+}
+
+/// `mask: [who]` on what the run knows under another name.
+#[test]
+fn what_was_masked_under_a_name_of_its_own_is_not_unmasked_for_a_judge() {
+    let said = json!({"note": "Ask MASK_C0DE."});
+    let sent = put(&finished(&said, "model", &json!({"note": "Ask Dana Whitfield."}))).unwrap().to_string();
+    assert!(sent.contains("Ask MASK_C0DE.") && !sent.contains("Dana"), "{sent}");
+}
+
+/// Rules say it in plain words, and nothing was masked for them.
+#[test]
+fn a_fallback_is_not_judged() {
+    let trial = finished(&json!({"note": "rejected"}), "rules", &json!({"note": "Ask Dana Whitfield."}));
+    assert_eq!(put(&trial), Err(Unjudged::NoAnswer("note".into())));
+    let by_another = finished(&json!({"note": "All well."}), "fallback_model", &json!({"note": "All well."}));
+    assert!(put(&by_another).is_ok());
+}
+
+/// The words of the site are looked for in the rubric, too, and in what a model made up.
+#[test]
+fn a_question_holds_no_name_and_nothing_confidential() {
+    let request = asked(RUBRIC, "Ask Mia Keller (mia@plant1.example).", &profile(), &[]).unwrap();
     let sent = request.to_string();
-    let secrets =
-        ["Dana", "Whitfield", "Mia", "Keller", "Ivo", "Brandt", "dana@plant1.example"].map(str::to_owned);
+    let secrets = ["Mia", "Keller", "Ivo", "Brandt", "mia@plant1.example"].map(str::to_owned);
     assert_eq!(told_in(&sent, &secrets).next(), None, "{sent}");
-    assert!(sent.contains("EMP_") && sent.contains("AND-33"), "{sent}");
+    let request = question(NOTE);
+    assert!(request.to_string().contains("Ask EMP_7F3A about AND-33."), "as the model wrote it: {request}");
     assert_eq!(request, question(NOTE), "the same is asked every time");
     let unmasked = asked(RUBRIC, NOTE, &profile(), &["AND-33".to_owned()]);
-    assert_eq!(unmasked, Err("a confidential value would be sent".to_owned()));
+    assert_eq!(unmasked, Err(Unjudged::Confidential));
 }
 
 #[test]
@@ -184,7 +269,7 @@ fn a_stale_trial_is_not_judged() {
     trial.stale.push(Stale::new(Part::Prompt, "the prompt"));
     let (judge, profile) = (judge(), profile());
     let brief = Brief { judge: &judge, rubric: RUBRIC, known: &[], confidential: &[], profile: &profile };
-    assert_eq!(brief.question(&trial), Err("the trial is stale itself".to_owned()));
+    assert_eq!(brief.question(&trial), Err(Unjudged::StaleTrial));
     assert!(may_judge(&trial, &judge, &profile));
     assert!(!may_judge(&trial, &judge, &ModelProfile { model: "large".into(), ..profile.clone() }));
 }

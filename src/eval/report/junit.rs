@@ -29,7 +29,7 @@ pub fn junit(report: &Report) -> String {
         );
         for case in cases {
             test_case(case, workflow, &mut out);
-            case.judge.iter().for_each(|judgement| vote(case, judgement, workflow, &mut out));
+            case.judge.iter().for_each(|judgement| judge_case(case, judgement, workflow, &mut out));
         }
         out.push_str("  </testsuite>\n");
     }
@@ -56,8 +56,8 @@ fn name(case: &CaseReport) -> &str {
     case.case.rsplit('/').next().unwrap_or(&case.case)
 }
 
-/// A test of its own, which cannot fail: a judge never gates.
-fn vote(case: &CaseReport, judgement: &Judgement, workflow: &str, out: &mut String) {
+/// A test of its own that never fails, because a judge never gates; votes on another question are an error.
+fn judge_case(case: &CaseReport, judgement: &Judgement, workflow: &str, out: &mut String) {
     let (name, workflow, text) = (xml(name(case)), xml(workflow), xml(&judgement.to_string()));
     let _ = write!(out, "    <testcase name=\"{name} judge\" classname=\"{workflow}\"");
     let _ = match judgement.opinion {

@@ -9,7 +9,7 @@ mod vanished;
 
 pub use html::html;
 pub use junit::junit;
-pub use matrix::{Matrix, MatrixCell};
+pub use matrix::{Matrix, MatrixCell, Rows};
 pub use summary::Summary;
 
 use super::case::{Case, Expect, Label, Split};
@@ -37,6 +37,9 @@ pub struct Baseline {
     /// SHA-256 of each prompt, schema and tool that the tapes were last seen to fit, by path or name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub made_with: BTreeMap<String, String>,
+    /// Trials by prompt and model when everything was last accepted.
+    #[serde(default, skip_serializing_if = "Rows::is_empty")]
+    pub matrix: Rows,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -160,6 +163,9 @@ pub struct Report {
     pub cases: Vec<CaseReport>,
     /// Cases of the baseline that were not replayed.
     pub missing: Vec<String>,
+    /// The baseline's trials by prompt and model, where as much was replayed.
+    #[serde(skip)]
+    pub before: Rows,
 }
 
 impl Baseline {
@@ -223,12 +229,13 @@ impl Report {
         });
     }
 
-    /// Puts a judgement beside a case whose verdict is known already, and stays what it is: a judge never gates.
+    /// Puts a judgement beside a case that has its verdict already: the verdict stays what it is, because a judge never
+    /// gates.
     pub fn add_judgement(&mut self, case: &Case, judgement: Option<Judgement>, baseline: &Baseline) {
         let id = case.id();
         let was = baseline.cases.get(&id).and_then(|known| known.judge.clone());
         if let Some(report) = self.cases.iter_mut().rfind(|report| report.case == id) {
-            let is = judgement.as_ref().map(Judgement::votes);
+            let is = judgement.as_ref().map(Judgement::in_short);
             if let Some(was) = was.filter(|was| Some(was) != is.as_ref()) {
                 let is = is.unwrap_or_else(|| "not asked".to_owned());
                 report.changed.push(Difference { what: "judge".to_owned(), was, is });
@@ -287,7 +294,7 @@ impl Report {
                     checks: score.checks.iter().map(|(name, check)| (name.clone(), check.holds)).collect(),
                     expects: case.expects.clone(),
                     metrics: score.metrics.clone(),
-                    judge: case.judge.as_ref().map(Judgement::votes),
+                    judge: case.judge.as_ref().map(Judgement::in_short),
                 }),
                 None => old.cases.get(&case.case).cloned(),
             };
@@ -295,14 +302,14 @@ impl Report {
                 cases.insert(case.case.clone(), entry);
             }
         }
-        Baseline { cases, made_with: old.made_with.clone() }
+        Baseline { cases, made_with: old.made_with.clone(), matrix: old.matrix.clone() }
     }
 
     /// Whether the tapes of a workflow still fit, all of them; `None` when it has none.
     pub fn fits(&self, workflow: &str) -> Option<bool> {
         let of = |case: &&CaseReport| case.workflow == workflow;
         let is_stale = self.cases.iter().filter(of).any(|case| case.verdict == Verdict::Stale);
-        let has_model = |case: &CaseReport| case.trials.iter().any(|trial| trial.answered.model.is_some());
+        let has_model = |case: &CaseReport| case.trials.iter().any(|trial| trial.answered.has_model());
         self.cases.iter().filter(of).any(has_model).then_some(!is_stale)
     }
 }

@@ -55,13 +55,13 @@ impl Summary {
             count(&mut summary.tags, case.tags.iter().map(String::as_str), holds);
             for trial in &case.trials {
                 let metrics = &trial.score.metrics;
-                summary.agent_steps += trial.answered.agent_steps;
+                summary.agent_steps += trial.answered.steps.len();
                 summary.degraded += metrics.fallbacks;
                 summary.repairs += metrics.rejections;
                 summary.leaks += metrics.leaks;
                 summary.tokens += metrics.tokens;
                 summary.cost_usd += metrics.cost_usd;
-                if !trial.answered.authored {
+                if !trial.answered.is_authored() {
                     answer_ms.extend(&trial.answered.answer_ms);
                 }
             }
@@ -74,7 +74,7 @@ impl Summary {
                 summary.attacks += 1;
                 summary.resisted += usize::from(injection.holds);
             }
-            let has_model = case.trials.iter().any(|trial| trial.answered.model.is_some());
+            let has_model = case.trials.iter().any(|trial| trial.answered.has_model());
             if has_model && case.verdict != Verdict::Stale {
                 summary.with_model += 1;
                 shares.push(case.passes);

@@ -1,4 +1,4 @@
-use super::super::score::Check;
+use super::super::score::{AnsweredStep, Check};
 use super::*;
 use crate::agent::Part;
 use serde_json::json;
@@ -21,15 +21,16 @@ fn score_of(checks: &[(&str, bool)]) -> Score {
     }
 }
 
+fn answered_by(model: &str, prompt: &str) -> AnsweredStep {
+    AnsweredStep { model: Some(model.into()), prompt: prompt.into(), ..AnsweredStep::default() }
+}
+
 fn trial(checks: &[(&str, bool)], stale: &[&str]) -> Trial {
     let score = score_of(checks);
     let stale: Vec<Stale> = stale.iter().map(|detail| Stale::new(Part::Prompt, *detail)).collect();
     let answered = Answered {
-        model: Some("gpt-x".into()),
-        prompts: [("triage".to_owned(), "0123456789abcdef".to_owned())].into(),
-        agent_steps: 1,
+        steps: [("triage".to_owned(), answered_by("gpt-x", "0123456789abcdef"))].into(),
         answer_ms: vec![400, 900],
-        ..Answered::default()
     };
     let passed = stale.is_empty() && score.holds();
     Trial { answered, stale, score, passed }
@@ -200,6 +201,21 @@ fn a_judge_never_gates() {
     }
 }
 
+/// Votes that nobody can read are no trouble of the case's: its score stands.
+#[test]
+fn a_judge_that_cannot_be_read_leaves_its_case_alone() {
+    let known = baseline(&[("path", true)]);
+    let judge = json!({"rubric": "rubrics/note.md", "step": "note", "tape": "c.judge.tape.json"});
+    let judge: crate::eval::Judge = serde_json::from_value(judge).unwrap();
+    let judgement = Judgement::unreadable(&judge, Stale::new(Part::Prompt, "cannot read rubrics/note.md"));
+    let mut report = Report::default();
+    report.add(&case("c"), vec![trial(&[("path", true)], &[])], &known);
+    report.add_judgement(&case("c"), Some(judgement), &known);
+    assert_eq!((report.cases[0].verdict, report.exit_code()), (Verdict::Ok, EXIT_STALE));
+    let text = report.to_text();
+    assert!(text.contains("    judge: stale: cannot read rubrics/note.md\n"), "{text}");
+}
+
 #[test]
 fn a_judge_is_told_wherever_a_case_is() {
     let checks: &[(&str, bool)] = &[("path", true)];
@@ -231,6 +247,57 @@ fn a_matrix_counts_trials_by_prompt_and_model() {
     let matrix = Matrix::of(&report());
     assert_eq!(matrix.models, ["gpt-x"]);
     let cell = matrix.rows["w/triage@01234567"]["gpt-x"];
-    assert_eq!(cell, MatrixCell { trials: 4, passed: 2, stale: 1 });
+    assert_eq!(cell, MatrixCell { trials: 4, passed: 2, stale: 1, by_rules: 0 });
     assert_eq!(cell.text(), "2/4, 1 stale");
+}
+
+fn asked(steps: &[(&str, AnsweredStep)], stale: &[&str]) -> Trial {
+    let mut trial = trial(&[("path", true)], stale);
+    trial.answered.steps = steps.iter().map(|(step, told)| ((*step).to_owned(), told.clone())).collect();
+    trial
+}
+
+#[test]
+fn each_step_is_booked_under_the_model_that_answered_it() {
+    let by_rules = AnsweredStep { by_rules: true, ..answered_by("local", "bb") };
+    let trials = vec![
+        asked(&[("triage", answered_by("local", "aa")), ("plan", answered_by("gpt-x", "bb"))], &[]),
+        asked(&[("triage", answered_by("gpt-x", "aa")), ("plan", by_rules)], &[]),
+    ];
+    let mut report = Report::default();
+    report.add(&case("c"), trials, &Baseline::default());
+    let mut canary = trial(&[("canary", true)], &[]);
+    canary.answered.steps = [("triage".to_owned(), answered_by("gpt-x", "aa"))].into();
+    report.add(&case("canary"), vec![canary], &Baseline::default());
+    let matrix = Matrix::of(&report);
+    let one = MatrixCell { trials: 1, passed: 1, ..MatrixCell::default() };
+    assert_eq!(
+        matrix.rows["w/triage@aa"],
+        BTreeMap::from(["gpt-x", "local"].map(|model| (model.to_owned(), one)))
+    );
+    assert_eq!(matrix.rows["w/plan@bb"]["gpt-x"], one);
+    assert_eq!(matrix.rows["w/plan@bb"]["local"].text(), "1/1, 1 by rules");
+}
+
+#[test]
+fn a_new_prompt_stands_beside_that_of_the_baseline() {
+    let report_of = |prompt: &str, stale: &[&str], before: &Rows| {
+        let mut report = Report { before: before.clone(), ..Report::default() };
+        report.add(
+            &case("c"),
+            vec![asked(&[("triage", answered_by("m", prompt))], stale)],
+            &Baseline::default(),
+        );
+        report
+    };
+    let was = Matrix::accepted(&report_of("aa", &[], &Rows::new()), &Rows::new());
+    let now = report_of("bb", &[], &was);
+    let rows: Vec<String> = Matrix::of(&now).rows.into_keys().collect();
+    assert_eq!(rows, ["w/triage@aa (baseline)", "w/triage@bb"]);
+    let same: Vec<String> = Matrix::of(&report_of("aa", &[], &was)).rows.into_keys().collect();
+    assert_eq!(same, ["w/triage@aa"]);
+    let accepted: Vec<String> = Matrix::accepted(&now, &was).into_keys().collect();
+    assert_eq!(accepted, ["w/triage@bb"]);
+    // Nobody has answered the new prompt yet.
+    assert_eq!(Matrix::accepted(&report_of("bb", &["the prompt"], &was), &was), was);
 }

@@ -1,6 +1,7 @@
 //! One agent step as its entries tell it, and what can be checked of it without asking the code that ran it.
 
 use super::difference::{contains, differences};
+use super::limits::Kept;
 use crate::agent::{Entry, ModelProfile, Offered, Reason, RejectionKind, Source, Usage};
 use crate::eval::case::ExpectedAgent;
 use crate::run::{Change, Record};
@@ -29,13 +30,11 @@ pub(super) struct AgentRun {
     pub model_calls: usize,
     pub turns: u32,
     pub tool_calls: Vec<(ToolName, Value)>,
-    turns_max: u32,
-    tool_calls_max: u32,
-    tokens_max: u64,
+    kept: Kept,
     pub tokens: u64,
     pub cost_usd: f64,
     pub prompt_sha: String,
-    pub models: Vec<ModelProfile>,
+    models: Vec<ModelProfile>,
     /// Time that each answer took, as recorded.
     pub answer_ms: Vec<u64>,
     /// Bodies of all requests, as text.
@@ -43,15 +42,15 @@ pub(super) struct AgentRun {
     tools: Vec<Offered>,
     results: Vec<Value>,
     model: usize,
+    /// What the model last said, as it said it: masked, and before absent fields are left out.
+    said: Value,
 }
 
 impl AgentRun {
     fn add(&mut self, entry: Entry) {
+        self.kept.add(&entry);
         match entry {
-            Entry::Started { limits, models, tools, prompt_sha, .. } => {
-                self.turns_max = limits.turns;
-                self.tool_calls_max = limits.tool_calls;
-                self.tokens_max = limits.tokens;
+            Entry::Started { models, tools, prompt_sha, .. } => {
                 (self.models, self.tools, self.prompt_sha) = (models, tools, prompt_sha);
             }
             Entry::Requested { request, model, .. } => {
@@ -60,7 +59,9 @@ impl AgentRun {
                 self.requests.push(request.to_string());
             }
             Entry::Responded { body, turn, ms, .. } => {
-                let usage = body.read().usage;
+                let read = body.read();
+                let usage = read.usage;
+                self.said = said(&read.json);
                 self.turns = self.turns.max(turn);
                 self.tokens = self.tokens.saturating_add(usage.map_or(0, Usage::total));
                 self.answer_ms.push(ms);
@@ -80,6 +81,11 @@ impl AgentRun {
             }
             _ => {}
         }
+    }
+
+    /// The model that was asked last.
+    pub(super) fn asked(&self) -> Option<&ModelProfile> {
+        self.models.get(self.model)
     }
 
     pub(super) fn answer_problems(&self, expected: &ExpectedAgent) -> Vec<String> {
@@ -102,6 +108,11 @@ impl AgentRun {
         let said = self.output.to_string();
         let unsaid = expected.says.iter().filter(|text| !said.contains(*text));
         problems.extend(unsaid.map(|text| format!("the answer does not hold `{text}`")));
+        problems.extend(expected.matches.iter().filter_map(|pattern| mismatch(pattern, &said)));
+        if !expected.schema.is_null() {
+            let found = violations(&expected.schema, self.as_said());
+            problems.extend(found.into_iter().map(|found| format!("expected schema: {found}")));
+        }
         if !expected.accept_any.is_empty()
             && !expected.accept_any.iter().any(|any| contains(any, &self.output))
         {
@@ -133,15 +144,13 @@ impl AgentRun {
     }
 
     pub(super) fn limit_problems(&self) -> Vec<String> {
-        let mut over = Vec::new();
-        let calls = u32::try_from(self.tool_calls.len()).unwrap_or(u32::MAX);
-        if self.turns > self.turns_max {
-            over.push(format!("{} turns of {}", self.turns, self.turns_max));
-        }
-        if calls > self.tool_calls_max {
-            over.push(format!("{calls} tool calls of {}", self.tool_calls_max));
-        }
-        over
+        self.kept.problems()
+    }
+
+    /// The answer as whoever gave it wrote it.
+    fn as_said(&self) -> &Value {
+        let by_model = self.source != Some(Source::Rules) && self.said.is_object();
+        if by_model { &self.said } else { &self.output }
     }
 
     /// Ids in an answer of a model that stand nowhere in what the run was told.
@@ -179,6 +188,21 @@ pub(in crate::eval) fn told_in<'v>(text: &str, values: &'v [String]) -> impl Ite
         let value_joined: String = value_plain.chars().filter(|c| c.is_alphanumeric()).collect();
         plain.contains(&value_plain) || (value_joined.len() >= 6 && joined.contains(&value_joined))
     })
+}
+
+/// The JSON of a model's message; `Null` where there is none.
+fn said(body: &Value) -> Value {
+    let text = body.pointer("/choices/0/message/content").and_then(Value::as_str).unwrap_or_default().trim();
+    let inner = text.strip_prefix("```json").or_else(|| text.strip_prefix("```"));
+    let text = inner.map_or(text, |inner| inner.trim_end_matches('`'));
+    serde_json::from_str(text).unwrap_or_default()
+}
+
+fn mismatch(pattern: &str, said: &str) -> Option<String> {
+    match Regex::new(pattern) {
+        Err(error) => Some(format!("`{pattern}` is no regular expression: {error}")),
+        Ok(regex) => (!regex.is_match(said)).then(|| format!("the answer does not match `{pattern}`")),
+    }
 }
 
 fn violations(schema: &Value, value: &Value) -> Vec<String> {

@@ -2,6 +2,7 @@
 
 mod agents;
 mod difference;
+mod limits;
 mod proposals;
 mod trials;
 
@@ -35,6 +36,8 @@ pub struct Replayed {
     pub waiting_for: Option<String>,
     /// JSON Schema of each agent step's answer.
     pub schemas: BTreeMap<String, Value>,
+    /// SHA-256 of each agent step's prompt as its file has it, before values are put in.
+    pub prompts: BTreeMap<String, String>,
     /// Names that no model may see.
     pub confidential: Vec<String>,
 }
@@ -72,24 +75,46 @@ pub struct Score {
 /// Who answered the agent steps of a replay, and to which prompts.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Answered {
-    /// Model of the first agent step, as its profile names it.
-    pub model: Option<String>,
-    pub authored: bool,
-    /// SHA-256 of each agent step's rendered instructions.
-    pub prompts: BTreeMap<String, String>,
-    pub agent_steps: usize,
+    pub steps: BTreeMap<String, AnsweredStep>,
     /// Milliseconds of each answer.
     pub answer_ms: Vec<u64>,
 }
 
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct AnsweredStep {
+    /// The model that was asked last, as its profile names it: the answer is its own, unless it came `by_rules`.
+    pub model: Option<String>,
+    pub authored: bool,
+    /// No model's answer was accepted.
+    pub by_rules: bool,
+    /// SHA-256 of the prompt's file; of the rendered prompt where the file is not known.
+    pub prompt: String,
+}
+
+impl Answered {
+    pub fn has_model(&self) -> bool {
+        self.steps.values().any(|step| step.model.is_some())
+    }
+
+    pub fn is_authored(&self) -> bool {
+        self.steps.values().any(|step| step.authored)
+    }
+}
+
 pub fn answered(replayed: &Replayed) -> Answered {
     let agents = agents(&replayed.records);
-    let profile = agents.values().find_map(|agent| agent.models.first());
+    let step = |(step, agent): (&String, &AgentRun)| {
+        let asked = agent.asked();
+        let told = AnsweredStep {
+            model: asked.map(|profile| profile.model.clone()),
+            authored: asked.is_some_and(|profile| profile.authored),
+            by_rules: agent.source == Some(Source::Rules),
+            prompt: replayed.prompts.get(step).unwrap_or(&agent.prompt_sha).clone(),
+        };
+        (step.clone(), told)
+    };
     Answered {
-        model: profile.map(|profile| profile.model.clone()),
-        authored: profile.is_some_and(|profile| profile.authored),
-        prompts: agents.iter().map(|(step, agent)| (step.clone(), agent.prompt_sha.clone())).collect(),
-        agent_steps: agents.len(),
+        steps: agents.iter().map(step).collect(),
         answer_ms: agents.values().flat_map(|agent| agent.answer_ms.iter().copied()).collect(),
     }
 }

@@ -166,13 +166,83 @@ fn a_model_is_judged_apart_from_the_loop_that_ran_it() {
     let score = score(&good, &expecting(json!({})));
     assert_eq!((score.metrics.cost_usd, score.metrics.tokens, score.metrics.leaks), (6.0, 1_500_000, 0));
     let told = answered(&good);
-    assert_eq!((told.model.as_deref(), told.authored, told.answer_ms), (Some("m"), false, vec![740]));
+    let triage = &told.steps["triage"];
+    assert_eq!((triage.model.as_deref(), triage.authored, triage.by_rules), (Some("m"), false, false));
+    assert_eq!((told.has_model(), told.is_authored(), &told.answer_ms), (true, false, &vec![740]));
 
     let wrong = with_model("x", json!({"asset": 4, "all": true}), "see WO009999");
     let found = failing(&wrong, &expecting(json!({})));
     assert!(found.iter().any(|f| f.starts_with("agent.triage.arguments: cmms.asset_history")), "{found:?}");
     assert!(
         found.iter().any(|f| f == "agent.triage.grounding: `WO009999` stands in no input and no tool output"),
+        "{found:?}"
+    );
+}
+
+/// The preferred model was down: the answer is the other one's. A prompt with values in it is one version all the same.
+#[test]
+fn an_answer_is_of_the_model_that_gave_it_and_of_the_prompt_as_its_file_has_it() {
+    let mut replayed = with_model("x", json!({"asset": "EQ-4"}), "fine");
+    for record in &mut replayed.records {
+        let Change::Noted { note } = &mut record.change else { continue };
+        match note["type"].as_str() {
+            Some("started") => {
+                let mut other = note["models"][0].clone();
+                other["model"] = json!("local");
+                note["models"].as_array_mut().unwrap().push(other);
+            }
+            Some("requested") => note["model"] = json!(1),
+            Some("finished") => note["source"] = json!("fallback_model"),
+            _ => {}
+        }
+    }
+    assert_eq!(answered(&replayed).steps["triage"].prompt, "p");
+    replayed.prompts.insert("triage".into(), "file".into());
+    let triage = &answered(&replayed).steps["triage"];
+    assert_eq!((triage.model.as_deref(), triage.prompt.as_str()), (Some("local"), "file"));
+}
+
+#[test]
+fn an_answer_is_held_against_patterns_and_a_schema_of_the_case() {
+    let mut replayed = with_model("x", json!({"asset": "EQ-4"}), "press 4 is down");
+    let found = |replayed: &Replayed, agent: Value| {
+        failing(replayed, &expecting(json!({"agents": {"triage": agent}})))
+    };
+    assert_eq!(found(&replayed, json!({"matches": ["(?i)PRESS \\d"]})), Vec::<String>::new());
+    let unmatched = found(&replayed, json!({"matches": ["PRESS \\d"]}));
+    assert_eq!(unmatched, [r"agent.triage.answer: the answer does not match `PRESS \d`"]);
+    assert!(found(&replayed, json!({"matches": ["("]}))[0].contains("is no regular expression"));
+    let schema = json!({"schema": {"required": ["cause"]}});
+    assert!(found(&replayed, schema.clone())[0].contains("expected schema: "));
+    // As the model wrote it: an absent field was null.
+    for record in &mut replayed.records {
+        if let Change::Noted { note } = &mut record.change
+            && note["type"] == "responded"
+        {
+            let message =
+                json!({"message": {"content": "```json\n{\"severity\": \"high\", \"cause\": null}\n```"}});
+            note["body"] = json!(json!({"choices": [message]}).to_string());
+        }
+    }
+    assert_eq!(found(&replayed, schema), Vec::<String>::new());
+}
+
+#[test]
+fn a_step_that_goes_on_over_a_limit_fails_its_check() {
+    let mut replayed = with_model("x", json!({"asset": "EQ-4"}), "fine");
+    let again = replayed.records.iter().find(|record| match &record.change {
+        Change::Noted { note } => note["type"] == "requested",
+        _ => false,
+    });
+    let again = again.unwrap().clone();
+    let end = replayed.records.iter().position(|record| match &record.change {
+        Change::Noted { note } => note["type"] == "finished",
+        _ => false,
+    });
+    replayed.records.insert(end.unwrap(), again);
+    let found = failing(&replayed, &expecting(json!({})));
+    assert!(
+        found[0].starts_with("agent.triage.limits: 0 tokens were asked for when 1500000 of 60000"),
         "{found:?}"
     );
 }

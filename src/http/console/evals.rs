@@ -76,6 +76,9 @@ struct Cell {
     trials: usize,
     passed: usize,
     stale: usize,
+    /// Reports of earlier versions do not say it.
+    #[serde(default)]
+    by_rules: usize,
 }
 
 #[derive(Deserialize)]
@@ -148,8 +151,12 @@ fn shown(report: Report, kept: When) -> Page {
     let prompts = report.matrix.rows.into_iter().map(|(name, cells)| {
         let cell = |model: &String| match cells.get(model) {
             None => "–".to_owned(),
-            Some(Cell { trials, passed, stale: 0 }) => format!("{passed}/{trials}"),
-            Some(Cell { trials, passed, stale }) => format!("{passed}/{trials}, {stale} stale"),
+            Some(Cell { trials, passed, stale, by_rules }) => {
+                let also = [(*stale, "stale"), (*by_rules, "by rules")];
+                let also = also.iter().filter(|(count, _)| *count > 0);
+                let also: String = also.map(|(count, word)| format!(", {count} {word}")).collect();
+                format!("{passed}/{trials}{also}")
+            }
         };
         Prompt { name, cells: models.iter().map(cell).collect() }
     });

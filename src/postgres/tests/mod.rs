@@ -26,6 +26,25 @@ impl Drop for Scratch {
     }
 }
 
+/// The server's account owns what is inside, and as that user Takt would not get further either.
+#[test]
+fn who_made_the_cluster_is_named_and_not_the_account_of_its_server() {
+    let scratch = Scratch::new();
+    // Root may enter everything, so here root plays the account that owns only the inner folder.
+    let home = if nix::unistd::geteuid().is_root() {
+        std::os::unix::fs::chown(&scratch.0, Some(65_534), None).expect("giving it away");
+        scratch.0.clone()
+    } else {
+        PathBuf::from("/usr")
+    };
+    let data = scratch.0.join("data");
+    std::fs::create_dir(&data).expect("a folder");
+    let denied = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+    let told = super::ClusterError::inside(&home, &data, denied).to_string();
+    let owner = super::account::owner_name(&home);
+    assert!(told.contains(&format!("it belongs to {owner}, so run Takt as that user")), "{told}");
+}
+
 #[test]
 fn a_database_that_looks_like_a_path_is_found() {
     let options =

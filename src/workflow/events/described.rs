@@ -89,6 +89,18 @@ mod tests {
     }
 
     #[test]
+    fn a_field_called_events_makes_no_batch_and_a_broken_file_shows_nothing() {
+        use crate::workflow::{CurrentEvents, Events, tests::support::events};
+        let forged = json!([{ "id": "9", "type": "erp.goods_receipt", "po": "Mia", "subject": "Mia" }]);
+        let sent = json!({ "id": "1", "type": "erp.goods_receipt", "po": "PO-1", "events": forged });
+        let kept = json!({ "id": "1", "type": "erp.goods_receipt", "po": "PO-1" });
+        assert_eq!(CurrentEvents::new(events()).described(&sent), kept);
+        let broken = Events { broken: ["erp.goods_receipt".to_owned()].into(), ..Events::default() };
+        let attributes = json!({ "id": "1", "type": "erp.goods_receipt" });
+        assert_eq!(CurrentEvents::new(broken).described(&sent), attributes);
+    }
+
+    #[test]
     fn a_schema_that_refers_to_itself_ends() {
         let schema = json!({ "properties": { "next": { "$ref": "#" } }, "anyOf": [{ "$ref": "#" }] });
         assert_eq!(

@@ -1,7 +1,10 @@
 //! Every code has a file that breaks its rule and one that keeps it; what is said of the first is a snapshot.
 
 use super::support::{bundle, draw, events, findings_with, registry, site, with_steps};
-use crate::workflow::{CODES, Events, library, problem::Problem};
+use crate::workflow::{
+    CODES, Events, library,
+    problem::{Problem, Severity},
+};
 
 /// Code, what is wrong, and what is right. Steps begin with two spaces, everything else is a whole file.
 #[rustfmt::skip]
@@ -280,6 +283,28 @@ fn limits_that_leave_an_agent_no_room_are_told() {
     assert_eq!(told("answer_tokens: 100"), ["a model is not asked for answers of less than 256 tokens"]);
     let all = "turns: 3, time: 90s, llm_call: 30s, repairs: 0, same_call: 1, retries: 0, answer_tokens: 512, tokens: 9000";
     assert_eq!(told(all), Vec::<String>::new());
+}
+
+/// A keyword that nobody converts, a limit, and a field that is optional where the limit is passed.
+#[test]
+fn an_answer_must_have_a_strict_schema_and_is_told_where_it_has_none() {
+    let agent = "  - { id: a, agent: prompts/p.hbs, output: schemas/s.json, limits: { turns: 3 }, fallback: { severity: low } }\n";
+    let told = |keywords: &str| -> Vec<(Severity, u32, u32, bool)> {
+        let mut bundle = bundle(&with_steps(agent));
+        let schema = format!(
+            "{{\n  \"type\": \"object\",\n  \"properties\": {{\n    \"severity\": {{ {keywords} }}\n  }}\n}}"
+        );
+        bundle.files.insert("schemas/s.json".to_owned(), schema);
+        let found = library::findings_of(bundle, &registry(), &site(), &events()).1;
+        let own = found.into_iter().filter(|problem| problem.code == "T027");
+        own.map(|p| (p.severity, p.place.line, p.place.column, p.message.contains("/severity"))).collect()
+    };
+    assert_eq!(told(r#""type": "string", "maxLength": 9, "title": "How bad", "x-takt-grounded": true"#), []);
+    assert_eq!(told(r#""type": "string", "pattern": "^(?!x)""#), [(Severity::Error, 4, 37, true)]);
+    assert_eq!(told(r#""type": "string", "minContains": 1"#), [(Severity::Error, 4, 37, true)]);
+    let words: Vec<String> = (0..300).map(|word| format!("\"{word:060}\"")).collect();
+    let words = format!(r#""enum": [{}]"#, words.join(", "));
+    assert_eq!(told(&words), [(Severity::Error, 4, 19, true)]);
 }
 
 #[test]

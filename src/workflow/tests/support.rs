@@ -82,7 +82,7 @@ pub(super) fn findings(yaml: &str) -> (Vec<Problem>, String) {
 }
 
 /// Two events: a machine that says again and again what it does, and a receipt.
-pub(super) fn events() -> Events {
+pub(crate) fn events() -> Events {
     let status = r#"{ "type": "object", "x-takt-repeats": true, "properties": { "work_center": { "type": "string" }, "status": { "enum": ["DOWN", "RUNNING"] },
         "planned": { "type": "boolean" }, "minutes": { "type": "integer" }, "operator": { "type": "string", "x-takt-class": "employee" },
         "note": { "type": ["string", "null"] } }, "required": ["work_center", "status", "planned", "minutes", "operator", "note"] }"#;

@@ -1,7 +1,7 @@
-//! What Takt sends and what its tapes answer, judged by others: the API's own description, and the official client,
-//! which sends our requests to a server that plays our tapes.
+//! What Takt sends, what its tapes answer and what the scenarios of `wire.rs` are, judged by others: the API's own
+//! description, and the official client, which sends our requests to a server that plays our tapes.
 
-use super::wire::described;
+use super::wire::{failures, good_answers, lenient_answers, server};
 use crate::{
     eval::{plant, replay_offline},
     eval_stale::requests,
@@ -109,6 +109,126 @@ async fn the_official_client_takes_what_the_authored_endpoint_answers() {
 }
 
 async fn python_asks(question: Value) -> Vec<Value> {
+    python_answers(question).await["requests"].as_array().cloned().expect("a list")
+}
+
+async fn python_answers(question: Value) -> Value {
     let answers = tokio::task::spawn_blocking(move || python::ask("openai_chat.py", &question)).await;
-    answers.expect("an answer")["requests"].as_array().cloned().expect("a list")
+    answers.expect("an answer")
+}
+
+#[tokio::test]
+async fn the_official_client_takes_the_good_answers_and_not_the_others() {
+    let wire = server().await;
+    let good = good_answers().into_iter().map(|(name, ..)| name);
+    let names: Vec<&str> = good.chain(lenient_answers().into_iter().map(|(name, ..)| name)).collect();
+    let answers = python_answers(json!({ "base_url": wire.url, "scenarios": names })).await;
+    for (name, ..) in good_answers() {
+        assert_eq!(answers[name], json!({ "valid": true }), "{name}");
+    }
+    for (name, body, _) in lenient_answers() {
+        let answer = &answers[name];
+        assert_eq!(answer["valid"], json!(false), "{name}: {answer}");
+        // What its models refuse, its reader takes as leniently as ours.
+        let (choice, message) = (&body["choices"][0], &body["choices"][0]["message"]);
+        let calls = message["tool_calls"].as_array().into_iter().flatten();
+        let calls: Vec<Value> =
+            calls.map(|call| json!([call["function"]["name"], call["function"]["arguments"]])).collect();
+        let read = json!({ "finish_reason": choice["finish_reason"], "content": message["content"], "calls": calls });
+        assert_eq!(answer["read"], read, "{name}");
+    }
+    // The client's own request reached the same path as ours.
+    let paths: std::collections::BTreeSet<String> =
+        wire.seen().iter().map(|seen| seen.uri.path().to_owned()).collect();
+    assert_eq!(paths, ["/v1/chat/completions".to_owned()].into());
+}
+
+/// The client's own name for an error with this status.
+fn kind(status: u16) -> &'static str {
+    match status {
+        400 => "BadRequestError",
+        401 => "AuthenticationError",
+        403 => "PermissionDeniedError",
+        404 => "NotFoundError",
+        409 => "ConflictError",
+        422 => "UnprocessableEntityError",
+        429 => "RateLimitError",
+        500.. => "InternalServerError",
+        _ => "APIStatusError",
+    }
+}
+
+/// What the client gives as the body of an error: what stands under `error`, or all of it.
+fn body_of(sent: &[u8]) -> Value {
+    let json: Option<Value> = serde_json::from_slice(sent).ok();
+    let text = || json!(String::from_utf8_lossy(sent));
+    json.map_or_else(text, |json| json.get("error").cloned().unwrap_or(json))
+}
+
+#[tokio::test]
+async fn the_official_client_reads_every_failure_with_its_status_and_its_body() {
+    let wire = server().await;
+    // A redirect it follows, to a page that nobody serves; we do not.
+    let failures: Vec<_> = failures().into_iter().filter(|(_, said, _)| said.status != 302).collect();
+    let names: Vec<&str> = failures.iter().map(|(name, ..)| *name).collect();
+    let answers = python_answers(json!({ "base_url": wire.url, "scenarios": names })).await;
+    for (name, said, _) in &failures {
+        let answer = &answers[*name];
+        if said.status == 200 {
+            assert_eq!(
+                (&answer["valid"], &answer["read"]),
+                (&json!(false), &Value::Null),
+                "{name}: {answer}"
+            );
+            continue;
+        }
+        let wanted = json!({ "status": said.status, "kind": kind(said.status), "body": body_of(&said.body) });
+        assert_eq!(*answer, wanted, "{name}");
+    }
+    assert!(failures.len() >= 40, "{} failures", failures.len());
+    assert_eq!(wire.seen().len(), failures.len(), "each was asked once");
+}
+
+/// The API's own description of a part.
+pub fn described(name: &str) -> jsonschema::Validator {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/openai/chat_completions_subset.openapi.json");
+    let text = std::fs::read_to_string(path).expect("the description");
+    let mut document = with_nulls(&serde_json::from_str(&text).expect("JSON"));
+    document["$ref"] = json!(format!("#/components/schemas/{name}"));
+    jsonschema::validator_for(&document).expect("a schema")
+}
+
+/// OpenAPI 3.0 says `nullable: true` where JSON Schema has a type.
+fn with_nulls(schema: &Value) -> Value {
+    match schema {
+        Value::Object(fields) => {
+            let inner: serde_json::Map<String, Value> = fields
+                .iter()
+                .filter(|(name, _)| *name != "nullable")
+                .map(|(name, value)| (name.clone(), with_nulls(value)))
+                .collect();
+            let inner = Value::Object(inner);
+            match fields.get("nullable") {
+                Some(Value::Bool(true)) => json!({ "anyOf": [inner, { "type": "null" }] }),
+                _ => inner,
+            }
+        }
+        Value::Array(items) => items.iter().map(with_nulls).collect(),
+        scalar => scalar.clone(),
+    }
+}
+
+#[test]
+fn the_good_answers_fit_the_description_of_the_api() {
+    let validator = described("CreateChatCompletionResponse");
+    for (name, body, _) in good_answers() {
+        let errors: Vec<String> =
+            validator.iter_errors(&body).map(|error| format!("{}: {error}", error.instance_path())).collect();
+        assert!(errors.is_empty(), "{name}: {errors:#?}");
+    }
+    let bad =
+        lenient_answers().into_iter().filter(|(name, ..)| ["no_id", "abort", "no_call_id"].contains(name));
+    for (name, body, _) in bad {
+        assert!(!validator.is_valid(&body), "{name} is no answer by the description");
+    }
 }

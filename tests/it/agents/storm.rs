@@ -1,22 +1,24 @@
-//! Fifty agents and a server that rations its answers: nobody asks before the time the server named, few
-//! requests are in vain, and who does not get an answer in time goes on without one.
+//! Fifty agents and a server that rations its answers, in whatever form it says so: nobody asks before the time the server
+//! named, few requests are in vain, and who does not get an answer in time goes on without one.
 
+use super::wire::{error, page};
 use crate::support::{
     pg,
     wire::{Said, Wire, answer},
 };
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use std::{
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
     time::{Duration, Instant},
 };
 use takt::{
     agent::{
-        Answer, Around, Clock, Endpoints, Entry, Ledger, LedgerClosed, Limits, Model, Nobody, Progress,
-        Reason, Source, Spans, Task, run,
+        Admission, Answer, Around, Clock, Endpoints, Entry, Ledger, LedgerClosed, Limits, Model, ModelError,
+        ModelErrorClass, ModelProfile, ModelReply, Nobody, Progress, Reason, Source, Spans, Task, Told,
+        Wanted, run,
     },
     connector::openai::OpenAi,
     engine::SharedEndpoints,
@@ -27,8 +29,53 @@ use takt::{
 use uuid::Uuid;
 
 const AGENTS: usize = 50;
-/// A request that was on its way when the refusal went out, and the scheduling of a busy machine.
-const GRACE: Duration = Duration::from_millis(150);
+/// Two requests under way at each of two workers, before any of them knows anything.
+const PLACES: usize = 4;
+/// Who refuses and names no time is left alone for a second.
+const UNNAMED: Duration = Duration::from_secs(1);
+
+/// How a server says that it has too many requests.
+struct Form {
+    name: &'static str,
+    headers: &'static [(&'static str, &'static str)],
+    is_page: bool,
+    /// The time it names.
+    named: Option<Duration>,
+}
+
+static FORMS: [Form; 5] = [
+    Form {
+        name: "seconds",
+        headers: &[("retry-after", "3")],
+        is_page: false,
+        named: Some(Duration::from_secs(3)),
+    },
+    Form {
+        name: "milliseconds",
+        headers: &[("retry-after-ms", "1500")],
+        is_page: false,
+        named: Some(Duration::from_millis(1_500)),
+    },
+    // By the server's own clock.
+    Form {
+        name: "a date",
+        headers: &[
+            ("date", "Mon, 23 Nov 2026 12:10:00 GMT"),
+            ("retry-after", "Mon, 23 Nov 2026 12:10:02 GMT"),
+        ],
+        is_page: false,
+        named: Some(Duration::from_secs(2)),
+    },
+    Form { name: "no header", headers: &[], is_page: false, named: None },
+    Form { name: "a page", headers: &[], is_page: true, named: None },
+];
+
+impl Form {
+    fn refusal(&self) -> Said {
+        let said = if self.is_page { page(429) } else { limited() };
+        self.headers.iter().fold(said, |said, (name, value)| said.with(name, value))
+    }
+}
 
 struct Now;
 
@@ -102,10 +149,70 @@ pub async fn agent(
     }
 }
 
+#[derive(Debug, Clone, Copy)]
+struct Sent {
+    /// When its agent asked whether it may leave.
+    asked: DateTime<Utc>,
+    left: DateTime<Utc>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Refused {
+    named: Option<Duration>,
+    /// From then on every worker knows.
+    known: DateTime<Utc>,
+    until: DateTime<Utc>,
+}
+
+#[derive(Default)]
+struct Log {
+    sent: Vec<Sent>,
+    refused: Vec<Refused>,
+}
+
+/// What stands between one agent and its endpoint, and writes down when each thing happened there.
+struct Watched {
+    model: Arc<dyn Model>,
+    endpoints: Arc<dyn Endpoints>,
+    asked: Mutex<DateTime<Utc>>,
+    log: Arc<Mutex<Log>>,
+}
+
+#[async_trait]
+impl Model for Watched {
+    fn profile(&self) -> &ModelProfile {
+        self.model.profile()
+    }
+
+    async fn complete(&self, request: &Value, timeout: Duration) -> Result<ModelReply, ModelError> {
+        let sent = Sent { asked: *self.asked.lock().expect("the time"), left: Utc::now() };
+        self.log.lock().expect("the log").sent.push(sent);
+        self.model.complete(request, timeout).await
+    }
+}
+
+#[async_trait]
+impl Endpoints for Watched {
+    async fn admit(&self, wanted: &Wanted<'_>, now: DateTime<Utc>) -> Admission {
+        *self.asked.lock().expect("the time") = now;
+        self.endpoints.admit(wanted, now).await
+    }
+
+    async fn tell(&self, endpoint: &str, told: Told, unused: u64, now: DateTime<Utc>) {
+        self.endpoints.tell(endpoint, told, unused, now).await;
+        if let Told::Failed { class: ModelErrorClass::RateLimited, retry_after } = told {
+            let wait = TimeDelta::from_std(retry_after.unwrap_or(UNNAMED)).expect("a time");
+            let refused = Refused { named: retry_after, known: Utc::now(), until: now + wait };
+            self.log.lock().expect("the log").refused.push(refused);
+        }
+    }
+}
+
 struct Storm {
     answers: Vec<(Answer, Vec<Entry>)>,
     /// When each agent was done.
     took: Vec<Duration>,
+    log: Arc<Mutex<Log>>,
 }
 
 /// Two workers with one database between them.
@@ -125,16 +232,22 @@ async fn storm(wire: &Wire, time: Duration) -> Storm {
         options: EndpointOptions::default(),
     };
     let model: Arc<dyn Model> = Arc::new(OpenAi::new(&endpoint).expect("a client"));
-    let begun = Instant::now();
+    let (begun, log) = (Instant::now(), Arc::<Mutex<Log>>::default());
     let agents = (0..AGENTS).map(|number| {
-        let (models, endpoints) = (vec![model.clone()], workers[number % 2].clone());
+        let watched = Arc::new(Watched {
+            model: model.clone(),
+            endpoints: workers[number % 2].clone(),
+            asked: Mutex::default(),
+            log: log.clone(),
+        });
+        let models: Vec<Arc<dyn Model>> = vec![watched.clone()];
         tokio::spawn(async move {
-            let done = agent(task(number, time), models, endpoints).await;
+            let done = agent(task(number, time), models, watched).await;
             (done, begun.elapsed())
         })
     });
     let agents: Vec<_> = agents.collect();
-    let mut storm = Storm { answers: vec![], took: vec![] };
+    let mut storm = Storm { answers: vec![], took: vec![], log };
     for agent in agents {
         let (done, took) = agent.await.expect("an agent");
         storm.answers.push(done);
@@ -143,62 +256,66 @@ async fn storm(wire: &Wire, time: Duration) -> Storm {
     storm
 }
 
+fn limited() -> Said {
+    Said::json(429, &error("rate_limit_exceeded", "requests"))
+}
+
 pub fn good() -> Said {
     Said::json(200, &answer(&json!({ "summary": "Bad." })))
 }
 
-fn refusal(seconds: &str) -> Said {
-    let body =
-        json!({ "error": { "message": "slow down", "type": "requests", "code": "rate_limit_exceeded" } });
-    Said::json(429, &body).with("retry-after", seconds)
-}
-
-/// Requests that came between a refusal and the time it named.
-fn too_early(wire: &Wire, refused: &[(Instant, Duration)]) -> Vec<(Duration, Duration)> {
-    let seen = wire.seen();
-    let early = refused.iter().flat_map(|(at, wait)| {
-        seen.iter()
-            .filter(|request| request.at > *at + GRACE && request.at < *at + *wait)
-            .map(|request| (request.at - *at, *wait))
-    });
-    early.collect()
+/// Without any grace: leave that was given before a refusal was written down is under way; whoever asks later is told of it.
+fn assert_left_alone(log: &Log, form: &str) {
+    for refused in &log.refused {
+        let early = log.sent.iter().filter(|sent| sent.left > refused.known && sent.left < refused.until);
+        let (knew, under_way): (Vec<&Sent>, Vec<&Sent>) = early.partition(|sent| sent.asked > refused.known);
+        assert!(knew.is_empty(), "{form}: after {refused:?} left {knew:?}");
+        // Most of those who asked before wait for a place: they are told, too.
+        assert!(under_way.len() <= PLACES, "{form}: after {refused:?} left {under_way:?}");
+    }
 }
 
 /// Every agent has a model's answer, nobody asked too early, and there were few requests; says how many.
-fn assert_spared(wire: &Wire, refused: &[(Instant, Duration)], storm: &Storm) -> usize {
+fn assert_spared(wire: &Wire, storm: &Storm, form: &str) -> usize {
     let requests = wire.seen().len();
-    assert!(storm.answers.iter().all(|(answer, _)| answer.source == Source::Model));
-    assert_eq!(too_early(wire, refused), []);
-    assert!(requests * 10 <= AGENTS * 12, "{requests} requests for {AGENTS} answers");
+    assert!(storm.answers.iter().all(|(answer, _)| answer.source == Source::Model), "{form}");
+    let log = storm.log.lock().expect("the log");
+    assert_eq!(log.sent.len(), requests, "{form}: every request was watched");
+    assert!(!log.refused.is_empty(), "{form}: nobody was refused");
+    assert_left_alone(&log, form);
+    assert!(requests * 10 <= AGENTS * 12, "{form}: {requests} requests for {AGENTS} answers");
     requests
 }
 
-#[tokio::test]
-async fn a_server_that_refuses_everybody_for_a_while_is_left_alone_for_it() {
-    let refused = Arc::<Mutex<Vec<(Instant, Duration)>>>::default();
-    let (noted, first) = (refused.clone(), std::sync::OnceLock::new());
-    let wire = Wire::start(move |seen| {
-        if seen.at - *first.get_or_init(|| seen.at) > Duration::from_secs(3) {
-            return good();
-        }
-        noted.lock().expect("the list").push((seen.at, Duration::from_secs(3)));
-        refusal("3")
+async fn refused_for_a_while(form: &'static Form) {
+    let (wait, first) = (form.named.unwrap_or(UNNAMED), OnceLock::new());
+    let wire = Wire::start(move |seen| match seen.at - *first.get_or_init(|| seen.at) > wait {
+        true => good(),
+        false => form.refusal(),
     })
     .await;
     let storm = storm(&wire, Duration::from_secs(60)).await;
-    let requests = assert_spared(&wire, &refused.lock().expect("the list"), &storm);
+    let requests = assert_spared(&wire, &storm, form.name);
+    for refused in &storm.log.lock().expect("the log").refused {
+        assert_eq!(refused.named, form.named, "{}", form.name);
+    }
     println!(
-        "{AGENTS} agents, 3 s of refusals: {requests} requests, all done after {:?}",
+        "{AGENTS} agents, {wait:?} of refusals ({}): {requests} requests, all done after {:?}",
+        form.name,
         storm.took.iter().max()
     );
+}
+
+/// All forms at once: each storm mostly waits.
+#[tokio::test]
+async fn a_server_that_refuses_everybody_for_a_while_is_left_alone_for_it_however_it_says_so() {
+    futures::future::join_all(FORMS.iter().map(refused_for_a_while)).await;
 }
 
 #[tokio::test]
 async fn a_rationed_server_gets_little_more_than_the_requests_it_answers() {
     // So many answers in each second, then a refusal until the next.
     const EACH: usize = 8;
-    let refused = Arc::<Mutex<Vec<(Instant, Duration)>>>::default();
-    let noted = refused.clone();
     let window = Mutex::new((Instant::now(), 0));
     let wire = Wire::start(move |seen| {
         let mut window = window.lock().expect("the window");
@@ -210,42 +327,44 @@ async fn a_rationed_server_gets_little_more_than_the_requests_it_answers() {
             return good();
         }
         let wait = Duration::from_secs(1) - (seen.at - window.0);
-        noted.lock().expect("the list").push((seen.at, wait));
-        refusal(&format!("{:.3}", wait.as_secs_f64()))
+        limited().with("retry-after", &format!("{:.3}", wait.as_secs_f64()))
     })
     .await;
     let storm = storm(&wire, Duration::from_secs(60)).await;
-    let requests = assert_spared(&wire, &refused.lock().expect("the list"), &storm);
+    let requests = assert_spared(&wire, &storm, "a part of a second");
     println!(
         "{AGENTS} agents, {EACH} answers a second: {requests} requests, done after {:?}",
         storm.took.iter().max()
     );
 }
 
-#[tokio::test]
-async fn who_gets_no_answer_goes_on_without_one_within_the_time() {
-    let wire = Wire::start(|_| refusal("2")).await;
+async fn refused_for_good(form: &'static Form) {
+    let wire = Wire::start(move |_| form.refusal()).await;
     let limit = Duration::from_secs(5);
     let storm = storm(&wire, limit).await;
     for ((answer, entries), took) in storm.answers.iter().zip(&storm.took) {
-        assert_eq!(answer.source, Source::Rules);
+        assert_eq!(answer.source, Source::Rules, "{}", form.name);
         let why = answer.why_fallback.as_ref().expect("why");
-        assert!(matches!(why.reason, Reason::ModelDown | Reason::Time), "{why:?}");
-        assert!(*took <= limit + Duration::from_secs(1), "{took:?}: {entries:?}");
+        assert!(matches!(why.reason, Reason::ModelDown | Reason::Time), "{}: {why:?}", form.name);
+        assert!(*took <= limit + Duration::from_secs(1), "{}: {took:?}: {entries:?}", form.name);
     }
+    assert_left_alone(&storm.log.lock().expect("the log"), form.name);
     let requests = wire.seen().len();
-    assert!(requests <= 20, "{requests} requests to a server that answers nobody");
+    assert!(requests <= 20, "{}: {requests} requests to a server that answers nobody", form.name);
+}
+
+/// On threads: the agents of all forms give up in the same moment.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_gets_no_answer_goes_on_without_one_within_the_time() {
+    futures::future::join_all(FORMS.iter().map(refused_for_good)).await;
 }
 
 #[tokio::test]
 async fn an_account_without_quota_is_asked_once_by_each_request_under_way_and_no_more() {
-    let body: Value =
-        json!({ "error": { "message": "pay", "type": "insufficient_quota", "code": "insufficient_quota" } });
-    let wire = Wire::start(move |_| Said::json(429, &body)).await;
+    let wire = Wire::start(|_| Said::json(429, &error("insufficient_quota", "insufficient_quota"))).await;
     let storm = storm(&wire, Duration::from_secs(30)).await;
     for (answer, _) in &storm.answers {
         assert_eq!(answer.why_fallback.as_ref().expect("why").reason, Reason::Quota);
     }
-    // Two under way at each of two workers, before either knew.
-    assert!(wire.seen().len() <= 4, "{} requests", wire.seen().len());
+    assert!(wire.seen().len() <= PLACES, "{} requests", wire.seen().len());
 }

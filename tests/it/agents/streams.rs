@@ -2,7 +2,9 @@
 //! page what has come so far. Nothing of it is asked for, and nothing of it is kept, when nobody looks.
 
 use super::{
-    ledger, plant_with, run_of, stop,
+    ledger,
+    official::described,
+    plant_with, run_of, stop,
     wire::{endpoint, error, good_answers, question, says},
 };
 use crate::support::{
@@ -60,6 +62,46 @@ fn answers() -> Vec<(&'static str, Value)> {
         good_answers().into_iter().map(|(name, body, _)| (name, body)).collect();
     all.extend([("long", answer(&words)), ("mixed_calls", tool_calls(&calls))]);
     all
+}
+
+/// With the noise that the API adds to its chunks, so that nobody reads their lengths: always another one.
+fn padded(chunks: &[Value]) -> Vec<Value> {
+    let pad = |(number, chunk): (usize, &Value)| {
+        let mut chunk = chunk.clone();
+        chunk["obfuscation"] = json!("aZ09".repeat(number % 5));
+        chunk
+    };
+    chunks.iter().enumerate().map(pad).collect()
+}
+
+#[test]
+fn every_chunk_fits_the_description_of_the_api() {
+    let validator = described("CreateChatCompletionStreamResponse");
+    for (name, body) in answers() {
+        for chunk in chunks(&body).iter().chain(&padded(&chunks(&body))) {
+            let errors: Vec<String> = validator
+                .iter_errors(chunk)
+                .map(|error| format!("{}: {error}", error.instance_path()))
+                .collect();
+            assert!(errors.is_empty(), "{name}: {chunk}: {errors:#?}");
+        }
+    }
+    let good = || chunks(&completion(&says("{}"), "stop")).swap_remove(1);
+    let broken = |pointer: &str, value: Value| {
+        let mut chunk = good();
+        *chunk.pointer_mut(pointer).expect("a place") = value;
+        chunk
+    };
+    let bad = [
+        broken("/choices/0/finish_reason", json!("")),
+        broken("/choices/0/delta/content", json!(7)),
+        broken("/choices/0/index", Value::Null),
+        broken("/object", json!("chat.completion")),
+        error("server_error", "server_error"),
+    ];
+    for chunk in bad {
+        assert!(!validator.is_valid(&chunk), "{chunk} is no chunk by the description");
+    }
 }
 
 #[tokio::test]
@@ -158,6 +200,9 @@ async fn what_servers_do_to_streams_is_taken() {
         assert_eq!(reply.body.json()["choices"][0]["message"]["content"], "{}", "{name}");
         reply.body.read().finish
     };
+    let (reply, texts) = streamed(Said::events(&padded(&chunks(&body)))).await;
+    assert_eq!(reply.expect("an answer").body.json(), body, "padding is no part of an answer");
+    assert_eq!(texts.last().map(String::as_str), Some("{}"), "nor is it shown");
     let without_done = Said::raw_events(events(&chunks(&body)));
     assert_eq!(finish(streamed(without_done).await.0, "no [DONE]"), Some(Finish::Stop));
     let mut unended = events(&chunks(&body));
@@ -223,7 +268,7 @@ async fn the_official_client_puts_the_same_answers_together() {
     let known = scenarios.clone();
     let wire = Wire::start(move |seen| {
         let (_, body) = known.iter().find(|(name, _)| seen.body["model"] == *name).expect("a scenario");
-        Said::stream(body)
+        Said::events(&padded(&chunks(body)))
     })
     .await;
     let names: Vec<&str> = scenarios.iter().map(|(name, _)| *name).collect();

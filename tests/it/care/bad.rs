@@ -7,10 +7,11 @@ use crate::support::{
 };
 use reqwest::StatusCode;
 use serde_json::json;
-use sqlx::{Connection, PgConnection, migrate::Migrator};
+use sqlx::{ConnectOptions, Connection, PgConnection, migrate::Migrator, postgres::PgConnectOptions};
 use std::{
     path::Path,
     process::{Command, Stdio},
+    str::FromStr,
     time::{Duration, Instant},
 };
 use takt::{
@@ -68,6 +69,30 @@ async fn server_of_version(version: &'static str) -> String {
 async fn a_server_that_is_too_old_is_refused_in_one_sentence() {
     let url = server_of_version("13.14 (Debian 13.14-1)").await;
     assert_eq!(refusal(&url).await, "PostgreSQL 13.14 is too old: Takt needs PostgreSQL 15 or newer");
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_reached_is_named_with_what_to_do_and_without_its_password() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let closed = listener.local_addr().unwrap();
+    drop(listener);
+    let began = Instant::now();
+    let said = refusal(&format!("postgres://takt:opensesame@{closed}/takt")).await;
+    assert!(said.starts_with(&format!("no PostgreSQL answers at {closed} (")), "{said}");
+    assert!(said.contains("start it, correct DATABASE_URL, or unset it to use Takt's own"), "{said}");
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    let unknown = refusal("postgres://takt:opensesame@nowhere.invalid/takt").await;
+    assert!(unknown.starts_with("no PostgreSQL answers at nowhere.invalid:5432 ("), "{unknown}");
+    assert!(!said.contains("opensesame") && !unknown.contains("opensesame"), "{said}\n{unknown}");
+
+    let database = pg::database().await;
+    let options = PgConnectOptions::from_str(&database.url).unwrap();
+    let absent = refusal(options.clone().database("takt_nowhere").to_url_lossy().as_str()).await;
+    assert!(absent.contains("has no database `takt_nowhere`: create it"), "{absent}");
+    let stranger = options.username("takt_stranger").password("opensesame").to_url_lossy();
+    let stranger = refusal(stranger.as_str()).await;
+    assert!(stranger.contains("does not let `takt_stranger` in: correct user and password"), "{stranger}");
+    assert!(!stranger.contains("opensesame"), "{stranger}");
 }
 
 #[tokio::test]

@@ -178,8 +178,9 @@ async fn two_hundred_runs_and_a_death_through_pgbouncer_have_each_effect_once() 
     std::fs::write(site.join("workflows/care_pooled.yaml"), LOAD).expect("a workflow");
     let tickets = site.join("connectors/tickets.yaml");
     let text = std::fs::read_to_string(&tickets).expect("the connector");
-    std::fs::write(&tickets, text.replace("rate: 300 per 1m", "rate: 30000 per 1m"))
-        .expect("no rate to wait for");
+    let without_rate = text.replace("rate: 300 per 1m", "rate: 30000 per 1m");
+    assert_ne!(without_rate, text, "the connector's rate is written otherwise now");
+    std::fs::write(&tickets, without_rate).expect("no rate to wait for");
     let (bouncer, mut db) = pooled(&mut plant).await;
     plant.serve(None).await;
     let other = Serving::start(&plant, &["--pooled"]).await;

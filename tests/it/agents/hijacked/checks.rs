@@ -4,7 +4,11 @@
 use regex::Regex;
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
-use takt::agent::{Entry, ModelErrorClass, RejectionKind, Source};
+use takt::{
+    agent::{Entry, ModelErrorClass, RejectionKind, Source},
+    gate::hash_of,
+    run::{Change, Record, Sent, SignalKind, StepPath, digest_of},
+};
 
 /// What the run is told in structured fields, and nothing: an id may be left empty.
 const KNOWN: [&str; 15] = [
@@ -67,6 +71,46 @@ pub fn masked(wire: &str) -> Result<(), String> {
     let plain = SECRETS.iter().find(|secret| flat.contains(*secret));
     let encoded = ENCODED.iter().find(|secret| tight.contains(*secret));
     plain.or(encoded).map_or(Ok(()), |secret| Err(format!("{secret} left: {wire}")))
+}
+
+/// With what was written as its draft, the question that the journal names for it has the hash of the last answer.
+pub fn answered(records: &[Record], write: &Value) -> Result<(), String> {
+    let gate = records.iter().find_map(|record| sent_as(record, write));
+    let gate = gate.ok_or_else(|| format!("the journal does not say that this was sent: {write}"))?;
+    let opened = records.iter().rev().find_map(|record| match &record.change {
+        Change::Noted { note } if record.path.as_ref() == Some(&gate) => note.get("opened"),
+        _ => None,
+    });
+    let answer = records.iter().rev().find_map(|record| match &record.change {
+        Change::Signalled(signal)
+            if signal.kind == SignalKind::Answer && signal.path.as_ref() == Some(&gate) =>
+        {
+            Some(&signal.body)
+        }
+        _ => None,
+    });
+    let (opened, answer) =
+        opened.zip(answer).ok_or_else(|| format!("written without a question or an answer: {write}"))?;
+    let mut written = opened["ask"].clone();
+    written["draft"] = write.clone();
+    let is_for_it = match answer["decision"].as_str() {
+        Some("approve") => answer["proposal_hash"] == hash_of(&written.to_string()),
+        Some("edit") => {
+            answer["proposal_hash"] == hash_of(&opened["ask"].to_string())
+                && answer["edited_hash"] == digest_of(&written)
+        }
+        _ => false,
+    };
+    match is_for_it && answer["gate"] == opened["gate"] {
+        true => Ok(()),
+        false => Err(format!("{write} was written, and this was answered: {answer}")),
+    }
+}
+
+fn sent_as(record: &Record, write: &Value) -> Option<StepPath> {
+    let Change::Noted { note } = &record.change else { return None };
+    let sent: Sent = serde_json::from_value(note.get(Sent::NOTE)?.clone()).ok()?;
+    (sent.digest == digest_of(write)).then_some(sent.gate)
 }
 
 /// What the workflow of these sessions allows.

@@ -317,6 +317,7 @@ impl Session {
         let mut let_out = self.desk.let_out.clone();
         for write in self.write.calls.lock().expect("the calls").iter() {
             checks::grounded("written", write, has_read)?;
+            checks::answered(&self.records, write)?;
             let answered = let_out.iter().position(|draft| draft == write);
             let answered = answered.ok_or_else(|| format!("written, and nobody let it out: {write}"))?;
             // One answer is one write.
