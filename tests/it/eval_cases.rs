@@ -193,10 +193,10 @@ fn what_does_not_hold_is_said_in_the_case_the_same_way_twice() {
         let path = Path::new(EVALS).join(format!("{name}.case.yaml"));
         assert!(fs::read_to_string(path).unwrap().contains("# Known: "), "{name}: {problems}");
     }
-    assert_eq!(known.len(), 2, "{known:#?}");
+    assert_eq!(known.len(), 1, "{known:#?}");
     let summary = &report["summary"];
     assert_eq!(summary["leaks"], 0);
-    assert_eq!(summary["attacks"].as_u64().unwrap() - summary["resisted"].as_u64().unwrap(), 1);
+    assert_eq!(summary["attacks"], summary["resisted"]);
     assert_eq!(summary["answer_ms_p50"], Value::Null, "nobody has measured a language model");
     assert!(summary["k"].as_u64() >= Some(3) && summary["pass_k"].is_number(), "{summary}");
 }

@@ -63,8 +63,12 @@ fn finished(said: &Value, source: &str, output: &Value) -> Replayed {
 
 fn put(replayed: &Replayed) -> Result<Value, Unjudged> {
     let (judge, profile) = (judge(), profile());
-    Brief { judge: &judge, rubric: RUBRIC, known: &[], confidential: &[], profile: &profile }
+    Brief { judge: &judge, rubric: RUBRIC, known: &people(), confidential: &[], profile: &profile }
         .question(replayed)
+}
+
+fn people() -> [(DataClass, String); 2] {
+    ["Mia Keller", "Ivo Brandt"].map(|name| (DataClass::Employee, name.to_owned()))
 }
 
 fn asked(
@@ -73,8 +77,7 @@ fn asked(
     profile: &ModelProfile,
     confidential: &[String],
 ) -> Result<Value, Unjudged> {
-    let people = ["Mia Keller", "Ivo Brandt"].map(|name| (DataClass::Employee, name.to_owned()));
-    Brief { judge: &judge(), rubric, known: &people, confidential, profile }.question(&replayed(note))
+    Brief { judge: &judge(), rubric, known: &people(), confidential, profile }.question(&replayed(note))
 }
 
 fn question(note: &str) -> Value {

@@ -29,6 +29,9 @@ use tabu::{Kept, Tabu};
 const POOL: usize = 12;
 /// Iterations without improvement that end a tabu run.
 const IDLE: u64 = 12_000;
+/// The same for each operation where there is a choice of machines, up to [`IDLE`]: more and shorter runs do better there.
+const IDLE_BY_OP: u64 = 20;
+const IDLE_MIN: u64 = 500;
 /// The same where late orders count: their valleys are many and narrow.
 const IDLE_LATE: u64 = 1_000;
 /// Runs that bring the pool nothing new before it is left for another one.
@@ -124,7 +127,12 @@ impl<'s> Walk<'s> {
             Kept { cost: 0.0, makespan: 0, order, choice }
         });
         let tabu = Tabu::new(shop, &start);
-        let idle = if shop.prices.is_empty() { IDLE } else { IDLE_LATE };
+        let is_flexible = shop.choices.iter().any(|choices| choices.len() > 1);
+        let idle = match (shop.prices.is_empty(), is_flexible) {
+            (false, _) => IDLE_LATE,
+            (true, true) => (IDLE_BY_OP * shop.len() as u64).clamp(IDLE_MIN, IDLE),
+            (true, false) => IDLE,
+        };
         Self { shop, tabu, rng, idle, pool: Vec::new(), found: Vec::new(), steps: 0, unmoved: 0 }
     }
 
