@@ -217,7 +217,8 @@ fn called(world: &World) -> usize {
 async fn tools_that_changed_under_their_version_are_not_called_with_arguments_of_before() {
     let (_, whole) = World::proposing().run(&[Scripted::new("one", script())]).await;
     let open = whole.iter().position(|e| matches!(e, Entry::ToolRequested { .. })).unwrap() + 1;
-    let changes: [(&str, fn(&mut ToolSpec)); 4] = [
+    type Redeclare = fn(&mut ToolSpec);
+    let changes: [(&str, Redeclare); 4] = [
         ("input", |spec| spec.input["properties"]["asset"] = json!({"type": "string", "maxLength": 20})),
         ("output", |spec| spec.output = json!({"type": "object", "required": ["unit"]})),
         ("classes", |spec| spec.classes = [("note".to_owned(), DataClass::Employee)].into()),
