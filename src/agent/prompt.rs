@@ -140,7 +140,7 @@ pub(super) fn toolset_sha(tools: &[Offered]) -> String {
     sha256_json(&tools.iter().map(of_tool).collect())
 }
 
-/// What a call relies on: not its words, and not how long it may take.
+/// What a call relies on, schemas with all their words: not the tool's own, and not how long it may take.
 pub(super) fn spec_sha(spec: &ToolSpec) -> String {
     sha256_json(&json!([spec.name, spec.version, spec.effect, spec.input, spec.output, spec.classes]))
 }

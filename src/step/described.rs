@@ -70,7 +70,7 @@ fn cut_inside(events: &CurrentEvents, steps: &[Step], outputs: &mut Value) {
 
 /// The item of a list that is a part of an event, as it is shown where it stands in there.
 fn item(each: &EachStep, scope: &Scope, shown: &Scope) -> Option<Value> {
-    let item = scope.get(&each.item).filter(|item| item.is_object() || item.is_array())?;
+    let item = scope.get(&each.item)?;
     let mut found = Vec::new();
     for embedded in each.list.expressions() {
         for path in embedded.expr.paths() {
@@ -189,8 +189,11 @@ mod tests {
         scope.insert("one".into(), json!({ "badge": "B-1" }));
         let site = CurrentEvents::new(events());
         assert_eq!(shown(&site, &waits().workflow, &scope)["one"], scope["one"]);
-        // A part of which nobody has said anything.
-        scope["trigger"]["events"][0]["extra"] = scope["one"].clone();
-        assert_eq!(shown(&site, &waits().workflow, &scope)["one"], Value::Null);
+        // A part of which nobody has said anything, also where it is no object.
+        for part in [json!({ "badge": "B-1" }), json!("Zdenka")] {
+            scope["one"] = part.clone();
+            scope["trigger"]["events"][0]["extra"] = json!([part]);
+            assert_eq!(shown(&site, &waits().workflow, &scope)["one"], Value::Null);
+        }
     }
 }

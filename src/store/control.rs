@@ -279,10 +279,10 @@ pub async fn release(tx: &mut PgConnection, run: RunId) -> Result<()> {
     Ok(())
 }
 
-/// Lets another run begin with the key of one that is held.
-pub async fn give_up_key(db: &mut PgConnection, run: RunId) -> Result<()> {
-    sqlx::query!("delete from open_key where run_id = $1", run.0).execute(db).await?;
-    Ok(())
+/// Lets another run begin with the key of one that is held; true where it had one.
+pub async fn give_up_key(db: &mut PgConnection, run: RunId) -> Result<bool> {
+    let given_up = sqlx::query!("delete from open_key where run_id = $1", run.0).execute(db).await?;
+    Ok(given_up.rows_affected() > 0)
 }
 
 /// Ends a run that nobody can drive any more: nothing of it is undone.

@@ -7,8 +7,8 @@ use sqlx::{
     migrate::{Migrate, MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
 };
-use std::{pin::pin, str::FromStr, time::Duration};
-use tokio::time::timeout;
+use std::{io::ErrorKind, pin::pin, str::FromStr, time::Duration};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 /// The oldest PostgreSQL that the tests run on.
 const SERVER_VERSION_MIN: u32 = 15;
@@ -31,6 +31,7 @@ const CONNECTIONS_MAX: u32 = 16;
 const HOT_CONNECTIONS_MAX: u32 = 4;
 /// A database that is slower than this is treated as absent: what was asked is asked again.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
+const KNOCK_AGAIN: Duration = Duration::from_millis(200);
 /// What takes longer at the start is told.
 const TELL_AFTER: Duration = Duration::from_secs(1);
 const MIGRATIONS_TABLE: &str = "_sqlx_migrations";
@@ -77,10 +78,10 @@ pub enum UnfitError {
     )]
     NoAnswer { place: String, reason: String },
     #[error(
-        "the PostgreSQL at {place} does not let `{user}` in: correct user and password in DATABASE_URL, \
+        "the PostgreSQL at {place} does not let `{user}` in ({reason}): correct user and password in DATABASE_URL, \
          or unset it to use Takt's own PostgreSQL"
     )]
-    NotLetIn { place: String, user: String },
+    NotLetIn { place: String, user: String, reason: String },
     #[error(
         "the PostgreSQL at {place} has no database `{name}`: create it (`createdb {name}`), correct DATABASE_URL, \
          or unset it to use Takt's own PostgreSQL"
@@ -218,20 +219,30 @@ fn address(url: &str) -> Result<PgConnectOptions> {
 
 /// A pool asks again and again, and then only says that time is up; one connection knows what is wrong.
 async fn knock(options: &PgConnectOptions) -> Result<()> {
-    match timeout(ANSWER_TIME_MAX, PgConnection::connect_with(options)).await {
-        Ok(Ok(connection)) => {
-            // It was of use already.
-            let _ = connection.close().await;
-            Ok(())
+    let until = Instant::now() + ANSWER_TIME_MAX;
+    loop {
+        match timeout_at(until, PgConnection::connect_with(options)).await {
+            Ok(Ok(connection)) => {
+                // It was of use already.
+                let _ = connection.close().await;
+                return Ok(());
+            }
+            // It starts up, or has no place for the moment: the pool asks again.
+            Ok(Err(sqlx::Error::Database(error)))
+                if matches!(error.code().as_deref(), Some("57P03" | "53300")) =>
+            {
+                return Ok(());
+            }
+            // Both may have been started together, and it does not listen yet.
+            Ok(Err(sqlx::Error::Io(error)))
+                if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound)
+                    && Instant::now() + KNOCK_AGAIN < until =>
+            {
+                sleep(KNOCK_AGAIN).await;
+            }
+            Ok(Err(error)) => return Err(unreached(options, error)),
+            Err(_) => return Err(unreached(options, sqlx::Error::PoolTimedOut)),
         }
-        // It starts up, or has no place for the moment: the pool asks again.
-        Ok(Err(sqlx::Error::Database(error)))
-            if matches!(error.code().as_deref(), Some("57P03" | "53300")) =>
-        {
-            Ok(())
-        }
-        Ok(Err(error)) => Err(unreached(options, error)),
-        Err(_) => Err(unreached(options, sqlx::Error::PoolTimedOut)),
     }
 }
 
@@ -250,7 +261,9 @@ fn unreached(options: &PgConnectOptions, error: sqlx::Error) -> StoreError {
                     let name = options.get_database().unwrap_or(&user).to_owned();
                     UnfitError::NoDatabase { place, name }.into()
                 }
-                code if code.starts_with("28") => UnfitError::NotLetIn { place, user }.into(),
+                code if code.starts_with("28") => {
+                    UnfitError::NotLetIn { place, user, reason: refused.message().to_owned() }.into()
+                }
                 _ => StoreError::Database(sqlx::Error::Database(refused)),
             };
         }

@@ -107,9 +107,10 @@ async fn stand_aside(store: &Store, run: &Target, place: &Place) -> Result<(), D
         println!("  held       run {} of an earlier demo is {held}; a new one begins", run.id);
     }
     let mut tx = store.begin().await?;
-    control::give_up_key(&mut tx, RunId(run.id)).await?;
-    let detail = json!({ "reason": "it is held, and the demo begins another run" });
-    audit::add_for(&mut tx, &Actor::named("demo"), "run.give_up_key", &[run.id], &detail).await?;
+    if control::give_up_key(&mut tx, RunId(run.id)).await? {
+        let detail = json!({ "reason": "it is held, and the demo begins another run" });
+        audit::add_for(&mut tx, &Actor::named("demo"), "run.give_up_key", &[run.id], &detail).await?;
+    }
     tx.commit().await.map_err(StoreError::from)?;
     Ok(())
 }

@@ -134,9 +134,8 @@ impl<'a> Bench<'a> {
                 cost_usd += attempt_cost_usd(request, &result, profile);
                 tape.exchanges.push(Exchange::new(request, Played::from(&result)));
                 stopped = result.is_err().then_some(Unjudged::Failed);
-                let wait = result.map_or_else(|error| error.retry_after, |reply| reply.pause);
-                if let Some(wait) = wait {
-                    tokio::time::sleep(wait).await;
+                if let Some(wait) = result.ok().and_then(|reply| reply.pause) {
+                    tokio::time::sleep(wait.min(VOTE_TIME)).await;
                 }
             }
             if let Some(why) = stopped.clone().filter(|_| given(&tape) == 0) {

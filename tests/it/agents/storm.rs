@@ -341,7 +341,7 @@ async fn refused_for_good(form: &'static Form) {
         assert_eq!(answer.source, Source::Rules, "{}", form.name);
         let why = answer.why_fallback.as_ref().expect("why");
         assert!(matches!(why.reason, Reason::ModelDown | Reason::Time), "{}: {why:?}", form.name);
-        assert!(*took <= limit + Duration::from_secs(1), "{}: {took:?}: {entries:?}", form.name);
+        assert!(*took <= limit + Duration::from_secs(5), "{}: {took:?}: {entries:?}", form.name);
     }
     assert_left_alone(&storm.log.lock().expect("the log"), form.name);
     let requests = wire.seen().len();

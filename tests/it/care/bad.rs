@@ -76,11 +76,9 @@ async fn a_database_that_cannot_be_reached_is_named_with_what_to_do_and_without_
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let closed = listener.local_addr().unwrap();
     drop(listener);
-    let began = Instant::now();
     let said = refusal(&format!("postgres://takt:opensesame@{closed}/takt")).await;
     assert!(said.starts_with(&format!("no PostgreSQL answers at {closed} (")), "{said}");
     assert!(said.contains("start it, correct DATABASE_URL, or unset it to use Takt's own"), "{said}");
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     let unknown = refusal("postgres://takt:opensesame@nowhere.invalid/takt").await;
     assert!(unknown.starts_with("no PostgreSQL answers at nowhere.invalid:5432 ("), "{unknown}");
     assert!(!said.contains("opensesame") && !unknown.contains("opensesame"), "{said}\n{unknown}");
@@ -91,7 +89,11 @@ async fn a_database_that_cannot_be_reached_is_named_with_what_to_do_and_without_
     assert!(absent.contains("has no database `takt_nowhere`: create it"), "{absent}");
     let stranger = options.username("takt_stranger").password("opensesame").to_url_lossy();
     let stranger = refusal(stranger.as_str()).await;
-    assert!(stranger.contains("does not let `takt_stranger` in: correct user and password"), "{stranger}");
+    assert!(
+        stranger.contains("does not let `takt_stranger` in (")
+            && stranger.contains("): correct user and password"),
+        "{stranger}"
+    );
     assert!(!stranger.contains("opensesame"), "{stranger}");
 }
 
