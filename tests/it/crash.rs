@@ -82,7 +82,7 @@ async fn a_frozen_worker_that_wakes_after_takeover_writes_nothing() {
 async fn a_server_that_is_told_to_stop_ends_its_step_and_hands_its_runs_over_at_once() {
     let mut plant = Plant::new().await;
     plant.serve(None).await;
-    let slow = json!({ "system": "plex", "kind": "slow", "times": 1, "millis": 3000 });
+    let slow = json!({ "system": "plex", "kind": "slow", "times": 1, "millis": 4500 });
     plant.post(&format!("{}/sim/faults", plant.simulator.base_url), &slow).await;
     plant.press_4_goes_down().await;
     let run = plant.run_of("downtime_escalation").await;
